@@ -1,0 +1,328 @@
+//! One event of the journal.
+
+use std::sync::Arc;
+
+use super::words::{
+    BoundBy, By, Call, Cause, FaultVerb, How, Kind, LostWhat, Outcome, Phase, RefusedReason,
+    SignalName, State, StuckWhy, Ties, Told, WatchdogIs,
+};
+
+/// The version of the journal's JSON form. New keys follow the old ones; a key that goes, or changes
+/// its meaning, makes a new version.
+pub const VERSION: u32 = 1;
+
+/// The number of a component: from 1, in the order of registration. [`MAIN`] is the main function.
+pub type Id = u32;
+
+/// The id that the main function's events carry: it is never registered.
+pub const MAIN: Id = 0;
+
+/// A name, or any other short line of text, shared by the events that carry it.
+pub type Name = Arc<str>;
+
+/// One thing that happened, with the moment at which it did.
+///
+/// In JSON an event is one object a line: `t`, `seq`, `event`, then the keys of [`What`] in their
+/// order of declaration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "sim", derive(serde::Serialize, serde::Deserialize))]
+pub struct Event {
+    /// Whole milliseconds since the worker began.
+    pub t: u64,
+    /// The event's number in its journal, from 0.
+    pub seq: u64,
+    /// What happened.
+    #[cfg_attr(feature = "sim", serde(flatten))]
+    pub what: What,
+}
+
+/// What happened. Times are in whole milliseconds: instants since the worker began, bounds and
+/// durations as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "sim",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(tag = "event", rename_all = "kebab-case")
+)]
+#[allow(missing_docs, reason = "each key is described at its variant")]
+pub enum What {
+    /// Fact, the first event: which run this is.
+    Journal {
+        version: u32,
+        scenario: Name,
+        seed: u64,
+        subject: Name,
+        host: Name,
+    },
+    /// Fact: the worker's limits.
+    Worker {
+        grace: u64,
+        reserve: u64,
+        margin: u64,
+        ties: Ties,
+        start_timeout: u64,
+    },
+    /// Fact: a component was registered, with all of its limits.
+    Registered(Box<Registered>),
+    /// Claim: a registration or a call was refused.
+    Refused {
+        what: Name,
+        name: Name,
+        reason: RefusedReason,
+    },
+    /// Claim: the context moved to a state.
+    State { state: State },
+    /// Fact: the running flag as read after each claim, when it changed.
+    Running { value: bool },
+    /// Fact: a signal arrived; `nth` counts the counted ones, 0 is a doubled one.
+    Signal { name: SignalName, nth: u32 },
+    /// Claim: a stop was requested. The first request wins.
+    Requested { reason: Name, by: By },
+    /// Claim: the grace began; the instants at which its parts end.
+    GraceBegan {
+        stop_ends: u64,
+        cleanup_ends: u64,
+        last_resort: u64,
+        kill: u64,
+    },
+    /// Fact: somebody called the context. `caller` numbers the calls of a run from 1.
+    CallBegan {
+        call: Call,
+        caller: u32,
+        from: Option<Name>,
+    },
+    /// Fact: a call returned; `steps` and `deaths` are the report that it brought back.
+    Returned {
+        call: Call,
+        caller: u32,
+        result: Name,
+        steps: Vec<Row>,
+        deaths: Vec<(Id, How)>,
+    },
+    /// Claim: a phase began; `ends` is the end of its share, where it has one.
+    PhaseStarted { phase: Phase, ends: Option<u64> },
+    /// Claim: a phase ended.
+    PhaseEnded { phase: Phase, ends: Option<u64> },
+    /// Claim: a step began. Members of one `group` of a phase wait together.
+    StepStarted {
+        phase: Phase,
+        name: Name,
+        order: i32,
+        bound: u64,
+        bound_by: BoundBy,
+        id: Id,
+        kind: Kind,
+        group: u32,
+    },
+    /// Claim: a step is still waited for at half its bound.
+    StillWaiting {
+        name: Name,
+        waited: u64,
+        bound: u64,
+        id: Id,
+    },
+    /// Claim: a thread or task was told to stop.
+    Told { name: Name, id: Id },
+    /// Claim: a task or async callback was aborted.
+    Abort { name: Name, id: Id },
+    /// Claim: a step ended for the context.
+    StepEnded {
+        phase: Phase,
+        name: Name,
+        order: i32,
+        outcome: Outcome,
+        took: u64,
+        id: Id,
+        error: Option<Name>,
+    },
+    /// Fact: a body or callback began to run, for the `nth` time.
+    Began { id: Id, name: Name, nth: u32 },
+    /// Fact: a body saw for the first time that it is to stop.
+    Heard { id: Id, name: Name },
+    /// Fact: a body or callback ended; also after a leak.
+    Ended {
+        id: Id,
+        name: Name,
+        nth: u32,
+        how: How,
+        error: Option<Name>,
+    },
+    /// Fact: a job of a component is in flight. `job` numbers the jobs of a run from 1.
+    JobBegan { id: Id, job: u32 },
+    /// Fact: a job ended well.
+    JobEnded { id: Id, job: u32 },
+    /// Fact: `id` touched the resource `of`, which was still open, or not.
+    Used { id: Id, of: Id, alive: bool },
+    /// Fact: the executor is held by a component: no task runs.
+    Held { id: Id, name: Name },
+    /// Fact: the executor is free again.
+    Released { id: Id, name: Name },
+    /// Fact: a fault was laid over a component; `id` is null before its registration.
+    Fault {
+        fault: FaultVerb,
+        name: Name,
+        id: Option<Id>,
+    },
+    /// Fact: the watchdog's `n`th probe began.
+    ProbeBegan { n: u32 },
+    /// Fact: a probe ended. `result` is a status or a word; `ignored` marks an answer that came after
+    /// its probe had been given up.
+    Probe {
+        n: u32,
+        result: Name,
+        took: u64,
+        ignored: bool,
+    },
+    /// Claim: what the watchdog says of itself; `attempt` counts failures in a row.
+    Watchdog { is: WatchdogIs, attempt: u32 },
+    /// Claim: a component was left behind and still runs.
+    Leak { id: Id, name: Name, kind: Kind },
+    /// Fact: what was lost when the process ended.
+    Lost { id: Id, name: Name, what: LostWhat },
+    /// Fact: the run could not be finished, and who is to blame. The last event of such a journal.
+    Stuck { why: StuckWhy, name: Name },
+    /// Fact: a signal that cannot be caught ended the process.
+    Killed { signal: SignalName },
+    /// Fact, the last event: the process ended.
+    Exit { code: i32, cause: Cause },
+    /// Claim: the last handle was dropped without a stop; these were left running.
+    Abandoned { names: Vec<Name> },
+    /// Claim, at the end of start: `name` will be closed before `user`, which uses it.
+    ClosesBeforeUser {
+        name: Name,
+        order: i32,
+        id: Id,
+        user: Name,
+        user_order: i32,
+        user_id: Id,
+    },
+}
+
+/// What a component was registered with: every limit that a law needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "sim", derive(serde::Serialize, serde::Deserialize))]
+pub struct Registered {
+    /// Its number.
+    pub id: Id,
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: Name,
+    /// Its order.
+    pub order: i32,
+    /// Its own bound.
+    pub timeout: u64,
+    /// Its explicit floor, if it has one.
+    pub floor: Option<u64>,
+    /// The names of what it uses.
+    pub uses: Vec<Name>,
+    /// When it is told.
+    pub told: Told,
+    /// Whether it runs on the executor.
+    #[cfg_attr(feature = "sim", serde(rename = "async"))]
+    pub is_async: bool,
+    /// Whether it ran before it was registered, and has no token.
+    pub adopted: bool,
+    /// A watchdog's pause between probes.
+    #[cfg_attr(
+        feature = "sim",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    pub interval: Option<u64>,
+    /// A watchdog's failures in a row before it fires.
+    #[cfg_attr(
+        feature = "sim",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    pub attempts: Option<u32>,
+    /// A watchdog's limit for one probe.
+    #[cfg_attr(
+        feature = "sim",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    pub request_timeout: Option<u64>,
+    /// After which time a watchdog counts failures, success or not.
+    #[cfg_attr(
+        feature = "sim",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    pub start_grace: Option<u64>,
+}
+
+/// One step of a report, as `returned` carries it: in JSON the array
+/// `[id, outcome, bound, bound_by, started, took]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "sim",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(from = "RowTuple", into = "RowTuple")
+)]
+pub struct Row {
+    /// The component.
+    pub id: Id,
+    /// How its step ended.
+    pub outcome: Outcome,
+    /// The bound it began with.
+    pub bound: u64,
+    /// Which limit set that bound.
+    pub bound_by: BoundBy,
+    /// When it began.
+    pub started: u64,
+    /// How long it took.
+    pub took: u64,
+}
+
+#[cfg(feature = "sim")]
+type RowTuple = (Id, Outcome, u64, BoundBy, u64, u64);
+
+#[cfg(feature = "sim")]
+impl From<RowTuple> for Row {
+    fn from((id, outcome, bound, bound_by, started, took): RowTuple) -> Self {
+        Row {
+            id,
+            outcome,
+            bound,
+            bound_by,
+            started,
+            took,
+        }
+    }
+}
+
+#[cfg(feature = "sim")]
+impl From<Row> for RowTuple {
+    fn from(row: Row) -> Self {
+        (
+            row.id,
+            row.outcome,
+            row.bound,
+            row.bound_by,
+            row.started,
+            row.took,
+        )
+    }
+}
+
+impl What {
+    /// Whether the context says so (a claim), rather than whoever runs the code (a fact).
+    pub fn is_claim(&self) -> bool {
+        matches!(
+            self,
+            What::Refused { .. }
+                | What::State { .. }
+                | What::Requested { .. }
+                | What::GraceBegan { .. }
+                | What::PhaseStarted { .. }
+                | What::PhaseEnded { .. }
+                | What::StepStarted { .. }
+                | What::StillWaiting { .. }
+                | What::Told { .. }
+                | What::Abort { .. }
+                | What::StepEnded { .. }
+                | What::Watchdog { .. }
+                | What::Leak { .. }
+                | What::Abandoned { .. }
+                | What::ClosesBeforeUser { .. }
+        )
+    }
+}
