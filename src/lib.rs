@@ -5,8 +5,16 @@
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
+pub mod context;
+pub mod host;
 pub mod journal;
 #[cfg(feature = "sim")]
 pub mod laws;
 #[cfg(feature = "sim")]
+pub mod plan;
+#[cfg(feature = "sim")]
 pub mod scenario;
+#[cfg(feature = "sim")]
+pub mod sim;
+pub mod watchdog;
+mod words;

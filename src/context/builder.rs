@@ -1,0 +1,117 @@
+//! Building a worker context.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::Core;
+use super::error::LimitsError;
+use super::limits::{BOUND_MAX, BOUND_MIN, Limits, whole_ms};
+use super::sink::Sink;
+use super::WorkerCtx;
+use crate::host::Host;
+use crate::journal::{State, Ties, What};
+
+/// Builds a [`WorkerCtx`]. Everything has a default: a grace of 30 s, a third of it reserved for
+/// cleanup, a margin of 500 ms or a twentieth of the grace, whichever is less.
+///
+/// ```
+/// # use std::time::Duration;
+/// use deadstop::context::WorkerCtx;
+/// let ctx = WorkerCtx::<()>::builder()
+///     .grace(Duration::from_secs(60))
+///     .reserve(Duration::from_secs(20))
+///     .build(())?;
+/// assert_eq!(ctx.budget().stop_share, Duration::from_millis(39_500));
+/// # Ok::<(), deadstop::context::LimitsError>(())
+/// ```
+#[must_use = "a builder does nothing until it builds"]
+#[derive(Default)]
+pub struct Builder {
+    grace: Option<Duration>,
+    reserve: Option<Duration>,
+    margin: Option<Duration>,
+    start_timeout: Option<Duration>,
+    last_registered_first: bool,
+    host: Option<Arc<dyn Host>>,
+    sink: Option<Arc<dyn Sink>>,
+}
+
+impl Builder {
+    /// The time from the first signal or stop to SIGKILL: what the platform gives. 30 s.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = Some(grace);
+        self
+    }
+
+    /// The part of the grace that stop leaves to cleanup, whatever happens. A third of the grace.
+    pub fn reserve(mut self, reserve: Duration) -> Self {
+        self.reserve = Some(reserve);
+        self
+    }
+
+    /// The part of the grace at its end in which nothing is waited for any more.
+    pub fn margin(mut self, margin: Duration) -> Self {
+        self.margin = Some(margin);
+        self
+    }
+
+    /// How long main is waited for when a stop is requested while it runs. 5 s.
+    pub fn start_timeout(mut self, timeout: Duration) -> Self {
+        self.start_timeout = Some(timeout);
+        self
+    }
+
+    /// Cleanup closes the last registered of equal orders first, which suits resources built on one
+    /// another. Without this the first registered goes first.
+    pub fn last_registered_first(mut self) -> Self {
+        self.last_registered_first = true;
+        self
+    }
+
+    /// Where the worker runs. The operating system.
+    pub fn host(mut self, host: Arc<dyn Host>) -> Self {
+        self.host = Some(host);
+        self
+    }
+
+    /// Who hears what the context does. `tracing`.
+    pub fn sink(mut self, sink: Arc<dyn Sink>) -> Self {
+        self.sink = Some(sink);
+        self
+    }
+
+    /// Builds the context.
+    ///
+    /// # Errors
+    ///
+    /// If a duration is outside its limits, or if reserve and margin leave stop nothing of the grace.
+    pub fn build<A>(self, app: A) -> Result<WorkerCtx<A>, LimitsError> {
+        let ranged = |what, was: Duration| {
+            let rounded = whole_ms(was);
+            if rounded < BOUND_MIN || rounded > BOUND_MAX {
+                return Err(LimitsError::OutOfRange { what, was });
+            }
+            Ok(rounded)
+        };
+        let grace = ranged("the grace", self.grace.unwrap_or(Duration::from_secs(30)))?;
+        let reserve = match self.reserve {
+            Some(reserve) => ranged("the reserve", reserve)?,
+            None => Duration::from_millis(super::limits::ms(grace) / 3),
+        };
+        let margin = match self.margin {
+            Some(margin) => ranged("the margin", margin)?,
+            None => whole_ms((grace / 20).min(Duration::from_millis(500))),
+        };
+        let start_timeout = ranged("the start timeout", self.start_timeout.unwrap_or(Duration::from_secs(5)))?;
+        let ties = if self.last_registered_first { Ties::Last } else { Ties::First };
+        let limits = Limits { grace, reserve, margin, ties, start_timeout };
+        if limits.stop_share().is_zero() {
+            return Err(LimitsError::NoShare { grace, reserve, margin });
+        }
+        let host = self.host.unwrap_or_else(|| Arc::new(crate::host::Live::new()));
+        let sink = self.sink.unwrap_or_else(|| Arc::new(crate::journal::Tracing));
+        let core = Core::new(host, sink, limits);
+        core.emit(What::State { state: State::Created });
+        Ok(WorkerCtx::of(Arc::new(core), app))
+    }
+}

@@ -1,0 +1,283 @@
+//! The part of a worker context that all its handles share, and that is not generic.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{Notify, SetOnce};
+use tokio_util::sync::CancellationToken;
+
+use super::error::{Refusal, StartError};
+use super::limits::{Instants, Limits, ms};
+use super::registry::{Action, Entry, Registry, Running, Spec};
+use super::report::{Reason, Report, StepReport};
+use super::sink::Sink;
+use crate::host::{ContextId, Ended, Host, OnEnd, Who};
+use crate::journal::{By, How, Id, Kind, Name, State, Told, WatchdogIs, What};
+
+/// Reasons after the first that are kept.
+const LATER_REASONS_KEPT: usize = 100;
+
+pub(crate) struct Core {
+    pub host: Arc<dyn Host>,
+    pub sink: Arc<dyn Sink>,
+    pub limits: Limits,
+    running: AtomicBool,
+    registry: Mutex<Registry>,
+    /// Wakes the driver: something ended, a stop was requested, a signal came.
+    pub wake: Notify,
+    /// Cancelled at the first request; watchdogs hold it too.
+    pub requested: CancellationToken,
+    pub steps: Mutex<Vec<StepReport>>,
+    pub started: SetOnce<Result<(), StartError>>,
+    pub stopped: SetOnce<Arc<Report>>,
+    pub cleaned: SetOnce<Arc<Report>>,
+}
+
+impl Core {
+    pub fn new(host: Arc<dyn Host>, sink: Arc<dyn Sink>, limits: Limits) -> Self {
+        Core {
+            host,
+            sink,
+            limits,
+            running: AtomicBool::new(true),
+            registry: Mutex::new(Registry::new()),
+            wake: Notify::new(),
+            requested: CancellationToken::new(),
+            steps: Mutex::new(Vec::new()),
+            started: SetOnce::new(),
+            stopped: SetOnce::new(),
+            cleaned: SetOnce::new(),
+        }
+    }
+
+    /// What tells this context from others: where it stands in memory, for as long as it stands there.
+    fn id(&self) -> ContextId {
+        ContextId(std::ptr::from_ref(self).addr())
+    }
+
+    pub fn running(&self) -> bool {
+        self.running.load(Ordering::SeqCst)
+    }
+
+    /// The registry. Held for a few instructions, never across a wait; a panic of a caller's code
+    /// cannot happen while it is held, so a poisoned lock is as good as any.
+    pub fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn emit(&self, claim: What) {
+        self.sink.claim(&claim);
+    }
+
+    pub fn who(&self, id: Id, name: &Name, kind: Kind) -> Who {
+        Who { context: self.id(), id, name: name.clone(), kind }
+    }
+
+    /// What hosts call when a component's code is over. Holds no strong handle: a body that is left
+    /// behind must not keep the context.
+    pub fn on_end(self: &Arc<Self>, id: Id, name: Name) -> OnEnd {
+        let core: Weak<Core> = Arc::downgrade(self);
+        Box::new(move |ended| {
+            if let Some(core) = core.upgrade() {
+                core.ended(id, name, ended);
+            }
+        })
+    }
+
+    fn ended(&self, id: Id, name: Name, ended: Ended) {
+        self.sink.fact(&What::Ended { id, name, nth: 1, how: ended.how, error: ended.error.clone() });
+        {
+            let mut registry = self.registry();
+            if id == crate::journal::MAIN {
+                registry.main_ended = Some(ended.clone());
+            }
+            if registry.state < State::Stopping && id != crate::journal::MAIN {
+                registry.forget(id, &ended);
+                return;
+            }
+            registry.ended.push_back((id, ended));
+        }
+        self.wake.notify_one();
+    }
+
+    /// A future that was run where it was called is over; if it failed, that is logged.
+    pub fn future_ended(&self, name: Name, error: Option<Name>) {
+        let how = if error.is_some() { How::Failed } else { How::Ok };
+        self.sink.fact(&What::Ended { id: crate::journal::MAIN, name, nth: 1, how, error });
+    }
+
+    /// Registers what `make` makes of an id, unless it is refused.
+    pub fn register(
+        self: &Arc<Self>,
+        mut spec: Spec,
+        make: impl FnOnce(&Arc<Self>, Id, &Spec) -> Result<Action, Refusal>,
+    ) -> Result<Id, (Refusal, Kind, Name)> {
+        let refusal = {
+            let mut registry = self.registry();
+            match registry.admit(&mut spec, self.limits.reserve) {
+                Ok(()) => {
+                    let id = registry.take_id();
+                    match make(self, id, &spec) {
+                        Ok(action) => {
+                            registry.insert(id, spec, action);
+                            return Ok(id);
+                        }
+                        Err(refusal) => refusal,
+                    }
+                }
+                Err(refusal) => refusal,
+            }
+        };
+        self.emit(What::Refused {
+            what: spec.kind.as_str().into(),
+            name: spec.name.clone(),
+            reason: refusal.reason,
+        });
+        Err((refusal, spec.kind, spec.name))
+    }
+
+    /// Somebody wants the worker to stop. The first reason wins; at the first the watchdogs are
+    /// disarmed.
+    pub fn request(&self, words: Name, by: By) {
+        let mut disarmed = Vec::new();
+        {
+            let mut registry = self.registry();
+            let reason = Reason { words: words.clone(), by };
+            if registry.reason.is_none() {
+                registry.reason = Some(reason);
+                for entry in registry.entries.values() {
+                    if let Action::Running(Running { attempts: Some(attempts), .. }) = &entry.action {
+                        disarmed.push(attempts.load(Ordering::SeqCst));
+                    }
+                }
+            } else if registry.later_reasons.len() < LATER_REASONS_KEPT {
+                registry.later_reasons.push(reason);
+            }
+        }
+        self.emit(What::Requested { reason: words, by });
+        self.requested.cancel();
+        for attempt in disarmed {
+            self.emit(What::Watchdog { is: WatchdogIs::Disarmed, attempt });
+        }
+        self.wake.notify_one();
+    }
+
+    /// The grace begins, once, now.
+    pub fn begin_grace(&self) -> Instants {
+        let (instants, first) = {
+            let mut registry = self.registry();
+            match registry.instants {
+                Some(instants) => (instants, false),
+                None => {
+                    let instants = self.limits.instants(self.host.now());
+                    registry.instants = Some(instants);
+                    (instants, true)
+                }
+            }
+        };
+        if first {
+            self.emit(What::GraceBegan {
+                stop_ends: ms(instants.stop_ends),
+                cleanup_ends: ms(instants.cleanup_ends),
+                last_resort: ms(instants.last_resort),
+                kill: ms(instants.kill),
+            });
+        }
+        instants
+    }
+
+    /// A second signal: nothing is waited for any more but the floors.
+    pub fn hurry(&self) {
+        self.registry().hurried = true;
+        self.wake.notify_one();
+    }
+
+    pub fn set_state(&self, state: State) {
+        self.registry().state = state;
+        self.emit(What::State { state });
+    }
+
+    /// Clears the flag that everyone sees.
+    pub fn clear_running(&self) {
+        self.running.store(false, Ordering::SeqCst);
+    }
+
+    /// The time until `end`, never negative.
+    pub fn left(&self, end: Duration) -> Duration {
+        end.saturating_sub(self.host.now())
+    }
+
+    /// The report as it stands.
+    pub fn report(&self) -> Arc<Report> {
+        let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let registry = self.registry();
+        Arc::new(Report {
+            reason: registry.reason.clone(),
+            later_reasons: registry.later_reasons.clone(),
+            steps,
+            deaths: registry.deaths.iter().cloned().collect(),
+            deaths_in_all: registry.deaths_in_all,
+        })
+    }
+
+    pub fn is_inside(&self) -> bool {
+        self.host.is_inside(self.id())
+    }
+}
+
+/// Tells one thread or task to stop. Returns whether it was told now: adopted tasks cannot be, and
+/// nobody is told twice.
+pub(crate) fn tell(entry: &Entry) -> bool {
+    let Action::Running(Running { token: Some(token), wake, .. }) = &entry.action else {
+        return false;
+    };
+    if token.is_cancelled() {
+        return false;
+    }
+    token.cancel();
+    if let Some(wake) = wake {
+        // A caller's code: its panic must not end the stop.
+        let _ = catch_unwind(AssertUnwindSafe(wake));
+    }
+    true
+}
+
+/// Whether a component is told as soon as stop begins.
+pub(crate) fn is_told_at_once(entry: &Entry) -> bool {
+    matches!(&entry.action, Action::Running(Running { told: Told::AtOnce, .. }))
+}
+
+impl Drop for Core {
+    /// Without a stop: everyone is told, nobody is waited for, no callback is called (rule 10).
+    fn drop(&mut self) {
+        if self.stopped.get().is_some() {
+            return;
+        }
+        self.clear_running();
+        self.requested.cancel();
+        let registry = self.registry.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let entries = std::mem::take(&mut registry.entries);
+        for entry in entries.values() {
+            tell(entry);
+        }
+        let names: Vec<Name> = entries.values().map(|entry| entry.name.clone()).collect();
+        // Values of callbacks that were never called are forgotten, not dropped: a drop can block.
+        std::mem::forget(entries);
+        if !names.is_empty() {
+            self.sink.claim(&What::Abandoned { names });
+        }
+    }
+}
+
+/// How the end of a piece of code reads as an outcome, where nothing was overdue.
+pub(crate) fn outcome_of(how: How) -> crate::journal::Outcome {
+    use crate::journal::Outcome;
+    match how {
+        How::Ok => Outcome::Ok,
+        How::Failed => Outcome::Failed,
+        How::Panicked => Outcome::Panicked,
+        How::Dropped => Outcome::Aborted,
+    }
+}

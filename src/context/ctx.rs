@@ -1,0 +1,615 @@
+//! The handle that services hold.
+
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio_util::sync::CancellationToken;
+
+use super::budget::Budget;
+use super::builder::Builder;
+use super::core::Core;
+use super::ending::{Close, Ending};
+use super::error::{BlockingError, CalledFromInside, LimitsError, MainError, Refusal, Refused, StartError};
+use super::opts::{BodyOpts, CallOpts, Wake};
+use super::registry::{Action, AsyncCall, Callback, Running, Spec};
+use super::report::Report;
+use super::start::Main;
+use crate::host::{Adopt, Body, BoxFuture, Ended, Scope, SpawnError};
+use crate::journal::{By, Id, Kind, Name, RefusedReason, Told};
+use crate::watchdog::{Link, Watchdog};
+use crate::words::one_line;
+
+/// A worker context: starts background threads and tasks, and at the end stops them and cleans up
+/// their resources, in order, each step bounded in time.
+///
+/// A handle is cheap to clone, and all clones are the same worker. When the last one is dropped
+/// without a stop, everything is told to stop and nothing is waited for.
+///
+/// Compared with a `CancellationToken` and a `TaskTracker`, it knows threads and resources as well as
+/// tasks, stops them in an order, gives each a bound within one grace, and says what became of each.
+///
+/// ```
+/// # use std::time::Duration;
+/// use deadstop::context::{BodyOpts, CallOpts, WorkerCtx, order};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// let ctx = WorkerCtx::new(());
+/// ctx.start(|ctx| async move {
+///     ctx.add_thread("flusher", BodyOpts::new(), |scope| {
+///         while scope.wait(Duration::from_secs(1)).elapsed() { /* flush */ }
+///     })?;
+///     ctx.defer_cleanup("db", CallOpts::new().order(order::CLIENTS), |_scope| { /* close */ })?;
+///     Ok(())
+/// })
+/// .await?;
+///
+/// let report = ctx.cleanup().await?;
+/// assert!(report.is_ok(), "{report}");
+/// # Ok(())
+/// # }
+/// ```
+pub struct WorkerCtx<A = ()> {
+    core: Arc<Core>,
+    app: Arc<A>,
+}
+
+impl<A> Clone for WorkerCtx<A> {
+    fn clone(&self) -> Self {
+        WorkerCtx { core: Arc::clone(&self.core), app: Arc::clone(&self.app) }
+    }
+}
+
+impl<A> std::fmt::Debug for WorkerCtx<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WorkerCtx").field("running", &self.running()).finish_non_exhaustive()
+    }
+}
+
+/// A handle that does not keep the worker: for bodies, which must not hold a strong one.
+pub struct WeakCtx<A = ()> {
+    core: Weak<Core>,
+    app: Weak<A>,
+}
+
+impl<A> WeakCtx<A> {
+    /// The worker, if it is still there.
+    pub fn upgrade(&self) -> Option<WorkerCtx<A>> {
+        Some(WorkerCtx { core: self.core.upgrade()?, app: self.app.upgrade()? })
+    }
+}
+
+impl<A> Clone for WeakCtx<A> {
+    fn clone(&self) -> Self {
+        WeakCtx { core: Weak::clone(&self.core), app: Weak::clone(&self.app) }
+    }
+}
+
+impl<A> std::fmt::Debug for WeakCtx<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WeakCtx").finish_non_exhaustive()
+    }
+}
+
+impl<A> WorkerCtx<A> {
+    /// A worker context with the default limits, around the service's own state.
+    pub fn new(app: A) -> Self {
+        Self::builder().build(app).unwrap_or_else(|error: LimitsError| {
+            unreachable!("the default limits are within their limits: {error}")
+        })
+    }
+
+    /// A builder for the limits: grace, reserve, margin.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(super) fn of(core: Arc<Core>, app: A) -> Self {
+        WorkerCtx { core, app: Arc::new(app) }
+    }
+
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// The service's own state.
+    pub fn app(&self) -> &A {
+        &self.app
+    }
+
+    /// A handle that does not keep the worker.
+    pub fn downgrade(&self) -> WeakCtx<A> {
+        WeakCtx { core: Arc::downgrade(&self.core), app: Arc::downgrade(&self.app) }
+    }
+
+    /// Whether the worker runs: true until stop begins. One flag for everyone.
+    pub fn running(&self) -> bool {
+        self.core.running()
+    }
+
+    /// How the grace is divided, and what each component gets of it.
+    pub fn budget(&self) -> Budget {
+        self.core.budget()
+    }
+
+    /// Ready once a stop has been requested, by whomever.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: it can be dropped and waited for again.
+    pub async fn stop_requested(&self) {
+        self.core.requested.cancelled().await;
+    }
+
+    /// Requests a stop, and returns at once. The first reason wins; it does not begin the grace and
+    /// refuses nothing by itself, but it disarms the watchdog.
+    pub fn request_stop(&self, reason: impl Into<Name>) {
+        self.core.request(one_line(&reason.into()), By::Call);
+    }
+
+    /// Runs a thread. It is told to stop and woken, joined up to its timeout, then reported as leaked.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] from the begin of stop, or outside the limits; it hands the body back.
+    #[track_caller]
+    pub fn add_thread<F, E>(&self, name: impl Into<Name>, opts: BodyOpts, body: F) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce(&Scope) -> E + Send + 'static,
+        E: Ending,
+    {
+        let (spec, told, wake) = body_spec(name, Kind::Thread, opts);
+        self.register(spec, body, |core, id, spec, body| {
+            let token = CancellationToken::new();
+            let body: Body = Box::new(move |scope| body.take()(scope).into_result());
+            let who = core.who(id, &spec.name, spec.kind);
+            core.host.spawn_body(who, token.clone(), body, core.on_end(id, spec.name.clone())).map_err(refusal)?;
+            Ok(Action::Running(Running { token: Some(token), told, wake, abort: None, attempts: None }))
+        })
+    }
+
+    /// Takes over a thread that runs already. It cannot be told but by `wake`; it is joined up to its
+    /// timeout, then reported as leaked.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] from the begin of stop, or outside the limits, or where threads of the operating
+    /// system have no place; it hands the handle back.
+    #[track_caller]
+    pub fn adopt_thread<T: Send + 'static>(
+        &self,
+        name: impl Into<Name>,
+        opts: BodyOpts,
+        handle: std::thread::JoinHandle<T>,
+    ) -> Result<Id, Refused<std::thread::JoinHandle<T>>> {
+        let (spec, told, wake) = body_spec(name, Kind::Thread, opts);
+        self.register(spec, handle, |core, id, spec, handle| {
+            if !core.host.adopts_threads() {
+                return Err(refusal(SpawnError::Unsupported("a thread that runs already")));
+            }
+            // Std has no timed join: a second thread joins, and its end is waited for with a bound.
+            let reaper: Body = Box::new(move |_| match handle.take().join() {
+                Ok(_) => Ok(()),
+                Err(payload) => std::panic::resume_unwind(payload),
+            });
+            let token = CancellationToken::new();
+            let who = core.who(id, &spec.name, spec.kind);
+            core.host.spawn_body(who, token.clone(), reaper, core.on_end(id, spec.name.clone())).map_err(refusal)?;
+            Ok(Action::Running(Running { token: Some(token), told, wake, abort: None, attempts: None }))
+        })
+    }
+
+    /// Runs a task on the service's executor. It is told by its token, awaited up to its timeout, then
+    /// aborted once.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] from the begin of stop, outside the limits, or outside of a runtime; it hands the
+    /// task back.
+    #[track_caller]
+    pub fn add_task<F, Fut, E>(&self, name: impl Into<Name>, opts: BodyOpts, task: F) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce(CancellationToken) -> Fut + Send + 'static,
+        Fut: Future<Output = E> + Send + 'static,
+        E: Ending,
+    {
+        let (spec, told, wake) = body_spec(name, Kind::Task, opts);
+        self.register(spec, task, |core, id, spec, task| {
+            let token = CancellationToken::new();
+            let given = token.clone();
+            let future = Box::pin(async move { task.take()(given).await.into_result() });
+            let who = core.who(id, &spec.name, spec.kind);
+            let on_end = core.on_end(id, spec.name.clone());
+            let abort = core.host.spawn_task(who, future, on_end).map_err(refusal)?;
+            Ok(Action::Running(Running { token: Some(token), told, wake, abort: Some(abort), attempts: None }))
+        })
+    }
+
+    /// Takes over a task that runs already, such as tokio's `JoinHandle`. It has no token: stop aborts it
+    /// at once, and its timeout is the time that the abort may take. Being so cancelled is ok.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] from the begin of stop, or outside the limits; it hands the task back.
+    #[track_caller]
+    pub fn adopt_task<T: Adopt>(&self, name: impl Into<Name>, opts: BodyOpts, task: T) -> Result<Id, Refused<T>> {
+        let (spec, told, wake) = body_spec(name, Kind::Task, opts);
+        self.register(spec, task, |core, id, spec, task| {
+            let abort = task.peek(|task| task.aborter());
+            let on_end = core.on_end(id, spec.name.clone());
+            let host = Arc::clone(&core.host);
+            let watch = async move {
+                let (how, error) = Box::new(task.take()).join().await;
+                let error = error.as_ref().map(|error| one_line(error));
+                on_end(Ended { how, error, at: host.now() });
+            };
+            core.host.drive(Box::pin(watch)).map_err(refusal)?;
+            Ok(Action::Running(Running { token: None, told, wake, abort: Some(abort), attempts: None }))
+        })
+    }
+
+    /// Runs a future to its end, wherever it is called: inside a runtime as a task that stop awaits,
+    /// outside of one on a small runtime of its own. Never "cannot start a runtime from within a
+    /// runtime". Its error is logged.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] like [`add_task`](Self::add_task); it hands the future back.
+    #[track_caller]
+    pub fn run_async<F, E>(&self, name: impl Into<Name>, future: F) -> Result<(), Refused<F>>
+    where
+        F: Future<Output = E> + Send + 'static,
+        E: Ending,
+    {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let (spec, told, wake) = body_spec(name, Kind::Task, BodyOpts::new());
+            return self
+                .register(spec, future, |core, id, spec, future| {
+                    let future = Box::pin(async move { future.take().await.into_result() });
+                    let who = core.who(id, &spec.name, spec.kind);
+                    let on_end = core.on_end(id, spec.name.clone());
+                    let abort = core.host.spawn_task(who, future, on_end).map_err(refusal)?;
+                    // A token that nobody listens to: stop tells, then awaits.
+                    let token = Some(CancellationToken::new());
+                    Ok(Action::Running(Running { token, told, wake, abort: Some(abort), attempts: None }))
+                })
+                .map(|_| ());
+        }
+        let name = name.into();
+        match crate::host::small_runtime() {
+            Ok(runtime) => {
+                let how = match runtime.block_on(future).into_result() {
+                    Ok(()) => None,
+                    Err(error) => Some(one_line(&error)),
+                };
+                self.core.future_ended(name, how);
+                Ok(())
+            }
+            Err(error) => Err(Refused::new(future, refusal(SpawnError::Thread(error)), Kind::Task, name)),
+        }
+    }
+
+    /// Runs the health watchdog, on a thread of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] from the begin of stop, or outside the limits; it hands the watchdog back.
+    #[track_caller]
+    pub fn add_watchdog(&self, name: impl Into<Name>, opts: BodyOpts, watchdog: Watchdog) -> Result<Id, Refused<Watchdog>> {
+        let (spec, told, wake) = body_spec(name, Kind::Watchdog, opts);
+        self.register(spec, watchdog, |core, id, spec, watchdog| {
+            let token = CancellationToken::new();
+            let link = Link::new(core.requested.clone(), Arc::clone(&core.host), Arc::clone(&core.sink));
+            let attempts = link.attempts();
+            let body: Body = Box::new(move |scope| watchdog.take().run(scope, &link));
+            let who = core.who(id, &spec.name, spec.kind);
+            core.host.spawn_body(who, token.clone(), body, core.on_end(id, spec.name.clone())).map_err(refusal)?;
+            Ok(Action::Running(Running { token: Some(token), told, wake, abort: None, attempts: Some(attempts) }))
+        })
+    }
+
+    /// Has a callback called by stop. It may block.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] from the begin of stop, or outside the limits; it hands the callback back.
+    #[track_caller]
+    pub fn defer_stop<F, E>(&self, name: impl Into<Name>, opts: CallOpts, call: F) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce(&Scope) -> E + Send + 'static,
+        E: Ending,
+    {
+        self.defer(call_spec(name, Kind::Stop, opts), call)
+    }
+
+    /// Has an async callback called by stop, on the service's executor.
+    ///
+    /// # Errors
+    ///
+    /// As [`defer_stop`](Self::defer_stop).
+    #[track_caller]
+    pub fn defer_stop_async<F, Fut, E>(&self, name: impl Into<Name>, opts: CallOpts, call: F) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = E> + Send + 'static,
+        E: Ending,
+    {
+        self.defer_async(call_spec(name, Kind::Stop, opts), call)
+    }
+
+    /// Has a callback called by cleanup. It may block.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] from the begin of cleanup, or outside the limits; it hands the callback back.
+    #[track_caller]
+    pub fn defer_cleanup<F, E>(&self, name: impl Into<Name>, opts: CallOpts, call: F) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce(&Scope) -> E + Send + 'static,
+        E: Ending,
+    {
+        self.defer(call_spec(name, Kind::Cleanup, opts), call)
+    }
+
+    /// Has an async callback called by cleanup, on the service's executor.
+    ///
+    /// # Errors
+    ///
+    /// As [`defer_cleanup`](Self::defer_cleanup).
+    #[track_caller]
+    pub fn defer_cleanup_async<F, Fut, E>(&self, name: impl Into<Name>, opts: CallOpts, call: F) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = E> + Send + 'static,
+        E: Ending,
+    {
+        self.defer_async(call_spec(name, Kind::Cleanup, opts), call)
+    }
+
+    /// Has a resource closed by cleanup, and dropped there.
+    ///
+    /// # Errors
+    ///
+    /// As [`defer_cleanup`](Self::defer_cleanup); it hands the resource back.
+    #[track_caller]
+    pub fn add_closeable<C: Close>(&self, name: impl Into<Name>, opts: CallOpts, resource: C) -> Result<Id, Refused<C>> {
+        self.register(call_spec(name, Kind::Closeable, opts), resource, |_, _, _, resource| {
+            Ok(Action::Call(Callback::Blocking(Box::new(move |scope| resource.take().close(scope)))))
+        })
+    }
+
+    /// Has a resource closed by a closure, and dropped there.
+    ///
+    /// # Errors
+    ///
+    /// As [`add_closeable`](Self::add_closeable); it hands resource and closure back.
+    #[track_caller]
+    pub fn add_closeable_with<T, F, E>(
+        &self,
+        name: impl Into<Name>,
+        opts: CallOpts,
+        resource: T,
+        close: F,
+    ) -> Result<Id, Refused<(T, F)>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut T, &Scope) -> E + Send + 'static,
+        E: Ending,
+    {
+        self.register(call_spec(name, Kind::Closeable, opts), (resource, close), |_, _, _, value| {
+            Ok(Action::Call(Callback::Blocking(Box::new(move |scope| {
+                let (mut resource, close) = value.take();
+                close(&mut resource, scope).into_result()
+            }))))
+        })
+    }
+
+    /// Has a resource closed by an async closure, on the service's executor.
+    ///
+    /// # Errors
+    ///
+    /// As [`add_closeable`](Self::add_closeable); it hands the closure back.
+    #[track_caller]
+    pub fn add_closeable_async<F, Fut, E>(&self, name: impl Into<Name>, opts: CallOpts, close: F) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = E> + Send + 'static,
+        E: Ending,
+    {
+        self.defer_async(call_spec(name, Kind::Closeable, opts), close)
+    }
+
+    /// Starts: runs main, which registers what the worker is made of. When main fails, panics, or a stop
+    /// is requested before it has returned, everything that was registered is stopped and cleaned up
+    /// before this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], with main's error and the report.
+    ///
+    /// # Cancel safety
+    ///
+    /// The start goes on when this future is dropped.
+    #[track_caller]
+    pub fn start<F, Fut>(&self, main: F) -> impl Future<Output = Result<(), StartError>> + Send + use<A, F, Fut>
+    where
+        A: Send + Sync + 'static,
+        F: FnOnce(WorkerCtx<A>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), MainError>> + Send + 'static,
+    {
+        let place = Location::caller();
+        let ctx = self.clone();
+        async move {
+            let core = Arc::clone(&ctx.core);
+            core.start(move || Main::Async(Box::pin(async move { main(ctx).await })), place).await
+        }
+    }
+
+    /// Starts with a main that may block; it runs on a thread of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    ///
+    /// # Cancel safety
+    ///
+    /// The start goes on when this future is dropped.
+    #[track_caller]
+    pub fn start_blocking_main<F>(&self, main: F) -> impl Future<Output = Result<(), StartError>> + Send + use<A, F>
+    where
+        A: Send + Sync + 'static,
+        F: FnOnce(WorkerCtx<A>, &Scope) -> Result<(), MainError> + Send + 'static,
+    {
+        let place = Location::caller();
+        let ctx = self.clone();
+        async move {
+            let core = Arc::clone(&ctx.core);
+            core.start(move || Main::Blocking(Box::new(move |scope| main(ctx, scope))), place).await
+        }
+    }
+
+    /// Stops: tells every thread and task, waits for them, and calls the stop callbacks, in order. Once,
+    /// however often and from wherever it is called: every caller gets the same report.
+    ///
+    /// # Errors
+    ///
+    /// [`CalledFromInside`] if a body, step or task of this context calls: the stop is then requested,
+    /// and not waited for.
+    ///
+    /// # Cancel safety
+    ///
+    /// The stop goes on when this future is dropped.
+    pub async fn stop(&self) -> Result<Arc<Report>, CalledFromInside> {
+        if self.core.is_inside() {
+            self.core.refuse_call("stop", RefusedReason::Inside);
+            self.core.request("stop was called from inside".into(), By::Call);
+            return Err(CalledFromInside);
+        }
+        self.close(false, "stop was called");
+        Ok(Arc::clone(self.core.stopped.wait().await))
+    }
+
+    /// Cleans up: runs or joins stop first, then calls the cleanup callbacks and closes the resources, in
+    /// order. Once; every caller gets the same report, which covers both phases.
+    ///
+    /// # Errors
+    ///
+    /// [`CalledFromInside`] if a body, step or task of this context calls; nothing is done then.
+    ///
+    /// # Cancel safety
+    ///
+    /// The cleanup goes on when this future is dropped.
+    pub async fn cleanup(&self) -> Result<Arc<Report>, CalledFromInside> {
+        if self.core.is_inside() {
+            self.core.refuse_call("cleanup", RefusedReason::Inside);
+            return Err(CalledFromInside);
+        }
+        self.close(true, "cleanup was called");
+        Ok(Arc::clone(self.core.cleaned.wait().await))
+    }
+
+    /// [`stop`](Self::stop), for callers that are not on a runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`BlockingError`] on a runtime, or from inside.
+    pub fn stop_blocking(&self) -> Result<Arc<Report>, BlockingError> {
+        Ok(block(self.stop())??)
+    }
+
+    /// [`cleanup`](Self::cleanup), for callers that are not on a runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`BlockingError`] on a runtime, or from inside.
+    pub fn cleanup_blocking(&self) -> Result<Arc<Report>, BlockingError> {
+        Ok(block(self.cleanup())??)
+    }
+
+    /// Asks for stop, and cleanup; a call after it was done asks for nothing any more.
+    fn close(&self, cleanup: bool, words: &str) {
+        let done = if cleanup { self.core.cleaned.get() } else { self.core.stopped.get() };
+        if done.is_none() {
+            self.core.request(words.into(), By::Call);
+            self.core.begin_grace();
+            self.core.close(cleanup);
+        }
+    }
+
+    fn defer<F, E>(&self, spec: Spec, call: F) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce(&Scope) -> E + Send + 'static,
+        E: Ending,
+    {
+        self.register(spec, call, |_, _, _, call| {
+            Ok(Action::Call(Callback::Blocking(Box::new(move |scope| call.take()(scope).into_result()))))
+        })
+    }
+
+    fn defer_async<F, Fut, E>(&self, spec: Spec, call: F) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = E> + Send + 'static,
+        E: Ending,
+    {
+        self.register(spec, call, |_, _, _, call| {
+            let call: AsyncCall = Box::new(move || -> BoxFuture<_> { Box::pin(async move { call.take()().await.into_result() }) });
+            Ok(Action::Call(Callback::Async(call)))
+        })
+    }
+
+    /// Registers what `make` makes of a value. A refusal hands the value back.
+    fn register<T: Send + 'static>(
+        &self,
+        spec: Spec,
+        value: T,
+        make: impl FnOnce(&Arc<Core>, Id, &Spec, Slot<T>) -> Result<Action, Refusal>,
+    ) -> Result<Id, Refused<T>> {
+        let slot = Slot(Arc::new(Mutex::new(Some(value))));
+        self.core
+            .register(spec, |core, id, spec| make(core, id, spec, Slot(Arc::clone(&slot.0))))
+            .map_err(|(refusal, kind, name)| Refused::new(slot.take(), refusal, kind, name))
+    }
+}
+
+/// A value that is either run or handed back: code that could not be started leaves it here.
+struct Slot<T>(Arc<Mutex<Option<T>>>);
+
+impl<T> Slot<T> {
+    fn lock(&self) -> MutexGuard<'_, Option<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> T {
+        self.lock().take().expect("a registered value is taken once: run, or handed back")
+    }
+
+    fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        look(self.lock().as_ref().expect("a registered value is taken once: run, or handed back"))
+    }
+}
+
+#[track_caller]
+fn body_spec(name: impl Into<Name>, kind: Kind, opts: BodyOpts) -> (Spec, Told, Option<Wake>) {
+    let BodyOpts { order, timeout, told, uses, wake } = opts;
+    let spec = Spec { name: name.into(), kind, order, timeout, floor: None, uses, place: Location::caller() };
+    (spec, told, wake)
+}
+
+#[track_caller]
+fn call_spec(name: impl Into<Name>, kind: Kind, opts: CallOpts) -> Spec {
+    let CallOpts { order, timeout, floor, uses } = opts;
+    Spec { name: name.into(), kind, order, timeout, floor, uses, place: Location::caller() }
+}
+
+fn refusal(error: SpawnError) -> Refusal {
+    Refusal::limit(error.to_string())
+}
+
+/// Waits for a future on a thread that is not on a runtime. The future's own bounds bound the wait.
+fn block<F: Future>(future: F) -> Result<F::Output, BlockingError> {
+    if tokio::runtime::Handle::try_current().is_ok() {
+        return Err(BlockingError::OnRuntime);
+    }
+    Ok(crate::host::block_on(future))
+}

@@ -1,0 +1,354 @@
+//! One group of steps: begun together, waited for together, each up to its own bound.
+//!
+//! Joins and cancels of equal order make a group; every other step, and main when a stop is requested
+//! while it runs, is a group of one. So there is one place that waits, names what it waits for, calls
+//! a step overdue and escalates (rules 2 to 6, 11 and 14 of the contract).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::Location;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::core::{Core, outcome_of, tell};
+use super::limits::{Bound, CONFIRM, ms};
+use super::registry::{Action, Callback, Entry, Running};
+use super::report::StepReport;
+use crate::host::{Abort, Ended};
+use crate::journal::{BoundBy, How, Id, Kind, Name, Outcome, Phase, What};
+use crate::words::one_line;
+
+/// A step that is about to begin.
+pub(crate) struct Step {
+    pub id: Id,
+    pub name: Name,
+    pub kind: Kind,
+    pub order: i32,
+    pub place: &'static Location<'static>,
+    pub bound: Bound,
+    /// What the step is sure of; only in cleanup.
+    pub floor: Duration,
+    /// How it is begun.
+    pub begin: Begin,
+}
+
+/// How a step is begun.
+pub(crate) enum Begin {
+    /// Its code runs already.
+    Wait { abort: Option<Box<dyn Abort>>, adopted: bool },
+    /// Its code is to be called.
+    Call(Callback),
+}
+
+/// Which group of which phase.
+pub(crate) struct Group {
+    pub phase: Phase,
+    pub number: u32,
+    /// The end of the phase's share.
+    pub ends: Duration,
+    /// The floors of the steps after this group.
+    pub later_floors: Duration,
+}
+
+impl Step {
+    /// A step of a registered component; tells it, if it is to be told in its turn.
+    pub fn of(entry: Entry, bound: Bound, floor: Duration) -> (Self, bool) {
+        let told = tell(&entry);
+        let Entry { id, name, kind, order, place, action, .. } = entry;
+        let begin = match action {
+            Action::Running(Running { token, abort, .. }) => {
+                Begin::Wait { abort, adopted: token.is_none() }
+            }
+            Action::Call(callback) => Begin::Call(callback),
+        };
+        (Step { id, name, kind, order, place, bound, floor, begin }, told)
+    }
+}
+
+/// What a member of a group waits for next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Half of the bound, to be named.
+    Half,
+    /// The bound.
+    Bound,
+    /// The confirmation of its abort.
+    Confirm,
+}
+
+/// A step that has begun and not ended.
+struct Member {
+    row: StepReport,
+    floor: Duration,
+    deadline: Duration,
+    stage: Stage,
+    /// When that stage is over.
+    timer: Duration,
+    abort: Option<Box<dyn Abort>>,
+    /// Adopted tasks are aborted at once: their bound is the confirmation.
+    adopted: bool,
+    /// A blocking callback's scope is told when its bound is over.
+    told_when_over: Option<CancellationToken>,
+}
+
+/// The waiting for one group.
+pub(crate) struct Waiting<'a> {
+    core: &'a Arc<Core>,
+    group: Group,
+    members: BTreeMap<Id, Member>,
+    timers: BTreeSet<(Duration, Id)>,
+    hurried: bool,
+}
+
+/// Runs a group to its end: every member has ended for the context.
+pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: Vec<(Step, bool)>) {
+    let mut waiting = Waiting {
+        core,
+        group,
+        members: BTreeMap::new(),
+        timers: BTreeSet::new(),
+        hurried: core.registry().hurried,
+    };
+    for (step, told) in steps {
+        waiting.begin(step, told);
+    }
+    waiting.wait().await;
+}
+
+impl Waiting<'_> {
+    fn begin(&mut self, step: Step, told: bool) {
+        let Step { id, name, kind, order, place, bound, floor, begin } = step;
+        let phase = self.group.phase;
+        let started = self.core.host.now();
+        self.core.emit(What::StepStarted {
+            phase,
+            name: name.clone(),
+            order,
+            bound: ms(bound.of),
+            bound_by: bound.by,
+            id,
+            kind,
+            group: self.group.number,
+        });
+        if told {
+            self.core.emit(What::Told { name: name.clone(), id });
+        }
+        let row = StepReport {
+            phase,
+            id,
+            name: name.clone(),
+            kind,
+            order,
+            place,
+            outcome: Outcome::Ok,
+            bound: bound.of,
+            bound_by: bound.by,
+            started,
+            took: Duration::ZERO,
+            error: None,
+        };
+        let half = Duration::from_millis(ms(bound.of).div_ceil(2));
+        let (stage, timer) = if half < bound.of { (Stage::Half, started + half) } else { (Stage::Bound, started + bound.of) };
+        let mut member = Member {
+            row,
+            floor,
+            deadline: started + bound.of,
+            stage,
+            timer,
+            abort: None,
+            adopted: false,
+            told_when_over: None,
+        };
+        let spawned = match begin {
+            Begin::Wait { abort, adopted } => {
+                member.abort = abort;
+                member.adopted = adopted;
+                Ok(())
+            }
+            Begin::Call(Callback::Blocking(body)) => {
+                let token = CancellationToken::new();
+                member.told_when_over = Some(token.clone());
+                let who = self.core.who(id, &name, kind);
+                self.core.host.spawn_body(who, token, body, self.core.on_end(id, name.clone()))
+            }
+            Begin::Call(Callback::Async(call)) => {
+                let who = self.core.who(id, &name, kind);
+                // The call itself is the caller's code too: it runs inside the task.
+                let future = Box::pin(async move { call().await });
+                self.core
+                    .host
+                    .spawn_task(who, future, self.core.on_end(id, name.clone()))
+                    .map(|abort| member.abort = Some(abort))
+            }
+        };
+        if member.adopted {
+            self.abort(&member);
+        }
+        self.timers.insert((timer, id));
+        self.members.insert(id, member);
+        if let Err(error) = spawned {
+            let at = self.core.host.now();
+            self.ended(id, &Ended { how: How::Failed, error: Some(one_line(&error)), at });
+        }
+    }
+
+    async fn wait(mut self) {
+        loop {
+            self.collect();
+            if !self.hurried && self.core.registry().hurried {
+                self.hurry().await;
+            }
+            let Some(&(next, _)) = self.timers.first() else { return };
+            let due = tokio::select! {
+                biased;
+                () = self.core.wake.notified() => false,
+                () = self.core.host.sleep_until(next) => true,
+            };
+            if due {
+                // What ended in this instant ended in time: let it, before anything is called overdue.
+                self.core.host.settle().await;
+                self.collect();
+                if !self.hurried && self.core.registry().hurried {
+                    self.hurry().await;
+                }
+                self.strike();
+            }
+        }
+    }
+
+    /// Takes note of all that has ended.
+    fn collect(&mut self) {
+        loop {
+            let Some((id, ended)) = self.core.registry().ended.pop_front() else { return };
+            self.ended(id, &ended);
+        }
+    }
+
+    /// A member's code is over. What belongs to no member was left behind earlier.
+    fn ended(&mut self, id: Id, ended: &Ended) {
+        let Some(mut member) = self.take(id) else { return };
+        let outcome = match (member.stage, member.row.kind) {
+            (_, Kind::Task) if member.adopted && ended.how == How::Dropped => Outcome::Ok,
+            (Stage::Confirm, Kind::Task | Kind::Main) => Outcome::Aborted,
+            (Stage::Confirm, _) => Outcome::TimedOut,
+            _ => outcome_of(ended.how),
+        };
+        member.row.error = ended.error.clone();
+        member.row.took = ended.at.saturating_sub(member.row.started);
+        self.finish(member, outcome);
+    }
+
+    /// Everything whose timer is due moves on.
+    fn strike(&mut self) {
+        let now = self.core.host.now();
+        while let Some(&(timer, id)) = self.timers.first() {
+            if timer > now {
+                return;
+            }
+            let Some(mut member) = self.take(id) else { return };
+            match member.stage {
+                Stage::Half => {
+                    self.core.emit(What::StillWaiting {
+                        name: member.row.name.clone(),
+                        waited: ms(member.row.bound).div_ceil(2),
+                        bound: ms(member.row.bound),
+                        id,
+                    });
+                    let deadline = member.deadline;
+                    self.put(member, Stage::Bound, deadline);
+                }
+                Stage::Bound => self.overdue(member, now),
+                Stage::Confirm => self.leave_behind(member, now),
+            }
+        }
+    }
+
+    /// A member is over its bound: it is left, aborted, or left behind (rule 6).
+    fn overdue(&mut self, mut member: Member, now: Duration) {
+        if let Some(token) = &member.told_when_over {
+            token.cancel();
+        }
+        if matches!(member.row.bound_by, BoundBy::ShareGone | BoundBy::SecondSignal) && self.group.phase == Phase::Stop {
+            member.row.took = now.saturating_sub(member.row.started);
+            self.finish(member, Outcome::NotAwaited);
+        } else if member.abort.is_some() && !member.adopted {
+            self.abort(&member);
+            let left = self.group.ends.saturating_sub(now).saturating_sub(self.group.later_floors);
+            self.put(member, Stage::Confirm, now + left.min(CONFIRM));
+        } else {
+            self.leave_behind(member, now);
+        }
+    }
+
+    fn leave_behind(&mut self, mut member: Member, now: Duration) {
+        let row = &mut member.row;
+        row.took = now.saturating_sub(row.started);
+        self.core.emit(What::Leak { id: row.id, name: row.name.clone(), kind: row.kind });
+        self.finish(member, Outcome::Leaked);
+    }
+
+    /// A second signal came (rule 11): stop waits no more, cleanup waits for its floor.
+    async fn hurry(&mut self) {
+        self.hurried = true;
+        // What ends in this very instant has ended in time.
+        self.core.host.settle().await;
+        self.collect();
+        let now = self.core.host.now();
+        for id in self.members.keys().copied().collect::<Vec<_>>() {
+            let Some(mut member) = self.take(id) else { continue };
+            if self.group.phase != Phase::Cleanup {
+                member.row.took = now.saturating_sub(member.row.started);
+                self.finish(member, Outcome::NotAwaited);
+                continue;
+            }
+            let (stage, timer) = (member.stage, member.timer);
+            let floor = now.max(member.row.started + member.floor);
+            if stage != Stage::Confirm && floor < member.deadline {
+                member.deadline = floor;
+            }
+            let deadline = member.deadline;
+            match stage {
+                Stage::Half if timer < deadline => self.put(member, Stage::Half, timer),
+                Stage::Half | Stage::Bound => self.put(member, Stage::Bound, deadline),
+                Stage::Confirm => self.put(member, Stage::Confirm, timer),
+            }
+        }
+    }
+
+    fn abort(&self, member: &Member) {
+        if let Some(abort) = &member.abort {
+            abort.abort();
+            self.core.emit(What::Abort { name: member.row.name.clone(), id: member.row.id });
+        }
+    }
+
+    fn take(&mut self, id: Id) -> Option<Member> {
+        let member = self.members.remove(&id)?;
+        self.timers.remove(&(member.timer, id));
+        Some(member)
+    }
+
+    fn put(&mut self, mut member: Member, stage: Stage, timer: Duration) {
+        member.stage = stage;
+        member.timer = timer;
+        self.timers.insert((timer, member.row.id));
+        self.members.insert(member.row.id, member);
+    }
+
+    /// The step has ended for the context.
+    fn finish(&mut self, mut member: Member, outcome: Outcome) {
+        member.row.outcome = outcome;
+        let row = &member.row;
+        self.core.emit(What::StepEnded {
+            phase: row.phase,
+            name: row.name.clone(),
+            order: row.order,
+            outcome,
+            took: ms(row.took),
+            id: row.id,
+            error: row.error.clone(),
+        });
+        self.core.steps.lock().unwrap_or_else(PoisonError::into_inner).push(member.row);
+    }
+}

@@ -1,0 +1,132 @@
+//! The life of a process: start, wait for a reason to stop, stop, cleanup, exit code.
+//!
+//! The machine knows no host. The simulator drives the same one that signals of the operating system
+//! drive, or it would prove nothing about production.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::core::Core;
+use super::error::StartError;
+use super::limits::DOUBLED_SIGNAL;
+use super::report::Report;
+use super::{MainError, WorkerCtx};
+use crate::journal::{By, Cause, Name, SignalName, State};
+
+/// Exit codes of a worker process, beside those of signals (128 + the signal's number) and main's own.
+pub mod exit_code {
+    /// Every step ended well.
+    pub const OK: i32 = 0;
+    /// A step did not end well, or main failed without a code of its own.
+    pub const FAILED: i32 = 1;
+    /// The watchdog ended the process.
+    pub const WATCHDOG: i32 = 75;
+    /// The last resort ended the process.
+    pub const LAST_RESORT: i32 = 124;
+    /// Added to a signal's number.
+    pub const SIGNAL: i32 = 128;
+}
+
+/// How a life came to its end.
+#[derive(Clone, Debug)]
+pub struct LifeEnd {
+    /// The exit code.
+    pub code: i32,
+    /// Why the process ends.
+    pub cause: Cause,
+    /// What start came to.
+    pub started: Result<(), StartError>,
+    /// What stop and cleanup did.
+    pub report: Arc<Report>,
+}
+
+/// The life of a process with one worker context.
+///
+/// Signals are handed in with [`Life::signal`], from wherever they are heard. [`Life::live`] leads
+/// through start, the wait for a request, stop and cleanup.
+#[derive(Clone)]
+pub struct Life {
+    core: Arc<Core>,
+    signals: Arc<Signals>,
+}
+
+#[derive(Default)]
+struct Signals {
+    counted: AtomicU32,
+    /// When the last counted one came.
+    last: Mutex<Option<Duration>>,
+    /// The number of the second one.
+    second: AtomicU32,
+}
+
+impl Life {
+    /// The life of the process around that context.
+    pub fn new<A>(ctx: &WorkerCtx<A>) -> Self {
+        Life { core: Arc::clone(ctx.core()), signals: Arc::default() }
+    }
+
+    /// A signal that asks to stop has arrived (rule 11). The first begins the grace, the second ends all
+    /// waiting but for the floors, the third ends the process at once. One within 200 ms of the last
+    /// counted one is the same one, doubled.
+    ///
+    /// Never blocks; it may be called before the start, and from any thread, but not from a signal
+    /// handler: handlers set a flag, and something else looks at it.
+    pub fn signal(&self, signal: SignalName) {
+        let now = self.core.host.now();
+        {
+            let mut last = self.signals.last.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.is_some_and(|last| now.saturating_sub(last) <= DOUBLED_SIGNAL) {
+                return;
+            }
+            *last = Some(now);
+        }
+        let nth = self.signals.counted.fetch_add(1, Ordering::SeqCst) + 1;
+        let code = exit_code::SIGNAL + signal.number();
+        let done = self.core.registry().state == State::Done;
+        if nth >= 3 || done {
+            self.core.host.exit(code, Cause::ThirdSignal);
+            return;
+        }
+        self.core.request(Name::from(signal.as_str()), By::Signal);
+        self.core.begin_grace();
+        if nth == 2 {
+            self.signals.second.store(code.unsigned_abs(), Ordering::SeqCst);
+            self.core.hurry();
+        }
+    }
+
+    /// The code with which a program should end whose worker was stopped by calls.
+    pub fn exit_code(&self) -> i32 {
+        self.core.exit_code()
+    }
+
+    /// Starts, waits for a request to stop, stops, cleans up, and says with which code the process
+    /// should end. The caller ends it.
+    ///
+    /// # Cancel safety
+    ///
+    /// What has begun goes on when this future is dropped.
+    pub async fn live<F>(&self, main: impl FnOnce() -> F + Send + 'static) -> LifeEnd
+    where
+        F: Future<Output = Result<(), MainError>> + Send + 'static,
+    {
+        let place = std::panic::Location::caller();
+        let main = || super::start::Main::Async(Box::pin(async move { main().await }));
+        let started = self.core.start(main, place).await;
+        if started.is_ok() {
+            self.core.requested.cancelled().await;
+            self.core.begin_grace();
+            self.core.close(true);
+            self.core.cleaned.wait().await;
+        }
+        let code = self.core.exit_code();
+        let second = self.signals.second.load(Ordering::SeqCst);
+        let (code, cause) = match &started {
+            _ if second != 0 => (i32::try_from(second).unwrap_or(exit_code::FAILED), Cause::SecondSignal),
+            Err(StartError::Main { .. }) => (code, Cause::StartFailed),
+            _ => (code, Cause::Stopped),
+        };
+        LifeEnd { code, cause, started, report: self.core.report() }
+    }
+}

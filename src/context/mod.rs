@@ -1,0 +1,32 @@
+//! The worker context: what is registered, how it is stopped, what is reported.
+//!
+//! This is production code. It does not know whether it is simulated: everything that differs is
+//! behind the [`Host`](crate::host::Host). The rules it keeps are those of `docs/contract.md`.
+
+mod budget;
+mod builder;
+mod core;
+mod ctx;
+mod error;
+mod ending;
+mod group;
+mod life;
+mod limits;
+mod opts;
+pub mod order;
+mod phases;
+mod registry;
+mod report;
+mod sink;
+mod start;
+
+pub use budget::{Budget, Line};
+pub use builder::Builder;
+pub use ctx::{WeakCtx, WorkerCtx};
+pub use ending::{Close, Ending};
+pub use error::{BlockingError, CalledFromInside, LimitsError, MainError, Refused, StartError};
+pub use life::{Life, LifeEnd, exit_code};
+pub use limits::Limits;
+pub use opts::{BodyOpts, CallOpts};
+pub use report::{Death, Reason, Report, StepReport};
+pub use sink::Sink;

@@ -1,0 +1,143 @@
+//! What a component is registered with. Everything has a default.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::limits::{CALL_TIMEOUT, JOIN_TIMEOUT};
+use crate::journal::{Name, Told};
+
+/// Wakes a body that sits in something other than its scope's waits.
+pub(crate) type Wake = Box<dyn Fn() + Send + Sync + 'static>;
+
+/// Options of a thread or a task.
+///
+/// ```
+/// # use std::time::Duration;
+/// use deadstop::context::BodyOpts;
+/// let opts = BodyOpts::new().order(10).timeout(Duration::from_secs(5)).in_turn();
+/// ```
+pub struct BodyOpts {
+    pub(crate) order: i32,
+    pub(crate) timeout: Duration,
+    pub(crate) told: Told,
+    pub(crate) uses: Vec<Name>,
+    pub(crate) wake: Option<Wake>,
+}
+
+impl Default for BodyOpts {
+    fn default() -> Self {
+        BodyOpts { order: 0, timeout: JOIN_TIMEOUT, told: Told::AtOnce, uses: Vec::new(), wake: None }
+    }
+}
+
+impl BodyOpts {
+    /// Order 0, a bound of 2 s, told as soon as stop begins.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Its order among stop's steps: ascending.
+    #[must_use]
+    pub fn order(mut self, order: i32) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// How long its end is waited for: a join timeout, or a cancel timeout.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// It is told only when its group begins: producers before writers.
+    #[must_use]
+    pub fn in_turn(mut self) -> Self {
+        self.told = Told::InTurn;
+        self
+    }
+
+    /// What it uses, by name.
+    #[must_use]
+    pub fn uses<N: Into<Name>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.uses.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Called when the body is told, to unblock one that sits in `recv`, `accept` or a read. It must
+    /// not block.
+    #[must_use]
+    pub fn wake(mut self, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        self.wake = Some(Box::new(wake));
+        self
+    }
+}
+
+impl fmt::Debug for BodyOpts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BodyOpts")
+            .field("order", &self.order)
+            .field("timeout", &self.timeout)
+            .field("told", &self.told)
+            .field("uses", &self.uses)
+            .field("wake", &self.wake.is_some())
+            .finish()
+    }
+}
+
+/// Options of a callback or closeable.
+///
+/// ```
+/// # use std::time::Duration;
+/// use deadstop::context::{CallOpts, order};
+/// let opts = CallOpts::new().order(order::CLIENTS).floor(Duration::from_secs(1));
+/// ```
+#[derive(Clone, Debug)]
+pub struct CallOpts {
+    pub(crate) order: i32,
+    pub(crate) timeout: Duration,
+    pub(crate) floor: Option<Duration>,
+    pub(crate) uses: Vec<Name>,
+}
+
+impl Default for CallOpts {
+    fn default() -> Self {
+        CallOpts { order: 0, timeout: CALL_TIMEOUT, floor: None, uses: Vec::new() }
+    }
+}
+
+impl CallOpts {
+    /// Order 0, a bound of 10 s, a shared floor.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Its order: ascending in stop, descending in cleanup.
+    #[must_use]
+    pub fn order(mut self, order: i32) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// How long it is waited for.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The time it is sure of, whatever came before it. Only cleanup has floors: a stop callback with
+    /// one is refused.
+    #[must_use]
+    pub fn floor(mut self, floor: Duration) -> Self {
+        self.floor = Some(floor);
+        self
+    }
+
+    /// What it uses, by name.
+    #[must_use]
+    pub fn uses<N: Into<Name>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.uses.extend(names.into_iter().map(Into::into));
+        self
+    }
+}

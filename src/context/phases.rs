@@ -1,0 +1,130 @@
+//! Stop and cleanup: which steps there are, in which order, in which groups, with which bounds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::{Core, is_told_at_once, tell};
+use super::group::{self, Group, Step};
+use super::limits::{cleanup_bound, floors, ms, stop_bound};
+use super::registry::{Action, Entry};
+use crate::journal::{Phase, State, Ties, What};
+
+impl Core {
+    /// Asks for stop, and for cleanup too where that is wanted. The one driver does both; it goes on
+    /// when everyone who asked has gone.
+    pub(crate) fn close(self: &Arc<Self>, cleanup: bool) {
+        {
+            let mut registry = self.registry();
+            registry.want_stop = true;
+            registry.want_cleanup |= cleanup;
+            // While main runs, start is the driver: it tells main first.
+            if registry.closing || registry.state == State::Starting {
+                drop(registry);
+                self.wake.notify_one();
+                return;
+            }
+            registry.closing = true;
+        }
+        let core = Arc::clone(self);
+        if self.host.drive(Box::pin(async move { core.drive_close().await })).is_err() {
+            // Nothing can be started any more: the process is at its end, and stop with it.
+            self.registry().closing = false;
+        }
+    }
+
+    /// Stop, then cleanup once somebody wants it.
+    pub(crate) async fn drive_close(self: Arc<Self>) {
+        if self.stopped.get().is_none() {
+            self.stop_phase().await;
+        }
+        loop {
+            let cleanup = {
+                let mut registry = self.registry();
+                let cleanup = registry.want_cleanup && registry.state < State::CleaningUp;
+                registry.closing = cleanup;
+                cleanup
+            };
+            if !cleanup {
+                return;
+            }
+            self.cleanup_phase().await;
+        }
+    }
+
+    async fn stop_phase(self: &Arc<Self>) {
+        let instants = self.begin_grace();
+        let mut entries = {
+            let mut registry = self.registry();
+            registry.state = State::Stopping;
+            registry.take_phase(true)
+        };
+        self.clear_running();
+        self.emit(What::State { state: State::Stopping });
+        for entry in &entries {
+            if is_told_at_once(entry) && tell(entry) {
+                self.emit(What::Told { name: entry.name.clone(), id: entry.id });
+            }
+        }
+        let ends = instants.stop_ends;
+        self.emit(What::PhaseStarted { phase: Phase::Stop, ends: Some(ms(ends)) });
+        entries.sort_by_key(|entry| (entry.order, entry.id));
+        let mut entries = entries.into_iter().peekable();
+        let mut number = 0;
+        while let Some(first) = entries.next() {
+            number += 1;
+            let joins = is_join(&first).then_some(first.order);
+            let mut members = vec![first];
+            while let Some(next) = entries.next_if(|next| is_join(next) && Some(next.order) == joins) {
+                members.push(next);
+            }
+            let left = self.left(ends);
+            let hurried = self.registry().hurried;
+            let steps = members
+                .into_iter()
+                .map(|entry| {
+                    let bound = stop_bound(entry.kind, entry.timeout, left, hurried);
+                    Step::of(entry, bound, Duration::ZERO)
+                })
+                .collect();
+            let group = Group { phase: Phase::Stop, number, ends, later_floors: Duration::ZERO };
+            group::run(self, group, steps).await;
+        }
+        self.emit(What::PhaseEnded { phase: Phase::Stop, ends: Some(ms(ends)) });
+        self.set_state(State::Stopped);
+        let _ = self.stopped.set(self.report());
+    }
+
+    async fn cleanup_phase(self: &Arc<Self>) {
+        let ends = self.begin_grace().cleanup_ends;
+        let mut entries = {
+            let mut registry = self.registry();
+            registry.state = State::CleaningUp;
+            registry.take_phase(false)
+        };
+        self.emit(What::State { state: State::CleaningUp });
+        self.emit(What::PhaseStarted { phase: Phase::Cleanup, ends: Some(ms(ends)) });
+        // By key, never by reversing an ascending sort: that would turn ties round too.
+        match self.limits.ties {
+            Ties::First => entries.sort_by_key(|entry| (-i64::from(entry.order), i64::from(entry.id))),
+            Ties::Last => entries.sort_by_key(|entry| (-i64::from(entry.order), -i64::from(entry.id))),
+        }
+        let limits: Vec<_> = entries.iter().map(|entry| (entry.timeout, entry.floor)).collect();
+        let floors = floors(self.limits.reserve, &limits);
+        let mut later: Duration = floors.iter().sum();
+        for ((number, entry), floor) in (1..).zip(entries).zip(floors) {
+            later = later.saturating_sub(floor);
+            let hurried = self.registry().hurried;
+            let bound = cleanup_bound(entry.timeout, floor, self.left(ends), later, hurried);
+            let group = Group { phase: Phase::Cleanup, number, ends, later_floors: later };
+            group::run(self, group, vec![Step::of(entry, bound, floor)]).await;
+        }
+        self.emit(What::PhaseEnded { phase: Phase::Cleanup, ends: Some(ms(ends)) });
+        self.set_state(State::Done);
+        let _ = self.cleaned.set(self.report());
+    }
+}
+
+/// Whether a component's step is a join or a cancel, which can share a group.
+fn is_join(entry: &Entry) -> bool {
+    matches!(entry.action, Action::Running(_))
+}

@@ -1,0 +1,198 @@
+//! What is registered, and what can be done with it when its step comes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::limits::{BOUND_MAX, BOUND_MIN, DEATHS_KEPT, Instants, NAME_BYTES, whole_ms};
+use super::opts::Wake;
+use super::report::{Death, Reason};
+use super::error::Refusal;
+use crate::host::{Abort, Body, BoxError, BoxFuture, Ended};
+use crate::journal::{Id, Kind, Name, RefusedReason, State, Told};
+
+/// An async callback that has not been called.
+pub(crate) type AsyncCall = Box<dyn FnOnce() -> BoxFuture<Result<(), BoxError>> + Send + 'static>;
+
+/// A callback that has not been called.
+pub(crate) enum Callback {
+    Blocking(Body),
+    Async(AsyncCall),
+}
+
+/// A thread or task that runs.
+pub(crate) struct Running {
+    /// Told to stop by this; `None` for an adopted task, which cannot be told.
+    pub token: Option<CancellationToken>,
+    pub told: Told,
+    pub wake: Option<Wake>,
+    /// `Some` for tasks.
+    pub abort: Option<Box<dyn Abort>>,
+    /// A watchdog's failures in a row.
+    pub attempts: Option<Arc<AtomicU32>>,
+}
+
+/// What a component does when its step comes.
+pub(crate) enum Action {
+    Running(Running),
+    Call(Callback),
+}
+
+/// One registered component.
+pub(crate) struct Entry {
+    pub id: Id,
+    pub name: Name,
+    pub kind: Kind,
+    pub order: i32,
+    pub timeout: Duration,
+    pub floor: Option<Duration>,
+    pub uses: Vec<Name>,
+    pub place: &'static Location<'static>,
+    pub action: Action,
+}
+
+/// What is to be registered, before it has an id.
+pub(crate) struct Spec {
+    pub name: Name,
+    pub kind: Kind,
+    pub order: i32,
+    pub timeout: Duration,
+    pub floor: Option<Duration>,
+    pub uses: Vec<Name>,
+    pub place: &'static Location<'static>,
+}
+
+/// Whether a kind belongs to stop, rather than to cleanup.
+pub(crate) fn is_stop_kind(kind: Kind) -> bool {
+    matches!(kind, Kind::Thread | Kind::Task | Kind::Watchdog | Kind::Stop)
+}
+
+/// Everything about the worker that changes.
+pub(crate) struct Registry {
+    pub state: State,
+    pub entries: BTreeMap<Id, Entry>,
+    next_id: Id,
+    explicit_floors: Duration,
+    pub reason: Option<Reason>,
+    pub later_reasons: Vec<Reason>,
+    pub instants: Option<Instants>,
+    /// Whether a second signal came.
+    pub hurried: bool,
+    pub want_stop: bool,
+    pub want_cleanup: bool,
+    /// Whether somebody drives stop and cleanup.
+    pub closing: bool,
+    pub main_token: Option<CancellationToken>,
+    pub main_ended: Option<Ended>,
+    pub main_code: Option<i32>,
+    /// What has ended since the driver last looked; used from the begin of stop.
+    pub ended: VecDeque<(Id, Ended)>,
+    pub deaths: VecDeque<Death>,
+    pub deaths_in_all: u64,
+}
+
+impl Registry {
+    pub fn new() -> Self {
+        Registry {
+            state: State::Created,
+            entries: BTreeMap::new(),
+            next_id: 1,
+            explicit_floors: Duration::ZERO,
+            reason: None,
+            later_reasons: Vec::new(),
+            instants: None,
+            hurried: false,
+            want_stop: false,
+            want_cleanup: false,
+            closing: false,
+            main_token: None,
+            main_ended: None,
+            main_code: None,
+            ended: VecDeque::new(),
+            deaths: VecDeque::new(),
+            deaths_in_all: 0,
+        }
+    }
+
+    /// Says whether something may be registered now (rules 3 and 7), and rounds its limits up to whole
+    /// milliseconds.
+    pub fn admit(&self, spec: &mut Spec, reserve: Duration) -> Result<(), Refusal> {
+        let began = if is_stop_kind(spec.kind) { State::Stopping } else { State::CleaningUp };
+        if self.state >= began {
+            return Err(Refusal {
+                reason: RefusedReason::PhaseBegan,
+                detail: format!("the phase that would run it has begun (the worker is {})", self.state),
+            });
+        }
+        if spec.name.is_empty() || spec.name.len() > NAME_BYTES || spec.name.contains(char::is_control) {
+            return Err(Refusal::limit(format!("a name has 1 to {NAME_BYTES} bytes and no control characters")));
+        }
+        if self.next_id == Id::MAX {
+            return Err(Refusal::limit("this context has run out of ids"));
+        }
+        spec.timeout = whole_ms(spec.timeout);
+        if spec.timeout < BOUND_MIN || spec.timeout > BOUND_MAX {
+            return Err(Refusal::limit(format!("its bound of {:?} is not from 1 ms to 1 h", spec.timeout)));
+        }
+        let Some(floor) = spec.floor.map(whole_ms) else { return Ok(()) };
+        spec.floor = Some(floor);
+        let detail = if spec.kind == Kind::Stop {
+            "only cleanup steps have floors".to_owned()
+        } else if floor > spec.timeout {
+            format!("its floor of {floor:?} is longer than its bound of {:?}", spec.timeout)
+        } else if self.explicit_floors + floor > reserve {
+            format!(
+                "its floor of {floor:?} does not fit: the reserve is {reserve:?}, and {:?} of it is promised",
+                self.explicit_floors
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Refusal { reason: RefusedReason::Floors, detail })
+    }
+
+    /// The id that the next component gets.
+    pub fn take_id(&mut self) -> Id {
+        let id = self.next_id;
+        self.next_id += 1;
+        id
+    }
+
+    pub fn insert(&mut self, id: Id, spec: Spec, action: Action) {
+        self.explicit_floors += spec.floor.unwrap_or_default();
+        let Spec { name, kind, order, timeout, floor, uses, place } = spec;
+        self.entries.insert(id, Entry { id, name, kind, order, timeout, floor, uses, place, action });
+    }
+
+    /// Takes note that a body ended before stop: it leaves the registry, and is remembered if it ended
+    /// badly.
+    pub fn forget(&mut self, id: Id, ended: &Ended) {
+        let Some(entry) = self.entries.remove(&id) else { return };
+        if matches!(ended.how, crate::journal::How::Failed | crate::journal::How::Panicked) {
+            self.deaths_in_all += 1;
+            if self.deaths.len() == DEATHS_KEPT {
+                self.deaths.pop_front();
+            }
+            self.deaths.push_back(Death {
+                id,
+                name: entry.name,
+                kind: entry.kind,
+                how: ended.how,
+                error: ended.error.clone(),
+                at: ended.at,
+            });
+        }
+    }
+
+    /// Takes out the components of one phase, as they were registered.
+    pub fn take_phase(&mut self, stop: bool) -> Vec<Entry> {
+        let all = std::mem::take(&mut self.entries);
+        let (taken, kept): (Vec<_>, Vec<_>) = all.into_values().partition(|entry| is_stop_kind(entry.kind) == stop);
+        self.entries = kept.into_iter().map(|entry| (entry.id, entry)).collect();
+        taken
+    }
+}

@@ -1,0 +1,126 @@
+//! What stop and cleanup did: one value, the same for every caller.
+
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+use crate::journal::{BoundBy, By, How, Id, Kind, Name, Outcome, Phase, Row};
+
+use super::limits::ms;
+
+/// One step of stop or cleanup, and how it ended.
+#[derive(Clone, Debug)]
+pub struct StepReport {
+    /// The phase it belongs to.
+    pub phase: Phase,
+    /// The component's number.
+    pub id: Id,
+    /// The component's name.
+    pub name: Name,
+    /// What it is.
+    pub kind: Kind,
+    /// Its order.
+    pub order: i32,
+    /// Where it was registered.
+    pub place: &'static Location<'static>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The bound it began with.
+    pub bound: Duration,
+    /// Which limit set that bound.
+    pub bound_by: BoundBy,
+    /// When it began, on the host's clock.
+    pub started: Duration,
+    /// How long it took.
+    pub took: Duration,
+    /// The error's or panic's words.
+    pub error: Option<Name>,
+}
+
+impl StepReport {
+    /// The step as `returned` events carry it.
+    pub fn row(&self) -> Row {
+        Row {
+            id: self.id,
+            outcome: self.outcome,
+            bound: ms(self.bound),
+            bound_by: self.bound_by,
+            started: ms(self.started),
+            took: ms(self.took),
+        }
+    }
+}
+
+/// A body that failed or panicked before stop began.
+#[derive(Clone, Debug)]
+pub struct Death {
+    /// The component's number.
+    pub id: Id,
+    /// Its name.
+    pub name: Name,
+    /// What it was.
+    pub kind: Kind,
+    /// Failed or panicked.
+    pub how: How,
+    /// In which words.
+    pub error: Option<Name>,
+    /// When, on the host's clock.
+    pub at: Duration,
+}
+
+/// Why the worker stops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// In words.
+    pub words: Name,
+    /// Who asked.
+    pub by: By,
+}
+
+/// What stop and cleanup did.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Why: the first reason. Later ones follow in `later_reasons`.
+    pub reason: Option<Reason>,
+    /// Reasons given after the first; the first hundred.
+    pub later_reasons: Vec<Reason>,
+    /// One row a step, in the order in which they began.
+    pub steps: Vec<StepReport>,
+    /// What ended badly before stop: the last hundred.
+    pub deaths: Vec<Death>,
+    /// How many ended badly before stop, in all.
+    pub deaths_in_all: u64,
+}
+
+impl Report {
+    /// Whether every step ended well.
+    pub fn is_ok(&self) -> bool {
+        self.steps.iter().all(|step| step.outcome == Outcome::Ok)
+    }
+
+    /// The steps that did not end well.
+    pub fn bad(&self) -> impl Iterator<Item = &StepReport> {
+        self.steps.iter().filter(|step| step.outcome != Outcome::Ok)
+    }
+}
+
+impl fmt::Display for Report {
+    /// One line a step that did not end well, or one that says that all did.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_ok() {
+            return write!(f, "{} steps, all ok", self.steps.len());
+        }
+        write!(f, "{} of {} steps did not end well", self.bad().count(), self.steps.len())?;
+        for step in self.bad() {
+            write!(
+                f,
+                "\n  {} {} {:?} (order {}) {} after {:?} of {:?} ({}), registered at {}",
+                step.phase, step.kind, step.name, step.order, step.outcome, step.took, step.bound, step.bound_by, step.place
+            )?;
+            if let Some(error) = &step.error {
+                write!(f, ": {error}")?;
+            }
+        }
+        Ok(())
+    }
+}

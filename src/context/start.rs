@@ -1,0 +1,232 @@
+//! Start: main runs, and whatever comes of it, nothing stays open that should not (rule 9).
+
+use std::collections::BTreeMap;
+use std::panic::Location;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::core::Core;
+use super::error::{MainError, StartError};
+use super::group::{self, Begin, Group, Step};
+use super::limits::stop_bound;
+use crate::host::{Abort, Body, BoxError, BoxFuture};
+use crate::journal::{By, How, Id, Kind, MAIN, Name, Outcome, Phase, RefusedReason, State, What};
+
+/// The main function of a worker.
+pub(crate) enum Main {
+    Async(BoxFuture<Result<(), MainError>>),
+    Blocking(Box<dyn FnOnce(&crate::host::Scope) -> Result<(), MainError> + Send>),
+}
+
+impl Core {
+    /// Starts, once. The start goes on when its caller is dropped.
+    pub(crate) async fn start(
+        self: &Arc<Self>,
+        main: impl FnOnce() -> Main,
+        place: &'static Location<'static>,
+    ) -> Result<(), StartError> {
+        if self.is_inside() {
+            self.refuse_call("start", RefusedReason::Inside);
+            return Err(super::error::CalledFromInside.into());
+        }
+        {
+            let mut registry = self.registry();
+            if registry.state != State::Created || registry.want_stop && registry.closing {
+                drop(registry);
+                self.refuse_call("start", RefusedReason::Again);
+                return Err(StartError::Again);
+            }
+            registry.state = State::Starting;
+        }
+        self.emit(What::State { state: State::Starting });
+        self.emit(What::PhaseStarted { phase: Phase::Start, ends: None });
+        // A stop before the start: main never runs.
+        let abort = if self.requested.is_cancelled() { None } else { self.spawn_main(main()) };
+        let core = Arc::clone(self);
+        let driven = self.host.drive(Box::pin(async move {
+            let result = core.drive_start(abort, place).await;
+            let _ = core.started.set(result);
+        }));
+        if let Err(error) = driven {
+            let message = crate::words::one_line(&error);
+            return Err(StartError::Main { message, code: None, requested: false, report: self.report() });
+        }
+        self.started.wait().await.clone()
+    }
+
+    pub(crate) fn refuse_call(&self, call: &str, reason: RefusedReason) {
+        self.emit(What::Refused { what: "call".into(), name: call.into(), reason });
+    }
+
+    /// Runs main as a task or as a thread; `None` if it has no abort.
+    fn spawn_main(self: &Arc<Self>, main: Main) -> Option<Box<dyn Abort>> {
+        let name = Name::from("main");
+        let token = CancellationToken::new();
+        self.registry().main_token = Some(token.clone());
+        let who = self.who(MAIN, &name, Kind::Main);
+        let on_end = self.on_end(MAIN, name);
+        let core = Arc::downgrade(self);
+        let note = move |result: Result<(), MainError>| {
+            result.map_err(|MainError { code, error }| {
+                if let Some(core) = core.upgrade() {
+                    core.registry().main_code = code;
+                }
+                error
+            })
+        };
+        let spawned = match main {
+            Main::Async(future) => {
+                self.host.spawn_task(who, Box::pin(async move { note(future.await) }), on_end).map(Some)
+            }
+            Main::Blocking(body) => {
+                let body: Body = Box::new(move |scope| note(body(scope)));
+                self.host.spawn_body(who, token, body, on_end).map(|()| None)
+            }
+        };
+        spawned.unwrap_or_else(|error| {
+            let error: BoxError = error.into();
+            let at = self.host.now();
+            let words = crate::words::one_line(&error);
+            self.registry().main_ended =
+                Some(crate::host::Ended { how: How::Failed, error: Some(words), at });
+            None
+        })
+    }
+
+    async fn drive_start(
+        self: &Arc<Self>,
+        abort: Option<Box<dyn Abort>>,
+        place: &'static Location<'static>,
+    ) -> Result<(), StartError> {
+        let ran = self.registry().main_token.is_some();
+        // Main ends, or a stop is asked for: whichever comes first.
+        while ran && self.registry().main_ended.is_none() && !self.requested.is_cancelled() {
+            self.wake.notified().await;
+        }
+        let main_failed = || {
+            let ended = self.registry().main_ended.clone()?;
+            match ended.how {
+                How::Ok => None,
+                How::Failed | How::Panicked => Some(ended.error.unwrap_or_else(|| Name::from("main failed"))),
+                // Aborted by us: that is no error of main's.
+                How::Dropped => None,
+            }
+        };
+        let requested = self.requested.is_cancelled();
+        if !requested && main_failed().is_none() {
+            return self.started_well().await;
+        }
+        if requested {
+            self.begin_grace();
+            let ended = self.registry().main_ended.is_some();
+            if ran && !ended {
+                self.await_main(abort, place).await;
+            }
+        } else {
+            let words = main_failed().unwrap_or_else(|| Name::from("main failed"));
+            self.request(Name::from(format!("main failed: {words}")), By::Main);
+            self.begin_grace();
+        }
+        self.emit(What::PhaseEnded { phase: Phase::Start, ends: None });
+        {
+            let mut registry = self.registry();
+            registry.want_cleanup = true;
+            registry.closing = true;
+        }
+        Arc::clone(self).drive_close().await;
+        let report = self.report();
+        match main_failed() {
+            Some(message) => {
+                let code = self.registry().main_code;
+                Err(StartError::Main { message, code, requested, report })
+            }
+            None => Err(StartError::StopRequested { report }),
+        }
+    }
+
+    /// Main has returned, and nobody has asked for a stop.
+    async fn started_well(self: &Arc<Self>) -> Result<(), StartError> {
+        self.warn_of_early_closes();
+        self.emit(What::PhaseEnded { phase: Phase::Start, ends: None });
+        self.set_state(State::Running);
+        // Whoever asked for a stop in this moment found a driver here; it has to be true.
+        let close = {
+            let registry = self.registry();
+            registry.want_stop.then_some(registry.want_cleanup)
+        };
+        if let Some(cleanup) = close {
+            self.close(cleanup);
+        }
+        Ok(())
+    }
+
+    /// Tells main, and waits for it as a step of the phase start.
+    async fn await_main(self: &Arc<Self>, abort: Option<Box<dyn Abort>>, place: &'static Location<'static>) {
+        let name = Name::from("main");
+        if let Some(token) = &self.registry().main_token {
+            token.cancel();
+        }
+        let ends = self.begin_grace().stop_ends;
+        let hurried = self.registry().hurried;
+        let bound = stop_bound(Kind::Main, self.limits.start_timeout, self.left(ends), hurried);
+        let step = Step {
+            id: MAIN,
+            name,
+            kind: Kind::Main,
+            order: 0,
+            place,
+            bound,
+            floor: Duration::ZERO,
+            begin: Begin::Wait { abort, adopted: false },
+        };
+        let group = Group { phase: Phase::Start, number: 0, ends, later_floors: Duration::ZERO };
+        group::run(self, group, vec![(step, true)]).await;
+    }
+
+    /// Says which resources would be closed before their users (the contract's `uses`).
+    fn warn_of_early_closes(&self) {
+        let early: Vec<What> = {
+            let registry = self.registry();
+            let closing: BTreeMap<&Name, (i32, Id)> = registry
+                .entries
+                .values()
+                .filter(|entry| matches!(entry.kind, Kind::Cleanup | Kind::Closeable))
+                .map(|entry| (&entry.name, (entry.order, entry.id)))
+                .collect();
+            let last_first = self.limits.ties == crate::journal::Ties::Last;
+            let place = |order: i32, id: Id| (-i64::from(order), if last_first { -i64::from(id) } else { i64::from(id) });
+            registry
+                .entries
+                .values()
+                .filter(|user| closing.contains_key(&user.name))
+                .flat_map(|user| user.uses.iter().map(move |used| (user, used)))
+                .filter_map(|(user, used)| {
+                    let (order, id) = *closing.get(used)?;
+                    (place(order, id) < place(user.order, user.id)).then(|| What::ClosesBeforeUser {
+                        name: used.clone(),
+                        order,
+                        id,
+                        user: user.name.clone(),
+                        user_order: user.order,
+                        user_id: user.id,
+                    })
+                })
+                .collect()
+        };
+        for warning in early {
+            self.emit(warning);
+        }
+    }
+
+    /// The exit code of a process whose worker has stopped (rule 17), where no signal and no watchdog
+    /// set it.
+    pub(crate) fn exit_code(&self) -> i32 {
+        if let Some(Err(StartError::Main { code, .. })) = self.started.get() {
+            return code.unwrap_or(1);
+        }
+        let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        i32::from(steps.iter().any(|step| step.outcome != Outcome::Ok))
+    }
+}

@@ -1,0 +1,248 @@
+//! The live host: threads of the operating system, tasks on the service's tokio runtime, real time.
+//!
+//! The context's own futures run on a thread of their own with a clock of their own, started with the
+//! first of them, so that bounds hold when the service's runtime is wedged.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Host, OnEnd, Scope, SpawnError, Who, small_runtime,
+};
+use crate::journal::{Cause, How};
+use crate::words::{one_line, panic_message};
+
+thread_local! {
+    /// The contexts whose code this thread runs right now, the innermost last.
+    static INSIDE: RefCell<Vec<ContextId>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The operating system as a host.
+pub struct Live {
+    epoch: Instant,
+    driver: Mutex<Option<mpsc::UnboundedSender<BoxFuture<()>>>>,
+}
+
+impl Live {
+    /// A host whose clock begins now.
+    #[allow(clippy::new_without_default, reason = "making a host starts its clock")]
+    pub fn new() -> Self {
+        #[allow(clippy::disallowed_methods, reason = "the live host is where real time comes from")]
+        let epoch = Instant::now();
+        Live { epoch, driver: Mutex::new(None) }
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Live")
+    }
+}
+
+/// Marks the thread as inside a context until dropped.
+struct Mark;
+
+impl Mark {
+    fn enter(context: ContextId) -> Self {
+        INSIDE.with_borrow_mut(|inside| inside.push(context));
+        Mark
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        INSIDE.with_borrow_mut(|inside| inside.pop());
+    }
+}
+
+/// How a result, or a panic, reads as an end.
+fn end_of(result: std::thread::Result<Result<(), BoxError>>, at: Duration) -> Ended {
+    let (how, error) = match result {
+        Ok(Ok(())) => (How::Ok, None),
+        Ok(Err(error)) => (How::Failed, Some(one_line(&error))),
+        Err(payload) => (How::Panicked, Some(one_line(&panic_message(&*payload)))),
+    };
+    Ended { how, error, at }
+}
+
+impl Host for Live {
+    fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
+        let at = self.epoch + at;
+        // Made when first polled: that is on a runtime with time, whoever asks.
+        Box::pin(async move { tokio::time::sleep_until(at.into()).await })
+    }
+
+    fn settle(&self) -> BoxFuture<()> {
+        Box::pin(tokio::task::yield_now())
+    }
+
+    fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = match &*driver {
+            Some(sender) => sender,
+            None => driver.insert(start_driver()?),
+        };
+        sender.send(future).map_err(|_| SpawnError::Unsupported("anything more: its driver has ended"))
+    }
+
+    fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| SpawnError::NoRuntime)?;
+        let task = Task { context: who.context, future: Some(future), ended: Some(ended), epoch: self.epoch };
+        #[allow(clippy::disallowed_methods, reason = "the host is where tasks are started")]
+        let handle = runtime.spawn(task);
+        Ok(Box::new(handle.abort_handle()))
+    }
+
+    fn spawn_body(&self, who: Who, told: CancellationToken, body: Body, ended: OnEnd) -> Result<(), SpawnError> {
+        let epoch = self.epoch;
+        let run = move || {
+            let _mark = Mark::enter(who.context);
+            let scope = Scope::new(told, Arc::new(ParkBlocker));
+            let result = catch_unwind(AssertUnwindSafe(|| body(&scope)));
+            ended(end_of(result, epoch.elapsed()));
+        };
+        // The operating system cuts thread names short; it does not refuse long ones.
+        let name: String = who.name.chars().filter(|c| *c != '\0').collect();
+        #[allow(clippy::disallowed_methods, reason = "the host is where threads are started")]
+        std::thread::Builder::new().name(name).spawn(run)?;
+        Ok(())
+    }
+
+    fn is_inside(&self, context: ContextId) -> bool {
+        INSIDE.with_borrow(|inside| inside.contains(&context))
+    }
+
+    fn exit(&self, code: i32, _cause: Cause) {
+        #[allow(clippy::disallowed_methods, reason = "the host is where the process ends")]
+        std::process::exit(code);
+    }
+}
+
+/// Starts the thread on which the context's own futures run. It ends when the host is dropped and
+/// its last future is done.
+fn start_driver() -> Result<mpsc::UnboundedSender<BoxFuture<()>>, SpawnError> {
+    let runtime = small_runtime()?;
+    let (sender, mut futures) = mpsc::unbounded_channel::<BoxFuture<()>>();
+    let drive = move || {
+        runtime.block_on(async move {
+            let mut running = tokio::task::JoinSet::new();
+            loop {
+                tokio::select! {
+                    biased;
+                    future = futures.recv() => match future {
+                        Some(future) => drop(running.spawn(future)),
+                        None => break,
+                    },
+                    Some(_) = running.join_next() => {}
+                }
+            }
+            while running.join_next().await.is_some() {}
+        });
+    };
+    #[allow(clippy::disallowed_methods, reason = "the host is where threads are started")]
+    std::thread::Builder::new().name("deadstop".to_owned()).spawn(drive)?;
+    Ok(sender)
+}
+
+/// A task with its end: returned, failed, panicked, or dropped by an abort.
+struct Task {
+    context: ContextId,
+    future: Option<BoxFuture<Result<(), BoxError>>>,
+    ended: Option<OnEnd>,
+    epoch: Instant,
+}
+
+impl Task {
+    fn end(&mut self, ended: Ended) {
+        if let Some(on_end) = self.ended.take() {
+            on_end(ended);
+        }
+    }
+}
+
+impl Future for Task {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let _mark = Mark::enter(self.context);
+        let Some(future) = &mut self.future else { return Poll::Ready(()) };
+        let result = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => Ok(result),
+            Err(payload) => Err(payload),
+        };
+        // The future goes first: what it holds is gone when the end is reported.
+        let gone = catch_unwind(AssertUnwindSafe(|| self.future = None));
+        let at = self.epoch.elapsed();
+        self.end(end_of(gone.and_then(|()| result), at));
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if self.ended.is_some() {
+            let _mark = Mark::enter(self.context);
+            let _ = catch_unwind(AssertUnwindSafe(|| self.future = None));
+            let at = self.epoch.elapsed();
+            self.end(Ended { how: How::Dropped, error: None, at });
+        }
+    }
+}
+
+/// Blocks threads of the operating system, without any runtime but one of the body's own.
+struct ParkBlocker;
+
+impl Blocker for ParkBlocker {
+    fn wait(&self, told: &CancellationToken, limit: Option<Duration>) {
+        #[allow(clippy::disallowed_methods, reason = "the live host is where real time comes from")]
+        let now = Instant::now();
+        // A limit beyond the clock is no limit.
+        let deadline = limit.and_then(|limit| now.checked_add(limit));
+        let _ = super::poll_until(told.cancelled(), || match deadline {
+            None => {
+                std::thread::park();
+                true
+            }
+            Some(deadline) => {
+                #[allow(clippy::disallowed_methods, reason = "the live host is where real time comes from")]
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return false;
+                }
+                std::thread::park_timeout(left);
+                true
+            }
+        });
+    }
+
+    fn sleep(&self, duration: Duration) {
+        #[allow(clippy::disallowed_methods, reason = "the live host is where bodies sleep")]
+        std::thread::sleep(duration);
+    }
+
+    fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+        match small_runtime() {
+            Ok(runtime) => runtime.block_on(future),
+            // Without a runtime there is no clock; what needs none can still be waited for.
+            Err(_) => super::block_on(future),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The seam: how a body blocks, how code is started, what time it is, how the process ends.
+//!
+//! The worker context waits for futures only, and everything that depends on where it runs goes
+//! through one [`Host`]. Live, a body is an OS thread and time is the system's; in the simulator a
+//! body is a coroutine and time is virtual. The context cannot tell which.
+
+mod adopt;
+mod live;
+mod scope;
+
+use std::fmt;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake};
+use std::time::Duration;
+
+use crate::journal::{Cause, How, Id, Kind, Name};
+
+pub use adopt::Adopt;
+pub use live::Live;
+pub use scope::{Blocker, Scope, Waited};
+
+/// An error of a body or callback.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// A boxed future that a host can run.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
+
+/// The code of a thread or of a blocking callback.
+pub type Body = Box<dyn FnOnce(&Scope) -> Result<(), BoxError> + Send + 'static>;
+
+/// Called once, by whoever ran a piece of code, when that code is over.
+pub type OnEnd = Box<dyn FnOnce(Ended) + Send + 'static>;
+
+/// Whose code it is that a host is asked to run.
+#[derive(Clone, Debug)]
+pub struct Who {
+    /// The context it belongs to; hosts use it to know who is inside.
+    pub context: ContextId,
+    /// The component.
+    pub id: Id,
+    /// Its name.
+    pub name: Name,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// Tells contexts of one process apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContextId(pub usize);
+
+/// How a piece of code ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Returned, failed, panicked or dropped.
+    pub how: How,
+    /// The error's or the panic's words.
+    pub error: Option<Name>,
+    /// When, on the host's clock.
+    pub at: Duration,
+}
+
+/// Something that can be asked to go away before it has ended: a task on an executor.
+pub trait Abort: Send + Sync {
+    /// Asks once. What is aborted ends when it next yields to its executor; its end is reported to its
+    /// [`OnEnd`] like any other.
+    fn abort(&self);
+}
+
+/// Code could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// Tasks need a runtime, and there is none.
+    #[error("there is no tokio runtime here to run a task on")]
+    NoRuntime,
+    /// The operating system refused a thread.
+    #[error("no thread could be started: {0}")]
+    Thread(#[from] std::io::Error),
+    /// This host cannot do that.
+    #[error("this host cannot run {0}")]
+    Unsupported(&'static str),
+}
+
+/// Where a worker context runs.
+pub trait Host: Send + Sync + fmt::Debug + 'static {
+    /// The time since the host began. Never goes back.
+    fn now(&self) -> Duration;
+
+    /// Waits until `at` on the host's clock. At once if that is past.
+    fn sleep_until(&self, at: Duration) -> BoxFuture<()>;
+
+    /// Waits until everything that could run in this instant has run (live: one yield).
+    fn settle(&self) -> BoxFuture<()>;
+
+    /// Runs one of the context's own futures, beside and independent of the service's executor.
+    ///
+    /// # Errors
+    ///
+    /// If nothing can be started any more.
+    fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError>;
+
+    /// Runs a task on the service's executor. Panics are caught and handed to `ended`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no executor; `ended` is then never called.
+    fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError>;
+
+    /// Runs a body that may block, on a thread of its own. Panics are caught and handed to `ended`.
+    ///
+    /// # Errors
+    ///
+    /// If no thread can be started; `ended` is then never called.
+    fn spawn_body(
+        &self,
+        who: Who,
+        told: tokio_util::sync::CancellationToken,
+        body: Body,
+        ended: OnEnd,
+    ) -> Result<(), SpawnError>;
+
+    /// Whether threads of the operating system that run already can be taken over.
+    fn adopts_threads(&self) -> bool {
+        true
+    }
+
+    /// Whether the caller is a body, step or task of that context.
+    fn is_inside(&self, context: ContextId) -> bool;
+
+    /// Ends the process at once, whatever still runs. Returns only where the process is simulated.
+    fn exit(&self, code: i32, cause: Cause);
+}
+
+/// Waits for `future`, but not past `deadline` on the host's clock.
+///
+/// What is ready at the deadline counts as in time: the future is looked at first.
+///
+/// # Cancel safety
+///
+/// As that of `future`.
+pub async fn timeout_at<F: Future>(host: &dyn Host, deadline: Duration, future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        output = future => Some(output),
+        () = host.sleep_until(deadline) => None,
+    }
+}
+
+/// A runtime for one thread's own futures, with time and without I/O.
+pub(crate) fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_time().build()
+}
+
+/// Waits on this thread for a future that needs no runtime: it is woken by whoever completes it.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let parked = || {
+        std::thread::park();
+        true
+    };
+    poll_until(future, parked).expect("parking goes on until the future is ready")
+}
+
+/// Polls a future whenever this thread is unparked; `park` says whether to go on.
+pub(crate) fn poll_until<F: Future>(future: F, park: impl Fn() -> bool) -> Option<F::Output> {
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
+        }
+        if !park() {
+            return None;
+        }
+    }
+}

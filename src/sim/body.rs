@@ -1,0 +1,205 @@
+//! What scripted components do: one behaviour, for threads and tasks, blocking and async.
+//!
+//! A behaviour waits through its [`Pace`] only. The pace of a thread blocks in its scope, as a user's
+//! body would; the pace of a task awaits. Every pause ends early when something about the component
+//! has changed, and the behaviour looks again.
+
+use std::panic::resume_unwind;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+
+use super::clock::Sleep;
+use super::entity::{Class, Role};
+use super::part::{NEVER, Part, Strike};
+use super::world::{self, World};
+use crate::context::MainError;
+use crate::host::{BoxError, Scope};
+use crate::scenario::Needs;
+
+/// How a behaviour waits.
+pub(crate) trait Pace: Sync {
+    /// Until an instant, or until something has changed; where `heed`, until told.
+    fn pause(&self, until: u64, heed: bool) -> impl Future<Output = ()> + Send;
+
+    /// Whether it was told to stop.
+    fn told(&self) -> bool;
+}
+
+/// Blocks in a scope. Its futures are ready when first polled: the waiting is done inside.
+pub(crate) struct Blocks<'a>(pub &'a Scope);
+
+impl Pace for Blocks<'_> {
+    fn pause(&self, until: u64, heed: bool) -> impl Future<Output = ()> + Send {
+        async move {
+            let limit = world::with(|world| match until {
+                NEVER => Duration::MAX,
+                until => Duration::from_millis(until.saturating_sub(world.now())),
+            });
+            if heed {
+                let _ = self.0.wait(limit);
+            } else {
+                self.0.sleep(limit);
+            }
+        }
+    }
+
+    fn told(&self) -> bool {
+        !self.0.running()
+    }
+}
+
+/// Awaits, with a token or without.
+pub(crate) struct Awaits(pub Option<CancellationToken>);
+
+impl Pace for Awaits {
+    async fn pause(&self, until: u64, heed: bool) {
+        Pause::new(until, self.0.as_ref().filter(|_| heed)).await;
+    }
+
+    fn told(&self) -> bool {
+        self.0.as_ref().is_some_and(CancellationToken::is_cancelled)
+    }
+}
+
+/// Waits until an instant, until told, or until something about its component has changed.
+pub(crate) struct Pause<'a> {
+    sleep: Option<Sleep>,
+    told: Option<Pin<Box<WaitForCancellationFuture<'a>>>>,
+}
+
+impl<'a> Pause<'a> {
+    pub fn new(until: u64, told: Option<&'a CancellationToken>) -> Self {
+        Pause {
+            sleep: (until != NEVER).then(|| Sleep::until(until)),
+            told: told.map(|told| Box::pin(told.cancelled())),
+        }
+    }
+}
+
+impl Future for Pause<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let over = world::with(|world| world.entities.borrow_mut().take_interrupt());
+        let this = &mut *self;
+        let told = this.told.as_mut().is_some_and(|told| told.as_mut().poll(cx).is_ready());
+        let slept = this.sleep.as_mut().is_some_and(|sleep| Pin::new(sleep).poll(cx).is_ready());
+        if over || told || slept { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+/// Runs a behaviour that blocks instead of waiting.
+pub(crate) fn blocking<T>(behaviour: impl Future<Output = T>) -> T {
+    match pin!(behaviour).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("a behaviour with a blocking pace never waits by itself"),
+    }
+}
+
+fn part<R>(index: usize, look: impl FnOnce(&World, &Part) -> R) -> R {
+    world::with(|world| look(world, &world.parts.all[index]))
+}
+
+/// Ends a body as the script says.
+pub(crate) fn ends(strike: Strike) -> Result<(), MainError> {
+    match strike {
+        Strike::End => Ok(()),
+        Strike::Fail { message, code } => {
+            let error: BoxError = message.unwrap_or_else(|| "scripted failure".to_owned()).into();
+            Err(MainError { code, error })
+        }
+        // The panic hook stays silent: this panic is part of the script.
+        Strike::Panic { message } => resume_unwind(Box::new(message.unwrap_or_else(|| "scripted panic".to_owned()))),
+    }
+}
+
+/// A thread or task: works until told, then takes its time to end. `wakes` says whether its waits end
+/// when it is told; in a context without tokens they do not.
+pub(crate) async fn live(index: usize, pace: &impl Pace, wakes: bool) -> Result<(), BoxError> {
+    loop {
+        if let Some(strike) = part(index, |_, part| part.strike()) {
+            return ends(strike).map_err(|error| error.error);
+        }
+        let (now, hung, ignoring, period) = part(index, |world, part| {
+            let now = world.now();
+            (now, part.hung(now), part.ignoring(now), part.spec().period)
+        });
+        if let Some(until) = hung {
+            pace.pause(until, false).await;
+            continue;
+        }
+        let told = pace.told();
+        if told && ignoring.is_none() {
+            break;
+        }
+        let cycle = period.map_or(NEVER, |period| now.saturating_add(super::millis(period)));
+        let until = if told { cycle.min(ignoring.unwrap_or(NEVER)) } else { cycle };
+        pace.pause(until, !told && (wakes || period.is_none())).await;
+    }
+    part(index, |world, part| world.heard(part));
+    let takes = part(index, |_, part| super::millis(part.spec().takes));
+    work(index, pace, takes).await.map_err(|error| error.error)
+}
+
+/// A callback: takes its time from the call to the return.
+pub(crate) async fn called(index: usize, pace: &impl Pace) -> Result<(), BoxError> {
+    let takes = part(index, |_, part| super::millis(part.spec().takes));
+    work(index, pace, takes).await.map_err(|error| error.error)
+}
+
+/// Works for `left` milliseconds, however long that takes; then waits for what it needs and for its
+/// jobs, and touches what it uses.
+pub(crate) async fn work(index: usize, pace: &impl Pace, mut left: u64) -> Result<(), MainError> {
+    let mut asked_executor = false;
+    loop {
+        if let Some(strike) = part(index, |_, part| part.strike()) {
+            return ends(strike);
+        }
+        let (now, hung) = part(index, |world, part| {
+            left = left.saturating_add(part.take_slow());
+            (world.now(), part.hung(world.now()))
+        });
+        if let Some(until) = hung {
+            pace.pause(until, false).await;
+        } else if left > 0 {
+            pace.pause(now.saturating_add(left), false).await;
+            left = left.saturating_sub(part(index, |world, _| world.now() - now));
+        } else if part(index, |world, part| waits(world, part, index, &mut asked_executor)) {
+            pace.pause(NEVER, false).await;
+        } else {
+            break;
+        }
+    }
+    part(index, |world, part| world.touch(part));
+    Ok(())
+}
+
+/// Whether a part still waits for something before it can end.
+fn waits(world: &World, part: &Part, index: usize, asked_executor: &mut bool) -> bool {
+    if part.has_jobs() {
+        return true;
+    }
+    match part.component.as_ref().and_then(|spec| spec.needs.as_ref()) {
+        None => false,
+        Some(Needs::Component(name)) => world.parts.named(name).is_some_and(|needed| !needed.has_ended()),
+        Some(Needs::Executor) => {
+            if !std::mem::replace(asked_executor, true) {
+                // Something of the part's has to run on the executor: when it did, the part looks again.
+                part.executor_ran.set(false);
+                let ask = Box::pin(async move {
+                    world::with(|world| {
+                        let part = &world.parts.all[index];
+                        part.executor_ran.set(true);
+                        world.interrupt(part);
+                    });
+                    Ok(())
+                });
+                let _ = world.spawn(part.name.clone(), Class::Executor, Role::Nobody, ask, None);
+            }
+            !part.executor_ran.get()
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Bodies as stackful coroutines: blocking code that waits in virtual time.
+//!
+//! This is the one file with `unsafe` in it. A coroutine is owned by its world and resumed by the
+//! entity that stands for the body; when the body waits, it switches back to the executor.
+//!
+//! At the world's end a body is not unwound by force: a destructor that waits, or a body that catches
+//! everything in a loop, would take the process with it. It is resumed with [`Turn::End`]; from then on
+//! its waits return at once, after some it is unwound by a private payload, and what still goes on is
+//! suspended for good and its stack left to leak.
+
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+
+/// What a body is resumed for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Run,
+    End,
+}
+
+/// How a body's turn ended.
+pub(crate) enum Turned<T> {
+    /// It waits.
+    Waits,
+    /// It returned, or panicked with that payload.
+    Done(std::thread::Result<T>),
+}
+
+/// Stack of one body, in bytes.
+const STACK: usize = 256 * 1024;
+/// Stacks kept for the next bodies of this thread.
+const POOLED: usize = 64;
+/// Waits that return at once after the world's end, before the body is unwound.
+const WAITS_AFTER_END: u32 = 64;
+/// How often a body is unwound before it is given up.
+const UNWINDS: u32 = 8;
+/// Stacks that may leak before this thread takes no more bodies: each holds two maps of the kernel's,
+/// which run out at about 32,000.
+const LEAKS: u32 = 1_000;
+
+/// The payload that unwinds a body at the world's end.
+struct WorldEnded;
+
+thread_local! {
+    /// The yielder of the coroutine that runs on this thread; null on the executor's own stack.
+    static YIELDER: Cell<*const Yielder<Turn, ()>> = const { Cell::new(std::ptr::null()) };
+    /// Waits since the world's end of the coroutine that is being ended.
+    static WAITS: Cell<u32> = const { Cell::new(0) };
+    static UNWOUND: Cell<u32> = const { Cell::new(0) };
+    static LEAKED: Cell<u32> = const { Cell::new(0) };
+    static POOL: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A body with its own stack.
+pub(crate) struct Blocking<T: 'static> {
+    coroutine: Coroutine<Turn, (), std::thread::Result<T>, DefaultStack>,
+}
+
+impl<T: 'static> Blocking<T> {
+    pub fn new(body: impl FnOnce() -> T + 'static) -> std::io::Result<Self> {
+        let pooled = POOL.with_borrow_mut(Vec::pop);
+        let stack = match pooled {
+            Some(stack) => stack,
+            None if LEAKED.get() >= LEAKS => {
+                return Err(std::io::Error::other("too many bodies of this thread could not be ended"));
+            }
+            None => DefaultStack::new(STACK)?,
+        };
+        let coroutine = Coroutine::with_stack(stack, move |yielder: &Yielder<Turn, ()>, turn| {
+            YIELDER.set(std::ptr::from_ref(yielder));
+            if turn == Turn::End {
+                // Never begun: what the body holds is dropped with it, here, on its own stack.
+                return catch_unwind(AssertUnwindSafe(|| {
+                    drop(body);
+                    resume_unwind(Box::new(WorldEnded))
+                }));
+            }
+            catch_unwind(AssertUnwindSafe(body))
+        });
+        Ok(Blocking { coroutine })
+    }
+
+    /// Gives the body its turn, until it waits or is done.
+    pub fn resume(&mut self) -> Turned<T> {
+        self.turn(Turn::Run)
+    }
+
+    fn turn(&mut self, turn: Turn) -> Turned<T> {
+        let result = self.coroutine.resume(turn);
+        YIELDER.set(std::ptr::null());
+        match result {
+            CoroutineResult::Yield(()) => Turned::Waits,
+            CoroutineResult::Return(result) => Turned::Done(result),
+        }
+    }
+
+    /// Gives the stack of a body that is done to the next one.
+    pub fn recycle(self) {
+        if self.coroutine.done() {
+            let stack = self.coroutine.into_stack();
+            POOL.with_borrow_mut(|pool| {
+                if pool.len() < POOLED {
+                    pool.push(stack);
+                }
+            });
+        }
+    }
+
+    /// Takes a body down at the world's end.
+    pub fn end(mut self) {
+        if !self.coroutine.done() {
+            WAITS.set(0);
+            UNWOUND.set(0);
+            if let Turned::Waits = self.turn(Turn::End) {
+                LEAKED.set(LEAKED.get() + 1);
+                std::mem::forget(self);
+                return;
+            }
+        }
+        self.recycle();
+    }
+}
+
+/// Whether the caller runs inside a body.
+pub(crate) fn is_body() -> bool {
+    !YIELDER.get().is_null()
+}
+
+/// Switches from the body back to the executor, until the body is given its next turn. `over` says
+/// that the world has ended: then nothing is waited for any more.
+pub(crate) fn suspend(over: bool) {
+    // A switch while unwinding would leave every other body of this thread unwinding too.
+    if std::thread::panicking() {
+        return;
+    }
+    if over {
+        WAITS.set(WAITS.get() + 1);
+        if WAITS.get() <= WAITS_AFTER_END {
+            return;
+        }
+        if UNWOUND.get() < UNWINDS {
+            UNWOUND.set(UNWOUND.get() + 1);
+            // No panic hook: this is no panic of anybody's.
+            resume_unwind(Box::new(WorldEnded));
+        }
+    }
+    let yielder = YIELDER.get();
+    assert!(!yielder.is_null(), "a simulated body waits through its own scope, on its own stack");
+    // SAFETY: the pointer was set from the reference that the running coroutine's root holds, either
+    // when the coroutine began or below, and `turn` sets it to null whenever control leaves a
+    // coroutine. It is not null, so a coroutine runs, this is its stack, and the root's reference is
+    // alive below us on that stack.
+    let _turn = unsafe { (*yielder).suspend(()) };
+    YIELDER.set(yielder);
+}
+
+/// Whether a payload is the simulator's own, and not a panic.
+pub(crate) fn is_world_ended(payload: &(dyn std::any::Any + Send)) -> bool {
+    payload.is::<WorldEnded>()
+}

@@ -1,0 +1,308 @@
+//! Entities: what can run in a world, and the gate through which each of them goes.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use super::ready::Ready;
+use super::world::{self, World};
+use crate::host::{Abort, BoxError, BoxFuture, Ended, OnEnd, SpawnError};
+use crate::journal::{How, Id, Name};
+use crate::words::{one_line, panic_message};
+
+pub(crate) type EntityId = u32;
+
+/// What an entity runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// The service's executor, which can be held up.
+    Executor,
+    /// A thread of its own: bodies, blocking callbacks, the context's driver.
+    Free,
+}
+
+/// What an entity is to the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Nothing: it belongs to the context, or to the world.
+    Nobody,
+    /// It stands for somebody inside, but nothing of it is written down.
+    Inside,
+    /// The code of a component: that it began and ended are facts.
+    Component(Id),
+    /// The code of the part with that index, which may have no id yet.
+    Part(usize),
+}
+
+struct Entity {
+    name: Name,
+    class: Class,
+    role: Role,
+    /// Wakes the tokio task.
+    task: Option<Waker>,
+    /// Enters the ready set.
+    gate: Waker,
+    granted: bool,
+    abort: bool,
+    /// Something about its component has changed: a pause ends early.
+    interrupted: bool,
+}
+
+/// The entities of a world, and which of them are ready.
+#[derive(Default)]
+pub(crate) struct Entities {
+    all: Vec<Entity>,
+    ready: Ready,
+    /// Entities of the executor's that became ready while it was held.
+    held_back: Ready,
+    /// How many hold the executor.
+    holds: u32,
+    current: Option<EntityId>,
+}
+
+struct GateWaker {
+    generation: u64,
+    id: EntityId,
+}
+
+impl Wake for GateWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        world::try_with(|world| {
+            if world.generation == self.generation {
+                world.entities.borrow_mut().enter(self.id);
+            }
+        });
+    }
+}
+
+impl Entities {
+    fn enter(&mut self, id: EntityId) {
+        if self.holds > 0 && self.all[id as usize].class == Class::Executor {
+            self.held_back.insert(id);
+        } else {
+            self.ready.insert(id);
+        }
+    }
+
+    /// Holds the executor, or frees it: then what was held back is ready.
+    pub fn hold(&mut self, hold: bool) {
+        if hold {
+            self.holds += 1;
+            for id in 0..self.all.len() {
+                let id = EntityId::try_from(id).unwrap_or(EntityId::MAX);
+                if self.all[id as usize].class == Class::Executor && self.ready.remove(id) {
+                    self.held_back.insert(id);
+                }
+            }
+            return;
+        }
+        self.holds = self.holds.saturating_sub(1);
+        if self.holds == 0 {
+            let mut back = std::mem::take(&mut self.held_back);
+            while let Some(id) = back.nth(0) {
+                back.remove(id);
+                self.ready.insert(id);
+            }
+        }
+    }
+
+    /// The name of who runs, if somebody does.
+    pub fn current_name(&self) -> Option<Name> {
+        self.current.map(|id| self.all[id as usize].name.clone())
+    }
+
+    /// Who runs.
+    pub fn current(&self) -> Option<EntityId> {
+        self.current
+    }
+
+    /// Whether who runs is a body, step or task of the context.
+    pub fn is_inside(&self) -> bool {
+        self.current.is_some_and(|id| self.all[id as usize].role != Role::Nobody)
+    }
+
+    /// The waker of who runs.
+    pub fn current_waker(&self) -> Waker {
+        self.current.map_or_else(|| Waker::noop().clone(), |id| self.all[id as usize].gate.clone())
+    }
+
+    /// Ends an entity's pause early.
+    pub fn interrupt(&mut self, id: EntityId) {
+        self.all[id as usize].interrupted = true;
+        self.enter(id);
+    }
+
+    /// Whether the pause of who runs is to end early.
+    pub fn take_interrupt(&mut self) -> bool {
+        self.current.is_some_and(|id| std::mem::take(&mut self.all[id as usize].interrupted))
+    }
+}
+
+impl World {
+    /// Grants one of the ready entities its poll.
+    pub fn grant(&self) -> bool {
+        let mut entities = self.entities.borrow_mut();
+        let n = entities.ready.len();
+        if n == 0 {
+            return false;
+        }
+        let nth = self.choice.borrow_mut().below(n);
+        let Some(id) = entities.ready.nth(nth) else { return false };
+        entities.ready.remove(id);
+        let entity = &mut entities.all[id as usize];
+        entity.granted = true;
+        if let Some(watched) = &self.watched {
+            watched.entity.store(id, Ordering::Relaxed);
+        }
+        if let Some(task) = &entity.task {
+            task.wake_by_ref();
+        }
+        true
+    }
+
+    /// Starts an entity. It is ready from its next poll on.
+    pub fn spawn(
+        &self,
+        name: Name,
+        class: Class,
+        role: Role,
+        future: BoxFuture<Result<(), BoxError>>,
+        on_end: Option<OnEnd>,
+    ) -> Result<EntityId, SpawnError> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| SpawnError::NoRuntime)?;
+        let id = {
+            let mut entities = self.entities.borrow_mut();
+            let id = EntityId::try_from(entities.all.len()).map_err(|_| SpawnError::Unsupported("so many entities"))?;
+            let gate = Waker::from(Arc::new(GateWaker { generation: self.generation, id }));
+            if let Some(watched) = &self.watched {
+                watched.name(&name);
+            }
+            entities.all.push(Entity {
+                name,
+                class,
+                role,
+                task: None,
+                gate,
+                granted: false,
+                abort: false,
+                interrupted: false,
+            });
+            id
+        };
+        let gated = Gated { id, future: Some(future), on_end, began: false };
+        #[allow(clippy::disallowed_methods, reason = "the gate is where the simulator's tasks are started")]
+        drop(runtime.spawn(gated));
+        Ok(id)
+    }
+}
+
+/// Asks an entity to go away; like everything else that it does, that goes through the gate.
+pub(crate) struct AbortEntity {
+    pub id: EntityId,
+    pub generation: u64,
+}
+
+impl Abort for AbortEntity {
+    fn abort(&self) {
+        world::try_with(|world| {
+            if world.generation == self.generation {
+                let mut entities = world.entities.borrow_mut();
+                entities.all[self.id as usize].abort = true;
+                entities.enter(self.id);
+            }
+        });
+    }
+}
+
+/// A future that is polled only when it was granted its turn.
+struct Gated {
+    id: EntityId,
+    future: Option<BoxFuture<Result<(), BoxError>>>,
+    on_end: Option<OnEnd>,
+    began: bool,
+}
+
+enum Turn {
+    Wait,
+    Abort,
+    Run(Waker, Role),
+}
+
+impl Gated {
+    fn turn(&self, world: &Rc<World>, cx: &Context<'_>) -> Turn {
+        let mut entities = world.entities.borrow_mut();
+        let entity = &mut entities.all[self.id as usize];
+        if entity.task.is_none() {
+            entity.task = Some(cx.waker().clone());
+            entities.enter(self.id);
+            return Turn::Wait;
+        }
+        if !std::mem::take(&mut entity.granted) {
+            return Turn::Wait;
+        }
+        if entity.abort {
+            return Turn::Abort;
+        }
+        let turn = Turn::Run(entity.gate.clone(), entity.role);
+        entities.current = Some(self.id);
+        turn
+    }
+
+    /// The future is gone, and says how.
+    fn end(&mut self, world: &Rc<World>, how: How, error: Option<Name>) {
+        let role = {
+            let mut entities = world.entities.borrow_mut();
+            entities.current = None;
+            entities.all[self.id as usize].role
+        };
+        world.ended(role, how, error.clone());
+        if let Some(on_end) = self.on_end.take() {
+            on_end(Ended { how, error, at: Duration::from_millis(world.now()) });
+        }
+    }
+}
+
+impl Future for Gated {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        world::with(|world| {
+            let (waker, role) = match self.turn(world, cx) {
+                Turn::Wait => return Poll::Pending,
+                Turn::Abort => {
+                    self.future = None;
+                    self.end(world, How::Dropped, None);
+                    return Poll::Ready(());
+                }
+                Turn::Run(waker, role) => (waker, role),
+            };
+            if !self.began {
+                self.began = true;
+                world.began(role, self.id);
+            }
+            let Some(future) = &mut self.future else { return Poll::Ready(()) };
+            let mut cx = Context::from_waker(&waker);
+            let (how, error) = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
+                Ok(Poll::Pending) => {
+                    world.entities.borrow_mut().current = None;
+                    return Poll::Pending;
+                }
+                Ok(Poll::Ready(Ok(()))) => (How::Ok, None),
+                Ok(Poll::Ready(Err(error))) => (How::Failed, Some(one_line(&error))),
+                Err(payload) => (How::Panicked, Some(one_line(&panic_message(&*payload)))),
+            };
+            // The future goes first: what it holds is gone when its end is reported.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.future = None));
+            self.end(world, how, error);
+            Poll::Ready(())
+        })
+    }
+}

@@ -1,0 +1,214 @@
+//! The simulator as a host: tasks and bodies are entities of the world, time is the world's.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::body::Pause;
+use super::clock::Sleep;
+use super::coroutine::{self, Blocking, Turned};
+use super::entity::{AbortEntity, Class, Role};
+use super::part::NEVER;
+use super::world::{self, World};
+use super::millis;
+use crate::context::Sink;
+use crate::host::{
+    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Host, OnEnd, Scope, SpawnError, Who,
+};
+use crate::journal::{Cause, What};
+
+/// The host of a simulated worker context. Everything is looked up in the world of this thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SimHost;
+
+impl Host for SimHost {
+    fn now(&self) -> Duration {
+        Duration::from_millis(world::try_with(|world| world.now()).unwrap_or_default())
+    }
+
+    fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
+        Box::pin(Sleep::until(millis(at)))
+    }
+
+    fn settle(&self) -> BoxFuture<()> {
+        Box::pin(Settle { asked: false })
+    }
+
+    fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        let future = Box::pin(async move {
+            future.await;
+            Ok(())
+        });
+        world::with(|world| world.spawn("deadstop".into(), Class::Free, Role::Nobody, future, None)).map(drop)
+    }
+
+    fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError> {
+        world::with(|world| {
+            let id = world.spawn(who.name, Class::Executor, Role::Component(who.id), future, Some(ended))?;
+            Ok(Box::new(AbortEntity { id, generation: world.generation }) as Box<dyn Abort>)
+        })
+    }
+
+    fn spawn_body(&self, who: Who, told: CancellationToken, body: Body, ended: OnEnd) -> Result<(), SpawnError> {
+        world::with(|world| {
+            let future = world.body(move || body(&scope(told)))?;
+            world.spawn(who.name, Class::Free, Role::Component(who.id), future, Some(ended)).map(drop)
+        })
+    }
+
+    fn adopts_threads(&self) -> bool {
+        false
+    }
+
+    fn is_inside(&self, _context: ContextId) -> bool {
+        world::with(|world| world.entities.borrow().is_inside())
+    }
+
+    fn exit(&self, code: i32, cause: Cause) {
+        world::with(|world| world.exit(code, cause));
+    }
+}
+
+/// The journal as the sink of a simulated context: it takes claims, and writes the facts itself.
+pub(crate) struct SimSink;
+
+impl Sink for SimSink {
+    fn claim(&self, claim: &What) {
+        world::try_with(|world| world.claim(claim));
+    }
+}
+
+/// A scope whose waits take virtual time.
+pub(crate) fn scope(told: CancellationToken) -> Scope {
+    Scope::new(told, Arc::new(SimBlocker))
+}
+
+impl World {
+    /// A body as a future: each poll is a turn of its coroutine. The world keeps the coroutine; the
+    /// future holds its place only.
+    pub fn body(
+        &self,
+        body: impl FnOnce() -> Result<(), BoxError> + 'static,
+    ) -> Result<BoxFuture<Result<(), BoxError>>, SpawnError> {
+        let blocking = Blocking::new(body)?;
+        let mut bodies = self.bodies.borrow_mut();
+        let place = bodies.len();
+        bodies.push(Some(blocking));
+        Ok(Box::pin(BodyFuture { place }))
+    }
+
+    /// Takes down, at the world's end, every body that has not ended.
+    pub fn end_bodies(&self) {
+        let bodies = self.bodies.take();
+        for blocking in bodies.into_iter().flatten() {
+            blocking.end();
+        }
+    }
+}
+
+struct BodyFuture {
+    place: usize,
+}
+
+impl Future for BodyFuture {
+    type Output = Result<(), BoxError>;
+
+    fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Self::Output> {
+        world::with(|world| {
+            let taken = world.bodies.borrow_mut()[self.place].take();
+            let mut blocking = taken.expect("a body is polled until it is done");
+            match blocking.resume() {
+                Turned::Waits => {
+                    world.bodies.borrow_mut()[self.place] = Some(blocking);
+                    Poll::Pending
+                }
+                Turned::Done(result) => {
+                    blocking.recycle();
+                    match result {
+                        Ok(result) => Poll::Ready(result),
+                        // No panic hook a second time; the gate catches it.
+                        Err(payload) => std::panic::resume_unwind(payload),
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// Waits until nothing else can run in this instant.
+struct Settle {
+    asked: bool,
+}
+
+impl Future for Settle {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.asked, true) {
+            return Poll::Ready(());
+        }
+        world::with(|world| world.settlers.borrow_mut().push(cx.waker().clone()));
+        Poll::Pending
+    }
+}
+
+/// Lets a coroutine wait.
+struct SimBlocker;
+
+impl Blocker for SimBlocker {
+    fn wait(&self, told: &CancellationToken, limit: Option<Duration>) {
+        block(Pause::new(deadline(limit), Some(told)));
+    }
+
+    fn sleep(&self, duration: Duration) {
+        block(Pause::new(deadline((duration != Duration::MAX).then_some(duration)), None));
+    }
+
+    fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+        wait_for(future, true);
+    }
+
+    fn is_over(&self) -> bool {
+        world::with(|world| world.is_over())
+    }
+}
+
+fn deadline(limit: Option<Duration>) -> u64 {
+    world::with(|world| limit.map_or(NEVER, |limit| world.now().saturating_add(millis(limit))))
+}
+
+/// Suspends the body until the future is ready; at the world's end it returns without.
+pub(crate) fn block(future: impl Future<Output = ()>) {
+    wait_for(pin!(future), false);
+}
+
+/// Polls with the waker of the body's entity, and switches back to the executor in between. With
+/// `to_its_end` the caller needs what the future makes: at the world's end it is unwound instead.
+fn wait_for<F: Future<Output = ()> + ?Sized>(mut future: Pin<&mut F>, to_its_end: bool) {
+    let waker = world::with(|world| world.entities.borrow().current_waker());
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        let over = world::with(|world| world.is_over());
+        if over {
+            coroutine::suspend(true);
+            if !to_its_end {
+                return;
+            }
+        }
+        if future.as_mut().poll(&mut cx).is_ready() {
+            return;
+        }
+        if !over {
+            coroutine::suspend(false);
+        }
+    }
+}
+

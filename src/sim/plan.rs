@@ -1,0 +1,414 @@
+//! The second subject: the plan's context, on the plan's own terms.
+//!
+//! Stop, cleanup and main run on the executor and hold it. A thread looks at the plan's running flag
+//! once a cycle, or is told by the callback that its `told-by` names; the watchdog looks at a flag that
+//! nobody clears. A signal is handled on top of whatever runs; a second one ends the process there.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, SetOnce};
+use tokio_util::sync::CancellationToken;
+
+use super::body::{Awaits, Blocks, blocking, called, live};
+use super::clock::Sleep;
+use super::endpoint::SimProbe;
+use super::entity::{AbortEntity, Class, EntityId, Role};
+use super::host::{SimHost, block, scope};
+use super::millis;
+use super::subject::{self, Ending, Said, Subject};
+use super::world::{self, World};
+use crate::context::MainError;
+use crate::host::{Abort, BoxError, BoxFuture, Ended, Scope, timeout_at};
+use crate::host::Host as _;
+use crate::journal::{BoundBy, Call, Cause, How, Id, Kind, MAIN, Name, Outcome, Phase, SignalName, What};
+use crate::plan::{Callback, Line, PlanCtx, Task, Thread};
+use crate::scenario::Component;
+use crate::watchdog::Probe as _;
+use crate::words::{one_line, panic_message};
+
+/// The code of a process that its own watchdog has killed.
+const KILLED: i32 = 137;
+
+pub(crate) struct Plan {
+    shared: Rc<Shared>,
+    signals: Cell<u32>,
+    handled: Arc<SetOnce<()>>,
+}
+
+struct Shared {
+    ctx: PlanCtx,
+    next_id: Cell<Id>,
+    /// The tokens of the threads that look at the running flag.
+    threads: std::cell::RefCell<Vec<CancellationToken>>,
+    /// The tokens of the threads that a callback tells, by its name.
+    told_by: std::cell::RefCell<Vec<(Name, CancellationToken)>>,
+    /// How many of the plan's calls the executor runs, one on top of another.
+    busy: Cell<u32>,
+    freed: Arc<Notify>,
+}
+
+impl Plan {
+    pub fn new() -> Self {
+        let ctx = PlanCtx::new(|line| world::with(|world| log(world, &line)));
+        let shared = Rc::new(Shared {
+            ctx,
+            next_id: Cell::new(1),
+            threads: std::cell::RefCell::default(),
+            told_by: std::cell::RefCell::default(),
+            busy: Cell::new(0),
+            freed: Arc::new(Notify::new()),
+        });
+        Plan { shared, signals: Cell::new(0), handled: Arc::new(SetOnce::new()) }
+    }
+
+    /// Runs one of the plan's calls on the executor, which is held meanwhile. A signal's handler runs on
+    /// top of what runs; everything else waits for its turn.
+    fn on_executor<T: Send + 'static>(
+        &self,
+        on_top: bool,
+        call: impl FnOnce(&Shared, &Scope) -> T + 'static,
+    ) -> BoxFuture<std::thread::Result<T>> {
+        let shared = Rc::clone(&self.shared);
+        let result = Arc::new(Mutex::new(None));
+        let put = Arc::clone(&result);
+        let body = world::with(|world| {
+            world.body(move || {
+                while !on_top && shared.busy.get() > 0 {
+                    let freed = Arc::clone(&shared.freed);
+                    block(async move { freed.notified().await });
+                }
+                shared.busy.set(shared.busy.get() + 1);
+                world::with(|world| world.entities.borrow_mut().hold(true));
+                let result = catch_unwind(AssertUnwindSafe(|| call(&shared, &scope(CancellationToken::new()))));
+                world::with(|world| world.entities.borrow_mut().hold(false));
+                shared.busy.set(shared.busy.get() - 1);
+                shared.freed.notify_one();
+                *put.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+                Ok(())
+            })
+        });
+        Box::pin(async move {
+            if let Ok(body) = body {
+                let _ = body.await;
+            }
+            let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+            result.unwrap_or_else(|| Err(Box::new("the plan's call could not be run")))
+        })
+    }
+}
+
+impl Shared {
+    fn start(&self, scope: &Scope) -> Result<(), MainError> {
+        world::with(|world| {
+            let entity = world.entities.borrow().current().unwrap_or_default();
+            world.began(Role::Component(MAIN), entity);
+        });
+        let main = || self.ctx.start(|| blocking(subject::main(&Blocks(scope))));
+        let result = catch_unwind(AssertUnwindSafe(main));
+        let (how, error) = match &result {
+            Ok(Ok(())) => (How::Ok, None),
+            Ok(Err(error)) => (How::Failed, Some(one_line(error))),
+            Err(payload) => (How::Panicked, Some(one_line(&panic_message(&**payload)))),
+        };
+        world::with(|world| world.ended(Role::Component(MAIN), how, error));
+        result.unwrap_or_else(|payload| resume_unwind(payload))
+    }
+
+    fn stop(&self, scope: &Scope) {
+        // The threads' next look at the flag finds it cleared: stop clears it first.
+        for thread in &*self.threads.borrow() {
+            thread.cancel();
+        }
+        self.ctx.stop(scope);
+    }
+
+    fn take_id(&self) -> Id {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        id
+    }
+
+    /// A callback of the plan's: calls the part's code, as often as it is called.
+    fn callback(self: &Rc<Self>, part: usize, spec: &Component) -> Callback {
+        if spec.is_async {
+            // The call makes a coroutine; nobody awaits it.
+            return Rc::new(|_| Ok(()));
+        }
+        let shared = Rc::clone(self);
+        let name = spec.name.clone();
+        Rc::new(move |scope| {
+            for (by, token) in &*shared.told_by.borrow() {
+                if *by == name {
+                    token.cancel();
+                }
+            }
+            inline(part, || blocking(called(part, &Blocks(scope))))
+        })
+    }
+}
+
+/// Runs a part's code inside the entity that calls it, and writes down that it began and ended.
+fn inline(part: usize, code: impl FnOnce() -> Result<(), BoxError>) -> Result<(), BoxError> {
+    let role = Role::Part(part);
+    world::with(|world| {
+        let entity = world.entities.borrow().current().unwrap_or_default();
+        world.began(role, entity);
+    });
+    let result = catch_unwind(AssertUnwindSafe(code));
+    let (how, error) = match &result {
+        Ok(Ok(())) => (How::Ok, None),
+        Ok(Err(error)) => (How::Failed, Some(one_line(error))),
+        Err(payload) => (How::Panicked, Some(one_line(&panic_message(&**payload)))),
+    };
+    world::with(|world| world.ended(role, how, error));
+    result.unwrap_or_else(|payload| resume_unwind(payload))
+}
+
+/// The plan claims what it logs: that a step begins, and that one has failed.
+fn log(world: &Rc<World>, line: &Line) {
+    let (phase, desc, error) = match line {
+        Line::Stopping { desc } => (Phase::Stop, desc, None),
+        Line::StopFailed { desc, error } => (Phase::Stop, desc, Some(error)),
+        Line::Cleanup { desc } => (Phase::Cleanup, desc, None),
+        Line::CleanupFailed { desc, error } => (Phase::Cleanup, desc, Some(error)),
+    };
+    let Some(part) = world.parts.named(desc) else { return };
+    let (Some(id), spec) = (part.id.get(), part.spec()) else { return };
+    let (name, order) = (desc.clone(), spec.order);
+    world.claim(&match error {
+        None => What::StepStarted {
+            phase,
+            name,
+            order,
+            bound: millis(spec.timeout),
+            bound_by: own(part.kind),
+            id,
+            kind: part.kind,
+            group: 0,
+        },
+        Some(error) => {
+            let (outcome, error) = (Outcome::Failed, Some(error.clone()));
+            What::StepEnded { phase, name, order, outcome, took: 0, id, error }
+        }
+    });
+}
+
+/// What the plan would say bounds a step, if it said so.
+fn own(kind: Kind) -> BoundBy {
+    match kind {
+        Kind::Thread | Kind::Watchdog => BoundBy::JoinTimeout,
+        Kind::Task => BoundBy::CancelTimeout,
+        _ => BoundBy::Timeout,
+    }
+}
+
+/// A scripted thread, as the plan sees it.
+struct PlanThread {
+    ended: Arc<SetOnce<Ended>>,
+}
+
+impl Thread for PlanThread {
+    fn is_alive(&self) -> bool {
+        self.ended.get().is_none()
+    }
+
+    fn join(&self, _scope: &Scope, timeout: Duration) {
+        let until = world::with(|world| world.now().saturating_add(millis(timeout)));
+        let ended = Arc::clone(&self.ended);
+        block(async move {
+            tokio::select! {
+                biased;
+                _ = ended.wait() => {}
+                () = Sleep::until(until) => {}
+            }
+        });
+    }
+}
+
+/// A scripted task, as the plan sees it.
+struct PlanTask {
+    token: Option<CancellationToken>,
+    entity: EntityId,
+    generation: u64,
+    ended: Arc<SetOnce<Ended>>,
+}
+
+impl Task for PlanTask {
+    fn done(&self) -> bool {
+        self.ended.get().is_some()
+    }
+
+    fn cancel(&self) {
+        match &self.token {
+            Some(token) => token.cancel(),
+            None => AbortEntity { id: self.entity, generation: self.generation }.abort(),
+        }
+    }
+}
+
+/// The plan's watchdog: looks at a flag that nobody clears, takes an error status for nothing at all,
+/// counts from its first probe, and kills by a tool.
+fn watchdog(part: usize, spec: &Component, scope: &Scope) -> Result<(), BoxError> {
+    let limits = spec.watchdog.ok_or("a watchdog has its limits")?;
+    let mut probe = SimProbe { part };
+    let mut attempt: u64 = 0;
+    loop {
+        let deadline = SimHost.now() + limits.request_timeout;
+        match scope.block_on(timeout_at(&SimHost, deadline, probe.probe())) {
+            Some(Ok(status)) if status < 400 => {
+                attempt = 0;
+                // In small steps, to look at the flag between them.
+                for _ in 0..limits.interval.as_secs() {
+                    scope.sleep(Duration::from_secs(1));
+                }
+            }
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => {
+                attempt += 1;
+                if attempt >= u64::from(limits.attempts) {
+                    world::with(|world| {
+                        if !world.kill_fails.get() {
+                            world.exit(KILLED, Cause::Watchdog);
+                        }
+                    });
+                    return Ok(());
+                }
+                scope.sleep(Duration::from_secs(4 * attempt * attempt));
+            }
+        }
+        if world::with(|world| world.is_over()) {
+            return Ok(());
+        }
+    }
+}
+
+impl Subject for Plan {
+    fn running(&self) -> bool {
+        self.shared.ctx.running()
+    }
+
+    fn register(&self, part: usize) -> Option<Id> {
+        let shared = &self.shared;
+        let spec = world::with(|world| world.parts.all[part].spec().clone());
+        let name = spec.name.clone();
+        let ended = Arc::new(SetOnce::new());
+        let set = Arc::clone(&ended);
+        let on_end = Box::new(move |end: Ended| {
+            let _ = set.set(end);
+        });
+        let ctx = &shared.ctx;
+        match spec.kind {
+            Kind::Thread | Kind::Watchdog => {
+                let token = CancellationToken::new();
+                if spec.kind == Kind::Thread {
+                    match &spec.told_by {
+                        None => shared.threads.borrow_mut().push(token.clone()),
+                        Some(by) => shared.told_by.borrow_mut().push((by.clone(), token.clone())),
+                    }
+                }
+                let timeout = spec.timeout;
+                let of = spec.clone();
+                world::with(|world| {
+                    let body = world.body(move || match of.kind {
+                        Kind::Watchdog => watchdog(part, &of, &scope(token)),
+                        _ => blocking(live(part, &Blocks(&scope(token)), false)),
+                    });
+                    let body = body.expect("stacks for the plan's threads");
+                    world.spawn(name.clone(), Class::Free, Role::Part(part), body, Some(on_end))
+                })
+                .expect("a world runs on a runtime");
+                ctx.add_thread(PlanThread { ended }, timeout, name);
+            }
+            Kind::Task => {
+                let token = (!spec.adopted).then(CancellationToken::new);
+                let pace = Awaits(token.clone());
+                let future = Box::pin(async move { live(part, &pace, true).await });
+                let (entity, generation) = world::with(|world| {
+                    let entity = world.spawn(name.clone(), Class::Executor, Role::Part(part), future, Some(on_end));
+                    (entity.expect("a world runs on a runtime"), world.generation)
+                });
+                ctx.add_async_task(PlanTask { token, entity, generation, ended }, spec.timeout, name);
+            }
+            Kind::Stop => ctx.defer_stop(shared.callback(part, &spec), spec.order, name),
+            Kind::Cleanup => ctx.defer_cleanup(shared.callback(part, &spec), spec.order, name),
+            Kind::Closeable => ctx.add_closeable(shared.callback(part, &spec), spec.order, name),
+            Kind::Main => return None,
+        }
+        Some(shared.take_id())
+    }
+
+    fn live(&self) -> BoxFuture<Ending> {
+        let start = self.on_executor(false, Shared::start);
+        let handled = Arc::clone(&self.handled);
+        Box::pin(async move {
+            let result = match start.await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(one_line(&error)),
+                Err(payload) => Err(one_line(&panic_message(&*payload))),
+            };
+            if let Err(error) = result {
+                // Nothing is rolled back, and the code that main asked for is lost.
+                let said = Said::plain(format!("start-failed: {error}"));
+                return Ending { said, code: 1, cause: Cause::StartFailed };
+            }
+            handled.wait().await;
+            Ending { said: Said::plain("ok"), code: 0, cause: Cause::Stopped }
+        })
+    }
+
+    fn signal(&self, _signal: SignalName) {
+        self.signals.set(self.signals.get() + 1);
+        if self.signals.get() > 1 {
+            world::with(|world| world.exit(0, Cause::SecondSignal));
+            return;
+        }
+        let handler = self.on_executor(true, |shared, scope| {
+            shared.stop(scope);
+            shared.ctx.cleanup(scope);
+        });
+        let handled = Arc::clone(&self.handled);
+        let handler = Box::pin(async move {
+            // What stop or cleanup raised and did not catch ends the handler, and nothing else.
+            let _ = handler.await;
+            let _ = handled.set(());
+            Ok(())
+        });
+        let spawned = world::with(|world| world.spawn("signal handler".into(), Class::Free, Role::Nobody, handler, None));
+        debug_assert!(spawned.is_ok(), "a world runs on a runtime");
+    }
+
+    fn call(&self, call: Call, _message: Option<String>) -> BoxFuture<Said> {
+        let call = self.on_executor(false, move |shared, scope| match call {
+            Call::Start => shared.start(scope).err().map(|error| format!("start-failed: {error}")),
+            Call::Stop => {
+                shared.stop(scope);
+                None
+            }
+            Call::Cleanup => {
+                shared.ctx.cleanup(scope);
+                None
+            }
+            // The plan has no way to ask for a stop.
+            Call::RequestStop | Call::Run => None,
+        });
+        Box::pin(async move {
+            match call.await {
+                Ok(None) => Said::plain("ok"),
+                Ok(Some(error)) => Said::plain(error),
+                Err(payload) => Said::plain(format!("panicked: {}", panic_message(&*payload))),
+            }
+        })
+    }
+
+    fn exit_code(&self) -> i32 {
+        0
+    }
+
+    fn waits_for(&self) -> Option<Name> {
+        None
+    }
+}

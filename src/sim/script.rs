@@ -1,0 +1,171 @@
+//! The timeline of a scenario: what strikes when. Everything in it strikes before all else in its
+//! instant.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::endpoint::Behaviour;
+use super::millis;
+use super::part::{NEVER, Strike};
+use super::world::World;
+use crate::journal::{Cause, FaultVerb, Name, SignalName, What};
+use crate::scenario::{Scenario, Timed, Verb, When};
+
+/// A SIGTERM or SIGINT within this many milliseconds of the last counted one is the same one.
+const DOUBLED_SIGNAL_MS: u64 = 200;
+
+/// The platform's own SIGKILL, at the end of the grace: after all events of its instant.
+const PLATFORM_KILL: usize = usize::MAX;
+
+/// What is still to strike.
+pub(crate) struct Script {
+    timeline: Rc<[Timed]>,
+    due: BTreeSet<(u64, usize)>,
+    /// Events that wait for the begin of a step.
+    waiting: Vec<usize>,
+    grace: u64,
+    run: bool,
+    counted: u32,
+    last_counted: Option<u64>,
+}
+
+impl Script {
+    pub fn new(scenario: &Scenario) -> Self {
+        let mut due = BTreeSet::new();
+        let mut waiting = Vec::new();
+        for (index, event) in scenario.timeline.iter().enumerate() {
+            match &event.when {
+                When::At(at) => {
+                    due.insert((millis(*at), index));
+                }
+                When::On(..) => waiting.push(index),
+            }
+        }
+        Script {
+            timeline: scenario.timeline.as_slice().into(),
+            due,
+            waiting,
+            grace: millis(scenario.worker.grace),
+            run: scenario.worker.run,
+            counted: 0,
+            last_counted: None,
+        }
+    }
+
+    /// When the next event strikes.
+    pub fn first(&self) -> Option<u64> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// A step, or main, begins: events that wait for it are due so much later.
+    pub fn began(&mut self, name: &Name, now: u64) {
+        let Script { timeline, due, waiting, .. } = self;
+        waiting.retain(|index| match &timeline[*index].when {
+            When::On(on, after) if on == name => {
+                due.insert((now.saturating_add(millis(*after)), *index));
+                false
+            }
+            _ => true,
+        });
+    }
+
+    fn take_due(&mut self, now: u64) -> Option<usize> {
+        let &(at, index) = self.due.first()?;
+        (at <= now).then(|| {
+            self.due.pop_first();
+            index
+        })
+    }
+
+    /// Counts a signal as the contract does: which one it is, 0 for a doubled one.
+    fn count(&mut self, now: u64) -> u32 {
+        if self.last_counted.is_some_and(|last| now - last <= DOUBLED_SIGNAL_MS) {
+            return 0;
+        }
+        self.last_counted = Some(now);
+        self.counted += 1;
+        if self.counted == 1 && self.run {
+            self.due.insert((now.saturating_add(self.grace), PLATFORM_KILL));
+        }
+        self.counted
+    }
+}
+
+impl World {
+    /// Strikes everything that is due.
+    pub fn strike_due(self: &Rc<Self>) {
+        while !self.is_over() {
+            let Some(index) = self.script.borrow_mut().take_due(self.now()) else { return };
+            if index == PLATFORM_KILL {
+                self.kill(SignalName::Sigkill);
+            } else {
+                let timeline = Rc::clone(&self.script.borrow().timeline);
+                self.strike_event(&timeline[index].verb);
+            }
+        }
+    }
+
+    fn strike_event(self: &Rc<Self>, verb: &Verb) {
+        let part = |name: &Name| self.parts.named(name).expect("a scenario's names are known");
+        match verb {
+            Verb::Signal(signal) => self.signal(*signal),
+            Verb::Call { call, from, callers, message } => {
+                for _ in 0..*callers {
+                    self.call(*call, from.clone(), message.clone());
+                }
+            }
+            Verb::Register { name, .. } => {
+                if let Some(index) = self.parts.index(name) {
+                    self.register(index);
+                }
+            }
+            Verb::Hang { name, lasts } => self.hang(part(name), *lasts),
+            Verb::Ignore { name, lasts } => self.ignore(part(name), *lasts),
+            Verb::Slow { name, by } => self.slow(part(name), millis(*by)),
+            Verb::Fail { name, .. } if &**name == "kill" => {
+                self.record(What::Fault { fault: FaultVerb::Fail, name: name.clone(), id: None });
+                self.kill_fails.set(true);
+            }
+            Verb::Fail { name, message, before, code } => {
+                let strike = Strike::Fail { message: message.clone(), code: *code };
+                self.strike(part(name), FaultVerb::Fail, strike, before.clone());
+            }
+            Verb::Panic { name, message, before } => {
+                let strike = Strike::Panic { message: message.clone() };
+                self.strike(part(name), FaultVerb::Panic, strike, before.clone());
+            }
+            Verb::End { name } => self.strike(part(name), FaultVerb::End, Strike::End, None),
+            Verb::Hold { name, lasts } => self.hold_fault(part(name), *lasts),
+            Verb::Job { name, count, takes } => {
+                if let Some(index) = self.parts.index(name) {
+                    self.jobs(index, *count, *takes);
+                }
+            }
+            Verb::Health { answer, takes, lasts, every } => {
+                self.record(What::Fault { fault: FaultVerb::Health, name: "health".into(), id: None });
+                let until = lasts.map_or(NEVER, |lasts| self.now().saturating_add(millis(lasts)));
+                let takes: Duration = *takes;
+                self.endpoint.borrow_mut().behave(Behaviour { answer: *answer, takes, every: (*every).max(1), until });
+            }
+        }
+    }
+
+    fn signal(self: &Rc<Self>, name: SignalName) {
+        if name == SignalName::Sigkill || !self.script.borrow().run {
+            // Nobody handles it: the process ends where it stands.
+            self.record(What::Signal { name, nth: 1 });
+            self.kill(name);
+            return;
+        }
+        let nth = self.script.borrow_mut().count(self.now());
+        self.record(What::Signal { name, nth });
+        self.subject().signal(name);
+    }
+
+    /// A signal that is not handled ends the process.
+    fn kill(&self, signal: SignalName) {
+        self.record(What::Killed { signal });
+        self.exit(128 + signal.number(), Cause::Killed);
+    }
+}

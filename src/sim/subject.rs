@@ -1,0 +1,150 @@
+//! The context under test, as the world sees it: one trait, two implementations.
+
+use std::rc::Rc;
+
+use super::body::{Pace, ends, work};
+use super::entity::{Class, Role};
+use super::part::MAIN_PART;
+use super::world::{self, World};
+use crate::context::MainError;
+use crate::host::BoxFuture;
+use crate::journal::{Call, Cause, How, Id, Name, Row, SignalName, What};
+
+/// What a call brought back.
+pub(crate) struct Said {
+    pub result: Name,
+    pub steps: Vec<Row>,
+    pub deaths: Vec<(Id, How)>,
+}
+
+impl Said {
+    pub fn plain(result: impl Into<Name>) -> Self {
+        Said { result: result.into(), steps: Vec::new(), deaths: Vec::new() }
+    }
+}
+
+/// How the life of a process ended.
+pub(crate) struct Ending {
+    pub said: Said,
+    pub code: i32,
+    pub cause: Cause,
+}
+
+/// A worker context that the world can drive.
+pub(crate) trait Subject {
+    /// The running flag.
+    fn running(&self) -> bool;
+
+    /// Registers a part; `None` if it was refused.
+    fn register(&self, part: usize) -> Option<Id>;
+
+    /// The life of a process that handles signals: start, stop, cleanup.
+    fn live(&self) -> BoxFuture<Ending>;
+
+    /// A signal has arrived.
+    fn signal(&self, signal: SignalName);
+
+    /// Somebody calls.
+    fn call(&self, call: Call, message: Option<String>) -> BoxFuture<Said>;
+
+    /// The code with which a program ends that stopped its worker by calls.
+    fn exit_code(&self) -> i32;
+
+    /// What is waited for while no step is.
+    fn waits_for(&self) -> Option<Name>;
+}
+
+impl World {
+    /// Begins: the life of a process, or a program that only calls.
+    pub fn begin(self: &Rc<Self>, run: bool) {
+        if !run {
+            self.call(Call::Start, None, None);
+            return;
+        }
+        let caller = self.next_caller();
+        let life = Box::pin(async move {
+            let life = world::with(|world| {
+                world.record(What::CallBegan { call: Call::Run, caller, from: None });
+                world.subject().live()
+            });
+            let Ending { said, code, cause } = life.await;
+            world::with(|world| {
+                world.returned(Call::Run, caller, said);
+                world.exit(code, cause);
+            });
+            Ok(())
+        });
+        let spawned = self.spawn("process".into(), Class::Free, Role::Nobody, life, None);
+        debug_assert!(spawned.is_ok(), "a world runs on a runtime");
+    }
+
+    fn next_caller(&self) -> u32 {
+        self.callers.set(self.callers.get() + 1);
+        self.callers.get()
+    }
+
+    /// Somebody calls the context; from inside a component where one is named.
+    pub fn call(self: &Rc<Self>, call: Call, from: Option<Name>, message: Option<String>) {
+        let caller = self.next_caller();
+        self.open_calls.set(self.open_calls.get() + 1);
+        let role = if from.is_some() { Role::Inside } else { Role::Nobody };
+        let name = from.clone().unwrap_or_else(|| Name::from("caller"));
+        let calls = Box::pin(async move {
+            let said = world::with(|world| {
+                world.record(What::CallBegan { call, caller, from });
+                world.subject().call(call, message)
+            });
+            let said = said.await;
+            world::with(|world| {
+                world.returned(call, caller, said);
+                world.open_calls.set(world.open_calls.get() - 1);
+            });
+            Ok(())
+        });
+        let spawned = self.spawn(name, Class::Free, role, calls, None);
+        debug_assert!(spawned.is_ok(), "a world runs on a runtime");
+    }
+
+    fn returned(&self, call: Call, caller: u32, said: Said) {
+        let Said { result, steps, deaths } = said;
+        self.record(What::Returned { call, caller, result, steps, deaths });
+    }
+
+    /// Where nobody handles signals, the program ends once all its calls have returned and nothing is
+    /// to strike any more.
+    pub fn program_returns(&self) -> bool {
+        let returns = !self.run && self.open_calls.get() == 0 && self.script.borrow().first().is_none();
+        if returns {
+            let code = self.subject().exit_code();
+            self.exit(code, Cause::Returned);
+        }
+        returns
+    }
+
+    /// Registers a part, unless it is refused.
+    pub fn register(&self, index: usize) {
+        if let Some(id) = self.subject().register(index) {
+            self.registered(index, id);
+        }
+    }
+}
+
+/// The scripted main: registers the components one after another, in the order of the file.
+pub(crate) async fn main(pace: &impl Pace) -> Result<(), MainError> {
+    let parts = world::with(|world| world.parts.all.len());
+    for index in 1..parts {
+        let (late, after, before) = world::with(|world| {
+            let spec = world.parts.all[index].spec();
+            (spec.late, super::millis(spec.after), world.parts.all[MAIN_PART].strike_before(&spec.name))
+        });
+        if late {
+            continue;
+        }
+        work(MAIN_PART, pace, after).await?;
+        if let Some(strike) = before {
+            return ends(strike);
+        }
+        world::with(|world| world.register(index));
+    }
+    work(MAIN_PART, pace, 0).await
+}

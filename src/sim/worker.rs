@@ -1,0 +1,220 @@
+//! The first subject: the worker context of this crate, with scripted components.
+
+use std::sync::Arc;
+
+use tokio::sync::SetOnce;
+
+use super::body::{Awaits, Blocks, blocking, called, live};
+use super::endpoint::SimProbe;
+use super::entity::{AbortEntity, Class, EntityId, Role};
+use super::host::{SimHost, SimSink};
+use super::subject::{self, Ending, Said, Subject};
+use super::world;
+use crate::context::{BodyOpts, CallOpts, Life, LifeEnd, Report, StartError, WorkerCtx};
+use crate::host::{Abort, Adopt, BoxError, BoxFuture, Ended};
+use crate::journal::{Call, How, Id, Kind, Name, SignalName, Ties, Told};
+use crate::scenario::{Component, Scenario};
+use crate::watchdog::Watchdog;
+
+pub(crate) struct Worker {
+    ctx: WorkerCtx,
+    life: Life,
+}
+
+impl Worker {
+    /// # Panics
+    ///
+    /// If the scenario's limits are not ones that the context accepts: its parser has looked.
+    pub fn new(scenario: &Scenario) -> Self {
+        let limits = &scenario.worker;
+        let mut builder = WorkerCtx::<()>::builder()
+            .grace(limits.grace)
+            .reserve(limits.reserve)
+            .margin(limits.margin)
+            .start_timeout(limits.start_timeout)
+            .host(Arc::new(SimHost))
+            .sink(Arc::new(SimSink));
+        if limits.ties == Ties::Last {
+            builder = builder.last_registered_first();
+        }
+        let ctx = builder.build(()).expect("a parsed scenario has limits that a context accepts");
+        let life = Life::new(&ctx);
+        Worker { ctx, life }
+    }
+}
+
+fn body_opts(spec: &Component) -> BodyOpts {
+    let opts = BodyOpts::new().order(spec.order).timeout(spec.timeout).uses(spec.uses.iter().cloned());
+    if spec.told == Told::InTurn { opts.in_turn() } else { opts }
+}
+
+fn call_opts(spec: &Component) -> CallOpts {
+    let opts = CallOpts::new().order(spec.order).timeout(spec.timeout).uses(spec.uses.iter().cloned());
+    match spec.floor {
+        Some(floor) => opts.floor(floor),
+        None => opts,
+    }
+}
+
+/// Registers one scripted component with a context.
+fn register(ctx: &WorkerCtx, part: usize, spec: &Component) -> Option<Id> {
+    let name = spec.name.clone();
+    match (spec.kind, spec.is_async) {
+        (Kind::Thread, _) => ctx
+            .add_thread(name, body_opts(spec), move |scope| blocking(live(part, &Blocks(scope), true)))
+            .ok(),
+        (Kind::Task, _) if spec.adopted => {
+            let task = SimTask::spawn(part, name.clone());
+            let entity = task.entity;
+            let id = ctx.adopt_task(name, body_opts(spec), task).ok();
+            if id.is_none() {
+                AbortEntity { id: entity, generation: world::with(|world| world.generation) }.abort();
+            }
+            id
+        }
+        (Kind::Task, _) => ctx
+            .add_task(name, body_opts(spec), move |token| async move { live(part, &Awaits(Some(token)), true).await })
+            .ok(),
+        (Kind::Stop, false) => {
+            ctx.defer_stop(name, call_opts(spec), move |scope| blocking(called(part, &Blocks(scope)))).ok()
+        }
+        (Kind::Stop, true) => {
+            ctx.defer_stop_async(name, call_opts(spec), move || async move { called(part, &Awaits(None)).await }).ok()
+        }
+        (Kind::Cleanup, false) => {
+            ctx.defer_cleanup(name, call_opts(spec), move |scope| blocking(called(part, &Blocks(scope)))).ok()
+        }
+        (Kind::Cleanup, true) => {
+            ctx.defer_cleanup_async(name, call_opts(spec), move || async move { called(part, &Awaits(None)).await }).ok()
+        }
+        (Kind::Closeable, false) => ctx
+            .add_closeable_with(name, call_opts(spec), part, |part, scope| blocking(called(*part, &Blocks(scope))))
+            .ok(),
+        (Kind::Closeable, true) => {
+            ctx.add_closeable_async(name, call_opts(spec), move || async move { called(part, &Awaits(None)).await }).ok()
+        }
+        (Kind::Watchdog, _) => {
+            let limits = spec.watchdog.expect("a watchdog has its limits");
+            let mut watchdog = Watchdog::new(SimProbe { part })
+                .interval(limits.interval)
+                .attempts(limits.attempts)
+                .request_timeout(limits.request_timeout);
+            if let Some(grace) = limits.start_grace {
+                watchdog = watchdog.start_grace(grace);
+            }
+            ctx.add_watchdog(name, body_opts(spec), watchdog).ok()
+        }
+        (Kind::Main, _) => None,
+    }
+}
+
+impl Subject for Worker {
+    fn running(&self) -> bool {
+        self.ctx.running()
+    }
+
+    fn register(&self, part: usize) -> Option<Id> {
+        let spec = world::with(|world| world.parts.all[part].spec().clone());
+        register(&self.ctx, part, &spec)
+    }
+
+    fn live(&self) -> BoxFuture<Ending> {
+        let life = self.life.clone();
+        Box::pin(async move {
+            let LifeEnd { code, cause, started, report } = life.live(|| async { subject::main(&Awaits(None)).await }).await;
+            Ending { said: said_of(&started, &report), code, cause }
+        })
+    }
+
+    fn signal(&self, signal: SignalName) {
+        self.life.signal(signal);
+    }
+
+    fn call(&self, call: Call, message: Option<String>) -> BoxFuture<Said> {
+        let ctx = self.ctx.clone();
+        Box::pin(async move {
+            match call {
+                Call::Start | Call::Run => match ctx.start(|_| async { subject::main(&Awaits(None)).await }).await {
+                    Ok(()) => Said::plain("ok"),
+                    Err(error) => match &error {
+                        StartError::Main { report, .. } | StartError::StopRequested { report } => {
+                            said_of(&Err(error.clone()), report)
+                        }
+                        _ => Said::plain(word_of(&error)),
+                    },
+                },
+                Call::Stop => ctx.stop().await.map_or_else(|_| Said::plain("called-from-inside"), |report| said_of(&Ok(()), &report)),
+                Call::Cleanup => {
+                    ctx.cleanup().await.map_or_else(|_| Said::plain("called-from-inside"), |report| said_of(&Ok(()), &report))
+                }
+                Call::RequestStop => {
+                    ctx.request_stop(message.unwrap_or_else(|| "request-stop".to_owned()));
+                    Said::plain("ok")
+                }
+            }
+        })
+    }
+
+    fn exit_code(&self) -> i32 {
+        self.life.exit_code()
+    }
+
+    fn waits_for(&self) -> Option<Name> {
+        None
+    }
+}
+
+fn said_of(started: &Result<(), StartError>, report: &Report) -> Said {
+    Said {
+        result: started.as_ref().err().map_or_else(|| "ok".into(), word_of),
+        steps: report.steps.iter().map(|step| step.row()).collect(),
+        deaths: report.deaths.iter().map(|death| (death.id, death.how)).collect(),
+    }
+}
+
+/// The word for how start failed.
+fn word_of(error: &StartError) -> Name {
+    match error {
+        StartError::Main { message, .. } => format!("start-failed: {message}").into(),
+        StartError::StopRequested { .. } => "stop-requested".into(),
+        StartError::Again => "again".into(),
+        StartError::CalledFromInside(_) => "called-from-inside".into(),
+    }
+}
+
+/// A task that the world runs before it is registered.
+struct SimTask {
+    entity: EntityId,
+    generation: u64,
+    done: Arc<SetOnce<Ended>>,
+}
+
+impl SimTask {
+    fn spawn(part: usize, name: Name) -> Self {
+        let done = Arc::new(SetOnce::new());
+        let set = Arc::clone(&done);
+        let future = Box::pin(async move { Ok::<_, BoxError>(live(part, &Awaits(None), true).await?) });
+        world::with(|world| {
+            let on_end = Box::new(move |ended: Ended| {
+                let _ = set.set(ended);
+            });
+            let entity = world
+                .spawn(name, Class::Executor, Role::Part(part), future, Some(on_end))
+                .expect("a world runs on a runtime");
+            SimTask { entity, generation: world.generation, done }
+        })
+    }
+}
+
+impl Adopt for SimTask {
+    fn aborter(&self) -> Box<dyn Abort> {
+        Box::new(AbortEntity { id: self.entity, generation: self.generation })
+    }
+
+    fn join(self: Box<Self>) -> BoxFuture<(How, Option<String>)> {
+        Box::pin(async move {
+            let ended = self.done.wait().await;
+            (ended.how, ended.error.as_ref().map(ToString::to_string))
+        })
+    }
+}

@@ -1,0 +1,316 @@
+//! The world: everything that one run of a scenario has, on one thread.
+//!
+//! What can run is an *entity*: a task on tokio's executor whose wakes do not reach tokio, but only
+//! enter the [ready set](super::ready). When nothing else can run, tokio calls the hook in
+//! [`World::quiet`]: it grants one of the ready entities its poll, chosen by the one source of choice;
+//! and when none is ready, time moves to the next timer.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::choose::Choice;
+use super::clock::{Due, Timers};
+use super::coroutine::Blocking;
+use super::endpoint::Endpoint;
+use super::entity::Entities;
+use super::guard::Watched;
+use super::part::Parts;
+use super::script::Script;
+use super::subject::Subject;
+use crate::host::BoxError;
+use crate::journal::{Cause, Event, Id, Name, StuckWhy, What};
+use crate::scenario::Scenario;
+
+/// The horizon of virtual time: 24 hours.
+pub const HORIZON: Duration = Duration::from_secs(24 * 3_600);
+/// More events than this in one millisecond are a spin.
+pub const EVENTS_A_MILLISECOND: u32 = 10_000;
+/// More events than this in a run are a spin.
+pub const EVENTS_A_RUN: usize = 200_000;
+/// More turns than this in one millisecond are a spin, even if nothing is written down.
+const TURNS_A_MILLISECOND: u32 = 1_000_000;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
+}
+
+static GENERATION: AtomicU64 = AtomicU64::new(1);
+
+pub(crate) struct World {
+    /// Tells worlds of one thread apart: a waker of an earlier one wakes nobody.
+    pub generation: u64,
+    now: Cell<u64>,
+    over: Cell<bool>,
+    root: RefCell<Option<Waker>>,
+    pub choice: RefCell<Choice>,
+    pub timers: RefCell<Timers>,
+    pub entities: RefCell<Entities>,
+    pub settlers: RefCell<Vec<Waker>>,
+    pub bodies: RefCell<Vec<Option<Blocking<Result<(), BoxError>>>>>,
+    events: RefCell<Vec<Event>>,
+    /// Events and turns in this millisecond.
+    events_now: Cell<u32>,
+    turns_now: Cell<u32>,
+    pub parts: Parts,
+    pub script: RefCell<Script>,
+    pub endpoint: RefCell<Endpoint>,
+    pub subject: RefCell<Option<Rc<dyn Subject>>>,
+    /// The running flag as last read.
+    running: Cell<bool>,
+    /// The step that began last and has not ended, for who is to blame.
+    pub waited_for: RefCell<Option<Name>>,
+    pub watched: Option<Arc<Watched>>,
+    /// Whether signals are handled; otherwise the program only calls.
+    pub run: bool,
+    pub callers: Cell<u32>,
+    pub open_calls: Cell<u32>,
+    /// Whether the plan's kill tool fails.
+    pub kill_fails: Cell<bool>,
+}
+
+/// Calls `f` with the world of this thread.
+///
+/// # Panics
+///
+/// Outside of a run.
+pub(crate) fn with<R>(f: impl FnOnce(&Rc<World>) -> R) -> R {
+    try_with(f).expect("the simulator's code runs inside of a run")
+}
+
+/// Calls `f` with the world of this thread, if it runs one.
+pub(crate) fn try_with<R>(f: impl FnOnce(&Rc<World>) -> R) -> Option<R> {
+    CURRENT.try_with(|current| current.try_borrow().ok().and_then(|current| current.as_ref().map(f))).ok().flatten()
+}
+
+/// Makes a world that of this thread, until dropped.
+pub(crate) struct Entered;
+
+impl Entered {
+    pub fn new(world: &Rc<World>) -> Self {
+        CURRENT.with_borrow_mut(|current| {
+            assert!(current.is_none(), "a thread runs one world at a time");
+            *current = Some(Rc::clone(world));
+        });
+        Entered
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // The world is dropped with no borrow held: its parts may look for it once more.
+        let world = CURRENT.with_borrow_mut(Option::take);
+        drop(world);
+    }
+}
+
+impl World {
+    pub fn new(scenario: &Scenario, seed: u64, watched: Option<Arc<Watched>>) -> Rc<Self> {
+        Rc::new(World {
+            generation: GENERATION.fetch_add(1, Ordering::Relaxed),
+            now: Cell::new(0),
+            over: Cell::new(false),
+            root: RefCell::new(None),
+            choice: RefCell::new(Choice::new(seed)),
+            timers: RefCell::default(),
+            entities: RefCell::default(),
+            settlers: RefCell::default(),
+            bodies: RefCell::default(),
+            events: RefCell::new(Vec::with_capacity(128)),
+            events_now: Cell::new(0),
+            turns_now: Cell::new(0),
+            parts: Parts::new(scenario),
+            script: RefCell::new(Script::new(scenario)),
+            endpoint: RefCell::default(),
+            subject: RefCell::new(None),
+            running: Cell::new(true),
+            waited_for: RefCell::new(None),
+            watched,
+            run: scenario.worker.run,
+            callers: Cell::new(0),
+            open_calls: Cell::new(0),
+            kill_fails: Cell::new(false),
+        })
+    }
+
+    /// Milliseconds since the worker began.
+    pub fn now(&self) -> u64 {
+        self.now.get()
+    }
+
+    /// Whether the process has ended.
+    pub fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
+    /// The subject; there is one from the first instant to the last.
+    pub fn subject(&self) -> Rc<dyn Subject> {
+        Rc::clone(self.subject.borrow().as_ref().expect("a world has a subject while it runs"))
+    }
+
+    /// Ready when the process has ended.
+    pub fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_over() {
+            return Poll::Ready(());
+        }
+        *self.root.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Writes an event down. After the end nothing is.
+    pub fn record(&self, what: What) {
+        if self.is_over() {
+            return;
+        }
+        let events_in_all = self.push(what);
+        self.events_now.set(self.events_now.get() + 1);
+        if self.events_now.get() > EVENTS_A_MILLISECOND || events_in_all > EVENTS_A_RUN {
+            self.stuck(StuckWhy::Spinning);
+        }
+    }
+
+    fn push(&self, what: What) -> usize {
+        let mut events = self.events.borrow_mut();
+        let seq = events.len() as u64;
+        events.push(Event { t: self.now(), seq, what });
+        events.len()
+    }
+
+    /// Writes a claim down, and whether it changed the running flag.
+    pub fn claim(self: &Rc<Self>, claim: &What) {
+        if self.is_over() {
+            return;
+        }
+        match claim {
+            What::StepStarted { name, id, .. } => {
+                *self.waited_for.borrow_mut() = Some(name.clone());
+                self.parts.step_began(*id);
+                self.script.borrow_mut().began(name, self.now());
+            }
+            What::StepEnded { .. } => *self.waited_for.borrow_mut() = None,
+            What::Leak { id, .. } => self.parts.leaked(*id),
+            _ => {}
+        }
+        self.record(claim.clone());
+        self.look_at_running();
+    }
+
+    /// Reads the running flag, and writes it down if it has changed.
+    pub fn look_at_running(&self) {
+        let Some(subject) = self.subject.borrow().clone() else { return };
+        let value = subject.running();
+        if self.running.replace(value) != value {
+            self.record(What::Running { value });
+        }
+    }
+
+    /// Nothing else can run: somebody is granted a poll, or time moves.
+    pub fn quiet(self: &Rc<Self>) {
+        loop {
+            self.strike_due();
+            if self.is_over() {
+                return;
+            }
+            if self.grant() {
+                self.turns_now.set(self.turns_now.get() + 1);
+                if self.turns_now.get() > TURNS_A_MILLISECOND {
+                    self.stuck(StuckWhy::Spinning);
+                }
+                return;
+            }
+            let settler = {
+                let mut settlers = self.settlers.borrow_mut();
+                let n = settlers.len();
+                (n > 0).then(|| settlers.remove(self.choice.borrow_mut().below(n)))
+            };
+            if let Some(settler) = settler {
+                settler.wake();
+                continue;
+            }
+            if self.program_returns() {
+                return;
+            }
+            let next = [self.timers.borrow().first(), self.script.borrow().first()];
+            let horizon = u64::try_from(HORIZON.as_millis()).unwrap_or(u64::MAX);
+            let Some(next) = next.into_iter().flatten().min().filter(|next| *next <= horizon) else {
+                self.stuck(StuckWhy::Horizon);
+                return;
+            };
+            self.advance(next);
+        }
+    }
+
+    /// Moves time, strikes what the script says, and fires the timers that are due.
+    fn advance(self: &Rc<Self>, to: u64) {
+        let by = to.saturating_sub(self.now());
+        if by > 0 {
+            // tokio's clock moves at the first poll of `advance`; the rest of it would only yield.
+            let mut advance = std::pin::pin!(tokio::time::advance(Duration::from_millis(by)));
+            let _ = advance.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            self.now.set(to);
+            self.events_now.set(0);
+            self.turns_now.set(0);
+        }
+        self.strike_due();
+        while !self.is_over() {
+            let Some(due) = self.timers.borrow_mut().take_due(to) else { return };
+            match due {
+                Due::Wake(waker) => waker.wake(),
+                Due::Do(act) => act(self),
+            }
+        }
+    }
+
+    /// Sets something to happen after `delay` milliseconds.
+    pub fn after(&self, delay: u64, act: impl FnOnce(&World) + 'static) {
+        let at = self.now().saturating_add(delay);
+        self.timers.borrow_mut().set(at, Due::Do(Box::new(act)));
+    }
+
+    /// The process ends: what is lost is written down, then the exit; after that nothing.
+    pub fn exit(&self, code: i32, cause: Cause) {
+        if self.is_over() {
+            return;
+        }
+        for lost in self.parts.losses() {
+            self.push(lost);
+        }
+        self.push(What::Exit { code, cause });
+        self.end();
+    }
+
+    /// The run cannot be finished, and who is to blame.
+    pub fn stuck(&self, why: StuckWhy) {
+        if self.is_over() {
+            return;
+        }
+        let running = self.entities.borrow().current_name();
+        let waited_for = self.waited_for.borrow().clone();
+        let culprit = match why {
+            StuckWhy::Spinning | StuckWhy::Blocked => running.or(waited_for),
+            StuckWhy::Horizon => waited_for.or_else(|| self.subject.borrow().as_ref().and_then(|subject| subject.waits_for())),
+        };
+        self.push(What::Stuck { why, name: culprit.unwrap_or_else(|| Name::from("worker")) });
+        self.end();
+    }
+
+    fn end(&self) {
+        self.over.set(true);
+        if let Some(root) = self.root.borrow_mut().take() {
+            root.wake();
+        }
+    }
+
+    /// The name of a registered component.
+    pub fn name_of(&self, id: Id) -> Option<Name> {
+        self.parts.by_id(id).map(|part| part.name.clone())
+    }
+
+    /// Takes what was written down.
+    pub fn take_events(&self) -> Vec<Event> {
+        self.events.take()
+    }
+}

@@ -1,0 +1,180 @@
+//! The health watchdog: ends the process when its own health endpoint fails several times in a row.
+//!
+//! It runs on a thread of its own, never on the runtime that it watches, and is disarmed by the first
+//! request to stop: a server that drains must not be killed for being closed.
+
+#[cfg(feature = "parameters")]
+mod parameters;
+mod probe;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::context::{Sink, exit_code};
+use crate::host::{BoxError, Host, Scope, timeout_at};
+use crate::journal::{Cause, WatchdogIs, What};
+
+#[cfg(feature = "parameters")]
+pub use parameters::{Parameters, Unreadable};
+pub use probe::{Probe, ProbeError};
+
+/// A watchdog over one endpoint.
+///
+/// It is armed by its first success, so that a worker may boot as long as it needs, or after its start
+/// grace where that is set. Armed, it counts failures in a row; after each it waits longer (4·n² s), and
+/// at the last it ends the process with code 75, without cleanup.
+pub struct Watchdog {
+    probe: Box<dyn Probe>,
+    interval: Duration,
+    attempts: u32,
+    request_timeout: Duration,
+    start_grace: Option<Duration>,
+}
+
+impl std::fmt::Debug for Watchdog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watchdog")
+            .field("interval", &self.interval)
+            .field("attempts", &self.attempts)
+            .field("request_timeout", &self.request_timeout)
+            .field("start_grace", &self.start_grace)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Watchdog {
+    /// A watchdog with the plan's parameters: 3 attempts, 10 s between probes, 120 s for each.
+    pub fn new(probe: impl Probe) -> Self {
+        Watchdog {
+            probe: Box::new(probe),
+            interval: Duration::from_secs(10),
+            attempts: 3,
+            request_timeout: Duration::from_secs(120),
+            start_grace: None,
+        }
+    }
+
+    /// The pause from the end of a good probe to the next.
+    #[must_use]
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// The failures in a row after which it ends the process; at least 1.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    /// How long one probe may take as a whole.
+    #[must_use]
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// After this time failures count even if no probe has ever succeeded.
+    #[must_use]
+    pub fn start_grace(mut self, grace: Duration) -> Self {
+        self.start_grace = Some(grace);
+        self
+    }
+
+    /// Probes until told, or until it has to end the process.
+    pub(crate) fn run(mut self, scope: &Scope, link: &Link) -> Result<(), BoxError> {
+        let mut armed = false;
+        let arms_at = self.start_grace.map(|grace| link.host.now() + grace);
+        let mut failures = 0;
+        while scope.running() {
+            let Some(success) = self.probe_once(scope, link) else {
+                // Disarmed: nothing is probed any more, and there is nothing to do but to be told.
+                while scope.wait(Duration::MAX).elapsed() {}
+                return Ok(());
+            };
+            let was_armed = armed;
+            armed |= success || arms_at.is_some_and(|at| link.host.now() >= at);
+            if armed && !was_armed {
+                link.claim(WatchdogIs::Armed, 0);
+            }
+            failures = if success || !armed { 0 } else { failures + 1 };
+            link.attempts.store(failures, Ordering::SeqCst);
+            let pause = if failures == 0 { self.interval } else { back_off(failures) };
+            if failures > 0 {
+                link.claim(WatchdogIs::Failed, failures);
+            }
+            // One more look: the stop may have been requested while the probe failed.
+            if failures >= self.attempts && !link.requested.is_cancelled() {
+                link.claim(WatchdogIs::Fired, failures);
+                link.host.exit(exit_code::WATCHDOG, Cause::Watchdog);
+                return Ok(());
+            }
+            if scope.wait(pause).told() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// One probe: whether it succeeded, or nothing if a stop was requested before its end.
+    fn probe_once(&mut self, scope: &Scope, link: &Link) -> Option<bool> {
+        if link.requested.is_cancelled() {
+            return None;
+        }
+        let deadline = link.host.now() + self.request_timeout;
+        let probe = self.probe.probe();
+        scope.block_on(async {
+            tokio::select! {
+                biased;
+                () = link.requested.cancelled() => None,
+                answer = timeout_at(&*link.host, deadline, probe) => {
+                    // Only 2xx is success.
+                    Some(matches!(answer, Some(Ok(200..=299))))
+                }
+            }
+        })
+    }
+}
+
+/// The pause after the `n`th failure in a row: 4·n² seconds.
+fn back_off(n: u32) -> Duration {
+    let n = u64::from(n);
+    Duration::from_secs(n.saturating_mul(n).saturating_mul(4))
+}
+
+/// What ties a watchdog to its context.
+pub(crate) struct Link {
+    requested: CancellationToken,
+    host: Arc<dyn Host>,
+    sink: Arc<dyn Sink>,
+    attempts: Arc<AtomicU32>,
+}
+
+impl Link {
+    pub fn new(requested: CancellationToken, host: Arc<dyn Host>, sink: Arc<dyn Sink>) -> Self {
+        Link { requested, host, sink, attempts: Arc::default() }
+    }
+
+    /// The failures in a row so far.
+    pub fn attempts(&self) -> Arc<AtomicU32> {
+        Arc::clone(&self.attempts)
+    }
+
+    fn claim(&self, is: WatchdogIs, attempt: u32) {
+        self.sink.claim(&What::Watchdog { is, attempt });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pauses_after_failures_are_four_sixteen_thirty_six() {
+        assert_eq!([1, 2, 3].map(|n| back_off(n).as_secs()), [4, 16, 36]);
+    }
+}

@@ -1,0 +1,144 @@
+//! The watchdog's parameters, as the plan's platform hands them over: in the environment, plain or as
+//! `{"type": …, "payload": …}`.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+/// The watchdog's parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameters {
+    /// `USE_NIM_WATCHDOG`: whether there is a watchdog at all. `true`, `1` and `yes` say so, in any case.
+    pub enabled: bool,
+    /// `NIM_WATCHDOG_REQUEST_TIMEOUT`, in seconds: 120.
+    pub request_timeout: Duration,
+    /// `NIM_WATCHDOG_MAX_ATTEMPTS`: 3.
+    pub max_attempts: u32,
+    /// `URL_PREFIX`: what stands before `/info/` in the endpoint's path.
+    pub url_prefix: String,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Parameters {
+            enabled: false,
+            request_timeout: Duration::from_secs(120),
+            max_attempts: 3,
+            url_prefix: String::new(),
+        }
+    }
+}
+
+/// A parameter that could not be read; its default was taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {problem}; the default {default} is used")]
+pub struct Unreadable {
+    /// Which parameter.
+    pub name: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What is used instead.
+    pub default: String,
+}
+
+impl Parameters {
+    /// Reads the parameters through `get`, such as `|name| std::env::var(name).ok()`. What cannot be
+    /// read is the default, and is said.
+    ///
+    /// ```
+    /// use deadstop::watchdog::Parameters;
+    /// let (parameters, unreadable) = Parameters::read(|name| match name {
+    ///     "USE_NIM_WATCHDOG" => Some(r#"{"type": "boolean", "payload": true}"#.to_owned()),
+    ///     "NIM_WATCHDOG_MAX_ATTEMPTS" => Some("0".to_owned()),
+    ///     _ => None,
+    /// });
+    /// assert!(parameters.enabled);
+    /// assert_eq!(parameters.max_attempts, 3);
+    /// assert_eq!(unreadable[0].name, "NIM_WATCHDOG_MAX_ATTEMPTS");
+    /// ```
+    pub fn read(get: impl Fn(&str) -> Option<String>) -> (Self, Vec<Unreadable>) {
+        let mut unreadable = Vec::new();
+        let default = Parameters::default();
+        let enabled = get("USE_NIM_WATCHDOG").is_some_and(|text| {
+            let word = payload(&text).unwrap_or(text).to_lowercase();
+            ["true", "1", "yes"].contains(&word.as_str())
+        });
+        let mut number = |name: &'static str, default: u64, most: u64| match get(name) {
+            None => default,
+            Some(text) => positive(&text, most).unwrap_or_else(|problem| {
+                unreadable.push(Unreadable { name, problem, default: default.to_string() });
+                default
+            }),
+        };
+        let seconds = number("NIM_WATCHDOG_REQUEST_TIMEOUT", default.request_timeout.as_secs(), 3_600);
+        let attempts = number("NIM_WATCHDOG_MAX_ATTEMPTS", u64::from(default.max_attempts), 1_000);
+        let url_prefix = get("URL_PREFIX").map(|text| payload(&text).unwrap_or(text)).unwrap_or_default();
+        let parameters = Parameters {
+            enabled,
+            request_timeout: Duration::from_secs(seconds),
+            max_attempts: u32::try_from(attempts).unwrap_or(default.max_attempts),
+            url_prefix,
+        };
+        (parameters, unreadable)
+    }
+}
+
+/// The payload of `{"type": …, "payload": …}` as text, if the text is that.
+fn payload(text: &str) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    match value.get("payload")? {
+        serde_json::Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// A number above zero.
+fn positive(text: &str, most: u64) -> Result<u64, String> {
+    let plain = payload(text).unwrap_or_else(|| text.to_owned());
+    let said = |problem: &dyn Display| format!("{plain:?} {problem}");
+    // `120.0` is how a platform with one type of number says 120.
+    let number = plain.trim().strip_suffix(".0").unwrap_or(plain.trim());
+    let number: i64 = number.parse().map_err(|_| said(&"is not a whole number"))?;
+    match u64::try_from(number) {
+        Ok(number @ 1..) if number <= most => Ok(number),
+        Ok(1..) => Err(said(&format_args!("is over {most}"))),
+        _ => Err(said(&"is not above zero")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> (Parameters, Vec<Unreadable>) {
+        Parameters::read(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn the_accepted_words_are_the_plans() {
+        for (word, enabled) in [("true", true), ("True", true), ("1", true), ("YES", true), ("on", false), ("", false)] {
+            assert_eq!(read(&[("USE_NIM_WATCHDOG", word)]).0.enabled, enabled, "{word:?}");
+        }
+    }
+
+    #[test]
+    fn a_payload_is_looked_into() {
+        let (parameters, unreadable) = read(&[
+            ("USE_NIM_WATCHDOG", r#"{"type":"string","payload":"yes"}"#),
+            ("NIM_WATCHDOG_REQUEST_TIMEOUT", r#"{"type":"numeric","payload":30.0}"#),
+            ("URL_PREFIX", r#"{"type":"string","payload":"/v1"}"#),
+        ]);
+        assert_eq!(unreadable, []);
+        assert!(parameters.enabled);
+        assert_eq!(parameters.request_timeout, Duration::from_secs(30));
+        assert_eq!(parameters.url_prefix, "/v1");
+    }
+
+    #[test]
+    fn zero_negative_and_nonsense_are_said_and_the_default_is_taken() {
+        for value in ["0", "-3", "many", "99999999999999999999", r#"{"payload":null}"#] {
+            let (parameters, unreadable) = read(&[("NIM_WATCHDOG_MAX_ATTEMPTS", value)]);
+            assert_eq!(parameters.max_attempts, 3, "{value}");
+            assert_eq!(unreadable.len(), 1, "{value}");
+        }
+    }
+}
