@@ -54,13 +54,20 @@ impl Core {
                 floor: entry.floor,
                 at_worst: entry.timeout,
             };
-            if is_stop_kind(entry.kind) { stop.push((entry.id, line)) } else { cleanup.push((entry.id, line)) }
+            if is_stop_kind(entry.kind) {
+                stop.push((entry.id, line))
+            } else {
+                cleanup.push((entry.id, line))
+            }
         }
         drop(registry);
         stop.sort_by_key(|(id, line)| (line.order, *id));
         cleanup.sort_by_key(|(id, line)| {
             let id = i64::from(*id);
-            (-i64::from(line.order), if limits.ties == Ties::Last { -id } else { id })
+            (
+                -i64::from(line.order),
+                if limits.ties == Ties::Last { -id } else { id },
+            )
         });
         let mut budget = Budget {
             limits,
@@ -86,7 +93,9 @@ impl Budget {
                     group = Some((order, longest.max(line.at_worst)));
                 }
                 _ => {
-                    left = left.saturating_sub(group.take().map_or(Duration::ZERO, |(_, longest)| longest));
+                    left = left.saturating_sub(
+                        group.take().map_or(Duration::ZERO, |(_, longest)| longest),
+                    );
                     line.at_worst = line.timeout.min(left);
                     if joins {
                         group = Some((line.order, line.at_worst));
@@ -96,7 +105,11 @@ impl Budget {
                 }
             }
         }
-        let limits: Vec<_> = self.cleanup.iter().map(|line| (line.timeout, line.floor)).collect();
+        let limits: Vec<_> = self
+            .cleanup
+            .iter()
+            .map(|line| (line.timeout, line.floor))
+            .collect();
         let floors = floors(self.limits.reserve, &limits);
         let mut later: Duration = floors.iter().sum();
         // At worst stop has used all of its share, and cleanup has its reserve.
@@ -112,12 +125,32 @@ impl Budget {
 
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Limits { grace, reserve, margin, .. } = self.limits;
-        write!(f, "grace {grace:?} = stop {:?} + cleanup {reserve:?} + margin {margin:?}", self.stop_share)?;
+        let Limits {
+            grace,
+            reserve,
+            margin,
+            ..
+        } = self.limits;
+        write!(
+            f,
+            "grace {grace:?} = stop {:?} + cleanup {reserve:?} + margin {margin:?}",
+            self.stop_share
+        )?;
         for (phase, lines) in [("stop", &self.stop), ("cleanup", &self.cleanup)] {
             for line in lines {
-                let Line { name, kind, order, timeout, floor, at_worst } = line;
-                write!(f, "\n  {phase:<8} {order:>6}  {:<9}  {name}: {timeout:?}", kind.as_str())?;
+                let Line {
+                    name,
+                    kind,
+                    order,
+                    timeout,
+                    floor,
+                    at_worst,
+                } = line;
+                write!(
+                    f,
+                    "\n  {phase:<8} {order:>6}  {:<9}  {name}: {timeout:?}",
+                    kind.as_str()
+                )?;
                 if let Some(floor) = floor {
                     write!(f, ", sure of {floor:?}")?;
                 }

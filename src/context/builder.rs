@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::WorkerCtx;
 use super::core::Core;
 use super::error::LimitsError;
 use super::limits::{BOUND_MAX, BOUND_MIN, Limits, whole_ms};
 use super::sink::Sink;
-use super::WorkerCtx;
 use crate::host::Host;
 use crate::journal::{State, Ties, What};
 
@@ -102,16 +102,39 @@ impl Builder {
             Some(margin) => ranged("the margin", margin)?,
             None => whole_ms((grace / 20).min(Duration::from_millis(500))),
         };
-        let start_timeout = ranged("the start timeout", self.start_timeout.unwrap_or(Duration::from_secs(5)))?;
-        let ties = if self.last_registered_first { Ties::Last } else { Ties::First };
-        let limits = Limits { grace, reserve, margin, ties, start_timeout };
+        let start_timeout = ranged(
+            "the start timeout",
+            self.start_timeout.unwrap_or(Duration::from_secs(5)),
+        )?;
+        let ties = if self.last_registered_first {
+            Ties::Last
+        } else {
+            Ties::First
+        };
+        let limits = Limits {
+            grace,
+            reserve,
+            margin,
+            ties,
+            start_timeout,
+        };
         if limits.stop_share().is_zero() {
-            return Err(LimitsError::NoShare { grace, reserve, margin });
+            return Err(LimitsError::NoShare {
+                grace,
+                reserve,
+                margin,
+            });
         }
-        let host = self.host.unwrap_or_else(|| Arc::new(crate::host::Live::new()));
-        let sink = self.sink.unwrap_or_else(|| Arc::new(crate::journal::Tracing));
+        let host = self
+            .host
+            .unwrap_or_else(|| Arc::new(crate::host::Live::new()));
+        let sink = self
+            .sink
+            .unwrap_or_else(|| Arc::new(crate::journal::Tracing));
         let core = Core::new(host, sink, limits);
-        core.emit(What::State { state: State::Created });
+        core.emit(What::State {
+            state: State::Created,
+        });
         Ok(WorkerCtx::of(Arc::new(core), app))
     }
 }

@@ -72,7 +72,12 @@ impl Core {
     }
 
     pub fn who(&self, id: Id, name: &Name, kind: Kind) -> Who {
-        Who { context: self.id(), id, name: name.clone(), kind }
+        Who {
+            context: self.id(),
+            id,
+            name: name.clone(),
+            kind,
+        }
     }
 
     /// What hosts call when a component's code is over. Holds no strong handle: a body that is left
@@ -87,7 +92,13 @@ impl Core {
     }
 
     fn ended(&self, id: Id, name: Name, ended: Ended) {
-        self.sink.fact(&What::Ended { id, name, nth: 1, how: ended.how, error: ended.error.clone() });
+        self.sink.fact(&What::Ended {
+            id,
+            name,
+            nth: 1,
+            how: ended.how,
+            error: ended.error.clone(),
+        });
         {
             let mut registry = self.registry();
             if id == crate::journal::MAIN {
@@ -104,8 +115,18 @@ impl Core {
 
     /// A future that was run where it was called is over; if it failed, that is logged.
     pub fn future_ended(&self, name: Name, error: Option<Name>) {
-        let how = if error.is_some() { How::Failed } else { How::Ok };
-        self.sink.fact(&What::Ended { id: crate::journal::MAIN, name, nth: 1, how, error });
+        let how = if error.is_some() {
+            How::Failed
+        } else {
+            How::Ok
+        };
+        self.sink.fact(&What::Ended {
+            id: crate::journal::MAIN,
+            name,
+            nth: 1,
+            how,
+            error,
+        });
     }
 
     /// Registers what `make` makes of an id, unless it is refused.
@@ -144,11 +165,18 @@ impl Core {
         let mut disarmed = Vec::new();
         {
             let mut registry = self.registry();
-            let reason = Reason { words: words.clone(), by };
+            let reason = Reason {
+                words: words.clone(),
+                by,
+            };
             if registry.reason.is_none() {
                 registry.reason = Some(reason);
                 for entry in registry.entries.values() {
-                    if let Action::Running(Running { attempts: Some(attempts), .. }) = &entry.action {
+                    if let Action::Running(Running {
+                        attempts: Some(attempts),
+                        ..
+                    }) = &entry.action
+                    {
                         disarmed.push(attempts.load(Ordering::SeqCst));
                     }
                 }
@@ -159,7 +187,10 @@ impl Core {
         self.emit(What::Requested { reason: words, by });
         self.requested.cancel();
         for attempt in disarmed {
-            self.emit(What::Watchdog { is: WatchdogIs::Disarmed, attempt });
+            self.emit(What::Watchdog {
+                is: WatchdogIs::Disarmed,
+                attempt,
+            });
         }
         self.wake.notify_one();
     }
@@ -211,7 +242,11 @@ impl Core {
 
     /// The report as it stands.
     pub fn report(&self) -> Arc<Report> {
-        let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let steps = self
+            .steps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let registry = self.registry();
         Arc::new(Report {
             reason: registry.reason.clone(),
@@ -230,7 +265,12 @@ impl Core {
 /// Tells one thread or task to stop. Returns whether it was told now: adopted tasks cannot be, and
 /// nobody is told twice.
 pub(crate) fn tell(entry: &Entry) -> bool {
-    let Action::Running(Running { token: Some(token), wake, .. }) = &entry.action else {
+    let Action::Running(Running {
+        token: Some(token),
+        wake,
+        ..
+    }) = &entry.action
+    else {
         return false;
     };
     if token.is_cancelled() {
@@ -246,7 +286,13 @@ pub(crate) fn tell(entry: &Entry) -> bool {
 
 /// Whether a component is told as soon as stop begins.
 pub(crate) fn is_told_at_once(entry: &Entry) -> bool {
-    matches!(&entry.action, Action::Running(Running { told: Told::AtOnce, .. }))
+    matches!(
+        &entry.action,
+        Action::Running(Running {
+            told: Told::AtOnce,
+            ..
+        })
+    )
 }
 
 impl Drop for Core {
@@ -257,7 +303,10 @@ impl Drop for Core {
         }
         self.clear_running();
         self.requested.cancel();
-        let registry = self.registry.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let registry = self
+            .registry
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         let entries = std::mem::take(&mut registry.entries);
         for entry in entries.values() {
             tell(entry);

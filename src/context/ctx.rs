@@ -9,7 +9,9 @@ use super::budget::Budget;
 use super::builder::Builder;
 use super::core::Core;
 use super::ending::{Close, Ending};
-use super::error::{BlockingError, CalledFromInside, LimitsError, MainError, Refusal, Refused, StartError};
+use super::error::{
+    BlockingError, CalledFromInside, LimitsError, MainError, Refusal, Refused, StartError,
+};
 use super::opts::{BodyOpts, CallOpts, Wake};
 use super::registry::{Action, AsyncCall, Callback, Running, Spec};
 use super::report::Report;
@@ -56,13 +58,18 @@ pub struct WorkerCtx<A = ()> {
 
 impl<A> Clone for WorkerCtx<A> {
     fn clone(&self) -> Self {
-        WorkerCtx { core: Arc::clone(&self.core), app: Arc::clone(&self.app) }
+        WorkerCtx {
+            core: Arc::clone(&self.core),
+            app: Arc::clone(&self.app),
+        }
     }
 }
 
 impl<A> std::fmt::Debug for WorkerCtx<A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WorkerCtx").field("running", &self.running()).finish_non_exhaustive()
+        f.debug_struct("WorkerCtx")
+            .field("running", &self.running())
+            .finish_non_exhaustive()
     }
 }
 
@@ -75,13 +82,19 @@ pub struct WeakCtx<A = ()> {
 impl<A> WeakCtx<A> {
     /// The worker, if it is still there.
     pub fn upgrade(&self) -> Option<WorkerCtx<A>> {
-        Some(WorkerCtx { core: self.core.upgrade()?, app: self.app.upgrade()? })
+        Some(WorkerCtx {
+            core: self.core.upgrade()?,
+            app: self.app.upgrade()?,
+        })
     }
 }
 
 impl<A> Clone for WeakCtx<A> {
     fn clone(&self) -> Self {
-        WeakCtx { core: Weak::clone(&self.core), app: Weak::clone(&self.app) }
+        WeakCtx {
+            core: Weak::clone(&self.core),
+            app: Weak::clone(&self.app),
+        }
     }
 }
 
@@ -94,9 +107,11 @@ impl<A> std::fmt::Debug for WeakCtx<A> {
 impl<A> WorkerCtx<A> {
     /// A worker context with the default limits, around the service's own state.
     pub fn new(app: A) -> Self {
-        Self::builder().build(app).unwrap_or_else(|error: LimitsError| {
-            unreachable!("the default limits are within their limits: {error}")
-        })
+        Self::builder()
+            .build(app)
+            .unwrap_or_else(|error: LimitsError| {
+                unreachable!("the default limits are within their limits: {error}")
+            })
     }
 
     /// A builder for the limits: grace, reserve, margin.
@@ -105,7 +120,10 @@ impl<A> WorkerCtx<A> {
     }
 
     pub(super) fn of(core: Arc<Core>, app: A) -> Self {
-        WorkerCtx { core, app: Arc::new(app) }
+        WorkerCtx {
+            core,
+            app: Arc::new(app),
+        }
     }
 
     pub(super) fn core(&self) -> &Arc<Core> {
@@ -119,7 +137,10 @@ impl<A> WorkerCtx<A> {
 
     /// A handle that does not keep the worker.
     pub fn downgrade(&self) -> WeakCtx<A> {
-        WeakCtx { core: Arc::downgrade(&self.core), app: Arc::downgrade(&self.app) }
+        WeakCtx {
+            core: Arc::downgrade(&self.core),
+            app: Arc::downgrade(&self.app),
+        }
     }
 
     /// Whether the worker runs: true until stop begins. One flag for everyone.
@@ -153,7 +174,12 @@ impl<A> WorkerCtx<A> {
     ///
     /// [`Refused`] from the begin of stop, or outside the limits; it hands the body back.
     #[track_caller]
-    pub fn add_thread<F, E>(&self, name: impl Into<Name>, opts: BodyOpts, body: F) -> Result<Id, Refused<F>>
+    pub fn add_thread<F, E>(
+        &self,
+        name: impl Into<Name>,
+        opts: BodyOpts,
+        body: F,
+    ) -> Result<Id, Refused<F>>
     where
         F: FnOnce(&Scope) -> E + Send + 'static,
         E: Ending,
@@ -163,8 +189,16 @@ impl<A> WorkerCtx<A> {
             let token = CancellationToken::new();
             let body: Body = Box::new(move |scope| body.take()(scope).into_result());
             let who = core.who(id, &spec.name, spec.kind);
-            core.host.spawn_body(who, token.clone(), body, core.on_end(id, spec.name.clone())).map_err(refusal)?;
-            Ok(Action::Running(Running { token: Some(token), told, wake, abort: None, attempts: None }))
+            core.host
+                .spawn_body(who, token.clone(), body, core.on_end(id, spec.name.clone()))
+                .map_err(refusal)?;
+            Ok(Action::Running(Running {
+                token: Some(token),
+                told,
+                wake,
+                abort: None,
+                attempts: None,
+            }))
         })
     }
 
@@ -185,7 +219,9 @@ impl<A> WorkerCtx<A> {
         let (spec, told, wake) = body_spec(name, Kind::Thread, opts);
         self.register(spec, handle, |core, id, spec, handle| {
             if !core.host.adopts_threads() {
-                return Err(refusal(SpawnError::Unsupported("a thread that runs already")));
+                return Err(refusal(SpawnError::Unsupported(
+                    "a thread that runs already",
+                )));
             }
             // Std has no timed join: a second thread joins, and its end is waited for with a bound.
             let reaper: Body = Box::new(move |_| match handle.take().join() {
@@ -194,8 +230,21 @@ impl<A> WorkerCtx<A> {
             });
             let token = CancellationToken::new();
             let who = core.who(id, &spec.name, spec.kind);
-            core.host.spawn_body(who, token.clone(), reaper, core.on_end(id, spec.name.clone())).map_err(refusal)?;
-            Ok(Action::Running(Running { token: Some(token), told, wake, abort: None, attempts: None }))
+            core.host
+                .spawn_body(
+                    who,
+                    token.clone(),
+                    reaper,
+                    core.on_end(id, spec.name.clone()),
+                )
+                .map_err(refusal)?;
+            Ok(Action::Running(Running {
+                token: Some(token),
+                told,
+                wake,
+                abort: None,
+                attempts: None,
+            }))
         })
     }
 
@@ -207,7 +256,12 @@ impl<A> WorkerCtx<A> {
     /// [`Refused`] from the begin of stop, outside the limits, or outside of a runtime; it hands the
     /// task back.
     #[track_caller]
-    pub fn add_task<F, Fut, E>(&self, name: impl Into<Name>, opts: BodyOpts, task: F) -> Result<Id, Refused<F>>
+    pub fn add_task<F, Fut, E>(
+        &self,
+        name: impl Into<Name>,
+        opts: BodyOpts,
+        task: F,
+    ) -> Result<Id, Refused<F>>
     where
         F: FnOnce(CancellationToken) -> Fut + Send + 'static,
         Fut: Future<Output = E> + Send + 'static,
@@ -221,7 +275,13 @@ impl<A> WorkerCtx<A> {
             let who = core.who(id, &spec.name, spec.kind);
             let on_end = core.on_end(id, spec.name.clone());
             let abort = core.host.spawn_task(who, future, on_end).map_err(refusal)?;
-            Ok(Action::Running(Running { token: Some(token), told, wake, abort: Some(abort), attempts: None }))
+            Ok(Action::Running(Running {
+                token: Some(token),
+                told,
+                wake,
+                abort: Some(abort),
+                attempts: None,
+            }))
         })
     }
 
@@ -232,7 +292,12 @@ impl<A> WorkerCtx<A> {
     ///
     /// [`Refused`] from the begin of stop, or outside the limits; it hands the task back.
     #[track_caller]
-    pub fn adopt_task<T: Adopt>(&self, name: impl Into<Name>, opts: BodyOpts, task: T) -> Result<Id, Refused<T>> {
+    pub fn adopt_task<T: Adopt>(
+        &self,
+        name: impl Into<Name>,
+        opts: BodyOpts,
+        task: T,
+    ) -> Result<Id, Refused<T>> {
         let (spec, told, wake) = body_spec(name, Kind::Task, opts);
         self.register(spec, task, |core, id, spec, task| {
             let abort = task.peek(|task| task.aborter());
@@ -241,10 +306,20 @@ impl<A> WorkerCtx<A> {
             let watch = async move {
                 let (how, error) = Box::new(task.take()).join().await;
                 let error = error.as_ref().map(|error| one_line(error));
-                on_end(Ended { how, error, at: host.now() });
+                on_end(Ended {
+                    how,
+                    error,
+                    at: host.now(),
+                });
             };
             core.host.drive(Box::pin(watch)).map_err(refusal)?;
-            Ok(Action::Running(Running { token: None, told, wake, abort: Some(abort), attempts: None }))
+            Ok(Action::Running(Running {
+                token: None,
+                told,
+                wake,
+                abort: Some(abort),
+                attempts: None,
+            }))
         })
     }
 
@@ -271,7 +346,13 @@ impl<A> WorkerCtx<A> {
                     let abort = core.host.spawn_task(who, future, on_end).map_err(refusal)?;
                     // A token that nobody listens to: stop tells, then awaits.
                     let token = Some(CancellationToken::new());
-                    Ok(Action::Running(Running { token, told, wake, abort: Some(abort), attempts: None }))
+                    Ok(Action::Running(Running {
+                        token,
+                        told,
+                        wake,
+                        abort: Some(abort),
+                        attempts: None,
+                    }))
                 })
                 .map(|_| ());
         }
@@ -285,7 +366,12 @@ impl<A> WorkerCtx<A> {
                 self.core.future_ended(name, how);
                 Ok(())
             }
-            Err(error) => Err(Refused::new(future, refusal(SpawnError::Thread(error)), Kind::Task, name)),
+            Err(error) => Err(Refused::new(
+                future,
+                refusal(SpawnError::Thread(error)),
+                Kind::Task,
+                name,
+            )),
         }
     }
 
@@ -295,16 +381,33 @@ impl<A> WorkerCtx<A> {
     ///
     /// [`Refused`] from the begin of stop, or outside the limits; it hands the watchdog back.
     #[track_caller]
-    pub fn add_watchdog(&self, name: impl Into<Name>, opts: BodyOpts, watchdog: Watchdog) -> Result<Id, Refused<Watchdog>> {
+    pub fn add_watchdog(
+        &self,
+        name: impl Into<Name>,
+        opts: BodyOpts,
+        watchdog: Watchdog,
+    ) -> Result<Id, Refused<Watchdog>> {
         let (spec, told, wake) = body_spec(name, Kind::Watchdog, opts);
         self.register(spec, watchdog, |core, id, spec, watchdog| {
             let token = CancellationToken::new();
-            let link = Link::new(core.requested.clone(), Arc::clone(&core.host), Arc::clone(&core.sink));
+            let link = Link::new(
+                core.requested.clone(),
+                Arc::clone(&core.host),
+                Arc::clone(&core.sink),
+            );
             let attempts = link.attempts();
             let body: Body = Box::new(move |scope| watchdog.take().run(scope, &link));
             let who = core.who(id, &spec.name, spec.kind);
-            core.host.spawn_body(who, token.clone(), body, core.on_end(id, spec.name.clone())).map_err(refusal)?;
-            Ok(Action::Running(Running { token: Some(token), told, wake, abort: None, attempts: Some(attempts) }))
+            core.host
+                .spawn_body(who, token.clone(), body, core.on_end(id, spec.name.clone()))
+                .map_err(refusal)?;
+            Ok(Action::Running(Running {
+                token: Some(token),
+                told,
+                wake,
+                abort: None,
+                attempts: Some(attempts),
+            }))
         })
     }
 
@@ -314,7 +417,12 @@ impl<A> WorkerCtx<A> {
     ///
     /// [`Refused`] from the begin of stop, or outside the limits; it hands the callback back.
     #[track_caller]
-    pub fn defer_stop<F, E>(&self, name: impl Into<Name>, opts: CallOpts, call: F) -> Result<Id, Refused<F>>
+    pub fn defer_stop<F, E>(
+        &self,
+        name: impl Into<Name>,
+        opts: CallOpts,
+        call: F,
+    ) -> Result<Id, Refused<F>>
     where
         F: FnOnce(&Scope) -> E + Send + 'static,
         E: Ending,
@@ -328,7 +436,12 @@ impl<A> WorkerCtx<A> {
     ///
     /// As [`defer_stop`](Self::defer_stop).
     #[track_caller]
-    pub fn defer_stop_async<F, Fut, E>(&self, name: impl Into<Name>, opts: CallOpts, call: F) -> Result<Id, Refused<F>>
+    pub fn defer_stop_async<F, Fut, E>(
+        &self,
+        name: impl Into<Name>,
+        opts: CallOpts,
+        call: F,
+    ) -> Result<Id, Refused<F>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = E> + Send + 'static,
@@ -343,7 +456,12 @@ impl<A> WorkerCtx<A> {
     ///
     /// [`Refused`] from the begin of cleanup, or outside the limits; it hands the callback back.
     #[track_caller]
-    pub fn defer_cleanup<F, E>(&self, name: impl Into<Name>, opts: CallOpts, call: F) -> Result<Id, Refused<F>>
+    pub fn defer_cleanup<F, E>(
+        &self,
+        name: impl Into<Name>,
+        opts: CallOpts,
+        call: F,
+    ) -> Result<Id, Refused<F>>
     where
         F: FnOnce(&Scope) -> E + Send + 'static,
         E: Ending,
@@ -357,7 +475,12 @@ impl<A> WorkerCtx<A> {
     ///
     /// As [`defer_cleanup`](Self::defer_cleanup).
     #[track_caller]
-    pub fn defer_cleanup_async<F, Fut, E>(&self, name: impl Into<Name>, opts: CallOpts, call: F) -> Result<Id, Refused<F>>
+    pub fn defer_cleanup_async<F, Fut, E>(
+        &self,
+        name: impl Into<Name>,
+        opts: CallOpts,
+        call: F,
+    ) -> Result<Id, Refused<F>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = E> + Send + 'static,
@@ -372,10 +495,21 @@ impl<A> WorkerCtx<A> {
     ///
     /// As [`defer_cleanup`](Self::defer_cleanup); it hands the resource back.
     #[track_caller]
-    pub fn add_closeable<C: Close>(&self, name: impl Into<Name>, opts: CallOpts, resource: C) -> Result<Id, Refused<C>> {
-        self.register(call_spec(name, Kind::Closeable, opts), resource, |_, _, _, resource| {
-            Ok(Action::Call(Callback::Blocking(Box::new(move |scope| resource.take().close(scope)))))
-        })
+    pub fn add_closeable<C: Close>(
+        &self,
+        name: impl Into<Name>,
+        opts: CallOpts,
+        resource: C,
+    ) -> Result<Id, Refused<C>> {
+        self.register(
+            call_spec(name, Kind::Closeable, opts),
+            resource,
+            |_, _, _, resource| {
+                Ok(Action::Call(Callback::Blocking(Box::new(move |scope| {
+                    resource.take().close(scope)
+                }))))
+            },
+        )
     }
 
     /// Has a resource closed by a closure, and dropped there.
@@ -396,12 +530,16 @@ impl<A> WorkerCtx<A> {
         F: FnOnce(&mut T, &Scope) -> E + Send + 'static,
         E: Ending,
     {
-        self.register(call_spec(name, Kind::Closeable, opts), (resource, close), |_, _, _, value| {
-            Ok(Action::Call(Callback::Blocking(Box::new(move |scope| {
-                let (mut resource, close) = value.take();
-                close(&mut resource, scope).into_result()
-            }))))
-        })
+        self.register(
+            call_spec(name, Kind::Closeable, opts),
+            (resource, close),
+            |_, _, _, value| {
+                Ok(Action::Call(Callback::Blocking(Box::new(move |scope| {
+                    let (mut resource, close) = value.take();
+                    close(&mut resource, scope).into_result()
+                }))))
+            },
+        )
     }
 
     /// Has a resource closed by an async closure, on the service's executor.
@@ -410,7 +548,12 @@ impl<A> WorkerCtx<A> {
     ///
     /// As [`add_closeable`](Self::add_closeable); it hands the closure back.
     #[track_caller]
-    pub fn add_closeable_async<F, Fut, E>(&self, name: impl Into<Name>, opts: CallOpts, close: F) -> Result<Id, Refused<F>>
+    pub fn add_closeable_async<F, Fut, E>(
+        &self,
+        name: impl Into<Name>,
+        opts: CallOpts,
+        close: F,
+    ) -> Result<Id, Refused<F>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = E> + Send + 'static,
@@ -431,7 +574,10 @@ impl<A> WorkerCtx<A> {
     ///
     /// The start goes on when this future is dropped.
     #[track_caller]
-    pub fn start<F, Fut>(&self, main: F) -> impl Future<Output = Result<(), StartError>> + Send + use<A, F, Fut>
+    pub fn start<F, Fut>(
+        &self,
+        main: F,
+    ) -> impl Future<Output = Result<(), StartError>> + Send + use<A, F, Fut>
     where
         A: Send + Sync + 'static,
         F: FnOnce(WorkerCtx<A>) -> Fut + Send + 'static,
@@ -441,7 +587,11 @@ impl<A> WorkerCtx<A> {
         let ctx = self.clone();
         async move {
             let core = Arc::clone(&ctx.core);
-            core.start(move || Main::Async(Box::pin(async move { main(ctx).await })), place).await
+            core.start(
+                move || Main::Async(Box::pin(async move { main(ctx).await })),
+                place,
+            )
+            .await
         }
     }
 
@@ -455,7 +605,10 @@ impl<A> WorkerCtx<A> {
     ///
     /// The start goes on when this future is dropped.
     #[track_caller]
-    pub fn start_blocking_main<F>(&self, main: F) -> impl Future<Output = Result<(), StartError>> + Send + use<A, F>
+    pub fn start_blocking_main<F>(
+        &self,
+        main: F,
+    ) -> impl Future<Output = Result<(), StartError>> + Send + use<A, F>
     where
         A: Send + Sync + 'static,
         F: FnOnce(WorkerCtx<A>, &Scope) -> Result<(), MainError> + Send + 'static,
@@ -464,7 +617,11 @@ impl<A> WorkerCtx<A> {
         let ctx = self.clone();
         async move {
             let core = Arc::clone(&ctx.core);
-            core.start(move || Main::Blocking(Box::new(move |scope| main(ctx, scope))), place).await
+            core.start(
+                move || Main::Blocking(Box::new(move |scope| main(ctx, scope))),
+                place,
+            )
+            .await
         }
     }
 
@@ -482,7 +639,8 @@ impl<A> WorkerCtx<A> {
     pub async fn stop(&self) -> Result<Arc<Report>, CalledFromInside> {
         if self.core.is_inside() {
             self.core.refuse_call("stop", RefusedReason::Inside);
-            self.core.request("stop was called from inside".into(), By::Call);
+            self.core
+                .request("stop was called from inside".into(), By::Call);
             return Err(CalledFromInside);
         }
         self.close(false, "stop was called");
@@ -528,7 +686,11 @@ impl<A> WorkerCtx<A> {
 
     /// Asks for stop, and cleanup; a call after it was done asks for nothing any more.
     fn close(&self, cleanup: bool, words: &str) {
-        let done = if cleanup { self.core.cleaned.get() } else { self.core.stopped.get() };
+        let done = if cleanup {
+            self.core.cleaned.get()
+        } else {
+            self.core.stopped.get()
+        };
         if done.is_none() {
             self.core.request(words.into(), By::Call);
             self.core.begin_grace();
@@ -542,7 +704,9 @@ impl<A> WorkerCtx<A> {
         E: Ending,
     {
         self.register(spec, call, |_, _, _, call| {
-            Ok(Action::Call(Callback::Blocking(Box::new(move |scope| call.take()(scope).into_result()))))
+            Ok(Action::Call(Callback::Blocking(Box::new(move |scope| {
+                call.take()(scope).into_result()
+            }))))
         })
     }
 
@@ -553,7 +717,9 @@ impl<A> WorkerCtx<A> {
         E: Ending,
     {
         self.register(spec, call, |_, _, _, call| {
-            let call: AsyncCall = Box::new(move || -> BoxFuture<_> { Box::pin(async move { call.take()().await.into_result() }) });
+            let call: AsyncCall = Box::new(move || -> BoxFuture<_> {
+                Box::pin(async move { call.take()().await.into_result() })
+            });
             Ok(Action::Call(Callback::Async(call)))
         })
     }
@@ -567,7 +733,9 @@ impl<A> WorkerCtx<A> {
     ) -> Result<Id, Refused<T>> {
         let slot = Slot(Arc::new(Mutex::new(Some(value))));
         self.core
-            .register(spec, |core, id, spec| make(core, id, spec, Slot(Arc::clone(&slot.0))))
+            .register(spec, |core, id, spec| {
+                make(core, id, spec, Slot(Arc::clone(&slot.0)))
+            })
             .map_err(|(refusal, kind, name)| Refused::new(slot.take(), refusal, kind, name))
     }
 }
@@ -581,25 +749,58 @@ impl<T> Slot<T> {
     }
 
     fn take(&self) -> T {
-        self.lock().take().expect("a registered value is taken once: run, or handed back")
+        self.lock()
+            .take()
+            .expect("a registered value is taken once: run, or handed back")
     }
 
     fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> R {
-        look(self.lock().as_ref().expect("a registered value is taken once: run, or handed back"))
+        look(
+            self.lock()
+                .as_ref()
+                .expect("a registered value is taken once: run, or handed back"),
+        )
     }
 }
 
 #[track_caller]
 fn body_spec(name: impl Into<Name>, kind: Kind, opts: BodyOpts) -> (Spec, Told, Option<Wake>) {
-    let BodyOpts { order, timeout, told, uses, wake } = opts;
-    let spec = Spec { name: name.into(), kind, order, timeout, floor: None, uses, place: Location::caller() };
+    let BodyOpts {
+        order,
+        timeout,
+        told,
+        uses,
+        wake,
+    } = opts;
+    let spec = Spec {
+        name: name.into(),
+        kind,
+        order,
+        timeout,
+        floor: None,
+        uses,
+        place: Location::caller(),
+    };
     (spec, told, wake)
 }
 
 #[track_caller]
 fn call_spec(name: impl Into<Name>, kind: Kind, opts: CallOpts) -> Spec {
-    let CallOpts { order, timeout, floor, uses } = opts;
-    Spec { name: name.into(), kind, order, timeout, floor, uses, place: Location::caller() }
+    let CallOpts {
+        order,
+        timeout,
+        floor,
+        uses,
+    } = opts;
+    Spec {
+        name: name.into(),
+        kind,
+        order,
+        timeout,
+        floor,
+        uses,
+        place: Location::caller(),
+    }
 }
 
 fn refusal(error: SpawnError) -> Refusal {

@@ -26,12 +26,20 @@ pub struct Refused<T> {
 
 impl<T> Refused<T> {
     pub(crate) fn new(value: T, refusal: Refusal, kind: Kind, name: Name) -> Self {
-        Refused { value: Mutex::new(value), kind, name, reason: refusal.reason, detail: refusal.detail }
+        Refused {
+            value: Mutex::new(value),
+            kind,
+            name,
+            reason: refusal.reason,
+            detail: refusal.detail,
+        }
     }
 
     /// What was to be registered.
     pub fn into_value(self) -> T {
-        self.value.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.value
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -48,7 +56,11 @@ impl<T> fmt::Debug for Refused<T> {
 
 impl<T> fmt::Display for Refused<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?} was refused: {}", self.kind, self.name, self.detail)
+        write!(
+            f,
+            "{} {:?} was refused: {}",
+            self.kind, self.name, self.detail
+        )
     }
 }
 
@@ -63,7 +75,10 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn limit(detail: impl Into<String>) -> Self {
-        Refusal { reason: RefusedReason::Limit, detail: detail.into() }
+        Refusal {
+            reason: RefusedReason::Limit,
+            detail: detail.into(),
+        }
     }
 }
 
@@ -79,7 +94,9 @@ pub enum LimitsError {
         was: Duration,
     },
     /// Stop would have no time at all.
-    #[error("a reserve of {reserve:?} and a margin of {margin:?} leave stop nothing of a grace of {grace:?}")]
+    #[error(
+        "a reserve of {reserve:?} and a margin of {margin:?} leave stop nothing of a grace of {grace:?}"
+    )]
     NoShare {
         /// The grace.
         grace: Duration,
@@ -128,14 +145,20 @@ impl MainError {
     /// # assert_eq!(main_of_worker().unwrap_err().code, Some(255));
     /// ```
     pub fn with_code(code: i32, error: impl Into<BoxError>) -> Self {
-        MainError { code: Some(code), error: error.into() }
+        MainError {
+            code: Some(code),
+            error: error.into(),
+        }
     }
 }
 
 // Without `Error` of its own, so that any error turns into it with `?`.
 impl<E: Into<BoxError>> From<E> for MainError {
     fn from(error: E) -> Self {
-        MainError { code: None, error: error.into() }
+        MainError {
+            code: None,
+            error: error.into(),
+        }
     }
 }
 

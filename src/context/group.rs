@@ -36,7 +36,10 @@ pub(crate) struct Step {
 /// How a step is begun.
 pub(crate) enum Begin {
     /// Its code runs already.
-    Wait { abort: Option<Box<dyn Abort>>, adopted: bool },
+    Wait {
+        abort: Option<Box<dyn Abort>>,
+        adopted: bool,
+    },
     /// Its code is to be called.
     Call(Callback),
 }
@@ -55,14 +58,35 @@ impl Step {
     /// A step of a registered component; tells it, if it is to be told in its turn.
     pub fn of(entry: Entry, bound: Bound, floor: Duration) -> (Self, bool) {
         let told = tell(&entry);
-        let Entry { id, name, kind, order, place, action, .. } = entry;
+        let Entry {
+            id,
+            name,
+            kind,
+            order,
+            place,
+            action,
+            ..
+        } = entry;
         let begin = match action {
-            Action::Running(Running { token, abort, .. }) => {
-                Begin::Wait { abort, adopted: token.is_none() }
-            }
+            Action::Running(Running { token, abort, .. }) => Begin::Wait {
+                abort,
+                adopted: token.is_none(),
+            },
             Action::Call(callback) => Begin::Call(callback),
         };
-        (Step { id, name, kind, order, place, bound, floor, begin }, told)
+        (
+            Step {
+                id,
+                name,
+                kind,
+                order,
+                place,
+                bound,
+                floor,
+                begin,
+            },
+            told,
+        )
     }
 }
 
@@ -118,7 +142,16 @@ pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: Vec<(Step, bool)>
 
 impl Waiting<'_> {
     fn begin(&mut self, step: Step, told: bool) {
-        let Step { id, name, kind, order, place, bound, floor, begin } = step;
+        let Step {
+            id,
+            name,
+            kind,
+            order,
+            place,
+            bound,
+            floor,
+            begin,
+        } = step;
         let phase = self.group.phase;
         let started = self.core.host.now();
         self.core.emit(What::StepStarted {
@@ -132,7 +165,10 @@ impl Waiting<'_> {
             group: self.group.number,
         });
         if told {
-            self.core.emit(What::Told { name: name.clone(), id });
+            self.core.emit(What::Told {
+                name: name.clone(),
+                id,
+            });
         }
         let row = StepReport {
             phase,
@@ -149,7 +185,11 @@ impl Waiting<'_> {
             error: None,
         };
         let half = Duration::from_millis(ms(bound.of).div_ceil(2));
-        let (stage, timer) = if half < bound.of { (Stage::Half, started + half) } else { (Stage::Bound, started + bound.of) };
+        let (stage, timer) = if half < bound.of {
+            (Stage::Half, started + half)
+        } else {
+            (Stage::Bound, started + bound.of)
+        };
         let mut member = Member {
             row,
             floor,
@@ -170,7 +210,9 @@ impl Waiting<'_> {
                 let token = CancellationToken::new();
                 member.told_when_over = Some(token.clone());
                 let who = self.core.who(id, &name, kind);
-                self.core.host.spawn_body(who, token, body, self.core.on_end(id, name.clone()))
+                self.core
+                    .host
+                    .spawn_body(who, token, body, self.core.on_end(id, name.clone()))
             }
             Begin::Call(Callback::Async(call)) => {
                 let who = self.core.who(id, &name, kind);
@@ -189,7 +231,14 @@ impl Waiting<'_> {
         self.members.insert(id, member);
         if let Err(error) = spawned {
             let at = self.core.host.now();
-            self.ended(id, &Ended { how: How::Failed, error: Some(one_line(&error)), at });
+            self.ended(
+                id,
+                &Ended {
+                    how: How::Failed,
+                    error: Some(one_line(&error)),
+                    at,
+                },
+            );
         }
     }
 
@@ -199,7 +248,9 @@ impl Waiting<'_> {
             if !self.hurried && self.core.registry().hurried {
                 self.hurry().await;
             }
-            let Some(&(next, _)) = self.timers.first() else { return };
+            let Some(&(next, _)) = self.timers.first() else {
+                return;
+            };
             let due = tokio::select! {
                 biased;
                 () = self.core.wake.notified() => false,
@@ -220,14 +271,18 @@ impl Waiting<'_> {
     /// Takes note of all that has ended.
     fn collect(&mut self) {
         loop {
-            let Some((id, ended)) = self.core.registry().ended.pop_front() else { return };
+            let Some((id, ended)) = self.core.registry().ended.pop_front() else {
+                return;
+            };
             self.ended(id, &ended);
         }
     }
 
     /// A member's code is over. What belongs to no member was left behind earlier.
     fn ended(&mut self, id: Id, ended: &Ended) {
-        let Some(mut member) = self.take(id) else { return };
+        let Some(mut member) = self.take(id) else {
+            return;
+        };
         let outcome = match (member.stage, member.row.kind) {
             (_, Kind::Task) if member.adopted && ended.how == How::Dropped => Outcome::Ok,
             (Stage::Confirm, Kind::Task | Kind::Main) => Outcome::Aborted,
@@ -246,7 +301,9 @@ impl Waiting<'_> {
             if timer > now {
                 return;
             }
-            let Some(mut member) = self.take(id) else { return };
+            let Some(mut member) = self.take(id) else {
+                return;
+            };
             match member.stage {
                 Stage::Half => {
                     self.core.emit(What::StillWaiting {
@@ -269,12 +326,20 @@ impl Waiting<'_> {
         if let Some(token) = &member.told_when_over {
             token.cancel();
         }
-        if matches!(member.row.bound_by, BoundBy::ShareGone | BoundBy::SecondSignal) && self.group.phase == Phase::Stop {
+        if matches!(
+            member.row.bound_by,
+            BoundBy::ShareGone | BoundBy::SecondSignal
+        ) && self.group.phase == Phase::Stop
+        {
             member.row.took = now.saturating_sub(member.row.started);
             self.finish(member, Outcome::NotAwaited);
         } else if member.abort.is_some() && !member.adopted {
             self.abort(&member);
-            let left = self.group.ends.saturating_sub(now).saturating_sub(self.group.later_floors);
+            let left = self
+                .group
+                .ends
+                .saturating_sub(now)
+                .saturating_sub(self.group.later_floors);
             self.put(member, Stage::Confirm, now + left.min(CONFIRM));
         } else {
             self.leave_behind(member, now);
@@ -284,7 +349,11 @@ impl Waiting<'_> {
     fn leave_behind(&mut self, mut member: Member, now: Duration) {
         let row = &mut member.row;
         row.took = now.saturating_sub(row.started);
-        self.core.emit(What::Leak { id: row.id, name: row.name.clone(), kind: row.kind });
+        self.core.emit(What::Leak {
+            id: row.id,
+            name: row.name.clone(),
+            kind: row.kind,
+        });
         self.finish(member, Outcome::Leaked);
     }
 
@@ -296,7 +365,9 @@ impl Waiting<'_> {
         self.collect();
         let now = self.core.host.now();
         for id in self.members.keys().copied().collect::<Vec<_>>() {
-            let Some(mut member) = self.take(id) else { continue };
+            let Some(mut member) = self.take(id) else {
+                continue;
+            };
             if self.group.phase != Phase::Cleanup {
                 member.row.took = now.saturating_sub(member.row.started);
                 self.finish(member, Outcome::NotAwaited);
@@ -319,7 +390,10 @@ impl Waiting<'_> {
     fn abort(&self, member: &Member) {
         if let Some(abort) = &member.abort {
             abort.abort();
-            self.core.emit(What::Abort { name: member.row.name.clone(), id: member.row.id });
+            self.core.emit(What::Abort {
+                name: member.row.name.clone(),
+                id: member.row.id,
+            });
         }
     }
 
@@ -349,6 +423,10 @@ impl Waiting<'_> {
             id: row.id,
             error: row.error.clone(),
         });
-        self.core.steps.lock().unwrap_or_else(PoisonError::into_inner).push(member.row);
+        self.core
+            .steps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(member.row);
     }
 }

@@ -63,7 +63,10 @@ struct Signals {
 impl Life {
     /// The life of the process around that context.
     pub fn new<A>(ctx: &WorkerCtx<A>) -> Self {
-        Life { core: Arc::clone(ctx.core()), signals: Arc::default() }
+        Life {
+            core: Arc::clone(ctx.core()),
+            signals: Arc::default(),
+        }
     }
 
     /// A signal that asks to stop has arrived (rule 11). The first begins the grace, the second ends all
@@ -75,7 +78,11 @@ impl Life {
     pub fn signal(&self, signal: SignalName) {
         let now = self.core.host.now();
         {
-            let mut last = self.signals.last.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut last = self
+                .signals
+                .last
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             if last.is_some_and(|last| now.saturating_sub(last) <= DOUBLED_SIGNAL) {
                 return;
             }
@@ -91,7 +98,9 @@ impl Life {
         self.core.request(Name::from(signal.as_str()), By::Signal);
         self.core.begin_grace();
         if nth == 2 {
-            self.signals.second.store(code.unsigned_abs(), Ordering::SeqCst);
+            self.signals
+                .second
+                .store(code.unsigned_abs(), Ordering::SeqCst);
             self.core.hurry();
         }
     }
@@ -123,10 +132,18 @@ impl Life {
         let code = self.core.exit_code();
         let second = self.signals.second.load(Ordering::SeqCst);
         let (code, cause) = match &started {
-            _ if second != 0 => (i32::try_from(second).unwrap_or(exit_code::FAILED), Cause::SecondSignal),
+            _ if second != 0 => (
+                i32::try_from(second).unwrap_or(exit_code::FAILED),
+                Cause::SecondSignal,
+            ),
             Err(StartError::Main { .. }) => (code, Cause::StartFailed),
             _ => (code, Cause::Stopped),
         };
-        LifeEnd { code, cause, started, report: self.core.report() }
+        LifeEnd {
+            code,
+            cause,
+            started,
+            report: self.core.report(),
+        }
     }
 }

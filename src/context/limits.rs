@@ -67,7 +67,9 @@ impl Limits {
 
 /// A duration rounded up to whole milliseconds.
 pub(crate) fn whole_ms(duration: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
+    Duration::from_millis(
+        u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX),
+    )
 }
 
 /// A duration in whole milliseconds, as journals carry it.
@@ -94,13 +96,25 @@ fn own(kind: Kind) -> BoundBy {
 /// The bound of a step of start or stop (rules 3, 4, 9, 11).
 pub(crate) fn stop_bound(kind: Kind, timeout: Duration, left: Duration, hurried: bool) -> Bound {
     if hurried {
-        Bound { of: Duration::ZERO, by: BoundBy::SecondSignal }
+        Bound {
+            of: Duration::ZERO,
+            by: BoundBy::SecondSignal,
+        }
     } else if left.is_zero() {
-        Bound { of: Duration::ZERO, by: BoundBy::ShareGone }
+        Bound {
+            of: Duration::ZERO,
+            by: BoundBy::ShareGone,
+        }
     } else if timeout <= left {
-        Bound { of: timeout, by: own(kind) }
+        Bound {
+            of: timeout,
+            by: own(kind),
+        }
     } else {
-        Bound { of: left, by: BoundBy::Phase }
+        Bound {
+            of: left,
+            by: BoundBy::Phase,
+        }
     }
 }
 
@@ -113,17 +127,32 @@ pub(crate) fn cleanup_bound(
     hurried: bool,
 ) -> Bound {
     if hurried {
-        return Bound { of: floor, by: BoundBy::SecondSignal };
+        return Bound {
+            of: floor,
+            by: BoundBy::SecondSignal,
+        };
     }
     let free = left.saturating_sub(later);
     if timeout <= free {
-        Bound { of: timeout, by: BoundBy::Timeout }
+        Bound {
+            of: timeout,
+            by: BoundBy::Timeout,
+        }
     } else if free < floor {
-        Bound { of: floor, by: BoundBy::Floor }
+        Bound {
+            of: floor,
+            by: BoundBy::Floor,
+        }
     } else if later.is_zero() {
-        Bound { of: free, by: BoundBy::Phase }
+        Bound {
+            of: free,
+            by: BoundBy::Phase,
+        }
     } else {
-        Bound { of: free, by: BoundBy::Floors }
+        Bound {
+            of: free,
+            by: BoundBy::Floors,
+        }
     }
 }
 
@@ -137,7 +166,10 @@ pub(crate) fn floors(reserve: Duration, steps: &[(Duration, Option<Duration>)]) 
         Ok(n) => Duration::from_millis(ms(reserve.saturating_sub(explicit)) / n),
     };
     let each = each.min(SHARED_FLOOR_MAX);
-    steps.iter().map(|(timeout, floor)| floor.unwrap_or_else(|| each.min(*timeout))).collect()
+    steps
+        .iter()
+        .map(|(timeout, floor)| floor.unwrap_or_else(|| each.min(*timeout)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -169,36 +201,99 @@ mod tests {
 
     #[test]
     fn at_equality_the_bound_is_the_steps_own() {
-        assert_eq!(stop_bound(Kind::Task, s(2), s(2), false).by, BoundBy::CancelTimeout);
-        assert_eq!(cleanup_bound(s(2), s(1), s(5), s(3), false).by, BoundBy::Timeout);
+        assert_eq!(
+            stop_bound(Kind::Task, s(2), s(2), false).by,
+            BoundBy::CancelTimeout
+        );
+        assert_eq!(
+            cleanup_bound(s(2), s(1), s(5), s(3), false).by,
+            BoundBy::Timeout
+        );
     }
 
     #[test]
     fn stop_is_cut_by_its_share() {
-        assert_eq!(stop_bound(Kind::Thread, s(5), s(3), false), Bound { of: s(3), by: BoundBy::Phase });
-        assert_eq!(stop_bound(Kind::Thread, s(5), s(0), false).by, BoundBy::ShareGone);
-        assert_eq!(stop_bound(Kind::Thread, s(5), s(9), true).by, BoundBy::SecondSignal);
+        assert_eq!(
+            stop_bound(Kind::Thread, s(5), s(3), false),
+            Bound {
+                of: s(3),
+                by: BoundBy::Phase
+            }
+        );
+        assert_eq!(
+            stop_bound(Kind::Thread, s(5), s(0), false).by,
+            BoundBy::ShareGone
+        );
+        assert_eq!(
+            stop_bound(Kind::Thread, s(5), s(9), true).by,
+            BoundBy::SecondSignal
+        );
     }
 
     #[test]
     fn cleanup_keeps_the_floors_of_the_later_steps() {
-        assert_eq!(cleanup_bound(s(10), s(1), s(9), s(2), false), Bound { of: s(7), by: BoundBy::Floors });
-        assert_eq!(cleanup_bound(s(10), s(1), s(9), s(0), false), Bound { of: s(9), by: BoundBy::Phase });
-        assert_eq!(cleanup_bound(s(10), s(1), s(2), s(2), false), Bound { of: s(1), by: BoundBy::Floor });
-        assert_eq!(cleanup_bound(s(10), s(1), s(9), s(0), true), Bound { of: s(1), by: BoundBy::SecondSignal });
+        assert_eq!(
+            cleanup_bound(s(10), s(1), s(9), s(2), false),
+            Bound {
+                of: s(7),
+                by: BoundBy::Floors
+            }
+        );
+        assert_eq!(
+            cleanup_bound(s(10), s(1), s(9), s(0), false),
+            Bound {
+                of: s(9),
+                by: BoundBy::Phase
+            }
+        );
+        assert_eq!(
+            cleanup_bound(s(10), s(1), s(2), s(2), false),
+            Bound {
+                of: s(1),
+                by: BoundBy::Floor
+            }
+        );
+        assert_eq!(
+            cleanup_bound(s(10), s(1), s(9), s(0), true),
+            Bound {
+                of: s(1),
+                by: BoundBy::SecondSignal
+            }
+        );
     }
 
     #[test]
     fn steps_without_a_floor_share_the_rest_of_the_reserve() {
-        let shared = floors(s(10), &[(s(10), Some(s(9))), (s(10), None), (s(10), None), (Duration::from_millis(100), None)]);
-        assert_eq!(shared.iter().map(|floor| ms(*floor)).collect::<Vec<_>>(), [9_000, 333, 333, 100]);
-        assert_eq!(floors(s(10), &[(s(10), None)]), [s(1)], "one second at most");
+        let shared = floors(
+            s(10),
+            &[
+                (s(10), Some(s(9))),
+                (s(10), None),
+                (s(10), None),
+                (Duration::from_millis(100), None),
+            ],
+        );
+        assert_eq!(
+            shared.iter().map(|floor| ms(*floor)).collect::<Vec<_>>(),
+            [9_000, 333, 333, 100]
+        );
+        assert_eq!(
+            floors(s(10), &[(s(10), None)]),
+            [s(1)],
+            "one second at most"
+        );
     }
 
     #[test]
     fn bounds_are_rounded_up_to_whole_milliseconds() {
         assert_eq!(whole_ms(Duration::from_micros(1)), Duration::from_millis(1));
-        assert_eq!(whole_ms(Duration::from_micros(1_000)), Duration::from_millis(1));
-        assert_eq!(whole_ms(Duration::from_micros(1_001)), Duration::from_millis(2));
+        assert_eq!(
+            whole_ms(Duration::from_micros(1_000)),
+            Duration::from_millis(1)
+        );
+        assert_eq!(
+            whole_ms(Duration::from_micros(1_001)),
+            Duration::from_millis(2)
+        );
     }
 }

@@ -26,7 +26,13 @@ pub struct BodyOpts {
 
 impl Default for BodyOpts {
     fn default() -> Self {
-        BodyOpts { order: 0, timeout: JOIN_TIMEOUT, told: Told::AtOnce, uses: Vec::new(), wake: None }
+        BodyOpts {
+            order: 0,
+            timeout: JOIN_TIMEOUT,
+            told: Told::AtOnce,
+            uses: Vec::new(),
+            wake: None,
+        }
     }
 }
 
@@ -102,7 +108,12 @@ pub struct CallOpts {
 
 impl Default for CallOpts {
     fn default() -> Self {
-        CallOpts { order: 0, timeout: CALL_TIMEOUT, floor: None, uses: Vec::new() }
+        CallOpts {
+            order: 0,
+            timeout: CALL_TIMEOUT,
+            floor: None,
+            uses: Vec::new(),
+        }
     }
 }
 

@@ -26,7 +26,11 @@ impl Core {
             registry.closing = true;
         }
         let core = Arc::clone(self);
-        if self.host.drive(Box::pin(async move { core.drive_close().await })).is_err() {
+        if self
+            .host
+            .drive(Box::pin(async move { core.drive_close().await }))
+            .is_err()
+        {
             // Nothing can be started any more: the process is at its end, and stop with it.
             self.registry().closing = false;
         }
@@ -59,14 +63,22 @@ impl Core {
             registry.take_phase(true)
         };
         self.clear_running();
-        self.emit(What::State { state: State::Stopping });
+        self.emit(What::State {
+            state: State::Stopping,
+        });
         for entry in &entries {
             if is_told_at_once(entry) && tell(entry) {
-                self.emit(What::Told { name: entry.name.clone(), id: entry.id });
+                self.emit(What::Told {
+                    name: entry.name.clone(),
+                    id: entry.id,
+                });
             }
         }
         let ends = instants.stop_ends;
-        self.emit(What::PhaseStarted { phase: Phase::Stop, ends: Some(ms(ends)) });
+        self.emit(What::PhaseStarted {
+            phase: Phase::Stop,
+            ends: Some(ms(ends)),
+        });
         entries.sort_by_key(|entry| (entry.order, entry.id));
         let mut entries = entries.into_iter().peekable();
         let mut number = 0;
@@ -74,7 +86,9 @@ impl Core {
             number += 1;
             let joins = is_join(&first).then_some(first.order);
             let mut members = vec![first];
-            while let Some(next) = entries.next_if(|next| is_join(next) && Some(next.order) == joins) {
+            while let Some(next) =
+                entries.next_if(|next| is_join(next) && Some(next.order) == joins)
+            {
                 members.push(next);
             }
             let left = self.left(ends);
@@ -86,10 +100,18 @@ impl Core {
                     Step::of(entry, bound, Duration::ZERO)
                 })
                 .collect();
-            let group = Group { phase: Phase::Stop, number, ends, later_floors: Duration::ZERO };
+            let group = Group {
+                phase: Phase::Stop,
+                number,
+                ends,
+                later_floors: Duration::ZERO,
+            };
             group::run(self, group, steps).await;
         }
-        self.emit(What::PhaseEnded { phase: Phase::Stop, ends: Some(ms(ends)) });
+        self.emit(What::PhaseEnded {
+            phase: Phase::Stop,
+            ends: Some(ms(ends)),
+        });
         self.set_state(State::Stopped);
         let _ = self.stopped.set(self.report());
     }
@@ -101,24 +123,44 @@ impl Core {
             registry.state = State::CleaningUp;
             registry.take_phase(false)
         };
-        self.emit(What::State { state: State::CleaningUp });
-        self.emit(What::PhaseStarted { phase: Phase::Cleanup, ends: Some(ms(ends)) });
+        self.emit(What::State {
+            state: State::CleaningUp,
+        });
+        self.emit(What::PhaseStarted {
+            phase: Phase::Cleanup,
+            ends: Some(ms(ends)),
+        });
         // By key, never by reversing an ascending sort: that would turn ties round too.
         match self.limits.ties {
-            Ties::First => entries.sort_by_key(|entry| (-i64::from(entry.order), i64::from(entry.id))),
-            Ties::Last => entries.sort_by_key(|entry| (-i64::from(entry.order), -i64::from(entry.id))),
+            Ties::First => {
+                entries.sort_by_key(|entry| (-i64::from(entry.order), i64::from(entry.id)))
+            }
+            Ties::Last => {
+                entries.sort_by_key(|entry| (-i64::from(entry.order), -i64::from(entry.id)))
+            }
         }
-        let limits: Vec<_> = entries.iter().map(|entry| (entry.timeout, entry.floor)).collect();
+        let limits: Vec<_> = entries
+            .iter()
+            .map(|entry| (entry.timeout, entry.floor))
+            .collect();
         let floors = floors(self.limits.reserve, &limits);
         let mut later: Duration = floors.iter().sum();
         for ((number, entry), floor) in (1..).zip(entries).zip(floors) {
             later = later.saturating_sub(floor);
             let hurried = self.registry().hurried;
             let bound = cleanup_bound(entry.timeout, floor, self.left(ends), later, hurried);
-            let group = Group { phase: Phase::Cleanup, number, ends, later_floors: later };
+            let group = Group {
+                phase: Phase::Cleanup,
+                number,
+                ends,
+                later_floors: later,
+            };
             group::run(self, group, vec![Step::of(entry, bound, floor)]).await;
         }
-        self.emit(What::PhaseEnded { phase: Phase::Cleanup, ends: Some(ms(ends)) });
+        self.emit(What::PhaseEnded {
+            phase: Phase::Cleanup,
+            ends: Some(ms(ends)),
+        });
         self.set_state(State::Done);
         let _ = self.cleaned.set(self.report());
     }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::error::Refusal;
 use super::limits::{BOUND_MAX, BOUND_MIN, DEATHS_KEPT, Instants, NAME_BYTES, whole_ms};
 use super::opts::Wake;
 use super::report::{Death, Reason};
-use super::error::Refusal;
 use crate::host::{Abort, Body, BoxError, BoxFuture, Ended};
 use crate::journal::{Id, Kind, Name, RefusedReason, State, Told};
 
@@ -68,7 +68,10 @@ pub(crate) struct Spec {
 
 /// Whether a kind belongs to stop, rather than to cleanup.
 pub(crate) fn is_stop_kind(kind: Kind) -> bool {
-    matches!(kind, Kind::Thread | Kind::Task | Kind::Watchdog | Kind::Stop)
+    matches!(
+        kind,
+        Kind::Thread | Kind::Task | Kind::Watchdog | Kind::Stop
+    )
 }
 
 /// Everything about the worker that changes.
@@ -121,29 +124,49 @@ impl Registry {
     /// Says whether something may be registered now (rules 3 and 7), and rounds its limits up to whole
     /// milliseconds.
     pub fn admit(&self, spec: &mut Spec, reserve: Duration) -> Result<(), Refusal> {
-        let began = if is_stop_kind(spec.kind) { State::Stopping } else { State::CleaningUp };
+        let began = if is_stop_kind(spec.kind) {
+            State::Stopping
+        } else {
+            State::CleaningUp
+        };
         if self.state >= began {
             return Err(Refusal {
                 reason: RefusedReason::PhaseBegan,
-                detail: format!("the phase that would run it has begun (the worker is {})", self.state),
+                detail: format!(
+                    "the phase that would run it has begun (the worker is {})",
+                    self.state
+                ),
             });
         }
-        if spec.name.is_empty() || spec.name.len() > NAME_BYTES || spec.name.contains(char::is_control) {
-            return Err(Refusal::limit(format!("a name has 1 to {NAME_BYTES} bytes and no control characters")));
+        if spec.name.is_empty()
+            || spec.name.len() > NAME_BYTES
+            || spec.name.contains(char::is_control)
+        {
+            return Err(Refusal::limit(format!(
+                "a name has 1 to {NAME_BYTES} bytes and no control characters"
+            )));
         }
         if self.next_id == Id::MAX {
             return Err(Refusal::limit("this context has run out of ids"));
         }
         spec.timeout = whole_ms(spec.timeout);
         if spec.timeout < BOUND_MIN || spec.timeout > BOUND_MAX {
-            return Err(Refusal::limit(format!("its bound of {:?} is not from 1 ms to 1 h", spec.timeout)));
+            return Err(Refusal::limit(format!(
+                "its bound of {:?} is not from 1 ms to 1 h",
+                spec.timeout
+            )));
         }
-        let Some(floor) = spec.floor.map(whole_ms) else { return Ok(()) };
+        let Some(floor) = spec.floor.map(whole_ms) else {
+            return Ok(());
+        };
         spec.floor = Some(floor);
         let detail = if spec.kind == Kind::Stop {
             "only cleanup steps have floors".to_owned()
         } else if floor > spec.timeout {
-            format!("its floor of {floor:?} is longer than its bound of {:?}", spec.timeout)
+            format!(
+                "its floor of {floor:?} is longer than its bound of {:?}",
+                spec.timeout
+            )
         } else if self.explicit_floors + floor > reserve {
             format!(
                 "its floor of {floor:?} does not fit: the reserve is {reserve:?}, and {:?} of it is promised",
@@ -152,7 +175,10 @@ impl Registry {
         } else {
             return Ok(());
         };
-        Err(Refusal { reason: RefusedReason::Floors, detail })
+        Err(Refusal {
+            reason: RefusedReason::Floors,
+            detail,
+        })
     }
 
     /// The id that the next component gets.
@@ -164,15 +190,41 @@ impl Registry {
 
     pub fn insert(&mut self, id: Id, spec: Spec, action: Action) {
         self.explicit_floors += spec.floor.unwrap_or_default();
-        let Spec { name, kind, order, timeout, floor, uses, place } = spec;
-        self.entries.insert(id, Entry { id, name, kind, order, timeout, floor, uses, place, action });
+        let Spec {
+            name,
+            kind,
+            order,
+            timeout,
+            floor,
+            uses,
+            place,
+        } = spec;
+        self.entries.insert(
+            id,
+            Entry {
+                id,
+                name,
+                kind,
+                order,
+                timeout,
+                floor,
+                uses,
+                place,
+                action,
+            },
+        );
     }
 
     /// Takes note that a body ended before stop: it leaves the registry, and is remembered if it ended
     /// badly.
     pub fn forget(&mut self, id: Id, ended: &Ended) {
-        let Some(entry) = self.entries.remove(&id) else { return };
-        if matches!(ended.how, crate::journal::How::Failed | crate::journal::How::Panicked) {
+        let Some(entry) = self.entries.remove(&id) else {
+            return;
+        };
+        if matches!(
+            ended.how,
+            crate::journal::How::Failed | crate::journal::How::Panicked
+        ) {
             self.deaths_in_all += 1;
             if self.deaths.len() == DEATHS_KEPT {
                 self.deaths.pop_front();
@@ -191,7 +243,9 @@ impl Registry {
     /// Takes out the components of one phase, as they were registered.
     pub fn take_phase(&mut self, stop: bool) -> Vec<Entry> {
         let all = std::mem::take(&mut self.entries);
-        let (taken, kept): (Vec<_>, Vec<_>) = all.into_values().partition(|entry| is_stop_kind(entry.kind) == stop);
+        let (taken, kept): (Vec<_>, Vec<_>) = all
+            .into_values()
+            .partition(|entry| is_stop_kind(entry.kind) == stop);
         self.entries = kept.into_iter().map(|entry| (entry.id, entry)).collect();
         taken
     }

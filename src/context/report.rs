@@ -110,12 +110,25 @@ impl fmt::Display for Report {
         if self.is_ok() {
             return write!(f, "{} steps, all ok", self.steps.len());
         }
-        write!(f, "{} of {} steps did not end well", self.bad().count(), self.steps.len())?;
+        write!(
+            f,
+            "{} of {} steps did not end well",
+            self.bad().count(),
+            self.steps.len()
+        )?;
         for step in self.bad() {
             write!(
                 f,
                 "\n  {} {} {:?} (order {}) {} after {:?} of {:?} ({}), registered at {}",
-                step.phase, step.kind, step.name, step.order, step.outcome, step.took, step.bound, step.bound_by, step.place
+                step.phase,
+                step.kind,
+                step.name,
+                step.order,
+                step.outcome,
+                step.took,
+                step.bound,
+                step.bound_by,
+                step.place
             )?;
             if let Some(error) = &step.error {
                 write!(f, ": {error}")?;

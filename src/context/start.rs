@@ -40,10 +40,19 @@ impl Core {
             }
             registry.state = State::Starting;
         }
-        self.emit(What::State { state: State::Starting });
-        self.emit(What::PhaseStarted { phase: Phase::Start, ends: None });
+        self.emit(What::State {
+            state: State::Starting,
+        });
+        self.emit(What::PhaseStarted {
+            phase: Phase::Start,
+            ends: None,
+        });
         // A stop before the start: main never runs.
-        let abort = if self.requested.is_cancelled() { None } else { self.spawn_main(main()) };
+        let abort = if self.requested.is_cancelled() {
+            None
+        } else {
+            self.spawn_main(main())
+        };
         let core = Arc::clone(self);
         let driven = self.host.drive(Box::pin(async move {
             let result = core.drive_start(abort, place).await;
@@ -51,13 +60,22 @@ impl Core {
         }));
         if let Err(error) = driven {
             let message = crate::words::one_line(&error);
-            return Err(StartError::Main { message, code: None, requested: false, report: self.report() });
+            return Err(StartError::Main {
+                message,
+                code: None,
+                requested: false,
+                report: self.report(),
+            });
         }
         self.started.wait().await.clone()
     }
 
     pub(crate) fn refuse_call(&self, call: &str, reason: RefusedReason) {
-        self.emit(What::Refused { what: "call".into(), name: call.into(), reason });
+        self.emit(What::Refused {
+            what: "call".into(),
+            name: call.into(),
+            reason,
+        });
     }
 
     /// Runs main as a task or as a thread; `None` if it has no abort.
@@ -77,20 +95,26 @@ impl Core {
             })
         };
         let spawned = match main {
-            Main::Async(future) => {
-                self.host.spawn_task(who, Box::pin(async move { note(future.await) }), on_end).map(Some)
-            }
+            Main::Async(future) => self
+                .host
+                .spawn_task(who, Box::pin(async move { note(future.await) }), on_end)
+                .map(Some),
             Main::Blocking(body) => {
                 let body: Body = Box::new(move |scope| note(body(scope)));
-                self.host.spawn_body(who, token, body, on_end).map(|()| None)
+                self.host
+                    .spawn_body(who, token, body, on_end)
+                    .map(|()| None)
             }
         };
         spawned.unwrap_or_else(|error| {
             let error: BoxError = error.into();
             let at = self.host.now();
             let words = crate::words::one_line(&error);
-            self.registry().main_ended =
-                Some(crate::host::Ended { how: How::Failed, error: Some(words), at });
+            self.registry().main_ended = Some(crate::host::Ended {
+                how: How::Failed,
+                error: Some(words),
+                at,
+            });
             None
         })
     }
@@ -109,7 +133,9 @@ impl Core {
             let ended = self.registry().main_ended.clone()?;
             match ended.how {
                 How::Ok => None,
-                How::Failed | How::Panicked => Some(ended.error.unwrap_or_else(|| Name::from("main failed"))),
+                How::Failed | How::Panicked => {
+                    Some(ended.error.unwrap_or_else(|| Name::from("main failed")))
+                }
                 // Aborted by us: that is no error of main's.
                 How::Dropped => None,
             }
@@ -129,7 +155,10 @@ impl Core {
             self.request(Name::from(format!("main failed: {words}")), By::Main);
             self.begin_grace();
         }
-        self.emit(What::PhaseEnded { phase: Phase::Start, ends: None });
+        self.emit(What::PhaseEnded {
+            phase: Phase::Start,
+            ends: None,
+        });
         {
             let mut registry = self.registry();
             registry.want_cleanup = true;
@@ -140,7 +169,12 @@ impl Core {
         match main_failed() {
             Some(message) => {
                 let code = self.registry().main_code;
-                Err(StartError::Main { message, code, requested, report })
+                Err(StartError::Main {
+                    message,
+                    code,
+                    requested,
+                    report,
+                })
             }
             None => Err(StartError::StopRequested { report }),
         }
@@ -149,7 +183,10 @@ impl Core {
     /// Main has returned, and nobody has asked for a stop.
     async fn started_well(self: &Arc<Self>) -> Result<(), StartError> {
         self.warn_of_early_closes();
-        self.emit(What::PhaseEnded { phase: Phase::Start, ends: None });
+        self.emit(What::PhaseEnded {
+            phase: Phase::Start,
+            ends: None,
+        });
         self.set_state(State::Running);
         // Whoever asked for a stop in this moment found a driver here; it has to be true.
         let close = {
@@ -163,14 +200,23 @@ impl Core {
     }
 
     /// Tells main, and waits for it as a step of the phase start.
-    async fn await_main(self: &Arc<Self>, abort: Option<Box<dyn Abort>>, place: &'static Location<'static>) {
+    async fn await_main(
+        self: &Arc<Self>,
+        abort: Option<Box<dyn Abort>>,
+        place: &'static Location<'static>,
+    ) {
         let name = Name::from("main");
         if let Some(token) = &self.registry().main_token {
             token.cancel();
         }
         let ends = self.begin_grace().stop_ends;
         let hurried = self.registry().hurried;
-        let bound = stop_bound(Kind::Main, self.limits.start_timeout, self.left(ends), hurried);
+        let bound = stop_bound(
+            Kind::Main,
+            self.limits.start_timeout,
+            self.left(ends),
+            hurried,
+        );
         let step = Step {
             id: MAIN,
             name,
@@ -179,9 +225,17 @@ impl Core {
             place,
             bound,
             floor: Duration::ZERO,
-            begin: Begin::Wait { abort, adopted: false },
+            begin: Begin::Wait {
+                abort,
+                adopted: false,
+            },
         };
-        let group = Group { phase: Phase::Start, number: 0, ends, later_floors: Duration::ZERO };
+        let group = Group {
+            phase: Phase::Start,
+            number: 0,
+            ends,
+            later_floors: Duration::ZERO,
+        };
         group::run(self, group, vec![(step, true)]).await;
     }
 
@@ -196,7 +250,16 @@ impl Core {
                 .map(|entry| (&entry.name, (entry.order, entry.id)))
                 .collect();
             let last_first = self.limits.ties == crate::journal::Ties::Last;
-            let place = |order: i32, id: Id| (-i64::from(order), if last_first { -i64::from(id) } else { i64::from(id) });
+            let place = |order: i32, id: Id| {
+                (
+                    -i64::from(order),
+                    if last_first {
+                        -i64::from(id)
+                    } else {
+                        i64::from(id)
+                    },
+                )
+            };
             registry
                 .entries
                 .values()
@@ -204,13 +267,15 @@ impl Core {
                 .flat_map(|user| user.uses.iter().map(move |used| (user, used)))
                 .filter_map(|(user, used)| {
                     let (order, id) = *closing.get(used)?;
-                    (place(order, id) < place(user.order, user.id)).then(|| What::ClosesBeforeUser {
-                        name: used.clone(),
-                        order,
-                        id,
-                        user: user.name.clone(),
-                        user_order: user.order,
-                        user_id: user.id,
+                    (place(order, id) < place(user.order, user.id)).then(|| {
+                        What::ClosesBeforeUser {
+                            name: used.clone(),
+                            order,
+                            id,
+                            user: user.name.clone(),
+                            user_order: user.order,
+                            user_id: user.id,
+                        }
                     })
                 })
                 .collect()

@@ -15,7 +15,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Host, OnEnd, Scope, SpawnError, Who, small_runtime,
+    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Host, OnEnd, Scope, SpawnError,
+    Who, small_runtime,
 };
 use crate::journal::{Cause, How};
 use crate::words::{one_line, panic_message};
@@ -35,9 +36,15 @@ impl Live {
     /// A host whose clock begins now.
     #[allow(clippy::new_without_default, reason = "making a host starts its clock")]
     pub fn new() -> Self {
-        #[allow(clippy::disallowed_methods, reason = "the live host is where real time comes from")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the live host is where real time comes from"
+        )]
         let epoch = Instant::now();
-        Live { epoch, driver: Mutex::new(None) }
+        Live {
+            epoch,
+            driver: Mutex::new(None),
+        }
     }
 }
 
@@ -94,7 +101,9 @@ impl Host for Live {
             Some(sender) => sender,
             None => driver.insert(start_driver()?),
         };
-        sender.send(future).map_err(|_| SpawnError::Unsupported("anything more: its driver has ended"))
+        sender
+            .send(future)
+            .map_err(|_| SpawnError::Unsupported("anything more: its driver has ended"))
     }
 
     fn spawn_task(
@@ -104,13 +113,27 @@ impl Host for Live {
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| SpawnError::NoRuntime)?;
-        let task = Task { context: who.context, future: Some(future), ended: Some(ended), epoch: self.epoch };
-        #[allow(clippy::disallowed_methods, reason = "the host is where tasks are started")]
+        let task = Task {
+            context: who.context,
+            future: Some(future),
+            ended: Some(ended),
+            epoch: self.epoch,
+        };
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the host is where tasks are started"
+        )]
         let handle = runtime.spawn(task);
         Ok(Box::new(handle.abort_handle()))
     }
 
-    fn spawn_body(&self, who: Who, told: CancellationToken, body: Body, ended: OnEnd) -> Result<(), SpawnError> {
+    fn spawn_body(
+        &self,
+        who: Who,
+        told: CancellationToken,
+        body: Body,
+        ended: OnEnd,
+    ) -> Result<(), SpawnError> {
         let epoch = self.epoch;
         let run = move || {
             let _mark = Mark::enter(who.context);
@@ -120,7 +143,10 @@ impl Host for Live {
         };
         // The operating system cuts thread names short; it does not refuse long ones.
         let name: String = who.name.chars().filter(|c| *c != '\0').collect();
-        #[allow(clippy::disallowed_methods, reason = "the host is where threads are started")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the host is where threads are started"
+        )]
         std::thread::Builder::new().name(name).spawn(run)?;
         Ok(())
     }
@@ -130,7 +156,10 @@ impl Host for Live {
     }
 
     fn exit(&self, code: i32, _cause: Cause) {
-        #[allow(clippy::disallowed_methods, reason = "the host is where the process ends")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the host is where the process ends"
+        )]
         std::process::exit(code);
     }
 }
@@ -156,8 +185,13 @@ fn start_driver() -> Result<mpsc::UnboundedSender<BoxFuture<()>>, SpawnError> {
             while running.join_next().await.is_some() {}
         });
     };
-    #[allow(clippy::disallowed_methods, reason = "the host is where threads are started")]
-    std::thread::Builder::new().name("deadstop".to_owned()).spawn(drive)?;
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the host is where threads are started"
+    )]
+    std::thread::Builder::new()
+        .name("deadstop".to_owned())
+        .spawn(drive)?;
     Ok(sender)
 }
 
@@ -182,7 +216,9 @@ impl Future for Task {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let _mark = Mark::enter(self.context);
-        let Some(future) = &mut self.future else { return Poll::Ready(()) };
+        let Some(future) = &mut self.future else {
+            return Poll::Ready(());
+        };
         let result = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(result)) => Ok(result),
@@ -202,7 +238,11 @@ impl Drop for Task {
             let _mark = Mark::enter(self.context);
             let _ = catch_unwind(AssertUnwindSafe(|| self.future = None));
             let at = self.epoch.elapsed();
-            self.end(Ended { how: How::Dropped, error: None, at });
+            self.end(Ended {
+                how: How::Dropped,
+                error: None,
+                at,
+            });
         }
     }
 }
@@ -212,7 +252,10 @@ struct ParkBlocker;
 
 impl Blocker for ParkBlocker {
     fn wait(&self, told: &CancellationToken, limit: Option<Duration>) {
-        #[allow(clippy::disallowed_methods, reason = "the live host is where real time comes from")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the live host is where real time comes from"
+        )]
         let now = Instant::now();
         // A limit beyond the clock is no limit.
         let deadline = limit.and_then(|limit| now.checked_add(limit));
@@ -222,7 +265,10 @@ impl Blocker for ParkBlocker {
                 true
             }
             Some(deadline) => {
-                #[allow(clippy::disallowed_methods, reason = "the live host is where real time comes from")]
+                #[allow(
+                    clippy::disallowed_methods,
+                    reason = "the live host is where real time comes from"
+                )]
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     return false;
@@ -234,7 +280,10 @@ impl Blocker for ParkBlocker {
     }
 
     fn sleep(&self, duration: Duration) {
-        #[allow(clippy::disallowed_methods, reason = "the live host is where bodies sleep")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the live host is where bodies sleep"
+        )]
         std::thread::sleep(duration);
     }
 

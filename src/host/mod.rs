@@ -143,7 +143,11 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
 /// # Cancel safety
 ///
 /// As that of `future`.
-pub async fn timeout_at<F: Future>(host: &dyn Host, deadline: Duration, future: F) -> Option<F::Output> {
+pub async fn timeout_at<F: Future>(
+    host: &dyn Host,
+    deadline: Duration,
+    future: F,
+) -> Option<F::Output> {
     tokio::select! {
         biased;
         output = future => Some(output),
@@ -153,7 +157,9 @@ pub async fn timeout_at<F: Future>(host: &dyn Host, deadline: Duration, future: 
 
 /// A runtime for one thread's own futures, with time and without I/O.
 pub(crate) fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_time().build()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
 }
 
 /// Waits on this thread for a future that needs no runtime: it is woken by whoever completes it.

@@ -83,7 +83,11 @@ impl Scope {
             let limit = (duration != Duration::MAX).then_some(duration);
             self.blocker.wait(&self.told, limit);
         }
-        if self.running() { Waited::Elapsed } else { Waited::Told }
+        if self.running() {
+            Waited::Elapsed
+        } else {
+            Waited::Told
+        }
     }
 
     /// Sleeps for the whole of `duration`, told or not.
@@ -114,6 +118,8 @@ impl Scope {
 
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope").field("running", &self.running()).finish_non_exhaustive()
+        f.debug_struct("Scope")
+            .field("running", &self.running())
+            .finish_non_exhaustive()
     }
 }

@@ -154,7 +154,10 @@ impl PlanCtx {
         for (_, call, desc) in calls {
             (self.logger)(Line::Stopping { desc: desc.clone() });
             if let Err(error) = call(scope) {
-                (self.logger)(Line::StopFailed { desc, error: one_line(&error) });
+                (self.logger)(Line::StopFailed {
+                    desc,
+                    error: one_line(&error),
+                });
             }
         }
     }
@@ -167,7 +170,10 @@ impl PlanCtx {
         for (_, call, desc) in calls {
             (self.logger)(Line::Cleanup { desc: desc.clone() });
             if let Err(error) = call(scope) {
-                (self.logger)(Line::CleanupFailed { desc, error: one_line(&error) });
+                (self.logger)(Line::CleanupFailed {
+                    desc,
+                    error: one_line(&error),
+                });
             }
         }
     }

@@ -6,10 +6,11 @@
 
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::clock::Sleep;
 use super::entity::{Class, Role};
@@ -52,7 +53,13 @@ impl Pace for Blocks<'_> {
 }
 
 /// Awaits, with a token or without.
-pub(crate) struct Awaits(pub Option<CancellationToken>);
+pub(crate) struct Awaits(Option<Ear>);
+
+impl Awaits {
+    pub fn new(token: Option<CancellationToken>) -> Self {
+        Awaits(token.map(Ear::new))
+    }
+}
 
 impl Pace for Awaits {
     async fn pause(&self, until: u64, heed: bool) {
@@ -60,21 +67,54 @@ impl Pace for Awaits {
     }
 
     fn told(&self) -> bool {
-        self.0.as_ref().is_some_and(CancellationToken::is_cancelled)
+        self.0.as_ref().is_some_and(Ear::told)
+    }
+}
+
+/// Listens to a token on behalf of one entity. It registers the entity's waker once, not at every
+/// wait: the waker of an entity never changes.
+pub(crate) struct Ear {
+    token: CancellationToken,
+    listening: Mutex<Option<Pin<Box<WaitForCancellationFutureOwned>>>>,
+}
+
+impl Ear {
+    pub fn new(token: CancellationToken) -> Self {
+        Ear {
+            token,
+            listening: Mutex::new(None),
+        }
+    }
+
+    fn told(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    fn listen(&self, cx: &mut Context<'_>) {
+        let mut listening = self
+            .listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if listening.is_none() {
+            let _ = listening
+                .insert(Box::pin(self.token.clone().cancelled_owned()))
+                .as_mut()
+                .poll(cx);
+        }
     }
 }
 
 /// Waits until an instant, until told, or until something about its component has changed.
 pub(crate) struct Pause<'a> {
     sleep: Option<Sleep>,
-    told: Option<Pin<Box<WaitForCancellationFuture<'a>>>>,
+    ear: Option<&'a Ear>,
 }
 
 impl<'a> Pause<'a> {
-    pub fn new(until: u64, told: Option<&'a CancellationToken>) -> Self {
+    pub fn new(until: u64, ear: Option<&'a Ear>) -> Self {
         Pause {
             sleep: (until != NEVER).then(|| Sleep::until(until)),
-            told: told.map(|told| Box::pin(told.cancelled())),
+            ear,
         }
     }
 }
@@ -83,11 +123,21 @@ impl Future for Pause<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let over = world::with(|world| world.entities.borrow_mut().take_interrupt());
-        let this = &mut *self;
-        let told = this.told.as_mut().is_some_and(|told| told.as_mut().poll(cx).is_ready());
-        let slept = this.sleep.as_mut().is_some_and(|sleep| Pin::new(sleep).poll(cx).is_ready());
-        if over || told || slept { Poll::Ready(()) } else { Poll::Pending }
+        let changed = world::with(|world| world.entities.borrow_mut().take_interrupt());
+        let told = self.ear.is_some_and(|ear| {
+            ear.listen(cx);
+            ear.told()
+        });
+        if changed
+            || told
+            || self
+                .sleep
+                .as_mut()
+                .is_some_and(|sleep| Pin::new(sleep).poll(cx).is_ready())
+        {
+            return Poll::Ready(());
+        }
+        Poll::Pending
     }
 }
 
@@ -108,11 +158,15 @@ pub(crate) fn ends(strike: Strike) -> Result<(), MainError> {
     match strike {
         Strike::End => Ok(()),
         Strike::Fail { message, code } => {
-            let error: BoxError = message.unwrap_or_else(|| "scripted failure".to_owned()).into();
+            let error: BoxError = message
+                .unwrap_or_else(|| "scripted failure".to_owned())
+                .into();
             Err(MainError { code, error })
         }
         // The panic hook stays silent: this panic is part of the script.
-        Strike::Panic { message } => resume_unwind(Box::new(message.unwrap_or_else(|| "scripted panic".to_owned()))),
+        Strike::Panic { message } => resume_unwind(Box::new(
+            message.unwrap_or_else(|| "scripted panic".to_owned()),
+        )),
     }
 }
 
@@ -120,13 +174,24 @@ pub(crate) fn ends(strike: Strike) -> Result<(), MainError> {
 /// when it is told; in a context without tokens they do not.
 pub(crate) async fn live(index: usize, pace: &impl Pace, wakes: bool) -> Result<(), BoxError> {
     loop {
-        if let Some(strike) = part(index, |_, part| part.strike()) {
+        let (over, strike, now, hung, ignoring, period) = part(index, |world, part| {
+            let now = world.now();
+            (
+                world.is_over(),
+                part.strike(),
+                now,
+                part.hung(now),
+                part.ignoring(now),
+                part.spec().period,
+            )
+        });
+        // Ended by itself a body costs least, and leaves nothing behind.
+        if over {
+            return Ok(());
+        }
+        if let Some(strike) = strike {
             return ends(strike).map_err(|error| error.error);
         }
-        let (now, hung, ignoring, period) = part(index, |world, part| {
-            let now = world.now();
-            (now, part.hung(now), part.ignoring(now), part.spec().period)
-        });
         if let Some(until) = hung {
             pace.pause(until, false).await;
             continue;
@@ -136,8 +201,13 @@ pub(crate) async fn live(index: usize, pace: &impl Pace, wakes: bool) -> Result<
             break;
         }
         let cycle = period.map_or(NEVER, |period| now.saturating_add(super::millis(period)));
-        let until = if told { cycle.min(ignoring.unwrap_or(NEVER)) } else { cycle };
-        pace.pause(until, !told && (wakes || period.is_none())).await;
+        let until = if told {
+            cycle.min(ignoring.unwrap_or(NEVER))
+        } else {
+            cycle
+        };
+        pace.pause(until, !told && (wakes || period.is_none()))
+            .await;
     }
     part(index, |world, part| world.heard(part));
     let takes = part(index, |_, part| super::millis(part.spec().takes));
@@ -155,19 +225,29 @@ pub(crate) async fn called(index: usize, pace: &impl Pace) -> Result<(), BoxErro
 pub(crate) async fn work(index: usize, pace: &impl Pace, mut left: u64) -> Result<(), MainError> {
     let mut asked_executor = false;
     loop {
-        if let Some(strike) = part(index, |_, part| part.strike()) {
+        let (over, strike, now, hung) = part(index, |world, part| {
+            left = left.saturating_add(part.take_slow());
+            (
+                world.is_over(),
+                part.strike(),
+                world.now(),
+                part.hung(world.now()),
+            )
+        });
+        if over {
+            return Ok(());
+        }
+        if let Some(strike) = strike {
             return ends(strike);
         }
-        let (now, hung) = part(index, |world, part| {
-            left = left.saturating_add(part.take_slow());
-            (world.now(), part.hung(world.now()))
-        });
         if let Some(until) = hung {
             pace.pause(until, false).await;
         } else if left > 0 {
             pace.pause(now.saturating_add(left), false).await;
             left = left.saturating_sub(part(index, |world, _| world.now() - now));
-        } else if part(index, |world, part| waits(world, part, index, &mut asked_executor)) {
+        } else if part(index, |world, part| {
+            waits(world, part, index, &mut asked_executor)
+        }) {
             pace.pause(NEVER, false).await;
         } else {
             break;
@@ -184,7 +264,10 @@ fn waits(world: &World, part: &Part, index: usize, asked_executor: &mut bool) ->
     }
     match part.component.as_ref().and_then(|spec| spec.needs.as_ref()) {
         None => false,
-        Some(Needs::Component(name)) => world.parts.named(name).is_some_and(|needed| !needed.has_ended()),
+        Some(Needs::Component(name)) => world
+            .parts
+            .named(name)
+            .is_some_and(|needed| !needed.has_ended()),
         Some(Needs::Executor) => {
             if !std::mem::replace(asked_executor, true) {
                 // Something of the part's has to run on the executor: when it did, the part looks again.

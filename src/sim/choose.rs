@@ -13,7 +13,9 @@ pub(crate) struct Choice {
 
 impl Choice {
     pub fn new(seed: u64) -> Self {
-        Choice { rng: (seed != 0).then(|| ChaCha8Rng::seed_from_u64(seed)) }
+        Choice {
+            rng: (seed != 0).then(|| ChaCha8Rng::seed_from_u64(seed)),
+        }
     }
 
     /// A number below `among`, which is at least 1. Where there is no choice none is made, so that the
@@ -21,7 +23,9 @@ impl Choice {
     pub fn below(&mut self, among: usize) -> usize {
         match &mut self.rng {
             Some(rng) if among > 1 => {
-                let among = u64::try_from(among).unwrap_or(u64::MAX).min(u64::from(u32::MAX));
+                let among = u64::try_from(among)
+                    .unwrap_or(u64::MAX)
+                    .min(u64::from(u32::MAX));
                 usize::try_from((u64::from(rng.next_u32()) * among) >> 32).unwrap_or(0)
             }
             _ => 0,

@@ -71,7 +71,12 @@ impl Future for Sleep {
             }
             // A sleep is polled by one entity only, whose waker never changes.
             if key.is_none() {
-                *key = Some(world.timers.borrow_mut().set(at, Due::Wake(cx.waker().clone())));
+                *key = Some(
+                    world
+                        .timers
+                        .borrow_mut()
+                        .set(at, Due::Wake(cx.waker().clone())),
+                );
             }
             Poll::Pending
         })

@@ -67,7 +67,9 @@ impl<T: 'static> Blocking<T> {
         let stack = match pooled {
             Some(stack) => stack,
             None if LEAKED.get() >= LEAKS => {
-                return Err(std::io::Error::other("too many bodies of this thread could not be ended"));
+                return Err(std::io::Error::other(
+                    "too many bodies of this thread could not be ended",
+                ));
             }
             None => DefaultStack::new(STACK)?,
         };
@@ -150,7 +152,10 @@ pub(crate) fn suspend(over: bool) {
         }
     }
     let yielder = YIELDER.get();
-    assert!(!yielder.is_null(), "a simulated body waits through its own scope, on its own stack");
+    assert!(
+        !yielder.is_null(),
+        "a simulated body waits through its own scope, on its own stack"
+    );
     // SAFETY: the pointer was set from the reference that the running coroutine's root holds, either
     // when the coroutine began or below, and `turn` sets it to null whenever control leaves a
     // coroutine. It is not null, so a coroutine runs, this is its stack, and the root's reference is

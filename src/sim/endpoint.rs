@@ -40,7 +40,11 @@ impl Endpoint {
 
     /// What the next request meets, and after how long.
     fn answer(&mut self, now: u64) -> (Answer, u64) {
-        while self.behaviours.last().is_some_and(|(behaviour, _)| behaviour.until <= now) {
+        while self
+            .behaviours
+            .last()
+            .is_some_and(|(behaviour, _)| behaviour.until <= now)
+        {
             self.behaviours.pop();
         }
         match self.behaviours.last_mut() {
@@ -81,15 +85,23 @@ async fn ask(part: usize) -> Result<u16, ProbeError> {
         world.record(What::ProbeBegan { n });
         (n, answer, takes, now)
     });
-    let open = OpenProbe { n, began, answers: answer_word(answer).map(|word| (word, began.saturating_add(takes))) };
+    let open = OpenProbe {
+        n,
+        began,
+        answers: answer_word(answer).map(|word| (word, began.saturating_add(takes))),
+    };
     match answer {
         Answer::Silent | Answer::Stalls => std::future::pending().await,
-        Answer::Status(_) | Answer::Refused | Answer::Cut | Answer::Garbage => Sleep::until(began.saturating_add(takes)).await,
+        Answer::Status(_) | Answer::Refused | Answer::Cut | Answer::Garbage => {
+            Sleep::until(began.saturating_add(takes)).await
+        }
     }
     open.answered();
     match answer {
         Answer::Status(status) => Ok(status),
-        other => Err(ProbeError(answer_word(other).map_or_else(String::new, |word| word.to_string()))),
+        other => Err(ProbeError(
+            answer_word(other).map_or_else(String::new, |word| word.to_string()),
+        )),
     }
 }
 
@@ -116,7 +128,12 @@ impl OpenProbe {
         if let Some((result, at)) = self.answers.take() {
             world::with(|world| {
                 let took = at - self.began;
-                world.record(What::Probe { n: self.n, result, took, ignored: false });
+                world.record(What::Probe {
+                    n: self.n,
+                    result,
+                    took,
+                    ignored: false,
+                });
             });
         }
         std::mem::forget(self);
@@ -128,10 +145,20 @@ impl Drop for OpenProbe {
         let (n, began, answers) = (self.n, self.began, self.answers.take());
         world::try_with(|world| {
             let now = world.now();
-            world.record(What::Probe { n, result: "given-up".into(), took: now - began, ignored: false });
+            world.record(What::Probe {
+                n,
+                result: "given-up".into(),
+                took: now - began,
+                ignored: false,
+            });
             if let Some((result, at)) = answers {
                 world.after(at.saturating_sub(now), move |world: &World| {
-                    world.record(What::Probe { n, result, took: at - began, ignored: true });
+                    world.record(What::Probe {
+                        n,
+                        result,
+                        took: at - began,
+                        ignored: true,
+                    });
                 });
             }
         });
@@ -147,12 +174,16 @@ fn meet_faults(part: usize) {
         });
         match strike {
             Some(Strike::Panic { message } | Strike::Fail { message, .. }) => {
-                std::panic::resume_unwind(Box::new(message.unwrap_or_else(|| "scripted panic".to_owned())))
+                std::panic::resume_unwind(Box::new(
+                    message.unwrap_or_else(|| "scripted panic".to_owned()),
+                ))
             }
             Some(Strike::End) | None => {}
         }
         match hung {
-            Some(until) if coroutine::is_body() => super::host::block(super::body::Pause::new(until, None)),
+            Some(until) if coroutine::is_body() => {
+                super::host::block(super::body::Pause::new(until, None))
+            }
             _ => return,
         }
     }

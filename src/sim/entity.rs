@@ -126,12 +126,16 @@ impl Entities {
 
     /// Whether who runs is a body, step or task of the context.
     pub fn is_inside(&self) -> bool {
-        self.current.is_some_and(|id| self.all[id as usize].role != Role::Nobody)
+        self.current
+            .is_some_and(|id| self.all[id as usize].role != Role::Nobody)
     }
 
     /// The waker of who runs.
     pub fn current_waker(&self) -> Waker {
-        self.current.map_or_else(|| Waker::noop().clone(), |id| self.all[id as usize].gate.clone())
+        self.current.map_or_else(
+            || Waker::noop().clone(),
+            |id| self.all[id as usize].gate.clone(),
+        )
     }
 
     /// Ends an entity's pause early.
@@ -142,7 +146,8 @@ impl Entities {
 
     /// Whether the pause of who runs is to end early.
     pub fn take_interrupt(&mut self) -> bool {
-        self.current.is_some_and(|id| std::mem::take(&mut self.all[id as usize].interrupted))
+        self.current
+            .is_some_and(|id| std::mem::take(&mut self.all[id as usize].interrupted))
     }
 }
 
@@ -155,7 +160,9 @@ impl World {
             return false;
         }
         let nth = self.choice.borrow_mut().below(n);
-        let Some(id) = entities.ready.nth(nth) else { return false };
+        let Some(id) = entities.ready.nth(nth) else {
+            return false;
+        };
         entities.ready.remove(id);
         let entity = &mut entities.all[id as usize];
         entity.granted = true;
@@ -180,10 +187,20 @@ impl World {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| SpawnError::NoRuntime)?;
         let id = {
             let mut entities = self.entities.borrow_mut();
-            let id = EntityId::try_from(entities.all.len()).map_err(|_| SpawnError::Unsupported("so many entities"))?;
-            let gate = Waker::from(Arc::new(GateWaker { generation: self.generation, id }));
+            let id = EntityId::try_from(entities.all.len())
+                .map_err(|_| SpawnError::Unsupported("so many entities"))?;
+            let gate = Waker::from(Arc::new(GateWaker {
+                generation: self.generation,
+                id,
+            }));
             if let Some(watched) = &self.watched {
                 watched.name(&name);
+            }
+            let held = entities.holds > 0 && class == Class::Executor;
+            if held {
+                entities.held_back.insert(id)
+            } else {
+                entities.ready.insert(id)
             }
             entities.all.push(Entity {
                 name,
@@ -197,8 +214,16 @@ impl World {
             });
             id
         };
-        let gated = Gated { id, future: Some(future), on_end, began: false };
-        #[allow(clippy::disallowed_methods, reason = "the gate is where the simulator's tasks are started")]
+        let gated = Gated {
+            id,
+            future: Some(future),
+            on_end,
+            began: false,
+        };
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the gate is where the simulator's tasks are started"
+        )]
         drop(runtime.spawn(gated));
         Ok(id)
     }
@@ -242,8 +267,6 @@ impl Gated {
         let entity = &mut entities.all[self.id as usize];
         if entity.task.is_none() {
             entity.task = Some(cx.waker().clone());
-            entities.enter(self.id);
-            return Turn::Wait;
         }
         if !std::mem::take(&mut entity.granted) {
             return Turn::Wait;
@@ -265,7 +288,11 @@ impl Gated {
         };
         world.ended(role, how, error.clone());
         if let Some(on_end) = self.on_end.take() {
-            on_end(Ended { how, error, at: Duration::from_millis(world.now()) });
+            on_end(Ended {
+                how,
+                error,
+                at: Duration::from_millis(world.now()),
+            });
         }
     }
 }
@@ -275,34 +302,49 @@ impl Future for Gated {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         world::with(|world| {
-            let (waker, role) = match self.turn(world, cx) {
-                Turn::Wait => return Poll::Pending,
-                Turn::Abort => {
-                    self.future = None;
-                    self.end(world, How::Dropped, None);
-                    return Poll::Ready(());
-                }
-                Turn::Run(waker, role) => (waker, role),
-            };
-            if !self.began {
-                self.began = true;
-                world.began(role, self.id);
+            let polled = self.poll_turn(world, cx);
+            // Everything here goes through the gate: where one turn has ended nothing else can run, and
+            // the next can be granted without a detour over tokio's park.
+            if polled.is_some() {
+                world.quiet();
             }
-            let Some(future) = &mut self.future else { return Poll::Ready(()) };
-            let mut cx = Context::from_waker(&waker);
-            let (how, error) = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
-                Ok(Poll::Pending) => {
-                    world.entities.borrow_mut().current = None;
-                    return Poll::Pending;
-                }
-                Ok(Poll::Ready(Ok(()))) => (How::Ok, None),
-                Ok(Poll::Ready(Err(error))) => (How::Failed, Some(one_line(&error))),
-                Err(payload) => (How::Panicked, Some(one_line(&panic_message(&*payload)))),
-            };
-            // The future goes first: what it holds is gone when its end is reported.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.future = None));
-            self.end(world, how, error);
-            Poll::Ready(())
+            polled.unwrap_or(Poll::Pending)
         })
+    }
+}
+
+impl Gated {
+    /// Takes its turn, if it was granted one.
+    fn poll_turn(&mut self, world: &Rc<World>, cx: &mut Context<'_>) -> Option<Poll<()>> {
+        let (waker, role) = match self.turn(world, cx) {
+            Turn::Wait => return None,
+            Turn::Abort => {
+                self.future = None;
+                self.end(world, How::Dropped, None);
+                return Some(Poll::Ready(()));
+            }
+            Turn::Run(waker, role) => (waker, role),
+        };
+        if !self.began {
+            self.began = true;
+            world.began(role, self.id);
+        }
+        let Some(future) = &mut self.future else {
+            return Some(Poll::Ready(()));
+        };
+        let mut cx = Context::from_waker(&waker);
+        let (how, error) = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
+            Ok(Poll::Pending) => {
+                world.entities.borrow_mut().current = None;
+                return Some(Poll::Pending);
+            }
+            Ok(Poll::Ready(Ok(()))) => (How::Ok, None),
+            Ok(Poll::Ready(Err(error))) => (How::Failed, Some(one_line(&error))),
+            Err(payload) => (How::Panicked, Some(one_line(&panic_message(&*payload)))),
+        };
+        // The future goes first: what it holds is gone when its end is reported.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.future = None));
+        self.end(world, how, error);
+        Some(Poll::Ready(()))
     }
 }

@@ -14,6 +14,9 @@ pub(crate) struct Watched {
 
 impl Watched {
     pub fn name(&self, name: &Name) {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
+        self.names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(name.clone());
     }
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::body::Pause;
+use super::body::{Ear, Pause};
 use super::clock::Sleep;
 use super::coroutine::{self, Blocking, Turned};
 use super::entity::{AbortEntity, Class, Role};
+use super::millis;
 use super::part::NEVER;
 use super::world::{self, World};
-use super::millis;
 use crate::context::Sink;
 use crate::host::{
     Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Host, OnEnd, Scope, SpawnError, Who,
@@ -42,7 +42,8 @@ impl Host for SimHost {
             future.await;
             Ok(())
         });
-        world::with(|world| world.spawn("deadstop".into(), Class::Free, Role::Nobody, future, None)).map(drop)
+        world::with(|world| world.spawn("deadstop".into(), Class::Free, Role::Nobody, future, None))
+            .map(drop)
     }
 
     fn spawn_task(
@@ -52,15 +53,38 @@ impl Host for SimHost {
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError> {
         world::with(|world| {
-            let id = world.spawn(who.name, Class::Executor, Role::Component(who.id), future, Some(ended))?;
-            Ok(Box::new(AbortEntity { id, generation: world.generation }) as Box<dyn Abort>)
+            let id = world.spawn(
+                who.name,
+                Class::Executor,
+                Role::Component(who.id),
+                future,
+                Some(ended),
+            )?;
+            Ok(Box::new(AbortEntity {
+                id,
+                generation: world.generation,
+            }) as Box<dyn Abort>)
         })
     }
 
-    fn spawn_body(&self, who: Who, told: CancellationToken, body: Body, ended: OnEnd) -> Result<(), SpawnError> {
+    fn spawn_body(
+        &self,
+        who: Who,
+        told: CancellationToken,
+        body: Body,
+        ended: OnEnd,
+    ) -> Result<(), SpawnError> {
         world::with(|world| {
             let future = world.body(move || body(&scope(told)))?;
-            world.spawn(who.name, Class::Free, Role::Component(who.id), future, Some(ended)).map(drop)
+            world
+                .spawn(
+                    who.name,
+                    Class::Free,
+                    Role::Component(who.id),
+                    future,
+                    Some(ended),
+                )
+                .map(drop)
         })
     }
 
@@ -88,7 +112,8 @@ impl Sink for SimSink {
 
 /// A scope whose waits take virtual time.
 pub(crate) fn scope(told: CancellationToken) -> Scope {
-    Scope::new(told, Arc::new(SimBlocker))
+    let ear = Ear::new(told.clone());
+    Scope::new(told, Arc::new(SimBlocker { ear }))
 }
 
 impl World {
@@ -161,15 +186,20 @@ impl Future for Settle {
 }
 
 /// Lets a coroutine wait.
-struct SimBlocker;
+struct SimBlocker {
+    ear: Ear,
+}
 
 impl Blocker for SimBlocker {
-    fn wait(&self, told: &CancellationToken, limit: Option<Duration>) {
-        block(Pause::new(deadline(limit), Some(told)));
+    fn wait(&self, _told: &CancellationToken, limit: Option<Duration>) {
+        block(Pause::new(deadline(limit), Some(&self.ear)));
     }
 
     fn sleep(&self, duration: Duration) {
-        block(Pause::new(deadline((duration != Duration::MAX).then_some(duration)), None));
+        block(Pause::new(
+            deadline((duration != Duration::MAX).then_some(duration)),
+            None,
+        ));
     }
 
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
@@ -211,4 +241,3 @@ fn wait_for<F: Future<Output = ()> + ?Sized>(mut future: Pin<&mut F>, to_its_end
         }
     }
 }
-

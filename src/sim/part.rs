@@ -18,8 +18,13 @@ pub(crate) const MAIN_PART: usize = 0;
 /// How a body is made to end, or a callback when called.
 #[derive(Clone, Debug)]
 pub(crate) enum Strike {
-    Fail { message: Option<String>, code: Option<i32> },
-    Panic { message: Option<String> },
+    Fail {
+        message: Option<String>,
+        code: Option<i32>,
+    },
+    Panic {
+        message: Option<String>,
+    },
     End,
 }
 
@@ -90,7 +95,11 @@ impl Part {
 
     /// Whether what it is can still be used: its close has not begun, its body has not ended.
     fn is_alive(&self) -> bool {
-        if self.is_call() { self.calls.get() == 0 } else { !self.ended.get() }
+        if self.is_call() {
+            self.calls.get() == 0
+        } else {
+            !self.ended.get()
+        }
     }
 
     pub fn has_ended(&self) -> bool {
@@ -121,7 +130,11 @@ impl Part {
 
     /// The strike that waits for main to come to that registration.
     pub fn strike_before(&self, name: &str) -> Option<Strike> {
-        self.before.borrow().iter().find(|(before, _)| &**before == name).map(|(_, strike)| strike.clone())
+        self.before
+            .borrow()
+            .iter()
+            .find(|(before, _)| &**before == name)
+            .map(|(_, strike)| strike.clone())
     }
 }
 
@@ -138,10 +151,25 @@ impl Parts {
         let main = Part::new("main".into(), Kind::Main, None);
         main.id.set(Some(MAIN));
         let components = scenario.worker.components.iter().flatten();
-        let parts = components.map(|component| Part::new(component.name.clone(), component.kind, Some(component.clone())));
+        let parts = components.map(|component| {
+            Part::new(
+                component.name.clone(),
+                component.kind,
+                Some(component.clone()),
+            )
+        });
         let all: Vec<Part> = std::iter::once(main).chain(parts).collect();
-        let by_name = all.iter().enumerate().map(|(index, part)| (part.name.clone(), index)).collect();
-        Parts { all, by_name, by_id: RefCell::new(vec![MAIN_PART]), jobs: Cell::new(0) }
+        let by_name = all
+            .iter()
+            .enumerate()
+            .map(|(index, part)| (part.name.clone(), index))
+            .collect();
+        Parts {
+            all,
+            by_name,
+            by_id: RefCell::new(vec![MAIN_PART]),
+            jobs: Cell::new(0),
+        }
     }
 
     pub fn index(&self, name: &str) -> Option<usize> {
@@ -178,12 +206,24 @@ impl Parts {
         for &index in self.by_id.borrow().iter().skip(1) {
             let part = &self.all[index];
             let Some(id) = part.id.get() else { continue };
-            let lost = |what| What::Lost { id, name: part.name.clone(), what };
+            let lost = |what| What::Lost {
+                id,
+                name: part.name.clone(),
+                what,
+            };
             if !part.leaked.get() {
                 if part.is_call() && part.calls.get() == 0 {
-                    losses.push(lost(if part.kind == Kind::Stop { LostWhat::NotStopped } else { LostWhat::NotClosed }));
+                    losses.push(lost(if part.kind == Kind::Stop {
+                        LostWhat::NotStopped
+                    } else {
+                        LostWhat::NotClosed
+                    }));
                 } else if part.runs.get() || !part.ended.get() {
-                    let what = if part.stepped.get() || part.is_call() { LostWhat::Running } else { LostWhat::NotStopped };
+                    let what = if part.stepped.get() || part.is_call() {
+                        LostWhat::Running
+                    } else {
+                        LostWhat::NotStopped
+                    };
                     losses.push(lost(what));
                 }
             }
@@ -200,7 +240,11 @@ impl World {
         part.id.set(Some(id));
         {
             let mut by_id = self.parts.by_id.borrow_mut();
-            debug_assert_eq!(by_id.len(), id as usize, "ids are given in the order of registration");
+            debug_assert_eq!(
+                by_id.len(),
+                id as usize,
+                "ids are given in the order of registration"
+            );
             by_id.push(index);
         }
         let spec = part.spec();
@@ -219,27 +263,39 @@ impl World {
             interval: watchdog.map(|watchdog| millis(watchdog.interval)),
             attempts: watchdog.map(|watchdog| watchdog.attempts),
             request_timeout: watchdog.map(|watchdog| millis(watchdog.request_timeout)),
-            start_grace: watchdog.and_then(|watchdog| watchdog.start_grace).map(millis),
+            start_grace: watchdog
+                .and_then(|watchdog| watchdog.start_grace)
+                .map(millis),
         })));
     }
 
     fn part_of(&self, role: Role) -> Option<&Part> {
         match role {
             Role::Component(id) => self.parts.by_id(id),
-            Role::Part(index) => self.parts.all.get(index).filter(|part| part.id.get().is_some()),
+            Role::Part(index) => self
+                .parts
+                .all
+                .get(index)
+                .filter(|part| part.id.get().is_some()),
             Role::Nobody | Role::Inside => None,
         }
     }
 
     /// The code of a component runs for the first time, or is called.
     pub fn began(&self, role: Role, entity: EntityId) {
-        let Some(part) = self.part_of(role) else { return };
+        let Some(part) = self.part_of(role) else {
+            return;
+        };
         part.entity.set(Some(entity));
         part.calls.set(part.calls.get() + 1);
         part.runs.set(true);
         part.ended.set(false);
         let id = part.id.get().unwrap_or(MAIN);
-        self.record(What::Began { id, name: part.name.clone(), nth: part.calls.get() });
+        self.record(What::Began {
+            id,
+            name: part.name.clone(),
+            nth: part.calls.get(),
+        });
         if id == MAIN {
             self.script.borrow_mut().began(&part.name, self.now());
         }
@@ -250,17 +306,33 @@ impl World {
 
     /// The code of a component is over.
     pub fn ended(&self, role: Role, how: How, error: Option<Name>) {
-        let Some(part) = self.part_of(role) else { return };
+        let Some(part) = self.part_of(role) else {
+            return;
+        };
         part.runs.set(false);
         part.ended.set(true);
         let id = part.id.get().unwrap_or(MAIN);
-        self.record(What::Ended { id, name: part.name.clone(), nth: part.calls.get(), how, error });
+        self.record(What::Ended {
+            id,
+            name: part.name.clone(),
+            nth: part.calls.get(),
+            how,
+            error,
+        });
         // Jobs that the end has not waited for go down with it.
         for _ in part.jobs.take() {
-            self.record(What::Lost { id, name: part.name.clone(), what: LostWhat::Job });
+            self.record(What::Lost {
+                id,
+                name: part.name.clone(),
+                what: LostWhat::Job,
+            });
         }
         for other in &self.parts.all {
-            if other.component.as_ref().is_some_and(|spec| spec.needs.is_some()) {
+            if other
+                .component
+                .as_ref()
+                .is_some_and(|spec| spec.needs.is_some())
+            {
                 self.interrupt(other);
             }
         }
@@ -269,7 +341,10 @@ impl World {
     /// A body sees for the first time that it is to stop.
     pub fn heard(&self, part: &Part) {
         if let (Some(id), false) = (part.id.get(), part.heard.replace(true)) {
-            self.record(What::Heard { id, name: part.name.clone() });
+            self.record(What::Heard {
+                id,
+                name: part.name.clone(),
+            });
         }
     }
 
@@ -282,17 +357,29 @@ impl World {
 
     /// A job or body of a part touches what it uses.
     pub fn touch(&self, part: &Part) {
-        let (Some(id), Some(spec)) = (part.id.get(), &part.component) else { return };
+        let (Some(id), Some(spec)) = (part.id.get(), &part.component) else {
+            return;
+        };
         for used in &spec.uses {
-            let Some(used) = self.parts.named(used) else { continue };
+            let Some(used) = self.parts.named(used) else {
+                continue;
+            };
             if let Some(of) = used.id.get() {
-                self.record(What::Used { id, of, alive: used.is_alive() });
+                self.record(What::Used {
+                    id,
+                    of,
+                    alive: used.is_alive(),
+                });
             }
         }
     }
 
     fn fault(&self, part: &Part, fault: FaultVerb) {
-        self.record(What::Fault { fault, name: part.name.clone(), id: part.id.get() });
+        self.record(What::Fault {
+            fault,
+            name: part.name.clone(),
+            id: part.id.get(),
+        });
     }
 
     pub fn hang(&self, part: &Part, lasts: Lasts) {
@@ -335,8 +422,13 @@ impl World {
     }
 
     fn hold(&self, part: &Part, lasts: Lasts) {
-        let (Some(id), name) = (part.id.get(), part.name.clone()) else { return };
-        self.record(What::Held { id, name: name.clone() });
+        let (Some(id), name) = (part.id.get(), part.name.clone()) else {
+            return;
+        };
+        self.record(What::Held {
+            id,
+            name: name.clone(),
+        });
         self.entities.borrow_mut().hold(true);
         if let Some(lasts) = lasts {
             self.after(millis(lasts), move |world| {
@@ -368,7 +460,9 @@ impl World {
         let part = &self.parts.all[index];
         let Some(id) = part.id.get() else { return };
         let mut jobs = part.jobs.borrow_mut();
-        let Some(position) = jobs.iter().position(|open| *open == job) else { return };
+        let Some(position) = jobs.iter().position(|open| *open == job) else {
+            return;
+        };
         jobs.remove(position);
         drop(jobs);
         self.touch(part);

@@ -22,9 +22,11 @@ use super::millis;
 use super::subject::{self, Ending, Said, Subject};
 use super::world::{self, World};
 use crate::context::MainError;
-use crate::host::{Abort, BoxError, BoxFuture, Ended, Scope, timeout_at};
 use crate::host::Host as _;
-use crate::journal::{BoundBy, Call, Cause, How, Id, Kind, MAIN, Name, Outcome, Phase, SignalName, What};
+use crate::host::{Abort, BoxError, BoxFuture, Ended, Scope, timeout_at};
+use crate::journal::{
+    BoundBy, Call, Cause, How, Id, Kind, MAIN, Name, Outcome, Phase, SignalName, What,
+};
 use crate::plan::{Callback, Line, PlanCtx, Task, Thread};
 use crate::scenario::Component;
 use crate::watchdog::Probe as _;
@@ -62,7 +64,11 @@ impl Plan {
             busy: Cell::new(0),
             freed: Arc::new(Notify::new()),
         });
-        Plan { shared, signals: Cell::new(0), handled: Arc::new(SetOnce::new()) }
+        Plan {
+            shared,
+            signals: Cell::new(0),
+            handled: Arc::new(SetOnce::new()),
+        }
     }
 
     /// Runs one of the plan's calls on the executor, which is held meanwhile. A signal's handler runs on
@@ -83,7 +89,9 @@ impl Plan {
                 }
                 shared.busy.set(shared.busy.get() + 1);
                 world::with(|world| world.entities.borrow_mut().hold(true));
-                let result = catch_unwind(AssertUnwindSafe(|| call(&shared, &scope(CancellationToken::new()))));
+                let result = catch_unwind(AssertUnwindSafe(|| {
+                    call(&shared, &scope(CancellationToken::new()))
+                }));
                 world::with(|world| world.entities.borrow_mut().hold(false));
                 shared.busy.set(shared.busy.get() - 1);
                 shared.freed.notify_one();
@@ -176,8 +184,12 @@ fn log(world: &Rc<World>, line: &Line) {
         Line::Cleanup { desc } => (Phase::Cleanup, desc, None),
         Line::CleanupFailed { desc, error } => (Phase::Cleanup, desc, Some(error)),
     };
-    let Some(part) = world.parts.named(desc) else { return };
-    let (Some(id), spec) = (part.id.get(), part.spec()) else { return };
+    let Some(part) = world.parts.named(desc) else {
+        return;
+    };
+    let (Some(id), spec) = (part.id.get(), part.spec()) else {
+        return;
+    };
     let (name, order) = (desc.clone(), spec.order);
     world.claim(&match error {
         None => What::StepStarted {
@@ -192,7 +204,15 @@ fn log(world: &Rc<World>, line: &Line) {
         },
         Some(error) => {
             let (outcome, error) = (Outcome::Failed, Some(error.clone()));
-            What::StepEnded { phase, name, order, outcome, took: 0, id, error }
+            What::StepEnded {
+                phase,
+                name,
+                order,
+                outcome,
+                took: 0,
+                id,
+                error,
+            }
         }
     });
 }
@@ -245,7 +265,11 @@ impl Task for PlanTask {
     fn cancel(&self) {
         match &self.token {
             Some(token) => token.cancel(),
-            None => AbortEntity { id: self.entity, generation: self.generation }.abort(),
+            None => AbortEntity {
+                id: self.entity,
+                generation: self.generation,
+            }
+            .abort(),
         }
     }
 }
@@ -307,7 +331,10 @@ impl Subject for Plan {
                 if spec.kind == Kind::Thread {
                     match &spec.told_by {
                         None => shared.threads.borrow_mut().push(token.clone()),
-                        Some(by) => shared.told_by.borrow_mut().push((by.clone(), token.clone())),
+                        Some(by) => shared
+                            .told_by
+                            .borrow_mut()
+                            .push((by.clone(), token.clone())),
                     }
                 }
                 let timeout = spec.timeout;
@@ -318,20 +345,41 @@ impl Subject for Plan {
                         _ => blocking(live(part, &Blocks(&scope(token)), false)),
                     });
                     let body = body.expect("stacks for the plan's threads");
-                    world.spawn(name.clone(), Class::Free, Role::Part(part), body, Some(on_end))
+                    world.spawn(
+                        name.clone(),
+                        Class::Free,
+                        Role::Part(part),
+                        body,
+                        Some(on_end),
+                    )
                 })
                 .expect("a world runs on a runtime");
                 ctx.add_thread(PlanThread { ended }, timeout, name);
             }
             Kind::Task => {
                 let token = (!spec.adopted).then(CancellationToken::new);
-                let pace = Awaits(token.clone());
+                let pace = Awaits::new(token.clone());
                 let future = Box::pin(async move { live(part, &pace, true).await });
                 let (entity, generation) = world::with(|world| {
-                    let entity = world.spawn(name.clone(), Class::Executor, Role::Part(part), future, Some(on_end));
+                    let entity = world.spawn(
+                        name.clone(),
+                        Class::Executor,
+                        Role::Part(part),
+                        future,
+                        Some(on_end),
+                    );
                     (entity.expect("a world runs on a runtime"), world.generation)
                 });
-                ctx.add_async_task(PlanTask { token, entity, generation, ended }, spec.timeout, name);
+                ctx.add_async_task(
+                    PlanTask {
+                        token,
+                        entity,
+                        generation,
+                        ended,
+                    },
+                    spec.timeout,
+                    name,
+                );
             }
             Kind::Stop => ctx.defer_stop(shared.callback(part, &spec), spec.order, name),
             Kind::Cleanup => ctx.defer_cleanup(shared.callback(part, &spec), spec.order, name),
@@ -353,10 +401,18 @@ impl Subject for Plan {
             if let Err(error) = result {
                 // Nothing is rolled back, and the code that main asked for is lost.
                 let said = Said::plain(format!("start-failed: {error}"));
-                return Ending { said, code: 1, cause: Cause::StartFailed };
+                return Ending {
+                    said,
+                    code: 1,
+                    cause: Cause::StartFailed,
+                };
             }
             handled.wait().await;
-            Ending { said: Said::plain("ok"), code: 0, cause: Cause::Stopped }
+            Ending {
+                said: Said::plain("ok"),
+                code: 0,
+                cause: Cause::Stopped,
+            }
         })
     }
 
@@ -377,13 +433,24 @@ impl Subject for Plan {
             let _ = handled.set(());
             Ok(())
         });
-        let spawned = world::with(|world| world.spawn("signal handler".into(), Class::Free, Role::Nobody, handler, None));
+        let spawned = world::with(|world| {
+            world.spawn(
+                "signal handler".into(),
+                Class::Free,
+                Role::Nobody,
+                handler,
+                None,
+            )
+        });
         debug_assert!(spawned.is_ok(), "a world runs on a runtime");
     }
 
     fn call(&self, call: Call, _message: Option<String>) -> BoxFuture<Said> {
         let call = self.on_executor(false, move |shared, scope| match call {
-            Call::Start => shared.start(scope).err().map(|error| format!("start-failed: {error}")),
+            Call::Start => shared
+                .start(scope)
+                .err()
+                .map(|error| format!("start-failed: {error}")),
             Call::Stop => {
                 shared.stop(scope);
                 None

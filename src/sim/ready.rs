@@ -52,7 +52,9 @@ impl Ready {
                 for _ in 0..nth {
                     bits &= bits - 1;
                 }
-                return u32::try_from(index * 64).ok().map(|base| base + bits.trailing_zeros());
+                return u32::try_from(index * 64)
+                    .ok()
+                    .map(|base| base + bits.trailing_zeros());
             }
             nth -= ones;
         }
@@ -75,7 +77,10 @@ mod tests {
             ready.insert(id);
         }
         assert_eq!(ready.len(), 4);
-        assert_eq!((0..5).map(|n| ready.nth(n)).collect::<Vec<_>>(), [Some(3), Some(63), Some(64), Some(200), None]);
+        assert_eq!(
+            (0..5).map(|n| ready.nth(n)).collect::<Vec<_>>(),
+            [Some(3), Some(63), Some(64), Some(200), None]
+        );
         assert!(ready.remove(3));
         assert!(!ready.remove(3));
         assert_eq!(ready.nth(0), Some(63));

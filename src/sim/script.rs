@@ -60,7 +60,12 @@ impl Script {
 
     /// A step, or main, begins: events that wait for it are due so much later.
     pub fn began(&mut self, name: &Name, now: u64) {
-        let Script { timeline, due, waiting, .. } = self;
+        let Script {
+            timeline,
+            due,
+            waiting,
+            ..
+        } = self;
         waiting.retain(|index| match &timeline[*index].when {
             When::On(on, after) if on == name => {
                 due.insert((now.saturating_add(millis(*after)), *index));
@@ -80,13 +85,17 @@ impl Script {
 
     /// Counts a signal as the contract does: which one it is, 0 for a doubled one.
     fn count(&mut self, now: u64) -> u32 {
-        if self.last_counted.is_some_and(|last| now - last <= DOUBLED_SIGNAL_MS) {
+        if self
+            .last_counted
+            .is_some_and(|last| now - last <= DOUBLED_SIGNAL_MS)
+        {
             return 0;
         }
         self.last_counted = Some(now);
         self.counted += 1;
         if self.counted == 1 && self.run {
-            self.due.insert((now.saturating_add(self.grace), PLATFORM_KILL));
+            self.due
+                .insert((now.saturating_add(self.grace), PLATFORM_KILL));
         }
         self.counted
     }
@@ -96,7 +105,9 @@ impl World {
     /// Strikes everything that is due.
     pub fn strike_due(self: &Rc<Self>) {
         while !self.is_over() {
-            let Some(index) = self.script.borrow_mut().take_due(self.now()) else { return };
+            let Some(index) = self.script.borrow_mut().take_due(self.now()) else {
+                return;
+            };
             if index == PLATFORM_KILL {
                 self.kill(SignalName::Sigkill);
             } else {
@@ -107,10 +118,19 @@ impl World {
     }
 
     fn strike_event(self: &Rc<Self>, verb: &Verb) {
-        let part = |name: &Name| self.parts.named(name).expect("a scenario's names are known");
+        let part = |name: &Name| {
+            self.parts
+                .named(name)
+                .expect("a scenario's names are known")
+        };
         match verb {
             Verb::Signal(signal) => self.signal(*signal),
-            Verb::Call { call, from, callers, message } => {
+            Verb::Call {
+                call,
+                from,
+                callers,
+                message,
+            } => {
                 for _ in 0..*callers {
                     self.call(*call, from.clone(), message.clone());
                 }
@@ -124,15 +144,33 @@ impl World {
             Verb::Ignore { name, lasts } => self.ignore(part(name), *lasts),
             Verb::Slow { name, by } => self.slow(part(name), millis(*by)),
             Verb::Fail { name, .. } if &**name == "kill" => {
-                self.record(What::Fault { fault: FaultVerb::Fail, name: name.clone(), id: None });
+                self.record(What::Fault {
+                    fault: FaultVerb::Fail,
+                    name: name.clone(),
+                    id: None,
+                });
                 self.kill_fails.set(true);
             }
-            Verb::Fail { name, message, before, code } => {
-                let strike = Strike::Fail { message: message.clone(), code: *code };
+            Verb::Fail {
+                name,
+                message,
+                before,
+                code,
+            } => {
+                let strike = Strike::Fail {
+                    message: message.clone(),
+                    code: *code,
+                };
                 self.strike(part(name), FaultVerb::Fail, strike, before.clone());
             }
-            Verb::Panic { name, message, before } => {
-                let strike = Strike::Panic { message: message.clone() };
+            Verb::Panic {
+                name,
+                message,
+                before,
+            } => {
+                let strike = Strike::Panic {
+                    message: message.clone(),
+                };
                 self.strike(part(name), FaultVerb::Panic, strike, before.clone());
             }
             Verb::End { name } => self.strike(part(name), FaultVerb::End, Strike::End, None),
@@ -142,11 +180,25 @@ impl World {
                     self.jobs(index, *count, *takes);
                 }
             }
-            Verb::Health { answer, takes, lasts, every } => {
-                self.record(What::Fault { fault: FaultVerb::Health, name: "health".into(), id: None });
+            Verb::Health {
+                answer,
+                takes,
+                lasts,
+                every,
+            } => {
+                self.record(What::Fault {
+                    fault: FaultVerb::Health,
+                    name: "health".into(),
+                    id: None,
+                });
                 let until = lasts.map_or(NEVER, |lasts| self.now().saturating_add(millis(lasts)));
                 let takes: Duration = *takes;
-                self.endpoint.borrow_mut().behave(Behaviour { answer: *answer, takes, every: (*every).max(1), until });
+                self.endpoint.borrow_mut().behave(Behaviour {
+                    answer: *answer,
+                    takes,
+                    every: (*every).max(1),
+                    until,
+                });
             }
         }
     }

@@ -19,7 +19,11 @@ pub(crate) struct Said {
 
 impl Said {
     pub fn plain(result: impl Into<Name>) -> Self {
-        Said { result: result.into(), steps: Vec::new(), deaths: Vec::new() }
+        Said {
+            result: result.into(),
+            steps: Vec::new(),
+            deaths: Vec::new(),
+        }
     }
 }
 
@@ -64,7 +68,11 @@ impl World {
         let caller = self.next_caller();
         let life = Box::pin(async move {
             let life = world::with(|world| {
-                world.record(What::CallBegan { call: Call::Run, caller, from: None });
+                world.record(What::CallBegan {
+                    call: Call::Run,
+                    caller,
+                    from: None,
+                });
                 world.subject().live()
             });
             let Ending { said, code, cause } = life.await;
@@ -87,7 +95,11 @@ impl World {
     pub fn call(self: &Rc<Self>, call: Call, from: Option<Name>, message: Option<String>) {
         let caller = self.next_caller();
         self.open_calls.set(self.open_calls.get() + 1);
-        let role = if from.is_some() { Role::Inside } else { Role::Nobody };
+        let role = if from.is_some() {
+            Role::Inside
+        } else {
+            Role::Nobody
+        };
         let name = from.clone().unwrap_or_else(|| Name::from("caller"));
         let calls = Box::pin(async move {
             let said = world::with(|world| {
@@ -106,14 +118,25 @@ impl World {
     }
 
     fn returned(&self, call: Call, caller: u32, said: Said) {
-        let Said { result, steps, deaths } = said;
-        self.record(What::Returned { call, caller, result, steps, deaths });
+        let Said {
+            result,
+            steps,
+            deaths,
+        } = said;
+        self.record(What::Returned {
+            call,
+            caller,
+            result,
+            steps,
+            deaths,
+        });
     }
 
     /// Where nobody handles signals, the program ends once all its calls have returned and nothing is
     /// to strike any more.
     pub fn program_returns(&self) -> bool {
-        let returns = !self.run && self.open_calls.get() == 0 && self.script.borrow().first().is_none();
+        let returns =
+            !self.run && self.open_calls.get() == 0 && self.script.borrow().first().is_none();
         if returns {
             let code = self.subject().exit_code();
             self.exit(code, Cause::Returned);
@@ -135,7 +158,11 @@ pub(crate) async fn main(pace: &impl Pace) -> Result<(), MainError> {
     for index in 1..parts {
         let (late, after, before) = world::with(|world| {
             let spec = world.parts.all[index].spec();
-            (spec.late, super::millis(spec.after), world.parts.all[MAIN_PART].strike_before(&spec.name))
+            (
+                spec.late,
+                super::millis(spec.after),
+                world.parts.all[MAIN_PART].strike_before(&spec.name),
+            )
         });
         if late {
             continue;

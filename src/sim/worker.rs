@@ -37,19 +37,31 @@ impl Worker {
         if limits.ties == Ties::Last {
             builder = builder.last_registered_first();
         }
-        let ctx = builder.build(()).expect("a parsed scenario has limits that a context accepts");
+        let ctx = builder
+            .build(())
+            .expect("a parsed scenario has limits that a context accepts");
         let life = Life::new(&ctx);
         Worker { ctx, life }
     }
 }
 
 fn body_opts(spec: &Component) -> BodyOpts {
-    let opts = BodyOpts::new().order(spec.order).timeout(spec.timeout).uses(spec.uses.iter().cloned());
-    if spec.told == Told::InTurn { opts.in_turn() } else { opts }
+    let opts = BodyOpts::new()
+        .order(spec.order)
+        .timeout(spec.timeout)
+        .uses(spec.uses.iter().cloned());
+    if spec.told == Told::InTurn {
+        opts.in_turn()
+    } else {
+        opts
+    }
 }
 
 fn call_opts(spec: &Component) -> CallOpts {
-    let opts = CallOpts::new().order(spec.order).timeout(spec.timeout).uses(spec.uses.iter().cloned());
+    let opts = CallOpts::new()
+        .order(spec.order)
+        .timeout(spec.timeout)
+        .uses(spec.uses.iter().cloned());
     match spec.floor {
         Some(floor) => opts.floor(floor),
         None => opts,
@@ -61,38 +73,58 @@ fn register(ctx: &WorkerCtx, part: usize, spec: &Component) -> Option<Id> {
     let name = spec.name.clone();
     match (spec.kind, spec.is_async) {
         (Kind::Thread, _) => ctx
-            .add_thread(name, body_opts(spec), move |scope| blocking(live(part, &Blocks(scope), true)))
+            .add_thread(name, body_opts(spec), move |scope| {
+                blocking(live(part, &Blocks(scope), true))
+            })
             .ok(),
         (Kind::Task, _) if spec.adopted => {
             let task = SimTask::spawn(part, name.clone());
             let entity = task.entity;
             let id = ctx.adopt_task(name, body_opts(spec), task).ok();
             if id.is_none() {
-                AbortEntity { id: entity, generation: world::with(|world| world.generation) }.abort();
+                AbortEntity {
+                    id: entity,
+                    generation: world::with(|world| world.generation),
+                }
+                .abort();
             }
             id
         }
         (Kind::Task, _) => ctx
-            .add_task(name, body_opts(spec), move |token| async move { live(part, &Awaits(Some(token)), true).await })
+            .add_task(name, body_opts(spec), move |token| async move {
+                live(part, &Awaits::new(Some(token)), true).await
+            })
             .ok(),
-        (Kind::Stop, false) => {
-            ctx.defer_stop(name, call_opts(spec), move |scope| blocking(called(part, &Blocks(scope)))).ok()
-        }
-        (Kind::Stop, true) => {
-            ctx.defer_stop_async(name, call_opts(spec), move || async move { called(part, &Awaits(None)).await }).ok()
-        }
-        (Kind::Cleanup, false) => {
-            ctx.defer_cleanup(name, call_opts(spec), move |scope| blocking(called(part, &Blocks(scope)))).ok()
-        }
-        (Kind::Cleanup, true) => {
-            ctx.defer_cleanup_async(name, call_opts(spec), move || async move { called(part, &Awaits(None)).await }).ok()
-        }
+        (Kind::Stop, false) => ctx
+            .defer_stop(name, call_opts(spec), move |scope| {
+                blocking(called(part, &Blocks(scope)))
+            })
+            .ok(),
+        (Kind::Stop, true) => ctx
+            .defer_stop_async(name, call_opts(spec), move || async move {
+                called(part, &Awaits::new(None)).await
+            })
+            .ok(),
+        (Kind::Cleanup, false) => ctx
+            .defer_cleanup(name, call_opts(spec), move |scope| {
+                blocking(called(part, &Blocks(scope)))
+            })
+            .ok(),
+        (Kind::Cleanup, true) => ctx
+            .defer_cleanup_async(name, call_opts(spec), move || async move {
+                called(part, &Awaits::new(None)).await
+            })
+            .ok(),
         (Kind::Closeable, false) => ctx
-            .add_closeable_with(name, call_opts(spec), part, |part, scope| blocking(called(*part, &Blocks(scope))))
+            .add_closeable_with(name, call_opts(spec), part, |part, scope| {
+                blocking(called(*part, &Blocks(scope)))
+            })
             .ok(),
-        (Kind::Closeable, true) => {
-            ctx.add_closeable_async(name, call_opts(spec), move || async move { called(part, &Awaits(None)).await }).ok()
-        }
+        (Kind::Closeable, true) => ctx
+            .add_closeable_async(name, call_opts(spec), move || async move {
+                called(part, &Awaits::new(None)).await
+            })
+            .ok(),
         (Kind::Watchdog, _) => {
             let limits = spec.watchdog.expect("a watchdog has its limits");
             let mut watchdog = Watchdog::new(SimProbe { part })
@@ -121,8 +153,19 @@ impl Subject for Worker {
     fn live(&self) -> BoxFuture<Ending> {
         let life = self.life.clone();
         Box::pin(async move {
-            let LifeEnd { code, cause, started, report } = life.live(|| async { subject::main(&Awaits(None)).await }).await;
-            Ending { said: said_of(&started, &report), code, cause }
+            let LifeEnd {
+                code,
+                cause,
+                started,
+                report,
+            } = life
+                .live(|| async { subject::main(&Awaits::new(None)).await })
+                .await;
+            Ending {
+                said: said_of(&started, &report),
+                code,
+                cause,
+            }
         })
     }
 
@@ -134,7 +177,10 @@ impl Subject for Worker {
         let ctx = self.ctx.clone();
         Box::pin(async move {
             match call {
-                Call::Start | Call::Run => match ctx.start(|_| async { subject::main(&Awaits(None)).await }).await {
+                Call::Start | Call::Run => match ctx
+                    .start(|_| async { subject::main(&Awaits::new(None)).await })
+                    .await
+                {
                     Ok(()) => Said::plain("ok"),
                     Err(error) => match &error {
                         StartError::Main { report, .. } | StartError::StopRequested { report } => {
@@ -143,10 +189,14 @@ impl Subject for Worker {
                         _ => Said::plain(word_of(&error)),
                     },
                 },
-                Call::Stop => ctx.stop().await.map_or_else(|_| Said::plain("called-from-inside"), |report| said_of(&Ok(()), &report)),
-                Call::Cleanup => {
-                    ctx.cleanup().await.map_or_else(|_| Said::plain("called-from-inside"), |report| said_of(&Ok(()), &report))
-                }
+                Call::Stop => ctx.stop().await.map_or_else(
+                    |_| Said::plain("called-from-inside"),
+                    |report| said_of(&Ok(()), &report),
+                ),
+                Call::Cleanup => ctx.cleanup().await.map_or_else(
+                    |_| Said::plain("called-from-inside"),
+                    |report| said_of(&Ok(()), &report),
+                ),
                 Call::RequestStop => {
                     ctx.request_stop(message.unwrap_or_else(|| "request-stop".to_owned()));
                     Said::plain("ok")
@@ -168,7 +218,11 @@ fn said_of(started: &Result<(), StartError>, report: &Report) -> Said {
     Said {
         result: started.as_ref().err().map_or_else(|| "ok".into(), word_of),
         steps: report.steps.iter().map(|step| step.row()).collect(),
-        deaths: report.deaths.iter().map(|death| (death.id, death.how)).collect(),
+        deaths: report
+            .deaths
+            .iter()
+            .map(|death| (death.id, death.how))
+            .collect(),
     }
 }
 
@@ -193,22 +247,36 @@ impl SimTask {
     fn spawn(part: usize, name: Name) -> Self {
         let done = Arc::new(SetOnce::new());
         let set = Arc::clone(&done);
-        let future = Box::pin(async move { Ok::<_, BoxError>(live(part, &Awaits(None), true).await?) });
+        let future =
+            Box::pin(async move { Ok::<_, BoxError>(live(part, &Awaits::new(None), true).await?) });
         world::with(|world| {
             let on_end = Box::new(move |ended: Ended| {
                 let _ = set.set(ended);
             });
             let entity = world
-                .spawn(name, Class::Executor, Role::Part(part), future, Some(on_end))
+                .spawn(
+                    name,
+                    Class::Executor,
+                    Role::Part(part),
+                    future,
+                    Some(on_end),
+                )
                 .expect("a world runs on a runtime");
-            SimTask { entity, generation: world.generation, done }
+            SimTask {
+                entity,
+                generation: world.generation,
+                done,
+            }
         })
     }
 }
 
 impl Adopt for SimTask {
     fn aborter(&self) -> Box<dyn Abort> {
-        Box::new(AbortEntity { id: self.entity, generation: self.generation })
+        Box::new(AbortEntity {
+            id: self.entity,
+            generation: self.generation,
+        })
     }
 
     fn join(self: Box<Self>) -> BoxFuture<(How, Option<String>)> {

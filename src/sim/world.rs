@@ -83,7 +83,15 @@ pub(crate) fn with<R>(f: impl FnOnce(&Rc<World>) -> R) -> R {
 
 /// Calls `f` with the world of this thread, if it runs one.
 pub(crate) fn try_with<R>(f: impl FnOnce(&Rc<World>) -> R) -> Option<R> {
-    CURRENT.try_with(|current| current.try_borrow().ok().and_then(|current| current.as_ref().map(f))).ok().flatten()
+    CURRENT
+        .try_with(|current| {
+            current
+                .try_borrow()
+                .ok()
+                .and_then(|current| current.as_ref().map(f))
+        })
+        .ok()
+        .flatten()
 }
 
 /// Makes a world that of this thread, until dropped.
@@ -148,7 +156,12 @@ impl World {
 
     /// The subject; there is one from the first instant to the last.
     pub fn subject(&self) -> Rc<dyn Subject> {
-        Rc::clone(self.subject.borrow().as_ref().expect("a world has a subject while it runs"))
+        Rc::clone(
+            self.subject
+                .borrow()
+                .as_ref()
+                .expect("a world has a subject while it runs"),
+        )
     }
 
     /// Ready when the process has ended.
@@ -175,7 +188,11 @@ impl World {
     fn push(&self, what: What) -> usize {
         let mut events = self.events.borrow_mut();
         let seq = events.len() as u64;
-        events.push(Event { t: self.now(), seq, what });
+        events.push(Event {
+            t: self.now(),
+            seq,
+            what,
+        });
         events.len()
     }
 
@@ -200,7 +217,9 @@ impl World {
 
     /// Reads the running flag, and writes it down if it has changed.
     pub fn look_at_running(&self) {
-        let Some(subject) = self.subject.borrow().clone() else { return };
+        let Some(subject) = self.subject.borrow().clone() else {
+            return;
+        };
         let value = subject.running();
         if self.running.replace(value) != value {
             self.record(What::Running { value });
@@ -235,7 +254,12 @@ impl World {
             }
             let next = [self.timers.borrow().first(), self.script.borrow().first()];
             let horizon = u64::try_from(HORIZON.as_millis()).unwrap_or(u64::MAX);
-            let Some(next) = next.into_iter().flatten().min().filter(|next| *next <= horizon) else {
+            let Some(next) = next
+                .into_iter()
+                .flatten()
+                .min()
+                .filter(|next| *next <= horizon)
+            else {
                 self.stuck(StuckWhy::Horizon);
                 return;
             };
@@ -249,14 +273,18 @@ impl World {
         if by > 0 {
             // tokio's clock moves at the first poll of `advance`; the rest of it would only yield.
             let mut advance = std::pin::pin!(tokio::time::advance(Duration::from_millis(by)));
-            let _ = advance.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            let _ = advance
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
             self.now.set(to);
             self.events_now.set(0);
             self.turns_now.set(0);
         }
         self.strike_due();
         while !self.is_over() {
-            let Some(due) = self.timers.borrow_mut().take_due(to) else { return };
+            let Some(due) = self.timers.borrow_mut().take_due(to) else {
+                return;
+            };
             match due {
                 Due::Wake(waker) => waker.wake(),
                 Due::Do(act) => act(self),
@@ -291,9 +319,17 @@ impl World {
         let waited_for = self.waited_for.borrow().clone();
         let culprit = match why {
             StuckWhy::Spinning | StuckWhy::Blocked => running.or(waited_for),
-            StuckWhy::Horizon => waited_for.or_else(|| self.subject.borrow().as_ref().and_then(|subject| subject.waits_for())),
+            StuckWhy::Horizon => waited_for.or_else(|| {
+                self.subject
+                    .borrow()
+                    .as_ref()
+                    .and_then(|subject| subject.waits_for())
+            }),
         };
-        self.push(What::Stuck { why, name: culprit.unwrap_or_else(|| Name::from("worker")) });
+        self.push(What::Stuck {
+            why,
+            name: culprit.unwrap_or_else(|| Name::from("worker")),
+        });
         self.end();
     }
 

@@ -103,7 +103,11 @@ impl Watchdog {
             }
             failures = if success || !armed { 0 } else { failures + 1 };
             link.attempts.store(failures, Ordering::SeqCst);
-            let pause = if failures == 0 { self.interval } else { back_off(failures) };
+            let pause = if failures == 0 {
+                self.interval
+            } else {
+                back_off(failures)
+            };
             if failures > 0 {
                 link.claim(WatchdogIs::Failed, failures);
             }
@@ -156,7 +160,12 @@ pub(crate) struct Link {
 
 impl Link {
     pub fn new(requested: CancellationToken, host: Arc<dyn Host>, sink: Arc<dyn Sink>) -> Self {
-        Link { requested, host, sink, attempts: Arc::default() }
+        Link {
+            requested,
+            host,
+            sink,
+            attempts: Arc::default(),
+        }
     }
 
     /// The failures in a row so far.

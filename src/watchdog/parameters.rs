@@ -65,13 +65,27 @@ impl Parameters {
         let mut number = |name: &'static str, default: u64, most: u64| match get(name) {
             None => default,
             Some(text) => positive(&text, most).unwrap_or_else(|problem| {
-                unreadable.push(Unreadable { name, problem, default: default.to_string() });
+                unreadable.push(Unreadable {
+                    name,
+                    problem,
+                    default: default.to_string(),
+                });
                 default
             }),
         };
-        let seconds = number("NIM_WATCHDOG_REQUEST_TIMEOUT", default.request_timeout.as_secs(), 3_600);
-        let attempts = number("NIM_WATCHDOG_MAX_ATTEMPTS", u64::from(default.max_attempts), 1_000);
-        let url_prefix = get("URL_PREFIX").map(|text| payload(&text).unwrap_or(text)).unwrap_or_default();
+        let seconds = number(
+            "NIM_WATCHDOG_REQUEST_TIMEOUT",
+            default.request_timeout.as_secs(),
+            3_600,
+        );
+        let attempts = number(
+            "NIM_WATCHDOG_MAX_ATTEMPTS",
+            u64::from(default.max_attempts),
+            1_000,
+        );
+        let url_prefix = get("URL_PREFIX")
+            .map(|text| payload(&text).unwrap_or(text))
+            .unwrap_or_default();
         let parameters = Parameters {
             enabled,
             request_timeout: Duration::from_secs(seconds),
@@ -110,13 +124,29 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> (Parameters, Vec<Unreadable>) {
-        Parameters::read(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+        Parameters::read(|name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
     }
 
     #[test]
     fn the_accepted_words_are_the_plans() {
-        for (word, enabled) in [("true", true), ("True", true), ("1", true), ("YES", true), ("on", false), ("", false)] {
-            assert_eq!(read(&[("USE_NIM_WATCHDOG", word)]).0.enabled, enabled, "{word:?}");
+        for (word, enabled) in [
+            ("true", true),
+            ("True", true),
+            ("1", true),
+            ("YES", true),
+            ("on", false),
+            ("", false),
+        ] {
+            assert_eq!(
+                read(&[("USE_NIM_WATCHDOG", word)]).0.enabled,
+                enabled,
+                "{word:?}"
+            );
         }
     }
 
@@ -124,7 +154,10 @@ mod tests {
     fn a_payload_is_looked_into() {
         let (parameters, unreadable) = read(&[
             ("USE_NIM_WATCHDOG", r#"{"type":"string","payload":"yes"}"#),
-            ("NIM_WATCHDOG_REQUEST_TIMEOUT", r#"{"type":"numeric","payload":30.0}"#),
+            (
+                "NIM_WATCHDOG_REQUEST_TIMEOUT",
+                r#"{"type":"numeric","payload":30.0}"#,
+            ),
             ("URL_PREFIX", r#"{"type":"string","payload":"/v1"}"#),
         ]);
         assert_eq!(unreadable, []);
@@ -135,7 +168,13 @@ mod tests {
 
     #[test]
     fn zero_negative_and_nonsense_are_said_and_the_default_is_taken() {
-        for value in ["0", "-3", "many", "99999999999999999999", r#"{"payload":null}"#] {
+        for value in [
+            "0",
+            "-3",
+            "many",
+            "99999999999999999999",
+            r#"{"payload":null}"#,
+        ] {
             let (parameters, unreadable) = read(&[("NIM_WATCHDOG_MAX_ATTEMPTS", value)]);
             assert_eq!(parameters.max_attempts, 3, "{value}");
             assert_eq!(unreadable.len(), 1, "{value}");
