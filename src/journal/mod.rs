@@ -5,20 +5,24 @@
 //! never believes a claim for which there is a fact.
 
 mod event;
+#[cfg(feature = "sim")]
+mod json;
+mod say;
+#[cfg(feature = "sim")]
+mod text;
+mod trace;
 mod words;
 
 pub use event::{Event, Id, MAIN, Name, Registered, Row, VERSION, What};
+#[cfg(feature = "sim")]
+pub use json::{NoEvent, json, parse_json};
+pub use say::Level;
+#[cfg(feature = "sim")]
+pub(crate) use say::{At, Ms};
+#[cfg(feature = "sim")]
+pub use text::text;
+pub use trace::{Tracing, trace};
 pub use words::{
     BoundBy, By, Call, Cause, FaultVerb, How, Kind, LostWhat, Outcome, Phase, RefusedReason,
     SignalName, State, StuckWhy, Ties, Told, WatchdogIs,
 };
-
-mod tracing_tmp {
-    /// Renders the events of a context through `tracing`.
-    #[derive(Debug)]
-    pub struct Tracing;
-    impl crate::context::Sink for Tracing {
-        fn claim(&self, _: &super::What) {}
-    }
-}
-pub use tracing_tmp::Tracing;

@@ -1,8 +1,22 @@
 //! The scenario file: its model, its parser and its diagnostics.
 
+mod diagnostic;
+mod judge;
+pub mod keys;
+mod lint;
 mod model;
+mod page;
+mod parse;
+mod read;
+mod schema;
 
+pub use diagnostic::{Diagnostic, Invalid, Severity, line_of, render};
+pub use judge::{Unmet, judge};
+pub use lint::{LINTS, lint};
 pub use model::{
     Answer, Cause, Component, Expect, Lasts, Needs, Scenario, Span, Spanned, Timed, Verb,
     WatchdogLimits, WatchdogVerdict, When, Worker, limits,
 };
+pub use page::{examples, page};
+pub use parse::{parse, parse_bytes};
+pub use schema::schema;

@@ -1,0 +1,37 @@
+//! The journal as JSON lines: the public, versioned form.
+
+use super::event::Event;
+
+/// The journal as JSON, one event a line: `t`, `seq`, `event`, then the event's own keys.
+pub fn json(events: &[Event]) -> String {
+    let mut out = Vec::with_capacity(events.len() * 160);
+    for event in events {
+        // Names, numbers and lists only: nothing in an event cannot be JSON.
+        serde_json::to_writer(&mut out, event).expect("an event is JSON");
+        out.push(b'\n');
+    }
+    String::from_utf8(out).expect("JSON is UTF-8")
+}
+
+/// A line that is no event.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line} is no event: {error}")]
+pub struct NoEvent {
+    /// Which line, from 1.
+    pub line: usize,
+    /// Why not.
+    pub error: serde_json::Error,
+}
+
+/// Reads a journal back; empty lines are passed over.
+///
+/// # Errors
+///
+/// The first line that is no event.
+pub fn parse_json(text: &str) -> Result<Vec<Event>, NoEvent> {
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(n, line)| serde_json::from_str(line).map_err(|error| NoEvent { line: n + 1, error }))
+        .collect()
+}

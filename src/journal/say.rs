@@ -1,0 +1,450 @@
+//! An event in words: the one place from which the text and the tracing rendering take them.
+//!
+//! Where the plan logs a line, the line is the plan's: people grep for them.
+
+use std::fmt::{self, Display, Write};
+
+use super::event::{Registered, Row, What};
+use super::words::{How, Outcome, Phase, WatchdogIs};
+
+/// How much an event matters to somebody who reads a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Of use when something is looked for.
+    Debug,
+    /// The normal course.
+    Info,
+    /// Something is not as it should be.
+    Warn,
+    /// Something was lost.
+    Error,
+}
+
+impl Level {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        }
+    }
+}
+
+/// What the plan calls its context in its own log.
+const PLANS_NAME: &str = "FastAPIWorkerCtx";
+/// What this crate calls its own.
+const OUR_NAME: &str = "WorkerCtx";
+
+impl What {
+    /// The level at which a service logs the event; `None` for what only a journal holds.
+    pub fn level(&self) -> Option<Level> {
+        Some(match self {
+            What::StepStarted {
+                phase: Phase::Cleanup,
+                ..
+            } => Level::Info,
+            What::StepStarted { .. } => Level::Debug,
+            What::StepEnded { phase, outcome, .. } => match (phase, outcome) {
+                (_, Outcome::Ok) => Level::Debug,
+                (Phase::Cleanup, _) => Level::Error,
+                _ => Level::Warn,
+            },
+            What::State { .. } | What::Told { .. } => Level::Debug,
+            What::Requested { .. }
+            | What::GraceBegan { .. }
+            | What::PhaseStarted { .. }
+            | What::PhaseEnded { .. } => Level::Info,
+            What::Refused { .. }
+            | What::StillWaiting { .. }
+            | What::Abort { .. }
+            | What::Leak { .. }
+            | What::Abandoned { .. }
+            | What::ClosesBeforeUser { .. } => Level::Warn,
+            What::Watchdog {
+                is: WatchdogIs::Fired,
+                ..
+            } => Level::Error,
+            What::Watchdog {
+                is: WatchdogIs::Failed,
+                ..
+            } => Level::Warn,
+            What::Watchdog { .. } => Level::Info,
+            What::Ended {
+                how: How::Failed | How::Panicked,
+                ..
+            } => Level::Error,
+            _ => return None,
+        })
+    }
+
+    /// The event's name, as the JSON form has it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            What::Journal { .. } => "journal",
+            What::Worker { .. } => "worker",
+            What::Registered(_) => "registered",
+            What::Refused { .. } => "refused",
+            What::State { .. } => "state",
+            What::Running { .. } => "running",
+            What::Signal { .. } => "signal",
+            What::Requested { .. } => "requested",
+            What::GraceBegan { .. } => "grace-began",
+            What::CallBegan { .. } => "call-began",
+            What::Returned { .. } => "returned",
+            What::PhaseStarted { .. } => "phase-started",
+            What::PhaseEnded { .. } => "phase-ended",
+            What::StepStarted { .. } => "step-started",
+            What::StillWaiting { .. } => "still-waiting",
+            What::Told { .. } => "told",
+            What::Abort { .. } => "abort",
+            What::StepEnded { .. } => "step-ended",
+            What::Began { .. } => "began",
+            What::Heard { .. } => "heard",
+            What::Ended { .. } => "ended",
+            What::JobBegan { .. } => "job-began",
+            What::JobEnded { .. } => "job-ended",
+            What::Used { .. } => "used",
+            What::Held { .. } => "held",
+            What::Released { .. } => "released",
+            What::Fault { .. } => "fault",
+            What::ProbeBegan { .. } => "probe-began",
+            What::Probe { .. } => "probe",
+            What::Watchdog { .. } => "watchdog",
+            What::Leak { .. } => "leak",
+            What::Lost { .. } => "lost",
+            What::Stuck { .. } => "stuck",
+            What::Killed { .. } => "killed",
+            What::Exit { .. } => "exit",
+            What::Abandoned { .. } => "abandoned",
+            What::ClosesBeforeUser { .. } => "closes-before-user",
+        }
+    }
+
+    /// Says the event in words, with every key that it has. `plan` is whether the plan's context says so.
+    ///
+    /// # Errors
+    ///
+    /// Only if `out` fails.
+    pub fn say(&self, out: &mut impl Write, plan: bool) -> fmt::Result {
+        match self {
+            What::Journal {
+                version,
+                scenario,
+                seed,
+                subject,
+                host,
+            } => {
+                write!(
+                    out,
+                    "{scenario}, seed {seed}, the {subject}'s context on {host} (journal version {version})"
+                )
+            }
+            What::Worker {
+                grace,
+                reserve,
+                margin,
+                ties,
+                start_timeout,
+            } => write!(
+                out,
+                "grace {}, reserve {}, margin {}, ties {ties}, start timeout {}",
+                Ms(*grace),
+                Ms(*reserve),
+                Ms(*margin),
+                Ms(*start_timeout)
+            ),
+            What::Registered(registered) => say_registered(out, registered),
+            What::Refused { what, name, reason } => write!(out, "refused {what} {name}: {reason}"),
+            What::State { state } => write!(out, "{state}"),
+            What::Running { value } => write!(out, "{value}"),
+            What::Signal { name, nth: 0 } => write!(out, "{name}, doubled"),
+            What::Signal { name, nth } => write!(out, "{name}, number {nth}"),
+            What::Requested { reason, by } => write!(out, "stop requested by {by}: {reason}"),
+            What::GraceBegan {
+                stop_ends,
+                cleanup_ends,
+                last_resort,
+                kill,
+            } => write!(
+                out,
+                "stop until {}, cleanup until {}, last resort at {}, SIGKILL at {}",
+                At(*stop_ends),
+                At(*cleanup_ends),
+                At(*last_resort),
+                At(*kill)
+            ),
+            What::CallBegan { call, caller, from } => {
+                write!(out, "caller {caller} calls {call}")?;
+                from.as_ref()
+                    .map_or(Ok(()), |from| write!(out, " from inside {from}"))
+            }
+            What::Returned {
+                call,
+                caller,
+                result,
+                steps,
+                deaths,
+            } => {
+                write!(out, "caller {caller} has {call}: {result}")?;
+                say_rows(out, steps, deaths)
+            }
+            What::PhaseStarted { phase, ends } | What::PhaseEnded { phase, ends } => {
+                write!(out, "{phase}")?;
+                ends.map_or(Ok(()), |ends| {
+                    write!(out, ", its share ends at {}", At(ends))
+                })
+            }
+            What::StepStarted {
+                phase,
+                name,
+                order,
+                bound,
+                bound_by,
+                id,
+                kind,
+                group,
+            } => {
+                match (phase, plan) {
+                    (Phase::Cleanup, true) => write!(out, "{PLANS_NAME} cleanup: {name}")?,
+                    (Phase::Cleanup, false) => write!(out, "{OUR_NAME} cleanup: {name}")?,
+                    (Phase::Start, _) => write!(out, "Waiting for start: {name}")?,
+                    (Phase::Stop, _) => write!(out, "Stopping: {name}")?,
+                }
+                write!(
+                    out,
+                    " (#{id}, {kind}, order {order}, group {group}, bound {} by {bound_by})",
+                    Ms(*bound)
+                )
+            }
+            What::StillWaiting {
+                name,
+                waited,
+                bound,
+                id,
+            } => {
+                write!(
+                    out,
+                    "still waiting for {name} (#{id}): {} of {}",
+                    Ms(*waited),
+                    Ms(*bound)
+                )
+            }
+            What::Told { name, id } => write!(out, "{name} (#{id})"),
+            What::Abort { name, id } => write!(out, "aborting {name} (#{id})"),
+            What::StepEnded {
+                phase,
+                name,
+                order,
+                outcome,
+                took,
+                id,
+                error,
+            } => {
+                match (phase, error) {
+                    (Phase::Cleanup, Some(error)) => {
+                        write!(out, "Cleanup failed for {name}: {error}")?
+                    }
+                    (_, Some(error)) => write!(out, "Error during {phase} of {name}: {error}")?,
+                    (_, None) => write!(out, "{name}")?,
+                }
+                write!(
+                    out,
+                    " (#{id}, {phase}, order {order}): {outcome} after {}",
+                    Ms(*took)
+                )
+            }
+            What::Began { id, name, nth } => write!(out, "{name} (#{id}){}", Nth(*nth)),
+            What::Heard { id, name } | What::Held { id, name } | What::Released { id, name } => {
+                write!(out, "{name} (#{id})")
+            }
+            What::Ended {
+                id,
+                name,
+                nth,
+                how,
+                error,
+            } => {
+                write!(out, "{name} (#{id}){}: {how}", Nth(*nth))?;
+                error
+                    .as_ref()
+                    .map_or(Ok(()), |error| write!(out, ": {error}"))
+            }
+            What::JobBegan { id, job } | What::JobEnded { id, job } => {
+                write!(out, "job {job} of #{id}")
+            }
+            What::Used {
+                id,
+                of,
+                alive: true,
+            } => write!(out, "#{id} uses #{of}"),
+            What::Used {
+                id,
+                of,
+                alive: false,
+            } => write!(out, "#{id} uses #{of}, which is closed"),
+            What::Fault {
+                fault,
+                name,
+                id: Some(id),
+            } => write!(out, "{fault}: {name} (#{id})"),
+            What::Fault {
+                fault,
+                name,
+                id: None,
+            } => write!(out, "{fault}: {name}"),
+            What::ProbeBegan { n } => write!(out, "probe {n}"),
+            What::Probe {
+                n,
+                result,
+                took,
+                ignored,
+            } => {
+                write!(out, "probe {n}: {result} after {}", Ms(*took))?;
+                if *ignored {
+                    out.write_str(", too late for anybody")
+                } else {
+                    Ok(())
+                }
+            }
+            What::Watchdog { is, attempt } => write!(out, "{is}, {attempt} failures in a row"),
+            What::Leak { id, name, kind } => {
+                write!(out, "{kind} {name} (#{id}) is left behind and still runs")
+            }
+            What::Lost { id, name, what } => write!(out, "{name} (#{id}): {what}"),
+            What::Stuck { why, name } => write!(out, "{why}: {name}"),
+            What::Killed { signal } => write!(out, "{signal}"),
+            What::Exit { code, cause } => write!(out, "code {code}, {cause}"),
+            What::Abandoned { names } => {
+                out.write_str("the last handle is gone without a stop; left running:")?;
+                names.iter().try_for_each(|name| write!(out, " {name}"))
+            }
+            What::ClosesBeforeUser {
+                name,
+                order,
+                id,
+                user,
+                user_order,
+                user_id,
+            } => write!(
+                out,
+                "{name} ({order}) closes before {user} ({user_order}), which uses it (#{id}, #{user_id})"
+            ),
+        }
+    }
+}
+
+fn say_registered(out: &mut impl Write, registered: &Registered) -> fmt::Result {
+    let Registered {
+        id,
+        kind,
+        name,
+        order,
+        timeout,
+        floor,
+        uses,
+        told,
+        is_async,
+        adopted,
+        ..
+    } = registered;
+    write!(
+        out,
+        "{kind} {name} (#{id}), order {order}, timeout {}",
+        Ms(*timeout)
+    )?;
+    if let Some(floor) = floor {
+        write!(out, ", floor {}", Ms(*floor))?;
+    }
+    if *told != super::words::Told::AtOnce {
+        write!(out, ", told {told}")?;
+    }
+    if *is_async {
+        out.write_str(", async")?;
+    }
+    if *adopted {
+        out.write_str(", adopted")?;
+    }
+    if let (Some(interval), Some(attempts), Some(timeout)) = (
+        registered.interval,
+        registered.attempts,
+        registered.request_timeout,
+    ) {
+        write!(
+            out,
+            ", interval {}, {attempts} attempts, request timeout {}",
+            Ms(interval),
+            Ms(timeout)
+        )?;
+    }
+    if let Some(grace) = registered.start_grace {
+        write!(out, ", start grace {}", Ms(grace))?;
+    }
+    for (n, used) in uses.iter().enumerate() {
+        write!(out, "{}{used}", if n == 0 { ", uses " } else { " and " })?;
+    }
+    Ok(())
+}
+
+fn say_rows(out: &mut impl Write, steps: &[Row], deaths: &[(u32, How)]) -> fmt::Result {
+    for (n, row) in steps.iter().enumerate() {
+        let Row {
+            id,
+            outcome,
+            bound,
+            bound_by,
+            started,
+            took,
+        } = row;
+        let before = if n == 0 { "; steps " } else { ", " };
+        write!(
+            out,
+            "{before}#{id} {outcome} ({} of {} by {bound_by}, from {})",
+            Ms(*took),
+            Ms(*bound),
+            At(*started)
+        )?;
+    }
+    for (n, (id, how)) in deaths.iter().enumerate() {
+        write!(out, "{}#{id} {how}", if n == 0 { "; died " } else { ", " })?;
+    }
+    Ok(())
+}
+
+/// A duration in milliseconds, as people write it: `500 ms`, `2 s`, `2.5 s`.
+pub(crate) struct Ms(pub u64);
+
+impl Display for Ms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0 / 1_000, self.0 % 1_000) {
+            (0, ms) => write!(f, "{ms} ms"),
+            (s, 0) => write!(f, "{s} s"),
+            (s, ms) if ms % 100 == 0 => write!(f, "{s}.{} s", ms / 100),
+            (s, ms) if ms % 10 == 0 => write!(f, "{s}.{:02} s", ms / 10),
+            (s, ms) => write!(f, "{s}.{ms:03} s"),
+        }
+    }
+}
+
+/// An instant in milliseconds, as the first column of the text has it.
+pub(crate) struct At(pub u64);
+
+impl Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.0 / 1_000, self.0 % 1_000)
+    }
+}
+
+/// The number of a call, where it is not the first.
+struct Nth(u32);
+
+impl Display for Nth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 1 {
+            Ok(())
+        } else {
+            write!(f, ", time {}", self.0)
+        }
+    }
+}

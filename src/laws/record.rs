@@ -1,0 +1,388 @@
+//! A journal, read once and sorted by component, so that no law has to search.
+
+use crate::journal::{
+    BoundBy, Call, Cause, Event, How, Id, Kind, Name, Outcome, Phase, Registered, Row, SignalName,
+    State, Ties, What,
+};
+
+/// An event's place in the journal.
+pub(super) type Index = usize;
+
+/// The worker's limits, as its journal states them.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    pub grace: u64,
+    pub reserve: u64,
+    pub margin: u64,
+    pub ties: Ties,
+    pub start_timeout: u64,
+}
+
+/// The instants of the grace, worked out anew from its begin and the limits.
+#[derive(Clone, Copy)]
+pub(super) struct Grace {
+    pub at: Index,
+    pub stop_ends: u64,
+    pub cleanup_ends: u64,
+    pub last_resort: u64,
+    pub kill: u64,
+}
+
+/// A step, as the context claims it.
+#[derive(Clone, Copy)]
+pub(super) struct Step {
+    pub at: Index,
+    pub t: u64,
+    pub id: Id,
+    pub phase: Phase,
+    pub order: i32,
+    pub bound: u64,
+    pub bound_by: BoundBy,
+    pub kind: Kind,
+    pub group: u32,
+    pub end: Option<StepEnd>,
+}
+
+/// A step's end, as the context claims it.
+#[derive(Clone, Copy)]
+pub(super) struct StepEnd {
+    pub at: Index,
+    pub t: u64,
+    pub outcome: Outcome,
+    pub took: u64,
+}
+
+/// The end of a body or callback: a fact.
+#[derive(Clone, Copy)]
+pub(super) struct End {
+    pub at: Index,
+    pub t: u64,
+    pub how: How,
+}
+
+/// All that a journal says of one component. Number 0 is main.
+#[derive(Default)]
+pub(super) struct Part<'a> {
+    pub registered: Option<(Index, &'a Registered)>,
+    pub name: Option<&'a Name>,
+    pub step: Option<Step>,
+    /// Steps after the first: there must be none.
+    pub more_steps: Vec<Index>,
+    pub told: Option<Index>,
+    pub aborts: Vec<Index>,
+    pub began: Option<Index>,
+    pub heard: Option<Index>,
+    pub end: Option<End>,
+    pub leak: Option<Index>,
+    pub lost: bool,
+    pub waiting: Option<Index>,
+}
+
+/// A call of the context by the outside.
+pub(super) struct Caller<'a> {
+    pub at: Index,
+    pub call: Call,
+    pub caller: u32,
+    pub returned: Option<(Index, &'a Name, &'a [Row], &'a [(Id, How)])>,
+}
+
+/// A phase's begin and end, as claimed.
+#[derive(Clone, Copy, Default)]
+pub(super) struct PhaseSpan {
+    pub started: Option<Index>,
+    pub ended: Option<Index>,
+}
+
+/// A journal, sorted.
+pub(super) struct Record<'a> {
+    pub events: &'a [Event],
+    /// Whether the subject makes claims only where the plan logs.
+    pub plan: bool,
+    pub limits: Option<Limits>,
+    pub grace: Option<Grace>,
+    /// By id; gaps are empty.
+    pub parts: Vec<Part<'a>>,
+    /// The ids with a `registered` event, ascending.
+    pub ids: Vec<Id>,
+    pub phases: [PhaseSpan; 3],
+    pub requested: Option<Index>,
+    /// The counted signals, in order, and who sent them.
+    pub signals: Vec<(Index, SignalName)>,
+    pub callers: Vec<Caller<'a>>,
+    pub states: Vec<(Index, State)>,
+    pub running_false: Option<Index>,
+    pub killed: Option<Index>,
+    pub stuck: Option<Index>,
+    pub exit: Option<(Index, i32, Cause)>,
+}
+
+/// More components than this are not kept apart: a journal of a million is still judged, in bounds.
+const PARTS: usize = 1 << 20;
+
+impl<'a> Record<'a> {
+    pub fn new(events: &'a [Event]) -> Self {
+        let mut record = Record {
+            events,
+            plan: false,
+            limits: None,
+            grace: None,
+            parts: Vec::with_capacity(16),
+            ids: Vec::with_capacity(16),
+            phases: [PhaseSpan::default(); 3],
+            requested: None,
+            signals: Vec::new(),
+            callers: Vec::new(),
+            states: Vec::new(),
+            running_false: None,
+            killed: None,
+            stuck: None,
+            exit: None,
+        };
+        for (at, event) in events.iter().enumerate() {
+            record.read(at, event);
+        }
+        record.ids.sort_unstable();
+        record.ids.dedup();
+        record
+    }
+
+    fn read(&mut self, at: Index, event: &'a Event) {
+        let t = event.t;
+        match &event.what {
+            What::Journal { subject, .. } => self.plan = &**subject == "plan",
+            What::Worker {
+                grace,
+                reserve,
+                margin,
+                ties,
+                start_timeout,
+            } => {
+                self.limits = Some(Limits {
+                    grace: *grace,
+                    reserve: *reserve,
+                    margin: *margin,
+                    ties: *ties,
+                    start_timeout: *start_timeout,
+                });
+            }
+            What::Registered(registered) => {
+                if let Some(part) = self.part_mut(registered.id) {
+                    part.registered = Some((at, registered));
+                    part.name = Some(&registered.name);
+                    self.ids.push(registered.id);
+                }
+            }
+            What::State { state } => self.states.push((at, *state)),
+            What::Running { value: false } if self.running_false.is_none() => {
+                self.running_false = Some(at)
+            }
+            What::Signal { name, nth } if *nth > 0 && *name != SignalName::Sigkill => {
+                self.signals.push((at, *name))
+            }
+            What::Requested { .. } if self.requested.is_none() => self.requested = Some(at),
+            What::GraceBegan { .. } => self.begin_grace(at, t),
+            What::CallBegan { call, caller, .. } => {
+                self.callers.push(Caller {
+                    at,
+                    call: *call,
+                    caller: *caller,
+                    returned: None,
+                });
+            }
+            What::Returned {
+                caller,
+                result,
+                steps,
+                deaths,
+                ..
+            } => {
+                if let Some(call) = self
+                    .callers
+                    .iter_mut()
+                    .find(|call| call.caller == *caller && call.returned.is_none())
+                {
+                    call.returned = Some((at, result, steps, deaths));
+                }
+            }
+            What::PhaseStarted { phase, .. } => {
+                self.phases[*phase as usize].started.get_or_insert(at);
+            }
+            What::PhaseEnded { phase, .. } => {
+                self.phases[*phase as usize].ended.get_or_insert(at);
+            }
+            What::StepStarted {
+                phase,
+                name,
+                order,
+                bound,
+                bound_by,
+                id,
+                kind,
+                group,
+            } => {
+                if let Some(part) = self.part_mut(*id) {
+                    part.name.get_or_insert(name);
+                    if part.step.is_some() {
+                        part.more_steps.push(at);
+                    } else {
+                        part.step = Some(Step {
+                            at,
+                            t,
+                            id: *id,
+                            phase: *phase,
+                            order: *order,
+                            bound: *bound,
+                            bound_by: *bound_by,
+                            kind: *kind,
+                            group: *group,
+                            end: None,
+                        });
+                    }
+                }
+            }
+            What::StepEnded {
+                outcome, took, id, ..
+            } => {
+                if let Some(step) = self.part_mut(*id).and_then(|part| part.step.as_mut()) {
+                    step.end.get_or_insert(StepEnd {
+                        at,
+                        t,
+                        outcome: *outcome,
+                        took: *took,
+                    });
+                }
+            }
+            What::StillWaiting { id, .. } => self.note(*id, |part| &mut part.waiting, at),
+            What::Told { id, .. } => self.note(*id, |part| &mut part.told, at),
+            What::Abort { id, .. } => {
+                if let Some(part) = self.part_mut(*id) {
+                    part.aborts.push(at);
+                }
+            }
+            What::Began { id, .. } => self.note(*id, |part| &mut part.began, at),
+            What::Heard { id, .. } => self.note(*id, |part| &mut part.heard, at),
+            What::Ended { id, how, .. } => {
+                if let Some(part) = self.part_mut(*id) {
+                    part.end.get_or_insert(End { at, t, how: *how });
+                }
+            }
+            What::Leak { id, .. } => self.note(*id, |part| &mut part.leak, at),
+            What::Lost { id, .. } => {
+                if let Some(part) = self.part_mut(*id) {
+                    part.lost = true;
+                }
+            }
+            What::Stuck { .. } => self.stuck = Some(at),
+            What::Killed { .. } => self.killed = Some(at),
+            What::Exit { code, cause } => self.exit = Some((at, *code, *cause)),
+            _ => {}
+        }
+    }
+
+    fn part_mut(&mut self, id: Id) -> Option<&mut Part<'a>> {
+        let index = id as usize;
+        if index >= PARTS {
+            return None;
+        }
+        if self.parts.len() <= index {
+            self.parts.resize_with(index + 1, Part::default);
+        }
+        self.parts.get_mut(index)
+    }
+
+    fn note(
+        &mut self,
+        id: Id,
+        place: for<'p> fn(&'p mut Part<'a>) -> &'p mut Option<Index>,
+        at: Index,
+    ) {
+        if let Some(part) = self.part_mut(id) {
+            place(part).get_or_insert(at);
+        }
+    }
+
+    /// Rule 0: the instants follow from the moment and the limits, whatever the claim says.
+    fn begin_grace(&mut self, at: Index, t: u64) {
+        if let (None, Some(limits)) = (self.grace, self.limits) {
+            let at_most = |less: u64| t.saturating_add(limits.grace.saturating_sub(less));
+            self.grace = Some(Grace {
+                at,
+                stop_ends: at_most(limits.margin.saturating_add(limits.reserve)),
+                cleanup_ends: at_most(limits.margin),
+                last_resort: at_most(limits.margin / 2),
+                kill: at_most(0),
+            });
+        }
+    }
+}
+
+impl Record<'_> {
+    /// When an event happened.
+    pub fn t(&self, at: Index) -> u64 {
+        self.events.get(at).map_or(0, |event| event.t)
+    }
+
+    /// The component of that number.
+    pub fn part(&self, id: Id) -> Option<&Part<'_>> {
+        self.parts.get(id as usize)
+    }
+
+    /// The registered components, in the order of registration.
+    pub fn registered(&self) -> impl Iterator<Item = (Id, &Part<'_>, Index, &Registered)> {
+        self.ids.iter().filter_map(|id| {
+            let part = self.parts.get(*id as usize)?;
+            let (at, registered) = part.registered?;
+            Some((*id, part, at, registered))
+        })
+    }
+
+    /// The steps, by component.
+    pub fn steps(&self) -> impl Iterator<Item = (&Part<'_>, Step)> {
+        self.parts
+            .iter()
+            .filter_map(|part| Some((part, part.step?)))
+    }
+
+    /// The begin and end of a phase.
+    pub fn phase(&self, phase: Phase) -> PhaseSpan {
+        self.phases[phase as usize]
+    }
+
+    /// The second counted signal.
+    pub fn second_signal(&self) -> Option<(Index, SignalName)> {
+        self.signals.get(1).copied()
+    }
+
+    /// Whether the run was cut short: what was open then is judged no further.
+    pub fn cut(&self) -> bool {
+        self.stuck.is_some()
+            || self.killed.is_some()
+            || self.exit.is_none_or(|(_, _, cause)| {
+                matches!(
+                    cause,
+                    Cause::ThirdSignal | Cause::Watchdog | Cause::LastResort | Cause::Killed
+                )
+            })
+    }
+}
+
+impl Part<'_> {
+    /// Its name, for a message.
+    pub fn named(&self) -> &str {
+        self.name.map_or("?", |name| name)
+    }
+}
+
+/// The phase to which a kind's step belongs.
+pub(super) fn phase_of(kind: Kind) -> Phase {
+    match kind {
+        Kind::Main => Phase::Start,
+        Kind::Thread | Kind::Task | Kind::Watchdog | Kind::Stop => Phase::Stop,
+        Kind::Cleanup | Kind::Closeable => Phase::Cleanup,
+    }
+}
+
+/// Whether the step of a kind calls something, rather than waits for what runs already.
+pub(super) fn is_call(kind: Kind) -> bool {
+    matches!(kind, Kind::Stop | Kind::Cleanup | Kind::Closeable)
+}

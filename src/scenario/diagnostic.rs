@@ -1,0 +1,194 @@
+//! What is wrong with a scenario file, and where.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use super::model::Span;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The file can be run, but does not do what its author seems to want.
+    Warning,
+    /// The file cannot be run, or an expectation was not met.
+    Error,
+}
+
+/// One thing that is wrong, with its place in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Names the kind of mistake; stable.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// Where.
+    pub span: Span,
+    /// What is there, or what was expected there.
+    pub label: String,
+    /// What to do.
+    pub help: Option<String>,
+    /// Another place that has to do with it.
+    pub also: Option<(Span, String)>,
+}
+
+impl Diagnostic {
+    /// An error at a place.
+    pub fn error(
+        code: &'static str,
+        span: Span,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Self {
+        Diagnostic {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            span,
+            label: label.into(),
+            help: None,
+            also: None,
+        }
+    }
+
+    /// A warning at a place.
+    pub fn warning(
+        code: &'static str,
+        span: Span,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Self {
+        Diagnostic {
+            severity: Severity::Warning,
+            ..Self::error(code, span, message, label)
+        }
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Points at another place too.
+    #[must_use]
+    pub fn also(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.also = Some((span, label.into()));
+        self
+    }
+
+    /// The line in `text`, from 1.
+    pub fn line(&self, text: &str) -> usize {
+        line_of(text, self.span.start)
+    }
+}
+
+/// The line of a byte of a text, from 1.
+pub fn line_of(text: &str, at: usize) -> usize {
+    text.as_bytes()[..at.min(text.len())]
+        .iter()
+        .filter(|byte| **byte == b'\n')
+        .count()
+        + 1
+}
+
+/// A file that cannot be run: all that is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// What is wrong, in the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let first = self
+            .diagnostics
+            .first()
+            .map_or("nothing", |first| &first.message);
+        write!(f, "invalid scenario: {first}")?;
+        if self.diagnostics.len() > 1 {
+            write!(f, " (and {} more)", self.diagnostics.len() - 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+/// Renders diagnostics with the lines of the file that they are about.
+pub fn render(diagnostics: &[Diagnostic], path: &str, text: &str, color: bool) -> String {
+    let renderer = if color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    let mut rendered = String::new();
+    for diagnostic in diagnostics {
+        let level = match diagnostic.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut snippet = Snippet::source(text).path(path).annotation(
+            AnnotationKind::Primary
+                .span(clamp(&diagnostic.span, text))
+                .label(&diagnostic.label),
+        );
+        if let Some((span, label)) = &diagnostic.also {
+            snippet =
+                snippet.annotation(AnnotationKind::Context.span(clamp(span, text)).label(label));
+        }
+        let mut group: Group<'_> = level
+            .primary_title(&diagnostic.message)
+            .id(diagnostic.code)
+            .element(snippet);
+        if let Some(help) = &diagnostic.help {
+            group = group.element(Level::HELP.message(help));
+        }
+        rendered.push_str(&renderer.render(&[group]));
+        rendered.push_str("\n\n");
+    }
+    rendered
+}
+
+/// A span that lies inside the text, on the borders of characters.
+fn clamp(span: &Span, text: &str) -> Span {
+    let inside = |mut at: usize| {
+        at = at.min(text.len());
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let start = inside(span.start);
+    start..inside(span.end).max(start)
+}
+
+/// The word of `words` that was probably meant.
+pub(crate) fn did_you_mean<'w>(
+    word: &str,
+    words: impl IntoIterator<Item = &'w str>,
+) -> Option<&'w str> {
+    let lower = word.to_lowercase();
+    words
+        .into_iter()
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.chars().count() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Words as a list to choose from.
+pub(crate) fn list<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+    let words: Vec<&str> = words.into_iter().collect();
+    match words.as_slice() {
+        [] => "nothing".to_owned(),
+        [all @ .., last] if !all.is_empty() => format!("{} or {last}", all.join(", ")),
+        all => all.join(", "),
+    }
+}

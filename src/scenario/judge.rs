@@ -1,0 +1,337 @@
+//! Expectations, judged against what happened.
+
+use super::diagnostic::Diagnostic;
+use super::model::{Expect, Scenario, Span, Spanned, WatchdogVerdict};
+use crate::journal::{Cause, Event, How, Kind, LostWhat, Name, Outcome, What};
+
+/// An expectation that was not met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmet {
+    /// Its key.
+    pub key: &'static str,
+    /// What was expected, and what happened.
+    pub message: String,
+    /// Where it stands.
+    pub span: Span,
+    /// What happened, in short.
+    pub got: String,
+}
+
+impl Unmet {
+    /// As a diagnostic, which points at the expectation.
+    pub fn diagnostic(&self) -> Diagnostic {
+        Diagnostic::error(
+            "unmet-expectation",
+            self.span.clone(),
+            self.message.clone(),
+            self.got.clone(),
+        )
+    }
+}
+
+/// What a journal says about the things that can be expected, each by facts where there are facts.
+struct Seen {
+    exit: Option<(i32, Cause, u64)>,
+    /// When a stop was first asked for.
+    asked: Option<u64>,
+    /// When stop began.
+    stop_began: Option<u64>,
+    fired: bool,
+    closed: Vec<Name>,
+    leaked: Vec<Name>,
+    timed_out: Vec<Name>,
+    aborted: Vec<Name>,
+    failed: Vec<Name>,
+    panicked: Vec<Name>,
+    not_awaited: Vec<Name>,
+    lost: Vec<Name>,
+    died: Vec<Name>,
+    refused: Vec<Name>,
+}
+
+fn kind_of(events: &[Event], id: u32) -> Option<Kind> {
+    events.iter().find_map(|event| match &event.what {
+        What::Registered(registered) if registered.id == id => Some(registered.kind),
+        _ => None,
+    })
+}
+
+impl Seen {
+    fn new(events: &[Event]) -> Self {
+        let mut seen = Seen {
+            exit: None,
+            asked: None,
+            stop_began: None,
+            fired: false,
+            closed: Vec::new(),
+            leaked: Vec::new(),
+            timed_out: Vec::new(),
+            aborted: Vec::new(),
+            failed: Vec::new(),
+            panicked: Vec::new(),
+            not_awaited: Vec::new(),
+            lost: Vec::new(),
+            died: Vec::new(),
+            refused: Vec::new(),
+        };
+        let plan = matches!(events.first(), Some(Event { what: What::Journal { subject, .. }, .. }) if &**subject == "plan");
+        for Event { t, what, .. } in events {
+            match what {
+                What::Exit { code, cause } => {
+                    seen.exit = Some((*code, *cause, *t));
+                    seen.fired |= *cause == Cause::Watchdog;
+                }
+                What::Requested { .. } | What::Signal { .. } => {
+                    seen.asked = seen.asked.or(Some(*t))
+                }
+                What::Running { value: false } => seen.stop_began = seen.stop_began.or(Some(*t)),
+                What::StepEnded { name, outcome, .. } => match outcome {
+                    Outcome::TimedOut => seen.timed_out.push(name.clone()),
+                    Outcome::Aborted => seen.aborted.push(name.clone()),
+                    Outcome::NotAwaited => seen.not_awaited.push(name.clone()),
+                    _ => {}
+                },
+                What::Leak { name, .. } => seen.leaked.push(name.clone()),
+                What::Ended { id, name, how, .. } => {
+                    let kind = if *id == 0 {
+                        Some(Kind::Main)
+                    } else {
+                        kind_of(events, *id)
+                    };
+                    let is_body = matches!(kind, Some(Kind::Thread | Kind::Task | Kind::Watchdog));
+                    let early = is_body
+                        && seen.asked.is_none()
+                        && seen.stop_began.is_none_or(|_| plan && seen.asked.is_none());
+                    match how {
+                        How::Ok if matches!(kind, Some(Kind::Cleanup | Kind::Closeable)) => {
+                            seen.closed.push(name.clone())
+                        }
+                        How::Failed | How::Panicked if early => seen.died.push(name.clone()),
+                        How::Failed => seen.failed.push(name.clone()),
+                        How::Panicked => seen.panicked.push(name.clone()),
+                        How::Ok | How::Dropped => {}
+                    }
+                }
+                What::Lost { name, what, .. } => {
+                    // The plan names nothing as leaked: what still runs was left behind all the same.
+                    if plan && *what == LostWhat::Running {
+                        seen.leaked.push(name.clone());
+                    }
+                    seen.lost.push(name.clone());
+                }
+                What::Refused { name, .. } => seen.refused.push(name.clone()),
+                _ => {}
+            }
+        }
+        seen
+    }
+}
+
+/// Which expectations were not met. `log` is the journal as text, `broken` the names of the laws that it
+/// breaks.
+pub fn judge(scenario: &Scenario, events: &[Event], log: &str, broken: &[&str]) -> Vec<Unmet> {
+    let seen = Seen::new(events);
+    let mut judge = Judge { unmet: Vec::new() };
+    let Expect {
+        exit,
+        cause,
+        within,
+        ends_at,
+        watchdog,
+        ..
+    } = &scenario.expect;
+    judge.exit(
+        &seen,
+        "exit",
+        exit,
+        |exit| format!("the exit code {exit}"),
+        |(code, _, _), exit| (code == exit, format!("it was {code}")),
+    );
+    judge.exit(
+        &seen,
+        "cause",
+        cause,
+        |cause| format!("the cause {cause}"),
+        |(_, was, _), cause| (was == cause, format!("it was {was}")),
+    );
+    judge.exit(
+        &seen,
+        "ends-at",
+        ends_at,
+        |at| format!("the end at {at:?}"),
+        |(_, _, t), at| {
+            (
+                u128::from(*t) == at.as_millis(),
+                format!("it was at {}", ms(*t)),
+            )
+        },
+    );
+    let asked = seen.asked;
+    judge.exit(
+        &seen,
+        "within",
+        within,
+        |within| format!("the end within {within:?} of the first request"),
+        |(_, _, t), within| match asked {
+            Some(asked) => (
+                u128::from(t - asked) <= within.as_millis(),
+                format!("it took {}", ms(t - asked)),
+            ),
+            None => (false, "nobody asked the worker to stop".to_owned()),
+        },
+    );
+    if let Some(watchdog) = watchdog
+        && seen.fired != (watchdog.value == WatchdogVerdict::Fires)
+    {
+        let (expected, got) = if seen.fired {
+            ("stay quiet", "it fired")
+        } else {
+            ("fire", "it stayed quiet")
+        };
+        judge.note(
+            "watchdog",
+            &watchdog.span,
+            format!("the watchdog was expected to {expected}: {got}"),
+            got.to_owned(),
+        );
+    }
+    let expect = &scenario.expect;
+    judge.list("closed", &expect.closed, &seen.closed);
+    for (key, expected, got) in [
+        ("leaked", &expect.leaked, &seen.leaked),
+        ("timed-out", &expect.timed_out, &seen.timed_out),
+        ("aborted", &expect.aborted, &seen.aborted),
+        ("failed", &expect.failed, &seen.failed),
+        ("panicked", &expect.panicked, &seen.panicked),
+        ("not-awaited", &expect.not_awaited, &seen.not_awaited),
+        ("lost", &expect.lost, &seen.lost),
+        ("died", &expect.died, &seen.died),
+        ("refused", &expect.refused, &seen.refused),
+    ] {
+        judge.set(key, expected, got);
+    }
+    judge.lines(&expect.lines, log);
+    for law in &expect.breaks.value {
+        if !broken.contains(&&**law) {
+            let message = format!("the law {law} was expected to break, and holds");
+            judge.note(
+                "breaks",
+                &expect.breaks.span,
+                message,
+                "it holds".to_owned(),
+            );
+        }
+    }
+    judge.unmet
+}
+
+struct Judge {
+    unmet: Vec<Unmet>,
+}
+
+impl Judge {
+    fn note(&mut self, key: &'static str, span: &Span, message: String, got: String) {
+        self.unmet.push(Unmet {
+            key,
+            message,
+            span: span.clone(),
+            got,
+        });
+    }
+
+    /// Something about the exit, if there was one.
+    fn exit<T>(
+        &mut self,
+        seen: &Seen,
+        key: &'static str,
+        expected: &Option<Spanned<T>>,
+        words: impl Fn(&T) -> String,
+        holds: impl Fn(&(i32, Cause, u64), &T) -> (bool, String),
+    ) {
+        let Some(expected) = expected else { return };
+        let words = words(&expected.value);
+        let got = match &seen.exit {
+            None => "the run never came to an end".to_owned(),
+            Some(exit) => match holds(exit, &expected.value) {
+                (true, _) => return,
+                (false, got) => got,
+            },
+        };
+        self.note(key, &expected.span, format!("expected {words}: {got}"), got);
+    }
+
+    /// Exactly these, in this order.
+    fn list(&mut self, key: &'static str, expected: &Option<Spanned<Vec<Name>>>, got: &[Name]) {
+        let Some(expected) = expected else { return };
+        if expected.value != got {
+            let got = names(got);
+            self.note(
+                key,
+                &expected.span,
+                format!(
+                    "expected {key} to be {}: it was {got}",
+                    names(&expected.value)
+                ),
+                format!("it was {got}"),
+            );
+        }
+    }
+
+    /// Exactly these, in any order.
+    fn set(&mut self, key: &'static str, expected: &Option<Spanned<Vec<Name>>>, got: &[Name]) {
+        let Some(expected) = expected else { return };
+        let sorted = |names: &[Name]| {
+            let mut names = names.to_vec();
+            names.sort();
+            names.dedup();
+            names
+        };
+        let (wanted, got) = (sorted(&expected.value), sorted(got));
+        if wanted != got {
+            let got = names(&got);
+            self.note(
+                key,
+                &expected.span,
+                format!("expected {key} to be {}: it was {got}", names(&wanted)),
+                format!("it was {got}"),
+            );
+        }
+    }
+
+    fn lines(&mut self, expected: &Option<Spanned<Vec<Spanned<String>>>>, log: &str) {
+        let Some(expected) = expected else { return };
+        let mut lines = log.lines();
+        for part in &expected.value {
+            if !lines.any(|line| line.contains(&part.value)) {
+                let got = if log.contains(&part.value) {
+                    "it comes too early"
+                } else {
+                    "no line has it"
+                };
+                self.note(
+                    "lines",
+                    &part.span,
+                    format!("expected a line with {:?} in the log: {got}", part.value),
+                    got.to_owned(),
+                );
+                return;
+            }
+        }
+    }
+}
+
+fn names(names: &[Name]) -> String {
+    if names.is_empty() {
+        "empty".to_owned()
+    } else {
+        names
+            .iter()
+            .map(|name| format!("\"{name}\""))
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+fn ms(ms: u64) -> String {
+    format!("{:?}", std::time::Duration::from_millis(ms))
+}

@@ -1,0 +1,314 @@
+//! The one table of keys: the parser's checks, did-you-mean, the grammar's page and the editor's schema
+//! all come from it.
+
+use crate::journal::{Call, Cause, SignalName, Ties, Told};
+use crate::laws;
+
+/// Which table of the file a key belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The file itself.
+    Top,
+    /// `[worker]`.
+    Worker,
+    /// `[timeline]`.
+    Timeline,
+    /// One of `worker.components`.
+    Component,
+    /// One of `timeline.events`.
+    Event,
+    /// `[expect]`.
+    Expect,
+}
+
+impl Place {
+    /// How the place is called in messages and on the page.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Place::Top => "the file",
+            Place::Worker => "[worker]",
+            Place::Timeline => "[timeline]",
+            Place::Component => "a component",
+            Place::Event => "an event",
+            Place::Expect => "[expect]",
+        }
+    }
+}
+
+/// What a key's value may be.
+#[derive(Clone, Copy, Debug)]
+pub enum Type {
+    /// A text.
+    Text,
+    /// A list of texts.
+    Texts,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number in a range.
+    Int(i64, i64),
+    /// A duration with its unit, from the given milliseconds to 1 h.
+    Time {
+        /// The shortest, in milliseconds.
+        min: u64,
+        /// Whether `"forever"` is one.
+        forever: bool,
+    },
+    /// The name that a component is given.
+    NewName,
+    /// The name of a component; also of those reserved ones.
+    Name(&'static [&'static str]),
+    /// A list of names of components.
+    Names,
+    /// A name of a component, or of a call.
+    NamesOrCalls,
+    /// One of some words.
+    Word(fn() -> Vec<&'static str>),
+    /// Some of some words.
+    Words(fn() -> Vec<&'static str>),
+    /// A table.
+    Table,
+    /// A list of tables.
+    Tables,
+}
+
+/// One key of the grammar.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Where it stands.
+    pub place: Place,
+    /// Its name.
+    pub name: &'static str,
+    /// What its value may be.
+    pub ty: Type,
+    /// What holds without it, in words; empty if nothing does.
+    pub default: &'static str,
+    /// What it is for.
+    pub doc: &'static str,
+    /// Whether it says what a component is, or what an event does: each has exactly one such key.
+    pub selects: bool,
+    /// With which of those keys it goes; empty for all.
+    pub with: &'static [&'static str],
+    /// For a verb: the kinds of the components it can be about; empty for all.
+    pub on: &'static [&'static str],
+    /// A line of an example.
+    pub example: &'static str,
+}
+
+fn lints() -> Vec<&'static str> {
+    super::lint::LINTS.iter().map(|(name, _)| *name).collect()
+}
+
+fn law_names() -> Vec<&'static str> {
+    laws::all().iter().map(|law| law.name).collect()
+}
+
+fn words<W: Copy>(all: &[W], word: fn(W) -> &'static str) -> Vec<&'static str> {
+    all.iter().map(|one| word(*one)).collect()
+}
+
+fn calls() -> Vec<&'static str> {
+    words(Call::ALL, Call::as_str)
+        .into_iter()
+        .filter(|call| *call != Call::Run.as_str())
+        .collect()
+}
+
+fn answers() -> Vec<&'static str> {
+    // Statuses are checked apart: they are numbers in quotes.
+    vec!["200", "refused", "silent", "stalls", "cut", "garbage"]
+}
+
+const TIME: Type = Type::Time {
+    min: 0,
+    forever: false,
+};
+const BOUND: Type = Type::Time {
+    min: 1,
+    forever: false,
+};
+const LASTS: Type = Type::Time {
+    min: 0,
+    forever: true,
+};
+const NAME: Type = Type::Name(&[]);
+
+const BODIES: &[&str] = &["thread", "task"];
+const CALLBACKS: &[&str] = &["stop", "cleanup", "closeable"];
+const CLEANUPS: &[&str] = &["cleanup", "closeable"];
+
+/// Starts a key; the builder functions below are `const`, so that the table is a constant.
+const fn key(
+    place: Place,
+    name: &'static str,
+    ty: Type,
+    default: &'static str,
+    doc: &'static str,
+    example: &'static str,
+) -> Key {
+    Key {
+        place,
+        name,
+        ty,
+        default,
+        doc,
+        selects: false,
+        with: &[],
+        on: &[],
+        example,
+    }
+}
+
+impl Key {
+    const fn selects(mut self) -> Self {
+        self.selects = true;
+        self
+    }
+
+    const fn with(mut self, with: &'static [&'static str]) -> Self {
+        self.with = with;
+        self
+    }
+
+    const fn on(mut self, on: &'static [&'static str]) -> Self {
+        self.on = on;
+        self
+    }
+
+    /// Whether it goes with that kind or verb.
+    pub fn goes_with(&self, selector: &str) -> bool {
+        self.with.is_empty() || self.with.contains(&selector)
+    }
+}
+
+use Place::{Component, Event, Expect, Timeline, Top, Worker};
+
+/// Every key of the grammar.
+pub static KEYS: &[Key] = &[
+    key(Top, "title", Type::Text, "", "What the scenario is about, in one line. Required.", r#"title = "The db waits for the last flush""#),
+    key(Top, "tags", Type::Texts, "none", "Words to select it by.", r#"tags = ["drain"]"#),
+    key(Top, "live", Type::Text, "it can be run live", "`\"no: REASON\"`: it cannot be run on real threads and real time.", r#"live = "no: it takes two hours""#),
+    key(Top, "allow", Type::Words(lints), "none", "Lints that the file does not want to hear.", r#"allow = ["bounds-over-grace"]"#),
+    key(Top, "worker", Type::Table, "", "The worker. Without it, or without its components, the file is for a worker of your own.", "worker = {}"),
+    key(Top, "timeline", Type::Table, "nothing happens", "What happens to it.", "timeline = {}"),
+    key(Top, "expect", Type::Table, "no law may break", "What is expected of it.", "expect = {}"),
+    //
+    key(Worker, "grace", BOUND, "30s", "From the stop signal to SIGKILL.", r#"grace = "60s""#),
+    key(Worker, "reserve", BOUND, "a third of the grace", "The part of the grace that stop leaves to cleanup.", r#"reserve = "5s""#),
+    key(Worker, "ties", Type::Word(|| words(Ties::ALL, Ties::as_str)), "first", "Which of equal orders cleanup runs first: the first registered, or the last.", r#"ties = "last""#),
+    key(Worker, "start-timeout", BOUND, "5s", "How long main is waited for when a stop is requested while it runs.", r#"start-timeout = "2s""#),
+    key(Worker, "run", Type::Flag, "true", "`false`: nobody handles signals, and only `call` events happen.", "run = false"),
+    key(Worker, "components", Type::Tables, "a worker of your own", "What the worker is made of: one list, in the order of registration.", r#"components = [{ closeable = "db" }]"#),
+    //
+    key(Component, "thread", Type::NewName, "", "A background thread: told to stop, then joined.", r#"{ thread = "flusher" }"#).selects(),
+    key(Component, "task", Type::NewName, "", "A background task: told by its token, awaited, then aborted.", r#"{ task = "writer" }"#).selects(),
+    key(Component, "stop", Type::NewName, "", "A callback that stop calls.", r#"{ stop = "drain" }"#).selects(),
+    key(Component, "cleanup", Type::NewName, "", "A callback that cleanup calls.", r#"{ cleanup = "flush" }"#).selects(),
+    key(Component, "closeable", Type::NewName, "", "A resource that cleanup closes.", r#"{ closeable = "db" }"#).selects(),
+    key(Component, "watchdog", Type::NewName, "", "The health watchdog: a thread that probes the health endpoint.", r#"{ watchdog = "NIM Sidecar Watchdog" }"#).selects(),
+    key(Component, "order", Type::Int(i32::MIN as i64, i32::MAX as i64), "0", "Stop runs ascending, cleanup descending.", r#"{ closeable = "predictor", order = 200 }"#),
+    key(Component, "after", TIME, "0ms", "Main works so long before it registers this.", r#"{ closeable = "db", after = "700ms" }"#),
+    key(Component, "late", Type::Flag, "false", "Registered by a `register` event only.", r#"{ closeable = "late pool", late = true }"#),
+    key(Component, "uses", Type::Names, "none", "What it uses: a law wants that closed after it.", r#"{ task = "writer", uses = ["db"] }"#),
+    key(Component, "takes", TIME, "0ms", "A thread or task: from being told to its end. The others: from the call to the return.", r#"{ cleanup = "flush", takes = "2s" }"#).with(&["thread", "task", "stop", "cleanup", "closeable"]),
+    key(Component, "needs", Type::Name(&["executor"]), "nothing", "It ends only after that has ended, or after the `executor` could run something for it.", r#"{ thread = "bridge", needs = "executor" }"#).with(&["thread", "task", "stop", "cleanup", "closeable"]),
+    key(Component, "join-timeout", BOUND, "2s", "How long its end is waited for.", r#"{ thread = "flusher", join-timeout = "5s" }"#).with(&["thread", "watchdog"]),
+    key(Component, "cancel-timeout", BOUND, "2s", "How long its end is waited for before it is aborted.", r#"{ task = "server", cancel-timeout = "45s" }"#).with(&["task"]),
+    key(Component, "timeout", BOUND, "10s", "How long it is waited for.", r#"{ stop = "drain", timeout = "1s" }"#).with(CALLBACKS),
+    key(Component, "floor", BOUND, "a share of the reserve, at most 1s", "The time it is sure of, whatever came before it.", r#"{ cleanup = "flush", floor = "1s" }"#).with(CLEANUPS),
+    key(Component, "async", Type::Flag, "false", "It runs on the executor, and can be aborted.", r#"{ closeable = "client", async = true }"#).with(CALLBACKS),
+    key(Component, "period", BOUND, "it waits until told", "Its cycle, spent in a wait that ends when it is told.", r#"{ thread = "flusher", period = "1s" }"#).with(BODIES),
+    key(Component, "told", Type::Word(|| words(Told::ALL, Told::as_str)), "at-once", "When it is told to stop: at once, or when its group begins.", r#"{ task = "writer", order = 10, told = "in-turn" }"#).with(BODIES),
+    key(Component, "told-by", NAME, "the running flag", "What tells it in a context without tokens, as the plan's is.", r#"{ thread = "flusher", told-by = "stdout flusher" }"#).with(&["thread"]),
+    key(Component, "adopted", Type::Flag, "false", "It ran before it was registered, and has no token.", r#"{ task = "old hand", adopted = true }"#).with(&["task"]),
+    key(Component, "interval", BOUND, "10s", "The pause after a good probe.", r#"{ watchdog = "w", interval = "5s" }"#).with(&["watchdog"]),
+    key(Component, "attempts", Type::Int(1, 1_000), "3", "The failures in a row after which it ends the process.", r#"{ watchdog = "w", attempts = 5 }"#).with(&["watchdog"]),
+    key(Component, "request-timeout", BOUND, "120s", "How long one probe may take.", r#"{ watchdog = "w", request-timeout = "10s" }"#).with(&["watchdog"]),
+    key(Component, "start-grace", BOUND, "until its first success", "After this time failures count, success or not.", r#"{ watchdog = "w", start-grace = "60s" }"#).with(&["watchdog"]),
+    //
+    key(Timeline, "events", Type::Tables, "none", "What happens, and when. What strikes in one instant strikes in the order of the file, before all else.", r#"events = [{ at = "10s", signal = "SIGTERM" }]"#),
+    //
+    key(Event, "signal", Type::Word(|| words(SignalName::ALL, SignalName::as_str)), "", "A signal arrives.", r#"{ at = "10s", signal = "SIGTERM" }"#).selects(),
+    key(Event, "call", Type::Word(calls), "", "Somebody calls the context.", r#"{ at = "10s", call = "stop", callers = 2 }"#).selects(),
+    key(Event, "register", NAME, "", "A component that is `late` is registered.", r#"{ on = "drain", register = "late pool" }"#).selects(),
+    key(Event, "hang", NAME, "", "Stuck from here on: it does no work and heeds nothing.", r#"{ at = "5s", hang = "flush" }"#).selects(),
+    key(Event, "ignore", NAME, "", "It works on, and does not heed stop.", r#"{ at = "5s", ignore = "writer", for = "8s" }"#).selects().on(BODIES),
+    key(Event, "slow", NAME, "", "It takes so much longer.", r#"{ at = "5s", slow = "flush", by = "3s" }"#).selects().on(&["thread", "task", "stop", "cleanup", "closeable"]),
+    key(Event, "fail", Type::Name(&["main", "kill"]), "", "It returns an error: a thread or task now, a callback when called, `main` now or before a registration. `kill`: the plan's kill tool fails from here on.", r#"{ at = "5s", fail = "db", message = "already closed" }"#).selects(),
+    key(Event, "panic", Type::Name(&["main"]), "", "It panics, likewise.", r#"{ at = "5s", panic = "flush" }"#).selects(),
+    key(Event, "end", NAME, "", "It ends early, and well.", r#"{ at = "5s", end = "writer" }"#).selects().on(BODIES),
+    key(Event, "hold", NAME, "", "It holds the executor: no task and no async callback runs. An async callback does so when it is called.", r#"{ at = "5s", hold = "writer", for = "3s" }"#).selects().on(&["task", "stop", "cleanup", "closeable"]),
+    key(Event, "job", NAME, "", "It has jobs in flight; its end waits for them.", r#"{ at = "5s", job = "thread pool", count = 4, takes = "3s" }"#).selects().on(&["thread", "task", "stop", "cleanup", "closeable"]),
+    key(Event, "health", Type::Word(answers), "", "What the health endpoint answers from here on: a status from \"200\" to \"599\", `refused`, `silent` (accepts, says nothing), `stalls` (a status line, then nothing), `cut` or `garbage`.", r#"{ at = "5s", health = "503" }"#).selects(),
+    key(Event, "at", TIME, "the start", "When it strikes: so long after the worker began.", r#"{ at = "10s", signal = "SIGTERM" }"#),
+    key(Event, "on", Type::Name(&["main"]), "", "It strikes at the begin of that step.", r#"{ on = "flush", signal = "SIGTERM" }"#),
+    key(Event, "after", TIME, "0ms", "So long after the begin of the step that `on` names.", r#"{ on = "flush", after = "500ms", signal = "SIGTERM" }"#),
+    key(Event, "from", NAME, "from outside", "The component inside which it is called or registered.", r#"{ at = "5s", call = "stop", from = "writer" }"#).with(&["call", "register"]),
+    key(Event, "callers", Type::Int(1, 1_000), "1", "How many call at once.", r#"{ at = "5s", call = "cleanup", callers = 3 }"#).with(&["call"]),
+    key(Event, "message", Type::Text, "scripted failure", "The error's or panic's words; the reason given with `request-stop`.", r#"{ at = "5s", fail = "db", message = "broken pipe" }"#).with(&["fail", "panic", "call"]),
+    key(Event, "for", LASTS, "forever", "How long it lasts.", r#"{ at = "5s", hang = "flush", for = "3s" }"#).with(&["hang", "ignore", "hold", "health"]),
+    key(Event, "by", TIME, "", "How much longer it takes. Required.", r#"{ at = "5s", slow = "flush", by = "3s" }"#).with(&["slow"]),
+    key(Event, "before", NAME, "now", "Main comes to its end just before it registers that.", r#"{ fail = "main", before = "db" }"#).with(&["fail", "panic"]),
+    key(Event, "code", Type::Int(1, 255), "none", "The exit code that main asks for.", r#"{ fail = "main", before = "db", code = 255 }"#).with(&["fail"]),
+    key(Event, "count", Type::Int(1, 1_000), "1", "How many jobs.", r#"{ at = "5s", job = "thread pool", count = 4, takes = "3s" }"#).with(&["job"]),
+    key(Event, "takes", LASTS, "", "How long each job, or each answer, takes. A job has to say so.", r#"{ at = "5s", health = "200", takes = "3s" }"#).with(&["job", "health"]),
+    key(Event, "every", Type::Int(1, 1_000), "1", "Only each so-many-th answer is like this; the others are 200 at once.", r#"{ at = "5s", health = "503", every = 3 }"#).with(&["health"]),
+    //
+    key(Expect, "exit", Type::Int(0, 255), "", "The exit code.", "exit = 0"),
+    key(Expect, "cause", Type::Word(|| words(Cause::ALL, Cause::as_str)), "", "Why the process ends.", r#"cause = "stopped""#),
+    key(Expect, "within", TIME, "", "From the first request to stop to the exit, at most.", r#"within = "3s""#),
+    key(Expect, "ends-at", TIME, "", "When the process ends, exactly.", r#"ends-at = "10s""#),
+    key(Expect, "watchdog", Type::Word(|| vec!["quiet", "fires"]), "", "Whether the watchdog ends the process.", r#"watchdog = "quiet""#),
+    key(Expect, "closed", Type::Names, "", "The cleanup and closeable steps that end ok: exactly these, in this order.", r#"closed = ["db"]"#),
+    key(Expect, "leaked", Type::Names, "", "What still runs when it is left behind: exactly these.", "leaked = []"),
+    key(Expect, "timed-out", Type::Names, "", "The async callbacks that are aborted at their bound: exactly these.", "timed-out = []"),
+    key(Expect, "aborted", Type::Names, "", "The tasks that are aborted at their bound: exactly these.", "aborted = []"),
+    key(Expect, "failed", Type::Names, "", "The steps that return an error: exactly these.", "failed = []"),
+    key(Expect, "panicked", Type::Names, "", "The steps that panic: exactly these.", "panicked = []"),
+    key(Expect, "not-awaited", Type::Names, "", "The steps whose wait is cut short: exactly these.", "not-awaited = []"),
+    key(Expect, "lost", Type::Names, "", "Of what something is lost when the process ends: exactly these.", "lost = []"),
+    key(Expect, "died", Type::Names, "", "The threads and tasks that fail or panic before stop: exactly these.", "died = []"),
+    key(Expect, "refused", Type::NamesOrCalls, "", "The registrations and calls that are refused: exactly these.", "refused = []"),
+    key(Expect, "lines", Type::Texts, "", "Parts of lines of the log, in this order.", r#"lines = ["Stopping: drain"]"#),
+    key(Expect, "breaks", Type::Words(law_names), "none", "The laws that must break; no other may.", "breaks = []"),
+];
+
+/// The keys of one place.
+pub fn of(place: Place) -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(move |key| key.place == place)
+}
+
+/// The key of that name in that place.
+pub fn find(place: Place, name: &str) -> Option<&'static Key> {
+    of(place).find(|key| key.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_has_no_key_twice() {
+        for (n, key) in KEYS.iter().enumerate() {
+            assert!(
+                !KEYS[..n]
+                    .iter()
+                    .any(|other| other.place == key.place && other.name == key.name),
+                "{}",
+                key.name
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_key_goes_with_is_a_selector_of_its_place() {
+        for key in KEYS {
+            for with in key.with {
+                assert!(
+                    of(key.place).any(|other| other.selects && other.name == *with),
+                    "{} with {with}",
+                    key.name
+                );
+            }
+        }
+    }
+}
