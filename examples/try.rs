@@ -56,4 +56,6 @@ fn main() {
         }
     }
 }
-fn render2(path: &str, text: &str, d: &[scenario::Diagnostic], c: bool) -> String { scenario::render(d, path, text, c) }
+fn render2(path: &str, text: &str, d: &[scenario::Diagnostic], c: bool) -> String {
+    scenario::render(d, path, text, c)
+}

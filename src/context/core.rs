@@ -98,6 +98,7 @@ impl Core {
             nth: 1,
             how: ended.how,
             error: ended.error.clone(),
+            code: None,
         });
         {
             let mut registry = self.registry();
@@ -126,6 +127,7 @@ impl Core {
             nth: 1,
             how,
             error,
+            code: None,
         });
     }
 

@@ -301,7 +301,7 @@ impl Waiting<'_> {
             if timer > now {
                 return;
             }
-            let Some(mut member) = self.take(id) else {
+            let Some(member) = self.take(id) else {
                 return;
             };
             match member.stage {

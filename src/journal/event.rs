@@ -146,6 +146,12 @@ pub enum What {
         nth: u32,
         how: How,
         error: Option<Name>,
+        /// The exit code that main asks for with its error.
+        #[cfg_attr(
+            feature = "sim",
+            serde(default, skip_serializing_if = "Option::is_none")
+        )]
+        code: Option<i32>,
     },
     /// Fact: a job of a component is in flight. `job` numbers the jobs of a run from 1.
     JobBegan { id: Id, job: u32 },

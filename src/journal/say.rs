@@ -265,11 +265,13 @@ impl What {
                 nth,
                 how,
                 error,
+                code,
             } => {
                 write!(out, "{name} (#{id}){}: {how}", Nth(*nth))?;
-                error
-                    .as_ref()
-                    .map_or(Ok(()), |error| write!(out, ": {error}"))
+                if let Some(error) = error {
+                    write!(out, ": {error}")?;
+                }
+                code.map_or(Ok(()), |code| write!(out, " (asks for exit code {code})"))
             }
             What::JobBegan { id, job } | What::JobEnded { id, job } => {
                 write!(out, "job {job} of #{id}")

@@ -6,7 +6,36 @@
 //! Each law is a file with its statement in plain words, and with journals written by hand, one of
 //! which breaks it and only it. [`judge`] reads a journal once, into a record, and asks every law.
 
+mod bound_right;
+mod cleanup_after_stop;
+mod cleanup_descending;
+mod cleanup_floor;
+mod deaths_reported;
+mod exit_code;
+mod late_refused;
+mod ledger_accounted;
+mod limits;
+mod outcome_true;
+mod phase_within_grace;
 mod record;
+mod report_agrees;
+mod running_false_first;
+mod sequence;
+mod signals_heeded;
+mod states_forward;
+mod steps_bounded;
+mod steps_exactly_once;
+mod steps_isolated;
+mod steps_one_at_a_time;
+mod steps_patient;
+mod stop_ascending;
+mod task_escalation;
+mod ties_registration_order;
+mod told_first;
+mod uses_closed_after_users;
+mod waits_named;
+mod watchdog_disarmed_first;
+mod watchdog_just;
 
 use crate::journal::Event;
 use record::Record;
@@ -67,7 +96,35 @@ impl Breaks<'_> {
     }
 }
 
-static LAWS: &[Law] = &[];
+static LAWS: &[Law] = &[
+    running_false_first::LAW,
+    watchdog_disarmed_first::LAW,
+    watchdog_just::LAW,
+    told_first::LAW,
+    stop_ascending::LAW,
+    cleanup_descending::LAW,
+    ties_registration_order::LAW,
+    cleanup_after_stop::LAW,
+    steps_one_at_a_time::LAW,
+    steps_isolated::LAW,
+    steps_exactly_once::LAW,
+    bound_right::LAW,
+    steps_bounded::LAW,
+    steps_patient::LAW,
+    outcome_true::LAW,
+    task_escalation::LAW,
+    cleanup_floor::LAW,
+    phase_within_grace::LAW,
+    signals_heeded::LAW,
+    states_forward::LAW,
+    late_refused::LAW,
+    uses_closed_after_users::LAW,
+    ledger_accounted::LAW,
+    deaths_reported::LAW,
+    waits_named::LAW,
+    report_agrees::LAW,
+    exit_code::LAW,
+];
 
 /// Every law, in the order in which they are judged.
 pub fn all() -> &'static [Law] {

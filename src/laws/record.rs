@@ -1,8 +1,8 @@
 //! A journal, read once and sorted by component, so that no law has to search.
 
 use crate::journal::{
-    BoundBy, Call, Cause, Event, How, Id, Kind, Name, Outcome, Phase, Registered, Row, SignalName,
-    State, Ties, What,
+    BoundBy, Call, Cause, Event, How, Id, Kind, LostWhat, Name, Outcome, Phase, Registered, Row,
+    SignalName, State, Ties, What,
 };
 
 /// An event's place in the journal.
@@ -74,7 +74,8 @@ pub(super) struct Part<'a> {
     pub heard: Option<Index>,
     pub end: Option<End>,
     pub leak: Option<Index>,
-    pub lost: bool,
+    /// What of it was lost, but for its jobs.
+    pub lost: Option<Index>,
     pub waiting: Option<Index>,
 }
 
@@ -83,6 +84,10 @@ pub(super) struct Caller<'a> {
     pub at: Index,
     pub call: Call,
     pub caller: u32,
+    /// Whether it asks for a stop: `cleanup` from inside a body only returns an error.
+    pub asks_to_stop: bool,
+    /// Whether it was made inside a body, step or task of the context.
+    pub inside: bool,
     pub returned: Option<(Index, &'a Name, &'a [Row], &'a [(Id, How)])>,
 }
 
@@ -181,11 +186,18 @@ impl<'a> Record<'a> {
             }
             What::Requested { .. } if self.requested.is_none() => self.requested = Some(at),
             What::GraceBegan { .. } => self.begin_grace(at, t),
-            What::CallBegan { call, caller, .. } => {
+            What::CallBegan { call, caller, from } => {
+                let asks_to_stop = match call {
+                    Call::Stop | Call::RequestStop => true,
+                    Call::Cleanup => from.is_none(),
+                    Call::Start | Call::Run => false,
+                };
                 self.callers.push(Caller {
                     at,
                     call: *call,
                     caller: *caller,
+                    asks_to_stop,
+                    inside: from.is_some(),
                     returned: None,
                 });
             }
@@ -267,10 +279,8 @@ impl<'a> Record<'a> {
                 }
             }
             What::Leak { id, .. } => self.note(*id, |part| &mut part.leak, at),
-            What::Lost { id, .. } => {
-                if let Some(part) = self.part_mut(*id) {
-                    part.lost = true;
-                }
+            What::Lost { id, what, .. } if *what != LostWhat::Job => {
+                self.note(*id, |part| &mut part.lost, at);
             }
             What::Stuck { .. } => self.stuck = Some(at),
             What::Killed { .. } => self.killed = Some(at),
@@ -322,6 +332,11 @@ impl Record<'_> {
         self.events.get(at).map_or(0, |event| event.t)
     }
 
+    /// A component's name, for a message.
+    pub fn name(&self, id: Id) -> &str {
+        self.part(id).map_or("?", Part::named)
+    }
+
     /// The component of that number.
     pub fn part(&self, id: Id) -> Option<&Part<'_>> {
         self.parts.get(id as usize)
@@ -346,6 +361,34 @@ impl Record<'_> {
     /// The begin and end of a phase.
     pub fn phase(&self, phase: Phase) -> PhaseSpan {
         self.phases[phase as usize]
+    }
+
+    /// When a phase began: as claimed, or with its first step where only steps are claimed.
+    pub fn phase_began(&self, phase: Phase) -> Option<Index> {
+        let first_step = || {
+            self.steps()
+                .filter(|(_, step)| step.phase == phase)
+                .map(|(_, step)| step.at)
+                .min()
+        };
+        self.phase(phase).started.or_else(first_step)
+    }
+
+    /// When a stop was first asked for, by the facts where there are any: a signal, or a call from
+    /// outside. (Main's failure and the watchdog's word are known from the claim alone.)
+    pub fn asked(&self) -> Option<Index> {
+        let signal = self.signals.first().map(|(at, _)| *at);
+        let call = self
+            .callers
+            .iter()
+            .find(|caller| caller.asks_to_stop)
+            .map(|caller| caller.at);
+        [signal, call, self.requested].into_iter().flatten().min()
+    }
+
+    /// The last moment of the journal.
+    pub fn end(&self) -> u64 {
+        self.events.last().map_or(0, |event| event.t)
     }
 
     /// The second counted signal.

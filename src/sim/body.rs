@@ -161,6 +161,9 @@ pub(crate) fn ends(strike: Strike) -> Result<(), MainError> {
             let error: BoxError = message
                 .unwrap_or_else(|| "scripted failure".to_owned())
                 .into();
+            if code.is_some() {
+                world::with(|world| world.main_code.set(code));
+            }
             Err(MainError { code, error })
         }
         // The panic hook stays silent: this panic is part of the script.

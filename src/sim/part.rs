@@ -318,6 +318,10 @@ impl World {
             nth: part.calls.get(),
             how,
             error,
+            code: self
+                .main_code
+                .get()
+                .filter(|_| id == MAIN && how == How::Failed),
         });
         // Jobs that the end has not waited for go down with it.
         for _ in part.jobs.take() {

@@ -68,6 +68,8 @@ pub(crate) struct World {
     pub run: bool,
     pub callers: Cell<u32>,
     pub open_calls: Cell<u32>,
+    /// The exit code that main asked for with its error.
+    pub main_code: Cell<Option<i32>>,
     /// Whether the plan's kill tool fails.
     pub kill_fails: Cell<bool>,
 }
@@ -140,6 +142,7 @@ impl World {
             run: scenario.worker.run,
             callers: Cell::new(0),
             open_calls: Cell::new(0),
+            main_code: Cell::new(None),
             kill_fails: Cell::new(false),
         })
     }

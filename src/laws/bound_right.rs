@@ -1,0 +1,115 @@
+//! Every bound, and what set it, follows from the worker's limits, the component's own, the begin of the grace and the signals.
+
+use super::limits::{Limit, cleanup_limit, floors, stop_limit};
+use super::record::{Record, Step};
+use super::{Breaks, Law};
+use crate::journal::{At, Ms};
+use crate::journal::{Phase, What};
+
+pub(super) const LAW: Law = Law {
+    name: "bound/right",
+    rules: "0, 3, 4, 11",
+    statement: "Every bound, and what set it, follows from the worker's limits, the component's own, the begin of the grace and the signals.",
+    judge,
+};
+
+fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    if record.plan {
+        return; // It has no bounds but those of its joins.
+    }
+    let Some(limits) = record.limits else { return };
+    let mut steps = record.steps().map(|(_, step)| step).peekable();
+    if steps.peek().is_none() {
+        return;
+    }
+    let Some(grace) = record.grace else {
+        let first = steps.map(|step| step.at).min().unwrap_or(0);
+        return breaks.at(first, "a step began and the grace had not".to_owned());
+    };
+    if let Some(What::GraceBegan {
+        stop_ends,
+        cleanup_ends,
+        last_resort,
+        kill,
+    }) = record.events.get(grace.at).map(|event| &event.what)
+    {
+        let claimed = (*stop_ends, *cleanup_ends, *last_resort, *kill);
+        if claimed
+            != (
+                grace.stop_ends,
+                grace.cleanup_ends,
+                grace.last_resort,
+                grace.kill,
+            )
+        {
+            breaks.at(grace.at, format!("the grace's instants should be stop {}, cleanup {}, last resort {}, SIGKILL {}", At(grace.stop_ends), At(grace.cleanup_ends), At(grace.last_resort), At(grace.kill)));
+        }
+    }
+    let floors = floors(record);
+    for step in steps {
+        let own = match (
+            step.phase,
+            record.part(step.id).and_then(|part| part.registered),
+        ) {
+            (Phase::Start, _) => limits.start_timeout,
+            (_, Some((_, registered))) => registered.timeout,
+            _ => continue,
+        };
+        let told = |hurried| match step.phase {
+            Phase::Start | Phase::Stop => stop_limit(
+                step.kind,
+                own,
+                grace.stop_ends.saturating_sub(step.t),
+                hurried,
+            ),
+            Phase::Cleanup => {
+                let (floor, later) = floors
+                    .iter()
+                    .find(|(id, ..)| *id == step.id)
+                    .map_or((0, 0), |(_, floor, later)| (*floor, *later));
+                cleanup_limit(
+                    own,
+                    floor,
+                    grace.cleanup_ends.saturating_sub(step.t),
+                    later,
+                    hurried,
+                )
+            }
+        };
+        let right =
+            |limit: Limit| limit.bound == step.bound && limit.by.contains(&Some(step.bound_by));
+        // In the very instant of the second signal either is: who saw it first is chance.
+        let second = record
+            .second_signal()
+            .filter(|(at, _)| *at < step.at)
+            .map(|(at, _)| record.t(at));
+        let fits = match second {
+            None => right(told(false)),
+            Some(t) if t == step.t => right(told(false)) || right(told(true)),
+            Some(_) => right(told(true)),
+        };
+        if !fits {
+            wrong(record, breaks, step, told(second.is_some()));
+        }
+    }
+}
+
+fn wrong(record: &Record<'_>, breaks: &mut Breaks<'_>, step: Step, limit: Limit) {
+    let by = limit
+        .by
+        .into_iter()
+        .flatten()
+        .next()
+        .map_or("", |by| by.as_str());
+    breaks.at(
+        step.at,
+        format!(
+            "\"{}\" (order {}) got {} by {}: {} by {by} is right",
+            record.name(step.id),
+            step.order,
+            Ms(step.bound),
+            step.bound_by,
+            Ms(limit.bound)
+        ),
+    );
+}

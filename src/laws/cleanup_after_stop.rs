@@ -1,0 +1,66 @@
+//! Nothing is cleaned up before every step of stop has ended.
+
+use super::record::{Record, phase_of};
+use super::{Breaks, Law};
+use crate::journal::At;
+use crate::journal::{Kind, Phase};
+
+pub(super) const LAW: Law = Law {
+    name: "cleanup/after-stop",
+    rules: "2",
+    statement: "Nothing is cleaned up before every step of stop has ended.",
+    judge,
+};
+
+fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    let began = record
+        .registered()
+        .filter(|(_, _, _, registered)| phase_of(registered.kind) == Phase::Cleanup)
+        .filter_map(|(_, part, _, _)| part.began.map(|at| (at, part.named())));
+    let Some((at, name)) = began.min() else {
+        return;
+    };
+    if record.plan {
+        // It does not say when stop has ended: whatever stop called must have.
+        for (_, part, _, registered) in record.registered() {
+            let open = part.began.is_some_and(|began| began < at)
+                && part.end.is_none_or(|end| end.at > at);
+            if registered.kind == Kind::Stop && open {
+                breaks.at(
+                    at,
+                    format!(
+                        "\"{name}\" began at {} while stop still called \"{}\"",
+                        At(record.t(at)),
+                        registered.name
+                    ),
+                );
+            }
+        }
+        return;
+    }
+    if record
+        .phase(Phase::Stop)
+        .ended
+        .is_none_or(|ended| ended > at)
+    {
+        breaks.at(
+            at,
+            format!(
+                "\"{name}\" began at {}, before stop had ended",
+                At(record.t(at))
+            ),
+        );
+    }
+    for (part, step) in record.steps() {
+        if step.phase == Phase::Stop && step.end.is_none_or(|end| end.at > at) {
+            breaks.at(
+                at,
+                format!(
+                    "\"{name}\" began at {} while stop's step \"{}\" was open",
+                    At(record.t(at)),
+                    part.named()
+                ),
+            );
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Cleanup runs its steps in descending order, whatever began and whatever was claimed.
+
+use super::record::Record;
+use super::sequence;
+use super::{Breaks, Law};
+use crate::journal::Phase;
+
+pub(super) const LAW: Law = Law {
+    name: "cleanup/descending",
+    rules: "2",
+    statement: "Cleanup runs its steps in descending order, whatever began and whatever was claimed.",
+    judge,
+};
+
+fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    sequence::judge(
+        record,
+        breaks,
+        Phase::Cleanup,
+        |before, after| before.order >= after.order,
+        "descending",
+    );
+}

@@ -1,0 +1,51 @@
+//! What fails or panics before stop is in the report that comes back, by name.
+
+use super::record::{Index, Record, is_call};
+use super::{Breaks, Law};
+use crate::journal::At;
+use crate::journal::{Call, How, Id, Phase};
+
+pub(super) const LAW: Law = Law {
+    name: "deaths/reported",
+    rules: "13, 15",
+    statement: "What fails or panics before stop is in the report that comes back, by name.",
+    judge,
+};
+
+/// As many as a report keeps: of those before, it keeps the count.
+const KEPT: usize = 100;
+
+fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    let until = record.phase_began(Phase::Stop).unwrap_or(Index::MAX);
+    let mut deaths: Vec<(Index, Id, How)> = record
+        .registered()
+        .filter(|(_, part, _, registered)| {
+            !is_call(registered.kind) && (part.step.is_none() || record.plan)
+        })
+        .filter_map(|(id, part, _, _)| part.end.map(|end| (end.at, id, end.how)))
+        .filter(|(at, _, how)| *at < until && matches!(how, How::Failed | How::Panicked))
+        .collect();
+    deaths.sort_unstable();
+    let kept = deaths.len().saturating_sub(KEPT);
+    for (at, id, how) in deaths.into_iter().skip(kept) {
+        let report = record.callers.iter().find_map(|caller| {
+            let report = caller
+                .returned
+                .filter(|_| matches!(caller.call, Call::Run | Call::Stop | Call::Cleanup))?;
+            (report.0 > at).then_some(report)
+        });
+        let Some((_, _, _, told)) = report else {
+            continue;
+        };
+        if !told.contains(&(id, how)) {
+            breaks.at(
+                at,
+                format!(
+                    "\"{}\" {how} at {}, before stop, and no report says so",
+                    record.name(id),
+                    At(record.t(at))
+                ),
+            );
+        }
+    }
+}

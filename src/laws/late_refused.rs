@@ -1,0 +1,42 @@
+//! What comes after its phase has begun is refused, and only what was registered is ever run.
+
+use super::record::{Record, phase_of};
+use super::{Breaks, Law};
+use crate::journal::At;
+use crate::journal::MAIN;
+
+pub(super) const LAW: Law = Law {
+    name: "late/refused",
+    rules: "7",
+    statement: "What comes after its phase has begun is refused, and only what was registered is ever run.",
+    judge,
+};
+
+fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    for (_, _, at, registered) in record.registered() {
+        let phase = phase_of(registered.kind);
+        if let Some(began) = record.phase_began(phase).filter(|began| *began < at) {
+            breaks.at(
+                at,
+                format!(
+                    "{} \"{}\" was registered at {}, after {phase} had begun at {}",
+                    registered.kind,
+                    registered.name,
+                    At(record.t(at)),
+                    At(record.t(began))
+                ),
+            );
+        }
+    }
+    for (id, part) in (0..).zip(&record.parts) {
+        if let (true, None, Some(began)) = (id != MAIN, part.registered, part.began) {
+            breaks.at(
+                began,
+                format!(
+                    "component {id} ran at {} and was never registered",
+                    At(record.t(began))
+                ),
+            );
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! An outcome says what the facts say: ok if and only if it ended well by its deadline; leaked if and only if it still ran.
+
+use super::record::{End, Record, Step};
+use super::{Breaks, Law};
+use crate::journal::At;
+use crate::journal::{How, Outcome, What};
+
+pub(super) const LAW: Law = Law {
+    name: "outcome/true",
+    rules: "5, 6",
+    statement: "An outcome says what the facts say: ok if and only if it ended well by its deadline; leaked if and only if it still ran.",
+    judge,
+};
+
+fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    if record.plan {
+        return; // It does not say how a step ended.
+    }
+    for (part, step) in record.steps() {
+        let Some(end) = step.end else { continue };
+        let adopted = part
+            .registered
+            .is_some_and(|(_, registered)| registered.adopted);
+        let deadline = step.t.saturating_add(step.bound);
+        let fact = part.end.filter(|fact| fact.at < end.at);
+        let by_itself =
+            fact.filter(|fact| fact.t <= deadline && (fact.how != How::Dropped || adopted));
+        let right = match end.outcome {
+            Outcome::Ok => {
+                by_itself.is_some_and(|fact| fact.how == How::Ok || fact.how == How::Dropped)
+            }
+            Outcome::Failed => by_itself.is_some_and(|fact| fact.how == How::Failed),
+            Outcome::Panicked => by_itself.is_some_and(|fact| fact.how == How::Panicked),
+            Outcome::TimedOut | Outcome::Aborted => {
+                fact.is_some_and(|fact| fact.how == How::Dropped || fact.t > deadline)
+            }
+            Outcome::Leaked => {
+                fact.is_none()
+                    && part.leak.is_some()
+                    && !ended_after_all(record, part.end, step, end.at)
+            }
+            Outcome::NotAwaited => fact.is_none(),
+        };
+        if !right {
+            let how = part.end.map_or_else(
+                || "it never ended".to_owned(),
+                |fact| format!("it ended ({}) at {}", fact.how, At(fact.t)),
+            );
+            breaks.at(
+                end.at,
+                format!(
+                    "\"{}\" is called {} at {}, and {how}; its deadline was {}",
+                    part.named(),
+                    end.outcome,
+                    At(end.t),
+                    At(deadline)
+                ),
+            );
+        }
+    }
+}
+
+/// Whether it ended in the very instant of its deadline, before anything else began: then everything
+/// that could run had not run when it was called overdue.
+fn ended_after_all(record: &Record<'_>, fact: Option<End>, step: Step, claimed: usize) -> bool {
+    let Some(fact) =
+        fact.filter(|fact| fact.t <= step.t.saturating_add(step.bound) && fact.at > claimed)
+    else {
+        return false;
+    };
+    !record.events[claimed..fact.at].iter().any(|event| {
+        matches!(
+            event.what,
+            What::StepStarted { .. } | What::Released { .. } | What::State { .. }
+        )
+    })
+}

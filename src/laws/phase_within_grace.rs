@@ -1,0 +1,105 @@
+//! The grace begins with what asks for the end, once; stop and cleanup end within their shares of it, and so does the process.
+
+use super::record::{Index, Record};
+use super::{Breaks, Law};
+use crate::journal::{At, Ms};
+use crate::journal::{Call, Cause, How, What};
+
+pub(super) const LAW: Law = Law {
+    name: "phase/within-grace",
+    rules: "0",
+    statement: "The grace begins with what asks for the end, once; stop and cleanup end within their shares of it, and so does the process.",
+    judge,
+};
+
+fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    let Some(limits) = record.limits else { return };
+    let Some((cause_at, began)) = due(record) else {
+        return;
+    };
+    let ends = began.saturating_add(limits.grace.saturating_sub(limits.margin));
+    if let (false, Some(grace)) = (record.plan, record.grace) {
+        let t = record.t(grace.at);
+        // A bare request does not begin it; what comes of the request does.
+        if t != began
+            && record
+                .requested
+                .is_none_or(|requested| requested >= cause_at)
+        {
+            breaks.at(
+                grace.at,
+                format!(
+                    "the grace began at {}, and what begins it came at {}",
+                    At(t),
+                    At(began)
+                ),
+            );
+        }
+        for (at, event) in record.events.iter().enumerate().skip(grace.at + 1) {
+            if let What::GraceBegan { .. } = event.what {
+                breaks.at(at, format!("the grace began again at {}", At(event.t)));
+            }
+        }
+    }
+    let ends = record.grace.map_or(ends, |grace| grace.cleanup_ends);
+    match record.exit {
+        Some((at, _, Cause::LastResort)) => {
+            let due = record.grace.map_or(
+                began.saturating_add(limits.grace.saturating_sub(limits.margin / 2)),
+                |grace| grace.last_resort,
+            );
+            let running = record
+                .registered()
+                .any(|(_, part, _, _)| part.end.is_none());
+            if record.t(at) != due || !running {
+                breaks.at(at, format!("the last resort struck at {}: {} is its time, and something has to be left", At(record.t(at)), At(due)));
+            }
+        }
+        Some((at, _, cause)) => {
+            let overrun = record.t(at).saturating_sub(ends);
+            // A program that stops and cleans up when it likes has its own time; a scripted SIGKILL too.
+            let judged = matches!(
+                cause,
+                Cause::Stopped | Cause::StartFailed | Cause::SecondSignal | Cause::Killed
+            );
+            if judged && overrun > 0 {
+                breaks.at(
+                    at,
+                    format!(
+                        "the process ended at {}: {} after the {} of grace that it has",
+                        At(record.t(at)),
+                        Ms(overrun),
+                        Ms(limits.grace - limits.margin.min(limits.grace))
+                    ),
+                );
+            }
+        }
+        None => {
+            let at = record.events.len().saturating_sub(1);
+            if record.stuck.is_some() && record.end() > ends {
+                breaks.at(
+                    at,
+                    format!("the end was due at {}, and never came", At(ends)),
+                );
+            }
+        }
+    }
+}
+
+/// What begins the grace, by the facts: the first signal, the first stop from outside, main's failure.
+fn due(record: &Record<'_>) -> Option<(Index, u64)> {
+    let signal = record.signals.first().map(|(at, _)| *at);
+    let call = record
+        .callers
+        .iter()
+        .find(|caller| caller.asks_to_stop && caller.call != Call::RequestStop && !caller.inside)
+        .map(|caller| caller.at);
+    let main = record
+        .parts
+        .first()
+        .and_then(|part| part.end)
+        .filter(|end| matches!(end.how, How::Failed | How::Panicked))
+        .map(|end| end.at);
+    let at = [signal, call, main].into_iter().flatten().min()?;
+    Some((at, record.t(at)))
+}

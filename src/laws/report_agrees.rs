@@ -1,0 +1,86 @@
+//! Every caller gets an answer, and every report agrees with what happened.
+
+use super::record::{Caller, Record};
+use super::{Breaks, Law};
+use crate::journal::At;
+use crate::journal::{Call, Phase, Row};
+
+pub(super) const LAW: Law = Law {
+    name: "report/agrees",
+    rules: "8, 15",
+    statement: "Every caller gets an answer, and every report agrees with what happened.",
+    judge,
+};
+
+fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    for caller in &record.callers {
+        let Some((at, result, rows, _)) = caller.returned else {
+            if !record.cut() {
+                breaks.at(
+                    caller.at,
+                    format!(
+                        "caller {} called {} at {} and got no answer",
+                        caller.caller,
+                        caller.call,
+                        At(record.t(caller.at))
+                    ),
+                );
+            }
+            continue;
+        };
+        if record.plan || !has_report(caller, result) {
+            continue;
+        }
+        for row in rows {
+            let step = record
+                .part(row.id)
+                .and_then(|part| part.step)
+                .and_then(|step| Some((step, step.end?)));
+            let agrees = step.is_some_and(|(step, end)| {
+                *row == Row {
+                    id: step.id,
+                    outcome: end.outcome,
+                    bound: step.bound,
+                    bound_by: step.bound_by,
+                    started: step.t,
+                    took: end.took,
+                } && end.at < at
+            });
+            if !agrees {
+                breaks.at(
+                    at,
+                    format!(
+                        "the report that caller {} got does not agree with the step of \"{}\"",
+                        caller.caller,
+                        record.name(row.id)
+                    ),
+                );
+            }
+        }
+        for (part, step) in record.steps() {
+            let covered = caller.call != Call::Stop || step.phase != Phase::Cleanup;
+            let ended = step.end.is_some_and(|end| end.at < at);
+            let told = rows.iter().filter(|row| row.id == step.id).count();
+            if (covered && ended && told == 0) || told > 1 {
+                breaks.at(
+                    at,
+                    format!(
+                        "the report that caller {} got has \"{}\" {told} times",
+                        caller.caller,
+                        part.named()
+                    ),
+                );
+            }
+        }
+    }
+}
+
+/// Whether an answer comes with a report: a refusal, and a start that went well, come without.
+fn has_report(caller: &Caller<'_>, result: &str) -> bool {
+    match caller.call {
+        Call::Run => true,
+        Call::Stop | Call::Cleanup => result == "ok",
+        Call::Start => result == "stop-requested" || result.starts_with("start-failed"),
+        Call::RequestStop => false,
+    }
+}

@@ -1,0 +1,72 @@
+//! No step takes longer than its bound, and 100 ms of confirmation where something is aborted; none is open at the end.
+
+use super::limits::CONFIRM;
+use super::record::{Record, is_call};
+use super::{Breaks, Law};
+use crate::journal::{At, Ms};
+
+pub(super) const LAW: Law = Law {
+    name: "steps/bounded",
+    rules: "3, 6",
+    statement: "No step takes longer than its bound, and 100 ms of confirmation where something is aborted; none is open at the end.",
+    judge,
+};
+
+fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    if record.plan {
+        return calls_bounded(record, breaks);
+    }
+    for (part, step) in record.steps() {
+        let confirm = if part.aborts.is_empty() { 0 } else { CONFIRM };
+        let limit = step.bound.saturating_add(confirm);
+        match step.end {
+            Some(end) => {
+                let took = end.took.max(end.t.saturating_sub(step.t));
+                if took > limit {
+                    breaks.at(
+                        end.at,
+                        format!(
+                            "\"{}\" took {} of its {}",
+                            part.named(),
+                            Ms(took),
+                            Ms(step.bound)
+                        ),
+                    );
+                }
+            }
+            None if !record.cut() || record.end().saturating_sub(step.t) > limit => {
+                breaks.at(
+                    step.at,
+                    format!(
+                        "the step of \"{}\" began at {} and never ended",
+                        part.named(),
+                        At(step.t)
+                    ),
+                );
+            }
+            None => {}
+        }
+    }
+}
+
+/// By the facts alone: what is called returns within its timeout.
+fn calls_bounded(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    for (_, part, _, registered) in record.registered() {
+        let (true, Some(began)) = (is_call(registered.kind), part.began) else {
+            continue;
+        };
+        let until = part.end.map_or(record.end(), |end| end.t);
+        let took = until.saturating_sub(record.t(began));
+        if took > registered.timeout {
+            breaks.at(
+                began,
+                format!(
+                    "\"{}\" held everything up for {}: its bound is {}",
+                    registered.name,
+                    Ms(took),
+                    Ms(registered.timeout)
+                ),
+            );
+        }
+    }
+}

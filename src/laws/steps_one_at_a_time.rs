@@ -1,0 +1,112 @@
+//! One step at a time, but for joins and cancels of equal order next to one another, which share a group.
+
+use super::record::{Index, Record, Step, is_call};
+use super::{Breaks, Law};
+use crate::journal::At;
+use crate::journal::What;
+
+pub(super) const LAW: Law = Law {
+    name: "steps/one-at-a-time",
+    rules: "2",
+    statement: "One step at a time, but for joins and cancels of equal order next to one another, which share a group.",
+    judge,
+};
+
+fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    if record.plan {
+        return calls_one_at_a_time(record, breaks);
+    }
+    let mut steps: Vec<Step> = record.steps().map(|(_, step)| step).collect();
+    steps.sort_unstable_by_key(|step| step.at);
+    let mut before: Option<Step> = None;
+    // The last end among the steps so far, and whose it is.
+    let mut open: Option<(Index, Step)> = None;
+    for step in steps {
+        let same_group =
+            before.is_some_and(|before| (before.phase, before.group) == (step.phase, step.group));
+        let join = |step: Step| !is_call(step.kind);
+        if same_group {
+            let before = before.unwrap_or(step);
+            if !(join(before) && join(step) && before.order == step.order && before.t == step.t) {
+                breaks.at(
+                    step.at,
+                    format!(
+                        "\"{}\" shares a group with \"{}\" at {}: only joins of equal order may",
+                        record.name(step.id),
+                        record.name(before.id),
+                        At(step.t)
+                    ),
+                );
+            }
+        } else {
+            if let Some((end, other)) = open.filter(|(end, _)| *end > step.at) {
+                let until = if end == Index::MAX {
+                    "to the end".to_owned()
+                } else {
+                    format!("to {}", At(record.t(end)))
+                };
+                breaks.at(
+                    step.at,
+                    format!(
+                        "\"{}\" began at {} while \"{}\" was open ({until})",
+                        record.name(step.id),
+                        At(step.t),
+                        record.name(other.id)
+                    ),
+                );
+            }
+            let before = before.filter(|before| before.phase == step.phase);
+            if let Some(before) =
+                before.filter(|before| join(*before) && join(step) && before.order == step.order)
+            {
+                breaks.at(step.at, format!("\"{}\" and \"{}\" are joins of equal order next to one another, and did not share a group", record.name(before.id), record.name(step.id)));
+            }
+            if before.is_some_and(|before| before.group > step.group) {
+                breaks.at(
+                    step.at,
+                    format!(
+                        "group {} of \"{}\" came after group {}",
+                        step.group,
+                        record.name(step.id),
+                        before.map_or(0, |before| before.group)
+                    ),
+                );
+            }
+        }
+        let end = step.end.map_or(Index::MAX, |end| end.at);
+        if open.is_none_or(|(last, _)| last < end) {
+            open = Some((end, step));
+        }
+        before = Some(step);
+    }
+}
+
+/// By the facts alone: what is called has returned before the next is called.
+fn calls_one_at_a_time(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    let mut open: Vec<(u32, u32)> = Vec::new();
+    let called = |id: u32| {
+        record
+            .part(id)
+            .and_then(|part| part.registered)
+            .is_some_and(|(_, registered)| is_call(registered.kind))
+    };
+    for (at, event) in record.events.iter().enumerate() {
+        match &event.what {
+            What::Began { id, nth, name } if called(*id) => {
+                if let Some((other, _)) = open.last() {
+                    breaks.at(
+                        at,
+                        format!(
+                            "\"{name}\" was called at {} while \"{}\" was",
+                            At(event.t),
+                            record.name(*other)
+                        ),
+                    );
+                }
+                open.push((*id, *nth));
+            }
+            What::Ended { id, nth, .. } => open.retain(|one| *one != (*id, *nth)),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Equal orders run in the order of registration in both phases; cleanup turns that round only where the worker says so.
+
+use super::record::{Record, Step};
+use super::{Breaks, Law};
+use crate::journal::At;
+use crate::journal::{Phase, Ties};
+
+pub(super) const LAW: Law = Law {
+    name: "ties/registration-order",
+    rules: "2, 12",
+    statement: "Equal orders run in the order of registration in both phases; cleanup turns that round only where the worker says so.",
+    judge,
+};
+
+fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    let mut steps: Vec<Step> = record.steps().map(|(_, step)| step).collect();
+    steps.sort_unstable_by_key(|step| step.at);
+    for phase in [Phase::Stop, Phase::Cleanup] {
+        let last_first = phase == Phase::Cleanup
+            && record
+                .limits
+                .is_some_and(|limits| limits.ties == Ties::Last);
+        let mut before: Option<Step> = None;
+        for step in steps.iter().filter(|step| step.phase == phase) {
+            if let Some(before) = before.filter(|before| before.order == step.order) {
+                if (before.id < step.id) == last_first {
+                    let which = if last_first { "later" } else { "earlier" };
+                    breaks.at(
+                        step.at,
+                        format!(
+                            "\"{}\" came before \"{}\" at {}: both have order {}, and the second was registered {which}",
+                            record.name(before.id),
+                            record.name(step.id),
+                            At(step.t),
+                            step.order
+                        ),
+                    );
+                }
+            }
+            before = Some(*step);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! A step that is still waited for at half its bound, rounded up, is named then, and only then.
+
+use super::record::Record;
+use super::{Breaks, Law};
+use crate::journal::At;
+use crate::journal::What;
+
+pub(super) const LAW: Law = Law {
+    name: "waits/named",
+    rules: "14",
+    statement: "A step that is still waited for at half its bound, rounded up, is named then, and only then.",
+    judge,
+};
+
+fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    if record.plan {
+        return; // It names nothing.
+    }
+    for (part, step) in record.steps() {
+        let half = step.t.saturating_add(step.bound.div_ceil(2));
+        let end = step.end.map_or(record.end(), |end| end.t);
+        // In the instant itself both are right where the wait was cut: by a signal, or by the end.
+        let cut_then = end == half
+            && (step.end.is_none() || record.signals.iter().any(|(at, _)| record.t(*at) == half));
+        match part.waiting.map(|at| (at, &record.events[at])) {
+            None if end > half => breaks.at(
+                step.at,
+                format!(
+                    "\"{}\" was waited for from {} to {} and never named",
+                    part.named(),
+                    At(step.t),
+                    At(end)
+                ),
+            ),
+            Some((at, event)) => {
+                let says = matches!(event.what, What::StillWaiting { waited, bound, .. } if waited == half - step.t && bound == step.bound);
+                if event.t != half || !says || !(end > half || cut_then) {
+                    breaks.at(at, format!("\"{}\" was named at {}: half of its bound was over at {}, and it ended at {}", part.named(), At(event.t), At(half), At(end)));
+                }
+            }
+            None => {}
+        }
+    }
+}

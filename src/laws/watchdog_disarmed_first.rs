@@ -1,0 +1,64 @@
+//! From the first request on the watchdog is still: it is disarmed before the first step, begins no probe, and ends nothing.
+
+use super::record::Record;
+use super::{Breaks, Law};
+use crate::journal::{At, Ms};
+use crate::journal::{Cause, Kind, Phase, WatchdogIs, What};
+
+pub(super) const LAW: Law = Law {
+    name: "watchdog/disarmed-first",
+    rules: "1",
+    statement: "From the first request on the watchdog is still: it is disarmed before the first step, begins no probe, and ends nothing.",
+    judge,
+};
+
+fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    let Some(asked) = record.asked() else { return };
+    let late = |at| {
+        format!(
+            "at {}, {} after the stop was asked for",
+            At(record.t(at)),
+            Ms(record.t(at).saturating_sub(record.t(asked)))
+        )
+    };
+    let mut disarmed = None;
+    for (at, event) in record.events.iter().enumerate().skip(asked) {
+        match &event.what {
+            What::Watchdog {
+                is: WatchdogIs::Disarmed,
+                ..
+            } => disarmed = disarmed.or(Some(at)),
+            What::ProbeBegan { n } => breaks.at(at, format!("probe {n} began {}", late(at))),
+            What::Watchdog {
+                is: WatchdogIs::Fired,
+                ..
+            } => breaks.at(at, format!("the watchdog fired {}", late(at))),
+            What::Exit {
+                cause: Cause::Watchdog,
+                ..
+            } if record.plan => {
+                breaks.at(at, format!("the watchdog ended the process {}", late(at)));
+            }
+            _ => {}
+        }
+    }
+    let watched = record.registered().any(|(_, part, at, registered)| {
+        registered.kind == Kind::Watchdog && at < asked && part.end.is_none_or(|end| end.at > asked)
+    });
+    let first_step = record
+        .steps()
+        .filter(|(_, step)| step.phase != Phase::Start)
+        .map(|(_, step)| step.at)
+        .min();
+    if let (false, true, Some(step)) = (record.plan, watched, first_step) {
+        if disarmed.is_none_or(|disarmed| disarmed > step) {
+            breaks.at(
+                step,
+                format!(
+                    "the first step began {} and the watchdog was not disarmed",
+                    late(step)
+                ),
+            );
+        }
+    }
+}
