@@ -202,6 +202,11 @@ impl Waiting<'_> {
         };
         let spawned = match begin {
             Begin::Wait { abort, adopted } => {
+                let mut registry = self.core.registry();
+                if let Some(ended) = registry.early.remove(&id) {
+                    registry.ended.push_front((id, ended));
+                }
+                drop(registry);
                 member.abort = abort;
                 member.adopted = adopted;
                 Ok(())
@@ -278,9 +283,11 @@ impl Waiting<'_> {
         }
     }
 
-    /// A member's code is over. What belongs to no member was left behind earlier.
+    /// A member's code is over. What belongs to no member was left behind earlier, or has its step yet to
+    /// come: it is kept for that.
     fn ended(&mut self, id: Id, ended: &Ended) {
         let Some(mut member) = self.take(id) else {
+            self.core.registry().early.insert(id, ended.clone());
             return;
         };
         let outcome = match (member.stage, member.row.kind) {

@@ -1,6 +1,6 @@
 //! What is registered, and what can be done with it when its step comes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -94,6 +94,8 @@ pub(crate) struct Registry {
     pub main_code: Option<i32>,
     /// What has ended since the driver last looked; used from the begin of stop.
     pub ended: VecDeque<(Id, Ended)>,
+    /// What of it had ended before its own step began.
+    pub early: HashMap<Id, Ended>,
     pub deaths: VecDeque<Death>,
     pub deaths_in_all: u64,
 }
@@ -116,6 +118,7 @@ impl Registry {
             main_ended: None,
             main_code: None,
             ended: VecDeque::new(),
+            early: HashMap::new(),
             deaths: VecDeque::new(),
             deaths_in_all: 0,
         }

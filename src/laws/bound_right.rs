@@ -113,3 +113,32 @@ fn wrong(record: &Record<'_>, breaks: &mut Breaks<'_>, step: Step, limit: Limit)
         ),
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_bound_that_is_too_short() {
+        day()
+            .with("step-started db", r#""bound":9000"#)
+            .row(6, r#"[6,"ok",9000,"timeout",31500,200]"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_wrong_word_for_it() {
+        day()
+            .with("step-started db", r#""bound_by":"phase""#)
+            .row(6, r#"[6,"ok",10000,"phase",31500,200]"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_grace_that_ends_too_late() {
+        day()
+            .with("grace-began", r#""kill":60000"#)
+            .breaks_only(LAW.name);
+    }
+}

@@ -64,3 +64,16 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_cleanup_before_the_end_of_stop() {
+        day()
+            .moved_behind("phase-ended stop", "began predictor")
+            .breaks_only(LAW.name);
+    }
+}

@@ -21,3 +21,18 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         "descending",
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_lower_order_first() {
+        day()
+            .with("registered cache", r#""order":300"#)
+            .with("step-started cache", r#""order":300"#)
+            .with("step-ended cache", r#""order":300"#)
+            .breaks_only(LAW.name);
+    }
+}

@@ -69,3 +69,20 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::hurried;
+
+    #[test]
+    fn a_second_signal_that_takes_the_floor() {
+        hurried()
+            .shifted("leak flush", -1_000)
+            .with("step-ended flush", r#""took":2000"#)
+            .row(5, r#"[5,"leaked",10000,"timeout",21500,2000]"#)
+            .row(6, r#"[6,"ok",1000,"second-signal",23500,200]"#)
+            .row(11, r#"[11,"ok",1000,"second-signal",23700,0]"#)
+            .breaks_only(LAW.name);
+    }
+}

@@ -49,3 +49,16 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_death_that_no_report_has() {
+        day()
+            .with("returned run", r#""deaths":[]"#)
+            .breaks_only(LAW.name);
+    }
+}

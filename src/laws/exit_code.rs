@@ -92,10 +92,22 @@ fn start_failed(record: &Record<'_>) -> Option<i32> {
     }
 }
 
-/// By the facts: whether anything that was called ended badly, or not at all.
+/// By the facts: whether anything that was stopped or called ended badly then, or not at all.
 fn failed_calls(record: &Record<'_>) -> bool {
     record
         .registered()
-        .filter(|(_, part, _, registered)| registered.kind != Kind::Watchdog && part.step.is_some())
-        .any(|(_, part, _, _)| part.end.is_none_or(|end| end.how != How::Ok))
+        .filter(|(_, _, _, registered)| registered.kind != Kind::Watchdog)
+        .filter_map(|(_, part, _, _)| Some((part.step?, part.end)))
+        .any(|(step, end)| end.is_none_or(|end| end.how != How::Ok && end.at > step.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_zero_in_spite_of_a_leak() {
+        day().with("exit", r#""code":0"#).breaks_only(LAW.name);
+    }
 }

@@ -40,3 +40,18 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_callback_that_is_taken_during_stop() {
+        day()
+            .after("phase-started stop", r#"{"t":20000,"event":"registered","id":12,"kind":"stop","name":"late","order":0,"timeout":10000,"floor":null,"uses":[],"told":"at-once","async":false,"adopted":false}"#)
+            .after("step-ended bye", r#"{"t":21500,"event":"ended","id":12,"name":"late","nth":1,"how":"ok","error":null}"#)
+            .after("step-ended bye", r#"{"t":21500,"event":"began","id":12,"name":"late","nth":1}"#)
+            .breaks_only(LAW.name);
+    }
+}

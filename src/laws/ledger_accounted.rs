@@ -59,3 +59,19 @@ fn main_failed(record: &Record<'_>) -> bool {
         .and_then(|part| part.end)
         .is_some_and(|end| end.how != How::Ok)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn one_that_is_leaked_and_lost() {
+        day()
+            .before(
+                "exit",
+                r#"{"t":31700,"event":"lost","id":5,"name":"flush","what":"running"}"#,
+            )
+            .breaks_only(LAW.name);
+    }
+}

@@ -7,6 +7,8 @@
 //! which breaks it and only it. [`judge`] reads a journal once, into a record, and asks every law.
 
 mod bound_right;
+#[cfg(test)]
+mod by_hand;
 mod cleanup_after_stop;
 mod cleanup_descending;
 mod cleanup_floor;
@@ -147,4 +149,57 @@ pub fn judge(events: &[Event]) -> Vec<Broken> {
         (law.judge)(&record, &mut breaks);
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::by_hand::{day, hurried};
+    use super::*;
+
+    #[test]
+    fn a_healthy_day_breaks_nothing() {
+        day().breaks_nothing();
+    }
+
+    #[test]
+    fn a_hurried_day_breaks_nothing() {
+        hurried().breaks_nothing();
+    }
+
+    #[test]
+    fn names_are_unique_and_have_two_parts() {
+        let mut names: Vec<_> = all().iter().map(|law| law.name).collect();
+        assert!(names.iter().all(|name| name.split('/').count() == 2));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all().len());
+    }
+
+    /// Breaks each law with a journal of its own file: a law without one fails here.
+    #[test]
+    fn every_law_has_a_journal_that_breaks_it() {
+        for law in all() {
+            let file = law.name.replace(['/', '-'], "_");
+            let path = format!("{}/src/laws/{file}.rs", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(&path).expect("each law has its file");
+            assert!(
+                text.contains("breaks_only(LAW.name)"),
+                "{path} has no journal that breaks it"
+            );
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_list_of_events_makes_a_law_panic(picks in proptest::collection::vec((0_usize..200, 0_u64..60_000), 0..120)) {
+            let healthy = day().events();
+            let events: Vec<Event> = picks
+                .into_iter()
+                .map(|(at, t)| Event { t, ..healthy[at % healthy.len()].clone() })
+                .collect();
+            for broken in judge(&events) {
+                proptest::prop_assert!(!broken.message.is_empty());
+            }
+        }
+    }
 }

@@ -75,3 +75,22 @@ fn ended_after_all(record: &Record<'_>, fact: Option<End>, step: Step, claimed: 
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_failure_that_is_called_ok() {
+        day()
+            .with("ended db", r#""how":"failed""#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn an_end_at_the_deadline_that_is_called_leaked() {
+        day().after("step-ended flush", r#"{"t":31500,"event":"ended","id":5,"name":"flush","nth":1,"how":"ok","error":null}"#)
+            .breaks_only(LAW.name);
+    }
+}

@@ -103,3 +103,14 @@ fn due(record: &Record<'_>) -> Option<(Index, u64)> {
     let at = [signal, call, main].into_iter().flatten().min()?;
     Some((at, record.t(at)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_process_that_outlasts_its_grace() {
+        day().with("exit", r#""t":49501"#).breaks_only(LAW.name);
+    }
+}

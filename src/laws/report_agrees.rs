@@ -84,3 +84,21 @@ fn has_report(caller: &Caller<'_>, result: &str) -> bool {
         Call::RequestStop => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_row_that_disagrees() {
+        day()
+            .row(6, r#"[6,"ok",10000,"timeout",31500,100]"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_row_that_is_missing() {
+        day().row(6, "").breaks_only(LAW.name);
+    }
+}

@@ -35,3 +35,16 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_flag_that_is_cleared_after_the_first_step() {
+        day()
+            .moved_behind("running", "heard flusher")
+            .breaks_only(LAW.name);
+    }
+}

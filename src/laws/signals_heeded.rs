@@ -66,3 +66,20 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::hurried;
+
+    #[test]
+    fn a_cleanup_that_is_waited_for_beyond_its_floor() {
+        hurried()
+            .shifted("leak flush", 500)
+            .with("step-ended flush", r#""took":3500"#)
+            .row(5, r#"[5,"leaked",10000,"timeout",21500,3500]"#)
+            .row(6, r#"[6,"ok",1000,"second-signal",25000,200]"#)
+            .row(11, r#"[11,"ok",1000,"second-signal",25200,0]"#)
+            .breaks_only(LAW.name);
+    }
+}

@@ -35,3 +35,19 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_state_that_comes_back() {
+        day()
+            .after(
+                "state cleaning-up",
+                r#"{"t":21500,"event":"state","state":"running"}"#,
+            )
+            .breaks_only(LAW.name);
+    }
+}

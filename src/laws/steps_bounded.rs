@@ -70,3 +70,22 @@ fn calls_bounded(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_step_that_is_waited_for_beyond_its_bound() {
+        day()
+            .with("registered flush", r#""timeout":9950"#)
+            .with("step-started flush", r#""bound":9950"#)
+            .with(
+                "still-waiting flush",
+                r#""t":26475,"waited":4975,"bound":9950"#,
+            )
+            .row(5, r#"[5,"leaked",9950,"timeout",21500,10000]"#)
+            .breaks_only(LAW.name);
+    }
+}

@@ -18,7 +18,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             if *nth > 1 {
                 breaks.at(
                     at,
-                    format!("\"{name}\" ran for the {nth}. time at {}", At(event.t)),
+                    format!("\"{name}\" was run again at {} (time {nth})", At(event.t)),
                 );
             }
         }
@@ -34,5 +34,21 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 ),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_callback_that_is_called_again() {
+        day()
+            .after(
+                "ended cache",
+                r#"{"t":31700,"event":"began","id":11,"name":"cache","nth":2}"#,
+            )
+            .breaks_only(LAW.name);
     }
 }

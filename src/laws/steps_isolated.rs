@@ -41,3 +41,18 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_closeable_without_a_step() {
+        day()
+            .without("step-started cache")
+            .without("step-ended cache")
+            .row(11, "")
+            .breaks_only(LAW.name);
+    }
+}

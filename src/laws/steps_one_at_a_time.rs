@@ -110,3 +110,23 @@ fn calls_one_at_a_time(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn two_callbacks_in_one_group() {
+        day()
+            .with("step-started bye", r#""group":2"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_callback_beside_another() {
+        day()
+            .moved_behind("step-ended drain", "step-started bye")
+            .breaks_only(LAW.name);
+    }
+}

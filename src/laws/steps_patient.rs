@@ -1,10 +1,9 @@
 //! Nothing is given up before its bound, but when stop's share is gone or a second signal comes.
 
-use super::limits::floors;
 use super::record::Record;
 use super::{Breaks, Law};
 use crate::journal::Ms;
-use crate::journal::{Outcome, Phase};
+use crate::journal::Outcome;
 
 pub(super) const LAW: Law = Law {
     name: "steps/patient",
@@ -17,7 +16,6 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if record.plan {
         return; // It does not say how a step ended.
     }
-    let floors = floors(record);
     let second = record.second_signal().map(|(at, _)| record.t(at));
     for (part, step) in record.steps() {
         let Some(end) = step.end else { continue };
@@ -29,15 +27,8 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
         let waited = end.t.saturating_sub(step.t);
         let hurried = second.is_some_and(|second| end.t >= second);
-        let patient = if step.phase == Phase::Cleanup && hurried {
-            let floor = floors
-                .iter()
-                .find(|(id, ..)| *id == step.id)
-                .map_or(0, |(_, floor, _)| *floor);
-            waited >= floor.min(step.bound)
-        } else {
-            waited >= step.bound || (step.phase != Phase::Cleanup && hurried)
-        };
+        // What cleanup gives a step after a second signal is the law of floors'.
+        let patient = hurried || waited >= step.bound;
         if !patient {
             breaks.at(
                 end.at,
@@ -50,5 +41,24 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 ),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_step_that_is_given_up_too_early() {
+        day()
+            .with("registered flush", r#""timeout":10100"#)
+            .with("step-started flush", r#""bound":10100"#)
+            .with(
+                "still-waiting flush",
+                r#""t":26550,"waited":5050,"bound":10100"#,
+            )
+            .row(5, r#"[5,"leaked",10100,"timeout",21500,10000]"#)
+            .breaks_only(LAW.name);
     }
 }

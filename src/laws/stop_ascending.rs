@@ -21,3 +21,26 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         "ascending",
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_later_order_first() {
+        day()
+            .with("registered drain", r#""order":-5"#)
+            .with("step-started drain", r#""order":-5"#)
+            .with("step-ended drain", r#""order":-5"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn what_is_claimed_in_order_and_called_out_of_it() {
+        day()
+            .with("registered bye", r#""order":5"#)
+            .with("registered drain", r#""order":9"#)
+            .breaks_only(LAW.name);
+    }
+}

@@ -89,3 +89,19 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn an_abort_before_the_bound() {
+        day()
+            .before(
+                "still-waiting writer",
+                r#"{"t":20500,"event":"abort","name":"writer","id":2}"#,
+            )
+            .breaks_only(LAW.name);
+    }
+}

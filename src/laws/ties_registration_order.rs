@@ -41,3 +41,16 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn ties_that_are_turned_round() {
+        day()
+            .with("worker", r#""ties":"last""#)
+            .breaks_only(LAW.name);
+    }
+}

@@ -66,3 +66,29 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_thread_that_is_not_told() {
+        day().without("told flusher").breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn one_that_is_told_before_its_turn() {
+        day()
+            .with("registered writer", r#""order":5,"told":"in-turn""#)
+            .with("step-started writer", r#""order":5,"group":2"#)
+            .with("step-ended writer", r#""order":5"#)
+            .with("step-started drain", r#""group":3"#)
+            .with("step-started bye", r#""group":4"#)
+            .with("told writer", r#""t":19999"#)
+            .moved_behind("step-started writer", "step-ended dog")
+            .moved_behind("told writer", "told dog")
+            .with("told writer", r#""t":19999"#)
+            .breaks_only(LAW.name);
+    }
+}

@@ -100,3 +100,29 @@ fn still_uses(record: &Record<'_>, id: Id, user: &Part<'_>, at: Index) -> Option
     }
     (open > 0).then_some("had jobs in flight")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_resource_that_is_touched_after_its_end() {
+        day()
+            .after(
+                "step-ended predictor",
+                r#"{"t":21500,"event":"used","id":3,"of":4,"alive":false}"#,
+            )
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_job_in_flight() {
+        day()
+            .before(
+                "signal SIGTERM",
+                r#"{"t":19000,"event":"job-began","id":2,"job":1}"#,
+            )
+            .breaks_only(LAW.name);
+    }
+}

@@ -42,3 +42,21 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_wait_that_is_not_named() {
+        day().without("still-waiting writer").breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_wait_that_is_named_too_late() {
+        day()
+            .with("still-waiting writer", r#""t":21001"#)
+            .breaks_only(LAW.name);
+    }
+}

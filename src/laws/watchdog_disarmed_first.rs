@@ -62,3 +62,24 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_watchdog_that_is_not_disarmed() {
+        day().without("watchdog disarmed").breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_probe_during_stop() {
+        day()
+            .before(
+                "still-waiting flush",
+                r#"{"t":26000,"event":"probe-began","n":3}"#,
+            )
+            .breaks_only(LAW.name);
+    }
+}

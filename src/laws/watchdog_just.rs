@@ -123,3 +123,44 @@ impl Count {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_probe_before_its_time() {
+        day()
+            .shifted("probe-began 2", -1)
+            .shifted("probe 2", 1)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn three_failures_in_a_row_and_no_exit() {
+        day()
+            .with("probe 2", r#""t":10000,"result":"500""#)
+            .before(
+                "signal SIGTERM",
+                r#"{"t":14000,"event":"probe-began","n":3}"#,
+            )
+            .before(
+                "signal SIGTERM",
+                r#"{"t":14000,"event":"probe","n":3,"result":"refused","took":0,"ignored":false}"#,
+            )
+            .with("registered dog", r#""attempts":2"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_shot_without_a_cause() {
+        day()
+            .before(
+                "signal SIGTERM",
+                r#"{"t":19000,"event":"watchdog","is":"fired","attempt":1}"#,
+            )
+            .with("exit", r#""code":75,"cause":"watchdog""#)
+            .breaks_only(LAW.name);
+    }
+}

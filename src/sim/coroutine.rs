@@ -163,8 +163,3 @@ pub(crate) fn suspend(over: bool) {
     let _turn = unsafe { (*yielder).suspend(()) };
     YIELDER.set(yielder);
 }
-
-/// Whether a payload is the simulator's own, and not a panic.
-pub(crate) fn is_world_ended(payload: &(dyn std::any::Any + Send)) -> bool {
-    payload.is::<WorldEnded>()
-}

@@ -22,7 +22,7 @@ use super::part::Parts;
 use super::script::Script;
 use super::subject::Subject;
 use crate::host::BoxError;
-use crate::journal::{Cause, Event, Id, Name, StuckWhy, What};
+use crate::journal::{Cause, Event, Name, StuckWhy, What};
 use crate::scenario::Scenario;
 
 /// The horizon of virtual time: 24 hours.
@@ -341,11 +341,6 @@ impl World {
         if let Some(root) = self.root.borrow_mut().take() {
             root.wake();
         }
-    }
-
-    /// The name of a registered component.
-    pub fn name_of(&self, id: Id) -> Option<Name> {
-        self.parts.by_id(id).map(|part| part.name.clone())
     }
 
     /// Takes what was written down.
