@@ -12,6 +12,8 @@ pub mod journal;
 pub mod laws;
 #[cfg(feature = "sim")]
 pub mod plan;
+#[cfg(feature = "cli")]
+pub mod report;
 #[cfg(feature = "sim")]
 pub mod scenario;
 #[cfg(feature = "sim")]

@@ -1,0 +1,39 @@
+//! What people read: the picture of a run, the snapshots it is compared with, and their difference.
+//!
+//! Everything here works from texts and journals alone, and is the same for the same input whatever
+//! the machine, the clock or the terminal.
+
+mod diff;
+mod paint;
+mod snapshot;
+//mod timeline;
+
+pub use diff::diff;
+pub use snapshot::{Policy, SnapshotError, State, Store, Wrote, force_pass};
+//pub use timeline::timeline;
+
+/// How a report is written.
+///
+/// # Example
+///
+/// ```
+/// let style = deadstop::report::Style { width: 120, ..Default::default() };
+/// assert!(!style.color);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// The columns that a line may take. Fewer than 48 are taken as 48.
+    pub width: usize,
+    /// Whether to use the terminal's colours. Nothing is said by colour alone.
+    pub color: bool,
+}
+
+impl Default for Style {
+    /// 80 columns, without colour.
+    fn default() -> Self {
+        Style {
+            width: 80,
+            color: false,
+        }
+    }
+}

@@ -1,0 +1,525 @@
+//! Snapshots in insta's file format: read, compared and written without insta.
+//!
+//! insta's assertion belongs in tests: it panics, asks cargo where the workspace is, and looks
+//! through its folder each time. The files are the same: `cargo insta review` sees what is pending
+//! here, and a test that asserts with insta passes on what was accepted here.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What insta writes before the content. `cargo insta` finds only files that begin so, and drops
+/// keys that it does not know.
+const HEADER: &str = "---\nsource: tests/scenarios.rs\nexpression: log\n";
+const FENCE: &str = "---";
+const SNAP: &str = ".snap";
+const PENDING: &str = ".snap.new";
+
+/// A folder of snapshots, one file a name: `<name>.snap`, and `<name>.snap.new` for what waits to be
+/// accepted. A name may contain `/`.
+///
+/// # Example
+///
+/// ```
+/// # use deadstop::report::{State, Store};
+/// # let root = std::env::temp_dir().join(format!("deadstop-doc-{}", std::process::id()));
+/// let store = Store::new(root.clone());
+/// assert_eq!(store.compare("signals/second", "the log")?, State::Missing);
+/// store.write_pending("signals/second", "the log")?;
+/// assert_eq!(store.pending()?, ["signals/second"]);
+/// store.accept("signals/second")?;
+/// assert_eq!(store.compare("signals/second", "the log\n")?, State::Same);
+/// # std::fs::remove_dir_all(root).unwrap();
+/// # Ok::<(), deadstop::report::SnapshotError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// How a text stands to the snapshot of its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is the snapshot.
+    Same,
+    /// There is no snapshot.
+    Missing,
+    /// The snapshot is another text.
+    Differs {
+        /// The accepted text.
+        old: String,
+    },
+    /// It is not the snapshot, but just this text is pending already.
+    Pending {
+        /// The accepted text, if there is one.
+        old: Option<String>,
+    },
+}
+
+/// What may be written when a text is not its snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Nothing.
+    Nothing,
+    /// A pending file.
+    Pending,
+    /// A pending file for what has no snapshot yet; a changed snapshot is accepted at once.
+    Unseen,
+    /// The snapshot itself, at once.
+    Accept,
+}
+
+/// What [`Store::record`] wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrote {
+    /// Nothing.
+    Nothing,
+    /// A pending file.
+    Pending,
+    /// The snapshot.
+    Snapshot,
+}
+
+/// Why a snapshot could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The file system refused.
+    #[error("cannot {doing} {path}: {error}; check that it may be read and written, and that the disk has room", path = path.display())]
+    Io {
+        /// What was being done, as a verb.
+        doing: &'static str,
+        /// To which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+    /// A file that is no snapshot.
+    #[error("{path} is no snapshot: {why}; delete it, check again and accept the result", path = path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A name that would lead out of the folder.
+    #[error("{name:?} cannot be a snapshot's name; use words joined by single slashes")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// Nothing waits to be accepted or rejected under this name.
+    #[error("nothing is pending for {name}: there is no {path}; check the scenario first", path = path.display())]
+    NotPending {
+        /// The name.
+        name: String,
+        /// The file that would hold it.
+        path: PathBuf,
+    },
+    /// A variable of the environment with a value that insta does not know either.
+    #[error("{variable} is {value:?}; set it to one of {allowed}, or unset it")]
+    Variable {
+        /// Its name.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        allowed: &'static str,
+    },
+}
+
+type Result<T, E = SnapshotError> = std::result::Result<T, E>;
+
+impl Policy {
+    /// The policy that follows from the values of `CI` and `INSTA_UPDATE`, read as insta reads them,
+    /// but for one thing: in CI nothing is ever written.
+    ///
+    /// # Errors
+    ///
+    /// A value of `INSTA_UPDATE` that is none of insta's.
+    pub fn from_env(ci: Option<&str>, insta_update: Option<&str>) -> Result<Self> {
+        let policy = match insta_update.unwrap_or("auto") {
+            "auto" | "new" => Policy::Pending,
+            "always" | "1" | "force" => Policy::Accept,
+            "unseen" => Policy::Unseen,
+            "no" => Policy::Nothing,
+            value => {
+                return Err(SnapshotError::Variable {
+                    variable: "INSTA_UPDATE",
+                    value: value.to_owned(),
+                    allowed: "auto, always, new, unseen, no, force",
+                });
+            }
+        };
+        Ok(match ci {
+            None | Some("" | "0" | "false") => policy,
+            Some(_) => Policy::Nothing,
+        })
+    }
+}
+
+/// Whether `INSTA_FORCE_PASS`, with this value, asks that a mismatch be recorded and passed over.
+///
+/// # Errors
+///
+/// A value that is none of insta's.
+pub fn force_pass(value: Option<&str>) -> Result<bool> {
+    match value {
+        None | Some("" | "0") => Ok(false),
+        Some("1") => Ok(true),
+        Some(value) => Err(SnapshotError::Variable {
+            variable: "INSTA_FORCE_PASS",
+            value: value.to_owned(),
+            allowed: "0, 1",
+        }),
+    }
+}
+
+impl Store {
+    /// The snapshots in a folder, which need not exist yet.
+    pub fn new(root: PathBuf) -> Self {
+        Store { root }
+    }
+
+    /// How a text stands to its snapshot. Blanks and line breaks at the end do not count, and a CRLF
+    /// is a line break.
+    ///
+    /// # Errors
+    ///
+    /// A bad name; a file that cannot be read or is no snapshot.
+    pub fn compare(&self, name: &str, text: &str) -> Result<State> {
+        let text = normal(text);
+        let old = read(&self.path(name, SNAP)?)?;
+        if old.as_deref() == Some(text.as_str()) {
+            return Ok(State::Same);
+        }
+        if read(&self.path(name, PENDING)?)?.is_some_and(|pending| pending == text) {
+            return Ok(State::Pending { old });
+        }
+        Ok(old.map_or(State::Missing, |old| State::Differs { old }))
+    }
+
+    /// Compares, and writes what the policy allows. A pending file for a text that has become the
+    /// snapshot again is taken away, where anything may be written.
+    ///
+    /// # Errors
+    ///
+    /// As [`compare`](Self::compare); a file that cannot be written.
+    pub fn record(&self, name: &str, text: &str, policy: Policy) -> Result<(State, Wrote)> {
+        let state = self.compare(name, text)?;
+        let wrote = match (&state, policy) {
+            (_, Policy::Nothing) => Wrote::Nothing,
+            (State::Same, _) => {
+                remove_if_there(&self.path(name, PENDING)?)?;
+                Wrote::Nothing
+            }
+            (State::Pending { .. }, Policy::Pending)
+            | (State::Pending { old: None }, Policy::Unseen) => Wrote::Nothing,
+            (_, Policy::Pending) | (State::Missing, Policy::Unseen) => {
+                self.write_pending(name, text)?;
+                Wrote::Pending
+            }
+            (_, Policy::Accept | Policy::Unseen) => {
+                write(&self.path(name, SNAP)?, &file(HEADER, &normal(text)))?;
+                remove_if_there(&self.path(name, PENDING)?)?;
+                Wrote::Snapshot
+            }
+        };
+        Ok((state, wrote))
+    }
+
+    /// Writes a text as pending: whole, or not at all.
+    ///
+    /// # Errors
+    ///
+    /// A bad name; a file that cannot be written.
+    pub fn write_pending(&self, name: &str, text: &str) -> Result<()> {
+        write(&self.path(name, PENDING)?, &file(HEADER, &normal(text)))
+    }
+
+    /// Makes the pending text the snapshot.
+    ///
+    /// # Errors
+    ///
+    /// A bad name; nothing pending, or no snapshot; a file that cannot be written.
+    pub fn accept(&self, name: &str) -> Result<()> {
+        let path = self.path(name, PENDING)?;
+        let Some(pending) = load(&path)? else {
+            return Err(not_pending(name, path));
+        };
+        let (header, content) = split(&path, &pending)?;
+        // insta notes the assertion's line in pending files, and takes it out when they are accepted.
+        let header: String = header
+            .lines()
+            .filter(|line| !line.starts_with("assertion_line:"))
+            .flat_map(|line| [line.trim_end(), "\n"])
+            .collect();
+        write(&self.path(name, SNAP)?, &file(&header, &normal(content)))?;
+        remove(&path)
+    }
+
+    /// Takes the pending text away.
+    ///
+    /// # Errors
+    ///
+    /// A bad name; nothing pending; a file that cannot be removed.
+    pub fn reject(&self, name: &str) -> Result<()> {
+        let path = self.path(name, PENDING)?;
+        if !remove_if_there(&path)? {
+            return Err(not_pending(name, path));
+        }
+        Ok(())
+    }
+
+    /// The pending text of a name, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// A bad name; a file that cannot be read or is no snapshot.
+    pub fn pending_text(&self, name: &str) -> Result<Option<String>> {
+        read(&self.path(name, PENDING)?)
+    }
+
+    /// The names of all that is pending, sorted.
+    ///
+    /// # Errors
+    ///
+    /// A folder that cannot be read.
+    pub fn pending(&self) -> Result<Vec<String>> {
+        Ok(self
+            .names(PENDING)?
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect())
+    }
+
+    /// The snapshots whose name is none of these, sorted: their scenario is gone, or has moved.
+    ///
+    /// # Errors
+    ///
+    /// A folder that cannot be read.
+    pub fn unreferenced<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<PathBuf>> {
+        let known: BTreeSet<&str> = names.into_iter().collect();
+        let mut found = self.names(SNAP)?;
+        found.retain(|(name, _)| !known.contains(name.as_str()));
+        Ok(found.into_iter().map(|(_, path)| path).collect())
+    }
+
+    /// The file of a name.
+    fn path(&self, name: &str, suffix: &str) -> Result<PathBuf> {
+        // A backslash or a colon leads out of the folder on Windows.
+        let plain = |part: &str| {
+            !part.contains(['\\', ':', '\0'])
+                && matches!(
+                    Path::new(part).components().collect::<Vec<_>>()[..],
+                    [Component::Normal(_)]
+                )
+        };
+        if !name.split('/').all(plain) {
+            return Err(SnapshotError::Name {
+                name: name.to_owned(),
+            });
+        }
+        Ok(self.root.join(format!("{name}{suffix}")))
+    }
+
+    /// All names that have a file with this suffix, sorted by name, with their files.
+    fn names(&self, suffix: &str) -> Result<Vec<(String, PathBuf)>> {
+        let mut found = vec![];
+        let mut folders = vec![(self.root.clone(), String::new())];
+        while let Some((folder, prefix)) = folders.pop() {
+            let entries = match fs::read_dir(&folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries.map_err(failed("read the folder", &folder))?,
+            };
+            for entry in entries {
+                let entry = entry.map_err(failed("read the folder", &folder))?;
+                // A name that is no text is none that we wrote.
+                let Ok(name) = entry.file_name().into_string() else {
+                    continue;
+                };
+                // `file_type` does not follow links, so that no circle of them can catch us.
+                let kind = entry
+                    .file_type()
+                    .map_err(failed("look at", &entry.path()))?;
+                if kind.is_dir() {
+                    folders.push((entry.path(), format!("{prefix}{name}/")));
+                } else if let Some(name) = name.strip_suffix(suffix) {
+                    found.push((format!("{prefix}{name}"), entry.path()));
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+/// A text as insta compares it.
+fn normal(text: &str) -> String {
+    text.trim_end().replace("\r\n", "\n")
+}
+
+/// A file's text from its header, which has no closing fence, and its content.
+fn file(header: &str, content: &str) -> String {
+    format!("{header}{FENCE}\n{content}\n")
+}
+
+/// The content of a snapshot, if the file is there.
+fn read(path: &Path) -> Result<Option<String>> {
+    load(path)?
+        .map(|text| split(path, &text).map(|(_, content)| normal(content)))
+        .transpose()
+}
+
+fn load(path: &Path) -> Result<Option<String>> {
+    match fs::read(path) {
+        Ok(bytes) => String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| SnapshotError::Malformed {
+                path: path.to_owned(),
+                why: "it is not UTF-8",
+            }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read", path)(error)),
+    }
+}
+
+/// A file's header, with its opening fence and without its closing one, and its content.
+fn split<'a>(path: &Path, text: &'a str) -> Result<(&'a str, &'a str)> {
+    let malformed = |why| SnapshotError::Malformed {
+        path: path.to_owned(),
+        why,
+    };
+    let mut end = 0;
+    for (n, line) in text.split_inclusive('\n').enumerate() {
+        let fence = line.trim_end() == FENCE;
+        match (n, fence) {
+            (0, false) => return Err(malformed("its first line is not `---`")),
+            (0, true) | (_, false) => end += line.len(),
+            (_, true) => return Ok((&text[..end], &text[end + line.len()..])),
+        }
+    }
+    Err(malformed(if end == 0 {
+        "it is empty"
+    } else {
+        "its header has no end"
+    }))
+}
+
+/// Writes a file whole or not at all: beside it first, then in its place.
+fn write(path: &Path, text: &str) -> Result<()> {
+    // Several checks may run at once, in one process or in many.
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let beside = folder.join(format!(".deadstop-{}-{number}.tmp", std::process::id()));
+    let written = fs::File::create(&beside)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| fs::rename(&beside, path));
+    written.map_err(|error| {
+        let _ = fs::remove_file(&beside);
+        failed("write", path)(error)
+    })
+}
+
+fn remove(path: &Path) -> Result<()> {
+    fs::remove_file(path).map_err(failed("remove", path))
+}
+
+/// Whether it was there.
+fn remove_if_there(path: &Path) -> Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed("remove", path)(error)),
+    }
+}
+
+fn not_pending(name: &str, path: PathBuf) -> SnapshotError {
+    SnapshotError::NotPending {
+        name: name.to_owned(),
+        path,
+    }
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SnapshotError + use<> {
+    let path = path.to_owned();
+    move |error| SnapshotError::Io { doing, path, error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_is_instas_but_for_ci() {
+        let policy = |ci, update| Policy::from_env(ci, update).unwrap();
+        for update in [None, Some("auto"), Some("new")] {
+            assert_eq!(policy(None, update), Policy::Pending);
+        }
+        for update in [Some("always"), Some("1"), Some("force")] {
+            assert_eq!(policy(None, update), Policy::Accept);
+            assert_eq!(policy(Some("true"), update), Policy::Nothing);
+        }
+        assert_eq!(policy(None, Some("unseen")), Policy::Unseen);
+        assert_eq!(policy(None, Some("no")), Policy::Nothing);
+        assert_eq!(policy(Some("1"), None), Policy::Nothing);
+        for no in ["", "0", "false"] {
+            assert_eq!(policy(Some(no), None), Policy::Pending);
+        }
+    }
+
+    #[test]
+    fn a_value_that_nobody_knows_is_refused_with_the_ones_that_are() {
+        let error = Policy::from_env(Some("1"), Some("alway")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "INSTA_UPDATE is \"alway\"; set it to one of auto, always, new, unseen, no, force, or unset it"
+        );
+        assert!(force_pass(Some("yes")).is_err());
+        assert!(force_pass(Some("1")).unwrap());
+        assert!(!force_pass(None).unwrap() && !force_pass(Some("0")).unwrap());
+    }
+
+    #[test]
+    fn a_name_cannot_lead_out_of_the_folder() {
+        let store = Store::new("snapshots".into());
+        for name in [
+            "", ".", "..", "a/../b", "/a", "a//b", "a/", "a\\b", "c:", "a\0",
+        ] {
+            let error = store.path(name, SNAP);
+            assert!(matches!(error, Err(SnapshotError::Name { .. })), "{name:?}");
+        }
+        assert_eq!(
+            store.path("a/b.c", PENDING).unwrap(),
+            Path::new("snapshots/a/b.c.snap.new")
+        );
+    }
+
+    #[test]
+    fn a_header_ends_at_its_second_fence_and_the_content_may_have_more() {
+        let split = |text| split(Path::new("a.snap"), text);
+        assert_eq!(
+            split("---\r\nsource: a\r\n---\r\nb\n---\nc\n").unwrap(),
+            ("---\r\nsource: a\r\n", "b\n---\nc\n")
+        );
+        assert_eq!(split("---\n---").unwrap(), ("---\n", ""));
+        for (text, why) in [
+            ("", "it is empty"),
+            ("source: a\n", "its first line is not `---`"),
+            ("---\nsource: a\n", "its header has no end"),
+        ] {
+            let error = split(text).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("a.snap is no snapshot: {why};")),
+                "{error}"
+            );
+        }
+    }
+}
