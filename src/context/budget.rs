@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::core::Core;
 use super::limits::{Limits, cleanup_bound, floors};
 use super::registry::is_stop_kind;
-use crate::journal::{Kind, Name, Ties};
+use crate::journal::{Id, Kind, Name, Ties};
 
 /// How the grace is divided, and what each registered component gets of it at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,11 +41,8 @@ pub struct Line {
 
 impl Core {
     pub(crate) fn budget(&self) -> Budget {
-        let limits = self.limits;
         let registry = self.registry();
-        let mut stop = Vec::new();
-        let mut cleanup = Vec::new();
-        for entry in registry.entries.values() {
+        let lines = registry.entries.values().map(|entry| {
             let line = Line {
                 name: entry.name.clone(),
                 kind: entry.kind,
@@ -54,13 +51,17 @@ impl Core {
                 floor: entry.floor,
                 at_worst: entry.timeout,
             };
-            if is_stop_kind(entry.kind) {
-                stop.push((entry.id, line))
-            } else {
-                cleanup.push((entry.id, line))
-            }
-        }
-        drop(registry);
+            (entry.id, line)
+        });
+        Budget::of(self.limits, lines.collect())
+    }
+}
+
+impl Budget {
+    /// The budget of a worker with these components, each with its id.
+    pub(crate) fn of(limits: Limits, lines: Vec<(Id, Line)>) -> Budget {
+        let (mut stop, mut cleanup): (Vec<_>, Vec<_>) =
+            lines.into_iter().partition(|(_, line)| is_stop_kind(line.kind));
         stop.sort_by_key(|(id, line)| (line.order, *id));
         cleanup.sort_by_key(|(id, line)| {
             let id = i64::from(*id);
@@ -78,9 +79,7 @@ impl Core {
         budget.work_out();
         budget
     }
-}
 
-impl Budget {
     /// Works out what is left for each if everything before it overruns.
     fn work_out(&mut self) {
         let mut left = self.stop_share;

@@ -2,7 +2,7 @@
 
 use super::diagnostic::Diagnostic;
 use super::model::{Expect, Scenario, Span, Spanned, WatchdogVerdict};
-use crate::journal::{Cause, Event, How, Kind, LostWhat, Name, Outcome, What};
+use crate::journal::{Cause, Event, How, Kind, LostWhat, Name, Outcome, Phase, What};
 
 /// An expectation that was not met.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,16 @@ impl Seen {
                     seen.asked = seen.asked.or(Some(*t))
                 }
                 What::Running { value: false } => seen.stop_began = seen.stop_began.or(Some(*t)),
-                What::StepEnded { name, outcome, .. } => match outcome {
+                // The plan says nothing of how a step ended: there the facts below speak.
+                What::StepEnded {
+                    phase,
+                    name,
+                    outcome,
+                    ..
+                } if !plan => match outcome {
+                    Outcome::Ok if *phase == Phase::Cleanup => seen.closed.push(name.clone()),
+                    Outcome::Failed if *phase != Phase::Start => seen.failed.push(name.clone()),
+                    Outcome::Panicked if *phase != Phase::Start => seen.panicked.push(name.clone()),
                     Outcome::TimedOut => seen.timed_out.push(name.clone()),
                     Outcome::Aborted => seen.aborted.push(name.clone()),
                     Outcome::NotAwaited => seen.not_awaited.push(name.clone()),
@@ -103,10 +112,11 @@ impl Seen {
                         && seen.asked.is_none()
                         && seen.stop_began.is_none_or(|_| plan && seen.asked.is_none());
                     match how {
-                        How::Ok if matches!(kind, Some(Kind::Cleanup | Kind::Closeable)) => {
-                            seen.closed.push(name.clone())
-                        }
                         How::Failed | How::Panicked if early => seen.died.push(name.clone()),
+                        _ if !plan && kind != Some(Kind::Main) => {}
+                        How::Ok if matches!(kind, Some(Kind::Cleanup | Kind::Closeable)) => {
+                            seen.closed.push(name.clone());
+                        }
                         How::Failed => seen.failed.push(name.clone()),
                         How::Panicked => seen.panicked.push(name.clone()),
                         How::Ok | How::Dropped => {}

@@ -22,6 +22,7 @@ mod world;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::context::{Budget, Limits, Line};
 use crate::journal::{Event, What};
 use crate::scenario::Scenario;
 
@@ -118,6 +119,31 @@ fn open(world: &Rc<world::World>, scenario: &Scenario, options: &Options) {
     };
     *world.subject.borrow_mut() = Some(subject);
     world.begin(limits.run);
+}
+
+/// The budget of a scenario's worker, once main has registered everything; what comes late is not in it.
+pub fn budget(scenario: &Scenario) -> Budget {
+    let worker = &scenario.worker;
+    let limits = Limits {
+        grace: worker.grace,
+        reserve: worker.reserve,
+        margin: worker.margin,
+        ties: worker.ties,
+        start_timeout: worker.start_timeout,
+    };
+    let on_time = worker.components.iter().flatten().filter(|component| !component.late);
+    let lines = (1..).zip(on_time).map(|(id, component)| {
+        let line = Line {
+            name: component.name.clone(),
+            kind: component.kind,
+            order: component.order,
+            timeout: component.timeout,
+            floor: component.floor,
+            at_worst: component.timeout,
+        };
+        (id, line)
+    });
+    Budget::of(limits, lines.collect())
 }
 
 /// A duration in whole milliseconds, rounded up.

@@ -1,0 +1,145 @@
+//! What is wrong with a run, if anything: by the laws, by the file's expectations, by its snapshot.
+
+use std::fmt;
+
+use crate::journal::{Event, What};
+use crate::laws;
+use crate::scenario::{self, Scenario};
+
+use super::Style;
+
+/// What sort of problem it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProblemKind {
+    /// A fault of deadstop's own.
+    Internal,
+    /// The file is no scenario, or cannot be read.
+    Invalid,
+    /// Two runs of the same scenario with the same seed gave two journals.
+    NotDeterministic,
+    /// The run never came to an end.
+    Stuck,
+    /// A law is broken.
+    Law,
+    /// An expectation of the file is not met.
+    Expectation,
+    /// The log is not the one that was accepted.
+    SnapshotDiffers,
+    /// No log was accepted yet.
+    SnapshotMissing,
+    /// A log waits to be accepted.
+    SnapshotPending,
+    /// A snapshot belongs to no scenario.
+    SnapshotUnreferenced,
+}
+
+impl ProblemKind {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ProblemKind::Internal => "internal",
+            ProblemKind::Invalid => "invalid",
+            ProblemKind::NotDeterministic => "not-deterministic",
+            ProblemKind::Stuck => "stuck",
+            ProblemKind::Law => "law",
+            ProblemKind::Expectation => "expectation",
+            ProblemKind::SnapshotDiffers => "snapshot-differs",
+            ProblemKind::SnapshotMissing => "snapshot-missing",
+            ProblemKind::SnapshotPending => "snapshot-pending",
+            ProblemKind::SnapshotUnreferenced => "snapshot-unreferenced",
+        }
+    }
+}
+
+impl fmt::Display for ProblemKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What sort of problem.
+    pub kind: ProblemKind,
+    /// The law that is broken.
+    pub law: Option<&'static str>,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// The line of the file that it is about, from 1.
+    pub line: Option<usize>,
+    /// More of it: the lines of the file, the difference of the logs. Empty, or ends with a line break.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem that its one sentence says.
+    pub fn new(kind: ProblemKind, message: impl Into<String>) -> Self {
+        Problem {
+            kind,
+            law: None,
+            message: message.into(),
+            line: None,
+            detail: String::new(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// A scenario's file, to point at.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Its path, as the user knows it.
+    pub path: &'a str,
+    /// Its text.
+    pub text: &'a str,
+}
+
+/// Every error in a file that is no scenario.
+pub fn invalid(source: Source<'_>, invalid: &scenario::Invalid, style: Style) -> Vec<Problem> {
+    let problem = |diagnostic: &scenario::Diagnostic| Problem {
+        line: Some(scenario::line_of(source.text, diagnostic.span.start)),
+        detail: scenario::render(std::slice::from_ref(diagnostic), source.path, source.text, style.color),
+        ..Problem::new(ProblemKind::Invalid, diagnostic.message.clone())
+    };
+    invalid.diagnostics.iter().map(problem).collect()
+}
+
+/// Judges a run by the laws and by the file's expectations, the laws first. `log` is the journal as
+/// text.
+pub fn judge(scenario: &Scenario, source: Source<'_>, events: &[Event], log: &str, style: Style) -> Vec<Problem> {
+    let broken = laws::judge(events);
+    let mut names: Vec<&str> = broken.iter().map(|broken| broken.law).collect();
+    names.dedup();
+    let mut problems = Vec::new();
+    if let Some(What::Stuck { why, name }) = events.last().map(|event| &event.what) {
+        problems.push(Problem::new(
+            ProblemKind::Stuck,
+            format!("the run never came to an end ({why}): \"{name}\" is to blame"),
+        ));
+    }
+    let allowed = |law: &str| scenario.expect.breaks.value.iter().any(|name| &**name == law);
+    for broken in broken.iter().filter(|broken| !allowed(broken.law)) {
+        problems.push(Problem {
+            law: Some(broken.law),
+            ..Problem::new(ProblemKind::Law, broken.message.clone())
+        });
+    }
+    for unmet in scenario::judge(scenario, events, log, &names) {
+        // The laws that broke have been told of, each with its own words.
+        if unmet.key == "breaks" && problems.iter().any(|problem| problem.kind == ProblemKind::Law) {
+            continue;
+        }
+        problems.push(Problem {
+            line: Some(scenario::line_of(source.text, unmet.span.start)),
+            detail: scenario::render(&[unmet.diagnostic()], source.path, source.text, style.color),
+            ..Problem::new(ProblemKind::Expectation, unmet.message)
+        });
+    }
+    problems
+}
