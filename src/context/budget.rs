@@ -60,8 +60,9 @@ impl Core {
 impl Budget {
     /// The budget of a worker with these components, each with its id.
     pub(crate) fn of(limits: Limits, lines: Vec<(Id, Line)>) -> Budget {
-        let (mut stop, mut cleanup): (Vec<_>, Vec<_>) =
-            lines.into_iter().partition(|(_, line)| is_stop_kind(line.kind));
+        let (mut stop, mut cleanup): (Vec<_>, Vec<_>) = lines
+            .into_iter()
+            .partition(|(_, line)| is_stop_kind(line.kind));
         stop.sort_by_key(|(id, line)| (line.order, *id));
         cleanup.sort_by_key(|(id, line)| {
             let id = i64::from(*id);

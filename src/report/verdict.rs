@@ -104,7 +104,12 @@ pub struct Source<'a> {
 pub fn invalid(source: Source<'_>, invalid: &scenario::Invalid, style: Style) -> Vec<Problem> {
     let problem = |diagnostic: &scenario::Diagnostic| Problem {
         line: Some(scenario::line_of(source.text, diagnostic.span.start)),
-        detail: scenario::render(std::slice::from_ref(diagnostic), source.path, source.text, style.color),
+        detail: scenario::render(
+            std::slice::from_ref(diagnostic),
+            source.path,
+            source.text,
+            style.color,
+        ),
         ..Problem::new(ProblemKind::Invalid, diagnostic.message.clone())
     };
     invalid.diagnostics.iter().map(problem).collect()
@@ -112,7 +117,13 @@ pub fn invalid(source: Source<'_>, invalid: &scenario::Invalid, style: Style) ->
 
 /// Judges a run by the laws and by the file's expectations, the laws first. `log` is the journal as
 /// text.
-pub fn judge(scenario: &Scenario, source: Source<'_>, events: &[Event], log: &str, style: Style) -> Vec<Problem> {
+pub fn judge(
+    scenario: &Scenario,
+    source: Source<'_>,
+    events: &[Event],
+    log: &str,
+    style: Style,
+) -> Vec<Problem> {
     let broken = laws::judge(events);
     let mut names: Vec<&str> = broken.iter().map(|broken| broken.law).collect();
     names.dedup();
@@ -123,7 +134,14 @@ pub fn judge(scenario: &Scenario, source: Source<'_>, events: &[Event], log: &st
             format!("the run never came to an end ({why}): \"{name}\" is to blame"),
         ));
     }
-    let allowed = |law: &str| scenario.expect.breaks.value.iter().any(|name| &**name == law);
+    let allowed = |law: &str| {
+        scenario
+            .expect
+            .breaks
+            .value
+            .iter()
+            .any(|name| &**name == law)
+    };
     for broken in broken.iter().filter(|broken| !allowed(broken.law)) {
         problems.push(Problem {
             law: Some(broken.law),
@@ -131,10 +149,6 @@ pub fn judge(scenario: &Scenario, source: Source<'_>, events: &[Event], log: &st
         });
     }
     for unmet in scenario::judge(scenario, events, log, &names) {
-        // The laws that broke have been told of, each with its own words.
-        if unmet.key == "breaks" && problems.iter().any(|problem| problem.kind == ProblemKind::Law) {
-            continue;
-        }
         problems.push(Problem {
             line: Some(scenario::line_of(source.text, unmet.span.start)),
             detail: scenario::render(&[unmet.diagnostic()], source.path, source.text, style.color),

@@ -1,0 +1,134 @@
+//! The `deadstop` command: one file a subcommand.
+
+mod accept;
+mod check;
+mod exit;
+mod lint;
+mod new;
+mod output;
+mod place;
+mod replay;
+mod run;
+mod schema;
+mod seeds;
+mod twice;
+mod view;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::sim::Subject;
+pub use exit::Exit;
+
+/// Tests how a worker process shuts down: scenario files script failures, a simulator drives a worker
+/// context through them in virtual time, and laws judge the journal of what happened.
+#[derive(Debug, Parser)]
+#[command(
+    name = "deadstop",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 all well · 1 a law, an expectation or a snapshot failed · 2 usage · 3 a scenario \
+                  file is invalid · 4 nothing was selected · 5 snapshots are only missing, pending or unreferenced \
+                  · 6 not deterministic · 70 a fault of deadstop's own · 130 interrupted"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one scenario and look at it: its budget, its log, its timeline, and what is wrong
+    Run(run::Run),
+    /// Run all scenarios twice, and judge them by laws, expectations and snapshots: the gate
+    Check(check::Check),
+    /// Accept pending snapshots: what the scenarios did at the last check is right
+    Accept(accept::Accept),
+    /// Throw pending snapshots away
+    Reject(accept::Reject),
+    /// Run again what a failure's last line names, or what a journal has recorded
+    Replay(replay::Replay),
+    /// Look for scenarios that cannot mean what they say
+    Lint(lint::Lint),
+    /// Write a new scenario with comments, to start from
+    New(new::New),
+    /// Print the JSON schema of scenario files, for editors
+    Schema(schema::Schema),
+}
+
+/// The context under test.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Context {
+    /// The worker context of this crate
+    #[default]
+    Worker,
+    /// The plan as it was written, flaws included
+    Plan,
+}
+
+impl From<Context> for Subject {
+    fn from(context: Context) -> Self {
+        match context {
+            Context::Worker => Subject::Worker,
+            Context::Plan => Subject::Plan,
+        }
+    }
+}
+
+/// What is written to standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Runs the command and says what the process is to end with.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors, and go to standard output.
+            let _ = error.print();
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Well
+            };
+            return ExitCode::from(exit.code());
+        }
+    };
+    let done = match cli.command {
+        Command::Run(run) => run.run(),
+        Command::Check(check) => check.run(),
+        Command::Accept(accept) => accept.run(),
+        Command::Reject(reject) => reject.run(),
+        Command::Replay(replay) => replay.run(),
+        Command::Lint(lint) => lint.run(),
+        Command::New(new) => new.run(),
+        Command::Schema(schema) => schema.run(),
+    };
+    let exit = done.unwrap_or_else(|(exit, message)| {
+        output::err(&format!("deadstop: {message}"));
+        exit
+    });
+    ExitCode::from(exit.code())
+}
+
+/// What a command comes to: an exit code, or one with what to say on standard error.
+type Done = Result<Exit, (Exit, String)>;
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

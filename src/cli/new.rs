@@ -1,0 +1,75 @@
+//! `deadstop new`: a scenario to start from.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::output::out;
+use super::{Done, Exit, place};
+
+/// What a new scenario holds. It passes `check` once its log is accepted.
+const TEMPLATE: &str = include_str!("new.toml");
+
+/// Write a new scenario with comments, to start from.
+#[derive(Debug, Args)]
+pub struct New {
+    /// Its name, with a slash for a folder: `context/lost-flush`
+    name: String,
+}
+
+impl New {
+    pub fn run(self) -> Done {
+        let name = self
+            .name
+            .trim_start_matches("scenarios/")
+            .trim_end_matches(".toml");
+        let part = |part: &str| {
+            !part.is_empty()
+                && part.len() <= 100
+                && !part.starts_with('.')
+                && part
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || "-_.".contains(c))
+        };
+        if !name.split('/').all(part) {
+            return Err((
+                Exit::Usage,
+                format!(
+                    "{name:?} cannot be a scenario's name: use letters, digits, `-`, `_` and `/`, as in `context/lost-flush`"
+                ),
+            ));
+        }
+        let root = place::scenarios().unwrap_or_else(|| PathBuf::from("scenarios"));
+        let path = root.join(format!("{name}.toml"));
+        write_new(&path, TEMPLATE).map_err(|message| (Exit::Failed, message))?;
+        out(&format!(
+            "wrote {}\n  look at it:    deadstop run {name}\n  judge it:      deadstop check {name}\n  accept its log: deadstop accept {name}\n",
+            path.display()
+        ));
+        Ok(Exit::Well)
+    }
+}
+
+/// Writes a file that must not be there yet: whole, or not at all.
+fn write_new(path: &Path, text: &str) -> Result<(), String> {
+    if path.exists() {
+        return Err(format!(
+            "{} is there already; choose another name, or edit it",
+            path.display()
+        ));
+    }
+    let failed = |error: std::io::Error| format!("cannot write {}: {error}", path.display());
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let draft = path.with_extension(format!("toml.{}", std::process::id()));
+    let written = std::fs::File::create_new(&draft)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.sync_all())
+        })
+        // A link fails where the file has come to be there meanwhile; a rename would replace it.
+        .and_then(|()| std::fs::hard_link(&draft, path));
+    let _ = std::fs::remove_file(&draft);
+    written.map_err(failed)
+}

@@ -1,0 +1,89 @@
+//! `deadstop replay`: what happened once, again.
+
+use std::io::Read;
+use std::path::Path;
+
+use clap::Args;
+
+use crate::journal::{Event, What, parse_json, text};
+use crate::report::diff;
+use crate::sim::{self, Options, Subject};
+
+use super::output::{err, out, style};
+use super::run::{self, How};
+use super::view::show;
+use super::{Context, Done, Exit};
+
+/// The largest journal that is read.
+const JOURNAL_BYTES: u64 = 256 << 20;
+
+/// Run again what a failure's last line names, or what a journal has recorded.
+///
+/// A journal is what `run --format json` writes: its first line says which scenario, seed and context it
+/// is of. The run is compared with it, event by event.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// A scenario as `run` takes it, or a recorded journal (a file that ends in .jsonl)
+    what: String,
+    #[command(flatten)]
+    how: How,
+}
+
+impl Replay {
+    pub fn run(self) -> Done {
+        let path = Path::new(&self.what);
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "jsonl")
+        {
+            return self.recorded(path);
+        }
+        let Some(loaded) = run::find(&self.what)? else {
+            return Ok(Exit::Invalid);
+        };
+        Ok(show(&loaded, &self.how.options(), self.how.format))
+    }
+
+    fn recorded(&self, path: &Path) -> Done {
+        let invalid = |message: String| (Exit::Invalid, format!("{}: {message}", path.display()));
+        let mut recorded = String::new();
+        std::fs::File::open(path)
+            .and_then(|file| file.take(JOURNAL_BYTES).read_to_string(&mut recorded))
+            .map_err(|error| invalid(format!("cannot read it: {error}")))?;
+        let recorded = parse_json(&recorded).map_err(|error| invalid(error.to_string()))?;
+        let Some(Event {
+            what:
+                What::Journal {
+                    scenario,
+                    seed,
+                    subject,
+                    ..
+                },
+            ..
+        }) = recorded.first()
+        else {
+            return Err(invalid(
+                "its first line is no `journal` event, which says what it is of".to_owned(),
+            ));
+        };
+        let plan = &**subject == Subject::Plan.as_str();
+        let Some(loaded) = run::find(scenario)? else {
+            return Ok(Exit::Invalid);
+        };
+        let subject = if plan { Context::Plan } else { Context::Worker };
+        let options = Options {
+            seed: *seed,
+            subject: subject.into(),
+        };
+        let exit = show(&loaded, &options, self.how.format);
+        let again = sim::guarded(&loaded.scenario, &options)
+            .map_err(|error| (Exit::Internal, error.to_string()))?;
+        if again.events == recorded {
+            err(&format!("as recorded: {} events", recorded.len()));
+            return Ok(exit);
+        }
+        out(&diff(&text(&recorded), &text(&again.events), style()));
+        err("not as recorded (- recorded, + now): the scenario or the context has changed since");
+        Ok(exit.and(Exit::Failed))
+    }
+}

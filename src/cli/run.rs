@@ -1,0 +1,74 @@
+//! `deadstop run`: one scenario, to be looked at.
+
+use std::io::Read;
+
+use clap::Args;
+
+use crate::scenario::limits;
+use crate::sim::Options;
+
+use super::place;
+use super::view::{Loaded, load, show};
+use super::{Context, Done, Exit, Format};
+
+/// Run one scenario and look at it.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// A scenario's name or a part of it, a file, or `-` for standard input
+    scenario: String,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How a scenario is run and shown.
+#[derive(Debug, Args)]
+pub struct How {
+    /// What to write: text for people, or the journal alone, one JSON object a line
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// The context under test
+    #[arg(long, value_enum, default_value_t)]
+    pub context: Context,
+    /// The number that fixes every choice among what could happen in one instant
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+impl How {
+    pub fn options(&self) -> Options {
+        Options {
+            seed: self.seed,
+            subject: self.context.into(),
+        }
+    }
+}
+
+impl Run {
+    pub fn run(self) -> Done {
+        let Some(loaded) = find(&self.scenario)? else {
+            return Ok(Exit::Invalid);
+        };
+        Ok(show(&loaded, &self.how.options(), self.how.format))
+    }
+}
+
+/// The scenario that an argument means; `None` if it is invalid, which has been said then.
+pub fn find(argument: &str) -> Result<Option<Loaded>, (Exit, String)> {
+    if argument == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin()
+            .lock()
+            .take(limits::FILE_BYTES as u64 + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| {
+                (
+                    Exit::Invalid,
+                    format!("cannot read standard input: {error}"),
+                )
+            })?;
+        return Ok(load("stdin", "-", &bytes));
+    }
+    let found = place::one(argument).map_err(|message| (Exit::Nothing, message))?;
+    let bytes = found.read().map_err(|message| (Exit::Invalid, message))?;
+    Ok(load(&found.name, &found.path.to_string_lossy(), &bytes))
+}

@@ -1,0 +1,98 @@
+//! The seeds of a check: one, or a range.
+
+use std::str::FromStr;
+
+/// The most seeds that one check takes.
+const MOST: u64 = 10_000_000;
+
+/// The seeds from the first to before the end; seed 0 by default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seeds {
+    first: u64,
+    end: u64,
+}
+
+impl Default for Seeds {
+    fn default() -> Self {
+        Seeds { first: 0, end: 1 }
+    }
+}
+
+impl Seeds {
+    pub fn len(&self) -> u64 {
+        self.end - self.first
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = u64> + use<> {
+        self.first..self.end
+    }
+}
+
+impl FromStr for Seeds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| {
+            text.parse::<u64>()
+                .map_err(|_| format!("{text:?} is no whole number from 0"))
+        };
+        let (first, end) = match text.split_once("..") {
+            None => {
+                let seed = number(text)?;
+                (
+                    seed,
+                    seed.checked_add(1)
+                        .ok_or("the last seed there is cannot be run")?,
+                )
+            }
+            Some((first, end)) => {
+                let last = match end.strip_prefix('=') {
+                    Some(last) => number(last)?
+                        .checked_add(1)
+                        .ok_or("the last seed there is cannot be run")?,
+                    None => number(end)?,
+                };
+                (number(first)?, last)
+            }
+        };
+        if first >= end {
+            return Err(
+                "no seed is in it; write one seed, or a range like 0..100, which ends before 100"
+                    .to_owned(),
+            );
+        }
+        if end - first > MOST {
+            return Err(format!("more than {MOST} seeds; take them in parts"));
+        }
+        Ok(Seeds { first, end })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_or_a_range() {
+        let seeds = |text: &str| {
+            text.parse::<Seeds>()
+                .map(|seeds| seeds.iter().collect::<Vec<_>>())
+        };
+        assert_eq!(seeds("7"), Ok(vec![7]));
+        assert_eq!(seeds("2..5"), Ok(vec![2, 3, 4]));
+        assert_eq!(seeds("2..=5"), Ok(vec![2, 3, 4, 5]));
+        for bad in [
+            "",
+            "x",
+            "5..5",
+            "5..2",
+            "..3",
+            "-1",
+            "1..",
+            "0..99999999999",
+            "18446744073709551615",
+        ] {
+            assert!(seeds(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! One run, looked at: the budget, the log, the timeline and the verdict. What `run` and `replay` show.
+
+use std::fmt::Write;
+
+use crate::journal::{Event, json, text};
+use crate::laws;
+use crate::report::{Problem, ProblemKind, Source, Style, invalid, judge, timeline};
+use crate::scenario::{self, Scenario};
+use crate::sim::{self, Options, Subject};
+
+use super::output::{err, out, shell, style};
+use super::{Exit, Format};
+
+/// A scenario, read and parsed.
+pub struct Loaded {
+    pub path: String,
+    pub text: String,
+    pub scenario: Scenario,
+}
+
+/// Parses a scenario; what is wrong with it goes to standard error.
+pub fn load(name: &str, path: &str, bytes: &[u8]) -> Option<Loaded> {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    match scenario::parse_bytes(name, bytes) {
+        Ok(scenario) => Some(Loaded {
+            path: path.to_owned(),
+            text,
+            scenario,
+        }),
+        Err(errors) => {
+            let problems = invalid(
+                Source { path, text: &text },
+                &errors,
+                Style {
+                    color: false,
+                    ..style()
+                },
+            );
+            let detail: String = problems
+                .iter()
+                .map(|problem| problem.detail.as_str())
+                .collect();
+            err(detail.trim_end());
+            None
+        }
+    }
+}
+
+/// Runs a scenario, shows the run, and says what the verdict ends with.
+pub fn show(loaded: &Loaded, options: &Options, format: Format) -> Exit {
+    if loaded.scenario.worker.components.is_none() {
+        err(&format!(
+            "{}: it has no [worker] components: it is for a worker of your own, and there is nothing to run here",
+            loaded.path
+        ));
+        return Exit::Nothing;
+    }
+    let events = match sim::guarded(&loaded.scenario, options) {
+        Ok(journal) => journal.events,
+        Err(error) => {
+            err(&format!("deadstop: {error}"));
+            return Exit::Internal;
+        }
+    };
+    let log = text(&events);
+    let style = style();
+    let source = Source {
+        path: &loaded.path,
+        text: &loaded.text,
+    };
+    let problems = judge(&loaded.scenario, source, &events, &log, style);
+    match format {
+        Format::Json => out(&json(&events)),
+        Format::Text => {
+            let budget = sim::budget(&loaded.scenario);
+            out(&format!(
+                "{}\n{budget}\n\n{log}\n{}\n",
+                loaded.scenario.title,
+                timeline(&events, style)
+            ));
+        }
+    }
+    let said = verdict(loaded, options, &events, &problems);
+    match format {
+        Format::Json => err(said.trim_end()),
+        Format::Text => out(&said),
+    }
+    problems
+        .iter()
+        .fold(Exit::Well, |exit, problem| exit.and(problem.kind.into()))
+}
+
+fn verdict(loaded: &Loaded, options: &Options, events: &[Event], problems: &[Problem]) -> String {
+    let mut said = String::new();
+    if problems.is_empty() {
+        let breaks = loaded.scenario.expect.breaks.value.len();
+        let _ = write!(
+            said,
+            "all well: {} events, {} laws hold",
+            events.len(),
+            laws::all().len() - breaks
+        );
+        if breaks > 0 {
+            let _ = write!(
+                said,
+                ", and {breaks} {} as expected",
+                if breaks == 1 { "breaks" } else { "break" }
+            );
+        }
+        said.push('\n');
+        return said;
+    }
+    said.push_str(&listed(problems));
+    let _ = writeln!(
+        said,
+        "replay: {}",
+        replay_line(&loaded.path, &loaded.scenario, options)
+    );
+    said
+}
+
+/// What is wrong, in one sentence.
+pub fn sentence(problem: &Problem) -> String {
+    match problem.law {
+        Some(law) => format!("broken law {law}: {problem}"),
+        None => problem.to_string(),
+    }
+}
+
+/// What there is to see of a problem beyond its sentence.
+pub fn rest(problem: &Problem) -> String {
+    let mut said = String::new();
+    if let Some(law) = problem
+        .law
+        .and_then(|law| laws::all().iter().find(|one| one.name == law))
+    {
+        let _ = writeln!(said, "  it says: {}", law.statement);
+    }
+    if !problem.detail.is_empty() {
+        said.push_str(problem.detail.trim_end());
+        said.push('\n');
+    }
+    said.push('\n');
+    said
+}
+
+/// Each problem, in a sentence, with what there is to see of it.
+pub fn listed(problems: &[Problem]) -> String {
+    let mut said = String::new();
+    for problem in problems {
+        // The rendered lines of the file begin with the sentence.
+        let rendered = matches!(
+            problem.kind,
+            ProblemKind::Expectation | ProblemKind::Invalid
+        ) && !problem.detail.is_empty();
+        if !rendered {
+            said.push_str(&sentence(problem));
+            said.push('\n');
+        }
+        said.push_str(&rest(problem));
+    }
+    said
+}
+
+/// The line that shows a run again.
+pub fn replay_line(path: &str, scenario: &Scenario, options: &Options) -> String {
+    let plan = if options.subject == Subject::Plan {
+        " --context plan"
+    } else {
+        ""
+    };
+    // A name is enough where it leads back to the file.
+    let by_name =
+        super::place::one(&scenario.name).is_ok_and(|found| found.path.to_string_lossy() == path);
+    let what = if by_name {
+        scenario.name.to_string()
+    } else {
+        path.to_owned()
+    };
+    format!(
+        "deadstop replay {}{plan} --seed {}",
+        shell(&what),
+        options.seed
+    )
+}
