@@ -5,12 +5,14 @@
 
 mod diff;
 mod paint;
+mod policy;
 mod snapshot;
-//mod timeline;
+mod timeline;
 
 pub use diff::diff;
-pub use snapshot::{Policy, SnapshotError, State, Store, Wrote, force_pass};
-//pub use timeline::timeline;
+pub use policy::{Policy, force_pass};
+pub use snapshot::{SnapshotError, State, Store, Wrote};
+pub use timeline::timeline;
 
 /// How a report is written.
 ///
