@@ -5,16 +5,15 @@
 
 mod diff;
 mod paint;
+mod policy;
 mod snapshot;
-
+mod timeline;
 mod verdict;
 
 pub use diff::diff;
-pub use snapshot::{Policy, SnapshotError, State, Store, Wrote, force_pass};
-/// Interim.
-pub fn timeline(_e: &[crate::journal::Event], _s: Style) -> String {
-    String::new()
-}
+pub use policy::{Policy, force_pass};
+pub use snapshot::{SnapshotError, State, Store, Wrote};
+pub use timeline::timeline;
 pub use verdict::{Problem, ProblemKind, Source, invalid, judge};
 
 /// How a report is written.

@@ -70,12 +70,6 @@ impl Line {
         }
     }
 
-    /// Adds all of another line.
-    pub(super) fn append(&mut self, other: Line) {
-        self.width += other.width;
-        self.cells.extend(other.cells);
-    }
-
     /// Writes it, without blanks at its end, and with a line break.
     pub(super) fn write(mut self, out: &mut String, color: bool) {
         while self.cells.last().is_some_and(|(c, _)| *c == ' ') {

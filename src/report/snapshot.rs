@@ -10,6 +10,8 @@ use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::policy::Policy;
+
 /// What insta writes before the content. `cargo insta` finds only files that begin so, and drops
 /// keys that it does not know.
 const HEADER: &str = "---\nsource: tests/scenarios.rs\nexpression: log\n";
@@ -56,19 +58,6 @@ pub enum State {
         /// The accepted text, if there is one.
         old: Option<String>,
     },
-}
-
-/// What may be written when a text is not its snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
-    /// Nothing.
-    Nothing,
-    /// A pending file.
-    Pending,
-    /// A pending file for what has no snapshot yet; a changed snapshot is accepted at once.
-    Unseen,
-    /// The snapshot itself, at once.
-    Accept,
 }
 
 /// What [`Store::record`] wrote.
@@ -131,51 +120,6 @@ pub enum SnapshotError {
 }
 
 type Result<T, E = SnapshotError> = std::result::Result<T, E>;
-
-impl Policy {
-    /// The policy that follows from the values of `CI` and `INSTA_UPDATE`, read as insta reads them,
-    /// but for one thing: in CI nothing is ever written.
-    ///
-    /// # Errors
-    ///
-    /// A value of `INSTA_UPDATE` that is none of insta's.
-    pub fn from_env(ci: Option<&str>, insta_update: Option<&str>) -> Result<Self> {
-        let policy = match insta_update.unwrap_or("auto") {
-            "auto" | "new" => Policy::Pending,
-            "always" | "1" | "force" => Policy::Accept,
-            "unseen" => Policy::Unseen,
-            "no" => Policy::Nothing,
-            value => {
-                return Err(SnapshotError::Variable {
-                    variable: "INSTA_UPDATE",
-                    value: value.to_owned(),
-                    allowed: "auto, always, new, unseen, no, force",
-                });
-            }
-        };
-        Ok(match ci {
-            None | Some("" | "0" | "false") => policy,
-            Some(_) => Policy::Nothing,
-        })
-    }
-}
-
-/// Whether `INSTA_FORCE_PASS`, with this value, asks that a mismatch be recorded and passed over.
-///
-/// # Errors
-///
-/// A value that is none of insta's.
-pub fn force_pass(value: Option<&str>) -> Result<bool> {
-    match value {
-        None | Some("" | "0") => Ok(false),
-        Some("1") => Ok(true),
-        Some(value) => Err(SnapshotError::Variable {
-            variable: "INSTA_FORCE_PASS",
-            value: value.to_owned(),
-            allowed: "0, 1",
-        }),
-    }
-}
 
 impl Store {
     /// The snapshots in a folder, which need not exist yet.
@@ -456,36 +400,6 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Snapsho
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_policy_is_instas_but_for_ci() {
-        let policy = |ci, update| Policy::from_env(ci, update).unwrap();
-        for update in [None, Some("auto"), Some("new")] {
-            assert_eq!(policy(None, update), Policy::Pending);
-        }
-        for update in [Some("always"), Some("1"), Some("force")] {
-            assert_eq!(policy(None, update), Policy::Accept);
-            assert_eq!(policy(Some("true"), update), Policy::Nothing);
-        }
-        assert_eq!(policy(None, Some("unseen")), Policy::Unseen);
-        assert_eq!(policy(None, Some("no")), Policy::Nothing);
-        assert_eq!(policy(Some("1"), None), Policy::Nothing);
-        for no in ["", "0", "false"] {
-            assert_eq!(policy(Some(no), None), Policy::Pending);
-        }
-    }
-
-    #[test]
-    fn a_value_that_nobody_knows_is_refused_with_the_ones_that_are() {
-        let error = Policy::from_env(Some("1"), Some("alway")).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "INSTA_UPDATE is \"alway\"; set it to one of auto, always, new, unseen, no, force, or unset it"
-        );
-        assert!(force_pass(Some("yes")).is_err());
-        assert!(force_pass(Some("1")).unwrap());
-        assert!(!force_pass(None).unwrap() && !force_pass(Some("0")).unwrap());
-    }
 
     #[test]
     fn a_name_cannot_lead_out_of_the_folder() {

@@ -1,0 +1,413 @@
+//! A component's lane: what is drawn for it, and what is said at its end.
+
+use crate::journal::{At, FaultVerb, How, Kind, LostWhat, MAIN, Ms, Outcome, Phase};
+
+use super::super::paint::Ink;
+use super::story::{End, Part, Story, Stretch};
+
+/// What goes on over a stretch of time. Later ones are drawn over earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stroke {
+    Runs,
+    LeftBehind,
+    Step,
+    Holds,
+}
+
+/// What happens at an instant. Where several share a column, the last of this list is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Mark {
+    Told,
+    Job,
+    GoodProbe,
+    Abort,
+    BadProbe,
+    Fault,
+    Ok,
+    Refused,
+    UsedClosed,
+    Lost,
+    NotAwaited,
+    Aborted,
+    TimedOut,
+    Leaked,
+    Failed,
+    Panicked,
+    Fired,
+}
+
+impl Stroke {
+    /// Its character, and what the legend calls it.
+    pub(super) const fn sign(self) -> (char, &'static str) {
+        match self {
+            Stroke::Runs => ('─', "runs"),
+            Stroke::LeftBehind => ('·', "left behind"),
+            Stroke::Step => ('═', "step"),
+            Stroke::Holds => ('▒', "holds the executor"),
+        }
+    }
+}
+
+impl Mark {
+    /// Its character, and what the legend calls it. Capitals are bad ends.
+    pub(super) const fn sign(self) -> (char, &'static str) {
+        match self {
+            Mark::Told => ('t', "told"),
+            Mark::Job => ('j', "job"),
+            Mark::GoodProbe => ('+', "probe"),
+            Mark::Abort => ('a', "abort"),
+            Mark::BadProbe => ('x', "failed probe"),
+            Mark::Fault => ('!', "fault"),
+            Mark::Ok => ('●', "ok"),
+            Mark::Refused => ('R', "refused"),
+            Mark::UsedClosed => ('U', "used what is closed"),
+            Mark::Lost => ('?', "lost"),
+            Mark::NotAwaited => ('N', "not awaited"),
+            Mark::Aborted => ('A', "aborted"),
+            Mark::TimedOut => ('T', "timed out"),
+            Mark::Leaked => ('L', "leaked"),
+            Mark::Failed => ('F', "failed"),
+            Mark::Panicked => ('P', "panicked"),
+            Mark::Fired => ('W', "watchdog fires"),
+        }
+    }
+
+    pub(super) const fn ink(self) -> Ink {
+        match self {
+            Mark::Told | Mark::Job | Mark::GoodProbe | Mark::Ok => Ink::Plain,
+            Mark::Fault | Mark::Abort | Mark::Refused => Ink::Signal,
+            _ => Ink::Bad,
+        }
+    }
+}
+
+/// All that one lane shows.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    pub name: String,
+    pub strokes: Vec<(u64, u64, Stroke)>,
+    pub marks: Vec<(u64, Mark)>,
+    /// What is said at its end, in pieces: the first is the most telling.
+    pub words: Vec<String>,
+    /// When it first went wrong, if it did, and all that is known of it.
+    pub bad: Option<(u64, String)>,
+    /// Whether it did nothing but end well at once.
+    pub dull: bool,
+}
+
+impl Lane {
+    pub(super) fn of(part: &Part, story: &Story) -> Self {
+        let mut lane = Lane {
+            name: part.name(),
+            ..Lane::default()
+        };
+        lane.draw(part, story);
+        let mut said = vec![];
+        lane.say(part, story, &mut said);
+        let bad_marks = lane.marks.iter().filter(|(_, mark)| mark.ink() == Ink::Bad);
+        let ended_badly = bad_marks.filter(|(_, mark)| *mark != Mark::BadProbe);
+        if let Some(at) = ended_badly.map(|(at, _)| *at).min() {
+            // The fault goes before the error's own words, which may be cut.
+            let mut whole = said.clone();
+            if let (Some(short), Some((long, since))) = (said.first_mut(), why(part)) {
+                let end = short.find(':').unwrap_or(short.len());
+                short.insert_str(end, &format!(" ({long})"));
+                whole[0].insert_str(end, &format!(", {long} since {}", At(since)));
+            }
+            let here = format!(" at {}", At(at));
+            lane.bad = Some((at, whole.join("; ").replacen(&here, "", 1)));
+        }
+        lane.words = said;
+        let plain = |mark: &Mark| matches!(mark, Mark::Ok | Mark::Told);
+        lane.dull = lane.words.iter().all(|words| words == "ok")
+            && lane.marks.iter().all(|(_, mark)| plain(mark));
+        lane
+    }
+
+    fn mark(&mut self, at: u64, mark: Mark) {
+        self.marks.push((at, mark));
+    }
+
+    fn draw(&mut self, part: &Part, story: &Story) {
+        for body in &part.bodies {
+            let from = body.from.or(body.to).unwrap_or(story.first);
+            self.strokes
+                .push((from, body.to.unwrap_or(story.last), Stroke::Runs));
+            if let (Some(to), Some(how)) = (body.to, body.how) {
+                match how {
+                    How::Ok => self.mark(to, Mark::Ok),
+                    How::Failed => self.mark(to, Mark::Failed),
+                    How::Panicked => self.mark(to, Mark::Panicked),
+                    How::Dropped => {}
+                }
+            }
+        }
+        for step in &part.steps {
+            let to = step.to.unwrap_or(story.last);
+            self.strokes.push((step.from, to, Stroke::Step));
+            if let Some(end) = &step.end {
+                self.mark(end.at, outcome_mark(end.outcome));
+            }
+            let left = match &step.end {
+                Some(end) => matches!(end.outcome, Outcome::Leaked | Outcome::NotAwaited),
+                None => step.to.is_some(),
+            };
+            let gone = part
+                .bodies
+                .iter()
+                .all(|body| body.to.is_some_and(|at| at <= to));
+            if left && !gone {
+                let until = part.bodies.iter().filter_map(|body| body.to).max();
+                self.strokes
+                    .push((to, until.unwrap_or(story.last), Stroke::LeftBehind));
+            }
+        }
+        let until = |end: &Option<u64>| end.unwrap_or(story.last);
+        let held = part
+            .held
+            .iter()
+            .map(|(from, end)| (*from, until(end), Stroke::Holds));
+        self.strokes.extend(held);
+        for at in &part.told {
+            // Told with everybody else: the phase's own line shows it.
+            let stop = |phase: &Stretch| phase.phase == Phase::Stop && phase.from == *at;
+            if !story.phases.iter().any(stop) {
+                self.mark(*at, Mark::Told);
+            }
+        }
+        for (at, good) in &part.probes {
+            self.mark(
+                *at,
+                if *good {
+                    Mark::GoodProbe
+                } else {
+                    Mark::BadProbe
+                },
+            );
+        }
+        for (at, verb) in &part.faults {
+            if *verb != FaultVerb::Job {
+                self.mark(*at, Mark::Fault);
+            }
+        }
+        self.marks
+            .extend(part.aborts.iter().map(|at| (*at, Mark::Abort)));
+        self.marks
+            .extend(part.jobs.iter().map(|at| (*at, Mark::Job)));
+        self.marks
+            .extend(part.lost.iter().map(|(at, _)| (*at, Mark::Lost)));
+        self.marks.extend(
+            part.used_closed
+                .iter()
+                .map(|(at, _)| (*at, Mark::UsedClosed)),
+        );
+        self.marks
+            .extend(part.refused.map(|(at, _)| (at, Mark::Refused)));
+        self.marks
+            .extend(part.fired.map(|(at, _)| (at, Mark::Fired)));
+        // A leak that a step tells of is drawn by it.
+        if part.steps.iter().all(|step| step.end.is_none()) {
+            self.marks.extend(part.leaked.map(|at| (at, Mark::Leaked)));
+        }
+    }
+
+    fn say(&mut self, part: &Part, story: &Story, said: &mut Vec<String>) {
+        if let Some((_, reason)) = part.refused {
+            said.push(format!("refused ({reason})"));
+            return;
+        }
+        if let Some((_, attempts)) = part.fired {
+            said.push(format!("fired after {attempts} failures"));
+        }
+        self.say_end(part, story, said);
+        let callback = matches!(
+            part.kind,
+            Some(Kind::Stop | Kind::Cleanup | Kind::Closeable)
+        );
+        if callback && part.bodies.len() > 1 {
+            said.push(format!("called {} times", part.bodies.len()));
+            if let Some(again) = part.bodies[1].from {
+                self.mark(again, Mark::Failed);
+            }
+        }
+        let left_at = part.steps.iter().find_map(|step| {
+            let end = step.end.as_ref()?;
+            matches!(end.outcome, Outcome::Leaked | Outcome::NotAwaited).then_some(end.at)
+        });
+        let last_end = part.bodies.iter().filter_map(|body| body.to).max();
+        if let (Some(left), Some(ended)) = (left_at, last_end)
+            && ended > left
+        {
+            said.push(format!("ended at {}", At(ended)));
+        }
+        if let Some((_, of)) = part.used_closed.first() {
+            said.push(format!("used {} after its close", story.name_of(*of)));
+        }
+        let is_job = |what: LostWhat| what == LostWhat::Job;
+        let jobs = part.lost.iter().filter(|(_, what)| is_job(*what)).count();
+        let others = part.lost.iter().filter(|(_, what)| !is_job(*what));
+        let mut lost: Vec<String> = others.map(|(_, what)| lost_words(*what).into()).collect();
+        lost.dedup();
+        if jobs > 0 {
+            lost.push(format!("lost {}", plural(jobs, "job")));
+        }
+        if !lost.is_empty() && part.fired.is_none() {
+            said.push(lost.join(", "));
+        }
+        if part.jobs_open > 0 && jobs == 0 {
+            said.push(plural(part.jobs_open, "job") + " open");
+        }
+    }
+
+    /// How its step ended, or else its body.
+    fn say_end(&mut self, part: &Part, story: &Story, said: &mut Vec<String>) {
+        let over = !matches!(story.end, End::Cut);
+        let ends = || part.steps.iter().filter_map(|step| step.end.as_ref());
+        let worst = ends()
+            .find(|end| end.outcome != Outcome::Ok)
+            .or_else(|| ends().next_back());
+        let body = part.bodies.last();
+        let error = body.and_then(|body| body.error.as_ref());
+        if let Some(end) = worst {
+            let error = end
+                .error
+                .as_ref()
+                .or(error)
+                .filter(|_| end.outcome != Outcome::Ok);
+            let after = match end.outcome {
+                Outcome::Ok if end.took == 0 => "ok".to_owned(),
+                Outcome::Ok => format!("ok, {}", Ms(end.took)),
+                Outcome::Failed | Outcome::Panicked if end.took == 0 => end.outcome.to_string(),
+                outcome => format!("{} after {}", outcome_words(outcome), Ms(end.took)),
+            };
+            said.push(error.map_or(after.clone(), |error| format!("{after}: {error}")));
+            return;
+        }
+        let step = part.steps.last();
+        let ended = body.and_then(|body| Some((body.to?, body.how?)));
+        let error = error.map_or(String::new(), |error| format!(": {error}"));
+        match (step, ended) {
+            (Some(step), Some((to, How::Ok))) if to >= step.from => {
+                said.push(ok_after(to - step.from));
+            }
+            (Some(step), None) => {
+                let to = step.to.unwrap_or(story.last);
+                let waited = Ms(to.saturating_sub(step.from));
+                if step.to.is_some() {
+                    self.mark(to, Mark::NotAwaited);
+                    said.push(match waited.0 {
+                        0 => "given up at once".to_owned(),
+                        _ => format!("given up after {waited}"),
+                    });
+                } else if over {
+                    self.mark(to, Mark::Lost);
+                    said.push(format!("unfinished after {waited}"));
+                } else {
+                    said.push(format!("waited for since {}", At(step.from)));
+                }
+            }
+            (_, Some((to, How::Ok))) if part.id == Some(MAIN) => {
+                let from = body.and_then(|body| body.from).unwrap_or(to);
+                said.push(ok_after(to.saturating_sub(from)));
+            }
+            (None, Some((to, How::Ok))) => said.push(format!("ended at {}", At(to))),
+            (_, Some((to, how))) => said.push(format!("{how} at {}{error}", At(to))),
+            // What is lost says so itself.
+            (None, None) if !part.lost.is_empty() || part.fired.is_some() => {}
+            (None, None) if body.is_some() => said.push("still running".to_owned()),
+            (None, None) => {}
+        }
+    }
+}
+
+fn ok_after(took: u64) -> String {
+    if took == 0 {
+        "ok".to_owned()
+    } else {
+        format!("ok, {}", Ms(took))
+    }
+}
+
+/// The fault that explains a bad end, and when it was laid.
+fn why(part: &Part) -> Option<(&'static str, u64)> {
+    part.faults.iter().rev().find_map(|(at, verb)| {
+        let word = match verb {
+            FaultVerb::Hang => "hung",
+            FaultVerb::Ignore => "heedless",
+            FaultVerb::Slow => "slow",
+            _ => return None,
+        };
+        Some((word, *at))
+    })
+}
+
+fn outcome_words(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::TimedOut => "timed out",
+        Outcome::NotAwaited => "not awaited",
+        other => other.as_str(),
+    }
+}
+
+fn outcome_mark(outcome: Outcome) -> Mark {
+    match outcome {
+        Outcome::Ok => Mark::Ok,
+        Outcome::Failed => Mark::Failed,
+        Outcome::Panicked => Mark::Panicked,
+        Outcome::TimedOut => Mark::TimedOut,
+        Outcome::Aborted => Mark::Aborted,
+        Outcome::Leaked => Mark::Leaked,
+        Outcome::NotAwaited => Mark::NotAwaited,
+    }
+}
+
+fn lost_words(what: LostWhat) -> &'static str {
+    match what {
+        LostWhat::NotStopped => "never stopped",
+        LostWhat::NotClosed => "never closed",
+        LostWhat::Job => "in flight",
+        LostWhat::Running => "still running",
+    }
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use Mark::*;
+
+    /// A meaning that only a colour or a weight told apart would be lost in a log file.
+    #[test]
+    fn no_two_signs_are_the_same_character() {
+        let marks = [
+            Told, Job, GoodProbe, Abort, BadProbe, Fault, Ok, Refused, UsedClosed, Lost,
+            NotAwaited, Aborted, TimedOut, Leaked, Failed, Panicked, Fired,
+        ];
+        let strokes = [
+            Stroke::Runs,
+            Stroke::LeftBehind,
+            Stroke::Step,
+            Stroke::Holds,
+        ];
+        let signs = marks.map(|mark| mark.sign().0).into_iter();
+        let signs: Vec<char> = signs.chain(strokes.map(|stroke| stroke.sign().0)).collect();
+        let apart: BTreeSet<char> = signs.iter().copied().chain("~123dKSD━┼".chars()).collect();
+        assert_eq!(apart.len(), signs.len() + "~123dKSD━┼".chars().count());
+    }
+
+    #[test]
+    fn a_bad_end_is_drawn_over_a_good_one() {
+        let bad = [
+            Lost, NotAwaited, Aborted, TimedOut, Leaked, Failed, Panicked, Fired,
+        ];
+        assert!(bad.iter().all(|mark| *mark > Ok && mark.ink() == Ink::Bad));
+        assert!(Outcome::ALL.iter().all(|outcome| {
+            (outcome_mark(*outcome).ink() == Ink::Bad) == (*outcome != Outcome::Ok)
+        }));
+    }
+}

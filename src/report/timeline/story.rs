@@ -1,0 +1,224 @@
+//! What a picture is drawn from: the journal by component, and what follows from it.
+
+use crate::journal::{
+    Cause, Event, FaultVerb, How, Id, Kind, LostWhat, MAIN, Name, Outcome, Phase, RefusedReason,
+    SignalName, StuckWhy,
+};
+
+use super::gather::gather;
+
+/// All that a picture is drawn from.
+#[derive(Debug, Default)]
+pub(super) struct Story {
+    pub scenario: Option<(Name, u64, Name, Name)>,
+    /// The parts, in the order of their lanes.
+    pub parts: Vec<Part>,
+    pub signals: Vec<(u64, SignalName, u32)>,
+    pub requested: Option<(u64, Name)>,
+    /// When the grace began, and when SIGKILL would come.
+    pub grace: Option<(u64, u64)>,
+    pub phases: Vec<Stretch>,
+    pub end: End,
+    /// The calls that were refused.
+    pub refused_calls: Vec<(u64, Name, RefusedReason)>,
+    pub abandoned: Option<u64>,
+    pub first: u64,
+    pub last: u64,
+    /// The instants at which something changed, sorted.
+    pub instants: Vec<u64>,
+}
+
+/// How the journal ends.
+#[derive(Debug, Default)]
+pub(super) enum End {
+    #[default]
+    Cut,
+    Exit(u64, i32, Cause),
+    Stuck(u64, StuckWhy, Name),
+}
+
+/// A phase, and the end of its share.
+#[derive(Debug)]
+pub(super) struct Stretch {
+    pub phase: Phase,
+    pub from: u64,
+    pub to: Option<u64>,
+    pub share: Option<u64>,
+}
+
+impl Stretch {
+    /// When its share ended, if that was before the phase did.
+    pub(super) fn share_used_up(&self, last: u64) -> Option<u64> {
+        let to = self.to.unwrap_or(last);
+        self.share.filter(|share| (self.from..=to).contains(share))
+    }
+}
+
+/// A component, or something that was refused and so has no number.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    pub id: Option<Id>,
+    pub name: Option<Name>,
+    pub kind: Option<Kind>,
+    pub bodies: Vec<Body>,
+    pub steps: Vec<Step>,
+    pub held: Vec<(u64, Option<u64>)>,
+    pub faults: Vec<(u64, FaultVerb)>,
+    pub told: Vec<u64>,
+    pub aborts: Vec<u64>,
+    pub jobs: Vec<u64>,
+    pub jobs_open: usize,
+    /// Probes that ended: whether it was a success.
+    pub probes: Vec<(u64, bool)>,
+    pub fired: Option<(u64, u32)>,
+    pub lost: Vec<(u64, LostWhat)>,
+    /// When it used something closed, and what.
+    pub used_closed: Vec<(u64, Id)>,
+    pub refused: Option<(u64, RefusedReason)>,
+    pub leaked: Option<u64>,
+    /// The event that puts its lane in its place.
+    pub place: Option<usize>,
+}
+
+/// A body or callback while it ran.
+#[derive(Debug)]
+pub(super) struct Body {
+    pub from: Option<u64>,
+    pub to: Option<u64>,
+    pub how: Option<How>,
+    pub error: Option<Name>,
+}
+
+/// A step while it was waited for.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub phase: Phase,
+    pub from: u64,
+    /// Its event's place in the journal.
+    pub place: usize,
+    /// When the wait was over, as far as the journal tells.
+    pub to: Option<u64>,
+    pub end: Option<StepEnd>,
+}
+
+#[derive(Debug)]
+pub(super) struct StepEnd {
+    pub at: u64,
+    pub outcome: Outcome,
+    pub took: u64,
+    pub error: Option<Name>,
+}
+
+impl Story {
+    pub(super) fn of(events: &[Event]) -> Self {
+        let mut story = gather(events);
+        story.first = events.iter().map(|event| event.t).min().unwrap_or(0);
+        story.last = events.iter().map(|event| event.t).max().unwrap_or(0);
+        if story.is_plan() {
+            story.guess_the_plans_ends();
+        }
+        if !events.is_empty() {
+            story.instants.extend([story.first, story.last]);
+        }
+        let shares = story
+            .phases
+            .iter()
+            .filter_map(|phase| phase.share_used_up(story.last));
+        story.instants.extend(shares);
+        story.instants.sort_unstable();
+        story.instants.dedup();
+        // Main, then the steps in their order, then what never had one in the order it was seen in.
+        let mut numbered: Vec<(usize, Part)> = story.parts.into_iter().enumerate().collect();
+        numbered.sort_by_key(|(n, part)| match part.place {
+            _ if part.id == Some(MAIN) => (0, 0),
+            Some(place) => (1, place),
+            None => (2, *n),
+        });
+        story.parts = numbered.into_iter().map(|(_, part)| part).collect();
+        story
+    }
+
+    /// The stretches in which something was waited for, or held the executor: sorted, and apart from
+    /// each other.
+    pub(super) fn busy(&self) -> Vec<(u64, u64)> {
+        let mut all = vec![];
+        for part in &self.parts {
+            all.extend(part.steps.iter().map(|step| (step.from, step.to)));
+            all.extend(&part.held);
+            if part.id == Some(MAIN) {
+                let from = |body: &Body| body.from.unwrap_or(self.first);
+                all.extend(part.bodies.iter().map(|body| (from(body), body.to)));
+            }
+        }
+        all.sort_unstable();
+        let mut apart: Vec<(u64, u64)> = vec![];
+        for (from, to) in all {
+            let to = to.unwrap_or(self.last).max(from);
+            match apart.last_mut() {
+                Some((_, end)) if *end >= from => *end = to.max(*end),
+                _ => apart.push((from, to)),
+            }
+        }
+        apart
+    }
+
+    pub(super) fn is_plan(&self) -> bool {
+        self.scenario
+            .as_ref()
+            .is_some_and(|(_, _, subject, _)| &**subject == "plan")
+    }
+
+    /// The plan's context says when a step begins, and that it ended only if it failed. It does one
+    /// after the other: a step has ended when its body has, or the next began.
+    fn guess_the_plans_ends(&mut self) {
+        let steps = self.parts.iter().flat_map(|part| &part.steps);
+        let mut begins: Vec<(usize, u64)> = steps.map(|step| (step.place, step.from)).collect();
+        begins.sort_unstable();
+        for part in &mut self.parts {
+            let ends: Vec<u64> = part.bodies.iter().filter_map(|body| body.to).collect();
+            for step in part.steps.iter_mut().filter(|step| step.to.is_none()) {
+                let next = begins.iter().find(|(place, _)| *place > step.place);
+                let next = next.map(|(_, from)| *from);
+                let ended = ends.iter().copied().find(|to| *to >= step.from);
+                step.to = [next, ended].into_iter().flatten().min();
+            }
+        }
+        if !self.phases.is_empty() {
+            return;
+        }
+        for phase in [Phase::Stop, Phase::Cleanup] {
+            let of_it = || {
+                let steps = self.parts.iter().flat_map(|part| &part.steps);
+                steps.filter(|step| step.phase == phase)
+            };
+            let Some(from) = of_it().map(|step| step.from).min() else {
+                continue;
+            };
+            let to = of_it()
+                .map(|step| step.to)
+                .max_by_key(|to| to.unwrap_or(u64::MAX));
+            self.phases.push(Stretch {
+                phase,
+                from,
+                to: to.flatten(),
+                share: None,
+            });
+        }
+    }
+
+    pub(super) fn name_of(&self, id: Id) -> String {
+        let part = self.parts.iter().find(|part| part.id == Some(id));
+        part.map_or_else(|| format!("#{id}"), Part::name)
+    }
+}
+
+impl Part {
+    pub(super) fn name(&self) -> String {
+        match (&self.name, self.id) {
+            (Some(name), _) => name.to_string(),
+            (None, Some(MAIN)) => "main".to_owned(),
+            (None, Some(id)) => format!("#{id}"),
+            (None, None) => "?".to_owned(),
+        }
+    }
+}
