@@ -1,10 +1,10 @@
 //! Every run, and every run again: on another thread, in another order, on stacks that were used.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::Arc;
 
 use crate::scenario::Scenario;
-use crate::sim::{self, Journal, Options};
+use crate::sim::{Journal, Options, Ran, Run, RunError, Runners};
 
 use super::output::is_watched;
 
@@ -24,7 +24,7 @@ pub enum Twice {
     /// The two journals.
     Ran(Journal, Journal),
     /// It could not be done: what is wrong with deadstop itself.
-    Broke(String),
+    Broke(RunError),
 }
 
 impl Twice {
@@ -37,18 +37,68 @@ impl Twice {
     }
 }
 
-/// Interim.
-pub fn twice<T: Send>(
+/// Runs everything twice, and hands over what became of each, in order.
+///
+/// # Errors
+///
+/// If the system has no thread left.
+pub fn twice(
+    runners: &Runners,
     items: impl Iterator<Item = Item>,
     total: u64,
-    jobs: Option<u16>,
-    look: impl Fn(&Item, Twice) -> T + Sync,
-    mut done: impl FnMut(T),
-) -> Result<(), String> {
-    for item in items {
-        let first = sim::run(&item.scenario, &item.options);
-        let second = sim::run(&item.scenario, &item.options);
-        done(look(&item, Twice::Ran(first, second)));
+    mut done: impl FnMut(&Item, Twice),
+) {
+    let mut progress = Progress::new(total);
+    let mut items = items.peekable();
+    while items.peek().is_some() {
+        let chunk: Vec<Item> = items.by_ref().take(CHUNK).collect();
+        let run = |item: &Item| Run::new(Arc::clone(&item.scenario), item.options);
+        let first: Vec<Result<Ran, RunError>> = runners.run_all(chunk.iter().map(run)).collect();
+        // Backwards, and never on the thread that had it before.
+        let again = chunk.iter().zip(&first).rev().map(|(item, first)| match first {
+            Ok(ran) => run(item).not_on(ran.on),
+            Err(_) => run(item),
+        });
+        let mut second: Vec<_> = runners.run_all(again).collect();
+        second.reverse();
+        for ((item, first), second) in chunk.iter().zip(first).zip(second) {
+            let ran = match (first, second) {
+                (Ok(first), Ok(second)) => Twice::Ran(first.journal, second.journal),
+                (Err(error), _) | (_, Err(error)) => Twice::Broke(error),
+            };
+            done(item, ran);
+        }
+        progress.advance(chunk.len() as u64);
     }
-    Ok(())
+    progress.over();
+}
+
+/// How far it has come, on a terminal, once it takes long.
+struct Progress {
+    total: u64,
+    done: u64,
+    shown: bool,
+    watched: bool,
+}
+
+impl Progress {
+    fn new(total: u64) -> Self {
+        Progress { total, done: 0, shown: false, watched: is_watched() }
+    }
+
+    /// What fits one chunk is over before anybody could read of it.
+    fn advance(&mut self, by: u64) {
+        self.done += by;
+        if self.watched && self.total > CHUNK as u64 {
+            self.shown = true;
+            let percent = self.done * 100 / self.total.max(1);
+            let _ = write!(std::io::stderr(), "\r{percent:>3} % ({} of {} scenarios and seeds)", self.done, self.total);
+        }
+    }
+
+    fn over(&mut self) {
+        if self.shown {
+            let _ = write!(std::io::stderr(), "\r{:60}\r", "");
+        }
+    }
 }

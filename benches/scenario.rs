@@ -1,0 +1,66 @@
+//! One scenario: by hand and simulated, judged, rendered, compared, parsed.
+
+mod by_hand;
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use deadstop::report::Store;
+use deadstop::scenario::{Scenario, parse};
+use deadstop::sim::{Options, run};
+use deadstop::{journal, laws, report};
+
+const SHAPE: &str = include_str!("shape.toml");
+
+fn shape() -> Scenario {
+    parse("shape", SHAPE).expect("the shape is a scenario")
+}
+
+/// The same scenario, hand-written and simulated: the simulated one is to cost at most 0.9 of it.
+fn one_scenario(criterion: &mut Criterion) {
+    let scenario = shape();
+    let journal = run(&scenario, &Options::default());
+    let by_hand = by_hand::run();
+    let end = (by_hand.last().map(|line| line.0), journal.events.last().map(|event| u128::from(event.t)));
+    assert_eq!(end, (Some(75_000), Some(75_000)), "both end at 75 s");
+    println!("{} lines by hand, {} events simulated", by_hand.len(), journal.events.len());
+    let mut group = criterion.benchmark_group("one scenario");
+    group.bench_function("by hand", |bencher| bencher.iter(|| black_box(by_hand::run())));
+    group.bench_function("simulated", |bencher| bencher.iter(|| black_box(run(&scenario, &Options::default()))));
+    group.finish();
+}
+
+/// What follows a run: at most 40 µs for laws, rendering and comparison together.
+fn judged(criterion: &mut Criterion) {
+    let scenario = shape();
+    let events = run(&scenario, &Options::default()).events;
+    let log = journal::text(&events);
+    let mut group = criterion.benchmark_group("judged");
+    group.bench_function("laws", |bencher| bencher.iter(|| black_box(laws::judge(&events))));
+    group.bench_function("rendering", |bencher| bencher.iter(|| black_box(journal::text(&events))));
+    let root = std::env::temp_dir().join(format!("deadstop-bench-{}", std::process::id()));
+    let store = Store::new(root.clone());
+    store.write_pending("shape", &log).and_then(|()| store.accept("shape")).expect("the snapshot can be written");
+    group.bench_function("comparison", |bencher| bencher.iter(|| black_box(store.compare("shape", &log))));
+    group.bench_function("laws, rendering and comparison", |bencher| {
+        bencher.iter(|| {
+            let log = journal::text(&events);
+            black_box((laws::judge(&events), store.compare("shape", &log)))
+        });
+    });
+    group.bench_function("timeline", |bencher| bencher.iter(|| black_box(report::timeline(&events, report::Style::default()))));
+    group.finish();
+    let _ = std::fs::remove_dir_all(root);
+}
+
+/// Parsing: at most 100 µs.
+fn parsed(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("parse");
+    group.bench_function("shape", |bencher| bencher.iter(|| black_box(parse("shape", SHAPE))));
+    let model = include_str!("../scenarios/model-server.toml");
+    group.bench_function("model server", |bencher| bencher.iter(|| black_box(parse("model-server", model))));
+    group.finish();
+}
+
+criterion_group!(benches, one_scenario, judged, parsed);
+criterion_main!(benches);

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# The gate: format, lints, feature combinations, documentation, the README's two commands, benches.
+# Needs a Rust toolchain and nothing else. Stops at the first thing that is wrong.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# No debug information and no incremental state: half the time and half the disk, and the same verdict.
+export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=none CARGO_TERM_COLOR=never
+
+step() { printf '\n== %s\n' "$*"; }
+
+step 'format'
+if ! cargo fmt --version > /dev/null 2>&1 || ! cargo clippy --version > /dev/null 2>&1; then
+  rustup component add rustfmt clippy
+fi
+cargo fmt --check
+
+step 'clippy, and every combination of features'
+cargo clippy --all-targets --all-features -- -D warnings
+for features in '' parameters sim sim,parameters cli; do
+  echo "-- features: ${features:-none}"
+  cargo clippy --lib --bins --no-default-features --features "$features" -- -D warnings
+done
+
+step 'the documentation'
+RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features
+
+step 'the README: every scenario through the gate'
+cargo run --release -- check
+git diff --exit-code -- snapshots schema scenarios
+
+step 'the README: the tests'
+cargo test
+cargo test --all-features --lib parameters
+
+step 'the scenarios under many seeds, and in another count of jobs'
+./target/release/deadstop check --seed 0..50
+./target/release/deadstop check --jobs 1
+
+step 'the gate fails when it should'
+ci/teeth.sh ./target/release/deadstop
+
+step 'the benches build'
+cargo bench --no-run
+
+step 'well'
