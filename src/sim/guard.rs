@@ -236,6 +236,16 @@ mod tests {
         })
     }
 
+    /// Asleep at each look; in between it ran for 2 µs of each ms, and starved for so many.
+    fn ran_a_little(at: u64, starved_us: u64) -> (u64, Option<Usage>) {
+        let usage = Usage {
+            state: State::Sleeps,
+            ran: Duration::from_micros(2 * at),
+            starved: Duration::from_micros(starved_us * at),
+        };
+        (7, Some(usage))
+    }
+
     /// Looks every 50 ms; when the verdict came, and which.
     fn verdict(
         looks: u64,
@@ -267,16 +277,18 @@ mod tests {
     #[test]
     fn a_starved_thread_is_neither() {
         assert_eq!(verdict(10_000, |_| (7, usage(State::Runs, 3, 0))), None);
-        // Asleep at each look, but in between it ran a little and mostly waited for a CPU.
-        let starved = |at| (7, usage(State::Sleeps, at / 500, at - at / 500));
-        assert_eq!(verdict(1_000, starved), None);
+        // Nor is one that mostly waited for a CPU, and only happens to sleep at each look.
+        assert_eq!(verdict(1_000, |at| ran_a_little(at, 998)), None);
     }
 
     #[test]
     fn naps_in_one_turn_are_blocked_when_they_come_to_two_seconds() {
-        let naps = |at| (7, usage(State::Sleeps, at / 50, 0));
-        // Of 2,050 ms it ran 41: at 2,000 it had slept 1,960.
-        assert_eq!(verdict(1_000, naps), Some((2_050, StuckWhy::Blocked)));
+        // At 2,000 ms it had slept 1,996.
+        let naps = verdict(1_000, |at| ran_a_little(at, 0));
+        assert_eq!(naps, Some((2_050, StuckWhy::Blocked)));
+        // Half of the rest was no sleep: 2 s are reached at 4,016 ms.
+        let crowded = verdict(1_000, |at| ran_a_little(at, 500));
+        assert_eq!(crowded, Some((4_050, StuckWhy::Blocked)));
     }
 
     #[test]

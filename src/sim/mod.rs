@@ -11,6 +11,8 @@ mod endpoint;
 mod entity;
 mod guard;
 mod host;
+#[cfg(test)]
+mod laid;
 mod part;
 mod plan;
 mod ready;

@@ -508,3 +508,386 @@ impl Worker {
         job.take().map(|job| (job, why))
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the tests of real time start threads and read the clock"
+)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::journal::Cause;
+    use crate::sim::laid::lay;
+    use crate::sim::{self, Subject};
+
+    fn scenario(name: &str, text: &str) -> Arc<Scenario> {
+        let parsed = crate::scenario::parse(name, text);
+        Arc::new(parsed.unwrap_or_else(|invalid| panic!("{name}: {:?}", invalid.diagnostics)))
+    }
+
+    /// A cleanup of that name, called at 10 s.
+    fn cleanup(name: &str) -> Arc<Scenario> {
+        let text = format!(
+            "title = \"One cleanup\"\n[worker]\ncomponents = [{{ cleanup = \"{name}\" }}]\n\
+             [timeline]\nevents = [{{ at = \"10s\", signal = \"SIGTERM\" }}]\n"
+        );
+        scenario(name, &text)
+    }
+
+    fn run(scenario: &Arc<Scenario>) -> Run {
+        Run::new(Arc::clone(scenario), Options::default())
+    }
+
+    /// Code that blocks its thread until what is returned is dropped.
+    fn blocks(name: &str) -> mpsc::Sender<()> {
+        let (open, closed) = mpsc::channel();
+        let closed = Mutex::new(closed);
+        lay(name, move || lock(&closed).recv().is_ok());
+        open
+    }
+
+    fn stuck(journal: &Journal) -> Option<(u64, StuckWhy, &str)> {
+        match journal.events.last() {
+            Some(Event {
+                t,
+                what: What::Stuck { why, name },
+                ..
+            }) => Some((*t, *why, name)),
+            _ => None,
+        }
+    }
+
+    fn exits(journal: &Journal) -> bool {
+        let cause = Cause::Stopped;
+        matches!(journal.events.last(), Some(Event { what: What::Exit { code: 0, cause: c }, .. }) if *c == cause)
+    }
+
+    #[test]
+    fn a_body_that_blocks_its_thread_is_named_and_the_next_run_goes_on() {
+        let _open = blocks("blocker");
+        let runners = Runners::new(2).unwrap();
+        let (blocked, options) = (cleanup("blocker"), Options::default());
+        let began = Instant::now();
+        let journal = runners.run(Arc::clone(&blocked), options).unwrap();
+        // Seen first after 50 ms, then asleep in three looks.
+        let took = began.elapsed();
+        assert!(
+            took >= 3 * PERIOD && took < Duration::from_secs(5),
+            "{took:?}"
+        );
+        let header = sim::run(&cleanup("a healthy one"), &options);
+        assert_eq!(journal.events.len(), 3);
+        assert_eq!(journal.events[1], header.events[1]);
+        assert_eq!(
+            stuck(&journal),
+            Some((10_000, StuckWhy::Blocked, "blocker"))
+        );
+        assert_eq!(runners.left_behind(), 1);
+        assert!(exits(&runners.run(cleanup("the next"), options).unwrap()));
+    }
+
+    #[test]
+    fn a_body_that_spins_is_named() {
+        struct Ends(Arc<AtomicBool>);
+        impl Drop for Ends {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let over = Ends(Arc::default());
+        let spins = Arc::clone(&over.0);
+        lay("spinner", move || {
+            while !spins.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        let text = "title = \"A thread that computes\"\n[worker]\ncomponents = [{ thread = \"spinner\" }]\n\
+                    [timeline]\nevents = [{ at = \"10s\", signal = \"SIGTERM\" }]\n";
+        let runners = Runners::new(2).unwrap();
+        let began = Instant::now();
+        let journal = runners
+            .run(scenario("spinner", text), Options::default())
+            .unwrap();
+        let took = began.elapsed();
+        assert!(took >= Duration::from_millis(500), "{took:?}");
+        assert!(took < Duration::from_secs(30), "{took:?}");
+        assert_eq!(stuck(&journal), Some((0, StuckWhy::Spinning, "spinner")));
+    }
+
+    #[test]
+    fn a_task_that_sleeps_in_short_naps_for_ever_is_named() {
+        let (open, closed) = mpsc::channel::<()>();
+        let closed = Mutex::new(closed);
+        lay("napper", move || {
+            let nap = Duration::from_millis(5);
+            while lock(&closed).recv_timeout(nap) == Err(mpsc::RecvTimeoutError::Timeout) {}
+        });
+        let text = "title = \"A task that naps\"\n[worker]\ncomponents = [{ task = \"napper\" }]\n\
+                    [timeline]\nevents = [{ at = \"10s\", signal = \"SIGTERM\" }]\n";
+        let runners = Runners::new(2).unwrap();
+        let journal = runners
+            .run(scenario("napper", text), Options::default())
+            .unwrap();
+        assert_eq!(stuck(&journal), Some((0, StuckWhy::Blocked, "napper")));
+        drop(open);
+    }
+
+    #[test]
+    fn a_destructor_that_blocks_at_the_worlds_end_is_named() {
+        struct Blocks(Arc<Mutex<mpsc::Receiver<()>>>);
+        impl Drop for Blocks {
+            fn drop(&mut self) {
+                let _ = lock(&self.0).recv();
+            }
+        }
+        for (kind, name) in [("thread", "drops in a thread"), ("task", "drops in a task")] {
+            let (open, closed) = mpsc::channel();
+            let closed = Arc::new(Mutex::new(closed));
+            lay(name, move || Blocks(Arc::clone(&closed)));
+            // Killed at 10 s, while it works.
+            let text = format!(
+                "title = \"Killed\"\n[worker]\ncomponents = [{{ {kind} = \"{name}\" }}, {{ thread = \"another\" }}]\n\
+                 [timeline]\nevents = [{{ at = \"10s\", signal = \"SIGKILL\" }}]\n"
+            );
+            let runners = Runners::new(2).unwrap();
+            let journal = runners.run(scenario(name, &text), Options::default());
+            assert_eq!(
+                stuck(&journal.unwrap()),
+                Some((10_000, StuckWhy::Blocked, name))
+            );
+            drop(open);
+        }
+    }
+
+    #[test]
+    fn the_fourth_thread_that_is_left_behind_is_the_last() {
+        let _open = blocks("again and again");
+        let runners = Runners::new(2).unwrap();
+        let (blocked, healthy) = (cleanup("again and again"), cleanup("healthy among them"));
+        for nth in 1..=4 {
+            let journal = runners
+                .run(Arc::clone(&blocked), Options::default())
+                .unwrap();
+            assert!(stuck(&journal).is_some(), "nth {nth}");
+            assert_eq!(runners.left_behind(), nth);
+            let next = runners.run(Arc::clone(&healthy), Options::default());
+            if nth < 4 {
+                assert!(exits(&next.unwrap()), "nth {nth}");
+            } else {
+                let last = Name::from("again and again");
+                assert_eq!(next, Err(RunError::GivenUp { last }));
+            }
+        }
+    }
+
+    #[test]
+    fn what_waits_when_all_is_given_up_is_answered() {
+        let _open = blocks("many of them");
+        let runners = Runners::new(2).unwrap();
+        let blocked = cleanup("many of them");
+        let ran: Vec<_> = runners.run_all(vec![run(&blocked); 20]).collect();
+        let verdicts = ran.iter().filter(|ran| ran.is_ok()).count();
+        // Four, and perhaps one more that was running beside the fourth.
+        assert!((4..=5).contains(&verdicts), "{verdicts}");
+        assert_eq!(ran.len(), 20);
+        let named = ran
+            .iter()
+            .flatten()
+            .all(|ran| stuck(&ran.journal) == Some((10_000, StuckWhy::Blocked, "many of them")));
+        assert!(named);
+    }
+
+    #[test]
+    fn results_come_in_order_whatever_a_stuck_one_holds_up() {
+        let _open = blocks("the tenth");
+        let names: Vec<String> = (0..200)
+            .map(|n| match n {
+                10 => "the tenth".to_owned(),
+                n => format!("number {n}"),
+            })
+            .collect();
+        let runners = Runners::new(2).unwrap();
+        let all: Vec<_> = runners
+            .run_all(names.iter().map(|name| run(&cleanup(name))))
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(all.len(), names.len());
+        for (n, (ran, name)) in all.iter().zip(&names).enumerate() {
+            let is = |what: &What| matches!(what, What::Journal { scenario, .. } if **scenario == **name);
+            assert!(is(&ran.journal.events[0].what), "{n}");
+            assert_eq!(stuck(&ran.journal).is_some(), n == 10, "{n}");
+            assert_eq!(exits(&ran.journal), n != 10, "{n}");
+        }
+    }
+
+    #[test]
+    fn a_fault_of_the_simulators_own_is_an_error_and_the_thread_goes_on() {
+        let mut unknown = Scenario::clone(&cleanup("known"));
+        unknown.name = "of an unknown".into();
+        unknown.worker.components = Some(Vec::new());
+        unknown.timeline.push(crate::scenario::Timed {
+            when: crate::scenario::When::At(Duration::from_secs(5)),
+            verb: crate::scenario::Verb::End {
+                name: "nobody".into(),
+            },
+            span: 0..0,
+        });
+        let mut limits = unknown.clone();
+        limits.name = "of its limits".into();
+        limits.worker.reserve = limits.worker.grace * 2;
+        let runners = Runners::new(2).unwrap();
+        let options = Options {
+            seed: 17,
+            ..Options::default()
+        };
+        for (wrong, words) in [
+            (unknown, "a scenario's names are known"),
+            (limits, "a parsed scenario has limits"),
+        ] {
+            let name = wrong.name.clone();
+            let wrong = Arc::new(wrong);
+            // As often as there are threads, and more.
+            for _ in 0..5 {
+                let error = runners.run(Arc::clone(&wrong), options).unwrap_err();
+                let text = error.to_string();
+                let begin = format!("scenario \"{name}\", seed 17: the simulator panicked: ");
+                assert!(text.starts_with(&begin) && text.contains(words), "{text}");
+            }
+        }
+        for _ in 0..5 {
+            assert!(exits(&runners.run(cleanup("after it"), options).unwrap()));
+        }
+        assert_eq!(runners.left_behind(), 0);
+    }
+
+    #[test]
+    fn nobody_is_blamed_on_a_starved_machine() {
+        let over = AtomicBool::new(false);
+        let runners = Runners::new(4).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
+            }
+            let healthy = cleanup("healthy under load");
+            let seeds = (0..2_000).map(|seed| {
+                let options = Options {
+                    seed,
+                    ..Options::default()
+                };
+                Run::new(Arc::clone(&healthy), options)
+            });
+            let well = runners
+                .run_all(seeds)
+                .filter(|ran| ran.as_ref().is_ok_and(|ran| exits(&ran.journal)))
+                .count();
+            over.store(true, Ordering::Relaxed);
+            assert_eq!(well, 2_000);
+        });
+        assert_eq!(runners.left_behind(), 0);
+    }
+
+    #[test]
+    fn several_threads_may_wait_and_one_stuck_run_is_one_callers_only() {
+        let _open = blocks("only one of many");
+        let runners = Runners::new(2).unwrap();
+        let stuck_runs = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for caller in 0..4 {
+                let (runners, stuck_runs) = (&runners, &stuck_runs);
+                scope.spawn(move || {
+                    for n in 0..25 {
+                        let name = match (caller, n) {
+                            (2, 5) => "only one of many",
+                            _ => "one of many",
+                        };
+                        let journal = runners.run(cleanup(name), Options::default()).unwrap();
+                        assert_eq!(stuck(&journal).is_some(), name == "only one of many");
+                        stuck_runs.fetch_add(stuck(&journal).iter().len(), Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(stuck_runs.into_inner(), 1);
+    }
+
+    #[test]
+    fn runs_are_taken_a_few_ahead_and_none_begins_once_nobody_wants_it() {
+        static BEGAN: AtomicUsize = AtomicUsize::new(0);
+        lay("counted", || BEGAN.fetch_add(1, Ordering::Relaxed));
+        let counted = cleanup("counted");
+        let taken = AtomicUsize::new(0);
+        let runners = Runners::new(2).unwrap();
+        let mut running = runners.run_all((0..10_000).map(|_| {
+            taken.fetch_add(1, Ordering::Relaxed);
+            run(&counted)
+        }));
+        assert!(running.next().is_some_and(|ran| ran.is_ok()));
+        drop(running);
+        assert_eq!(taken.load(Ordering::Relaxed), AHEAD);
+        assert!(BEGAN.load(Ordering::Relaxed) <= AHEAD);
+        // The queue is empty but for this one.
+        assert!(runners.run(cleanup("wanted"), Options::default()).is_ok());
+        assert!(
+            lock(&runners.shared.queue)
+                .waiting
+                .values()
+                .all(VecDeque::is_empty)
+        );
+    }
+
+    #[test]
+    fn another_thread_in_another_order_gives_the_same_journals() {
+        let mut paths = Vec::new();
+        collect(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"),
+            &mut paths,
+        );
+        assert!(paths.len() > 50, "{}", paths.len());
+        let mut runs = Vec::new();
+        for path in &paths {
+            let text = std::fs::read_to_string(path).unwrap();
+            let scenario = scenario(&path.to_string_lossy(), &text);
+            for subject in [Subject::Worker, Subject::Plan] {
+                for seed in [0, 1, 99] {
+                    runs.push(Run::new(Arc::clone(&scenario), Options { seed, subject }));
+                }
+            }
+        }
+        let runners = Runners::new(2).unwrap();
+        let first: Vec<Ran> = runners
+            .run_all(runs.iter().cloned())
+            .map(Result::unwrap)
+            .collect();
+        let elsewhere = runs.iter().zip(&first).rev();
+        let second = runners.run_all(elsewhere.map(|(run, ran)| run.clone().not_on(ran.on)));
+        let mut on = BTreeSet::new();
+        for (ran, again) in first.iter().rev().zip(second) {
+            let again = again.unwrap();
+            assert_ne!(ran.on, again.on);
+            assert_eq!(ran.journal, again.journal);
+            on.insert(again.on);
+        }
+        assert_eq!(on.len(), 2, "both threads had something to do");
+    }
+
+    fn collect(folder: &Path, paths: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, paths);
+            } else if path.extension().is_some_and(|ext| ext == "toml") {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+    }
+}
