@@ -176,6 +176,8 @@ pub(crate) fn ends(strike: Strike) -> Result<(), MainError> {
 /// A thread or task: works until told, then takes its time to end. `wakes` says whether its waits end
 /// when it is told; in a context without tokens they do not.
 pub(crate) async fn live(index: usize, pace: &impl Pace, wakes: bool) -> Result<(), BoxError> {
+    #[cfg(test)]
+    let _laid = super::laid::call(index);
     loop {
         let (over, strike, now, hung, ignoring, period) = part(index, |world, part| {
             let now = world.now();
@@ -219,6 +221,8 @@ pub(crate) async fn live(index: usize, pace: &impl Pace, wakes: bool) -> Result<
 
 /// A callback: takes its time from the call to the return.
 pub(crate) async fn called(index: usize, pace: &impl Pace) -> Result<(), BoxError> {
+    #[cfg(test)]
+    let _laid = super::laid::call(index);
     let takes = part(index, |_, part| super::millis(part.spec().takes));
     work(index, pace, takes).await.map_err(|error| error.error)
 }

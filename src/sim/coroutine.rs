@@ -119,12 +119,17 @@ impl<T: 'static> Blocking<T> {
             WAITS.set(0);
             UNWOUND.set(0);
             if let Turned::Waits = self.turn(Turn::End) {
-                LEAKED.set(LEAKED.get() + 1);
-                std::mem::forget(self);
+                self.leave();
                 return;
             }
         }
         self.recycle();
+    }
+
+    /// Leaves a body and its stack as they are, for good. Dropped, it would be unwound by force.
+    pub fn leave(self) {
+        LEAKED.set(LEAKED.get() + 1);
+        std::mem::forget(self);
     }
 }
 

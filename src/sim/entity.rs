@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -167,7 +166,7 @@ impl World {
         let entity = &mut entities.all[id as usize];
         entity.granted = true;
         if let Some(watched) = &self.watched {
-            watched.entity.store(id, Ordering::Relaxed);
+            watched.turn_of(id);
         }
         if let Some(task) = &entity.task {
             task.wake_by_ref();
@@ -302,14 +301,27 @@ impl Future for Gated {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         world::with(|world| {
-            let polled = self.poll_turn(world, cx);
-            // Everything here goes through the gate: where one turn has ended nothing else can run, and
-            // the next can be granted without a detour over tokio's park.
-            if polled.is_some() {
-                world.quiet();
-            }
-            polled.unwrap_or(Poll::Pending)
+            // What a component panics with is caught before. What is left tokio would swallow.
+            let polled = world.or_fail(|| {
+                let polled = self.poll_turn(world, cx);
+                // Everything here goes through the gate: where one turn has ended nothing else can run,
+                // and the next can be granted without a detour over tokio's park.
+                if polled.is_some() {
+                    world.quiet();
+                }
+                polled.unwrap_or(Poll::Pending)
+            });
+            polled.unwrap_or(Poll::Ready(()))
         })
+    }
+}
+
+impl Drop for Gated {
+    fn drop(&mut self) {
+        // What it holds may block as it goes.
+        if self.future.is_some() {
+            world::try_with(|world| world.turn_of(self.id));
+        }
     }
 }
 

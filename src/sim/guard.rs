@@ -1,22 +1,347 @@
-//! What a guard on another thread can see of a world: that it still takes turns, and whose turn it is.
+//! The guard: tells from outside, in real time, that a run will never end.
+//!
+//! Virtual time bounds whatever waits in virtual time. A body that blocks its thread for real, or that
+//! computes for ever, never gives its turn back, and nothing inside the world can see that. So the
+//! thread's number of turns is looked at from another thread. Where it stands still, a wall clock would
+//! not do: a starved thread makes no progress either. The kernel is asked how long the thread ran, how
+//! long it waited for a CPU, and whether it sleeps now.
 
-use std::sync::atomic::AtomicU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
-use crate::journal::Name;
+use super::entity::EntityId;
+use crate::journal::{Name, StuckWhy};
 
-/// A world as its guard sees it.
+/// How often the guard looks.
+pub(crate) const PERIOD: Duration = Duration::from_millis(50);
+/// Looks in a row that find the thread asleep, without having run in between, before it is *blocked*.
+const ASLEEP_LOOKS: u32 = 3;
+/// Sleep in one turn, in naps between which the thread does run, before it is *blocked*.
+const NAPS: Duration = Duration::from_secs(2);
+/// CPU in one turn before it is *spinning*.
+const SPIN: Duration = Duration::from_millis(500);
+/// Where the kernel tells nothing, or that the thread waits for a disk: one turn by the wall clock.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A guard that comes later than this was stopped itself, and its measure is worth nothing.
+const LATE: Duration = Duration::from_secs(1);
+
+/// Nobody's turn: the simulator's own.
+const NOBODY: EntityId = EntityId::MAX;
+
+/// A world as its guard sees it: that it still takes turns, whose turn it is, and when that is in
+/// virtual time.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
-    pub entity: AtomicU32,
+    turn: AtomicU64,
+    entity: AtomicU32,
+    now: AtomicU64,
     names: Mutex<Vec<Name>>,
+    /// The kernel's number of the thread; `None` inside where there is no telling.
+    thread: OnceLock<Option<u32>>,
 }
 
 impl Watched {
+    /// Said once, by the thread that will run the worlds.
+    pub fn is_this_thread(&self) {
+        let _ = self.thread.set(this_thread());
+    }
+
+    /// A new world begins.
+    pub fn begins(&self) {
+        self.names().clear();
+        self.now.store(0, Ordering::Relaxed);
+        self.nobodys_turn();
+    }
+
+    /// The next entity has its name.
     pub fn name(&self, name: &Name) {
-        self.names
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(name.clone());
+        self.names().push(name.clone());
+    }
+
+    /// From here on it is an entity's turn.
+    pub fn turn_of(&self, id: EntityId) {
+        self.entity.store(id, Ordering::Relaxed);
+        // Only the watched thread writes: no read-modify-write is needed.
+        let turn = self.turn.load(Ordering::Relaxed);
+        self.turn.store(turn.wrapping_add(1), Ordering::Release);
+    }
+
+    /// From here on the simulator's own code runs.
+    pub fn nobodys_turn(&self) {
+        self.turn_of(NOBODY);
+    }
+
+    /// Virtual time has moved.
+    pub fn is_now(&self, now: u64) {
+        self.now.store(now, Ordering::Relaxed);
+    }
+
+    /// Which turn it is; never the same number twice.
+    pub fn turn(&self) -> u64 {
+        self.turn.load(Ordering::Acquire)
+    }
+
+    /// The moment of virtual time, and the name of whose turn it is.
+    pub fn culprit(&self) -> (u64, Name) {
+        let id = self.entity.load(Ordering::Relaxed);
+        let name = self.names().get(id as usize).cloned();
+        (
+            self.now.load(Ordering::Relaxed),
+            name.unwrap_or_else(|| Name::from("worker")),
+        )
+    }
+
+    /// What the kernel says of the thread.
+    pub fn usage(&self) -> Option<Usage> {
+        Usage::of((*self.thread.get()?)?)
+    }
+
+    fn names(&self) -> MutexGuard<'_, Vec<Name>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The kernel's number of the calling thread. Only Linux says it without a call to the C library.
+fn this_thread() -> Option<u32> {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").ok()?;
+    stat.split(' ').next()?.parse().ok()
+}
+
+/// What a thread does now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It runs, or would if it had a CPU.
+    Runs,
+    /// It sleeps until somebody wakes it.
+    Sleeps,
+    /// It waits for a disk or for memory, or is stopped: that may be the machine's doing.
+    Waits,
+}
+
+/// What a thread does, and has done since it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub state: State,
+    /// How long it ran.
+    pub ran: Duration,
+    /// How long it would have run but had no CPU.
+    pub starved: Duration,
+}
+
+impl Usage {
+    fn of(thread: u32) -> Option<Self> {
+        let read = |file| std::fs::read_to_string(format!("/proc/self/task/{thread}/{file}")).ok();
+        Usage::parse(&read("stat")?, &read("schedstat")?)
+    }
+
+    fn parse(stat: &str, schedstat: &str) -> Option<Self> {
+        // The thread's own name stands in brackets before the state, and may hold anything.
+        let state = match stat.rsplit_once(')')?.1.trim_start().chars().next()? {
+            'R' => State::Runs,
+            'S' => State::Sleeps,
+            _ => State::Waits,
+        };
+        let mut times = schedstat.split_ascii_whitespace();
+        let mut time = || Some(Duration::from_nanos(times.next()?.parse().ok()?));
+        Some(Usage {
+            state,
+            ran: time()?,
+            starved: time()?,
+        })
+    }
+}
+
+/// What the guard has seen of one thread while it had one and the same turn.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    first: Option<Look>,
+    last: Option<Look>,
+    asleep: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    turn: u64,
+    at: Duration,
+    usage: Option<Usage>,
+}
+
+impl Seen {
+    /// The thread has nothing to do.
+    pub fn idle(&mut self) {
+        *self = Seen::default();
+    }
+
+    /// Looks at the thread at an instant of real time; says so when it will not give its turn back.
+    pub fn look(&mut self, at: Duration, turn: u64, usage: Option<Usage>) -> Option<StuckWhy> {
+        let look = Look { turn, at, usage };
+        let (Some(first), Some(last)) = (self.first, self.last) else {
+            return self.begin(look);
+        };
+        if first.turn != turn || at.saturating_sub(last.at) > LATE {
+            return self.begin(look);
+        }
+        self.last = Some(look);
+        let wall = at.saturating_sub(first.at);
+        let (Some(usage), Some(from), Some(before)) = (usage, first.usage, last.usage) else {
+            return (wall >= PATIENCE).then_some(StuckWhy::Blocked);
+        };
+        let ran = usage.ran.saturating_sub(from.ran);
+        if ran >= SPIN {
+            return Some(StuckWhy::Spinning);
+        }
+        // What it waits for a CPU is added up only when it gets one: while it runs, or would, it is not
+        // known how long it slept.
+        if usage.state == State::Runs {
+            self.asleep = 0;
+            return None;
+        }
+        if usage.state == State::Sleeps && usage.ran == before.ran {
+            self.asleep += 1;
+        } else {
+            self.asleep = 0;
+        }
+        let slept = wall.saturating_sub(ran + usage.starved.saturating_sub(from.starved));
+        let naps = match usage.state {
+            State::Sleeps => NAPS,
+            State::Runs | State::Waits => PATIENCE,
+        };
+        (self.asleep >= ASLEEP_LOOKS || slept >= naps).then_some(StuckWhy::Blocked)
+    }
+
+    fn begin(&mut self, look: Look) -> Option<StuckWhy> {
+        *self = Seen {
+            first: Some(look),
+            last: Some(look),
+            asleep: 0,
+        };
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn usage(state: State, ran_ms: u64, starved_ms: u64) -> Option<Usage> {
+        Some(Usage {
+            state,
+            ran: ms(ran_ms),
+            starved: ms(starved_ms),
+        })
+    }
+
+    /// Asleep at each look; in between it ran for 2 µs of each ms, and starved for so many.
+    fn ran_a_little(at: u64, starved_us: u64) -> (u64, Option<Usage>) {
+        let usage = Usage {
+            state: State::Sleeps,
+            ran: Duration::from_micros(2 * at),
+            starved: Duration::from_micros(starved_us * at),
+        };
+        (7, Some(usage))
+    }
+
+    /// Looks every 50 ms; when the verdict came, and which.
+    fn verdict(
+        looks: u64,
+        mut at: impl FnMut(u64) -> (u64, Option<Usage>),
+    ) -> Option<(u64, StuckWhy)> {
+        let mut seen = Seen::default();
+        (0..looks).find_map(|n| {
+            let (turn, usage) = at(50 * n);
+            seen.look(ms(50 * n), turn, usage).map(|why| (50 * n, why))
+        })
+    }
+
+    #[test]
+    fn asleep_in_three_looks_after_the_first_is_blocked() {
+        let sleeps = |_| (7, usage(State::Sleeps, 3, 1));
+        assert_eq!(verdict(100, sleeps), Some((150, StuckWhy::Blocked)));
+        assert_eq!(verdict(3, sleeps), None);
+    }
+
+    #[test]
+    fn half_a_second_of_cpu_in_one_turn_is_spinning() {
+        let alone = |at| (7, usage(State::Runs, at, 0));
+        assert_eq!(verdict(100, alone), Some((500, StuckWhy::Spinning)));
+        // With a tenth of a CPU it takes ten times as long.
+        let crowded = |at| (7, usage(State::Runs, at / 10, at * 9 / 10));
+        assert_eq!(verdict(200, crowded), Some((5_000, StuckWhy::Spinning)));
+    }
+
+    #[test]
+    fn a_starved_thread_is_neither() {
+        assert_eq!(verdict(10_000, |_| (7, usage(State::Runs, 3, 0))), None);
+        // Nor is one that mostly waited for a CPU, and only happens to sleep at each look.
+        assert_eq!(verdict(1_000, |at| ran_a_little(at, 998)), None);
+    }
+
+    #[test]
+    fn naps_in_one_turn_are_blocked_when_they_come_to_two_seconds() {
+        // At 2,000 ms it had slept 1,996.
+        let naps = verdict(1_000, |at| ran_a_little(at, 0));
+        assert_eq!(naps, Some((2_050, StuckWhy::Blocked)));
+        // Half of the rest was no sleep: 2 s are reached at 4,016 ms.
+        let crowded = verdict(1_000, |at| ran_a_little(at, 500));
+        assert_eq!(crowded, Some((4_050, StuckWhy::Blocked)));
+    }
+
+    #[test]
+    fn another_turn_begins_anew() {
+        let turns = |at| (at / 150, usage(State::Sleeps, 3, 0));
+        assert_eq!(verdict(1_000, turns), None);
+    }
+
+    #[test]
+    fn without_the_kernels_word_only_long_patience_is_blocked() {
+        assert_eq!(
+            verdict(1_000, |_| (7, None)),
+            Some((10_000, StuckWhy::Blocked))
+        );
+        // A disk may be slow, and a debugger may have stopped it.
+        assert_eq!(
+            verdict(1_000, |_| (7, usage(State::Waits, 0, 0))),
+            Some((10_000, StuckWhy::Blocked))
+        );
+    }
+
+    #[test]
+    fn a_guard_that_was_stopped_itself_begins_anew() {
+        let mut seen = Seen::default();
+        let asleep = usage(State::Sleeps, 3, 0);
+        for at in [0, 50, 100, 5_000, 5_050, 5_100] {
+            assert_eq!(seen.look(ms(at), 7, asleep), None, "at {at}");
+        }
+        assert_eq!(seen.look(ms(5_150), 7, asleep), Some(StuckWhy::Blocked));
+    }
+
+    #[test]
+    fn the_kernels_lines_are_read_whatever_the_thread_is_called() {
+        let read = Usage::parse("42 (a) R (b) S 1 42 0", "1500000 20000000 9\n");
+        assert_eq!(
+            read,
+            Some(Usage {
+                state: State::Sleeps,
+                ran: Duration::from_micros(1_500),
+                starved: ms(20),
+            })
+        );
+        assert_eq!(Usage::parse("", ""), None);
+        assert_eq!(Usage::parse("42 (a) R 1", "1500000"), None);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_thread_that_looks_at_itself_runs() {
+        let watched = Watched::default();
+        assert_eq!(watched.usage(), None);
+        watched.is_this_thread();
+        let usage = watched.usage().expect("Linux tells");
+        assert_eq!(usage.state, State::Runs);
     }
 }

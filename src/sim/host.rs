@@ -126,15 +126,20 @@ impl World {
         let blocking = Blocking::new(body)?;
         let mut bodies = self.bodies.borrow_mut();
         let place = bodies.len();
-        bodies.push(Some(blocking));
+        bodies.push((Some(blocking), None));
         Ok(Box::pin(BodyFuture { place }))
     }
 
     /// Takes down, at the world's end, every body that has not ended.
     pub fn end_bodies(&self) {
-        let bodies = self.bodies.take();
-        for blocking in bodies.into_iter().flatten() {
-            blocking.end();
+        for (blocking, entity) in self.bodies.take() {
+            if let Some(blocking) = blocking {
+                match entity {
+                    Some(entity) => self.turn_of(entity),
+                    None => self.nobodys_turn(),
+                }
+                blocking.end();
+            }
         }
     }
 }
@@ -148,11 +153,16 @@ impl Future for BodyFuture {
 
     fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Self::Output> {
         world::with(|world| {
-            let taken = world.bodies.borrow_mut()[self.place].take();
+            let runs_as = world.entities.borrow().current();
+            let taken = {
+                let (blocking, entity) = &mut world.bodies.borrow_mut()[self.place];
+                *entity = runs_as;
+                blocking.take()
+            };
             let mut blocking = taken.expect("a body is polled until it is done");
             match blocking.resume() {
                 Turned::Waits => {
-                    world.bodies.borrow_mut()[self.place] = Some(blocking);
+                    world.bodies.borrow_mut()[self.place].0 = Some(blocking);
                     Poll::Pending
                 }
                 Turned::Done(result) => {

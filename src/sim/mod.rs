@@ -11,21 +11,26 @@ mod endpoint;
 mod entity;
 mod guard;
 mod host;
+#[cfg(test)]
+mod laid;
 mod part;
 mod plan;
 mod ready;
+mod runners;
 mod script;
 mod subject;
 mod worker;
 mod world;
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::context::{Budget, Limits, Line};
 use crate::journal::{Event, What};
 use crate::scenario::Scenario;
 
+pub use runners::{Ran, Run, RunError, Runners, Running, WorkerId};
 pub use world::{EVENTS_A_MILLISECOND, EVENTS_A_RUN, HORIZON};
 
 /// The context under test.
@@ -64,19 +69,28 @@ pub struct Journal {
     pub events: Vec<Event>,
 }
 
-/// Runs a scenario on this thread.
+/// Runs a scenario on this thread. Nobody watches: code that blocks the thread for real blocks the
+/// caller. [`Runners`] watch.
 ///
 /// # Panics
 ///
 /// On a fault of the simulator's own, and inside another run or runtime.
 pub fn run(scenario: &Scenario, options: &Options) -> Journal {
-    let world = world::World::new(scenario, options.seed, None);
+    run_watched(scenario, options, None)
+}
+
+fn run_watched(
+    scenario: &Scenario,
+    options: &Options,
+    watched: Option<&Arc<guard::Watched>>,
+) -> Journal {
+    let world = world::World::new(scenario, options.seed, watched.cloned());
     let entered = world::Entered::new(&world);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .on_thread_park(|| {
-            world::try_with(world::World::quiet);
+            world::try_with(|world| world.or_fail(|| world.quiet()));
         })
         .build()
         .expect("a runtime without I/O needs nothing that could be missing");
@@ -86,7 +100,8 @@ pub fn run(scenario: &Scenario, options: &Options) -> Journal {
     }
     runtime.block_on(std::future::poll_fn(|cx| world.poll_over(cx)));
     let events = world.take_events();
-    {
+    let fault = world.fault.take();
+    if fault.is_none() {
         let _inside = runtime.enter();
         world.end_bodies();
     }
@@ -94,31 +109,43 @@ pub fn run(scenario: &Scenario, options: &Options) -> Journal {
     drop(runtime);
     drop(world.subject.take());
     drop(entered);
+    if let Some(fault) = fault {
+        std::panic::resume_unwind(fault);
+    }
     Journal { events }
 }
 
 fn open(world: &Rc<world::World>, scenario: &Scenario, options: &Options) {
-    let limits = &scenario.worker;
-    world.record(What::Journal {
-        version: crate::journal::VERSION,
-        scenario: scenario.name.clone(),
-        seed: options.seed,
-        subject: options.subject.as_str().into(),
-        host: "sim".into(),
-    });
-    world.record(What::Worker {
-        grace: millis(limits.grace),
-        reserve: millis(limits.reserve),
-        margin: millis(limits.margin),
-        ties: limits.ties,
-        start_timeout: millis(limits.start_timeout),
-    });
+    for what in header(scenario, options) {
+        world.record(what);
+    }
     let subject: Rc<dyn subject::Subject> = match options.subject {
         Subject::Worker => Rc::new(worker::Worker::new(scenario)),
         Subject::Plan => Rc::new(plan::Plan::new()),
     };
     *world.subject.borrow_mut() = Some(subject);
-    world.begin(limits.run);
+    world.begin(scenario.worker.run);
+}
+
+/// The events with which every journal begins.
+fn header(scenario: &Scenario, options: &Options) -> [What; 2] {
+    let limits = &scenario.worker;
+    [
+        What::Journal {
+            version: crate::journal::VERSION,
+            scenario: scenario.name.clone(),
+            seed: options.seed,
+            subject: options.subject.as_str().into(),
+            host: "sim".into(),
+        },
+        What::Worker {
+            grace: millis(limits.grace),
+            reserve: millis(limits.reserve),
+            margin: millis(limits.margin),
+            ties: limits.ties,
+            start_timeout: millis(limits.start_timeout),
+        },
+    ]
 }
 
 /// The budget of a scenario's worker, once main has registered everything; what comes late is not in it.

@@ -5,7 +5,9 @@
 //! [`World::quiet`]: it grants one of the ready entities its poll, chosen by the one source of choice;
 //! and when none is ready, time moves to the next timer.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +18,7 @@ use super::choose::Choice;
 use super::clock::{Due, Timers};
 use super::coroutine::Blocking;
 use super::endpoint::Endpoint;
-use super::entity::Entities;
+use super::entity::{Entities, EntityId};
 use super::guard::Watched;
 use super::part::Parts;
 use super::script::Script;
@@ -50,7 +52,8 @@ pub(crate) struct World {
     pub timers: RefCell<Timers>,
     pub entities: RefCell<Entities>,
     pub settlers: RefCell<Vec<Waker>>,
-    pub bodies: RefCell<Vec<Option<Blocking<Result<(), BoxError>>>>>,
+    /// The bodies that have not ended, and what runs each.
+    pub bodies: RefCell<Vec<(Option<Blocking<Result<(), BoxError>>>, Option<EntityId>)>>,
     events: RefCell<Vec<Event>>,
     /// Events and turns in this millisecond.
     events_now: Cell<u32>,
@@ -64,6 +67,8 @@ pub(crate) struct World {
     /// The step that began last and has not ended, for who is to blame.
     pub waited_for: RefCell<Option<Name>>,
     pub watched: Option<Arc<Watched>>,
+    /// The panic of the simulator's own that ended the run.
+    pub fault: Cell<Option<Box<dyn Any + Send>>>,
     /// Whether signals are handled; otherwise the program only calls.
     pub run: bool,
     pub callers: Cell<u32>,
@@ -139,6 +144,7 @@ impl World {
             running: Cell::new(true),
             waited_for: RefCell::new(None),
             watched,
+            fault: Cell::new(None),
             run: scenario.worker.run,
             callers: Cell::new(0),
             open_calls: Cell::new(0),
@@ -231,6 +237,7 @@ impl World {
 
     /// Nothing else can run: somebody is granted a poll, or time moves.
     pub fn quiet(self: &Rc<Self>) {
+        self.nobodys_turn();
         loop {
             self.strike_due();
             if self.is_over() {
@@ -280,6 +287,9 @@ impl World {
                 .as_mut()
                 .poll(&mut Context::from_waker(Waker::noop()));
             self.now.set(to);
+            if let Some(watched) = &self.watched {
+                watched.is_now(to);
+            }
             self.events_now.set(0);
             self.turns_now.set(0);
         }
@@ -336,6 +346,32 @@ impl World {
         self.end();
     }
 
+    /// Calls code of the simulator's own. If it panics the run ends, and its caller gets the panic.
+    pub fn or_fail<R>(&self, code: impl FnOnce() -> R) -> Option<R> {
+        match catch_unwind(AssertUnwindSafe(code)) {
+            Ok(result) => Some(result),
+            Err(payload) => {
+                self.fault.set(Some(payload));
+                self.end();
+                None
+            }
+        }
+    }
+
+    /// Tells the guard whose turn it is.
+    pub fn turn_of(&self, id: EntityId) {
+        if let Some(watched) = &self.watched {
+            watched.turn_of(id);
+        }
+    }
+
+    /// Tells the guard that the simulator's own code runs.
+    pub fn nobodys_turn(&self) {
+        if let Some(watched) = &self.watched {
+            watched.nobodys_turn();
+        }
+    }
+
     fn end(&self) {
         self.over.set(true);
         if let Some(root) = self.root.borrow_mut().take() {
@@ -346,5 +382,17 @@ impl World {
     /// Takes what was written down.
     pub fn take_events(&self) -> Vec<Event> {
         self.events.take()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // Only after a fault of the simulator's own there are bodies left. Dropped they would be unwound
+        // by force, and that can take the process with it.
+        for (blocking, _) in self.bodies.take() {
+            if let Some(blocking) = blocking {
+                blocking.leave();
+            }
+        }
     }
 }

@@ -1,0 +1,31 @@
+//! Only for tests: real code laid over a scripted component. Scripted components cannot block for
+//! real, nor hold a value whose destructor waits.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use super::world;
+
+/// Runs in the component, before what is scripted; the component holds on to what it returns.
+type Laid = Arc<dyn Fn() -> Box<dyn Any + Send> + Send + Sync>;
+
+static LAID: LazyLock<Mutex<HashMap<String, Laid>>> = LazyLock::new(Mutex::default);
+
+/// Lays code over every component of that name, in all runs of the test's process.
+pub(crate) fn lay<T: Any + Send>(name: &str, code: impl Fn() -> T + Send + Sync + 'static) {
+    let laid: Laid = Arc::new(move || Box::new(code()));
+    let before = all().insert(name.to_owned(), laid);
+    assert!(before.is_none(), "another test has a component {name:?}");
+}
+
+/// Runs what is laid over a part.
+pub(crate) fn call(part: usize) -> Option<Box<dyn Any + Send>> {
+    let name = world::with(|world| world.parts.all[part].name.clone());
+    let laid = all().get(&*name).cloned();
+    laid.map(|laid| laid())
+}
+
+fn all() -> std::sync::MutexGuard<'static, HashMap<String, Laid>> {
+    LAID.lock().unwrap_or_else(PoisonError::into_inner)
+}

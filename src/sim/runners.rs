@@ -1,0 +1,897 @@
+//! Runners: threads on which scenarios are run, each under the eyes of whoever waits for it.
+//!
+//! The workers take runs from one queue themselves, so that a run costs its caller next to nothing.
+//! There is no thread that guards: who waits for a result looks at all workers from time to time. A
+//! body that keeps its thread for good cannot be rescued; its run gets its verdict, the thread is left
+//! behind, and another takes its place.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::guard::{PERIOD, Seen, Watched};
+use super::{Journal, Options, header, run_watched};
+use crate::journal::{Event, Name, StuckWhy, What};
+use crate::scenario::Scenario;
+use crate::words::{one_line, panic_message};
+
+/// How many threads that were left behind are replaced.
+const REPLACEMENTS: usize = 3;
+/// How many runs are taken from the caller ahead of the one it waits for.
+const AHEAD: usize = 64;
+
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The scenario.
+    pub scenario: Arc<Scenario>,
+    /// How.
+    pub options: Options,
+    not_on: Option<WorkerId>,
+}
+
+impl Run {
+    /// A run on whichever thread is free.
+    pub fn new(scenario: Arc<Scenario>, options: Options) -> Self {
+        Run {
+            scenario,
+            options,
+            not_on: None,
+        }
+    }
+
+    /// On any thread but that one: what depends on the thread shows as a difference.
+    #[must_use]
+    pub fn not_on(mut self, worker: WorkerId) -> Self {
+        self.not_on = Some(worker);
+        self
+    }
+}
+
+/// One of the threads of [`Runners`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WorkerId(usize);
+
+/// What became of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// What happened. Of a run that kept its thread for good: its header and `stuck`.
+    pub journal: Journal,
+    /// The thread that ran it.
+    pub on: WorkerId,
+}
+
+/// Why there is no journal of a run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// A fault of the simulator's own.
+    #[error("scenario \"{scenario}\", seed {seed}: the simulator panicked: {message}")]
+    Fault {
+        /// The scenario.
+        scenario: Name,
+        /// The seed.
+        seed: u64,
+        /// The panic's words, in one line.
+        message: Name,
+    },
+    /// Too many bodies keep their threads for good: nothing is run in this process any more.
+    #[error(
+        "too many bodies keep their threads for good, the last of them \"{last}\": nothing more is run"
+    )]
+    GivenUp {
+        /// The last of them.
+        last: Name,
+    },
+}
+
+/// Threads on which scenarios are run.
+///
+/// A body that blocks its thread for real, or spins, is the verdict [`stuck`](What::Stuck) with its
+/// name, not a hang. Such a thread stays behind and [is replaced](Runners::left_behind) three times;
+/// with the fourth every further run is [given up](RunError::GivenUp).
+///
+/// Can be used from several threads at once; a waiting one watches the runs of all. Dropped, it ends
+/// its threads, but waits for none.
+///
+/// ```
+/// use std::sync::Arc;
+/// use deadstop::{scenario, sim::{Options, Run, Runners}};
+///
+/// let text = "title = 'A pool is closed'\n[worker]\ncomponents = [{ closeable = 'pool' }]\n\
+///             [timeline]\nevents = [{ at = '10s', signal = 'SIGTERM' }]\n";
+/// let scenario = Arc::new(scenario::parse("a-pool", text).map_err(|_| "invalid")?);
+///
+/// let runners = Runners::new(2)?;
+/// let seed = |seed| Run::new(Arc::clone(&scenario), Options { seed, ..Options::default() });
+/// for ran in runners.run_all((0..10).map(seed)) {
+///     assert!(!ran?.journal.events.is_empty());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Runners {
+    shared: Arc<Shared>,
+}
+
+impl Runners {
+    /// Starts so many threads, but at least two: a second look at a scenario must be able to come from
+    /// [another thread](Run::not_on).
+    ///
+    /// # Errors
+    ///
+    /// If the system has no thread left.
+    pub fn new(workers: usize) -> std::io::Result<Self> {
+        let runners = Runners {
+            shared: Arc::default(),
+        };
+        for _ in 0..workers.max(2) {
+            runners
+                .shared
+                .add_worker(&mut lock(&runners.shared.guard))?;
+        }
+        Ok(runners)
+    }
+
+    /// Runs one scenario, and waits for it.
+    ///
+    /// # Errors
+    ///
+    /// On a fault of the simulator's own, and when nothing is run any more.
+    pub fn run(&self, scenario: Arc<Scenario>, options: Options) -> Result<Journal, RunError> {
+        let mut all = self.run_all([Run::new(scenario, options)]);
+        let ran = all.next().expect("a result for each run");
+        ran.map(|ran| ran.journal)
+    }
+
+    /// Runs many. The results come in the order of the runs, each as soon as it and all before it are
+    /// there. Runs are taken from `runs` a few dozen ahead. What has not begun when the iterator is
+    /// dropped does not begin.
+    pub fn run_all<I>(&self, runs: I) -> Running<'_, I::IntoIter>
+    where
+        I: IntoIterator<Item = Run>,
+    {
+        Running {
+            shared: &self.shared,
+            runs: runs.into_iter().fuse(),
+            batch: Arc::default(),
+            next: 0,
+            taken: 0,
+        }
+    }
+
+    /// How many threads were left behind, kept for good by a body. While there are some, a process is
+    /// to be ended without the usual last rites (`_exit`): they may hold what those need.
+    pub fn left_behind(&self) -> usize {
+        lock(&self.shared.guard).left_behind
+    }
+}
+
+impl Drop for Runners {
+    fn drop(&mut self) {
+        lock(&self.shared.queue).closed = true;
+        self.shared.work.notify_all();
+    }
+}
+
+/// The results of [`Runners::run_all`].
+#[derive(Debug)]
+pub struct Running<'a, I> {
+    shared: &'a Arc<Shared>,
+    runs: std::iter::Fuse<I>,
+    batch: Arc<Batch>,
+    /// The index of the next result.
+    next: usize,
+    /// How many runs were taken.
+    taken: usize,
+}
+
+impl<I: Iterator<Item = Run>> Running<'_, I> {
+    /// Takes runs ahead, many at a time: each time costs a lock and perhaps a wake.
+    fn take_ahead(&mut self) {
+        if self.taken - self.next > AHEAD / 2 {
+            return;
+        }
+        let first = self.taken;
+        let runs = self.runs.by_ref().take(AHEAD - (first - self.next));
+        let jobs: Vec<Job> = runs
+            .zip(first..)
+            .map(|(run, index)| Job {
+                run,
+                batch: Arc::clone(&self.batch),
+                index,
+            })
+            .collect();
+        self.taken += jobs.len();
+        self.shared.submit(jobs);
+    }
+}
+
+impl<I: Iterator<Item = Run>> Iterator for Running<'_, I> {
+    type Item = Result<Ran, RunError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.take_ahead();
+        if self.next == self.taken {
+            return None;
+        }
+        let result = self.shared.wait_for(&self.batch, self.next);
+        self.next += 1;
+        Some(result)
+    }
+}
+
+impl<I> Drop for Running<'_, I> {
+    fn drop(&mut self) {
+        if self.next < self.taken {
+            for jobs in lock(&self.shared.queue).waiting.values_mut() {
+                jobs.retain(|(_, job)| !Arc::ptr_eq(&job.batch, &self.batch));
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Job {
+    run: Run,
+    batch: Arc<Batch>,
+    index: usize,
+}
+
+impl Job {
+    fn answer(self, result: Result<Ran, RunError>) {
+        let mut results = lock(&self.batch.results);
+        results.there.insert(self.index, result);
+        if results.wanted == Some(self.index) {
+            self.batch.ready.notify_one();
+        }
+    }
+
+    /// The journal of a run that keeps its thread for good.
+    fn stuck(&self, why: StuckWhy, watched: &Watched) -> (Journal, Name) {
+        let (t, name) = watched.culprit();
+        let stuck = What::Stuck {
+            why,
+            name: name.clone(),
+        };
+        let events = header(&self.run.scenario, &self.run.options)
+            .map(|what| (0, what))
+            .into_iter()
+            .chain([(t, stuck)])
+            .zip(0..)
+            .map(|((t, what), seq)| Event { t, seq, what })
+            .collect();
+        (Journal { events }, name)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Batch {
+    results: Mutex<Results>,
+    ready: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Results {
+    there: BTreeMap<usize, Result<Ran, RunError>>,
+    /// Which result its caller waits for.
+    wanted: Option<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    work: Condvar,
+    guard: Mutex<Guard>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// What is to be run, by the thread that must not; each with its place among all.
+    waiting: BTreeMap<Option<WorkerId>, VecDeque<(u64, Job)>>,
+    places: u64,
+    closed: bool,
+    given_up: Option<RunError>,
+}
+
+impl Queue {
+    /// Takes the first job that this worker may run.
+    fn take(&mut self, me: WorkerId) -> Option<Job> {
+        let (_, jobs) = self
+            .waiting
+            .iter_mut()
+            .filter(|(not_on, jobs)| **not_on != Some(me) && !jobs.is_empty())
+            .min_by_key(|(_, jobs)| jobs.front().map(|(place, _)| *place))?;
+        jobs.pop_front().map(|(_, job)| job)
+    }
+}
+
+/// What whoever waits knows of the workers.
+#[derive(Debug, Default)]
+struct Guard {
+    workers: Vec<Worker>,
+    /// How many there ever were.
+    ever: usize,
+    left_behind: usize,
+    began: Option<Instant>,
+    looked: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    id: WorkerId,
+    place: Arc<Place>,
+    seen: Seen,
+}
+
+/// Where a worker puts what it runs. Who takes the job from here answers it: the worker, or the guard.
+#[derive(Debug, Default)]
+struct Place {
+    job: Mutex<Option<Job>>,
+    watched: Arc<Watched>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the runners are where the simulator's threads are started"
+    )]
+    fn add_worker(self: &Arc<Self>, guard: &mut Guard) -> std::io::Result<()> {
+        let id = WorkerId(guard.ever);
+        let place = Arc::new(Place::default());
+        let (shared, at) = (Arc::clone(self), Arc::clone(&place));
+        std::thread::Builder::new()
+            .name(format!("runner {}", id.0))
+            .spawn(move || shared.work(id, &at))?;
+        guard.ever += 1;
+        guard.workers.push(Worker {
+            id,
+            place,
+            seen: Seen::default(),
+        });
+        Ok(())
+    }
+
+    /// What a worker does.
+    fn work(&self, me: WorkerId, place: &Place) {
+        place.watched.is_this_thread();
+        while let Some(run) = self.take(me, place) {
+            let ran = catch_unwind(AssertUnwindSafe(|| {
+                run_watched(&run.scenario, &run.options, Some(&place.watched))
+            }));
+            let Some(job) = lock(&place.job).take() else {
+                // Given up meanwhile: another thread has this one's place.
+                return;
+            };
+            job.answer(match ran {
+                Ok(journal) => Ok(Ran { journal, on: me }),
+                Err(payload) => Err(RunError::Fault {
+                    scenario: run.scenario.name.clone(),
+                    seed: run.options.seed,
+                    message: one_line(&panic_message(&*payload)),
+                }),
+            });
+        }
+    }
+
+    /// Waits for something to run, and puts it in its place; `None` when there will be nothing more.
+    fn take(&self, me: WorkerId, place: &Place) -> Option<Run> {
+        let mut queue = lock(&self.queue);
+        loop {
+            if queue.closed {
+                return None;
+            }
+            if let Some(job) = queue.take(me) {
+                drop(queue);
+                let run = job.run.clone();
+                place.watched.begins();
+                *lock(&place.job) = Some(job);
+                return Some(run);
+            }
+            queue = self
+                .work
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn submit(&self, jobs: Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let mut queue = lock(&self.queue);
+        if let Some(error) = queue.given_up.clone() {
+            drop(queue);
+            jobs.into_iter()
+                .for_each(|job| job.answer(Err(error.clone())));
+            return;
+        }
+        for job in jobs {
+            let place = queue.places;
+            queue.places += 1;
+            let not_on = job.run.not_on;
+            queue
+                .waiting
+                .entry(not_on)
+                .or_default()
+                .push_back((place, job));
+        }
+        drop(queue);
+        // All of them: who wakes may not be who may run it.
+        self.work.notify_all();
+    }
+
+    /// Waits for a result, and meanwhile looks at all workers.
+    fn wait_for(self: &Arc<Self>, batch: &Batch, index: usize) -> Result<Ran, RunError> {
+        let mut results = lock(&batch.results);
+        loop {
+            if let Some(result) = results.there.remove(&index) {
+                results.wanted = None;
+                return result;
+            }
+            results.wanted = Some(index);
+            let (woken, waited) = batch
+                .ready
+                .wait_timeout(results, PERIOD)
+                .unwrap_or_else(PoisonError::into_inner);
+            results = woken;
+            if waited.timed_out() {
+                drop(results);
+                self.look();
+                results = lock(&batch.results);
+            }
+        }
+    }
+
+    /// Looks at all workers, unless somebody else has just done so.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the guard of real time reads the real clock"
+    )]
+    fn look(self: &Arc<Self>) {
+        let Ok(mut guard) = self.guard.try_lock() else {
+            return;
+        };
+        let now = guard.began.get_or_insert_with(Instant::now).elapsed();
+        if guard.looked.is_some_and(|looked| now - looked < PERIOD / 2) {
+            return;
+        }
+        guard.looked = Some(now);
+        for mut worker in std::mem::take(&mut guard.workers) {
+            match worker.look(now) {
+                None => guard.workers.push(worker),
+                Some((job, why)) => self.leave_behind(&mut guard, &worker, job, why),
+            }
+        }
+    }
+
+    /// A worker will not come back: its run has its verdict, and another takes its place.
+    fn leave_behind(self: &Arc<Self>, guard: &mut Guard, worker: &Worker, job: Job, why: StuckWhy) {
+        let (journal, last) = job.stuck(why, &worker.place.watched);
+        guard.left_behind += 1;
+        if guard.left_behind > REPLACEMENTS || self.add_worker(guard).is_err() {
+            self.give_up(RunError::GivenUp { last });
+        }
+        job.answer(Ok(Ran {
+            journal,
+            on: worker.id,
+        }));
+    }
+
+    /// From here on nothing begins.
+    fn give_up(&self, error: RunError) {
+        let waiting = {
+            let mut queue = lock(&self.queue);
+            queue.given_up = Some(error.clone());
+            std::mem::take(&mut queue.waiting)
+        };
+        for (_, job) in waiting.into_values().flatten() {
+            job.answer(Err(error.clone()));
+        }
+    }
+}
+
+impl Worker {
+    /// Takes its run away from a worker that will not come back.
+    fn look(&mut self, now: Duration) -> Option<(Job, StuckWhy)> {
+        let mut job = lock(&self.place.job);
+        if job.is_none() {
+            self.seen.idle();
+            return None;
+        }
+        let watched = &self.place.watched;
+        let why = self.seen.look(now, watched.turn(), watched.usage())?;
+        job.take().map(|job| (job, why))
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the tests of real time start threads and read the clock"
+)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::journal::Cause;
+    use crate::sim::laid::lay;
+    use crate::sim::{self, Subject};
+
+    fn scenario(name: &str, text: &str) -> Arc<Scenario> {
+        let parsed = crate::scenario::parse(name, text);
+        Arc::new(parsed.unwrap_or_else(|invalid| panic!("{name}: {:?}", invalid.diagnostics)))
+    }
+
+    /// A cleanup of that name, called at 10 s.
+    fn cleanup(name: &str) -> Arc<Scenario> {
+        let text = format!(
+            "title = \"One cleanup\"\n[worker]\ncomponents = [{{ cleanup = \"{name}\" }}]\n\
+             [timeline]\nevents = [{{ at = \"10s\", signal = \"SIGTERM\" }}]\n"
+        );
+        scenario(name, &text)
+    }
+
+    fn run(scenario: &Arc<Scenario>) -> Run {
+        Run::new(Arc::clone(scenario), Options::default())
+    }
+
+    /// Code that blocks its thread until what is returned is dropped.
+    fn blocks(name: &str) -> mpsc::Sender<()> {
+        let (open, closed) = mpsc::channel();
+        let closed = Mutex::new(closed);
+        lay(name, move || lock(&closed).recv().is_ok());
+        open
+    }
+
+    fn stuck(journal: &Journal) -> Option<(u64, StuckWhy, &str)> {
+        match journal.events.last() {
+            Some(Event {
+                t,
+                what: What::Stuck { why, name },
+                ..
+            }) => Some((*t, *why, name)),
+            _ => None,
+        }
+    }
+
+    fn exits(journal: &Journal) -> bool {
+        let cause = Cause::Stopped;
+        matches!(journal.events.last(), Some(Event { what: What::Exit { code: 0, cause: c }, .. }) if *c == cause)
+    }
+
+    #[test]
+    fn a_body_that_blocks_its_thread_is_named_and_the_next_run_goes_on() {
+        let _open = blocks("blocker");
+        let runners = Runners::new(2).unwrap();
+        let (blocked, options) = (cleanup("blocker"), Options::default());
+        let began = Instant::now();
+        let journal = runners.run(Arc::clone(&blocked), options).unwrap();
+        // Seen first after 50 ms, then asleep in three looks.
+        let took = began.elapsed();
+        assert!(
+            took >= 3 * PERIOD && took < Duration::from_secs(5),
+            "{took:?}"
+        );
+        let header = sim::run(&cleanup("a healthy one"), &options);
+        assert_eq!(journal.events.len(), 3);
+        assert_eq!(journal.events[1], header.events[1]);
+        assert_eq!(
+            stuck(&journal),
+            Some((10_000, StuckWhy::Blocked, "blocker"))
+        );
+        assert_eq!(runners.left_behind(), 1);
+        assert!(exits(&runners.run(cleanup("the next"), options).unwrap()));
+    }
+
+    #[test]
+    fn a_body_that_spins_is_named() {
+        struct Ends(Arc<AtomicBool>);
+        impl Drop for Ends {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let over = Ends(Arc::default());
+        let spins = Arc::clone(&over.0);
+        lay("spinner", move || {
+            while !spins.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        let text = "title = \"A thread that computes\"\n[worker]\ncomponents = [{ thread = \"spinner\" }]\n\
+                    [timeline]\nevents = [{ at = \"10s\", signal = \"SIGTERM\" }]\n";
+        let runners = Runners::new(2).unwrap();
+        let began = Instant::now();
+        let journal = runners
+            .run(scenario("spinner", text), Options::default())
+            .unwrap();
+        let took = began.elapsed();
+        assert!(took >= Duration::from_millis(500), "{took:?}");
+        assert!(took < Duration::from_secs(30), "{took:?}");
+        assert_eq!(stuck(&journal), Some((0, StuckWhy::Spinning, "spinner")));
+    }
+
+    #[test]
+    fn a_task_that_sleeps_in_short_naps_for_ever_is_named() {
+        let (open, closed) = mpsc::channel::<()>();
+        let closed = Mutex::new(closed);
+        lay("napper", move || {
+            let nap = Duration::from_millis(5);
+            while lock(&closed).recv_timeout(nap) == Err(mpsc::RecvTimeoutError::Timeout) {}
+        });
+        let text = "title = \"A task that naps\"\n[worker]\ncomponents = [{ task = \"napper\" }]\n\
+                    [timeline]\nevents = [{ at = \"10s\", signal = \"SIGTERM\" }]\n";
+        let runners = Runners::new(2).unwrap();
+        let journal = runners
+            .run(scenario("napper", text), Options::default())
+            .unwrap();
+        assert_eq!(stuck(&journal), Some((0, StuckWhy::Blocked, "napper")));
+        drop(open);
+    }
+
+    #[test]
+    fn a_destructor_that_blocks_at_the_worlds_end_is_named() {
+        struct Blocks(Arc<Mutex<mpsc::Receiver<()>>>);
+        impl Drop for Blocks {
+            fn drop(&mut self) {
+                let _ = lock(&self.0).recv();
+            }
+        }
+        for (kind, name) in [("thread", "drops in a thread"), ("task", "drops in a task")] {
+            let (open, closed) = mpsc::channel();
+            let closed = Arc::new(Mutex::new(closed));
+            lay(name, move || Blocks(Arc::clone(&closed)));
+            // Killed at 10 s, while it works.
+            let text = format!(
+                "title = \"Killed\"\n[worker]\ncomponents = [{{ {kind} = \"{name}\" }}, {{ thread = \"another\" }}]\n\
+                 [timeline]\nevents = [{{ at = \"10s\", signal = \"SIGKILL\" }}]\n"
+            );
+            let runners = Runners::new(2).unwrap();
+            let journal = runners.run(scenario(name, &text), Options::default());
+            assert_eq!(
+                stuck(&journal.unwrap()),
+                Some((10_000, StuckWhy::Blocked, name))
+            );
+            drop(open);
+        }
+    }
+
+    #[test]
+    fn the_fourth_thread_that_is_left_behind_is_the_last() {
+        let _open = blocks("again and again");
+        let runners = Runners::new(2).unwrap();
+        let (blocked, healthy) = (cleanup("again and again"), cleanup("healthy among them"));
+        for nth in 1..=4 {
+            let journal = runners
+                .run(Arc::clone(&blocked), Options::default())
+                .unwrap();
+            assert!(stuck(&journal).is_some(), "nth {nth}");
+            assert_eq!(runners.left_behind(), nth);
+            let next = runners.run(Arc::clone(&healthy), Options::default());
+            if nth < 4 {
+                assert!(exits(&next.unwrap()), "nth {nth}");
+            } else {
+                let last = Name::from("again and again");
+                assert_eq!(next, Err(RunError::GivenUp { last }));
+            }
+        }
+    }
+
+    #[test]
+    fn what_waits_when_all_is_given_up_is_answered() {
+        let _open = blocks("many of them");
+        let runners = Runners::new(2).unwrap();
+        let blocked = cleanup("many of them");
+        let ran: Vec<_> = runners.run_all(vec![run(&blocked); 20]).collect();
+        let verdicts = ran.iter().filter(|ran| ran.is_ok()).count();
+        // Four, and perhaps one more that was running beside the fourth.
+        assert!((4..=5).contains(&verdicts), "{verdicts}");
+        assert_eq!(ran.len(), 20);
+        let named = ran
+            .iter()
+            .flatten()
+            .all(|ran| stuck(&ran.journal) == Some((10_000, StuckWhy::Blocked, "many of them")));
+        assert!(named);
+    }
+
+    #[test]
+    fn results_come_in_order_whatever_a_stuck_one_holds_up() {
+        let _open = blocks("the tenth");
+        let names: Vec<String> = (0..200)
+            .map(|n| match n {
+                10 => "the tenth".to_owned(),
+                n => format!("number {n}"),
+            })
+            .collect();
+        let runners = Runners::new(2).unwrap();
+        let all: Vec<_> = runners
+            .run_all(names.iter().map(|name| run(&cleanup(name))))
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(all.len(), names.len());
+        for (n, (ran, name)) in all.iter().zip(&names).enumerate() {
+            let is = |what: &What| matches!(what, What::Journal { scenario, .. } if **scenario == **name);
+            assert!(is(&ran.journal.events[0].what), "{n}");
+            assert_eq!(stuck(&ran.journal).is_some(), n == 10, "{n}");
+            assert_eq!(exits(&ran.journal), n != 10, "{n}");
+        }
+    }
+
+    #[test]
+    fn a_fault_of_the_simulators_own_is_an_error_and_the_thread_goes_on() {
+        let mut unknown = Scenario::clone(&cleanup("known"));
+        unknown.name = "of an unknown".into();
+        unknown.worker.components = Some(Vec::new());
+        unknown.timeline.push(crate::scenario::Timed {
+            when: crate::scenario::When::At(Duration::from_secs(5)),
+            verb: crate::scenario::Verb::End {
+                name: "nobody".into(),
+            },
+            span: 0..0,
+        });
+        let mut limits = unknown.clone();
+        limits.name = "of its limits".into();
+        limits.worker.reserve = limits.worker.grace * 2;
+        let runners = Runners::new(2).unwrap();
+        let options = Options {
+            seed: 17,
+            ..Options::default()
+        };
+        for (wrong, words) in [
+            (unknown, "a scenario's names are known"),
+            (limits, "a parsed scenario has limits"),
+        ] {
+            let name = wrong.name.clone();
+            let wrong = Arc::new(wrong);
+            // As often as there are threads, and more.
+            for _ in 0..5 {
+                let error = runners.run(Arc::clone(&wrong), options).unwrap_err();
+                let text = error.to_string();
+                let begin = format!("scenario \"{name}\", seed 17: the simulator panicked: ");
+                assert!(text.starts_with(&begin) && text.contains(words), "{text}");
+            }
+        }
+        for _ in 0..5 {
+            assert!(exits(&runners.run(cleanup("after it"), options).unwrap()));
+        }
+        assert_eq!(runners.left_behind(), 0);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn nobody_is_blamed_on_a_starved_machine() {
+        let own = Duration::from_millis(30);
+        lay("works hard", move || {
+            let thread = Watched::default();
+            thread.is_this_thread();
+            let ran = || thread.usage().expect("Linux tells").ran;
+            let began = ran();
+            while ran() - began < own {}
+        });
+        let runners = Runners::new(2).unwrap();
+        let over = AtomicBool::new(false);
+        let took = std::thread::scope(|scope| {
+            // Each CPU has so many others to serve that the body needs more than ten times as long.
+            for _ in 0..12 * std::thread::available_parallelism().map_or(1, usize::from) {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
+            }
+            let hard = cleanup("works hard");
+            let began = Instant::now();
+            let ran = runners.run(hard, Options::default());
+            let took = began.elapsed();
+            over.store(true, Ordering::Relaxed);
+            assert!(ran.is_ok_and(|journal| exits(&journal)));
+            took
+        });
+        assert_eq!(runners.left_behind(), 0);
+        assert!(took > 3 * PERIOD + 2 * own, "it was not starved: {took:?}");
+    }
+
+    #[test]
+    fn several_threads_may_wait_and_one_stuck_run_is_one_callers_only() {
+        let _open = blocks("only one of many");
+        let runners = Runners::new(2).unwrap();
+        let stuck_runs = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for caller in 0..4 {
+                let (runners, stuck_runs) = (&runners, &stuck_runs);
+                scope.spawn(move || {
+                    for n in 0..25 {
+                        let name = match (caller, n) {
+                            (2, 5) => "only one of many",
+                            _ => "one of many",
+                        };
+                        let journal = runners.run(cleanup(name), Options::default()).unwrap();
+                        assert_eq!(stuck(&journal).is_some(), name == "only one of many");
+                        stuck_runs.fetch_add(stuck(&journal).iter().len(), Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(stuck_runs.into_inner(), 1);
+    }
+
+    #[test]
+    fn runs_are_taken_a_few_ahead_and_none_begins_once_nobody_wants_it() {
+        static BEGAN: AtomicUsize = AtomicUsize::new(0);
+        lay("counted", || BEGAN.fetch_add(1, Ordering::Relaxed));
+        let counted = cleanup("counted");
+        let taken = AtomicUsize::new(0);
+        let runners = Runners::new(2).unwrap();
+        let mut running = runners.run_all((0..10_000).map(|_| {
+            taken.fetch_add(1, Ordering::Relaxed);
+            run(&counted)
+        }));
+        assert!(running.next().is_some_and(|ran| ran.is_ok()));
+        drop(running);
+        assert_eq!(taken.load(Ordering::Relaxed), AHEAD);
+        assert!(BEGAN.load(Ordering::Relaxed) <= AHEAD);
+        // The queue is empty but for this one.
+        assert!(runners.run(cleanup("wanted"), Options::default()).is_ok());
+        assert!(
+            lock(&runners.shared.queue)
+                .waiting
+                .values()
+                .all(VecDeque::is_empty)
+        );
+    }
+
+    #[test]
+    fn another_thread_in_another_order_gives_the_same_journals() {
+        let mut paths = Vec::new();
+        collect(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"),
+            &mut paths,
+        );
+        assert!(paths.len() > 50, "{}", paths.len());
+        let mut runs = Vec::new();
+        for path in &paths {
+            let text = std::fs::read_to_string(path).unwrap();
+            let scenario = scenario(&path.to_string_lossy(), &text);
+            for subject in [Subject::Worker, Subject::Plan] {
+                for seed in [0, 1, 99] {
+                    runs.push(Run::new(Arc::clone(&scenario), Options { seed, subject }));
+                }
+            }
+        }
+        let runners = Runners::new(2).unwrap();
+        let first: Vec<Ran> = runners
+            .run_all(runs.iter().cloned())
+            .map(Result::unwrap)
+            .collect();
+        let elsewhere = runs.iter().zip(&first).rev();
+        let second = runners.run_all(elsewhere.map(|(run, ran)| run.clone().not_on(ran.on)));
+        let mut on = BTreeSet::new();
+        for (ran, again) in first.iter().rev().zip(second) {
+            let again = again.unwrap();
+            assert_ne!(ran.on, again.on);
+            assert_eq!(ran.journal, again.journal);
+            on.insert(again.on);
+        }
+        assert_eq!(on.len(), 2, "both threads had something to do");
+    }
+
+    fn collect(folder: &Path, paths: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, paths);
+            } else if path.extension().is_some_and(|ext| ext == "toml") {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+    }
+}
