@@ -21,12 +21,23 @@ fn one_scenario(criterion: &mut Criterion) {
     let scenario = shape();
     let journal = run(&scenario, &Options::default());
     let by_hand = by_hand::run();
-    let end = (by_hand.last().map(|line| line.0), journal.events.last().map(|event| u128::from(event.t)));
+    let end = (
+        by_hand.last().map(|line| line.0),
+        journal.events.last().map(|event| u128::from(event.t)),
+    );
     assert_eq!(end, (Some(75_000), Some(75_000)), "both end at 75 s");
-    println!("{} lines by hand, {} events simulated", by_hand.len(), journal.events.len());
+    println!(
+        "{} lines by hand, {} events simulated",
+        by_hand.len(),
+        journal.events.len()
+    );
     let mut group = criterion.benchmark_group("one scenario");
-    group.bench_function("by hand", |bencher| bencher.iter(|| black_box(by_hand::run())));
-    group.bench_function("simulated", |bencher| bencher.iter(|| black_box(run(&scenario, &Options::default()))));
+    group.bench_function("by hand", |bencher| {
+        bencher.iter(|| black_box(by_hand::run()))
+    });
+    group.bench_function("simulated", |bencher| {
+        bencher.iter(|| black_box(run(&scenario, &Options::default())))
+    });
     group.finish();
 }
 
@@ -36,19 +47,30 @@ fn judged(criterion: &mut Criterion) {
     let events = run(&scenario, &Options::default()).events;
     let log = journal::text(&events);
     let mut group = criterion.benchmark_group("judged");
-    group.bench_function("laws", |bencher| bencher.iter(|| black_box(laws::judge(&events))));
-    group.bench_function("rendering", |bencher| bencher.iter(|| black_box(journal::text(&events))));
+    group.bench_function("laws", |bencher| {
+        bencher.iter(|| black_box(laws::judge(&events)))
+    });
+    group.bench_function("rendering", |bencher| {
+        bencher.iter(|| black_box(journal::text(&events)))
+    });
     let root = std::env::temp_dir().join(format!("deadstop-bench-{}", std::process::id()));
     let store = Store::new(root.clone());
-    store.write_pending("shape", &log).and_then(|()| store.accept("shape")).expect("the snapshot can be written");
-    group.bench_function("comparison", |bencher| bencher.iter(|| black_box(store.compare("shape", &log))));
+    store
+        .write_pending("shape", &log)
+        .and_then(|()| store.accept("shape"))
+        .expect("the snapshot can be written");
+    group.bench_function("comparison", |bencher| {
+        bencher.iter(|| black_box(store.compare("shape", &log)))
+    });
     group.bench_function("laws, rendering and comparison", |bencher| {
         bencher.iter(|| {
             let log = journal::text(&events);
             black_box((laws::judge(&events), store.compare("shape", &log)))
         });
     });
-    group.bench_function("timeline", |bencher| bencher.iter(|| black_box(report::timeline(&events, report::Style::default()))));
+    group.bench_function("timeline", |bencher| {
+        bencher.iter(|| black_box(report::timeline(&events, report::Style::default())))
+    });
     group.finish();
     let _ = std::fs::remove_dir_all(root);
 }
@@ -56,9 +78,13 @@ fn judged(criterion: &mut Criterion) {
 /// Parsing: at most 100 µs.
 fn parsed(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("parse");
-    group.bench_function("shape", |bencher| bencher.iter(|| black_box(parse("shape", SHAPE))));
+    group.bench_function("shape", |bencher| {
+        bencher.iter(|| black_box(parse("shape", SHAPE)))
+    });
     let model = include_str!("../scenarios/model-server.toml");
-    group.bench_function("model server", |bencher| bencher.iter(|| black_box(parse("model-server", model))));
+    group.bench_function("model server", |bencher| {
+        bencher.iter(|| black_box(parse("model-server", model)))
+    });
     group.finish();
 }
 

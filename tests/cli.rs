@@ -25,7 +25,9 @@ ends-at = "10100ms"
 
 impl Project {
     fn new(test: &str) -> Self {
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli").join(test);
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join("cli")
+            .join(test);
         let _ = fs::remove_dir_all(&root);
         fs::create_dir_all(root.join("scenarios")).unwrap();
         Project { root }
@@ -41,7 +43,13 @@ impl Project {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_deadstop"));
         command.args(arguments).current_dir(&self.root);
-        for variable in ["CI", "TF_BUILD", "INSTA_UPDATE", "INSTA_FORCE_PASS", "NO_COLOR"] {
+        for variable in [
+            "CI",
+            "TF_BUILD",
+            "INSTA_UPDATE",
+            "INSTA_FORCE_PASS",
+            "NO_COLOR",
+        ] {
             command.env_remove(variable);
         }
         command
@@ -52,14 +60,20 @@ impl Project {
     }
 
     fn in_ci(&self, arguments: &[&str]) -> Ended {
-        self.command(arguments).env("CI", "true").output().unwrap().into()
+        self.command(arguments)
+            .env("CI", "true")
+            .output()
+            .unwrap()
+            .into()
     }
 
     fn snapshots(&self) -> Vec<String> {
         let mut files = Vec::new();
         let mut folders = vec![self.root.join("snapshots")];
         while let Some(folder) = folders.pop() {
-            let Ok(entries) = fs::read_dir(&folder) else { continue };
+            let Ok(entries) = fs::read_dir(&folder) else {
+                continue;
+            };
             for entry in entries {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
@@ -103,7 +117,10 @@ impl Ended {
     fn said(&self) -> String {
         let mut said = String::new();
         for line in format!("{}{}", self.out, self.err).lines() {
-            match line.split_once(" in ").filter(|(_, rest)| rest.contains(" ms: ")) {
+            match line
+                .split_once(" in ")
+                .filter(|(_, rest)| rest.contains(" ms: "))
+            {
                 Some((before, rest)) => {
                     let (_, after) = rest.split_once(" ms: ").unwrap();
                     said.push_str(&format!("{before} in … ms: {after}\n"));
@@ -119,10 +136,22 @@ impl Ended {
 fn a_new_project_goes_from_missing_to_well() {
     let project = Project::new("new");
     let new = project.run(&["new", "context/lost-flush"]).code(0);
-    assert!(new.out.starts_with("wrote scenarios/context/lost-flush.toml\n"), "{}", new.out);
+    assert!(
+        new.out
+            .starts_with("wrote scenarios/context/lost-flush.toml\n"),
+        "{}",
+        new.out
+    );
     let missing = project.run(&["check"]).code(5);
-    assert!(missing.out.contains("1 with a snapshot to look at"), "{}", missing.out);
-    assert_eq!(project.snapshots(), ["snapshots/context/lost-flush.snap.new"]);
+    assert!(
+        missing.out.contains("1 with a snapshot to look at"),
+        "{}",
+        missing.out
+    );
+    assert_eq!(
+        project.snapshots(),
+        ["snapshots/context/lost-flush.snap.new"]
+    );
     project.run(&["check"]).code(5);
     let accepted = project.run(&["accept"]).code(0);
     assert_eq!(accepted.out, "accepted context/lost-flush\n");
@@ -160,7 +189,12 @@ fn a_log_that_changed_fails_with_its_difference() {
     let project = Project::new("differs").with("a.toml", GOOD);
     project.run(&["check"]).code(5);
     project.run(&["accept"]).code(0);
-    let project = project.with("a.toml", &GOOD.replace("order", "").replace("closeable = \"db\"", "closeable = \"db\", order = 7"));
+    let project = project.with(
+        "a.toml",
+        &GOOD
+            .replace("order", "")
+            .replace("closeable = \"db\"", "closeable = \"db\", order = 7"),
+    );
     let differs = project.run(&["check"]).code(1);
     insta::assert_snapshot!("check-differs", differs.said());
     // In CI the same, and the pending file that was left is no reason to pass.
@@ -172,10 +206,18 @@ fn a_failed_expectation_points_at_its_line_and_names_the_replay() {
     let project = Project::new("unmet").with("a.toml", &GOOD.replace("exit = 0", "exit = 1"));
     let failed = project.run(&["check"]).code(1);
     insta::assert_snapshot!("check-unmet", failed.said());
-    let replay = failed.out.lines().find_map(|line| line.strip_prefix("replay: deadstop ")).unwrap();
+    let replay = failed
+        .out
+        .lines()
+        .find_map(|line| line.strip_prefix("replay: deadstop "))
+        .unwrap();
     let arguments: Vec<_> = replay.split(' ').collect();
     let again = project.run(&arguments).code(1);
-    assert!(again.out.contains("expected the exit code 1: it was 0"), "{}", again.out);
+    assert!(
+        again.out.contains("expected the exit code 1: it was 0"),
+        "{}",
+        again.out
+    );
 }
 
 #[test]
@@ -206,13 +248,19 @@ fn the_gravest_of_several_decides() {
 
 #[test]
 fn snapshots_that_nobody_has_are_found_without_a_test_run() {
-    let project = Project::new("unreferenced").with("a.toml", GOOD).with("b.toml", GOOD);
+    let project = Project::new("unreferenced")
+        .with("a.toml", GOOD)
+        .with("b.toml", GOOD);
     project.run(&["check"]).code(5);
     project.run(&["accept"]).code(0);
     project.run(&["check"]).code(0);
     fs::remove_file(project.root.join("scenarios/b.toml")).unwrap();
     let over = project.run(&["check"]).code(5);
-    assert!(over.out.contains("no scenario has this snapshot"), "{}", over.out);
+    assert!(
+        over.out.contains("no scenario has this snapshot"),
+        "{}",
+        over.out
+    );
     // A part of the scenarios says nothing about the others.
     project.run(&["check", "a"]).code(0);
     project.run(&["accept", "--unreferenced"]).code(0);
@@ -222,17 +270,24 @@ fn snapshots_that_nobody_has_are_found_without_a_test_run() {
 
 #[test]
 fn a_selection_is_a_path_a_part_of_a_name_or_a_tag() {
-    let project = Project::new("select").with("x/one.toml", GOOD).with("y/two.toml", &GOOD.replace("small", "large"));
+    let project = Project::new("select")
+        .with("x/one.toml", GOOD)
+        .with("y/two.toml", &GOOD.replace("small", "large"));
     let selected = |what: &[&str]| {
         let mut arguments = vec!["check", "--format", "json"];
         arguments.extend(what);
         let out = project.run(&arguments).out;
-        out.lines().map(|line| json(line)["scenario"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        out.lines()
+            .map(|line| json(line)["scenario"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(selected(&[]), ["x/one", "y/two"]);
     assert_eq!(selected(&["one"]), ["x/one"]);
     assert_eq!(selected(&["scenarios/y"]), ["y/two"]);
-    assert_eq!(selected(&["scenarios/x/one.toml", "y/two"]), ["x/one", "y/two"]);
+    assert_eq!(
+        selected(&["scenarios/x/one.toml", "y/two"]),
+        ["x/one", "y/two"]
+    );
     assert_eq!(selected(&["large"]), ["y/two"]);
     let near = project.run(&["run", "onne"]).code(4);
     assert!(near.err.contains("did you mean \"x/one\"?"), "{}", near.err);
@@ -246,18 +301,29 @@ fn json(line: &str) -> serde_json::Value {
 
 #[test]
 fn as_json_a_check_is_an_object_a_scenario() {
-    let project = Project::new("json").with("a.toml", GOOD).with("b.toml", &GOOD.replace("exit = 0", "exit = 1"));
+    let project = Project::new("json")
+        .with("a.toml", GOOD)
+        .with("b.toml", &GOOD.replace("exit = 0", "exit = 1"));
     project.run(&["check"]);
     project.run(&["accept", "a"]).code(0);
     let out = project.run(&["check", "--format", "json"]).code(1).out;
     let lines: Vec<_> = out.lines().map(json).collect();
-    assert_eq!(lines[0], serde_json::json!({ "scenario": "a", "verdict": "ok", "problems": [] }));
+    assert_eq!(
+        lines[0],
+        serde_json::json!({ "scenario": "a", "verdict": "ok", "problems": [] })
+    );
     assert_eq!(lines[1]["verdict"], "failed");
     let problem = &lines[1]["problems"][0];
     assert_eq!(problem["kind"], "expectation");
     assert_eq!(problem["line"], 8);
     assert_eq!(problem["message"], "expected the exit code 1: it was 0");
-    let keys: Vec<_> = out.lines().nth(1).unwrap().match_indices("\":").map(|(at, _)| at).collect();
+    let keys: Vec<_> = out
+        .lines()
+        .nth(1)
+        .unwrap()
+        .match_indices("\":")
+        .map(|(at, _)| at)
+        .collect();
     assert!(!keys.is_empty());
 }
 
@@ -292,11 +358,20 @@ fn a_scenario_comes_from_standard_input_too() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
         child.wait_with_output().unwrap().into()
     };
     let well = with(GOOD).code(0);
-    assert!(well.out.contains("A db is closed") && well.out.contains("all well"), "{}", well.out);
+    assert!(
+        well.out.contains("A db is closed") && well.out.contains("all well"),
+        "{}",
+        well.out
+    );
     with("title = 3").code(3);
     // A worker of one's own is nothing to run here.
     with("title = \"mine\"\n").code(4);
@@ -305,7 +380,12 @@ fn a_scenario_comes_from_standard_input_too() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let project = Project::new("pipe").with("a.toml", GOOD);
-    let mut child = project.command(&["run", "a"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = project
+        .command(&["run", "a"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     let ended: Ended = child.wait_with_output().unwrap().into();
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
@@ -316,37 +396,65 @@ fn the_plan_is_judged_without_snapshots() {
     let project = Project::new("plan").with("a.toml", GOOD);
     project.run(&["check", "--context", "plan"]).code(0);
     assert_eq!(project.snapshots(), [""; 0]);
-    let twice = GOOD
-        .replace("[worker]", "[worker]\nrun = false")
-        .replace("events = [{ at = \"10s\", signal = \"SIGTERM\" }]", "events = [{ at = \"10s\", call = \"cleanup\", callers = 2 }]");
+    let twice = GOOD.replace("[worker]", "[worker]\nrun = false").replace(
+        "events = [{ at = \"10s\", signal = \"SIGTERM\" }]",
+        "events = [{ at = \"10s\", call = \"cleanup\", callers = 2 }]",
+    );
     let project = project.with("twice.toml", &twice.replace("ends-at = \"10100ms\"\n", ""));
     project.run(&["check", "twice"]).code(5);
-    let broken = project.run(&["check", "--context", "plan", "twice"]).code(1);
+    let broken = project
+        .run(&["check", "--context", "plan", "twice"])
+        .code(1);
     assert!(broken.out.contains("steps/exactly-once"), "{}", broken.out);
-    assert!(broken.out.contains("--context plan --seed 0"), "{}", broken.out);
+    assert!(
+        broken.out.contains("--context plan --seed 0"),
+        "{}",
+        broken.out
+    );
 }
 
 #[test]
 fn output_is_the_same_whatever_the_jobs() {
     let mut project = Project::new("jobs");
     for n in 0..40 {
-        project = project.with(&format!("s{n:02}.toml"), &GOOD.replace("exit = 0", &format!("exit = {}", n % 3)));
+        project = project.with(
+            &format!("s{n:02}.toml"),
+            &GOOD.replace("exit = 0", &format!("exit = {}", n % 3)),
+        );
     }
-    let one = project.run(&["check", "--seed", "0..5", "--jobs", "1"]).code(1);
-    let eight = project.run(&["check", "--seed", "0..5", "--jobs", "8"]).code(1);
+    let one = project
+        .run(&["check", "--seed", "0..5", "--jobs", "1"])
+        .code(1);
+    let eight = project
+        .run(&["check", "--seed", "0..5", "--jobs", "8"])
+        .code(1);
     assert_eq!(one.said(), eight.said());
     assert!(one.out.contains("40 scenarios, 400 runs"), "{}", one.out);
-    assert!(one.out.contains("it fails with 5 seeds: 0, 1, 2, 3, 4"), "{}", one.out);
+    assert!(
+        one.out.contains("it fails with 5 seeds: 0, 1, 2, 3, 4"),
+        "{}",
+        one.out
+    );
 }
 
 #[test]
 fn help_texts_are_as_they_were_read() {
     let project = Project::new("help");
-    for command in ["", "run", "check", "accept", "reject", "replay", "lint", "new", "schema"] {
+    for command in [
+        "", "run", "check", "accept", "reject", "replay", "lint", "new", "schema",
+    ] {
         let mut arguments = vec![command, "--help"];
         arguments.retain(|argument| !argument.is_empty());
-        let help = project.command(&arguments).env("COLUMNS", "100").output().unwrap();
-        let name = if command.is_empty() { "help".to_owned() } else { format!("help-{command}") };
+        let help = project
+            .command(&arguments)
+            .env("COLUMNS", "100")
+            .output()
+            .unwrap();
+        let name = if command.is_empty() {
+            "help".to_owned()
+        } else {
+            format!("help-{command}")
+        };
         insta::assert_snapshot!(name, Ended::from(help).code(0).out);
     }
     project.run(&[]).code(2);

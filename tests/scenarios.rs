@@ -21,7 +21,9 @@ fn main() {
         .into_iter()
         .map(|path| {
             let runners = Arc::clone(&runners);
-            Trial::test(name(root, &path), move || scenario_holds(&runners, root, &path))
+            Trial::test(name(root, &path), move || {
+                scenario_holds(&runners, root, &path)
+            })
         })
         .collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -32,15 +34,25 @@ fn find(folder: &Path, files: &mut Vec<PathBuf>) {
         let path = entry.expect("scenarios can be read").path();
         if path.is_dir() {
             find(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "toml") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
             files.push(path);
         }
     }
 }
 
 fn name(root: &Path, path: &Path) -> String {
-    let below = path.strip_prefix(root.join("scenarios")).unwrap_or(path).with_extension("");
-    below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
+    let below = path
+        .strip_prefix(root.join("scenarios"))
+        .unwrap_or(path)
+        .with_extension("");
+    below
+        .iter()
+        .map(|part| part.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 fn scenario_holds(runners: &Runners, root: &Path, path: &Path) -> Result<(), Failed> {
@@ -51,12 +63,20 @@ fn scenario_holds(runners: &Runners, root: &Path, path: &Path) -> Result<(), Fai
     let scenario: Scenario = parse_bytes(&name, &bytes)
         .map_err(|invalid| render(&invalid.diagnostics, &file, &source, false))?;
     let scenario = Arc::new(scenario);
-    let events = runners.run(Arc::clone(&scenario), Options::default())?.events;
+    let events = runners
+        .run(Arc::clone(&scenario), Options::default())?
+        .events;
     let log = text(&events);
-    let source = Source { path: &file, text: &source };
+    let source = Source {
+        path: &file,
+        text: &source,
+    };
     let problems = judge(&scenario, source, &events, &log, Style::default());
     if !problems.is_empty() {
-        let said: Vec<_> = problems.iter().map(|problem| format!("{}: {problem}\n{}", problem.kind, problem.detail)).collect();
+        let said: Vec<_> = problems
+            .iter()
+            .map(|problem| format!("{}: {problem}\n{}", problem.kind, problem.detail))
+            .collect();
         return Err(said.join("\n").into());
     }
     let (folder, stem) = name.rsplit_once('/').unwrap_or(("", &name));

@@ -12,7 +12,11 @@ pub type Line = (u128, String);
 
 /// Runs the scenario and returns its log.
 pub fn run() -> Vec<Line> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
     runtime.block_on(scenario())
 }
 
@@ -21,18 +25,29 @@ async fn scenario() -> Vec<Line> {
     let log: Arc<Mutex<Vec<Line>>> = Arc::default();
     let say = {
         let log = Arc::clone(&log);
-        move |words: String| log.lock().expect("nobody panics").push((began.elapsed().as_millis(), words))
+        move |words: String| {
+            log.lock()
+                .expect("nobody panics")
+                .push((began.elapsed().as_millis(), words))
+        }
     };
     let stop = CancellationToken::new();
     let mut joins = Vec::new();
-    for (name, period, takes) in [("flusher", Some(1_000), 20), ("poller", Some(10_000), 0), ("writer", None, 500)] {
+    for (name, period, takes) in [
+        ("flusher", Some(1_000), 20),
+        ("poller", Some(10_000), 0),
+        ("writer", None, 500),
+    ] {
         let (stop, say) = (stop.clone(), say.clone());
         let body = tokio::spawn(async move {
             say(format!("began {name}"));
             match period {
                 None => stop.cancelled().await,
                 Some(period) => {
-                    while timeout(Duration::from_millis(period), stop.cancelled()).await.is_err() {}
+                    while timeout(Duration::from_millis(period), stop.cancelled())
+                        .await
+                        .is_err()
+                    {}
                 }
             }
             say(format!("heard {name}"));
@@ -54,7 +69,12 @@ async fn scenario() -> Vec<Line> {
             }
         }
     }
-    for (name, takes) in [("drain", Some(300)), ("predictor", Some(1_000)), ("thread pool", None), ("db", Some(0))] {
+    for (name, takes) in [
+        ("drain", Some(300)),
+        ("predictor", Some(1_000)),
+        ("thread pool", None),
+        ("db", Some(0)),
+    ] {
         say(format!("cleanup: {name}"));
         let say_too = say.clone();
         let call = tokio::spawn(async move {

@@ -13,7 +13,7 @@ use crate::report::{
     timeline,
 };
 use crate::scenario::{self, Scenario};
-use crate::sim::{Options, Subject};
+use crate::sim::{Options, Runners, Subject};
 
 use super::output::{err, out, style};
 use super::place::{self, Found};
@@ -188,24 +188,20 @@ impl Check {
             })
         });
         let total = runnable.len() as u64 * seeds.len();
+        let jobs = self.jobs.map_or_else(cores, usize::from);
+        let runners = Runners::new(jobs).map_err(|error| {
+            (
+                Exit::Internal,
+                format!("cannot start {jobs} threads: {error}"),
+            )
+        })?;
         let mut faults = Vec::new();
-        {
-            let cases = &*cases;
-            let look = |item: &Item, ran: Twice| {
-                let case = &cases[item.at];
-                (
-                    item.at,
-                    ran.events(),
-                    case.fault(item, ran, snapshots, style),
-                )
-            };
-            twice(items, total, self.jobs, look, |(at, events, fault)| {
-                totals.runs += 2;
-                totals.events += events;
-                faults.extend(fault.map(|fault| (at, fault)));
-            })
-            .map_err(|error| (Exit::Internal, error))?;
-        }
+        twice(&runners, items, total, |item, ran| {
+            totals.runs += 2;
+            totals.events += ran.events();
+            let fault = cases[item.at].fault(item, ran, snapshots, style);
+            faults.extend(fault.map(|fault| (item.at, fault)));
+        });
         for (at, fault) in faults {
             cases[at].faults.push(fault);
         }
@@ -298,8 +294,8 @@ impl Case {
         let seed = item.options.seed;
         let (first, second) = match ran {
             Twice::Ran(first, second) => (first, second),
-            Twice::Broke(message) => {
-                let problems = vec![Problem::new(ProblemKind::Internal, message)];
+            Twice::Broke(error) => {
+                let problems = vec![Problem::new(ProblemKind::Internal, error.to_string())];
                 return Some(Fault {
                     seed: Some(seed),
                     problems,
@@ -347,8 +343,8 @@ impl Case {
         };
         let _ = writeln!(said, "FAIL {}: {}", self.found.name, sentence(first));
         if in_full {
-            said.push_str(&rest(first));
-            said.push_str(&listed(others));
+            said.push_str(&rest(first, true));
+            said.push_str(&listed(others, first.law));
             said.push_str(&fault.picture);
         }
         if self.faults.len() > 1 {
@@ -409,6 +405,11 @@ impl Case {
         let problems = self.faults.iter().flat_map(|fault| &fault.problems);
         problems.fold(Exit::Well, |exit, problem| exit.and(problem.kind.into()))
     }
+}
+
+/// One run a core at once.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The picture of a failed run; one whose log is only not accepted needs none.

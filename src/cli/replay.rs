@@ -7,11 +7,11 @@ use clap::Args;
 
 use crate::journal::{Event, What, parse_json, text};
 use crate::report::diff;
-use crate::sim::{self, Options, Subject};
+use crate::sim::{Options, Subject};
 
 use super::output::{err, out, style};
 use super::run::{self, How};
-use super::view::show;
+use super::view::{guarded, show};
 use super::{Context, Done, Exit};
 
 /// The largest journal that is read.
@@ -76,13 +76,13 @@ impl Replay {
             subject: subject.into(),
         };
         let exit = show(&loaded, &options, self.how.format);
-        let again = sim::guarded(&loaded.scenario, &options)
-            .map_err(|error| (Exit::Internal, error.to_string()))?;
-        if again.events == recorded {
+        let again =
+            guarded(&loaded.scenario, &options).map_err(|message| (Exit::Internal, message))?;
+        if again == recorded {
             err(&format!("as recorded: {} events", recorded.len()));
             return Ok(exit);
         }
-        out(&diff(&text(&recorded), &text(&again.events), style()));
+        out(&diff(&text(&recorded), &text(&again), style()));
         err("not as recorded (- recorded, + now): the scenario or the context has changed since");
         Ok(exit.and(Exit::Failed))
     }

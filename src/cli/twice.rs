@@ -55,10 +55,14 @@ pub fn twice(
         let run = |item: &Item| Run::new(Arc::clone(&item.scenario), item.options);
         let first: Vec<Result<Ran, RunError>> = runners.run_all(chunk.iter().map(run)).collect();
         // Backwards, and never on the thread that had it before.
-        let again = chunk.iter().zip(&first).rev().map(|(item, first)| match first {
-            Ok(ran) => run(item).not_on(ran.on),
-            Err(_) => run(item),
-        });
+        let again = chunk
+            .iter()
+            .zip(&first)
+            .rev()
+            .map(|(item, first)| match first {
+                Ok(ran) => run(item).not_on(ran.on),
+                Err(_) => run(item),
+            });
         let mut second: Vec<_> = runners.run_all(again).collect();
         second.reverse();
         for ((item, first), second) in chunk.iter().zip(first).zip(second) {
@@ -83,7 +87,12 @@ struct Progress {
 
 impl Progress {
     fn new(total: u64) -> Self {
-        Progress { total, done: 0, shown: false, watched: is_watched() }
+        Progress {
+            total,
+            done: 0,
+            shown: false,
+            watched: is_watched(),
+        }
     }
 
     /// What fits one chunk is over before anybody could read of it.
@@ -92,7 +101,12 @@ impl Progress {
         if self.watched && self.total > CHUNK as u64 {
             self.shown = true;
             let percent = self.done * 100 / self.total.max(1);
-            let _ = write!(std::io::stderr(), "\r{percent:>3} % ({} of {} scenarios and seeds)", self.done, self.total);
+            let _ = write!(
+                std::io::stderr(),
+                "\r{percent:>3} % ({} of {} scenarios and seeds)",
+                self.done,
+                self.total
+            );
         }
     }
 

@@ -1,12 +1,13 @@
 //! One run, looked at: the budget, the log, the timeline and the verdict. What `run` and `replay` show.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use crate::journal::{Event, json, text};
 use crate::laws;
 use crate::report::{Problem, ProblemKind, Source, Style, invalid, judge, timeline};
 use crate::scenario::{self, Scenario};
-use crate::sim::{self, Options, Subject};
+use crate::sim::{self, Options, Runners, Subject};
 
 use super::output::{err, out, shell, style};
 use super::{Exit, Format};
@@ -15,7 +16,7 @@ use super::{Exit, Format};
 pub struct Loaded {
     pub path: String,
     pub text: String,
-    pub scenario: Scenario,
+    pub scenario: Arc<Scenario>,
 }
 
 /// Parses a scenario; what is wrong with it goes to standard error.
@@ -25,7 +26,7 @@ pub fn load(name: &str, path: &str, bytes: &[u8]) -> Option<Loaded> {
         Ok(scenario) => Some(Loaded {
             path: path.to_owned(),
             text,
-            scenario,
+            scenario: Arc::new(scenario),
         }),
         Err(errors) => {
             let problems = invalid(
@@ -46,6 +47,19 @@ pub fn load(name: &str, path: &str, bytes: &[u8]) -> Option<Loaded> {
     }
 }
 
+/// The events of a run on a watched thread: no body hangs the command.
+///
+/// # Errors
+///
+/// What is wrong with deadstop itself.
+pub fn guarded(scenario: &Arc<Scenario>, options: &Options) -> Result<Vec<Event>, String> {
+    let runners = Runners::new(1).map_err(|error| format!("cannot start a thread: {error}"))?;
+    let journal = runners
+        .run(Arc::clone(scenario), *options)
+        .map_err(|error| error.to_string())?;
+    Ok(journal.events)
+}
+
 /// Runs a scenario, shows the run, and says what the verdict ends with.
 pub fn show(loaded: &Loaded, options: &Options, format: Format) -> Exit {
     if loaded.scenario.worker.components.is_none() {
@@ -55,10 +69,10 @@ pub fn show(loaded: &Loaded, options: &Options, format: Format) -> Exit {
         ));
         return Exit::Nothing;
     }
-    let events = match sim::guarded(&loaded.scenario, options) {
-        Ok(journal) => journal.events,
-        Err(error) => {
-            err(&format!("deadstop: {error}"));
+    let events = match guarded(&loaded.scenario, options) {
+        Ok(events) => events,
+        Err(message) => {
+            err(&format!("deadstop: {message}"));
             return Exit::Internal;
         }
     };
@@ -110,7 +124,7 @@ fn verdict(loaded: &Loaded, options: &Options, events: &[Event], problems: &[Pro
         said.push('\n');
         return said;
     }
-    said.push_str(&listed(problems));
+    said.push_str(&listed(problems, None));
     let _ = writeln!(
         said,
         "replay: {}",
@@ -128,10 +142,11 @@ pub fn sentence(problem: &Problem) -> String {
 }
 
 /// What there is to see of a problem beyond its sentence.
-pub fn rest(problem: &Problem) -> String {
+pub fn rest(problem: &Problem, statement: bool) -> String {
     let mut said = String::new();
     if let Some(law) = problem
         .law
+        .filter(|_| statement)
         .and_then(|law| laws::all().iter().find(|one| one.name == law))
     {
         let _ = writeln!(said, "  it says: {}", law.statement);
@@ -144,9 +159,11 @@ pub fn rest(problem: &Problem) -> String {
     said
 }
 
-/// Each problem, in a sentence, with what there is to see of it.
-pub fn listed(problems: &[Problem]) -> String {
+/// Each problem, in a sentence, with what there is to see of it. `before` is the law that was told of
+/// last, whose statement need not be said again.
+pub fn listed(problems: &[Problem], before: Option<&str>) -> String {
     let mut said = String::new();
+    let mut law = before;
     for problem in problems {
         // The rendered lines of the file begin with the sentence.
         let rendered = matches!(
@@ -157,7 +174,8 @@ pub fn listed(problems: &[Problem]) -> String {
             said.push_str(&sentence(problem));
             said.push('\n');
         }
-        said.push_str(&rest(problem));
+        said.push_str(&rest(problem, problem.law != law));
+        law = problem.law;
     }
     said
 }

@@ -181,8 +181,3 @@ pub fn budget(scenario: &Scenario) -> Budget {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
-
-/// Interim.
-pub fn guarded(scenario: &Scenario, options: &Options) -> Result<Journal, String> {
-    Ok(run(scenario, options))
-}
