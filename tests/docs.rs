@@ -1,0 +1,387 @@
+//! Holds the written pages together with the code: every law, every event and key, every link.
+#![cfg(feature = "sim")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{Debug, Display};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use deadstop::journal::{self, Event, What};
+use deadstop::{laws, scenario, sim};
+
+/// The repository.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The files below a folder that end so; neither builds nor hidden folders.
+fn files(folder: &Path, end: &str, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && !name.starts_with('.') && name != "target" {
+            files(&path, end, found);
+        } else if name.ends_with(end) {
+            found.push(path);
+        }
+    }
+    found.sort();
+}
+
+/// The text of a page without its fenced blocks.
+fn prose(page: &str) -> impl Iterator<Item = &str> {
+    let mut fenced = false;
+    page.lines().filter(move |line| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fenced && !fence
+    })
+}
+
+/// The fenced blocks of that language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let open = format!("```{language}\n");
+    page.split(&open)
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+/// What stands in backticks in a line.
+fn ticked(line: &str) -> Vec<&str> {
+    line.split('`').skip(1).step_by(2).collect()
+}
+
+// Laws.
+
+#[test]
+fn every_law_stands_in_its_page_as_the_code_has_it() {
+    let page = read("docs/laws.md");
+    let rows: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| [`"))
+        .collect();
+    let right: Vec<String> = laws::all()
+        .iter()
+        .map(|law| {
+            let file = law.name.replace(['/', '-'], "_");
+            format!(
+                "| [`{}`](../src/laws/{file}.rs) | {} | {} |",
+                law.name, law.rules, law.statement
+            )
+        })
+        .collect();
+    assert_eq!(rows, right, "the table should be:\n{}", right.join("\n"));
+}
+
+#[test]
+fn every_rule_stands_in_the_contract_and_has_a_law_or_says_that_it_has_none() {
+    let contract = read("docs/contract.md");
+    let rules: Vec<String> = contract
+        .lines()
+        .filter_map(|line| line.strip_prefix("### ")?.split_once(". "))
+        .map(|(number, _)| number.to_owned())
+        .collect();
+    let all: Vec<String> = (0..=18).map(|rule| rule.to_string()).collect();
+    assert_eq!(rules, all);
+    let cited: BTreeSet<&str> = laws::all()
+        .iter()
+        .flat_map(|law| law.rules.split(", "))
+        .collect();
+    for rule in &cited {
+        assert!(rules.iter().any(|known| known == rule), "no rule {rule}");
+    }
+    let without: Vec<&str> = all
+        .iter()
+        .map(String::as_str)
+        .filter(|rule| !cited.contains(rule))
+        .collect();
+    let said = format!("No law watches rules {}:", without.join(" and "));
+    assert!(read("docs/laws.md").contains(&said), "{said}");
+}
+
+#[test]
+fn the_contract_uses_every_word_of_the_code() {
+    let contract = read("docs/contract.md");
+    for state in journal::State::ALL {
+        assert!(contract.contains(&format!("`{state}`")), "{state}");
+    }
+    for by in journal::BoundBy::ALL {
+        assert!(contract.contains(&format!("| `{by}` |")), "{by}");
+    }
+    for outcome in journal::Outcome::ALL {
+        assert!(contract.contains(&format!("`{outcome}`")), "{outcome}");
+    }
+    for reason in journal::RefusedReason::ALL {
+        assert!(contract.contains(&format!("`{reason}`")), "{reason}");
+    }
+}
+
+// The journal.
+
+/// What the journal's page says of one event.
+struct Section {
+    claim: bool,
+    keys: Vec<String>,
+    sometimes: Vec<String>,
+    examples: Vec<String>,
+}
+
+fn sections() -> BTreeMap<String, Section> {
+    let page = read("docs/journal.md");
+    let parts = page.split("\n### `").skip(1);
+    parts
+        .map(|part| {
+            let part = part.split("\n## ").next().unwrap();
+            let (name, text) = part.split_once("`\n\n").unwrap();
+            let listed = |word: &str| {
+                let mut lines = text.lines().filter(|line| line.starts_with(word));
+                let line = lines.next().unwrap_or_default();
+                assert!(lines.next().is_none(), "{name}: two lines of {word}");
+                ticked(line).into_iter().map(str::to_owned).collect()
+            };
+            let claim = text.starts_with("Claim");
+            assert!(claim || text.starts_with("Fact"), "{name}: claim or fact?");
+            let section = Section {
+                claim,
+                keys: listed("Keys: "),
+                sometimes: listed("Sometimes, "),
+                examples: blocks(text, "json"),
+            };
+            (name.to_owned(), section)
+        })
+        .collect()
+}
+
+/// The names of all events, as the code knows them.
+fn events_of_the_code() -> BTreeSet<String> {
+    let error = serde_json::from_str::<What>(r#"{"event":"?"}"#).unwrap_err();
+    let error = error.to_string();
+    let (_, names) = error.split_once("expected one of ").expect("it names them");
+    ticked(names).into_iter().map(str::to_owned).collect()
+}
+
+/// The keys of a JSON object in the order in which they stand.
+fn keys(line: &str) -> Vec<String> {
+    struct Keys(Vec<String>);
+    impl<'de> serde::Deserialize<'de> for Keys {
+        fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            struct Visitor;
+            impl<'de> serde::de::Visitor<'de> for Visitor {
+                type Value = Keys;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("an object")
+                }
+                fn visit_map<A: serde::de::MapAccess<'de>>(
+                    self,
+                    mut map: A,
+                ) -> Result<Keys, A::Error> {
+                    let mut keys = Vec::new();
+                    while let Some((key, _)) = map.next_entry::<_, serde::de::IgnoredAny>()? {
+                        keys.push(key);
+                    }
+                    Ok(Keys(keys))
+                }
+            }
+            from.deserialize_map(Visitor)
+        }
+    }
+    serde_json::from_str::<Keys>(line)
+        .unwrap_or_else(|error| panic!("{line}: {error}"))
+        .0
+}
+
+/// What is wrong with an event, by the page: nothing, if its keys are those of its section.
+fn wrong(sections: &BTreeMap<String, Section>, event: &Event) -> Option<String> {
+    let name = event.what.name();
+    let Some(section) = sections.get(name) else {
+        return Some(format!("`{name}` has no section"));
+    };
+    if section.claim != event.what.is_claim() {
+        return Some(format!("`{name}` is called a claim, or a fact, wrongly"));
+    }
+    let line = journal::json(std::slice::from_ref(event));
+    let has = keys(&line);
+    let mut right: Vec<&str> = vec!["t", "seq", "event"];
+    right.extend(section.keys.iter().map(String::as_str));
+    let sometimes = section.sometimes.iter().map(String::as_str);
+    right.extend(sometimes.filter(|key| has.iter().any(|has| has == key)));
+    (has != right).then(|| format!("`{name}` has {has:?}, and by the page {right:?}"))
+}
+
+#[test]
+fn every_event_of_the_code_has_a_section_and_no_other() {
+    let sections: BTreeSet<String> = sections().into_keys().collect();
+    assert_eq!(sections, events_of_the_code());
+}
+
+#[test]
+fn the_examples_of_the_page_are_events_to_the_letter() {
+    let sections = sections();
+    for (name, section) in &sections {
+        assert!(!section.examples.is_empty(), "{name} has no example");
+        let mut shown = BTreeSet::new();
+        for example in section.examples.concat().lines() {
+            let events = journal::parse_json(example).unwrap_or_else(|e| panic!("{example}: {e}"));
+            assert_eq!(journal::json(&events).trim_end(), example);
+            assert_eq!(events[0].what.name(), name);
+            assert_eq!(wrong(&sections, &events[0]), None);
+            shown.extend(keys(example));
+        }
+        for key in section.sometimes.iter().chain(&section.keys) {
+            assert!(shown.contains(key), "{name}: no example shows {key}");
+        }
+    }
+}
+
+#[test]
+fn what_happens_in_the_corpus_is_in_the_page() {
+    let sections = sections();
+    let mut seen = BTreeSet::new();
+    let mut paths = Vec::new();
+    files(&root().join("scenarios"), ".toml", &mut paths);
+    for path in paths {
+        let name = path.strip_prefix(root().join("scenarios")).unwrap();
+        let name = name.with_extension("").display().to_string();
+        let Ok(parsed) = scenario::parse_bytes(&name, &fs::read(&path).unwrap()) else {
+            continue; // Not every file is meant to be one: some show what a mistake looks like.
+        };
+        for subject in [sim::Subject::Worker, sim::Subject::Plan] {
+            let options = sim::Options { seed: 0, subject };
+            for event in sim::run(&parsed, &options).events {
+                assert_eq!(wrong(&sections, &event), None, "{name}: {event:?}");
+                seen.insert(event.what.name().to_owned());
+            }
+        }
+    }
+    let never: Vec<String> = events_of_the_code().difference(&seen).cloned().collect();
+    assert_eq!(never, ["abandoned"], "a simulated process drops nothing");
+}
+
+/// The row of a vocabulary has its words, all and in order.
+#[track_caller]
+fn row<W: Copy + Display + Debug>(page: &str, vocabulary: &str, words: &[W]) {
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    let row = format!("| {vocabulary} | {} |", words.join(", "));
+    assert!(page.lines().any(|line| line == row), "no row {row}");
+}
+
+#[test]
+fn every_word_of_the_code_is_in_the_page() {
+    use journal::*;
+    let page = read("docs/journal.md");
+    row(&page, "kind", Kind::ALL);
+    row(&page, "phase", Phase::ALL);
+    row(&page, "state", State::ALL);
+    row(&page, "outcome", Outcome::ALL);
+    row(&page, "bound_by", BoundBy::ALL);
+    row(&page, "ties", Ties::ALL);
+    row(&page, "told", Told::ALL);
+    row(&page, "how", How::ALL);
+    row(&page, "by", By::ALL);
+    row(&page, "call", Call::ALL);
+    row(&page, "reason of a refusal", RefusedReason::ALL);
+    row(&page, "signal", SignalName::ALL);
+    row(&page, "is", WatchdogIs::ALL);
+    row(&page, "what of a loss", LostWhat::ALL);
+    row(&page, "why", StuckWhy::ALL);
+    row(&page, "cause", Cause::ALL);
+    row(&page, "fault", FaultVerb::ALL);
+}
+
+#[test]
+fn the_example_as_text_is_what_is_written() {
+    let page = read("docs/journal.md");
+    let (_, page) = page.split_once("\n## As text\n").unwrap();
+    let events = journal::parse_json(&blocks(page, "json")[0]).unwrap();
+    assert_eq!(events.len(), 4);
+    assert_eq!(journal::text(&events), blocks(page, "text")[0]);
+}
+
+// Links.
+
+/// The name under which a heading can be linked to.
+fn anchor(heading: &str) -> String {
+    heading
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter_map(|c| match c {
+            ' ' => Some('-'),
+            c if c.is_alphanumeric() || c == '-' || c == '_' => Some(c),
+            _ => None,
+        })
+        .collect()
+}
+
+fn anchors(page: &str) -> BTreeSet<String> {
+    prose(page)
+        .filter(|line| line.starts_with('#'))
+        .map(|line| anchor(line.trim_start_matches('#')))
+        .collect()
+}
+
+/// Where the links of a page go; without code, in which a bracket is no link.
+fn links(page: &str) -> Vec<String> {
+    let mut links = Vec::new();
+    for line in prose(page) {
+        let plain: String = line.split('`').step_by(2).collect();
+        for rest in plain.split("](").skip(1) {
+            links.extend(rest.split([')', ' ']).next().map(str::to_owned));
+        }
+        if let Some((label, to)) = plain.split_once("]: ") {
+            if label.starts_with('[') {
+                links.extend(to.split_whitespace().next().map(str::to_owned));
+            }
+        }
+    }
+    links
+}
+
+/// What is wrong with a link in that file.
+fn dead(file: &Path, link: &str) -> Option<String> {
+    if link.contains("://") || link.starts_with("mailto:") {
+        return None;
+    }
+    let (path, part) = link.split_once('#').unwrap_or((link, ""));
+    let to = match path {
+        "" => file.to_owned(),
+        path => file.parent().unwrap().join(path),
+    };
+    if !to.exists() {
+        return Some(format!("{}: {link} leads nowhere", file.display()));
+    }
+    let in_page = !part.is_empty() && to.extension().is_some_and(|end| end == "md");
+    let lost = in_page && !anchors(&fs::read_to_string(&to).unwrap()).contains(part);
+    lost.then(|| format!("{}: {link} has no such heading", file.display()))
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut pages = Vec::new();
+    files(root(), ".md", &mut pages);
+    let mut checked = 0;
+    let mut wrong = Vec::new();
+    for page in pages {
+        let links = links(&fs::read_to_string(&page).unwrap());
+        checked += links.len();
+        wrong.extend(links.iter().filter_map(|link| dead(&page, link)));
+    }
+    assert!(checked > 30, "only {checked} links were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_dead_link_is_seen() {
+    let page = root().join("docs/laws.md");
+    assert!(dead(&page, "nowhere.md").is_some());
+    assert!(dead(&page, "contract.md#99-nothing").is_some());
+    assert_eq!(dead(&page, "contract.md#3-bounds"), None);
+    assert_eq!(dead(&page, "https://example.com/nowhere"), None);
+    let text = "a [b](c.md) and `[no](link)`\n```\n[no](link)\n```\n[d]: e.md\n";
+    assert_eq!(links(text), ["c.md", "e.md"]);
+}
