@@ -1,4 +1,4 @@
-//! Holds the written pages together with the code: every law, every event and key, every link.
+//! Holds the written pages together with the code: every law, every event and key, every arrow, every link.
 #![cfg(feature = "sim")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -302,6 +302,91 @@ fn the_example_as_text_is_what_is_written() {
     assert_eq!(journal::text(&events), blocks(page, "text")[0]);
 }
 
+// Architecture.
+
+/// The cells of the rows of a page that begin with a name in backticks.
+fn table_rows(page: &str) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for line in page.lines() {
+        if line.starts_with("| `") || line.starts_with("| [`") {
+            let cells = line.trim_matches('|').split('|');
+            rows.push(cells.map(|cell| cell.trim().to_owned()).collect());
+        }
+    }
+    rows
+}
+
+/// The modules that the sources of one module name, but for itself.
+fn named_by(module: &Path) -> BTreeSet<String> {
+    let mut sources = Vec::new();
+    files(module, ".rs", &mut sources);
+    let mut named = BTreeSet::new();
+    for source in sources {
+        let text = fs::read_to_string(source).unwrap();
+        for rest in text.split("crate::").skip(1) {
+            let word = rest.split(|c: char| !(c.is_lowercase() || c == '_'));
+            named.extend(word.take(1).map(str::to_owned));
+        }
+    }
+    named.remove(&*module.file_name().unwrap().to_string_lossy());
+    // A macro's `$crate`, or a type at the root, is no module.
+    named.retain(|name| {
+        let path = root().join("src").join(name);
+        path.is_dir() || path.with_extension("rs").is_file()
+    });
+    named
+}
+
+#[test]
+fn the_arrows_between_modules_are_those_of_the_page() {
+    let rows = table_rows(&read("ARCHITECTURE.md"));
+    let said: BTreeMap<String, BTreeSet<String>> = rows
+        .iter()
+        .filter(|row| row[0].starts_with('['))
+        .map(|row| {
+            let uses = ticked(&row[2]).into_iter().map(str::to_owned);
+            (ticked(&row[0])[0].to_owned(), uses.collect())
+        })
+        .collect();
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(root().join("src")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            found.insert(name, named_by(&path));
+        }
+    }
+    assert_eq!(said, found);
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let page = read("ARCHITECTURE.md");
+    let (_, page) = page.split_once("\n## Features and dependencies\n").unwrap();
+    let mut said: Vec<String> = table_rows(page)
+        .iter()
+        .map(|row| ticked(&row[0])[0].to_owned())
+        .collect();
+    let mut declared = BTreeSet::new();
+    let mut section = "";
+    let manifest = read("Cargo.toml");
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line;
+        }
+        let names = ["[features]", "[dependencies]", "[dev-dependencies]"].contains(&section);
+        if let (true, Some((name, _))) = (
+            names && !line.starts_with([' ', '#']),
+            line.split_once(" = "),
+        ) {
+            declared.insert(name.to_owned());
+        }
+    }
+    declared.remove("default");
+    said.sort_unstable();
+    assert_eq!(said, declared.into_iter().collect::<Vec<_>>());
+}
+
 // Links.
 
 /// The name under which a heading can be linked to.
@@ -333,10 +418,11 @@ fn links(page: &str) -> Vec<String> {
         for rest in plain.split("](").skip(1) {
             links.extend(rest.split([')', ' ']).next().map(str::to_owned));
         }
-        if let Some((label, to)) = plain.split_once("]: ") {
-            if label.starts_with('[') {
-                links.extend(to.split_whitespace().next().map(str::to_owned));
-            }
+        let reference = plain
+            .strip_prefix('[')
+            .and_then(|rest| rest.split_once("]: "));
+        if let Some((_, to)) = reference {
+            links.extend(to.split_whitespace().next().map(str::to_owned));
         }
     }
     links
