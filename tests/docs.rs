@@ -1,0 +1,391 @@
+//! Holds the written pages together with the code: every law, every event and key, every arrow, every link.
+#![cfg(feature = "sim")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{Debug, Display};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use deadstop::journal::{self, Event, What};
+use deadstop::{laws, scenario, sim};
+
+#[path = "docs/links.rs"]
+mod links;
+
+/// The repository.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The files below a folder that end so; neither builds nor hidden folders.
+fn files(folder: &Path, end: &str, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && !name.starts_with('.') && name != "target" {
+            files(&path, end, found);
+        } else if name.ends_with(end) {
+            found.push(path);
+        }
+    }
+    found.sort();
+}
+
+/// The text of a page without its fenced blocks.
+fn prose(page: &str) -> impl Iterator<Item = &str> {
+    let mut fenced = false;
+    page.lines().filter(move |line| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fenced && !fence
+    })
+}
+
+/// The fenced blocks of that language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let open = format!("```{language}\n");
+    page.split(&open)
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+/// What stands in backticks in a line.
+fn ticked(line: &str) -> Vec<&str> {
+    line.split('`').skip(1).step_by(2).collect()
+}
+
+// Laws.
+
+#[test]
+fn every_law_stands_in_its_page_as_the_code_has_it() {
+    let page = read("docs/laws.md");
+    let rows: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| [`"))
+        .collect();
+    let right: Vec<String> = laws::all()
+        .iter()
+        .map(|law| {
+            let file = law.name.replace(['/', '-'], "_");
+            format!(
+                "| [`{}`](../src/laws/{file}.rs) | {} | {} |",
+                law.name, law.rules, law.statement
+            )
+        })
+        .collect();
+    assert_eq!(rows, right, "the table should be:\n{}", right.join("\n"));
+}
+
+#[test]
+fn every_rule_stands_in_the_contract_and_has_a_law_or_says_that_it_has_none() {
+    let contract = read("docs/contract.md");
+    let rules: Vec<String> = contract
+        .lines()
+        .filter_map(|line| line.strip_prefix("### ")?.split_once(". "))
+        .map(|(number, _)| number.to_owned())
+        .collect();
+    let all: Vec<String> = (0..=18).map(|rule| rule.to_string()).collect();
+    assert_eq!(rules, all);
+    let cited: BTreeSet<&str> = laws::all()
+        .iter()
+        .flat_map(|law| law.rules.split(", "))
+        .collect();
+    for rule in &cited {
+        assert!(rules.iter().any(|known| known == rule), "no rule {rule}");
+    }
+    let without: Vec<&str> = all
+        .iter()
+        .map(String::as_str)
+        .filter(|rule| !cited.contains(rule))
+        .collect();
+    let said = format!("No law watches rules {}:", without.join(" and "));
+    assert!(read("docs/laws.md").contains(&said), "{said}");
+}
+
+#[test]
+fn the_contract_uses_every_word_of_the_code() {
+    let contract = read("docs/contract.md");
+    for state in journal::State::ALL {
+        assert!(contract.contains(&format!("`{state}`")), "{state}");
+    }
+    for by in journal::BoundBy::ALL {
+        assert!(contract.contains(&format!("| `{by}` |")), "{by}");
+    }
+    for outcome in journal::Outcome::ALL {
+        assert!(contract.contains(&format!("`{outcome}`")), "{outcome}");
+    }
+    for reason in journal::RefusedReason::ALL {
+        assert!(contract.contains(&format!("`{reason}`")), "{reason}");
+    }
+}
+
+// The journal.
+
+/// What the journal's page says of one event.
+struct Section {
+    claim: bool,
+    keys: Vec<String>,
+    sometimes: Vec<String>,
+    examples: Vec<String>,
+}
+
+fn sections() -> BTreeMap<String, Section> {
+    let page = read("docs/journal.md");
+    let parts = page.split("\n### `").skip(1);
+    parts
+        .map(|part| {
+            let part = part.split("\n## ").next().unwrap();
+            let (name, text) = part.split_once("`\n\n").unwrap();
+            let listed = |word: &str| {
+                let mut lines = text.lines().filter(|line| line.starts_with(word));
+                let line = lines.next().unwrap_or_default();
+                assert!(lines.next().is_none(), "{name}: two lines of {word}");
+                ticked(line).into_iter().map(str::to_owned).collect()
+            };
+            let claim = text.starts_with("Claim");
+            assert!(claim || text.starts_with("Fact"), "{name}: claim or fact?");
+            let section = Section {
+                claim,
+                keys: listed("Keys: "),
+                sometimes: listed("Sometimes, "),
+                examples: blocks(text, "json"),
+            };
+            (name.to_owned(), section)
+        })
+        .collect()
+}
+
+/// The names of all events, as the code knows them.
+fn events_of_the_code() -> BTreeSet<String> {
+    let error = serde_json::from_str::<What>(r#"{"event":"?"}"#).unwrap_err();
+    let error = error.to_string();
+    let (_, names) = error.split_once("expected one of ").expect("it names them");
+    ticked(names).into_iter().map(str::to_owned).collect()
+}
+
+/// The keys of a JSON object in the order in which they stand.
+fn keys(line: &str) -> Vec<String> {
+    struct Keys(Vec<String>);
+    impl<'de> serde::Deserialize<'de> for Keys {
+        fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            struct Visitor;
+            impl<'de> serde::de::Visitor<'de> for Visitor {
+                type Value = Keys;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("an object")
+                }
+                fn visit_map<A: serde::de::MapAccess<'de>>(
+                    self,
+                    mut map: A,
+                ) -> Result<Keys, A::Error> {
+                    let mut keys = Vec::new();
+                    while let Some((key, _)) = map.next_entry::<_, serde::de::IgnoredAny>()? {
+                        keys.push(key);
+                    }
+                    Ok(Keys(keys))
+                }
+            }
+            from.deserialize_map(Visitor)
+        }
+    }
+    serde_json::from_str::<Keys>(line)
+        .unwrap_or_else(|error| panic!("{line}: {error}"))
+        .0
+}
+
+/// What is wrong with an event, by the page: nothing, if its keys are those of its section.
+fn wrong(sections: &BTreeMap<String, Section>, event: &Event) -> Option<String> {
+    let name = event.what.name();
+    let Some(section) = sections.get(name) else {
+        return Some(format!("`{name}` has no section"));
+    };
+    if section.claim != event.what.is_claim() {
+        return Some(format!("`{name}` is called a claim, or a fact, wrongly"));
+    }
+    let line = journal::json(std::slice::from_ref(event));
+    let has = keys(&line);
+    let mut right: Vec<&str> = vec!["t", "seq", "event"];
+    right.extend(section.keys.iter().map(String::as_str));
+    let sometimes = section.sometimes.iter().map(String::as_str);
+    right.extend(sometimes.filter(|key| has.iter().any(|has| has == key)));
+    (has != right).then(|| format!("`{name}` has {has:?}, and by the page {right:?}"))
+}
+
+#[test]
+fn every_event_of_the_code_has_a_section_and_no_other() {
+    let sections: BTreeSet<String> = sections().into_keys().collect();
+    assert_eq!(sections, events_of_the_code());
+}
+
+#[test]
+fn the_examples_of_the_page_are_events_to_the_letter() {
+    let sections = sections();
+    for (name, section) in &sections {
+        assert!(!section.examples.is_empty(), "{name} has no example");
+        let mut shown = BTreeSet::new();
+        for example in section.examples.concat().lines() {
+            let events = journal::parse_json(example).unwrap_or_else(|e| panic!("{example}: {e}"));
+            assert_eq!(journal::json(&events).trim_end(), example);
+            assert_eq!(events[0].what.name(), name);
+            assert_eq!(wrong(&sections, &events[0]), None);
+            shown.extend(keys(example));
+        }
+        for key in section.sometimes.iter().chain(&section.keys) {
+            assert!(shown.contains(key), "{name}: no example shows {key}");
+        }
+    }
+}
+
+#[test]
+fn what_happens_in_the_corpus_is_in_the_page() {
+    let sections = sections();
+    let mut seen = BTreeSet::new();
+    let mut paths = Vec::new();
+    files(&root().join("scenarios"), ".toml", &mut paths);
+    for path in paths {
+        let name = path.strip_prefix(root().join("scenarios")).unwrap();
+        let name = name.with_extension("").display().to_string();
+        let Ok(parsed) = scenario::parse_bytes(&name, &fs::read(&path).unwrap()) else {
+            continue; // Not every file is meant to be one: some show what a mistake looks like.
+        };
+        for subject in [sim::Subject::Worker, sim::Subject::Plan] {
+            let options = sim::Options { seed: 0, subject };
+            for event in sim::run(&parsed, &options).events {
+                assert_eq!(wrong(&sections, &event), None, "{name}: {event:?}");
+                seen.insert(event.what.name().to_owned());
+            }
+        }
+    }
+    let never: Vec<String> = events_of_the_code().difference(&seen).cloned().collect();
+    assert_eq!(never, ["abandoned"], "a simulated process drops nothing");
+}
+
+/// The row of a vocabulary has its words, all and in order.
+#[track_caller]
+fn row<W: Copy + Display + Debug>(page: &str, vocabulary: &str, words: &[W]) {
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    let row = format!("| {vocabulary} | {} |", words.join(", "));
+    assert!(page.lines().any(|line| line == row), "no row {row}");
+}
+
+#[test]
+fn every_word_of_the_code_is_in_the_page() {
+    use journal::*;
+    let page = read("docs/journal.md");
+    row(&page, "kind", Kind::ALL);
+    row(&page, "phase", Phase::ALL);
+    row(&page, "state", State::ALL);
+    row(&page, "outcome", Outcome::ALL);
+    row(&page, "bound_by", BoundBy::ALL);
+    row(&page, "ties", Ties::ALL);
+    row(&page, "told", Told::ALL);
+    row(&page, "how", How::ALL);
+    row(&page, "by", By::ALL);
+    row(&page, "call", Call::ALL);
+    row(&page, "reason of a refusal", RefusedReason::ALL);
+    row(&page, "signal", SignalName::ALL);
+    row(&page, "is", WatchdogIs::ALL);
+    row(&page, "what of a loss", LostWhat::ALL);
+    row(&page, "why", StuckWhy::ALL);
+    row(&page, "cause", Cause::ALL);
+    row(&page, "fault", FaultVerb::ALL);
+}
+
+#[test]
+fn the_example_as_text_is_what_is_written() {
+    let page = read("docs/journal.md");
+    let (_, page) = page.split_once("\n## As text\n").unwrap();
+    let events = journal::parse_json(&blocks(page, "json")[0]).unwrap();
+    assert_eq!(events.len(), 4);
+    assert_eq!(journal::text(&events), blocks(page, "text")[0]);
+}
+
+// Architecture.
+
+/// The cells of the rows of a page that begin with a name in backticks.
+fn table_rows(page: &str) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for line in page.lines() {
+        if line.starts_with("| `") || line.starts_with("| [`") {
+            let cells = line.trim_matches('|').split('|');
+            rows.push(cells.map(|cell| cell.trim().to_owned()).collect());
+        }
+    }
+    rows
+}
+
+/// The modules that the sources of one module name, but for itself.
+fn named_by(module: &Path) -> BTreeSet<String> {
+    let mut sources = Vec::new();
+    files(module, ".rs", &mut sources);
+    let mut named = BTreeSet::new();
+    for source in sources {
+        let text = fs::read_to_string(source).unwrap();
+        for rest in text.split("crate::").skip(1) {
+            let word = rest.split(|c: char| !(c.is_lowercase() || c == '_'));
+            named.extend(word.take(1).map(str::to_owned));
+        }
+    }
+    named.remove(&*module.file_name().unwrap().to_string_lossy());
+    // A macro's `$crate`, or a type at the root, is no module.
+    named.retain(|name| {
+        let path = root().join("src").join(name);
+        path.is_dir() || path.with_extension("rs").is_file()
+    });
+    named
+}
+
+#[test]
+fn the_arrows_between_modules_are_those_of_the_page() {
+    let rows = table_rows(&read("ARCHITECTURE.md"));
+    let said: BTreeMap<String, BTreeSet<String>> = rows
+        .iter()
+        .filter(|row| row[0].starts_with('['))
+        .map(|row| {
+            let uses = ticked(&row[2]).into_iter().map(str::to_owned);
+            (ticked(&row[0])[0].to_owned(), uses.collect())
+        })
+        .collect();
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(root().join("src")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            found.insert(name, named_by(&path));
+        }
+    }
+    assert_eq!(said, found);
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let page = read("ARCHITECTURE.md");
+    let (_, page) = page.split_once("\n## Features and dependencies\n").unwrap();
+    let mut said: Vec<String> = table_rows(page)
+        .iter()
+        .map(|row| ticked(&row[0])[0].to_owned())
+        .collect();
+    let mut declared = BTreeSet::new();
+    let mut section = "";
+    let manifest = read("Cargo.toml");
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line;
+        }
+        let names = ["[features]", "[dependencies]", "[dev-dependencies]"].contains(&section);
+        if let (true, Some((name, _))) = (
+            names && !line.starts_with([' ', '#']),
+            line.split_once(" = "),
+        ) {
+            declared.insert(name.to_owned());
+        }
+    }
+    declared.remove("default");
+    said.sort_unstable();
+    assert_eq!(said, declared.into_iter().collect::<Vec<_>>());
+}
