@@ -3,6 +3,7 @@
 mod by_hand;
 
 use std::hint::black_box;
+use std::process::Command;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use deadstop::report::Store;
@@ -88,5 +89,23 @@ fn parsed(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, one_scenario, judged, parsed);
+/// The gate itself, as it is typed: at most 60 ms for all scenarios of this repository.
+fn checked(criterion: &mut Criterion) {
+    let root = env!("CARGO_MANIFEST_DIR");
+    criterion.bench_function("check of the corpus", |bencher| {
+        bencher.iter(|| {
+            let ended = Command::new(env!("CARGO_BIN_EXE_deadstop"))
+                .arg("check")
+                .env("CI", "1")
+                .current_dir(root)
+                .output();
+            assert!(
+                ended.expect("the command starts").status.success(),
+                "all is well"
+            );
+        });
+    });
+}
+
+criterion_group!(benches, one_scenario, judged, parsed, checked);
 criterion_main!(benches);

@@ -22,3 +22,8 @@ pub mod scenario;
 pub mod sim;
 pub mod watchdog;
 mod words;
+
+// The README's Rust is run as a documentation test.
+#[cfg(all(doctest, feature = "cli"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

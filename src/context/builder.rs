@@ -17,7 +17,7 @@ use crate::journal::{State, Ties, What};
 /// ```
 /// # use std::time::Duration;
 /// use deadstop::context::WorkerCtx;
-/// let ctx = WorkerCtx::<()>::builder()
+/// let ctx = WorkerCtx::builder()
 ///     .grace(Duration::from_secs(60))
 ///     .reserve(Duration::from_secs(20))
 ///     .build(())?;

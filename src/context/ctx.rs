@@ -104,21 +104,22 @@ impl<A> std::fmt::Debug for WeakCtx<A> {
     }
 }
 
+impl WorkerCtx {
+    /// A builder for the limits: grace, reserve, margin.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
 impl<A> WorkerCtx<A> {
     /// A worker context with the default limits, around the service's own state.
     pub fn new(app: A) -> Self {
-        Self::builder()
+        Builder::default()
             .build(app)
             .unwrap_or_else(|error: LimitsError| {
                 unreachable!("the default limits are within their limits: {error}")
             })
     }
-
-    /// A builder for the limits: grace, reserve, margin.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
     pub(super) fn of(core: Arc<Core>, app: A) -> Self {
         WorkerCtx {
             core,

@@ -38,7 +38,7 @@ const WRONG: usize = 6;
 /// let name = || "main".into();
 /// let events = [
 ///     What::Began { id: 0, name: name(), nth: 1 },
-///     What::Ended { id: 0, name: name(), nth: 1, how: How::Ok, error: None },
+///     What::Ended { id: 0, name: name(), nth: 1, how: How::Ok, error: None, code: None },
 ///     What::Exit { code: 0, cause: Cause::Returned },
 /// ];
 /// let events: Vec<Event> = (0..).zip(events).map(|(seq, what)| Event { t: 0, seq, what }).collect();

@@ -27,7 +27,7 @@ impl Worker {
     /// If the scenario's limits are not ones that the context accepts: its parser has looked.
     pub fn new(scenario: &Scenario) -> Self {
         let limits = &scenario.worker;
-        let mut builder = WorkerCtx::<()>::builder()
+        let mut builder = WorkerCtx::builder()
             .grace(limits.grace)
             .reserve(limits.reserve)
             .margin(limits.margin)

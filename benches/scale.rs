@@ -1,0 +1,88 @@
+//! How memory and time grow: many runs in one process, many steps in one context. Prints a table; there
+//! is nothing to compare but the lines of the table themselves.
+
+use std::time::{Duration, Instant};
+
+use deadstop::context::{CallOpts, WorkerCtx};
+use deadstop::scenario::parse;
+use deadstop::sim::{Options, run};
+
+/// What this process has in memory, in KiB.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap_or("0 kB");
+    line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
+}
+
+/// A million runs in one process: memory is flat.
+fn runs() {
+    let scenario = parse("shape", include_str!("shape.toml")).expect("the shape is a scenario");
+    println!("{:>10}  {:>12}  {:>10}", "runs", "resident", "each");
+    let mut done = 0_u64;
+    for until in [1_000, 10_000, 100_000, 250_000, 500_000, 750_000, 1_000_000] {
+        let (began, n) = (Instant::now(), until - done);
+        for seed in done..until {
+            std::hint::black_box(run(
+                &scenario,
+                &Options {
+                    seed,
+                    ..Options::default()
+                },
+            ));
+        }
+        done = until;
+        let each = began.elapsed() / u32::try_from(n).unwrap_or(u32::MAX);
+        println!("{done:>10}  {:>8} KiB  {each:>10.1?}", resident());
+    }
+}
+
+/// A context of so many steps: how long its stop takes, and what a step costs in memory.
+fn steps(n: u32) -> (Duration, f64) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let before = resident();
+        let ctx = WorkerCtx::builder()
+            .grace(Duration::from_secs(3_600))
+            .build(())
+            .expect("the limits are allowed");
+        for step in 0..n {
+            let opts = CallOpts::new().order(i32::try_from(step % 1_000).unwrap_or(0));
+            ctx.defer_stop_async(format!("step {step}"), opts, || async {
+                Ok::<(), std::io::Error>(())
+            })
+            .expect("it is taken");
+        }
+        let began = Instant::now();
+        let report = ctx.stop().await.expect("called from outside");
+        let took = began.elapsed();
+        assert_eq!(report.steps.len(), n as usize);
+        assert!(report.is_ok());
+        let grown = resident().saturating_sub(before);
+        (took, grown as f64 * 1_024.0 / f64::from(n))
+    })
+}
+
+fn main() {
+    // `cargo test --benches` only wants to see that it builds.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    println!(
+        "\n{:>10}  {:>10}  {:>14}  {:>14}",
+        "steps", "stop", "per n log n", "memory a step"
+    );
+    for n in [100_000, 50_000, 25_000, 12_500] {
+        let (took, bytes) = steps(n);
+        let unit = took.as_nanos() as f64 / (f64::from(n) * f64::from(n).log2());
+        println!("{n:>10}  {took:>10.1?}  {unit:>11.1} ns  {bytes:>12.0} B");
+    }
+    println!();
+    runs();
+}
