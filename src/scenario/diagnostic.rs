@@ -1,8 +1,40 @@
 //! What is wrong with a scenario file, and where.
 
+use std::time::Duration;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::model::Span;
+
+/// The kinds of mistakes that make a file invalid; those of the lints are [`LINTS`](super::LINTS).
+pub const CODES: &[&str] = &[
+    "bad-duration",
+    "bad-live",
+    "bad-name",
+    "bad-title",
+    "duplicate-name",
+    "floor-over-timeout",
+    "floors-over-reserve",
+    "misplaced-key",
+    "missing-key",
+    "names-itself",
+    "no-selector",
+    "no-share",
+    "not-late",
+    "not-utf8",
+    "out-of-range",
+    "syntax",
+    "too-large",
+    "too-many",
+    "too-many-mistakes",
+    "two-moments",
+    "two-selectors",
+    "unknown-key",
+    "unknown-name",
+    "unknown-word",
+    "wrong-kind",
+    "wrong-type",
+];
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -170,25 +202,86 @@ pub(crate) fn did_you_mean<'w>(
     words: impl IntoIterator<Item = &'w str>,
 ) -> Option<&'w str> {
     let lower = word.to_lowercase();
+    let length = lower.chars().count();
     words
         .into_iter()
-        .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()),
-                candidate,
-            )
+        .filter_map(|candidate| {
+            let candidate_length = candidate.chars().count();
+            let most = 1 + candidate_length / 4;
+            // What differs in length alone is not measured: a file may be full of long words.
+            if length.abs_diff(candidate_length) > most {
+                return None;
+            }
+            let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
+            (distance <= most).then_some((distance, candidate))
         })
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.chars().count() / 4)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
+
+/// So many words of a list are worth reading.
+const LISTED: usize = 30;
 
 /// Words as a list to choose from.
 pub(crate) fn list<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
     let words: Vec<&str> = words.into_iter().collect();
     match words.as_slice() {
         [] => "nothing".to_owned(),
-        [all @ .., last] if !all.is_empty() => format!("{} or {last}", all.join(", ")),
-        all => all.join(", "),
+        [word] => (*word).to_owned(),
+        all if all.len() > LISTED => {
+            format!(
+                "{} or one of {} more",
+                all[..LISTED].join(", "),
+                all.len() - LISTED
+            )
+        }
+        [all @ .., last] => format!("{} or {last}", all.join(", ")),
+    }
+}
+
+/// Words in the quotes of code, or of names.
+pub(crate) fn quoted<'w>(quote: char, words: impl IntoIterator<Item = &'w str>) -> String {
+    let words: Vec<String> = words
+        .into_iter()
+        .map(|word| format!("{quote}{word}{quote}"))
+        .collect();
+    list(words.iter().map(String::as_str))
+}
+
+/// A duration as a file would say it.
+pub(crate) fn time(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    match ms {
+        0 => "0ms".to_owned(),
+        ms if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        ms if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
+        ms => format!("{ms}ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_meant_and_a_far_one_is_not() {
+        let words = ["signal", "slow", "stop"];
+        assert_eq!(did_you_mean("singal", words), Some("signal"));
+        assert_eq!(did_you_mean("SLOW", words), Some("slow"));
+        assert_eq!(did_you_mean("kafka", words), None);
+    }
+
+    #[test]
+    fn a_list_says_or_and_how_many_more() {
+        assert_eq!(list([]), "nothing");
+        assert_eq!(list(["a"]), "a");
+        assert_eq!(list(["a", "b", "c"]), "a, b or c");
+        assert!(list(["a"; LISTED + 2]).ends_with("a or one of 2 more"));
+    }
+
+    #[test]
+    fn times_are_said_as_a_file_says_them() {
+        let said = [0, 1_500, 2_000, 120_000, 61_000].map(|ms| time(Duration::from_millis(ms)));
+        assert_eq!(said, ["0ms", "1500ms", "2s", "2m", "61s"]);
     }
 }

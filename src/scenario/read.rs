@@ -7,8 +7,8 @@ use std::time::Duration;
 use toml::Spanned as TomlSpanned;
 use toml::de::{DeTable, DeValue};
 
-use super::diagnostic::{Diagnostic, did_you_mean, list};
-use super::keys::{self, Key, Place, Type};
+use super::diagnostic::{Diagnostic, did_you_mean, quoted, time};
+use super::keys::{self, ANSWERS, KEYS, Key, Place, Type};
 use super::model::{Span, Spanned, limits};
 
 /// A value that has the type of its key.
@@ -94,24 +94,67 @@ pub(crate) type Table<'t> = DeTable<'t>;
 /// Reads a file's tables, and notes all that is wrong.
 #[derive(Default)]
 pub(crate) struct Reader {
-    pub diagnostics: Vec<Diagnostic>,
+    diagnostics: Vec<Diagnostic>,
+    /// Mistakes that are only counted.
+    more: usize,
 }
 
 impl Reader {
     pub fn note(&mut self, diagnostic: Diagnostic) {
-        self.diagnostics.push(diagnostic);
+        if self.is_full() {
+            self.more += 1;
+        } else {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// Whether what is noted from here on is only counted.
+    pub fn is_full(&self) -> bool {
+        self.diagnostics.len() >= limits::DIAGNOSTICS
+    }
+
+    /// Whether nothing was noted.
+    pub fn is_empty(&self) -> bool {
+        self.diagnostics.is_empty()
+    }
+
+    /// Counts a mistake of which nothing is told.
+    pub fn count_one(&mut self) {
+        self.more += 1;
+    }
+
+    /// All that is wrong, in the order of the file; `end` is the file's end.
+    pub fn into_diagnostics(mut self, end: usize) -> Vec<Diagnostic> {
+        self.diagnostics
+            .sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end));
+        if self.more > 0 {
+            self.diagnostics.push(Diagnostic::error(
+                "too-many-mistakes",
+                end..end,
+                format!("{} more mistakes are not told", self.more),
+                "mend the others first",
+            ));
+        }
+        self.diagnostics
     }
 
     /// Reads one table. What is wrong with it is noted, and left out.
     pub fn table(&mut self, place: Place, table: &Table<'_>, span: Span) -> Fields {
         let selector = self.selector(place, table, &span);
         let mut values = BTreeMap::new();
+        let mut there = Vec::with_capacity(table.len());
         for (name, value) in table {
             let text: &Cow<'_, str> = name.get_ref();
             let Some(key) = keys::find(place, text) else {
-                self.unknown_key(place, text, name.span(), selector);
+                // A kind or verb that is spelt wrong is told, and read as the one that was meant.
+                if let Some(key) = self.unknown_key(place, text, name.span(), selector)
+                    && let Some(value) = self.value(key, value)
+                {
+                    values.insert(key.name, value);
+                }
                 continue;
             };
+            there.push(key.name);
             if let Some(selector) =
                 selector.filter(|selector| !key.selects && !key.goes_with(selector))
             {
@@ -120,11 +163,11 @@ impl Reader {
                         "misplaced-key",
                         name.span(),
                         format!("`{text}` does not go with `{selector}`"),
-                        format!("goes with {}", list(key.with.iter().copied())),
+                        format!("goes with {}", quoted('`', key.with.iter().copied())),
                     )
                     .help(format!(
                         "with `{selector}` go {}",
-                        list(companions(place, selector))
+                        quoted('`', companions(place, selector))
                     )),
                 );
                 continue;
@@ -133,23 +176,42 @@ impl Reader {
                 values.insert(key.name, value);
             }
         }
-        Fields {
+        let fields = Fields {
             span,
             selector,
             values,
+        };
+        self.missing_keys(place, &there, &fields);
+        fields
+    }
+
+    /// Notes the keys that have to be there, and are not.
+    fn missing_keys(&mut self, place: Place, there: &[&str], fields: &Fields) {
+        for key in keys::of(place)
+            .filter(|key| key.is_required(fields.selector) && !there.contains(&key.name))
+        {
+            let (subject, span) = match fields.selector {
+                Some(selector) => (
+                    format!("`{selector}`"),
+                    fields.span_of(selector).unwrap_or(fields.span.clone()),
+                ),
+                None => (place.title().to_owned(), fields.span.clone()),
+            };
+            self.note(
+                Diagnostic::error(
+                    "missing-key",
+                    span,
+                    format!("{subject} needs `{}`", key.name),
+                    format!("expected `{} = …` here", key.name),
+                )
+                .help(format!("for example: {}", key.example)),
+            );
         }
     }
 
     /// The one key of a component or event that says what it is.
     fn selector(&mut self, place: Place, table: &Table<'_>, span: &Span) -> Option<&'static str> {
-        if !matches!(place, Place::Component | Place::Event) {
-            return None;
-        }
-        let noun = if place == Place::Component {
-            "kind"
-        } else {
-            "verb"
-        };
+        let noun = place.noun()?;
         let mut found: Vec<(Span, &'static Key)> = table
             .iter()
             .filter_map(|(name, _)| Some((name.span(), keys::find(place, name.get_ref())?)))
@@ -158,9 +220,14 @@ impl Reader {
         found.sort_by_key(|(span, _)| span.start);
         match found.as_slice() {
             [] => {
-                let all = keys::of(place)
-                    .filter(|key| key.selects)
-                    .map(|key| key.name);
+                let meant = table
+                    .iter()
+                    .filter(|(name, _)| keys::find(place, name.get_ref()).is_none())
+                    .filter_map(|(name, _)| meant_key(place, name.get_ref(), None))
+                    .find(|key| key.selects);
+                if let Some(meant) = meant {
+                    return Some(meant.name);
+                }
                 self.note(Diagnostic::error(
                     "no-selector",
                     span.clone(),
@@ -168,7 +235,7 @@ impl Reader {
                         "{} has exactly one {noun}, and this has none",
                         place.title()
                     ),
-                    format!("expected one of {}", list(all)),
+                    format!("expected one of {}", quoted('`', selectors(place))),
                 ));
                 None
             }
@@ -194,36 +261,54 @@ impl Reader {
         }
     }
 
+    /// Notes an unknown key; gives the kind or verb that it was probably meant to be.
     fn unknown_key(
         &mut self,
         place: Place,
         text: &str,
         span: Span,
         selector: Option<&'static str>,
-    ) {
-        let fitting = || {
-            keys::of(place)
-                .filter(|key| {
-                    key.selects || selector.is_none_or(|selector| key.goes_with(selector))
-                })
-                .map(|key| key.name)
+    ) -> Option<&'static Key> {
+        let meant = meant_key(place, text, selector);
+        let elsewhere = || {
+            KEYS.iter()
+                .find(|key| key.name == text && key.place != place)
         };
-        let mut diagnostic = Diagnostic::error(
-            "unknown-key",
-            span,
-            format!("there is no key `{text}` in {}", place.title()),
-            "unknown key",
+        let help = match (meant, selector) {
+            (Some(meant), _) => format!("did you mean `{}`?", meant.name),
+            (None, _) if elsewhere().is_some() => {
+                let title = elsewhere().map_or("", |key| key.place.title());
+                format!("`{text}` is a key of {title}")
+            }
+            (None, Some(selector)) => format!(
+                "with `{selector}` go {}",
+                quoted('`', companions(place, selector))
+            ),
+            (None, None) if place.noun().is_some() => format!(
+                "beside its {} it can have {}",
+                place.noun().unwrap_or_default(),
+                quoted(
+                    '`',
+                    fitting(place, None)
+                        .filter(|key| !key.selects)
+                        .map(|key| key.name)
+                )
+            ),
+            (None, None) => format!(
+                "known are {}",
+                quoted('`', fitting(place, None).map(|key| key.name))
+            ),
+        };
+        self.note(
+            Diagnostic::error(
+                "unknown-key",
+                span,
+                format!("there is no key `{text}` in {}", place.title()),
+                "unknown key",
+            )
+            .help(help),
         );
-        diagnostic.help = Some(match did_you_mean(text, fitting()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => match selector {
-                Some(selector) => {
-                    format!("with `{selector}` go {}", list(companions(place, selector)))
-                }
-                None => format!("known are {}", list(fitting())),
-            },
-        });
-        self.note(diagnostic);
+        meant.filter(|meant| meant.selects && selector == Some(meant.name))
     }
 
     /// Reads a value by the type of its key.
@@ -238,11 +323,13 @@ impl Reader {
                 Value::Text(text.to_string())
             }
             (Type::Word(words), DeValue::String(text)) => {
-                let is_status = key.name == "health"
-                    && text
-                        .parse::<u16>()
-                        .is_ok_and(|status| (200..=599).contains(&status));
-                if !is_status && !self.is_word(key, text, &words(), &span) {
+                if !self.is_word(key, text, &words(), &span) {
+                    return None;
+                }
+                Value::Text(text.to_string())
+            }
+            (Type::Answer, DeValue::String(text)) => {
+                if !self.is_answer(key, text, &span) {
                     return None;
                 }
                 Value::Text(text.to_string())
@@ -292,8 +379,8 @@ impl Reader {
                     Ok(time) => Value::Time(time),
                     Err(problem) => {
                         self.note(
-                        Diagnostic::error("bad-duration", span, format!("`{}` is no duration that can be here", key.name), problem)
-                            .help("a duration is a whole number with its unit: \"500ms\", \"2s\", \"1m\", \"1h\""),
+                        Diagnostic::error("bad-duration", span, format!("`{}` cannot be {text:?}", key.name), problem)
+                            .help("a duration is a whole number with its unit: \"500ms\", \"2s\", \"1m\" or \"1h\""),
                     );
                         return None;
                     }
@@ -309,6 +396,23 @@ impl Reader {
         Some((span, read))
     }
 
+    fn is_answer(&mut self, key: &Key, text: &str, span: &Span) -> bool {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits {
+            return self.is_word(key, text, ANSWERS, span);
+        }
+        let is_status = text.len() == 3 && ("200"..="599").contains(&text);
+        if !is_status {
+            self.note(Diagnostic::error(
+                "out-of-range",
+                span.clone(),
+                format!("the status {text:?} is out of its range"),
+                "expected \"200\" to \"599\"",
+            ));
+        }
+        is_status
+    }
+
     fn is_word(&mut self, key: &Key, text: &str, words: &[&'static str], span: &Span) -> bool {
         if words.contains(&text) {
             return true;
@@ -321,7 +425,12 @@ impl Reader {
         );
         diagnostic.help = Some(match did_you_mean(text, words.iter().copied()) {
             Some(meant) => format!("did you mean \"{meant}\"?"),
-            None => format!("it can be {}", list(words.iter().copied())),
+            None if matches!(key.ty, Type::Answer) => format!(
+                "it can be a status from \"200\" to \"599\", or {}",
+                quoted('"', words.iter().copied())
+            ),
+            None if words.is_empty() => "there is none yet".to_owned(),
+            None => format!("it can be {}", quoted('"', words.iter().copied())),
         });
         self.note(diagnostic);
         false
@@ -372,7 +481,7 @@ impl Reader {
                 format!("{} {name} are too many", array.len()),
                 format!("at most {most}"),
             ));
-            return Some(Vec::new());
+            return None;
         }
         let mut tables = Vec::with_capacity(array.len());
         for item in array {
@@ -383,6 +492,28 @@ impl Reader {
         }
         Some(tables)
     }
+}
+
+/// The kinds of a component, the verbs of an event.
+fn selectors(place: Place) -> impl Iterator<Item = &'static str> {
+    keys::of(place)
+        .filter(|key| key.selects)
+        .map(|key| key.name)
+}
+
+/// The keys that can stand in a place, beside that kind or verb if there is one.
+fn fitting(place: Place, selector: Option<&'static str>) -> impl Iterator<Item = &'static Key> {
+    keys::of(place).filter(move |key| match selector {
+        Some(selector) if key.selects => key.name == selector,
+        Some(selector) => key.goes_with(selector),
+        None => true,
+    })
+}
+
+/// The key that an unknown one was probably meant to be.
+fn meant_key(place: Place, text: &str, selector: Option<&'static str>) -> Option<&'static Key> {
+    let meant = did_you_mean(text, fitting(place, selector).map(|key| key.name))?;
+    keys::find(place, meant)
 }
 
 /// The keys that go with a kind or verb.
@@ -403,6 +534,7 @@ pub(crate) fn type_words(ty: Type) -> &'static str {
         Type::Time { forever: false, .. } => "a duration in quotes",
         Type::Time { forever: true, .. } => "a duration in quotes, or \"forever\"",
         Type::NewName | Type::Name(_) => "a name",
+        Type::Answer => "a status in quotes, or a word",
         Type::Names => "a list of names",
         Type::NamesOrCalls => "a list of names or calls",
         Type::Word(_) => "a word",
@@ -439,7 +571,10 @@ fn duration(text: &str, min: u64, forever: bool) -> Result<Option<Duration>, Str
         .filter(|ms| *ms <= most);
     match ms {
         Some(ms) if ms >= min => Ok(Some(Duration::from_millis(ms))),
-        Some(_) if !number.is_empty() => Err(format!("it is at least {min}ms")),
+        Some(_) if !number.is_empty() => Err(format!(
+            "it is at least {}",
+            time(Duration::from_millis(min))
+        )),
         _ if number.is_empty() => Err("expected a whole number and ms, s, m or h".to_owned()),
         _ => Err("it is at most 1h".to_owned()),
     }
