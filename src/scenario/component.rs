@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::diagnostic::{Diagnostic, did_you_mean, quoted};
+use super::diagnostic::{Diagnostic, all_of, any_of, did_you_mean};
 use super::model::{Component, Needs, Span, Spanned, WatchdogLimits, limits};
 use super::read::{Fields, Reader};
 use crate::journal::{Kind, Name, Told};
@@ -49,7 +49,7 @@ pub(super) fn declare(reader: &mut Reader, names: &mut Names, fields: &Fields) {
                 )
                 .help(format!(
                     "reserved are {}",
-                    quoted('"', RESERVED.iter().copied())
+                    all_of('"', RESERVED.iter().copied())
                 )),
             );
         }
@@ -99,7 +99,7 @@ pub(super) fn lookup(
     diagnostic.help = Some(match did_you_mean(name, all()) {
         Some(meant) => format!("did you mean \"{meant}\"?"),
         None if names.is_empty() && also.is_empty() => "the worker has no components".to_owned(),
-        None => format!("it can be {}", quoted('"', all())),
+        None => format!("it can be {}", any_of('"', all())),
     });
     reader.note(diagnostic);
     None

@@ -196,56 +196,67 @@ fn clamp(span: &Span, text: &str) -> Span {
     start..inside(span.end).max(start)
 }
 
-/// The word of `words` that was probably meant.
+/// The word of `words` that was probably meant: the nearest, or else one that is a part of it, or it of
+/// that one.
 pub(crate) fn did_you_mean<'w>(
     word: &str,
     words: impl IntoIterator<Item = &'w str>,
 ) -> Option<&'w str> {
+    /// A part of a word says something from so many bytes on.
+    const PART: usize = 4;
     let lower = word.to_lowercase();
     let length = lower.chars().count();
-    words
-        .into_iter()
-        .filter_map(|candidate| {
-            let candidate_length = candidate.chars().count();
-            let most = 1 + candidate_length / 4;
-            // What differs in length alone is not measured: a file may be full of long words.
-            if length.abs_diff(candidate_length) > most {
-                return None;
-            }
-            let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
-            (distance <= most).then_some((distance, candidate))
-        })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    let mut nearest: Option<(usize, &str)> = None;
+    for candidate in words {
+        let folded = candidate.to_lowercase();
+        let candidate_length = folded.chars().count();
+        let most = 1 + candidate_length / 4;
+        let is_part = |part: &str, of: &str| part.len() >= PART && of.contains(part);
+        // What differs in length alone is not measured: a file may be full of long words.
+        let distance = if length.abs_diff(candidate_length) <= most {
+            Some(strsim::damerau_levenshtein(&lower, &folded)).filter(|it| *it <= most)
+        } else {
+            None
+        };
+        let part = is_part(&lower, &folded) || is_part(&folded, &lower);
+        let Some(distance) = distance.or(part.then_some(usize::MAX)) else {
+            continue;
+        };
+        if nearest.is_none_or(|(least, _)| distance < least) {
+            nearest = Some((distance, candidate));
+        }
+    }
+    nearest.map(|(_, candidate)| candidate)
 }
 
 /// So many words of a list are worth reading.
 const LISTED: usize = 30;
 
-/// Words as a list to choose from.
-pub(crate) fn list<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
-    let words: Vec<&str> = words.into_iter().collect();
-    match words.as_slice() {
-        [] => "nothing".to_owned(),
-        [word] => (*word).to_owned(),
-        all if all.len() > LISTED => {
-            format!(
-                "{} or one of {} more",
-                all[..LISTED].join(", "),
-                all.len() - LISTED
-            )
-        }
-        [all @ .., last] => format!("{} or {last}", all.join(", ")),
-    }
+/// Words in the quotes of code, or of names, as a list to choose from.
+pub(crate) fn any_of<'w>(quote: char, words: impl IntoIterator<Item = &'w str>) -> String {
+    list(quote, words, "or")
 }
 
-/// Words in the quotes of code, or of names.
-pub(crate) fn quoted<'w>(quote: char, words: impl IntoIterator<Item = &'w str>) -> String {
+/// Words in the quotes of code, or of names, all of which are meant.
+pub(crate) fn all_of<'w>(quote: char, words: impl IntoIterator<Item = &'w str>) -> String {
+    list(quote, words, "and")
+}
+
+fn list<'w>(quote: char, words: impl IntoIterator<Item = &'w str>, last: &str) -> String {
     let words: Vec<String> = words
         .into_iter()
         .map(|word| format!("{quote}{word}{quote}"))
         .collect();
-    list(words.iter().map(String::as_str))
+    match words.as_slice() {
+        [] => "nothing".to_owned(),
+        [word] => word.clone(),
+        all if all.len() > LISTED => format!(
+            "{} {last} {} more",
+            all[..LISTED].join(", "),
+            all.len() - LISTED
+        ),
+        [all @ .., word] => format!("{} {last} {word}", all.join(", ")),
+    }
 }
 
 /// A duration as a file would say it.
@@ -272,11 +283,22 @@ mod tests {
     }
 
     #[test]
-    fn a_list_says_or_and_how_many_more() {
-        assert_eq!(list([]), "nothing");
-        assert_eq!(list(["a"]), "a");
-        assert_eq!(list(["a", "b", "c"]), "a, b or c");
-        assert!(list(["a"; LISTED + 2]).ends_with("a or one of 2 more"));
+    fn a_part_of_a_word_means_the_word() {
+        let words = ["exit", "join-timeout", "SIGTERM"];
+        let means = |word| did_you_mean(word, words);
+        assert_eq!(means("exit-code"), Some("exit"));
+        assert_eq!(means("timeout"), Some("join-timeout"));
+        assert_eq!(means("term"), Some("SIGTERM"));
+        assert_eq!(means("e"), None);
+    }
+
+    #[test]
+    fn a_list_says_or_or_and_and_how_many_more() {
+        assert_eq!(any_of('`', []), "nothing");
+        assert_eq!(any_of('`', ["a"]), "`a`");
+        assert_eq!(any_of('"', ["a", "b", "c"]), r#""a", "b" or "c""#);
+        assert_eq!(all_of('`', ["a", "b"]), "`a` and `b`");
+        assert!(any_of('`', ["a"; LISTED + 2]).ends_with("`a` or 2 more"));
     }
 
     #[test]

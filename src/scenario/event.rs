@@ -1,7 +1,7 @@
 //! The events of a timeline: when they strike, whom, and how.
 
 use super::component::{Names, lookup};
-use super::diagnostic::{Diagnostic, quoted};
+use super::diagnostic::{Diagnostic, any_of};
 use super::keys::{self, Place, Type};
 use super::model::{Answer, Component, Lasts, Span, Timed, Verb, When};
 use super::read::{Fields, Reader};
@@ -170,7 +170,7 @@ fn check_target(
                 span.clone(),
                 format!(
                     "`{verb}` is for {}, and \"{name}\" is a {kind}",
-                    quoted('`', key.on.iter().copied())
+                    any_of('`', key.on.iter().copied())
                 ),
                 "wrong kind",
             )

@@ -271,7 +271,7 @@ pub static KEYS: &[Key] = &[
     key(Event, "end", NAME, "", "It ends early, and well.", r#"{ at = "5s", end = "writer" }"#).selects().on(BODIES),
     key(Event, "hold", NAME, "", "It holds the executor, so that no task and no async callback runs: a task now, an async callback when it is called.", r#"{ at = "5s", hold = "writer", for = "3s" }"#).selects().on(&["task", "stop", "cleanup", "closeable"]),
     key(Event, "job", NAME, "", "It has jobs in flight; its end waits for them.", r#"{ at = "5s", job = "thread pool", count = 4, takes = "3s" }"#).selects().on(&["thread", "task", "stop", "cleanup", "closeable"]),
-    key(Event, "health", Type::Answer, "", "What the health endpoint answers from here on. `silent` accepts and says nothing, `stalls` sends a status line and then nothing, `cut` ends in the middle, `garbage` is no HTTP.", r#"{ at = "5s", health = "503" }"#).selects(),
+    key(Event, "health", Type::Answer, "", "What the health endpoint answers from here on. `silent` accepts and says nothing, `stalls` sends a status line and then nothing, `cut` ends in the middle, `garbage` is no HTTP.", r#"{ at = "5s", health = "503", takes = "2s" }"#).selects(),
     key(Event, "at", TIME, "the start", "When it strikes: so long after the worker began.", r#"{ at = "10s", signal = "SIGTERM" }"#),
     key(Event, "on", Type::Name(&["main"]), "", "When it strikes: at the first begin of that component's step, or of `main`.", r#"{ on = "flush", signal = "SIGTERM" }"#),
     key(Event, "after", TIME, "0ms", "So long after the begin of the step that `on` names.", r#"{ on = "flush", after = "500ms", signal = "SIGTERM" }"#),
@@ -283,7 +283,7 @@ pub static KEYS: &[Key] = &[
     key(Event, "before", NAME, "now", "Main comes to its end just before it registers that.", r#"{ fail = "main", before = "db" }"#).with(&["fail", "panic"]).main_only(),
     key(Event, "code", Type::Int(1, 255), "none", "The exit code that main asks for.", r#"{ fail = "main", before = "db", code = 255 }"#).with(&["fail"]).main_only(),
     key(Event, "count", Type::Int(1, 1_000), "1", "How many jobs.", r#"{ at = "5s", job = "thread pool", count = 4, takes = "3s" }"#).with(&["job"]),
-    key(Event, "takes", LASTS, "an answer comes at once", "How long each job, or each answer, takes.", r#"{ at = "5s", health = "200", takes = "3s" }"#).with(&["job", "health"]).required(&["job"]),
+    key(Event, "takes", LASTS, "an answer comes at once", "How long each job, or each answer, takes.", r#"{ at = "5s", job = "thread pool", takes = "3s" }"#).with(&["job", "health"]).required(&["job"]),
     key(Event, "every", Type::Int(1, 1_000), "1", "With 3 each third answer is like this, and the others are 200 at once.", r#"{ at = "5s", health = "503", every = 3 }"#).with(&["health"]),
     //
     key(Expect, "exit", Type::Int(0, 255), "", "The exit code.", "exit = 0"),

@@ -11,6 +11,7 @@ mod page;
 mod parse;
 mod read;
 mod schema;
+mod value;
 
 pub use diagnostic::{CODES, Diagnostic, Invalid, Severity, line_of, render};
 pub use judge::{Unmet, judge};

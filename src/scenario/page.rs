@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::diagnostic::quoted;
+use super::diagnostic::any_of;
 use super::keys::{self, ANSWERS, KEYS, Key, Place, Type};
 use super::lint::LINTS;
-use super::read::type_words;
+use super::value::type_words;
 use crate::laws;
 
 /// The grammar as a page: every key with its type, its default, what it is for, and an example.
@@ -59,11 +59,11 @@ fn row(page: &mut String, key: &Key, with_default: bool) {
     let mut doc = key.doc.to_owned();
     if !key.with.is_empty() {
         let main = if key.main_only { " of `main`" } else { "" };
-        let with = quoted('`', key.with.iter().copied());
+        let with = any_of('`', key.with.iter().copied());
         let _ = write!(doc, " With {with}{main}.");
     }
     if !key.on.is_empty() {
-        let _ = write!(doc, " For {}.", quoted('`', key.on.iter().copied()));
+        let _ = write!(doc, " For {}.", any_of('`', key.on.iter().copied()));
     }
     let _ = write!(page, "| `{}` | {} | ", key.name, value(key));
     if with_default {
@@ -75,8 +75,8 @@ fn row(page: &mut String, key: &Key, with_default: bool) {
 /// What a key's value may be, in words.
 fn value(key: &Key) -> String {
     match key.ty {
-        Type::Word(words) => quoted('`', words()),
-        Type::Answer => format!("`200` to `599`, {}", quoted('`', ANSWERS.iter().copied())),
+        Type::Word(words) => any_of('`', words()),
+        Type::Answer => format!("`200` to `599`, {}", any_of('`', ANSWERS.iter().copied())),
         Type::Int(min, max) if max < i64::from(i32::MAX) => {
             format!("a whole number, {min} to {max}")
         }
@@ -93,12 +93,12 @@ fn default(key: &Key) -> String {
     match key.required {
         Some([]) => "required".to_owned(),
         Some(with) if key.default.is_empty() => {
-            format!("required with {}", quoted('`', with.iter().copied()))
+            format!("required with {}", any_of('`', with.iter().copied()))
         }
         Some(with) => format!(
             "{}; required with {}",
             key.default,
-            quoted('`', with.iter().copied())
+            any_of('`', with.iter().copied())
         ),
         None if key.default.is_empty() && key.place == Place::Expect => "not checked".to_owned(),
         None => key.default.to_owned(),

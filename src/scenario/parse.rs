@@ -83,7 +83,8 @@ pub fn parse_bytes(name: &str, bytes: &[u8]) -> Result<Scenario, Invalid> {
                 at..at + 1,
                 "a scenario file is UTF-8, and this is not",
                 format!("byte {at} of the file is the first wrong one"),
-            )))
+            )
+            .help("save the file as UTF-8")))
         }
     }
 }

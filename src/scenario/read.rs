@@ -4,23 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use toml::Spanned as TomlSpanned;
 use toml::de::{DeTable, DeValue};
 
-use super::diagnostic::{Diagnostic, did_you_mean, quoted, time};
-use super::keys::{self, ANSWERS, KEYS, Key, Place, Type};
+use super::diagnostic::{Diagnostic, all_of, any_of, did_you_mean};
+use super::keys::{self, KEYS, Key, Place};
 use super::model::{Span, Spanned, limits};
-
-/// A value that has the type of its key.
-#[derive(Clone, Debug)]
-pub(crate) enum Value {
-    Text(String),
-    Texts(Vec<Spanned<String>>),
-    Flag(bool),
-    Int(i64),
-    /// `None` is for ever.
-    Time(Option<Duration>),
-}
+use super::value::Value;
 
 /// The values of one table, by key.
 pub(crate) struct Fields {
@@ -163,12 +152,14 @@ impl Reader {
                         "misplaced-key",
                         name.span(),
                         format!("`{text}` does not go with `{selector}`"),
-                        format!("goes with {}", quoted('`', key.with.iter().copied())),
+                        format!("goes with {}", any_of('`', key.with.iter().copied())),
                     )
-                    .help(format!(
-                        "with `{selector}` go {}",
-                        quoted('`', companions(place, selector))
-                    )),
+                    .help(
+                        match did_you_mean(text, companions(place, selector)) {
+                            Some(meant) => format!("with `{selector}` goes `{meant}`"),
+                            None => with_selector(place, selector),
+                        },
+                    ),
                 );
                 continue;
             }
@@ -190,19 +181,20 @@ impl Reader {
         for key in keys::of(place)
             .filter(|key| key.is_required(fields.selector) && !there.contains(&key.name))
         {
-            let (subject, span) = match fields.selector {
+            let (subject, where_, span) = match fields.selector {
                 Some(selector) => (
                     format!("`{selector}`"),
+                    "beside it",
                     fields.span_of(selector).unwrap_or(fields.span.clone()),
                 ),
-                None => (place.title().to_owned(), fields.span.clone()),
+                None => (place.title().to_owned(), "here", fields.span.clone()),
             };
             self.note(
                 Diagnostic::error(
                     "missing-key",
                     span,
                     format!("{subject} needs `{}`", key.name),
-                    format!("expected `{} = …` here", key.name),
+                    format!("expected `{} = …` {where_}", key.name),
                 )
                 .help(format!("for example: {}", key.example)),
             );
@@ -235,7 +227,7 @@ impl Reader {
                         "{} has exactly one {noun}, and this has none",
                         place.title()
                     ),
-                    format!("expected one of {}", quoted('`', selectors(place))),
+                    format!("expected one of {}", any_of('`', selectors(place))),
                 ));
                 None
             }
@@ -280,14 +272,11 @@ impl Reader {
                 let title = elsewhere().map_or("", |key| key.place.title());
                 format!("`{text}` is a key of {title}")
             }
-            (None, Some(selector)) => format!(
-                "with `{selector}` go {}",
-                quoted('`', companions(place, selector))
-            ),
+            (None, Some(selector)) => with_selector(place, selector),
             (None, None) if place.noun().is_some() => format!(
                 "beside its {} it can have {}",
                 place.noun().unwrap_or_default(),
-                quoted(
+                any_of(
                     '`',
                     fitting(place, None)
                         .filter(|key| !key.selects)
@@ -296,7 +285,7 @@ impl Reader {
             ),
             (None, None) => format!(
                 "known are {}",
-                quoted('`', fitting(place, None).map(|key| key.name))
+                all_of('`', fitting(place, None).map(|key| key.name))
             ),
         };
         self.note(
@@ -309,152 +298,6 @@ impl Reader {
             .help(help),
         );
         meant.filter(|meant| meant.selects && selector == Some(meant.name))
-    }
-
-    /// Reads a value by the type of its key.
-    fn value(
-        &mut self,
-        key: &'static Key,
-        value: &TomlSpanned<DeValue<'_>>,
-    ) -> Option<(Span, Value)> {
-        let span = value.span();
-        let read = match (key.ty, value.get_ref()) {
-            (Type::Text | Type::NewName | Type::Name(_), DeValue::String(text)) => {
-                Value::Text(text.to_string())
-            }
-            (Type::Word(words), DeValue::String(text)) => {
-                if !self.is_word(key, text, &words(), &span) {
-                    return None;
-                }
-                Value::Text(text.to_string())
-            }
-            (Type::Answer, DeValue::String(text)) => {
-                if !self.is_answer(key, text, &span) {
-                    return None;
-                }
-                Value::Text(text.to_string())
-            }
-            (
-                Type::Texts | Type::Names | Type::NamesOrCalls | Type::Words(_),
-                DeValue::Array(array),
-            ) => {
-                let mut texts = Vec::new();
-                for item in array {
-                    let span = item.span();
-                    match item.get_ref() {
-                        DeValue::String(text) => {
-                            if let Type::Words(words) = key.ty
-                                && !self.is_word(key, text, &words(), &span)
-                            {
-                                continue;
-                            }
-                            texts.push(Spanned {
-                                value: text.to_string(),
-                                span,
-                            });
-                        }
-                        other => self.wrong_type(key, "a text", other, span),
-                    }
-                }
-                Value::Texts(texts)
-            }
-            (Type::Flag, DeValue::Boolean(flag)) => Value::Flag(*flag),
-            (Type::Int(min, max), DeValue::Integer(int)) => {
-                let number = i64::from_str_radix(int.as_str(), int.radix())
-                    .ok()
-                    .filter(|number| (min..=max).contains(number));
-                let Some(number) = number else {
-                    self.note(Diagnostic::error(
-                        "out-of-range",
-                        span,
-                        format!("`{}` is out of its range", key.name),
-                        format!("expected a whole number from {min} to {max}"),
-                    ));
-                    return None;
-                };
-                Value::Int(number)
-            }
-            (Type::Time { min, forever }, DeValue::String(text)) => {
-                match duration(text, min, forever) {
-                    Ok(time) => Value::Time(time),
-                    Err(problem) => {
-                        self.note(
-                        Diagnostic::error("bad-duration", span, format!("`{}` cannot be {text:?}", key.name), problem)
-                            .help("a duration is a whole number with its unit: \"500ms\", \"2s\", \"1m\" or \"1h\""),
-                    );
-                        return None;
-                    }
-                }
-            }
-            // Tables are read by whoever knows what is in them.
-            (Type::Table, DeValue::Table(_)) | (Type::Tables, DeValue::Array(_)) => return None,
-            (ty, other) => {
-                self.wrong_type(key, type_words(ty), other, span);
-                return None;
-            }
-        };
-        Some((span, read))
-    }
-
-    fn is_answer(&mut self, key: &Key, text: &str, span: &Span) -> bool {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits {
-            return self.is_word(key, text, ANSWERS, span);
-        }
-        let is_status = text.len() == 3 && ("200"..="599").contains(&text);
-        if !is_status {
-            self.note(Diagnostic::error(
-                "out-of-range",
-                span.clone(),
-                format!("the status {text:?} is out of its range"),
-                "expected \"200\" to \"599\"",
-            ));
-        }
-        is_status
-    }
-
-    fn is_word(&mut self, key: &Key, text: &str, words: &[&'static str], span: &Span) -> bool {
-        if words.contains(&text) {
-            return true;
-        }
-        let mut diagnostic = Diagnostic::error(
-            "unknown-word",
-            span.clone(),
-            format!("`{}` cannot be {text:?}", key.name),
-            "unknown word",
-        );
-        diagnostic.help = Some(match did_you_mean(text, words.iter().copied()) {
-            Some(meant) => format!("did you mean \"{meant}\"?"),
-            None if matches!(key.ty, Type::Answer) => format!(
-                "it can be a status from \"200\" to \"599\", or {}",
-                quoted('"', words.iter().copied())
-            ),
-            None if words.is_empty() => "there is none yet".to_owned(),
-            None => format!("it can be {}", quoted('"', words.iter().copied())),
-        });
-        self.note(diagnostic);
-        false
-    }
-
-    fn wrong_type(&mut self, key: &Key, expected: &str, was: &DeValue<'_>, span: Span) {
-        let was = match was {
-            DeValue::String(_) => "a text",
-            DeValue::Integer(_) => "a whole number",
-            DeValue::Float(_) => "a number with a point",
-            DeValue::Boolean(_) => "true or false",
-            DeValue::Datetime(_) => "a date",
-            DeValue::Array(_) => "a list",
-            DeValue::Table(_) => "a table",
-        };
-        self.note(
-            Diagnostic::error(
-                "wrong-type",
-                span,
-                format!("`{}` is {expected}, not {was}", key.name),
-                format!("expected {expected}"),
-            )
-            .help(format!("for example: {}", key.example)),
-        );
     }
 
     /// The tables of a list, if it is one.
@@ -475,19 +318,22 @@ impl Reader {
             limits::EVENTS
         };
         if array.len() > most {
-            self.note(Diagnostic::error(
-                "too-many",
-                value.span(),
-                format!("{} {name} are too many", array.len()),
-                format!("at most {most}"),
-            ));
+            self.note(
+                Diagnostic::error(
+                    "too-many",
+                    value.span(),
+                    format!("{} {name} are too many", array.len()),
+                    format!("at most {most}"),
+                )
+                .help("make it two scenarios"),
+            );
             return None;
         }
         let mut tables = Vec::with_capacity(array.len());
         for item in array {
             match item.get_ref() {
                 DeValue::Table(table) => tables.push((item.span(), table)),
-                other => self.wrong_type(key, "a list of tables", other, item.span()),
+                other => self.wrong_type(key, true, "a table", other, item.span()),
             }
         }
         Some(tables)
@@ -524,105 +370,9 @@ fn companions(place: Place, selector: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// A type in words.
-pub(crate) fn type_words(ty: Type) -> &'static str {
-    match ty {
-        Type::Text => "a text",
-        Type::Texts => "a list of texts",
-        Type::Flag => "true or false",
-        Type::Int(..) => "a whole number",
-        Type::Time { forever: false, .. } => "a duration in quotes",
-        Type::Time { forever: true, .. } => "a duration in quotes, or \"forever\"",
-        Type::NewName | Type::Name(_) => "a name",
-        Type::Answer => "a status in quotes, or a word",
-        Type::Names => "a list of names",
-        Type::NamesOrCalls => "a list of names or calls",
-        Type::Word(_) => "a word",
-        Type::Words(_) => "a list of words",
-        Type::Table => "a table",
-        Type::Tables => "a list of tables",
-    }
-}
-
-/// A duration in whole milliseconds, with its unit; `None` is for ever.
-fn duration(text: &str, min: u64, forever: bool) -> Result<Option<Duration>, String> {
-    if text == "forever" {
-        return if forever {
-            Ok(None)
-        } else {
-            Err("this cannot be for ever".to_owned())
-        };
-    }
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let unit = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "" if digits > 0 => return Err("it has no unit".to_owned()),
-        _ => return Err("expected a whole number and ms, s, m or h".to_owned()),
-    };
-    let most = u64::try_from(limits::DURATION.as_millis()).unwrap_or(u64::MAX);
-    let ms = number
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(unit))
-        .filter(|ms| *ms <= most);
-    match ms {
-        Some(ms) if ms >= min => Ok(Some(Duration::from_millis(ms))),
-        Some(_) if !number.is_empty() => Err(format!(
-            "it is at least {}",
-            time(Duration::from_millis(min))
-        )),
-        _ if number.is_empty() => Err("expected a whole number and ms, s, m or h".to_owned()),
-        _ => Err("it is at most 1h".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_have_a_whole_number_and_a_unit() {
-        let ms = |text| {
-            duration(text, 0, false)
-                .ok()
-                .flatten()
-                .map(|time| time.as_millis())
-        };
-        assert_eq!(
-            ["500ms", "2s", "1m", "1h", "0ms"].map(ms),
-            [
-                Some(500),
-                Some(2_000),
-                Some(60_000),
-                Some(3_600_000),
-                Some(0)
-            ]
-        );
-        assert_eq!(
-            [
-                "",
-                "2",
-                "s",
-                "-1s",
-                "1.5s",
-                "2 s",
-                "2S",
-                "61m",
-                "99999999999999999999s",
-                "forever"
-            ]
-            .map(ms),
-            [None; 10]
-        );
-    }
-
-    #[test]
-    fn forever_and_zero_are_said_where_they_can_be() {
-        assert_eq!(duration("forever", 0, true), Ok(None));
-        assert!(duration("0ms", 1, false).is_err_and(|problem| problem.contains("at least 1ms")));
-    }
+fn with_selector(place: Place, selector: &str) -> String {
+    format!(
+        "with `{selector}` go {}",
+        all_of('`', companions(place, selector))
+    )
 }
