@@ -29,6 +29,10 @@ fn holds(text: &str) {
         .iter()
         .map(|broken| broken.law)
         .collect();
+    for law in &broken {
+        let expected = scenario.expect.breaks.value.iter().any(|it| &**it == *law);
+        assert!(expected, "the law {law} breaks\n{log}");
+    }
     let unmet: Vec<_> = scenario::judge(&scenario, &journal.events, &log, &broken)
         .iter()
         .map(scenario::Unmet::diagnostic)
@@ -148,6 +152,7 @@ events = [
 ]
 [expect]
 exit = 0
+breaks = ["uses/closed-after-users"]
 ends-at = "62s"
 "#,
     );
