@@ -1,8 +1,40 @@
 //! What is wrong with a scenario file, and where.
 
+use std::time::Duration;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::model::Span;
+
+/// The kinds of mistakes that make a file invalid; those of the lints are [`LINTS`](super::LINTS).
+pub const CODES: &[&str] = &[
+    "bad-duration",
+    "bad-live",
+    "bad-name",
+    "bad-title",
+    "duplicate-name",
+    "floor-over-timeout",
+    "floors-over-reserve",
+    "misplaced-key",
+    "missing-key",
+    "names-itself",
+    "no-selector",
+    "no-share",
+    "not-late",
+    "not-utf8",
+    "out-of-range",
+    "syntax",
+    "too-large",
+    "too-many",
+    "too-many-mistakes",
+    "two-moments",
+    "two-selectors",
+    "unknown-key",
+    "unknown-name",
+    "unknown-word",
+    "wrong-kind",
+    "wrong-type",
+];
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -164,31 +196,114 @@ fn clamp(span: &Span, text: &str) -> Span {
     start..inside(span.end).max(start)
 }
 
-/// The word of `words` that was probably meant.
+/// The word of `words` that was probably meant: the nearest, or else one that is a part of it, or it of
+/// that one.
 pub(crate) fn did_you_mean<'w>(
     word: &str,
     words: impl IntoIterator<Item = &'w str>,
 ) -> Option<&'w str> {
+    /// A part of a word says something from so many bytes on.
+    const PART: usize = 4;
     let lower = word.to_lowercase();
-    words
-        .into_iter()
-        .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()),
-                candidate,
-            )
-        })
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.chars().count() / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    let length = lower.chars().count();
+    let mut nearest: Option<(usize, &str)> = None;
+    for candidate in words {
+        let folded = candidate.to_lowercase();
+        let candidate_length = folded.chars().count();
+        let most = 1 + candidate_length / 4;
+        let is_part = |part: &str, of: &str| part.len() >= PART && of.contains(part);
+        // What differs in length alone is not measured: a file may be full of long words.
+        let distance = if length.abs_diff(candidate_length) <= most {
+            Some(strsim::damerau_levenshtein(&lower, &folded)).filter(|it| *it <= most)
+        } else {
+            None
+        };
+        let part = is_part(&lower, &folded) || is_part(&folded, &lower);
+        let Some(distance) = distance.or(part.then_some(usize::MAX)) else {
+            continue;
+        };
+        if nearest.is_none_or(|(least, _)| distance < least) {
+            nearest = Some((distance, candidate));
+        }
+    }
+    nearest.map(|(_, candidate)| candidate)
 }
 
-/// Words as a list to choose from.
-pub(crate) fn list<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
-    let words: Vec<&str> = words.into_iter().collect();
+/// So many words of a list are worth reading.
+const LISTED: usize = 30;
+
+/// Words in the quotes of code, or of names, as a list to choose from.
+pub(crate) fn any_of<'w>(quote: char, words: impl IntoIterator<Item = &'w str>) -> String {
+    list(quote, words, "or")
+}
+
+/// Words in the quotes of code, or of names, all of which are meant.
+pub(crate) fn all_of<'w>(quote: char, words: impl IntoIterator<Item = &'w str>) -> String {
+    list(quote, words, "and")
+}
+
+fn list<'w>(quote: char, words: impl IntoIterator<Item = &'w str>, last: &str) -> String {
+    let words: Vec<String> = words
+        .into_iter()
+        .map(|word| format!("{quote}{word}{quote}"))
+        .collect();
     match words.as_slice() {
         [] => "nothing".to_owned(),
-        [all @ .., last] if !all.is_empty() => format!("{} or {last}", all.join(", ")),
-        all => all.join(", "),
+        [word] => word.clone(),
+        all if all.len() > LISTED => format!(
+            "{} {last} {} more",
+            all[..LISTED].join(", "),
+            all.len() - LISTED
+        ),
+        [all @ .., word] => format!("{} {last} {word}", all.join(", ")),
+    }
+}
+
+/// A duration as a file would say it.
+pub(crate) fn time(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    match ms {
+        0 => "0ms".to_owned(),
+        ms if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        ms if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
+        ms => format!("{ms}ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_meant_and_a_far_one_is_not() {
+        let words = ["signal", "slow", "stop"];
+        assert_eq!(did_you_mean("singal", words), Some("signal"));
+        assert_eq!(did_you_mean("SLOW", words), Some("slow"));
+        assert_eq!(did_you_mean("kafka", words), None);
+    }
+
+    #[test]
+    fn a_part_of_a_word_means_the_word() {
+        let words = ["exit", "join-timeout", "SIGTERM"];
+        let means = |word| did_you_mean(word, words);
+        assert_eq!(means("exit-code"), Some("exit"));
+        assert_eq!(means("timeout"), Some("join-timeout"));
+        assert_eq!(means("term"), Some("SIGTERM"));
+        assert_eq!(means("e"), None);
+    }
+
+    #[test]
+    fn a_list_says_or_or_and_and_how_many_more() {
+        assert_eq!(any_of('`', []), "nothing");
+        assert_eq!(any_of('`', ["a"]), "`a`");
+        assert_eq!(any_of('"', ["a", "b", "c"]), r#""a", "b" or "c""#);
+        assert_eq!(all_of('`', ["a", "b"]), "`a` and `b`");
+        assert!(any_of('`', ["a"; LISTED + 2]).ends_with("`a` or 2 more"));
+    }
+
+    #[test]
+    fn times_are_said_as_a_file_says_them() {
+        let said = [0, 1_500, 2_000, 120_000, 61_000].map(|ms| time(Duration::from_millis(ms)));
+        assert_eq!(said, ["0ms", "1500ms", "2s", "2m", "61s"]);
     }
 }

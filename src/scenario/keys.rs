@@ -33,6 +33,15 @@ impl Place {
             Place::Expect => "[expect]",
         }
     }
+
+    /// How the one key is called that says what a table of this place is, where there is one.
+    pub const fn noun(self) -> Option<&'static str> {
+        match self {
+            Place::Component => Some("kind"),
+            Place::Event => Some("verb"),
+            _ => None,
+        }
+    }
 }
 
 /// What a key's value may be.
@@ -61,6 +70,8 @@ pub enum Type {
     Names,
     /// A name of a component, or of a call.
     NamesOrCalls,
+    /// What the health endpoint answers: a status in quotes, or one of [`ANSWERS`].
+    Answer,
     /// One of some words.
     Word(fn() -> Vec<&'static str>),
     /// Some of some words.
@@ -88,6 +99,10 @@ pub struct Key {
     pub selects: bool,
     /// With which of those keys it goes; empty for all.
     pub with: &'static [&'static str],
+    /// With which of those keys it has to be there; `Some` of none for always.
+    pub required: Option<&'static [&'static str]>,
+    /// Whether it goes only with an event about `main`.
+    pub main_only: bool,
     /// For a verb: the kinds of the components it can be about; empty for all.
     pub on: &'static [&'static str],
     /// A line of an example.
@@ -106,17 +121,16 @@ fn words<W: Copy>(all: &[W], word: fn(W) -> &'static str) -> Vec<&'static str> {
     all.iter().map(|one| word(*one)).collect()
 }
 
-fn calls() -> Vec<&'static str> {
+/// The calls that an event can make, and that can be refused.
+pub fn calls() -> Vec<&'static str> {
     words(Call::ALL, Call::as_str)
         .into_iter()
         .filter(|call| *call != Call::Run.as_str())
         .collect()
 }
 
-fn answers() -> Vec<&'static str> {
-    // Statuses are checked apart: they are numbers in quotes.
-    vec!["200", "refused", "silent", "stalls", "cut", "garbage"]
-}
+/// What the health endpoint can answer, but for a status.
+pub const ANSWERS: &[&str] = &["refused", "silent", "stalls", "cut", "garbage"];
 
 const TIME: Type = Type::Time {
     min: 0,
@@ -153,6 +167,8 @@ const fn key(
         doc,
         selects: false,
         with: &[],
+        required: None,
+        main_only: false,
         on: &[],
         example,
     }
@@ -174,6 +190,23 @@ impl Key {
         self
     }
 
+    const fn required(mut self, with: &'static [&'static str]) -> Self {
+        self.required = Some(with);
+        self
+    }
+
+    const fn main_only(mut self) -> Self {
+        self.main_only = true;
+        self
+    }
+
+    /// Whether it has to be there, beside that kind or verb if there is one.
+    pub fn is_required(&self, selector: Option<&str>) -> bool {
+        self.required.is_some_and(|with| {
+            with.is_empty() || selector.is_some_and(|selector| with.contains(&selector))
+        })
+    }
+
     /// Whether it goes with that kind or verb.
     pub fn goes_with(&self, selector: &str) -> bool {
         self.with.is_empty() || self.with.contains(&selector)
@@ -184,11 +217,11 @@ use Place::{Component, Event, Expect, Timeline, Top, Worker};
 
 /// Every key of the grammar.
 pub static KEYS: &[Key] = &[
-    key(Top, "title", Type::Text, "", "What the scenario is about, in one line. Required.", r#"title = "The db waits for the last flush""#),
+    key(Top, "title", Type::Text, "", "What the scenario is about, in one line.", r#"title = "The db waits for the last flush""#).required(&[]),
     key(Top, "tags", Type::Texts, "none", "Words to select it by.", r#"tags = ["drain"]"#),
     key(Top, "live", Type::Text, "it can be run live", "`\"no: REASON\"`: it cannot be run on real threads and real time.", r#"live = "no: it takes two hours""#),
     key(Top, "allow", Type::Words(lints), "none", "Lints that the file does not want to hear.", r#"allow = ["bounds-over-grace"]"#),
-    key(Top, "worker", Type::Table, "", "The worker. Without it, or without its components, the file is for a worker of your own.", "worker = {}"),
+    key(Top, "worker", Type::Table, "a test brings a worker of its own", "The worker.", "worker = {}"),
     key(Top, "timeline", Type::Table, "nothing happens", "What happens to it.", "timeline = {}"),
     key(Top, "expect", Type::Table, "no law may break", "What is expected of it.", "expect = {}"),
     //
@@ -196,15 +229,15 @@ pub static KEYS: &[Key] = &[
     key(Worker, "reserve", BOUND, "a third of the grace", "The part of the grace that stop leaves to cleanup.", r#"reserve = "5s""#),
     key(Worker, "ties", Type::Word(|| words(Ties::ALL, Ties::as_str)), "first", "Which of equal orders cleanup runs first: the first registered, or the last.", r#"ties = "last""#),
     key(Worker, "start-timeout", BOUND, "5s", "How long main is waited for when a stop is requested while it runs.", r#"start-timeout = "2s""#),
-    key(Worker, "run", Type::Flag, "true", "`false`: nobody handles signals, and only `call` events happen.", "run = false"),
-    key(Worker, "components", Type::Tables, "a worker of your own", "What the worker is made of: one list, in the order of registration.", r#"components = [{ closeable = "db" }]"#),
+    key(Worker, "run", Type::Flag, "true", "`false`: the program handles no signals (one ends it at once), and is stopped by `call` events only.", "run = false"),
+    key(Worker, "components", Type::Tables, "a test brings a worker of its own", "What the worker is made of: one list, in the order of registration.", r#"components = [{ closeable = "db" }]"#),
     //
     key(Component, "thread", Type::NewName, "", "A background thread: told to stop, then joined.", r#"{ thread = "flusher" }"#).selects(),
     key(Component, "task", Type::NewName, "", "A background task: told by its token, awaited, then aborted.", r#"{ task = "writer" }"#).selects(),
     key(Component, "stop", Type::NewName, "", "A callback that stop calls.", r#"{ stop = "drain" }"#).selects(),
     key(Component, "cleanup", Type::NewName, "", "A callback that cleanup calls.", r#"{ cleanup = "flush" }"#).selects(),
     key(Component, "closeable", Type::NewName, "", "A resource that cleanup closes.", r#"{ closeable = "db" }"#).selects(),
-    key(Component, "watchdog", Type::NewName, "", "The health watchdog: a thread that probes the health endpoint.", r#"{ watchdog = "NIM Sidecar Watchdog" }"#).selects(),
+    key(Component, "watchdog", Type::NewName, "", "The health watchdog: a thread that probes the health endpoint, and ends the process after too many failures in a row. After the n-th it waits 4·n² seconds.", r#"{ watchdog = "NIM Sidecar Watchdog" }"#).selects(),
     key(Component, "order", Type::Int(i32::MIN as i64, i32::MAX as i64), "0", "Stop runs ascending, cleanup descending.", r#"{ closeable = "predictor", order = 200 }"#),
     key(Component, "after", TIME, "0ms", "Main works so long before it registers this.", r#"{ closeable = "db", after = "700ms" }"#),
     key(Component, "late", Type::Flag, "false", "Registered by a `register` event only.", r#"{ closeable = "late pool", late = true }"#),
@@ -218,12 +251,12 @@ pub static KEYS: &[Key] = &[
     key(Component, "async", Type::Flag, "false", "It runs on the executor, and can be aborted.", r#"{ closeable = "client", async = true }"#).with(CALLBACKS),
     key(Component, "period", BOUND, "it waits until told", "Its cycle, spent in a wait that ends when it is told.", r#"{ thread = "flusher", period = "1s" }"#).with(BODIES),
     key(Component, "told", Type::Word(|| words(Told::ALL, Told::as_str)), "at-once", "When it is told to stop: at once, or when its group begins.", r#"{ task = "writer", order = 10, told = "in-turn" }"#).with(BODIES),
-    key(Component, "told-by", NAME, "the running flag", "What tells it in a context without tokens, as the plan's is.", r#"{ thread = "flusher", told-by = "stdout flusher" }"#).with(&["thread"]),
+    key(Component, "told-by", NAME, "the running flag", "What tells it in the plan, where there are no tokens.", r#"{ thread = "flusher", told-by = "stdout flusher" }"#).with(&["thread"]),
     key(Component, "adopted", Type::Flag, "false", "It ran before it was registered, and has no token.", r#"{ task = "old hand", adopted = true }"#).with(&["task"]),
     key(Component, "interval", BOUND, "10s", "The pause after a good probe.", r#"{ watchdog = "w", interval = "5s" }"#).with(&["watchdog"]),
     key(Component, "attempts", Type::Int(1, 1_000), "3", "The failures in a row after which it ends the process.", r#"{ watchdog = "w", attempts = 5 }"#).with(&["watchdog"]),
     key(Component, "request-timeout", BOUND, "120s", "How long one probe may take.", r#"{ watchdog = "w", request-timeout = "10s" }"#).with(&["watchdog"]),
-    key(Component, "start-grace", BOUND, "until its first success", "After this time failures count, success or not.", r#"{ watchdog = "w", start-grace = "60s" }"#).with(&["watchdog"]),
+    key(Component, "start-grace", BOUND, "failures count after its first success", "Failures count after this time, without a first success too.", r#"{ watchdog = "w", start-grace = "60s" }"#).with(&["watchdog"]),
     //
     key(Timeline, "events", Type::Tables, "none", "What happens, and when. What strikes in one instant strikes in the order of the file, before all else.", r#"events = [{ at = "10s", signal = "SIGTERM" }]"#),
     //
@@ -236,22 +269,22 @@ pub static KEYS: &[Key] = &[
     key(Event, "fail", Type::Name(&["main", "kill"]), "", "It returns an error: a thread or task now, a callback when called, `main` now or before a registration. `kill`: the plan's kill tool fails from here on.", r#"{ at = "5s", fail = "db", message = "already closed" }"#).selects(),
     key(Event, "panic", Type::Name(&["main"]), "", "It panics, likewise.", r#"{ at = "5s", panic = "flush" }"#).selects(),
     key(Event, "end", NAME, "", "It ends early, and well.", r#"{ at = "5s", end = "writer" }"#).selects().on(BODIES),
-    key(Event, "hold", NAME, "", "It holds the executor: no task and no async callback runs. An async callback does so when it is called.", r#"{ at = "5s", hold = "writer", for = "3s" }"#).selects().on(&["task", "stop", "cleanup", "closeable"]),
+    key(Event, "hold", NAME, "", "It holds the executor, so that no task and no async callback runs: a task now, an async callback when it is called.", r#"{ at = "5s", hold = "writer", for = "3s" }"#).selects().on(&["task", "stop", "cleanup", "closeable"]),
     key(Event, "job", NAME, "", "It has jobs in flight; its end waits for them.", r#"{ at = "5s", job = "thread pool", count = 4, takes = "3s" }"#).selects().on(&["thread", "task", "stop", "cleanup", "closeable"]),
-    key(Event, "health", Type::Word(answers), "", "What the health endpoint answers from here on: a status from \"200\" to \"599\", `refused`, `silent` (accepts, says nothing), `stalls` (a status line, then nothing), `cut` or `garbage`.", r#"{ at = "5s", health = "503" }"#).selects(),
+    key(Event, "health", Type::Answer, "", "What the health endpoint answers from here on. `silent` accepts and says nothing, `stalls` sends a status line and then nothing, `cut` ends in the middle, `garbage` is no HTTP.", r#"{ at = "5s", health = "503", takes = "2s" }"#).selects(),
     key(Event, "at", TIME, "the start", "When it strikes: so long after the worker began.", r#"{ at = "10s", signal = "SIGTERM" }"#),
-    key(Event, "on", Type::Name(&["main"]), "", "It strikes at the begin of that step.", r#"{ on = "flush", signal = "SIGTERM" }"#),
+    key(Event, "on", Type::Name(&["main"]), "", "When it strikes: at the first begin of that component's step, or of `main`.", r#"{ on = "flush", signal = "SIGTERM" }"#),
     key(Event, "after", TIME, "0ms", "So long after the begin of the step that `on` names.", r#"{ on = "flush", after = "500ms", signal = "SIGTERM" }"#),
     key(Event, "from", NAME, "from outside", "The component inside which it is called or registered.", r#"{ at = "5s", call = "stop", from = "writer" }"#).with(&["call", "register"]),
     key(Event, "callers", Type::Int(1, 1_000), "1", "How many call at once.", r#"{ at = "5s", call = "cleanup", callers = 3 }"#).with(&["call"]),
-    key(Event, "message", Type::Text, "scripted failure", "The error's or panic's words; the reason given with `request-stop`.", r#"{ at = "5s", fail = "db", message = "broken pipe" }"#).with(&["fail", "panic", "call"]),
+    key(Event, "message", Type::Text, "scripted failure, scripted panic", "The error's or panic's words; the reason given with `request-stop`.", r#"{ at = "5s", fail = "db", message = "broken pipe" }"#).with(&["fail", "panic", "call"]),
     key(Event, "for", LASTS, "forever", "How long it lasts.", r#"{ at = "5s", hang = "flush", for = "3s" }"#).with(&["hang", "ignore", "hold", "health"]),
-    key(Event, "by", TIME, "", "How much longer it takes. Required.", r#"{ at = "5s", slow = "flush", by = "3s" }"#).with(&["slow"]),
-    key(Event, "before", NAME, "now", "Main comes to its end just before it registers that.", r#"{ fail = "main", before = "db" }"#).with(&["fail", "panic"]),
-    key(Event, "code", Type::Int(1, 255), "none", "The exit code that main asks for.", r#"{ fail = "main", before = "db", code = 255 }"#).with(&["fail"]),
+    key(Event, "by", TIME, "", "How much longer it takes.", r#"{ at = "5s", slow = "flush", by = "3s" }"#).with(&["slow"]).required(&["slow"]),
+    key(Event, "before", NAME, "now", "Main comes to its end just before it registers that.", r#"{ fail = "main", before = "db" }"#).with(&["fail", "panic"]).main_only(),
+    key(Event, "code", Type::Int(1, 255), "none", "The exit code that main asks for.", r#"{ fail = "main", before = "db", code = 255 }"#).with(&["fail"]).main_only(),
     key(Event, "count", Type::Int(1, 1_000), "1", "How many jobs.", r#"{ at = "5s", job = "thread pool", count = 4, takes = "3s" }"#).with(&["job"]),
-    key(Event, "takes", LASTS, "", "How long each job, or each answer, takes. A job has to say so.", r#"{ at = "5s", health = "200", takes = "3s" }"#).with(&["job", "health"]),
-    key(Event, "every", Type::Int(1, 1_000), "1", "Only each so-many-th answer is like this; the others are 200 at once.", r#"{ at = "5s", health = "503", every = 3 }"#).with(&["health"]),
+    key(Event, "takes", LASTS, "an answer comes at once", "How long each job, or each answer, takes.", r#"{ at = "5s", job = "thread pool", takes = "3s" }"#).with(&["job", "health"]).required(&["job"]),
+    key(Event, "every", Type::Int(1, 1_000), "1", "With 3 each third answer is like this, and the others are 200 at once.", r#"{ at = "5s", health = "503", every = 3 }"#).with(&["health"]),
     //
     key(Expect, "exit", Type::Int(0, 255), "", "The exit code.", "exit = 0"),
     key(Expect, "cause", Type::Word(|| words(Cause::ALL, Cause::as_str)), "", "Why the process ends.", r#"cause = "stopped""#),
@@ -265,7 +298,7 @@ pub static KEYS: &[Key] = &[
     key(Expect, "failed", Type::Names, "", "The steps that return an error: exactly these.", "failed = []"),
     key(Expect, "panicked", Type::Names, "", "The steps that panic: exactly these.", "panicked = []"),
     key(Expect, "not-awaited", Type::Names, "", "The steps whose wait is cut short: exactly these.", "not-awaited = []"),
-    key(Expect, "lost", Type::Names, "", "Of what something is lost when the process ends: exactly these.", "lost = []"),
+    key(Expect, "lost", Type::Names, "", "What is not stopped, not closed or still running when the process ends, or has a job that never ends: exactly these.", "lost = []"),
     key(Expect, "died", Type::Names, "", "The threads and tasks that fail or panic before stop: exactly these.", "died = []"),
     key(Expect, "refused", Type::NamesOrCalls, "", "The registrations and calls that are refused: exactly these.", "refused = []"),
     key(Expect, "lines", Type::Texts, "", "Parts of lines of the log, in this order.", r#"lines = ["Stopping: drain"]"#),
@@ -302,7 +335,7 @@ mod tests {
     #[test]
     fn what_a_key_goes_with_is_a_selector_of_its_place() {
         for key in KEYS {
-            for with in key.with {
+            for with in key.with.iter().chain(key.required.unwrap_or(&[])) {
                 assert!(
                     of(key.place).any(|other| other.selects && other.name == *with),
                     "{} with {with}",

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::diagnostic::Diagnostic;
-use super::model::{Component, Scenario, Verb, WatchdogVerdict, When};
-use crate::journal::{Cause, Kind, SignalName};
+use super::diagnostic::{Diagnostic, time};
+use super::model::{Component, Scenario, Span, Verb, WatchdogVerdict, When, limits};
+use crate::journal::{Call, Kind, SignalName, Told};
 
 /// Every lint, and what it says.
 pub const LINTS: &[(&str, &str)] = &[
@@ -14,7 +14,7 @@ pub const LINTS: &[(&str, &str)] = &[
     ),
     (
         "bounds-over-grace",
-        "the bounds of all steps together are more than the grace: some will be cut",
+        "the bounds that the file gives add up to more than the grace: some will be cut",
     ),
     ("cannot-hold", "an expectation that cannot hold"),
     ("never-strikes", "an event that can never strike"),
@@ -22,6 +22,7 @@ pub const LINTS: &[(&str, &str)] = &[
         "never-registered",
         "a component that is late and never registered",
     ),
+    ("no-effect", "a key that has no effect beside another"),
 ];
 
 /// What is odd about a scenario, less what it allows, in the order of the file.
@@ -30,6 +31,7 @@ pub fn lint(scenario: &Scenario) -> Vec<Diagnostic> {
     bounds_over_grace(scenario, &mut found);
     floors_cannot_fit(scenario, &mut found);
     never_registered(scenario, &mut found);
+    no_effect(scenario, &mut found);
     never_strikes(scenario, &mut found);
     cannot_hold(scenario, &mut found);
     found.retain(|diagnostic| {
@@ -54,77 +56,89 @@ fn is_cleanup(component: &Component) -> bool {
     matches!(component.kind, Kind::Cleanup | Kind::Closeable)
 }
 
-/// The longest that stop can take by the bounds of its groups, and cleanup by those of its steps.
-///
-/// Only bounds that the file itself gives count: a worker whose defaults add up to more than the grace
-/// is every worker, and cutting them is what the contract is for.
-fn bounds_over_grace(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
-    let worker = &scenario.worker;
-    let mut stop: Vec<&Component> = components(scenario)
-        .filter(|component| !is_cleanup(component))
-        .collect();
-    stop.sort_by_key(|component| component.order);
-    let mut sum = Duration::ZERO;
-    let mut group: Option<(i32, Duration)> = None;
-    for component in stop {
-        match &mut group {
-            Some((order, longest)) if is_join(component) && *order == component.order => {
-                *longest = (*longest).max(component.timeout)
-            }
-            _ => {
-                sum += group.take().map_or(Duration::ZERO, |(_, longest)| longest);
-                if is_join(component) {
-                    group = Some((component.order, component.timeout));
-                } else if component.timeout != Duration::from_secs(10) {
-                    sum += component.timeout;
+/// The steps that are waited for one after the other, with their bounds: of a group the longest.
+fn waits(scenario: &Scenario) -> Vec<&Component> {
+    let mut steps: Vec<&Component> = components(scenario).collect();
+    // In each phase equal orders keep the file's order; groups are among stop's steps only.
+    steps.sort_by_key(|component| {
+        let order = i64::from(component.order);
+        if is_cleanup(component) {
+            (true, -order)
+        } else {
+            (false, order)
+        }
+    });
+    let mut waits: Vec<&Component> = Vec::new();
+    let mut previous: Option<&Component> = None;
+    for step in steps {
+        let same_group = previous
+            .is_some_and(|other| is_join(other) && is_join(step) && other.order == step.order);
+        match waits.last_mut() {
+            Some(longest) if same_group => {
+                if step.timeout > longest.timeout {
+                    *longest = step;
                 }
             }
+            _ => waits.push(step),
         }
+        previous = Some(step);
     }
-    sum += group.map_or(Duration::ZERO, |(_, longest)| longest);
-    sum += components(scenario)
-        .filter(|component| is_cleanup(component) && component.timeout != Duration::from_secs(10))
-        .map(|component| component.timeout)
-        .sum::<Duration>();
+    waits
+}
+
+/// Whether the bounds add up to more than the grace has.
+///
+/// A callback's default does not count: three callbacks without a bound of their own are more than the
+/// default grace already, and to cut them is what the contract is for.
+fn bounds_over_grace(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
+    let worker = &scenario.worker;
     let limit = worker.grace.saturating_sub(worker.margin);
-    if sum > limit {
-        let span = components(scenario)
-            .next()
-            .map_or(0..0, |component| component.span.clone());
-        found.push(
-            Diagnostic::warning(
-                "bounds-over-grace",
-                span,
-                format!("the bounds of the steps add up to {sum:?}, and the grace less its margin is {limit:?}"),
-                "from this component on",
-            )
-            .help("some bounds will be cut: a longer grace, or shorter bounds"),
-        );
+    let mut sum = Duration::ZERO;
+    for step in waits(scenario) {
+        if is_join(step) || step.timeout != limits::CALL_TIMEOUT {
+            sum += step.timeout;
+        }
+        if sum > limit {
+            found.push(
+                Diagnostic::warning(
+                    "bounds-over-grace",
+                    step.span.clone(),
+                    format!(
+                        "the bounds of the steps up to \"{}\" add up to {}, and of the grace of {} there are {} without the margin",
+                        step.name,
+                        time(sum),
+                        time(worker.grace),
+                        time(limit)
+                    ),
+                    format!("this bound of {} may be cut", time(step.timeout)),
+                )
+                .help("shorter bounds, or a longer grace"),
+            );
+            return;
+        }
     }
 }
 
 fn floors_cannot_fit(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
-    let steps = components(scenario)
-        .filter(|component| is_cleanup(component))
-        .count();
-    let reserve_ms = scenario.worker.reserve.as_millis();
     let explicit: Duration = components(scenario)
         .filter_map(|component| component.floor)
         .sum();
+    let shared = scenario.worker.reserve.saturating_sub(explicit);
     let without =
         components(scenario).filter(|component| is_cleanup(component) && component.floor.is_none());
-    let shared = reserve_ms.saturating_sub(explicit.as_millis());
     let count = without.clone().count();
-    if steps > 0 && count > 0 && shared < count as u128 {
-        let span = without
-            .last()
-            .map_or(0..0, |component| component.span.clone());
+    if let Some(last) = without.last()
+        && shared.as_millis() < count as u128
+    {
         found.push(
             Diagnostic::warning(
                 "floors-cannot-fit",
-                span,
-                format!("{count} steps without a floor share {shared} ms of the reserve: nothing is left for each"),
-                "sure of nothing",
+                last.span.clone(),
+                format!(
+                    "cleanup steps without a floor: {count}; left of the reserve for them: {}",
+                    time(shared)
+                ),
+                "it is sure of no time at all",
             )
             .help("a longer reserve, or shorter floors"),
         );
@@ -145,11 +159,32 @@ fn never_registered(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
                     "never registered",
                 )
                 .help(format!(
-                    "an event {{ at = …, register = \"{}\" }}, or without `late`",
+                    "add an event {{ at = \"…\", register = \"{}\" }}, or leave `late` out",
                     component.name
                 )),
             );
         }
+    }
+}
+
+fn no_effect(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
+    for component in components(scenario) {
+        let (message, help) = if component.late && !component.after.is_zero() {
+            (
+                "`after` has no effect beside `late`: main does not register this",
+                "the `register` event says when",
+            )
+        } else if component.adopted && component.told == Told::InTurn {
+            (
+                "`told` has no effect beside `adopted`: without a token nothing tells it",
+                "leave one of them out",
+            )
+        } else {
+            continue;
+        };
+        found.push(
+            Diagnostic::warning("no-effect", component.span.clone(), message, "here").help(help),
+        );
     }
 }
 
@@ -159,56 +194,82 @@ fn latest_end(scenario: &Scenario) -> Option<Duration> {
         When::At(at) => Some(at),
         When::On(..) => None,
     };
-    let signal = |kill: bool| {
-        scenario
-            .timeline
-            .iter()
-            .filter(move |event| matches!(event.verb, Verb::Signal(signal) if (signal == SignalName::Sigkill) == kill))
-            .filter_map(at)
-            .min()
+    let first = |ends_at_once: bool| {
+        let signals = scenario.timeline.iter().filter(move |event| {
+            matches!(event.verb, Verb::Signal(signal)
+                if ends_at_once == (signal == SignalName::Sigkill || !scenario.worker.run))
+        });
+        signals.filter_map(at).min()
     };
-    let by_grace = signal(false).map(|at| at + scenario.worker.grace);
-    [by_grace, signal(true)].into_iter().flatten().min()
+    let by_grace = first(false).map(|at| at + scenario.worker.grace);
+    [by_grace, first(true)].into_iter().flatten().min()
 }
 
 fn never_strikes(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
-    let end = latest_end(scenario).filter(|_| scenario.worker.run);
+    let end = latest_end(scenario);
     let watchdog = components(scenario).any(|component| component.kind == Kind::Watchdog);
     for event in &scenario.timeline {
-        let why = match (&event.when, &event.verb) {
-            (When::At(at), _) if end.is_some_and(|end| *at > end) => {
-                Some("the process is over by then".to_owned())
-            }
-            (_, Verb::Signal(_)) if !scenario.worker.run => {
-                Some("nobody handles signals where `run` is false".to_owned())
-            }
-            (_, Verb::Health { .. }) if !watchdog && scenario.worker.components.is_some() => {
-                Some("no watchdog asks the health endpoint".to_owned())
-            }
+        let (label, help) = match (&event.when, &event.verb) {
+            (When::At(at), _) if end.is_some_and(|end| *at > end) => (
+                format!(
+                    "the process ends at {} at the latest",
+                    time(end.unwrap_or_default())
+                ),
+                "let it strike earlier; a signal ends the process when the grace is over",
+            ),
+            (_, Verb::Health { .. }) if !watchdog && scenario.worker.components.is_some() => (
+                "no watchdog asks the health endpoint".to_owned(),
+                "add a component { watchdog = NAME }",
+            ),
             (
                 When::On(name, _),
                 Verb::Register {
                     name: registered, ..
                 },
-            ) if name == registered => {
-                Some("it waits for the step of what it registers".to_owned())
+            ) if name == registered => (
+                "it waits for a step of what it registers".to_owned(),
+                "let it strike `at` a moment, or `on` another step",
+            ),
+            (
+                _,
+                Verb::Fail {
+                    before: Some(before),
+                    ..
+                }
+                | Verb::Panic {
+                    before: Some(before),
+                    ..
+                },
+            ) if scenario
+                .component(before)
+                .is_some_and(|component| component.late) =>
+            {
+                (
+                    format!("main never comes to register \"{before}\", which is late"),
+                    "name a component without `late`",
+                )
             }
-            _ => None,
+            _ => continue,
         };
-        if let Some(why) = why {
-            found.push(Diagnostic::warning(
+        found.push(
+            Diagnostic::warning(
                 "never-strikes",
                 event.span.clone(),
                 "this event can never strike",
-                why,
-            ));
-        }
+                label,
+            )
+            .help(help),
+        );
     }
 }
 
 fn cannot_hold(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
+    if scenario.worker.components.is_none() {
+        return;
+    }
     let expect = &scenario.expect;
-    let mut odd = |span: &super::model::Span, message: String| {
+    let has_watchdog = components(scenario).any(|component| component.kind == Kind::Watchdog);
+    let mut odd = |span: &Span, message: String| {
         found.push(Diagnostic::warning(
             "cannot-hold",
             span.clone(),
@@ -216,12 +277,9 @@ fn cannot_hold(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
             "this cannot hold",
         ));
     };
-    if scenario.worker.components.is_none() {
-        return;
-    }
     if let Some(watchdog) = &expect.watchdog
         && watchdog.value == WatchdogVerdict::Fires
-        && !components(scenario).any(|component| component.kind == Kind::Watchdog)
+        && !has_watchdog
     {
         odd(&watchdog.span, "no watchdog is there to fire".to_owned());
     }
@@ -229,7 +287,7 @@ fn cannot_hold(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
         (
             &expect.closed,
             is_cleanup as fn(&Component) -> bool,
-            "is closed by no cleanup step",
+            "is no cleanup and no closeable, and only these are closed",
         ),
         (
             &expect.aborted,
@@ -239,7 +297,12 @@ fn cannot_hold(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
         (
             &expect.timed_out,
             |component: &Component| component.is_async,
-            "is not async, and only async callbacks time out",
+            "is no async callback, and only these time out",
+        ),
+        (
+            &expect.died,
+            is_join,
+            "is no thread and no task, and only these die before stop",
         ),
     ] {
         let Some(names) = names else { continue };
@@ -252,30 +315,50 @@ fn cannot_hold(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
             }
         }
     }
-    let first_request = scenario
-        .timeline
-        .iter()
-        .filter(|event| matches!(event.verb, Verb::Signal(_) | Verb::Call { .. }))
-        .filter_map(|event| match event.when {
-            When::At(at) => Some(at),
-            When::On(..) => None,
-        })
-        .min();
-    if let (Some(ends_at), Some(request)) = (&expect.ends_at, first_request)
+    if let Some(closed) = &expect.closed {
+        for (n, name) in closed.value.iter().enumerate() {
+            if closed.value[..n].contains(name) {
+                odd(
+                    &closed.span,
+                    format!("\"{name}\" is closed once, and named twice"),
+                );
+            }
+        }
+    }
+    if let (Some(ends_at), Some(request)) = (&expect.ends_at, first_request(scenario))
         && ends_at.value < request
-        && expect
-            .cause
-            .as_ref()
-            .is_none_or(|cause| matches!(cause.value, Cause::Stopped | Cause::SecondSignal))
-        && !matches!(&expect.watchdog, Some(watchdog) if watchdog.value == WatchdogVerdict::Fires)
-        && !scenario
-            .timeline
-            .iter()
-            .any(|event| matches!(event.verb, Verb::Fail { .. } | Verb::Panic { .. }))
+        && !(has_watchdog
+            && expect
+                .watchdog
+                .as_ref()
+                .is_none_or(|it| it.value == WatchdogVerdict::Fires))
     {
         odd(
             &ends_at.span,
-            format!("nobody asks the worker to stop before {request:?}"),
+            format!("nobody asks the worker to stop before {}", time(request)),
         );
     }
+}
+
+/// When the worker is first asked to stop, or killed; nothing where the file does not fix that, for
+/// main may fail too, and a step may come earlier or later than one thinks.
+fn first_request(scenario: &Scenario) -> Option<Duration> {
+    let mut first = None;
+    for event in &scenario.timeline {
+        match (&event.verb, &event.when) {
+            (Verb::Fail { .. } | Verb::Panic { .. }, _) => return None,
+            (
+                Verb::Call {
+                    call: Call::Start, ..
+                },
+                _,
+            ) => {}
+            (Verb::Signal(_) | Verb::Call { .. }, When::At(at)) => {
+                first = Some(first.map_or(*at, |first: Duration| first.min(*at)));
+            }
+            (Verb::Signal(_) | Verb::Call { .. }, When::On(..)) => return None,
+            _ => {}
+        }
+    }
+    first
 }

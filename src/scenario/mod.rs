@@ -1,6 +1,8 @@
 //! The scenario file: its model, its parser and its diagnostics.
 
+mod component;
 mod diagnostic;
+mod event;
 mod judge;
 pub mod keys;
 mod lint;
@@ -9,8 +11,9 @@ mod page;
 mod parse;
 mod read;
 mod schema;
+mod value;
 
-pub use diagnostic::{Diagnostic, Invalid, Severity, line_of, render};
+pub use diagnostic::{CODES, Diagnostic, Invalid, Severity, line_of, render};
 pub use judge::{Unmet, judge};
 pub use lint::{LINTS, lint};
 pub use model::{

@@ -21,6 +21,12 @@ pub mod limits {
     pub const EVENTS: usize = 1_000;
     /// The longest duration a file may name.
     pub const DURATION: Duration = Duration::from_secs(3_600);
+    /// So many mistakes of one file are told; more help nobody.
+    pub const DIAGNOSTICS: usize = 100;
+    /// The bound of a thread, task or watchdog that names none.
+    pub const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
+    /// The bound of a callback or closeable that names none.
+    pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
     /// A name's length, in bytes.
     pub const NAME_BYTES: usize = 200;
 }

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::keys::{KEYS, Key, Place, Type};
+use super::diagnostic::any_of;
+use super::keys::{self, ANSWERS, KEYS, Key, Place, Type};
 use super::lint::LINTS;
-use super::read::type_words;
+use super::value::type_words;
+use crate::laws;
 
 /// The grammar as a page: every key with its type, its default, what it is for, and an example.
 pub fn page() -> String {
@@ -18,23 +20,27 @@ pub fn page() -> String {
         (Place::Expect, "`[expect]`"),
     ] {
         let _ = write!(page, "\n## {title}\n\n");
-        if matches!(place, Place::Component | Place::Event) {
-            let noun = if place == Place::Component {
-                "kind"
-            } else {
-                "verb"
-            };
+        if let Some(noun) = place.noun() {
             let _ = write!(page, "Each has exactly one {noun}:\n\n");
-            table(&mut page, super::keys::of(place).filter(|key| key.selects));
+            page.push_str("| key | value | what for | example |\n| --- | --- | --- | --- |\n");
+            for key in keys::of(place).filter(|key| key.selects) {
+                row(&mut page, key, false);
+            }
             page.push_str("\nand beside it:\n\n");
-            table(&mut page, super::keys::of(place).filter(|key| !key.selects));
+            table(&mut page, keys::of(place).filter(|key| !key.selects));
         } else {
-            table(&mut page, super::keys::of(place));
+            table(&mut page, keys::of(place));
         }
     }
-    page.push_str("\n## Lints\n\n| lint | says |\n| --- | --- |\n");
+    page.push_str(LINTS_TITLE);
     for (name, says) in LINTS {
         let _ = writeln!(page, "| `{name}` | {says} |");
+    }
+    if !laws::all().is_empty() {
+        page.push_str(LAWS);
+        for law in laws::all() {
+            let _ = writeln!(page, "| `{}` | {} |", law.name, law.statement);
+        }
     }
     page.push_str(LIMITS);
     page
@@ -45,31 +51,57 @@ fn table<'k>(page: &mut String, keys: impl Iterator<Item = &'k Key>) {
         "| key | value | without it | what for | example |\n| --- | --- | --- | --- | --- |\n",
     );
     for key in keys {
-        let value = match key.ty {
-            Type::Word(words) if key.name != "health" => words()
-                .iter()
-                .map(|word| format!("`{word}`"))
-                .collect::<Vec<_>>()
-                .join(" "),
-            ty => type_words(ty).to_owned(),
-        };
-        let with = if key.with.is_empty() || key.selects {
-            String::new()
-        } else {
-            format!(
-                " With {}.",
-                key.with
-                    .iter()
-                    .map(|with| format!("`{with}`"))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            )
-        };
-        let _ = writeln!(
-            page,
-            "| `{}` | {value} | {} | {}{with} | `{}` |",
-            key.name, key.default, key.doc, key.example
-        );
+        row(page, key, true);
+    }
+}
+
+fn row(page: &mut String, key: &Key, with_default: bool) {
+    let mut doc = key.doc.to_owned();
+    if !key.with.is_empty() {
+        let main = if key.main_only { " of `main`" } else { "" };
+        let with = any_of('`', key.with.iter().copied());
+        let _ = write!(doc, " With {with}{main}.");
+    }
+    if !key.on.is_empty() {
+        let _ = write!(doc, " For {}.", any_of('`', key.on.iter().copied()));
+    }
+    let _ = write!(page, "| `{}` | {} | ", key.name, value(key));
+    if with_default {
+        let _ = write!(page, "{} | ", default(key));
+    }
+    let _ = writeln!(page, "{doc} | `{}` |", key.example);
+}
+
+/// What a key's value may be, in words.
+fn value(key: &Key) -> String {
+    match key.ty {
+        Type::Word(words) => any_of('`', words()),
+        Type::Answer => format!("`200` to `599`, {}", any_of('`', ANSWERS.iter().copied())),
+        Type::Int(min, max) if max < i64::from(i32::MAX) => {
+            format!("a whole number, {min} to {max}")
+        }
+        Type::Name(also) if !also.is_empty() => {
+            let also: Vec<String> = also.iter().map(|also| format!("`{also}`")).collect();
+            format!("a name, {}", also.join(", "))
+        }
+        ty => type_words(ty).to_owned(),
+    }
+}
+
+/// What holds without a key.
+fn default(key: &Key) -> String {
+    match key.required {
+        Some([]) => "required".to_owned(),
+        Some(with) if key.default.is_empty() => {
+            format!("required with {}", any_of('`', with.iter().copied()))
+        }
+        Some(with) => format!(
+            "{}; required with {}",
+            key.default,
+            any_of('`', with.iter().copied())
+        ),
+        None if key.default.is_empty() && key.place == Place::Expect => "not checked".to_owned(),
+        None => key.default.to_owned(),
     }
 }
 
@@ -97,10 +129,12 @@ const CAST: &[(&str, &str)] = &[
 
 fn file_around(key: &Key) -> String {
     let stop = r#"{ at = "20s", signal = "SIGTERM" }"#;
+    // An example of a component brings its own; the others of the cast are there to be named.
     let cast = |but: &str| {
+        let brought = but.split('"').nth(1);
         let own = CAST
             .iter()
-            .filter(|(name, _)| !but.contains(&format!("= \"{name}\"")))
+            .filter(|(name, _)| brought != Some(name))
             .map(|(_, line)| format!("  {line},\n"));
         own.collect::<String>()
     };
@@ -167,37 +201,76 @@ fn file_around(key: &Key) -> String {
 
 const INTRODUCTION: &str = r#"# The grammar of a scenario file
 
-A scenario is a TOML file below `scenarios/`: a worker, what happens to it, and what is expected of it. This page lists every key; it is
-made from the same table as the parser and the editor's schema (`schema/scenario.json`).
+A scenario is a TOML file in this folder, or in one below it: a worker, what happens to it, and what is expected of it. This page
+lists every key. It is made from the same table as the parser and the editor's schema (`schema/scenario.json`).
 
 ```toml
 title = "Cancel is not stop: the db waits for the task's last flush"
 
+# The worker: main registers these at the start, in this order.
 [worker]
 components = [
   { task = "writer", cancel-timeout = "2s", takes = "500ms", uses = ["db"] },
   { closeable = "db" },
 ]
 
+# What happens to it: ten seconds after the start a signal.
 [timeline]
 events = [{ at = "10s", signal = "SIGTERM" }]
 
+# What is expected: the task is awaited for half a second, and then the db is closed.
 [expect]
 exit = 0
 closed = ["db"]
 ends-at = "10500ms"
 ```
 
-A duration is a whole number with its unit: `"500ms"`, `"2s"`, `"1m"`, `"1h"`. A name has 1 to 200 bytes and no control characters, and is
-unique in its file; `main`, `kill` and `executor` are reserved. What `[expect]` leaves out is not checked, except `breaks`: no law may break
-that is not named there.
+## How to write one
+
+1. Say in `title` what goes wrong, or must not go wrong.
+2. List the components as a program would register them. Each is one table: its kind with its name (`closeable = "db"`), then what
+   differs from the defaults. A component does its work at once unless `takes`, a job or a fault says otherwise.
+3. List the events. Each is one table: a verb with its object (`hang = "db"`), then when it strikes: `at` a time since the start, or
+   `on` the begin of a component's step and so long `after` it; without either it strikes at the start.
+4. Say what is expected. What is left out is not checked, except the laws: none may break that `breaks` does not name.
+
+What a stop does, in short: it tells all threads and tasks, joins, awaits and calls what is for stop in ascending `order`, then calls
+what is for cleanup in descending `order`. Each step has a bound, and all of them together the `grace`; what overruns its bound is
+aborted or left behind, and the next step begins.
+
+- A duration is a whole number with its unit, in quotes: `"500ms"`, `"2s"`, `"1m"`, `"1h"`. Where `"forever"` is one too, the key says so.
+- A name has 1 to 200 bytes and no control characters, and is unique in its file. `main` (the program's own start), `kill` and
+  `executor` are reserved.
+- A list of tables can be written in one line each, as above, or as `[[worker.components]]` and `[[timeline.events]]`.
+- Every table is closed: an unknown key is an error.
+- *The plan* is a context as it was first sketched, with its flaws, against which a file can be run too. `told-by` and `kill` are for it.
+
+`deadstop run FILE` runs one file and shows what happened; `deadstop check` runs all of them.
 "#;
 
-const LIMITS: &str = r#"
+const LINTS_TITLE: &str = r"
+## Lints
+
+A file with one of these can be run, but hardly says what its author means. `allow` names those that a file does not want to hear.
+
+| lint | says |
+| --- | --- |
+";
+
+const LAWS: &str = r"
+## Laws
+
+Every run is judged by these too. `breaks` names those that a scenario is there to see broken.
+
+| law | says |
+| --- | --- |
+";
+
+const LIMITS: &str = r"
 ## Limits
 
 A file has at most 64 KiB, 1,000 components and 1,000 events; a duration is at most an hour. A run ends at 24 hours of virtual time at the
 latest. More than 10,000 events in one millisecond, or 200,000 in a run, are the verdict `spinning`.
 
 A seed chooses among what is possible in one instant, and never changes a duration. Snapshots belong to seed 0.
-"#;
+";

@@ -2,31 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, Key, Place, Type};
+use super::keys::{self, ANSWERS, Key, Place, Type};
 use super::model::limits;
 
 /// The JSON schema of a scenario file, for editors.
 pub fn schema() -> String {
     let mut schema = object(Place::Top, None);
-    let root = schema
-        .as_object_mut()
-        .into_iter()
-        .flat_map(|root| root.iter_mut());
-    let mut ordered = Map::new();
-    ordered.insert(
-        "$schema".into(),
-        json!("https://json-schema.org/draft/2020-12/schema"),
-    );
-    ordered.insert("title".into(), json!("Deadstop scenario"));
-    ordered.insert(
-        "description".into(),
-        json!("A worker, what happens to it, and what is expected of it."),
-    );
-    for (key, value) in root {
-        ordered.insert(key.clone(), value.take());
-    }
-    ordered.insert("required".into(), json!(["title"]));
-    let mut text = serde_json::to_string_pretty(&Value::Object(ordered)).unwrap_or_default();
+    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    schema["title"] = json!("Deadstop scenario");
+    schema["description"] = json!("A worker, what happens to it, and what is expected of it.");
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
     text.push('\n');
     text
 }
@@ -48,9 +33,24 @@ fn object(place: Place, selector: Option<&'static Key>) -> Value {
     }
     let mut object =
         json!({ "type": "object", "additionalProperties": false, "properties": properties });
+    let required: Vec<_> = keys::of(place)
+        .filter(|key| match selector {
+            Some(selector) => key.name == selector.name || key.is_required(Some(selector.name)),
+            None => key.is_required(None),
+        })
+        .map(|key| key.name)
+        .collect();
+    if !required.is_empty() {
+        object["required"] = json!(required);
+    }
     if let Some(selector) = selector {
         object["title"] = json!(selector.name);
-        object["required"] = json!([selector.name]);
+        object["description"] = json!(selector.doc);
+    }
+    if place == Place::Event {
+        // A moment of its own, or one after a step's begin.
+        object["not"] = json!({ "required": ["at", "on"] });
+        object["dependentRequired"] = json!({ "after": ["on"] });
     }
     object
 }
@@ -86,23 +86,32 @@ fn of_type(key: &Key) -> Value {
         Type::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         Type::Flag => json!({ "type": "boolean" }),
         Type::Int(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
-        Type::Time { forever: false, .. } => {
-            json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$" })
-        }
-        Type::Time { forever: true, .. } => {
-            json!({ "type": "string", "pattern": "^([0-9]+(ms|s|m|h)|forever)$" })
+        Type::Time { min, forever } => {
+            let number = if min > 0 { "0*[1-9][0-9]*" } else { "[0-9]+" };
+            let time = format!("{number}(ms|s|m|h)");
+            let pattern = if forever {
+                format!("^({time}|forever)$")
+            } else {
+                format!("^{time}$")
+            };
+            json!({ "type": "string", "pattern": pattern })
         }
         Type::NewName | Type::Name(_) => name,
         Type::Names | Type::NamesOrCalls => json!({ "type": "array", "items": name }),
-        Type::Word(words) if key.name == "health" => {
-            let words: Vec<_> = words()
-                .into_iter()
-                .filter(|word| !word.starts_with('2'))
-                .collect();
-            json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": "^[2-5][0-9][0-9]$" }] })
-        }
+        Type::Answer => json!({
+            "anyOf": [{ "enum": ANSWERS }, { "type": "string", "pattern": "^[2-5][0-9][0-9]$" }],
+        }),
         Type::Word(words) => json!({ "enum": words() }),
-        Type::Words(words) => json!({ "type": "array", "items": { "enum": words() } }),
+        Type::Words(words) => {
+            let words = words();
+            // A list of nothing is no schema.
+            let items = if words.is_empty() {
+                json!({ "type": "string" })
+            } else {
+                json!({ "enum": words })
+            };
+            json!({ "type": "array", "items": items })
+        }
         Type::Table => json!({ "type": "object" }),
         Type::Tables => json!({ "type": "array" }),
     }

@@ -1,0 +1,194 @@
+//! The components of a file, and the names that everything else in it refers to.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::diagnostic::{Diagnostic, all_of, any_of, did_you_mean};
+use super::model::{Component, Needs, Span, Spanned, WatchdogLimits, limits};
+use super::read::{Fields, Reader};
+use crate::journal::{Kind, Name, Told};
+
+/// Names that mean something else.
+const RESERVED: &[&str] = &["main", "kill", "executor"];
+
+/// What the names in a file refer to.
+pub(super) type Names = BTreeMap<String, (Kind, Span)>;
+
+fn kind_of(selector: &str) -> Option<Kind> {
+    Kind::ALL
+        .iter()
+        .find(|kind| kind.as_str() == selector)
+        .copied()
+}
+
+/// Takes note of a component's name, and of both where it has two kinds: then no event that names
+/// either is blamed for it.
+pub(super) fn declare(reader: &mut Reader, names: &mut Names, fields: &Fields) {
+    for kind in Kind::ALL {
+        let selector = kind.as_str();
+        let (Some(name), Some(span)) = (fields.text(selector), fields.span_of(selector)) else {
+            continue;
+        };
+        if name.is_empty() || name.len() > limits::NAME_BYTES || name.contains(char::is_control) {
+            reader.note(Diagnostic::error(
+                "bad-name",
+                span.clone(),
+                "this cannot be a name",
+                format!(
+                    "a name has 1 to {} bytes and no control characters",
+                    limits::NAME_BYTES
+                ),
+            ));
+        } else if RESERVED.contains(&name) {
+            reader.note(
+                Diagnostic::error(
+                    "bad-name",
+                    span.clone(),
+                    format!("no component can be called \"{name}\""),
+                    "a reserved name",
+                )
+                .help(format!(
+                    "reserved are {}",
+                    all_of('"', RESERVED.iter().copied())
+                )),
+            );
+        }
+        match names.get(name) {
+            Some((_, first)) => reader.note(
+                Diagnostic::error(
+                    "duplicate-name",
+                    span,
+                    format!("there are two components called \"{name}\""),
+                    "the second",
+                )
+                .also(first.clone(), "the first"),
+            ),
+            None => {
+                names.insert(name.to_owned(), (*kind, span));
+            }
+        }
+    }
+}
+
+/// Looks a name up; `None` where it is not known, which is noted. Without names all are known.
+pub(super) fn lookup(
+    reader: &mut Reader,
+    names: Option<&Names>,
+    name: &str,
+    span: Span,
+    also: &[&str],
+) -> Option<Name> {
+    let Some(names) = names else {
+        return Some(name.into());
+    };
+    if names.contains_key(name) || also.contains(&name) {
+        return Some(name.into());
+    }
+    // With a thousand names and as many mistakes, what is not told is not worked out either.
+    if reader.is_full() {
+        reader.count_one();
+        return None;
+    }
+    let all = || names.keys().map(String::as_str).chain(also.iter().copied());
+    let mut diagnostic = Diagnostic::error(
+        "unknown-name",
+        span,
+        format!("no component is called \"{name}\""),
+        "unknown name",
+    );
+    diagnostic.help = Some(match did_you_mean(name, all()) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None if names.is_empty() && also.is_empty() => "the worker has no components".to_owned(),
+        None => format!("it can be {}", any_of('"', all())),
+    });
+    reader.note(diagnostic);
+    None
+}
+
+pub(super) fn lookup_all(
+    reader: &mut Reader,
+    names: Option<&Names>,
+    texts: Option<&[Spanned<String>]>,
+    also: &[&str],
+) -> Option<Vec<Name>> {
+    let texts = texts?;
+    Some(
+        texts
+            .iter()
+            .filter_map(|text| lookup(reader, names, &text.value, text.span.clone(), also))
+            .collect(),
+    )
+}
+
+/// Notes where a component names itself as what it uses, needs or is told by.
+fn not_itself(reader: &mut Reader, name: &str, key: &str, text: &str, span: &Span) {
+    if text == name {
+        reader.note(Diagnostic::error(
+            "names-itself",
+            span.clone(),
+            format!("`{key}` of \"{name}\" names \"{name}\" itself"),
+            "expected another component",
+        ));
+    }
+}
+
+/// One component; nothing where its kind or name is not known.
+pub(super) fn component(reader: &mut Reader, names: &Names, fields: &Fields) -> Option<Component> {
+    let selector = fields.selector?;
+    let kind = kind_of(selector)?;
+    let name: Name = fields.text(selector)?.into();
+    let uses = lookup_all(reader, Some(names), fields.texts("uses"), &[]).unwrap_or_default();
+    for used in fields.texts("uses").unwrap_or_default() {
+        not_itself(reader, &name, "uses", &used.value, &used.span);
+    }
+    let mut other = |key: &str, also: &[&str]| {
+        let (text, span) = (fields.text(key)?, fields.span_of(key)?);
+        not_itself(reader, &name, key, text, &span);
+        lookup(reader, Some(names), text, span, also)
+    };
+    let needs = other("needs", &["executor"]).map(|needs| match &*needs {
+        "executor" => Needs::Executor,
+        _ => Needs::Component(needs),
+    });
+    let told_by = other("told-by", &[]);
+    let timeout = ["join-timeout", "cancel-timeout", "timeout"]
+        .iter()
+        .find_map(|key| fields.time(key));
+    let default = match kind {
+        Kind::Thread | Kind::Task | Kind::Watchdog => limits::JOIN_TIMEOUT,
+        _ => limits::CALL_TIMEOUT,
+    };
+    Some(Component {
+        name,
+        kind,
+        order: fields
+            .int("order")
+            .and_then(|order| i32::try_from(order).ok())
+            .unwrap_or(0),
+        after: fields.time("after").unwrap_or_default(),
+        late: fields.flag("late").unwrap_or(false),
+        uses,
+        takes: fields.time("takes").unwrap_or_default(),
+        needs,
+        timeout: timeout.unwrap_or(default),
+        floor: fields.time("floor"),
+        is_async: fields.flag("async").unwrap_or(false),
+        period: fields.time("period"),
+        told: fields
+            .text("told")
+            .and_then(|word| Told::ALL.iter().find(|told| told.as_str() == word))
+            .copied()
+            .unwrap_or(Told::AtOnce),
+        told_by,
+        adopted: fields.flag("adopted").unwrap_or(false),
+        watchdog: (kind == Kind::Watchdog).then(|| WatchdogLimits {
+            interval: fields.time("interval").unwrap_or(Duration::from_secs(10)),
+            attempts: fields.count("attempts").unwrap_or(3),
+            request_timeout: fields
+                .time("request-timeout")
+                .unwrap_or(Duration::from_secs(120)),
+            start_grace: fields.time("start-grace"),
+        }),
+        span: fields.span.clone(),
+    })
+}

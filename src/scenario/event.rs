@@ -1,0 +1,209 @@
+//! The events of a timeline: when they strike, whom, and how.
+
+use super::component::{Names, lookup};
+use super::diagnostic::{Diagnostic, any_of};
+use super::keys::{self, Place, Type};
+use super::model::{Answer, Component, Lasts, Span, Timed, Verb, When};
+use super::read::{Fields, Reader};
+use crate::journal::{Call, Kind, Name, SignalName};
+
+/// One event of the timeline.
+pub(super) fn event(
+    reader: &mut Reader,
+    names: Option<&Names>,
+    components: Option<&[Component]>,
+    fields: &Fields,
+) -> Option<Timed> {
+    let verb = fields.selector?;
+    let key = keys::find(Place::Event, verb)?;
+    let when = when(reader, names, fields);
+    let mut other = |key: &str| lookup(reader, names, fields.text(key)?, fields.span_of(key)?, &[]);
+    let (from, before) = (other("from"), other("before"));
+    let message = fields.text("message").map(str::to_owned);
+    let text = fields.text(verb)?.to_owned();
+    let span = fields.span_of(verb)?;
+    main_only(reader, fields, &text);
+    let name = match key.ty {
+        Type::Name(also) => {
+            let name = lookup(reader, names, &text, span.clone(), also)?;
+            check_target(reader, names, components, verb, &name, &span)?;
+            name
+        }
+        _ => Name::from(""),
+    };
+    let lasts: Lasts = fields.lasts("for").flatten();
+    let verb = match verb {
+        "signal" => Verb::Signal(
+            *SignalName::ALL
+                .iter()
+                .find(|signal| signal.as_str() == text)?,
+        ),
+        "call" => Verb::Call {
+            call: *Call::ALL.iter().find(|call| call.as_str() == text)?,
+            from,
+            callers: fields.count("callers").unwrap_or(1),
+            message,
+        },
+        "register" => Verb::Register { name, from },
+        "hang" => Verb::Hang { name, lasts },
+        "ignore" => Verb::Ignore { name, lasts },
+        "slow" => Verb::Slow {
+            name,
+            by: fields.time("by")?,
+        },
+        "fail" => Verb::Fail {
+            name,
+            message,
+            before,
+            code: fields.int("code").and_then(|code| i32::try_from(code).ok()),
+        },
+        "panic" => Verb::Panic {
+            name,
+            message,
+            before,
+        },
+        "end" => Verb::End { name },
+        "hold" => Verb::Hold { name, lasts },
+        "job" => Verb::Job {
+            name,
+            count: fields.count("count").unwrap_or(1),
+            takes: fields.lasts("takes")?,
+        },
+        "health" => Verb::Health {
+            answer: answer(&text)?,
+            takes: fields.time("takes").unwrap_or_default(),
+            lasts,
+            every: fields.count("every").unwrap_or(1),
+        },
+        _ => return None,
+    };
+    Some(Timed {
+        when: when?,
+        verb,
+        span: fields.span.clone(),
+    })
+}
+
+fn answer(word: &str) -> Option<Answer> {
+    Some(match word {
+        "refused" => Answer::Refused,
+        "silent" => Answer::Silent,
+        "stalls" => Answer::Stalls,
+        "cut" => Answer::Cut,
+        "garbage" => Answer::Garbage,
+        status => Answer::Status(status.parse().ok()?),
+    })
+}
+
+/// Notes what only an event about `main` can say.
+fn main_only(reader: &mut Reader, fields: &Fields, about: &str) {
+    for key in keys::of(Place::Event).filter(|key| key.main_only && about != "main") {
+        if let Some(span) = fields.span_of(key.name) {
+            reader.note(
+                Diagnostic::error(
+                    "misplaced-key",
+                    span,
+                    format!("`{}` does not go with \"{about}\"", key.name),
+                    "goes with \"main\" only",
+                )
+                .help(format!("for example: {}", key.example)),
+            );
+        }
+    }
+}
+
+/// When an event strikes; nothing where that cannot be told.
+fn when(reader: &mut Reader, names: Option<&Names>, fields: &Fields) -> Option<When> {
+    let (at, on) = (fields.time("at"), fields.text("on"));
+    if let (Some(on_span), Some(at_span)) = (fields.span_of("on"), fields.span_of("at")) {
+        reader.note(
+            Diagnostic::error(
+                "two-moments",
+                on_span,
+                "an event strikes `at` a moment or `on` a step, not both",
+                "a second moment",
+            )
+            .also(at_span, "the first moment")
+            .help("`after` counts from the begin of the step that `on` names"),
+        );
+        return None;
+    }
+    match on {
+        Some(on) => {
+            let on = lookup(reader, names, on, fields.span_of("on")?, &["main"])?;
+            Some(When::On(on, fields.time("after").unwrap_or_default()))
+        }
+        None => {
+            if let Some(span) = fields.span_of("after") {
+                reader.note(
+                    Diagnostic::error(
+                        "missing-key",
+                        span,
+                        "`after` counts from the begin of a step",
+                        "expected `on = NAME` beside it",
+                    )
+                    .help("a moment of its own is `at`"),
+                );
+            }
+            Some(When::At(at.unwrap_or_default()))
+        }
+    }
+}
+
+/// Whether a verb can be about that component.
+fn check_target(
+    reader: &mut Reader,
+    names: Option<&Names>,
+    components: Option<&[Component]>,
+    verb: &str,
+    name: &str,
+    span: &Span,
+) -> Option<()> {
+    let key = keys::find(Place::Event, verb)?;
+    let Some((kind, declared)) = names.and_then(|names| names.get(name)) else {
+        return Some(());
+    };
+    if !key.on.is_empty() && !key.on.contains(&kind.as_str()) {
+        reader.note(
+            Diagnostic::error(
+                "wrong-kind",
+                span.clone(),
+                format!(
+                    "`{verb}` is for {}, and \"{name}\" is a {kind}",
+                    any_of('`', key.on.iter().copied())
+                ),
+                "wrong kind",
+            )
+            .also(declared.clone(), format!("a {kind}")),
+        );
+        return None;
+    }
+    let component =
+        components.and_then(|all| all.iter().find(|component| &*component.name == name))?;
+    if verb == "register" && !component.late {
+        reader.note(
+            Diagnostic::error(
+                "not-late",
+                span.clone(),
+                format!("\"{name}\" is registered by main"),
+                "not late",
+            )
+            .also(declared.clone(), "main registers it here")
+            .help("say `late = true` there"),
+        );
+        return None;
+    }
+    if verb == "hold" && kind != &Kind::Task && !component.is_async {
+        reader.note(
+            Diagnostic::error(
+                "wrong-kind",
+                span.clone(),
+                format!("\"{name}\" does not run on the executor"),
+                "it blocks a thread of its own",
+            )
+            .help("only a task, or a callback with `async = true`, can hold the executor"),
+        );
+        return None;
+    }
+    Some(())
+}

@@ -1,0 +1,608 @@
+//! What is wrong with a file, as its author reads it. Each file below is wrong in the way that the name of
+//! its snapshot says (`tests/diagnostics/CODE.snap`, or `CODE-WHERE.snap`).
+
+use std::fmt::Write as _;
+
+use deadstop::scenario::{self, CODES, Diagnostic, LINTS};
+
+/// What is wrong with a file: its mistakes, or its lints if it has none.
+fn diagnostics(bytes: &[u8]) -> Vec<Diagnostic> {
+    match scenario::parse_bytes("bad", bytes) {
+        Ok(scenario) => scenario::lint(&scenario),
+        Err(invalid) => invalid.diagnostics,
+    }
+}
+
+/// Every diagnostic has a place in the file, says something, and has a code that is known.
+fn are_well_formed(diagnostics: &[Diagnostic], bytes: &[u8]) {
+    for diagnostic in diagnostics {
+        let code = diagnostic.code;
+        assert!(
+            CODES.contains(&code) || LINTS.iter().any(|(name, _)| *name == code),
+            "{code} is in no list"
+        );
+        assert!(diagnostic.span.start <= diagnostic.span.end, "{code}");
+        assert!(diagnostic.span.end <= bytes.len().max(1), "{code}");
+        assert!(!diagnostic.message.is_empty() && !diagnostic.label.is_empty());
+    }
+}
+
+fn snapshot(name: &str, bytes: &[u8]) {
+    let found = diagnostics(bytes);
+    are_well_formed(&found, bytes);
+    rendered(name, &found, &String::from_utf8_lossy(bytes));
+}
+
+fn rendered(name: &str, found: &[Diagnostic], text: &str) {
+    insta::with_settings!({
+        snapshot_path => "diagnostics",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::assert_snapshot!(name, scenario::render(found, "bad.toml", text, false));
+    });
+}
+
+/// Files with one kind of mistake each, by the code of the mistake.
+const BAD: &[(&str, &str)] = &[
+    (
+        "bad-duration",
+        r#"
+title = "Durations"
+[worker]
+grace = "0s"
+reserve = "1.5s"
+components = [
+  { thread = "flusher", takes = "2", join-timeout = "61m" },
+  { stop = "drain", timeout = "forever", takes = "2 seconds" },
+]
+[timeline]
+events = [{ at = "", hang = "drain", for = "for ever" }]
+"#,
+    ),
+    (
+        "bad-live",
+        r#"
+title = "Two hours"
+live = "it takes two hours"
+"#,
+    ),
+    (
+        "bad-name",
+        r#"
+title = "Names"
+[worker]
+components = [
+  { task = "" },
+  { stop = "main" },
+  { closeable = "d\u0007b" },
+]
+[timeline]
+events = [{ on = "main", hang = "d\u0007b" }]
+"#,
+    ),
+    ("bad-title", "title = \"\"\n"),
+    (
+        "duplicate-name",
+        r#"
+title = "Twins"
+[worker]
+components = [
+  { task = "db" },
+  { stop = "drain" },
+  { closeable = "db" },
+]
+"#,
+    ),
+    (
+        "floor-over-timeout",
+        r#"
+title = "A floor above its ceiling"
+[worker]
+components = [
+  { closeable = "db", timeout = "1s", floor = "2s" },
+]
+"#,
+    ),
+    (
+        "floors-over-reserve",
+        r#"
+title = "More is promised than there is"
+[worker]
+grace = "10s"
+reserve = "2s"
+components = [
+  { cleanup = "flush", floor = "1500ms" },
+  { closeable = "pool", floor = "1s" },
+  { closeable = "db", floor = "1s" },
+]
+"#,
+    ),
+    (
+        "misplaced-key",
+        r#"
+title = "Keys of others"
+[worker]
+components = [
+  { task = "writer", join-timeout = "1s" },
+  { stop = "drain", floor = "1s" },
+]
+[timeline]
+events = [{ at = "1s", signal = "SIGTERM", for = "2s" }]
+"#,
+    ),
+    (
+        "misplaced-key-main",
+        r#"
+title = "Only main has a code and comes to a registration"
+[worker]
+components = [{ task = "writer" }, { closeable = "db" }]
+[timeline]
+events = [{ fail = "writer", before = "db", code = 3 }]
+"#,
+    ),
+    ("missing-key", "tags = [\"drain\"]\n"),
+    (
+        "missing-key-event",
+        r#"
+title = "Half said"
+[worker]
+components = [{ closeable = "pool" }]
+[timeline]
+events = [
+  { at = "1s", slow = "pool" },
+  { at = "1s", job = "pool", count = 2 },
+  { after = "1s", signal = "SIGTERM" },
+]
+"#,
+    ),
+    (
+        "names-itself",
+        r#"
+title = "Mirrors"
+[worker]
+components = [
+  { thread = "flusher", needs = "flusher", told-by = "flusher" },
+  { closeable = "db", uses = ["db"] },
+]
+"#,
+    ),
+    (
+        "no-selector",
+        r#"
+title = "What is it?"
+[worker]
+components = [{ order = 100 }]
+[timeline]
+events = [{ at = "1s" }]
+"#,
+    ),
+    (
+        "no-share",
+        r#"
+title = "All of it for cleanup"
+[worker]
+grace = "10s"
+reserve = "9500ms"
+"#,
+    ),
+    (
+        "no-share-grace",
+        r#"
+title = "A grace with no room"
+[worker]
+grace = "1ms"
+"#,
+    ),
+    (
+        "not-late",
+        r#"
+title = "Registered twice"
+[worker]
+components = [{ closeable = "db" }]
+[timeline]
+events = [{ at = "1s", register = "db" }]
+"#,
+    ),
+    (
+        "out-of-range",
+        r#"
+title = "Ranges"
+[worker]
+components = [
+  { watchdog = "health", attempts = 0 },
+  { closeable = "db", order = 2147483648 },
+]
+[timeline]
+events = [
+  { at = "1s", health = "600" },
+  { at = "2s", call = "stop", callers = 99999999999999999999 },
+]
+[expect]
+exit = 256
+"#,
+    ),
+    (
+        "syntax",
+        "title = \"One\ngrace = 1 2\n[worker\ncomponents = [\n",
+    ),
+    (
+        "syntax-twice",
+        "title = \"One\"\ntitle = \"Two\"\n[expect]\nexit = 0\n[expect]\nexit = 1\n",
+    ),
+    (
+        "two-moments",
+        r#"
+title = "Now or then"
+[worker]
+components = [{ stop = "drain" }]
+[timeline]
+events = [{ at = "1s", on = "drain", after = "1s", signal = "SIGTERM" }]
+"#,
+    ),
+    (
+        "two-selectors",
+        r#"
+title = "Both"
+[worker]
+components = [{ stop = "drain", closeable = "db" }]
+[timeline]
+events = [
+  { at = "1s", hang = "db" },
+  { at = "1s", signal = "SIGTERM", fail = "drain" },
+]
+"#,
+    ),
+    (
+        "unknown-key",
+        r#"
+title = "Misspelt, elsewhere, and unheard of"
+grace = "10s"
+[worker]
+start_timeout = "2s"
+components = [
+  { closable = "db", ordr = 3 },
+  { thread = "flusher", timeout = "3s" },
+  { task = "writer", colour = "red" },
+]
+[timeline]
+events = [{ at = "1s", singal = "SIGTERM" }]
+[expect]
+exit-code = 0
+"#,
+    ),
+    (
+        "unknown-name",
+        r#"
+title = "Who?"
+[worker]
+components = [
+  { task = "writer", uses = ["bd"], needs = "exekutor" },
+  { closeable = "db" },
+]
+[timeline]
+events = [
+  { on = "mian", signal = "SIGTERM" },
+  { at = "1s", hang = "kafka" },
+  { at = "1s", call = "stop", from = "riter" },
+]
+[expect]
+closed = ["DB"]
+refused = ["strat"]
+"#,
+    ),
+    (
+        "unknown-word",
+        r#"
+title = "Words"
+allow = ["bounds-over-grase"]
+[worker]
+ties = "lats"
+components = [{ task = "writer", told = "later" }]
+[timeline]
+events = [
+  { at = "1s", signal = "SIGHUP" },
+  { at = "1s", call = "run" },
+  { at = "1s", health = "down" },
+]
+[expect]
+cause = "stoped"
+"#,
+    ),
+    (
+        "wrong-kind",
+        r#"
+title = "Not for these"
+[worker]
+components = [
+  { closeable = "db" },
+  { watchdog = "health" },
+]
+[timeline]
+events = [
+  { at = "1s", ignore = "db" },
+  { at = "1s", hold = "db" },
+  { at = "1s", job = "health", takes = "1s" },
+]
+"#,
+    ),
+    (
+        "wrong-type",
+        r#"
+title = 3
+tags = "drain"
+[worker]
+grace = 30
+run = "no"
+components = ["db", { closeable = true }]
+[timeline]
+events = { at = "1s", signal = "SIGTERM" }
+[expect]
+exit = "0"
+closed = ["db", 1]
+ends-at = 10.5
+"#,
+    ),
+    (
+        "wrong-type-tables",
+        "title = \"Flat\"\nworker = \"mine\"\ntimeline = []\nexpect = 0\n",
+    ),
+];
+
+/// Files that can be run, and are odd.
+const ODD: &[(&str, &str)] = &[
+    (
+        "bounds-over-grace",
+        r#"
+title = "A chain longer than the grace"
+[worker]
+grace = "30s"
+components = [
+  { thread = "flusher", join-timeout = "5s" },
+  { task = "server", cancel-timeout = "15s", order = 10 },
+  { task = "stream", cancel-timeout = "12s", order = 10 },
+  { closeable = "pool", timeout = "20s" },
+  { closeable = "db" },
+]
+[timeline]
+events = [{ at = "1s", signal = "SIGTERM" }]
+"#,
+    ),
+    (
+        "cannot-hold",
+        r#"
+title = "Never so"
+[worker]
+components = [
+  { thread = "flusher" },
+  { stop = "drain" },
+  { closeable = "db" },
+]
+[timeline]
+events = [{ at = "10s", signal = "SIGTERM" }]
+[expect]
+watchdog = "fires"
+closed = ["drain", "db", "db"]
+aborted = ["flusher"]
+timed-out = ["db"]
+died = ["drain"]
+ends-at = "9s"
+"#,
+    ),
+    (
+        "floors-cannot-fit",
+        r#"
+title = "Nothing left to share"
+[worker]
+grace = "10s"
+reserve = "2s"
+components = [
+  { cleanup = "flush", floor = "2s" },
+  { closeable = "db" },
+]
+[timeline]
+events = [{ at = "1s", signal = "SIGTERM" }]
+"#,
+    ),
+    (
+        "never-registered",
+        r#"
+title = "Forgotten"
+[worker]
+components = [{ closeable = "db", late = true }]
+[timeline]
+events = [{ at = "1s", signal = "SIGTERM" }]
+"#,
+    ),
+    (
+        "never-strikes",
+        r#"
+title = "Too late, for nobody, or after itself"
+[worker]
+grace = "10s"
+components = [
+  { task = "writer" },
+  { closeable = "late pool", late = true },
+]
+[timeline]
+events = [
+  { at = "1s", signal = "SIGTERM" },
+  { at = "11s", hang = "writer" },
+  { at = "12s", hang = "writer" },
+  { at = "1s", health = "503" },
+  { on = "late pool", register = "late pool" },
+  { fail = "main", before = "late pool" },
+]
+"#,
+    ),
+    (
+        "no-effect",
+        r#"
+title = "Keys that do nothing"
+[worker]
+components = [
+  { task = "old hand", adopted = true, told = "in-turn" },
+  { closeable = "pool", late = true, after = "1s" },
+]
+[timeline]
+events = [
+  { at = "1s", register = "pool" },
+  { at = "2s", signal = "SIGTERM" },
+]
+"#,
+    ),
+];
+
+#[test]
+fn every_mistake_is_told_with_its_place_and_its_remedy() {
+    for (name, text) in BAD {
+        assert!(
+            scenario::parse("bad", text).is_err(),
+            "{name} is no mistake"
+        );
+        snapshot(name, text.trim_start().as_bytes());
+    }
+}
+
+#[test]
+fn every_lint_is_told_and_can_be_allowed() {
+    for (name, text) in ODD {
+        let text = text.trim_start();
+        let scenario = scenario::parse("odd", text).expect("what is odd can be run");
+        let lints = scenario::lint(&scenario);
+        assert!(
+            lints.iter().all(|lint| lint.code == *name),
+            "{name}: {lints:?}"
+        );
+        snapshot(name, text.as_bytes());
+        let allowed = format!("allow = [\"{name}\"]\n{text}");
+        let scenario = scenario::parse("odd", &allowed).expect("a lint can be allowed");
+        assert_eq!(scenario::lint(&scenario), [], "{name} is allowed");
+    }
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_read() {
+    let mut text = String::from("title = \"Large\"\n");
+    while text.len() <= 64 * 1024 {
+        text.push_str("# padding, line after line\n");
+    }
+    snapshot("too-large", text.as_bytes());
+    assert!(scenario::parse("bad", &text[..64 * 1024]).is_ok());
+}
+
+#[test]
+fn a_thousand_components_and_events_are_enough() {
+    let file = |components: usize, events: usize| {
+        let mut text = String::from("title = \"Many\"\nworker.components = [");
+        for n in 0..components {
+            let _ = write!(text, "{{task=\"t{n}\"}},");
+        }
+        text.push_str("]\ntimeline.events = [");
+        for n in 0..events {
+            let _ = write!(text, "{{hang=\"t{}\"}},", n % 1_000);
+        }
+        text.push_str("]\n");
+        text
+    };
+    assert!(scenario::parse("many", &file(1_000, 1_000)).is_ok());
+    // One mistake, and not a thousand names that nobody knows.
+    let too_many = file(1_001, 1_001);
+    let found = diagnostics(too_many.as_bytes());
+    assert_eq!(
+        found.iter().map(|it| it.code).collect::<Vec<_>>(),
+        ["too-many", "too-many"]
+    );
+    snapshot("too-many", too_many.as_bytes());
+}
+
+#[test]
+fn of_a_thousand_mistakes_a_hundred_are_told() {
+    let mut text = String::from(
+        "title = \"Mistakes\"\n[worker]\ncomponents = [{ task = \"a\" }]\n[timeline]\nevents = [\n",
+    );
+    for n in 0..1_000 {
+        let _ = writeln!(text, "  {{ hang = \"b{n}\" }},");
+    }
+    text.push_str("]\n");
+    let found = diagnostics(text.as_bytes());
+    are_well_formed(&found, text.as_bytes());
+    assert_eq!(found.len(), 101);
+    rendered("too-many-mistakes", &found[99..], &text);
+}
+
+#[test]
+fn what_is_not_utf8_is_told_by_its_first_wrong_byte() {
+    snapshot("not-utf8", b"title = \"Caf\xe9\"\n");
+}
+
+#[test]
+fn a_byte_order_mark_and_carriage_returns_are_no_mistakes() {
+    let text = "\u{feff}title = \"From elsewhere\"\r\n[worker]\r\ncomponents = [\r\n  { task = \"a\" },\r\n]\r\n";
+    assert!(scenario::parse_bytes("bom", text.as_bytes()).is_ok());
+    // And a mistake behind them is still found at its line.
+    let bad = text.replace("task", "tusk");
+    let found = diagnostics(bad.as_bytes());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].line(&bad), 4);
+    snapshot("unknown-key-after-bom", bad.as_bytes());
+}
+
+#[test]
+fn a_nul_byte_is_a_mistake_with_a_place() {
+    snapshot("syntax-nul", b"title = \"a\0b\"\n");
+}
+
+#[test]
+fn ten_thousand_brackets_are_a_mistake_and_no_overflow() {
+    for open in ["[", "{ a = ", "[[", "a."] {
+        let mut text = format!("title = {}", open.repeat(10_000));
+        if open == "a." {
+            text = format!("{}a = 1\n", open.repeat(10_000));
+        }
+        let found = diagnostics(text.as_bytes());
+        are_well_formed(&found, text.as_bytes());
+        assert!(
+            !found.is_empty() && found.len() <= 101,
+            "{open}: {}",
+            found.len()
+        );
+        let rendered = scenario::render(&found, "bad.toml", &text, false);
+        assert!(rendered.len() < 1_000_000, "{open}: {}", rendered.len());
+    }
+}
+
+#[test]
+fn a_law_that_is_not_known_cannot_be_expected_to_break() {
+    let text = "title = \"Laws\"\nexpect.breaks = [\"no/such-law\"]\n";
+    let found = diagnostics(text.as_bytes());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!((found[0].code, found[0].line(text)), ("unknown-word", 2));
+    for law in deadstop::laws::all() {
+        let text = format!("title = \"Laws\"\nexpect.breaks = [\"{}\"]\n", law.name);
+        assert!(scenario::parse("law", &text).is_ok(), "{}", law.name);
+    }
+}
+
+#[test]
+fn every_code_has_its_file() {
+    let elsewhere = ["too-large", "too-many", "too-many-mistakes", "not-utf8"];
+    let has = |code: &str, files: &[(&str, &str)]| files.iter().any(|(name, _)| *name == code);
+    for code in CODES {
+        assert!(has(code, BAD) || elsewhere.contains(code), "{code}");
+    }
+    for (lint, _) in LINTS {
+        assert!(has(lint, ODD), "{lint}");
+    }
+    // The file of a code shows that code, be it among others.
+    for (name, text) in BAD.iter().chain(ODD) {
+        let codes: Vec<&str> = diagnostics(text.as_bytes())
+            .iter()
+            .map(|it| it.code)
+            .collect();
+        assert!(
+            codes.iter().any(|code| name.starts_with(code)),
+            "{name}: {codes:?}"
+        );
+    }
+}

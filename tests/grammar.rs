@@ -1,0 +1,330 @@
+//! The grammar: its examples parse, run and hold, and what is made from its table is checked in.
+
+use deadstop::scenario::{self, Scenario};
+use deadstop::{journal, laws, sim};
+
+/// Parses a file that has to be right, and that no lint may find odd.
+fn parsed(text: &str) -> Scenario {
+    let scenario = scenario::parse("example", text).unwrap_or_else(|invalid| {
+        panic!(
+            "{}",
+            scenario::render(&invalid.diagnostics, "example.toml", text, false)
+        )
+    });
+    let lints = scenario::lint(&scenario);
+    assert!(
+        lints.is_empty(),
+        "{}",
+        scenario::render(&lints, "example.toml", text, false)
+    );
+    scenario
+}
+
+/// Runs a file, and wants its expectations met.
+fn holds(text: &str) {
+    let scenario = parsed(text);
+    let journal = sim::run(&scenario, &sim::Options::default());
+    let log = journal::text(&journal.events);
+    let broken: Vec<&str> = laws::judge(&journal.events)
+        .iter()
+        .map(|broken| broken.law)
+        .collect();
+    for law in &broken {
+        let expected = scenario.expect.breaks.value.iter().any(|it| &**it == *law);
+        assert!(expected, "the law {law} breaks\n{log}");
+    }
+    let unmet: Vec<_> = scenario::judge(&scenario, &journal.events, &log, &broken)
+        .iter()
+        .map(scenario::Unmet::diagnostic)
+        .collect();
+    assert!(
+        unmet.is_empty(),
+        "{}\n{log}",
+        scenario::render(&unmet, "example.toml", text, false)
+    );
+}
+
+#[test]
+fn a_cancelled_task_is_awaited_before_its_db_is_closed() {
+    holds(
+        r#"
+title = "The writer flushes for half a second after it is told"
+[worker]
+components = [
+  { task = "writer", cancel-timeout = "2s", takes = "500ms", uses = ["db"] },
+  { closeable = "db" },
+]
+[timeline]
+events = [{ at = "10s", signal = "SIGTERM" }]
+[expect]
+exit = 0
+closed = ["db"]
+ends-at = "10500ms"
+"#,
+    );
+}
+
+#[test]
+fn a_second_signal_leaves_a_cleanup_step_its_floor() {
+    holds(
+        r#"
+title = "A second SIGTERM while the flush runs"
+[worker]
+components = [
+  { closeable = "predictor", order = 200 },
+  { cleanup = "flush", order = 50, takes = "2s", floor = "1s" },
+  { closeable = "db" },
+]
+[timeline]
+events = [
+  { at = "10s", signal = "SIGTERM" },
+  { on = "flush", after = "500ms", signal = "SIGTERM" },
+]
+[expect]
+exit = 143
+closed = ["predictor", "db"]
+leaked = ["flush"]
+ends-at = "11s"
+"#,
+    );
+}
+
+#[test]
+fn a_start_is_finished_before_it_is_rolled_back() {
+    holds(
+        r#"
+title = "SIGTERM while main still loads"
+[worker]
+components = [
+  { closeable = "predictor", order = 200, after = "300ms" },
+  { closeable = "db", after = "700ms" },
+]
+[timeline]
+events = [{ at = "400ms", signal = "SIGTERM" }]
+[expect]
+exit = 0
+closed = ["predictor", "db"]
+ends-at = "1s"
+"#,
+    );
+}
+
+#[test]
+fn the_watchdog_is_still_while_a_server_drains() {
+    holds(
+        r#"
+title = "The endpoint refuses, for the server drains"
+[worker]
+grace = "60s"
+reserve = "5s"
+components = [
+  { watchdog = "NIM Sidecar Watchdog", join-timeout = "5s" },
+  { task = "server", cancel-timeout = "45s" },
+]
+[timeline]
+events = [
+  { at = "12s", job = "server", takes = "45s" },
+  { at = "13s", signal = "SIGTERM" },
+  { at = "13s", health = "refused" },
+]
+[expect]
+exit = 0
+watchdog = "quiet"
+ends-at = "57s"
+"#,
+    );
+}
+
+#[test]
+fn jobs_in_flight_keep_their_pool_open() {
+    holds(
+        r#"
+title = "The predictor goes before the pool whose jobs call it"
+[worker]
+components = [
+  { closeable = "predictor", order = 200 },
+  { closeable = "thread pool", order = 100, uses = ["predictor"] },
+]
+[timeline]
+events = [
+  { at = "59s", job = "thread pool", count = 4, takes = "3s" },
+  { at = "60s", signal = "SIGTERM" },
+]
+[expect]
+exit = 0
+breaks = ["uses/closed-after-users"]
+ends-at = "62s"
+"#,
+    );
+}
+
+#[test]
+fn each_phase_runs_once_however_often_it_is_called() {
+    holds(
+        r#"
+title = "Two callers for each phase, and one more"
+[worker]
+run = false
+components = [{ stop = "drain", takes = "1s" }, { closeable = "pool", takes = "1s" }]
+[timeline]
+events = [
+  { at = "10s", call = "stop", callers = 2 },
+  { at = "20s", call = "cleanup", callers = 2 },
+  { at = "30s", call = "stop" },
+]
+[expect]
+exit = 0
+closed = ["pool"]
+"#,
+    );
+}
+
+#[test]
+fn an_answer_that_comes_too_late_is_a_failure() {
+    holds(
+        r#"
+title = "Every answer is a second too late"
+[worker]
+components = [{ watchdog = "NIM Sidecar Watchdog", request-timeout = "120s", interval = "10s", attempts = 3 }]
+[timeline]
+events = [{ at = "30s", health = "200", takes = "121s" }]
+[expect]
+exit = 75
+watchdog = "fires"
+ends-at = "410s"   # 30+120, +4+120, +16+120
+"#,
+    );
+}
+
+#[test]
+fn stop_takes_late_cleanups_and_refuses_late_callbacks() {
+    holds(
+        r#"
+title = "Two registrations in the middle of stop"
+[worker]
+components = [
+  { stop = "drain", takes = "1s" },
+  { closeable = "late pool", late = true },
+  { stop = "late callback", late = true },
+]
+[timeline]
+events = [
+  { on = "drain", after = "500ms", register = "late pool" },
+  { on = "drain", after = "500ms", register = "late callback" },
+  { at = "10s", signal = "SIGTERM" },
+]
+[expect]
+exit = 0
+refused = ["late callback"]
+closed = ["late pool"]
+"#,
+    );
+}
+
+#[test]
+fn a_file_is_the_same_in_either_way_to_write_lists() {
+    let inline = r#"
+title = "Lists"
+[worker]
+components = [{ stop = "drain", takes = "1s" }]
+[timeline]
+events = [{ at = "1s", signal = "SIGTERM" }]
+[expect]
+ends-at = "2s"
+"#;
+    let blocks = r#"
+title = "Lists"
+expect.ends-at = "2s"
+[[worker.components]]
+stop = "drain"
+takes = "1s"
+[[timeline.events]]
+at = "1s"
+signal = "SIGTERM"
+"#;
+    holds(inline);
+    holds(blocks);
+    let run = |text| sim::run(&parsed(text), &sim::Options::default());
+    assert_eq!(run(inline), run(blocks));
+}
+
+#[test]
+fn every_example_of_a_key_parses_and_its_expectations_hold() {
+    for (key, text) in scenario::examples() {
+        let named = format!("{}: {}\n{text}", key.place.title(), key.name);
+        let scenario = scenario::parse("example", &text).unwrap_or_else(|invalid| {
+            panic!(
+                "{named}{}",
+                scenario::render(&invalid.diagnostics, "example.toml", &text, false)
+            )
+        });
+        assert!(
+            text.contains(key.example),
+            "the example is not in its file: {named}"
+        );
+        let journal = sim::run(&scenario, &sim::Options::default());
+        if key.place == scenario::keys::Place::Expect {
+            let log = journal::text(&journal.events);
+            let unmet = scenario::judge(&scenario, &journal.events, &log, &[]);
+            assert!(unmet.is_empty(), "{named}{unmet:?}\n{log}");
+        }
+    }
+}
+
+/// Wants a file that is checked in to be what the table of keys makes of it. `INSTA_UPDATE=always` writes
+/// it anew, as it does with snapshots.
+fn is_checked_in(path: &str, should: &str, command: &str) {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+        std::fs::write(&file, should).expect("the file can be written");
+    }
+    let is = std::fs::read_to_string(&file).unwrap_or_default();
+    let same = is.lines().zip(should.lines()).take_while(|(a, b)| a == b);
+    assert!(
+        is == should,
+        "{path} is out of date from line {} on; write it anew: {command}",
+        same.count() + 1
+    );
+}
+
+#[test]
+fn the_schema_that_is_checked_in_is_the_table_of_keys() {
+    let text = scenario::schema();
+    is_checked_in(
+        "schema/scenario.json",
+        &text,
+        "cargo run -- schema > schema/scenario.json",
+    );
+    let schema: serde_json::Value = serde_json::from_str(&text).expect("the schema is JSON");
+    assert_eq!(schema["required"], serde_json::json!(["title"]));
+    let kinds = &schema["properties"]["worker"]["properties"]["components"]["items"]["oneOf"];
+    assert_eq!(kinds.as_array().map(Vec::len), Some(6));
+}
+
+#[test]
+fn the_page_that_is_checked_in_is_the_table_of_keys() {
+    let page = scenario::page();
+    is_checked_in(
+        "scenarios/README.md",
+        &page,
+        "INSTA_UPDATE=always cargo test --test grammar",
+    );
+    for key in scenario::keys::KEYS {
+        assert!(
+            page.contains(&format!("| `{}` | ", key.name)),
+            "{}",
+            key.name
+        );
+    }
+}
+
+#[test]
+fn the_pages_first_example_holds() {
+    let page = scenario::page();
+    let example = page
+        .split("```toml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("the page has an example");
+    holds(example);
+}
