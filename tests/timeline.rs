@@ -210,6 +210,7 @@ fn a_cut_journal_with_hostile_names() {
                 nth: 1,
                 how: How::Ok,
                 error: None,
+                code: None,
             },
         ),
         (
@@ -266,6 +267,7 @@ fn the_use_of_what_is_closed_is_said_by_name() {
                 nth: 1,
                 how: How::Ok,
                 error: None,
+                code: None,
             },
         ),
         (

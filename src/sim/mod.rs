@@ -31,7 +31,7 @@ use crate::journal::{Event, What};
 use crate::scenario::Scenario;
 
 pub use runners::{Ran, Run, RunError, Runners, Running, WorkerId};
-pub use world::{EVENTS_A_MILLISECOND, EVENTS_A_RUN, HORIZON};
+pub use world::{EVENTS_A_MILLISECOND, EVENTS_A_RUN, HORIZON, TURNS_A_RUN};
 
 /// The context under test.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

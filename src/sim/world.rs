@@ -35,6 +35,9 @@ pub const EVENTS_A_MILLISECOND: u32 = 10_000;
 pub const EVENTS_A_RUN: usize = 200_000;
 /// More turns than this in one millisecond are a spin, even if nothing is written down.
 const TURNS_A_MILLISECOND: u32 = 1_000_000;
+/// More turns than this in a run are a spin: somebody wakes every millisecond, and nobody ends the run.
+/// It is more than the longest time that a file can name has milliseconds.
+pub const TURNS_A_RUN: u64 = 5_000_000;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
@@ -58,6 +61,7 @@ pub(crate) struct World {
     /// Events and turns in this millisecond.
     events_now: Cell<u32>,
     turns_now: Cell<u32>,
+    turns: Cell<u64>,
     pub parts: Parts,
     pub script: RefCell<Script>,
     pub endpoint: RefCell<Endpoint>,
@@ -137,6 +141,7 @@ impl World {
             events: RefCell::new(Vec::with_capacity(128)),
             events_now: Cell::new(0),
             turns_now: Cell::new(0),
+            turns: Cell::new(0),
             parts: Parts::new(scenario),
             script: RefCell::new(Script::new(scenario)),
             endpoint: RefCell::default(),
@@ -245,7 +250,8 @@ impl World {
             }
             if self.grant() {
                 self.turns_now.set(self.turns_now.get() + 1);
-                if self.turns_now.get() > TURNS_A_MILLISECOND {
+                self.turns.set(self.turns.get() + 1);
+                if self.turns_now.get() > TURNS_A_MILLISECOND || self.turns.get() > TURNS_A_RUN {
                     self.stuck(StuckWhy::Spinning);
                 }
                 return;
