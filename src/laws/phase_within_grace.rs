@@ -45,7 +45,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     match record.exit {
         Some((at, _, Cause::LastResort)) => {
             let due = record.grace.map_or(
-                began.saturating_add(limits.grace.saturating_sub(limits.margin / 2)),
+                began.saturating_add(limits.grace.saturating_sub(limits.margin.div_ceil(2))),
                 |grace| grace.last_resort,
             );
             let running = record

@@ -319,7 +319,7 @@ impl<'a> Record<'a> {
                 at,
                 stop_ends: at_most(limits.margin.saturating_add(limits.reserve)),
                 cleanup_ends: at_most(limits.margin),
-                last_resort: at_most(limits.margin / 2),
+                last_resort: at_most(limits.margin.div_ceil(2)),
                 kill: at_most(0),
             });
         }
