@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::{Ear, Pause};
 use super::clock::Sleep;
 use super::coroutine::{self, Blocking, Turned};
+use super::endpoint::meet_faults;
 use super::entity::{AbortEntity, Class, Role};
 use super::millis;
 use super::part::NEVER;
@@ -18,7 +19,7 @@ use crate::context::Sink;
 use crate::host::{
     Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Host, OnEnd, Scope, SpawnError, Who,
 };
-use crate::journal::{Cause, What};
+use crate::journal::{Cause, Id, Kind, What};
 
 /// The host of a simulated worker context. Everything is looked up in the world of this thread.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +76,9 @@ impl Host for SimHost {
         ended: OnEnd,
     ) -> Result<(), SpawnError> {
         world::with(|world| {
-            let future = world.body(move || body(&scope(told)))?;
+            // A watchdog's body is the production one: its faults strike it where it waits.
+            let strikes = (who.kind == Kind::Watchdog).then_some(who.id);
+            let future = world.body(move || body(&scope_of(told, strikes)))?;
             world
                 .spawn(
                     who.name,
@@ -112,8 +115,12 @@ impl Sink for SimSink {
 
 /// A scope whose waits take virtual time.
 pub(crate) fn scope(told: CancellationToken) -> Scope {
+    scope_of(told, None)
+}
+
+fn scope_of(told: CancellationToken, strikes: Option<Id>) -> Scope {
     let ear = Ear::new(told.clone());
-    Scope::new(told, Arc::new(SimBlocker { ear }))
+    Scope::new(told, Arc::new(SimBlocker { ear, strikes }))
 }
 
 impl World {
@@ -188,11 +195,25 @@ impl Future for Settle {
 /// Lets a coroutine wait.
 struct SimBlocker {
     ear: Ear,
+    /// The component whose faults strike it while it waits. A scripted behaviour looks after its own.
+    strikes: Option<Id>,
 }
 
 impl Blocker for SimBlocker {
     fn wait(&self, _told: &CancellationToken, limit: Option<Duration>) {
-        block(Pause::new(deadline(limit), Some(&self.ear)));
+        let until = deadline(limit);
+        loop {
+            block(Pause::new(until, Some(&self.ear)));
+            let part = self
+                .strikes
+                .and_then(|id| world::with(|world| world.parts.index_by_id(id)));
+            let Some(part) = part else { return };
+            meet_faults(part);
+            // A fault ends the pause early, and the wait goes on.
+            if world::with(|world| world.is_over() || world.now() >= until) || self.ear.told() {
+                return;
+            }
+        }
     }
 
     fn sleep(&self, duration: Duration) {
