@@ -23,7 +23,8 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         let cut_then = end == half
             && (step.end.is_none() || record.signals.iter().any(|(at, _)| record.t(*at) == half));
         match part.waiting.map(|at| (at, &record.events[at])) {
-            None if end > half => breaks.at(
+            // A bound of at most 1 ms is over with its half: what comes then is the abort, or the leak.
+            None if end > half && half < step.t.saturating_add(step.bound) => breaks.at(
                 step.at,
                 format!(
                     "\"{}\" was waited for from {} to {} and never named",
