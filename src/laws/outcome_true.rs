@@ -71,7 +71,11 @@ fn ended_after_all(record: &Record<'_>, fact: Option<End>, step: Step, claimed: 
     !record.events[claimed..fact.at].iter().any(|event| {
         matches!(
             event.what,
-            What::StepStarted { .. } | What::Released { .. } | What::State { .. }
+            // An abort of its neighbour may be what it waited for.
+            What::StepStarted { .. }
+                | What::Released { .. }
+                | What::State { .. }
+                | What::Abort { .. }
         )
     })
 }
