@@ -409,6 +409,18 @@ impl Record<'_> {
     }
 }
 
+impl Caller<'_> {
+    /// Whether that answer comes with a report: a refusal, and a start that went well, come without.
+    pub fn has_report(&self, result: &str) -> bool {
+        match self.call {
+            Call::Run => true,
+            Call::Stop | Call::Cleanup => result == "ok",
+            Call::Start => result == "stop-requested" || result.starts_with("start-failed"),
+            Call::RequestStop => false,
+        }
+    }
+}
+
 impl Part<'_> {
     /// Its name, for a message.
     pub fn named(&self) -> &str {
