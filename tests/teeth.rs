@@ -98,6 +98,7 @@ const HAZARDS: &[Hazard] = &[
     ("watchdog/flapping", &["watchdog/disarmed-first", "ledger/accounted"], &[]),
     ("watchdog/hang-is-over", &["ledger/accounted"], &[]),
     ("watchdog/hot-loop", &["watchdog/just"], &[]),
+    ("watchdog/hung-at-its-begin", &["watchdog/disarmed-first"], &[]),
     ("watchdog/kill-kills-nothing", &["watchdog/just"], &["watchdog"]),
     ("watchdog/kills-a-draining-server", &["ledger/accounted"], &["ends-at"]),
     ("watchdog/kills-during-boot", &["watchdog/just"], &["watchdog"]),

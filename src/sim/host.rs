@@ -78,7 +78,10 @@ impl Host for SimHost {
         world::with(|world| {
             // A watchdog's body is the production one: its faults strike it where it waits.
             let strikes = (who.kind == Kind::Watchdog).then_some(who.id);
-            let future = world.body(move || body(&scope_of(told, strikes)))?;
+            let future = world.body(move || {
+                meet_faults_of(strikes);
+                body(&scope_of(told, strikes))
+            })?;
             world
                 .spawn(
                     who.name,
@@ -204,11 +207,9 @@ impl Blocker for SimBlocker {
         let until = deadline(limit);
         loop {
             block(Pause::new(until, Some(&self.ear)));
-            let part = self
-                .strikes
-                .and_then(|id| world::with(|world| world.parts.index_by_id(id)));
-            let Some(part) = part else { return };
-            meet_faults(part);
+            if !meet_faults_of(self.strikes) {
+                return;
+            }
             // A fault ends the pause early, and the wait goes on.
             if world::with(|world| world.is_over() || world.now() >= until) || self.ear.told() {
                 return;
@@ -230,6 +231,12 @@ impl Blocker for SimBlocker {
     fn is_over(&self) -> bool {
         world::with(|world| world.is_over())
     }
+}
+
+/// Whether somebody's faults are to be met here; if so they have been.
+fn meet_faults_of(strikes: Option<Id>) -> bool {
+    let part = strikes.and_then(|id| world::with(|world| world.parts.index_by_id(id)));
+    part.map(meet_faults).is_some()
 }
 
 fn deadline(limit: Option<Duration>) -> u64 {
