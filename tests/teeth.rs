@@ -82,6 +82,7 @@ const HAZARDS: &[Hazard] = &[
     ("tasks/leak-freed-by-an-abort", &["uses/closed-after-users", "ledger/accounted"], &[]),
     ("tasks/one-millisecond", &["ledger/accounted"], &[]),
     ("tasks/run-needs-executor", &["steps/bounded"], &[]),
+    ("tasks/signal-at-the-half", &["ledger/accounted", "cleanup/floor"], &[]),
     ("threads/flusher-dies", &["deaths/reported"], &[]),
     ("threads/join-before-event", &["ledger/accounted"], &[]),
     ("threads/pipeline", &["uses/closed-after-users"], &[]),

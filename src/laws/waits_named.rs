@@ -19,12 +19,20 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     for (part, step) in record.steps() {
         let half = step.t.saturating_add(step.bound.div_ceil(2));
         let end = step.end.map_or(record.end(), |end| end.t);
+        // The wait is over with the abort; what comes then is its confirmation. (An adopted task has
+        // no other wait than that one.) So a bound of 1 ms, of which half is all, need not be named.
+        let adopted = part
+            .registered
+            .is_some_and(|(_, registered)| registered.adopted);
+        let end = match part.aborts.first() {
+            Some(abort) if !adopted => end.min(record.t(*abort)),
+            _ => end,
+        };
         // In the instant itself both are right where the wait was cut: by a signal, or by the end.
         let cut_then = end == half
             && (step.end.is_none() || record.signals.iter().any(|(at, _)| record.t(*at) == half));
         match part.waiting.map(|at| (at, &record.events[at])) {
-            // A bound of at most 1 ms is over with its half: what comes then is the abort, or the leak.
-            None if end > half && half < step.t.saturating_add(step.bound) => breaks.at(
+            None if end > half => breaks.at(
                 step.at,
                 format!(
                     "\"{}\" was waited for from {} to {} and never named",
