@@ -28,9 +28,14 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             Some(abort) if !adopted => end.min(record.t(*abort)),
             _ => end,
         };
-        // In the instant itself both are right where the wait was cut: by a signal, or by the end.
-        let cut_then = end == half
-            && (step.end.is_none() || record.signals.iter().any(|(at, _)| record.t(*at) == half));
+        // In the instant itself both are right where the wait was cut: by a signal, by the end, or by the
+        // abort of a neighbour that it had waited for.
+        let signal = || record.signals.iter().any(|(at, _)| record.t(*at) == half);
+        let abort = || {
+            let mut aborts = record.parts.iter().flat_map(|part| &part.aborts);
+            aborts.any(|at| record.t(*at) == half)
+        };
+        let cut_then = end == half && (step.end.is_none() || signal() || abort());
         match part.waiting.map(|at| (at, &record.events[at])) {
             None if end > half => breaks.at(
                 step.at,
