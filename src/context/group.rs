@@ -301,15 +301,19 @@ impl Waiting<'_> {
         self.finish(member, outcome);
     }
 
-    /// Everything whose timer is due moves on.
+    /// Everything whose timer is due moves on, by one stage: between an abort and the word that it was not
+    /// confirmed everything that can run has to run, even where the phase has no time left for it.
     fn strike(&mut self) {
         let now = self.core.host.now();
-        while let Some(&(timer, id)) = self.timers.first() {
-            if timer > now {
-                return;
-            }
+        let due: Vec<Id> = self
+            .timers
+            .iter()
+            .take_while(|(timer, _)| *timer <= now)
+            .map(|(_, id)| *id)
+            .collect();
+        for id in due {
             let Some(member) = self.take(id) else {
-                return;
+                continue;
             };
             match member.stage {
                 Stage::Half => {

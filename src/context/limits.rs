@@ -59,7 +59,8 @@ impl Limits {
         Instants {
             stop_ends: from + self.stop_share(),
             cleanup_ends: from + self.grace.saturating_sub(self.margin),
-            last_resort: from + self.grace.saturating_sub(self.margin / 2),
+            // Half of an odd margin is rounded up: a last resort that comes with SIGKILL comes too late.
+            last_resort: from + self.grace.saturating_sub(whole_ms(self.margin / 2)),
             kill: from + self.grace,
         }
     }
@@ -197,6 +198,19 @@ mod tests {
         assert_eq!(ms(instants.cleanup_ends), 39_500);
         assert_eq!(ms(instants.last_resort), 39_750);
         assert_eq!(ms(instants.kill), 40_000);
+    }
+
+    #[test]
+    fn the_last_resort_comes_before_the_kill_at_whole_milliseconds() {
+        let limits = Limits {
+            grace: Duration::from_millis(20),
+            reserve: Duration::from_millis(6),
+            margin: Duration::from_millis(1),
+            ..thirty()
+        };
+        let instants = limits.instants(s(10));
+        assert_eq!(instants.last_resort, Duration::from_millis(10_019));
+        assert_eq!(instants.kill, Duration::from_millis(10_020));
     }
 
     #[test]

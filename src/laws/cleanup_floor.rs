@@ -15,6 +15,7 @@ pub(super) const LAW: Law = Law {
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let floors = floors(record);
+    let cut = record.cut() && !killed_at_the_end(record);
     for (id, floor, _) in floors {
         let Some(part) = record.part(id) else {
             continue;
@@ -44,7 +45,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 end.t.saturating_sub(step.t)
             }
             // By the facts: what was called and has not returned when the process ends.
-            _ if record.cut() || record.phase_began(Phase::Cleanup).is_none() => continue,
+            _ if cut || record.phase_began(Phase::Cleanup).is_none() => continue,
             _ => match (part.began, part.end) {
                 (_, Some(_)) => continue,
                 (Some(began), None) => record.end().saturating_sub(record.t(began)),
@@ -68,6 +69,16 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             );
         }
     }
+}
+
+/// Whether the platform killed the process because its grace was over: that came as it was announced, and
+/// the floors were to be kept before it.
+fn killed_at_the_end(record: &Record<'_>) -> bool {
+    let (Some(killed), Some(asked), Some(limits)) = (record.killed, record.asked(), record.limits)
+    else {
+        return false;
+    };
+    record.t(killed) >= record.t(asked).saturating_add(limits.grace)
 }
 
 #[cfg(test)]

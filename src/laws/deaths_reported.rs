@@ -3,7 +3,7 @@
 use super::record::{Index, Record, is_call};
 use super::{Breaks, Law};
 use crate::journal::At;
-use crate::journal::{Call, How, Id, Phase};
+use crate::journal::{How, Id, Phase};
 
 pub(super) const LAW: Law = Law {
     name: "deaths/reported",
@@ -31,7 +31,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         let report = record.callers.iter().find_map(|caller| {
             let report = caller
                 .returned
-                .filter(|_| matches!(caller.call, Call::Run | Call::Stop | Call::Cleanup))?;
+                .filter(|(_, result, ..)| caller.has_report(result))?;
             (report.0 > at).then_some(report)
         });
         let Some((_, _, _, told)) = report else {

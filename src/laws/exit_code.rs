@@ -2,7 +2,7 @@
 
 use super::record::{Index, Record};
 use super::{Breaks, Law};
-use crate::journal::{Cause, How, Kind, Outcome, SignalName, WatchdogIs, What};
+use crate::journal::{Call, Cause, How, Kind, Outcome, SignalName, WatchdogIs, What};
 
 pub(super) const LAW: Law = Law {
     name: "exit/code",
@@ -16,7 +16,11 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         return;
     };
     let (right, why) = due(record, at);
-    if code != right || (cause != why && !(why == Cause::Stopped && cause == Cause::Returned)) {
+    // A program that handles no signals goes on after a stop, or a start that failed, until it returns.
+    let by_itself = !record.callers.iter().any(|caller| caller.call == Call::Run);
+    let returned =
+        cause == Cause::Returned && by_itself && matches!(why, Cause::Stopped | Cause::StartFailed);
+    if code != right || (cause != why && !returned) {
         breaks.at(
             at,
             format!("the process ended with {code}, {cause}: {right}, {why} is right"),

@@ -1,9 +1,9 @@
 //! At the end every component has ended, or is named: as left behind by the context, or as lost with a process that was cut short.
 
-use super::record::{Record, is_call};
+use super::record::{Record, is_call, phase_of};
 use super::{Breaks, Law};
 use crate::journal::At;
-use crate::journal::{How, Outcome};
+use crate::journal::{Call, Cause, How, Outcome, Phase};
 
 pub(super) const LAW: Law = Law {
     name: "ledger/accounted",
@@ -20,6 +20,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     // Nobody asked for a stop, or the process was cut short: then what is left is lost, and said to be.
     let may_lose = record.cut() || record.asked().is_none() && !main_failed(record);
     for (_, part, _, registered) in record.registered() {
+        let may_lose = may_lose || !ends_it(record, phase_of(registered.kind));
         let name = &registered.name;
         let outcome = part.step.and_then(|step| step.end).map(|end| end.outcome);
         let named =
@@ -50,6 +51,22 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             (None, _) => {}
         }
     }
+}
+
+/// Whether the program asked for a phase and had to wait for it. One that handles no signals may return
+/// without: a bare request, or a call from inside, waits for nothing.
+fn ends_it(record: &Record<'_>, phase: Phase) -> bool {
+    !matches!(record.exit, Some((_, _, Cause::Returned)))
+        || record.callers.iter().any(|caller| match caller.call {
+            Call::Run => true,
+            Call::Cleanup => !caller.inside,
+            Call::Stop => !caller.inside && phase == Phase::Stop,
+            // One that fails returns with nothing open.
+            Call::Start => caller
+                .returned
+                .is_some_and(|(_, result, ..)| caller.has_report(result)),
+            Call::RequestStop => false,
+        })
 }
 
 fn main_failed(record: &Record<'_>) -> bool {

@@ -68,12 +68,19 @@ fn ended_after_all(record: &Record<'_>, fact: Option<End>, step: Step, claimed: 
     else {
         return false;
     };
-    !record.events[claimed..fact.at].iter().any(|event| {
-        matches!(
-            event.what,
-            What::StepStarted { .. } | What::Released { .. } | What::State { .. }
-        )
-    })
+    // An abort of its neighbour, in that instant, may be what it had waited for.
+    let freed = record.events[..fact.at]
+        .iter()
+        .rev()
+        .take_while(|event| event.t == fact.t)
+        .any(|event| matches!(event.what, What::Abort { .. }));
+    !freed
+        && !record.events[claimed..fact.at].iter().any(|event| {
+            matches!(
+                event.what,
+                What::StepStarted { .. } | What::Released { .. } | What::State { .. }
+            )
+        })
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The grace begins with what asks for the end, once; stop and cleanup end within their shares of it, and so does the process.
 
-use super::record::{Index, Record};
+use super::limits::floors;
+use super::record::{Index, Limits, Record, phase_of};
 use super::{Breaks, Law};
 use crate::journal::{At, Ms};
-use crate::journal::{Call, Cause, How, What};
+use crate::journal::{Call, Cause, How, Phase, What};
 
 pub(super) const LAW: Law = Law {
     name: "phase/within-grace",
@@ -14,6 +15,7 @@ pub(super) const LAW: Law = Law {
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let Some(limits) = record.limits else { return };
+    shares(record, limits, breaks);
     let Some((cause_at, began)) = due(record) else {
         return;
     };
@@ -45,7 +47,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     match record.exit {
         Some((at, _, Cause::LastResort)) => {
             let due = record.grace.map_or(
-                began.saturating_add(limits.grace.saturating_sub(limits.margin / 2)),
+                began.saturating_add(limits.grace.saturating_sub(limits.margin.div_ceil(2))),
                 |grace| grace.last_resort,
             );
             let running = record
@@ -86,6 +88,63 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
+/// Stop ends within its share, and cleanup within the rest or, begun later than that, within its floors.
+fn shares(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<'_>) {
+    if record.plan {
+        return stop_share_by_facts(record, limits, breaks);
+    }
+    let Some(grace) = record.grace else { return };
+    let floors = floors(record).iter().map(|(_, floor, _)| floor).sum();
+    for (phase, ends, sure) in [
+        (Phase::Stop, grace.stop_ends, 0),
+        (Phase::Cleanup, grace.cleanup_ends, floors),
+    ] {
+        let span = record.phase(phase);
+        let (Some(started), Some(ended)) = (span.started, span.ended) else {
+            continue;
+        };
+        let ends = ends.max(record.t(started).saturating_add(sure));
+        if record.t(ended) > ends {
+            breaks.at(
+                ended,
+                format!(
+                    "{phase} ended at {}: its share ended at {}",
+                    At(record.t(ended)),
+                    At(ends)
+                ),
+            );
+        }
+    }
+}
+
+/// The plan claims no phases: stop has ended when the first cleanup is called. A program that stops and
+/// cleans up by calls does that when it likes.
+fn stop_share_by_facts(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<'_>) {
+    let runs = record.callers.iter().any(|caller| caller.call == Call::Run);
+    let cleanup = record
+        .registered()
+        .filter(|(_, _, _, registered)| phase_of(registered.kind) == Phase::Cleanup)
+        .filter_map(|(_, part, _, _)| part.began)
+        .min();
+    let (true, Some(cleanup), Some((_, began))) = (runs, cleanup, due(record)) else {
+        return;
+    };
+    let share = limits
+        .grace
+        .saturating_sub(limits.margin.saturating_add(limits.reserve));
+    let ends = began.saturating_add(share);
+    if record.t(cleanup) > ends {
+        breaks.at(
+            cleanup,
+            format!(
+                "cleanup began at {}: the share of stop ended at {}",
+                At(record.t(cleanup)),
+                At(ends)
+            ),
+        );
+    }
+}
+
 /// What begins the grace, by the facts: the first signal, the first stop from outside, main's failure.
 fn due(record: &Record<'_>) -> Option<(Index, u64)> {
     let signal = record.signals.first().map(|(at, _)| *at);
@@ -112,5 +171,15 @@ mod tests {
     #[test]
     fn a_process_that_outlasts_its_grace() {
         day().with("exit", r#""t":49501"#).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_stop_that_takes_of_cleanups_share() {
+        day()
+            .with("phase-ended stop", r#""t":39500"#)
+            .breaks_nothing();
+        day()
+            .with("phase-ended stop", r#""t":39501"#)
+            .breaks_only(LAW.name);
     }
 }

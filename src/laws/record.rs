@@ -319,7 +319,7 @@ impl<'a> Record<'a> {
                 at,
                 stop_ends: at_most(limits.margin.saturating_add(limits.reserve)),
                 cleanup_ends: at_most(limits.margin),
-                last_resort: at_most(limits.margin / 2),
+                last_resort: at_most(limits.margin.div_ceil(2)),
                 kill: at_most(0),
             });
         }
@@ -406,6 +406,18 @@ impl Record<'_> {
                     Cause::ThirdSignal | Cause::Watchdog | Cause::LastResort | Cause::Killed
                 )
             })
+    }
+}
+
+impl Caller<'_> {
+    /// Whether that answer comes with a report: a refusal, and a start that went well, come without.
+    pub fn has_report(&self, result: &str) -> bool {
+        match self.call {
+            Call::Run => true,
+            Call::Stop | Call::Cleanup => result == "ok",
+            Call::Start => result == "stop-requested" || result.starts_with("start-failed"),
+            Call::RequestStop => false,
+        }
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) const LAW: Law = Law {
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     for caller in &record.callers {
         let Some((at, result, rows, _)) = caller.returned else {
-            if !record.cut() {
+            if !record.cut() && !at_the_end(record, caller) {
                 breaks.at(
                     caller.at,
                     format!(
@@ -28,7 +28,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             }
             continue;
         };
-        if record.plan || !has_report(caller, result) {
+        if record.plan || !caller.has_report(result) {
             continue;
         }
         for row in rows {
@@ -75,14 +75,18 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// Whether an answer comes with a report: a refusal, and a start that went well, come without.
-fn has_report(caller: &Caller<'_>, result: &str) -> bool {
-    match caller.call {
-        Call::Run => true,
-        Call::Stop | Call::Cleanup => result == "ok",
-        Call::Start => result == "stop-requested" || result.starts_with("start-failed"),
-        Call::RequestStop => false,
-    }
+/// Whether its answer was due in the very instant in which the process ended: it may be on its way. The
+/// answer to `run` is what the process ends with, and comes first.
+fn at_the_end(record: &Record<'_>, caller: &Caller<'_>) -> bool {
+    let due = match caller.call {
+        Call::Run => return false,
+        Call::Stop => record.phase(Phase::Stop).ended,
+        Call::Cleanup | Call::Start => record.phase(Phase::Cleanup).ended,
+        Call::RequestStop => None,
+    };
+    let asked = record.t(caller.at);
+    let due = due.map_or(asked, |due| record.t(due).max(asked));
+    due == record.end()
 }
 
 #[cfg(test)]

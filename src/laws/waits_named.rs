@@ -19,9 +19,23 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     for (part, step) in record.steps() {
         let half = step.t.saturating_add(step.bound.div_ceil(2));
         let end = step.end.map_or(record.end(), |end| end.t);
-        // In the instant itself both are right where the wait was cut: by a signal, or by the end.
-        let cut_then = end == half
-            && (step.end.is_none() || record.signals.iter().any(|(at, _)| record.t(*at) == half));
+        // The wait is over with the abort; what comes then is its confirmation. (An adopted task has
+        // no other wait than that one.) So a bound of 1 ms, of which half is all, need not be named.
+        let adopted = part
+            .registered
+            .is_some_and(|(_, registered)| registered.adopted);
+        let end = match part.aborts.first() {
+            Some(abort) if !adopted => end.min(record.t(*abort)),
+            _ => end,
+        };
+        // In the instant itself both are right where the wait was cut: by a signal, by the end, or by the
+        // abort of a neighbour that it had waited for.
+        let signal = || record.signals.iter().any(|(at, _)| record.t(*at) == half);
+        let abort = || {
+            let mut aborts = record.parts.iter().flat_map(|part| &part.aborts);
+            aborts.any(|at| record.t(*at) == half)
+        };
+        let cut_then = end == half && (step.end.is_none() || signal() || abort());
         match part.waiting.map(|at| (at, &record.events[at])) {
             None if end > half => breaks.at(
                 step.at,

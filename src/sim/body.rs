@@ -86,7 +86,7 @@ impl Ear {
         }
     }
 
-    fn told(&self) -> bool {
+    pub fn told(&self) -> bool {
         self.token.is_cancelled()
     }
 

@@ -165,8 +165,8 @@ impl Drop for OpenProbe {
     }
 }
 
-/// A watchdog's body is the production one; faults strike it where it asks.
-fn meet_faults(part: usize) {
+/// A watchdog's body is the production one; faults strike it where it waits, and where it asks.
+pub(crate) fn meet_faults(part: usize) {
     loop {
         let (strike, hung) = world::with(|world| {
             let part = &world.parts.all[part];

@@ -340,6 +340,13 @@ impl Gated {
         if !self.began {
             self.began = true;
             world.began(role, self.id);
+            // What holds the executor from its first moment on comes to nothing else before it lets go.
+            let mut entities = world.entities.borrow_mut();
+            if entities.holds > 0 && entities.all[self.id as usize].class == Class::Executor {
+                entities.enter(self.id);
+                entities.current = None;
+                return Some(Poll::Pending);
+            }
         }
         let Some(future) = &mut self.future else {
             return Some(Poll::Ready(()));

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::{Ear, Pause};
 use super::clock::Sleep;
 use super::coroutine::{self, Blocking, Turned};
+use super::endpoint::meet_faults;
 use super::entity::{AbortEntity, Class, Role};
 use super::millis;
 use super::part::NEVER;
@@ -18,7 +19,7 @@ use crate::context::Sink;
 use crate::host::{
     Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Host, OnEnd, Scope, SpawnError, Who,
 };
-use crate::journal::{Cause, What};
+use crate::journal::{Cause, Id, Kind, What};
 
 /// The host of a simulated worker context. Everything is looked up in the world of this thread.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +76,12 @@ impl Host for SimHost {
         ended: OnEnd,
     ) -> Result<(), SpawnError> {
         world::with(|world| {
-            let future = world.body(move || body(&scope(told)))?;
+            // A watchdog's body is the production one: its faults strike it where it waits.
+            let strikes = (who.kind == Kind::Watchdog).then_some(who.id);
+            let future = world.body(move || {
+                meet_faults_of(strikes);
+                body(&scope_of(told, strikes))
+            })?;
             world
                 .spawn(
                     who.name,
@@ -112,8 +118,12 @@ impl Sink for SimSink {
 
 /// A scope whose waits take virtual time.
 pub(crate) fn scope(told: CancellationToken) -> Scope {
+    scope_of(told, None)
+}
+
+fn scope_of(told: CancellationToken, strikes: Option<Id>) -> Scope {
     let ear = Ear::new(told.clone());
-    Scope::new(told, Arc::new(SimBlocker { ear }))
+    Scope::new(told, Arc::new(SimBlocker { ear, strikes }))
 }
 
 impl World {
@@ -198,11 +208,23 @@ impl Future for Settle {
 /// Lets a coroutine wait.
 struct SimBlocker {
     ear: Ear,
+    /// The component whose faults strike it while it waits. A scripted behaviour looks after its own.
+    strikes: Option<Id>,
 }
 
 impl Blocker for SimBlocker {
     fn wait(&self, _told: &CancellationToken, limit: Option<Duration>) {
-        block(Pause::new(deadline(limit), Some(&self.ear)));
+        let until = deadline(limit);
+        loop {
+            block(Pause::new(until, Some(&self.ear)));
+            if !meet_faults_of(self.strikes) {
+                return;
+            }
+            // A fault ends the pause early, and the wait goes on.
+            if world::with(|world| world.is_over() || world.now() >= until) || self.ear.told() {
+                return;
+            }
+        }
     }
 
     fn sleep(&self, duration: Duration) {
@@ -219,6 +241,12 @@ impl Blocker for SimBlocker {
     fn is_over(&self) -> bool {
         world::with(|world| world.is_over())
     }
+}
+
+/// Whether somebody's faults are to be met here; if so they have been.
+fn meet_faults_of(strikes: Option<Id>) -> bool {
+    let part = strikes.and_then(|id| world::with(|world| world.parts.index_by_id(id)));
+    part.map(meet_faults).is_some()
 }
 
 fn deadline(limit: Option<Duration>) -> u64 {

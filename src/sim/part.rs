@@ -212,7 +212,8 @@ impl Parts {
                 what,
             };
             if !part.leaked.get() {
-                if part.is_call() && part.calls.get() == 0 {
+                // An async call that was aborted before it could begin has ended, and not well.
+                if part.is_call() && part.calls.get() == 0 && !part.ended.get() {
                     losses.push(lost(if part.kind == Kind::Stop {
                         LostWhat::NotStopped
                     } else {

@@ -1,0 +1,106 @@
+//! What several tests need: the corpus, and a run of a scenario with everything that judges it.
+
+// Each test is a crate of its own and uses only a part of this.
+#![allow(dead_code)]
+
+use std::path::{Path, PathBuf};
+
+use deadstop::journal::{self, Event};
+use deadstop::laws::{self, Broken};
+use deadstop::scenario::{self, Scenario, Unmet};
+use deadstop::sim::{self, Options, Subject};
+
+/// Every file of the corpus, by name, in the order of the names.
+pub fn corpus() -> Vec<Scenario> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    files.sort();
+    assert!(!files.is_empty(), "no scenarios in {}", root.display());
+    files.iter().map(|file| read(&root, file)).collect()
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder of scenarios") {
+        let path = entry.expect("an entry of that folder").path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            files.push(path);
+        }
+    }
+}
+
+fn read(root: &Path, file: &Path) -> Scenario {
+    let text = std::fs::read_to_string(file).expect("a scenario is text");
+    let name: Vec<_> = file
+        .with_extension("")
+        .strip_prefix(root)
+        .expect("below its root")
+        .iter()
+        .map(|part| part.to_string_lossy().into_owned())
+        .collect();
+    parse(&name.join("/"), &text)
+}
+
+/// A scenario from its text; what is wrong with the text is a panic that shows it.
+pub fn parse(name: &str, text: &str) -> Scenario {
+    match scenario::parse(name, text) {
+        Ok(scenario) => scenario,
+        Err(invalid) => panic!(
+            "{}\n{text}",
+            scenario::render(&invalid.diagnostics, name, text, false)
+        ),
+    }
+}
+
+/// A run, and what was found wrong with it.
+pub struct Verdict {
+    pub events: Vec<Event>,
+    /// The run as text.
+    pub log: String,
+    pub broken: Vec<Broken>,
+    pub unmet: Vec<Unmet>,
+}
+
+impl Verdict {
+    pub fn of(scenario: &Scenario, subject: Subject, seed: u64) -> Self {
+        let events = sim::run(scenario, &Options { seed, subject }).events;
+        let log = journal::text(&events);
+        let broken = laws::judge(&events);
+        let names: Vec<&str> = broken.iter().map(|broken| broken.law).collect();
+        let unmet = scenario::judge(scenario, &events, &log, &names);
+        Verdict {
+            events,
+            log,
+            broken,
+            unmet,
+        }
+    }
+
+    pub fn breaks(&self, law: &str) -> bool {
+        self.broken.iter().any(|broken| broken.law == law)
+    }
+
+    pub fn misses(&self, key: &str) -> bool {
+        self.unmet.iter().any(|unmet| unmet.key == key)
+    }
+
+    /// What is wrong with the run of a context that should do as the file says: nothing, if it is empty.
+    pub fn wrong(&self, scenario: &Scenario) -> Vec<String> {
+        let allowed = &scenario.expect.breaks.value;
+        let broken = self
+            .broken
+            .iter()
+            .filter(|broken| !allowed.iter().any(|law| **law == *broken.law))
+            .map(|broken| format!("{} at {}: {}", broken.law, broken.t, broken.message));
+        let unmet = self
+            .unmet
+            .iter()
+            .map(|unmet| format!("{}: {}", unmet.key, unmet.message));
+        broken.chain(unmet).collect()
+    }
+}

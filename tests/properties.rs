@@ -1,0 +1,720 @@
+//! Whatever the worker is made of and whatever strikes it: the laws hold, and a run can be repeated.
+//!
+//! A case is a scenario's text, so that a failure prints a file that can be saved and run. The numbers
+//! are few and round on purpose: things that happen in the same instant are where contexts go wrong.
+//!
+//! Workers that nothing strikes but one signal are also worked out beforehand, step by step, by a model
+//! that was written from the contract and shares nothing with the crate but the parser.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Write as _};
+
+use common::{Verdict, parse};
+use deadstop::journal::{self, BoundBy, Cause, Event, Kind, Outcome, Ties, Told, What};
+use deadstop::scenario::{Component, Scenario};
+use deadstop::sim::{self, Options, Subject};
+use proptest::collection::vec;
+use proptest::option::{of, weighted};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// Moments and durations, in milliseconds.
+const MOMENTS: &[u64] = &[
+    0, 1, 50, 100, 101, 200, 250, 300, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000, 12_000,
+];
+const TAKES: &[u64] = &[
+    0, 0, 0, 1, 50, 100, 200, 300, 500, 999, 1_000, 2_000, 2_050, 2_100, 3_000, 15_000,
+];
+const BOUNDS: &[u64] = &[1, 2, 50, 99, 100, 101, 300, 500, 1_000, 2_000, 3_000, 8_000];
+const GRACES: &[u64] = &[20, 100, 1_000, 3_000, 5_000, 12_000, 30_000, 60_000];
+const KINDS: &[&str] = &[
+    "thread",
+    "thread",
+    "task",
+    "task",
+    "stop",
+    "cleanup",
+    "closeable",
+    "closeable",
+    "watchdog",
+];
+
+/// A case as proptest shows it: the text of its file, as it is.
+struct File(String);
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// When the first things strike: after all of main, as a rule, but not always.
+const NOON: u64 = 10_000;
+
+/// When a worker that is still there is asked to stop at last.
+const NIGHT: u64 = 60_000;
+
+/// A component, in raw numbers: what its kind has no use for is left out of the text.
+#[derive(Clone, Debug)]
+struct Part {
+    kind: &'static str,
+    order: i32,
+    takes: u64,
+    bound: Option<u64>,
+    floor: Option<u64>,
+    is_async: bool,
+    in_turn: bool,
+    adopted: bool,
+    period: Option<u64>,
+    after: u64,
+    late: bool,
+    uses: Vec<usize>,
+    needs: Option<usize>,
+}
+
+/// An event, in raw numbers.
+#[derive(Clone, Debug)]
+struct Strike {
+    verb: &'static str,
+    target: usize,
+    moment: Moment,
+    word: usize,
+    lasts: Option<u64>,
+    count: u32,
+    from: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+enum Moment {
+    /// So long after noon, or before.
+    Noon(u64),
+    Morning(u64),
+    /// So long after the begin of a step.
+    Step(usize, u64),
+}
+
+#[derive(Clone)]
+struct Case {
+    grace: u64,
+    /// In percent of the grace.
+    reserve: Option<u64>,
+    last_first: bool,
+    start_timeout: Option<u64>,
+    run: bool,
+    parts: Vec<Part>,
+    strikes: Vec<Strike>,
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    (
+        (
+            select(KINDS),
+            select(&[0, 0, 0, 10, -10, 200, i32::MIN, i32::MAX][..]),
+            select(TAKES),
+            of(select(BOUNDS)),
+            of(select(BOUNDS)),
+        ),
+        (
+            any::<bool>(),
+            weighted_flag(0.2),
+            weighted_flag(0.2),
+            weighted(0.3, select(&[100_u64, 700, 1_000][..])),
+        ),
+        (
+            weighted_moment(0.2),
+            weighted_flag(0.1),
+            vec(any::<usize>(), 0..3),
+            weighted(0.2, any::<usize>()),
+        ),
+    )
+        .prop_map(
+            |(
+                (kind, order, takes, bound, floor),
+                (is_async, in_turn, adopted, period),
+                (after, late, uses, needs),
+            )| Part {
+                kind,
+                order,
+                takes,
+                bound,
+                floor,
+                is_async,
+                in_turn,
+                adopted,
+                period,
+                after,
+                late,
+                uses,
+                needs,
+            },
+        )
+}
+
+fn weighted_flag(probability: f64) -> impl Strategy<Value = bool> {
+    proptest::bool::weighted(probability)
+}
+
+fn weighted_moment(probability: f64) -> impl Strategy<Value = u64> {
+    weighted(probability, select(MOMENTS)).prop_map(Option::unwrap_or_default)
+}
+
+fn moment() -> impl Strategy<Value = Moment> {
+    prop_oneof![
+        3 => select(MOMENTS).prop_map(Moment::Noon),
+        2 => select(MOMENTS).prop_map(Moment::Morning),
+        3 => (any::<usize>(), select(MOMENTS)).prop_map(|(on, after)| Moment::Step(on, after)),
+    ]
+}
+
+fn strike() -> impl Strategy<Value = Strike> {
+    let verbs = &[
+        "signal", "signal", "signal", "call", "call", "register", "hang", "hang", "ignore", "slow",
+        "fail", "panic", "end", "hold", "job", "job", "health", "main",
+    ][..];
+    (
+        (select(verbs), any::<usize>(), moment(), any::<usize>()),
+        (of(select(TAKES)), 1_u32..4, weighted(0.3, any::<usize>())),
+    )
+        .prop_map(
+            |((verb, target, moment, word), (lasts, count, from))| Strike {
+                verb,
+                target,
+                moment,
+                word,
+                lasts,
+                count,
+                from,
+            },
+        )
+}
+
+fn case() -> impl Strategy<Value = File> {
+    (
+        (
+            select(GRACES),
+            of(1_u64..90),
+            any::<bool>(),
+            of(select(BOUNDS)),
+            proptest::bool::weighted(0.85),
+        ),
+        vec(part(), 0..8),
+        vec(strike(), 0..8),
+    )
+        .prop_map(
+            |((grace, reserve, last_first, start_timeout, run), parts, strikes)| {
+                let case = Case {
+                    grace,
+                    reserve,
+                    last_first,
+                    start_timeout,
+                    run,
+                    parts,
+                    strikes,
+                };
+                File(case.text())
+            },
+        )
+}
+
+fn is_body(kind: &str) -> bool {
+    matches!(kind, "thread" | "task")
+}
+
+fn is_cleanup(kind: &str) -> bool {
+    matches!(kind, "cleanup" | "closeable")
+}
+
+impl Case {
+    /// The scenario's text.
+    fn text(&self) -> String {
+        let mut text = "title = \"A case of the properties\"\nallow = [\"bounds-over-grace\", \"floors-cannot-fit\", \"cannot-hold\", \"never-strikes\", \"never-registered\"]\n\n[worker]\n".to_owned();
+        let _ = writeln!(text, "grace = \"{}ms\"", self.grace);
+        let margin = self.grace.div_ceil(20).min(500);
+        let mut reserve = self.grace / 3;
+        if let Some(percent) = self.reserve {
+            reserve = (self.grace * percent / 100).clamp(1, self.grace - margin - 1);
+            let _ = writeln!(text, "reserve = \"{reserve}ms\"");
+        }
+        if self.last_first {
+            text += "ties = \"last\"\n";
+        }
+        if let Some(bound) = self.start_timeout {
+            let _ = writeln!(text, "start-timeout = \"{bound}ms\"");
+        }
+        if !self.run {
+            text += "run = false\n";
+        }
+        text += "components = [\n";
+        for (n, part) in self.parts.iter().enumerate() {
+            let _ = writeln!(text, "  {{ {} }},", self.part(n, part, &mut reserve));
+        }
+        text += "]\n\n[timeline]\nevents = [\n";
+        let mut registered = BTreeSet::new();
+        for strike in &self.strikes {
+            // What is registered is registered once.
+            if strike.verb == "register" && !registered.insert(self.name(strike.target)) {
+                continue;
+            }
+            if let Some(strike) = self.strike(strike) {
+                let _ = writeln!(text, "  {{ {strike} }},");
+            }
+        }
+        if self.run {
+            let _ = writeln!(text, "  {{ at = \"{NIGHT}ms\", signal = \"SIGTERM\" }},");
+        }
+        text += "]\n";
+        text
+    }
+
+    /// A second watchdog is a thread: a worker has one.
+    fn kind(&self, n: usize) -> &'static str {
+        let kind = self.parts[n].kind;
+        let first = self.parts.iter().position(|part| part.kind == kind);
+        if kind == "watchdog" && first != Some(n) {
+            "thread"
+        } else {
+            kind
+        }
+    }
+
+    fn name(&self, raw: usize) -> Option<(String, usize)> {
+        let n = raw.checked_rem(self.parts.len())?;
+        Some((format!("{}-{}", self.kind(n), n + 1), n))
+    }
+
+    fn part(&self, n: usize, part: &Part, unpromised: &mut u64) -> String {
+        let kind = self.kind(n);
+        let (name, _) = self.name(n).unwrap_or_default();
+        let mut keys = vec![format!("{kind} = \"{name}\"")];
+        let mut time = |key: &str, ms: u64| keys.push(format!("{key} = \"{ms}ms\""));
+        let bound_key = match kind {
+            "thread" | "watchdog" => "join-timeout",
+            "task" => "cancel-timeout",
+            _ => "timeout",
+        };
+        if let Some(bound) = part.bound {
+            time(bound_key, bound);
+        }
+        if let (true, Some(floor)) = (is_cleanup(kind), part.floor) {
+            let floor = floor.min(part.bound.unwrap_or(10_000)).min(*unpromised);
+            if floor > 0 {
+                *unpromised -= floor;
+                time("floor", floor);
+            }
+        }
+        if kind != "watchdog" && part.takes > 0 {
+            time("takes", part.takes);
+        }
+        if part.after > 0 {
+            time("after", part.after);
+        }
+        if let (true, Some(period)) = (is_body(kind), part.period) {
+            time("period", period);
+        }
+        if kind == "watchdog" {
+            time("interval", part.takes.max(2_000));
+            time("request-timeout", part.bound.unwrap_or(500).max(50));
+        }
+        if part.order != 0 {
+            keys.push(format!("order = {}", part.order));
+        }
+        if part.is_async && !is_body(kind) && kind != "watchdog" {
+            keys.push("async = true".to_owned());
+        }
+        if part.in_turn && is_body(kind) {
+            keys.push("told = \"in-turn\"".to_owned());
+        }
+        if part.adopted && kind == "task" {
+            keys.push("adopted = true".to_owned());
+        }
+        if part.late {
+            keys.push("late = true".to_owned());
+        }
+        let mut uses: Vec<_> = part
+            .uses
+            .iter()
+            .filter_map(|raw| self.name(*raw))
+            .filter(|(_, used)| *used != n)
+            .map(|(name, _)| name)
+            .collect();
+        uses.sort_unstable();
+        uses.dedup();
+        if !uses.is_empty() {
+            keys.push(format!("uses = {uses:?}"));
+        }
+        if let (true, Some(raw)) = (kind != "watchdog", part.needs) {
+            match self.name(raw) {
+                Some((needed, of)) if of != n => keys.push(format!("needs = \"{needed}\"")),
+                _ => keys.push("needs = \"executor\"".to_owned()),
+            }
+        }
+        keys.join(", ")
+    }
+
+    /// The event, if it can be said of that component.
+    fn strike(&self, strike: &Strike) -> Option<String> {
+        let mut keys = Vec::new();
+        match strike.moment {
+            Moment::Noon(after) => keys.push(format!("at = \"{}ms\"", NOON + after)),
+            Moment::Morning(at) => keys.push(format!("at = \"{at}ms\"")),
+            Moment::Step(on, after) => {
+                let name = if on % 8 == 0 {
+                    "main".to_owned()
+                } else {
+                    self.name(on)?.0
+                };
+                keys.push(format!("on = \"{name}\", after = \"{after}ms\""));
+            }
+        }
+        let lasts = strike
+            .lasts
+            .map_or("forever".to_owned(), |ms| format!("{ms}ms"));
+        let word = |words: &[&'static str]| words[strike.word % words.len()];
+        match strike.verb {
+            "signal" if self.run => {
+                keys.push(format!(
+                    "signal = \"{}\"",
+                    word(&[
+                        "SIGTERM", "SIGINT", "SIGTERM", "SIGINT", "SIGTERM", "SIGKILL"
+                    ])
+                ));
+            }
+            "signal" | "call" => {
+                let call = word(&["stop", "cleanup", "request-stop", "start"]);
+                // A start in the instant in which the worker itself is started: either may come second.
+                if self.run && call == "start" && matches!(strike.moment, Moment::Morning(0)) {
+                    return None;
+                }
+                keys.push(format!("call = \"{call}\", callers = {}", strike.count));
+                if let Some((from, _)) = strike.from.and_then(|from| self.name(from)) {
+                    keys.push(format!("from = \"{from}\""));
+                }
+            }
+            "main" => {
+                let verb = word(&["fail", "panic"]);
+                keys.push(format!("{verb} = \"main\""));
+                if let Some((before, _)) = strike.from.and_then(|from| self.name(from)) {
+                    keys.push(format!("before = \"{before}\""));
+                }
+                if verb == "fail" && strike.count == 1 {
+                    keys.push("code = 3".to_owned());
+                }
+            }
+            "health" => {
+                keys.push(format!(
+                    "health = \"{}\"",
+                    word(&[
+                        "200", "503", "refused", "silent", "stalls", "cut", "garbage"
+                    ])
+                ));
+                keys.push(format!("for = \"{lasts}\", every = {}", strike.count));
+                if let Some(from) = strike.from {
+                    keys.push(format!("takes = \"{}ms\"", TAKES[from % TAKES.len()]));
+                }
+            }
+            verb => {
+                let (name, n) = self.name(strike.target)?;
+                let (kind, part) = (self.kind(n), &self.parts[n]);
+                match verb {
+                    "register" if part.late => {}
+                    "hang" => keys.push(format!("for = \"{lasts}\"")),
+                    "fail" | "panic" => {}
+                    "ignore" if is_body(kind) => keys.push(format!("for = \"{lasts}\"")),
+                    "end" if is_body(kind) => {}
+                    "slow" if kind != "watchdog" => {
+                        keys.push(format!("by = \"{}ms\"", strike.lasts.unwrap_or(2_000)))
+                    }
+                    "hold"
+                        if kind == "task"
+                            || part.is_async && !is_body(kind) && kind != "watchdog" =>
+                    {
+                        keys.push(format!("for = \"{lasts}\""))
+                    }
+                    "job" if kind != "watchdog" => {
+                        keys.push(format!("count = {}, takes = \"{lasts}\"", strike.count))
+                    }
+                    _ => return None,
+                }
+                keys.push(format!("{verb} = \"{name}\""));
+            }
+        }
+        Some(keys.join(", "))
+    }
+}
+
+/// What is wrong with a case at a seed; nothing, if it is empty.
+fn wrong(text: &str, seed: u64) -> Vec<String> {
+    let scenario = parse("case", text);
+    let verdict = Verdict::of(&scenario, Subject::Worker, seed);
+    let mut wrong: Vec<String> = verdict
+        .broken
+        .iter()
+        // Whether the orders suit what uses what is the worker's choice, here a random one.
+        .filter(|broken| broken.law != "uses/closed-after-users")
+        .map(|broken| format!("{} at {}: {}", broken.law, broken.t, broken.message))
+        .collect();
+    if scenario.worker.run
+        && !matches!(verdict.events.last(), Some(event) if matches!(event.what, What::Exit { .. }))
+    {
+        wrong.push("a worker that was told to stop never ended".to_owned());
+    }
+    let again = sim::run(
+        &scenario,
+        &Options {
+            seed,
+            subject: Subject::Worker,
+        },
+    );
+    if journal::json(&verdict.events) != journal::json(&again.events) {
+        wrong.push("the same seed gave another journal".to_owned());
+    }
+    if !wrong.is_empty() {
+        wrong.push(verdict.log);
+    }
+    wrong
+}
+
+/// Workers without faults, jobs or needs: what they do is known from the file alone.
+fn plain() -> impl Strategy<Value = File> {
+    let plain = |part: Part| Part {
+        kind: if part.kind == "watchdog" {
+            "thread"
+        } else {
+            part.kind
+        },
+        period: None,
+        after: 0,
+        late: false,
+        uses: Vec::new(),
+        needs: None,
+        ..part
+    };
+    (
+        select(GRACES),
+        of(1_u64..90),
+        any::<bool>(),
+        vec(part().prop_map(plain), 0..10),
+    )
+        .prop_map(|(grace, reserve, last_first, parts)| {
+            let case = Case {
+                grace,
+                reserve,
+                last_first,
+                start_timeout: None,
+                run: true,
+                parts,
+                strikes: Vec::new(),
+            };
+            File(case.text())
+        })
+}
+
+/// A step as the contract has it.
+#[derive(Debug, PartialEq)]
+struct Step {
+    name: String,
+    started: u64,
+    bound: u64,
+    /// `None` where two words are right.
+    by: Option<BoundBy>,
+    outcome: Outcome,
+    took: u64,
+    group: usize,
+}
+
+/// The model: the steps of a worker that is asked to stop once, and the instant of its end. It covers
+/// the order of steps and their groups, ties, when bodies are told, bounds, floors, the end of stop's share,
+/// and the outcomes of what takes too long. It knows nothing of faults, of a held executor, of second signals,
+/// nor of a stop while main runs.
+fn model(scenario: &Scenario) -> (Vec<Step>, u64) {
+    let ms = |duration: std::time::Duration| duration.as_millis() as u64;
+    let (worker, mut now) = (&scenario.worker, NIGHT);
+    let (grace, reserve) = (ms(worker.grace), ms(worker.reserve));
+    let cleanup_ends = now + grace - grace.div_ceil(20).min(500);
+    let stop_ends = cleanup_ends - reserve;
+    let joins = |part: &Component| matches!(part.kind, Kind::Thread | Kind::Task);
+    let cleans = |part: &Component| matches!(part.kind, Kind::Cleanup | Kind::Closeable);
+    // What takes longer than its bound.
+    let overdue = |part: &Component| match part.kind {
+        Kind::Task => Outcome::Aborted,
+        Kind::Thread => Outcome::Leaked,
+        _ if part.is_async => Outcome::TimedOut,
+        _ => Outcome::Leaked,
+    };
+    let mut steps = Vec::new();
+    let all = || worker.components.iter().flatten();
+
+    let mut stop: Vec<&Component> = all().filter(|part| !cleans(part)).collect();
+    stop.sort_by_key(|part| part.order);
+    for (group, members) in stop
+        .chunk_by(|a, b| joins(a) && joins(b) && a.order == b.order)
+        .enumerate()
+    {
+        let left = stop_ends.saturating_sub(now);
+        let mut until = now;
+        for part in members {
+            // An adopted task is aborted when its step begins: its bound is for the abort to be confirmed.
+            let own = ms(part.timeout);
+            let bound = own.min(left);
+            let told = if joins(part) && part.told == Told::AtOnce {
+                NIGHT
+            } else {
+                now
+            };
+            let ends = if part.adopted {
+                now
+            } else {
+                told + ms(part.takes)
+            };
+            let (outcome, took) = match () {
+                () if ends <= now + bound => (Outcome::Ok, ends.saturating_sub(now)),
+                () if left == 0 => (Outcome::NotAwaited, 0),
+                () => (overdue(part), bound),
+            };
+            let by = match part.kind {
+                _ if left == 0 => BoundBy::ShareGone,
+                _ if own > left => BoundBy::Phase,
+                Kind::Thread => BoundBy::JoinTimeout,
+                Kind::Task => BoundBy::CancelTimeout,
+                _ => BoundBy::Timeout,
+            };
+            steps.push(Step {
+                name: part.name.to_string(),
+                started: now,
+                bound,
+                by: Some(by),
+                outcome,
+                took,
+                group: group + 1,
+            });
+            until = until.max(now + took);
+        }
+        now = until;
+    }
+
+    let mut cleanup: Vec<&Component> = all().filter(|part| cleans(part)).collect();
+    if worker.ties == Ties::Last {
+        cleanup.reverse();
+    }
+    cleanup.sort_by_key(|part| -i64::from(part.order));
+    let promised: u64 = cleanup.iter().filter_map(|part| part.floor).map(ms).sum();
+    let sharing = cleanup.iter().filter(|part| part.floor.is_none()).count() as u64;
+    let floors: Vec<u64> = cleanup
+        .iter()
+        .map(|part| {
+            part.floor.map_or_else(
+                || {
+                    ((reserve - promised) / sharing)
+                        .min(1_000)
+                        .min(ms(part.timeout))
+                },
+                ms,
+            )
+        })
+        .collect();
+    for (n, part) in cleanup.into_iter().enumerate() {
+        let later: u64 = floors[n + 1..].iter().sum();
+        let (own, floor, free) = (
+            ms(part.timeout),
+            floors[n],
+            cleanup_ends.saturating_sub(now).saturating_sub(later),
+        );
+        let bound = floor.max(own.min(free));
+        let by = match () {
+            () if own <= free => Some(BoundBy::Timeout),
+            () if free < floor => Some(BoundBy::Floor),
+            () if free == floor => None,
+            () if later == 0 => Some(BoundBy::Phase),
+            () => Some(BoundBy::Floors),
+        };
+        let takes = ms(part.takes);
+        let (outcome, took) = if takes <= bound {
+            (Outcome::Ok, takes)
+        } else {
+            (overdue(part), bound)
+        };
+        steps.push(Step {
+            name: part.name.to_string(),
+            started: now,
+            bound,
+            by,
+            outcome,
+            took,
+            group: n + 1,
+        });
+        now += took;
+    }
+    (steps, now)
+}
+
+/// The steps as the journal has them, in the order in which they began.
+fn steps(events: &[Event]) -> Vec<Step> {
+    let begun = |event: &Event| match &event.what {
+        What::StepStarted {
+            name,
+            bound,
+            bound_by,
+            id,
+            group,
+            ..
+        } => {
+            let (outcome, took) = events.iter().find_map(|event| match &event.what {
+                What::StepEnded {
+                    id: ended,
+                    outcome,
+                    took,
+                    ..
+                } if ended == id => Some((*outcome, *took)),
+                _ => None,
+            })?;
+            Some(Step {
+                name: name.to_string(),
+                started: event.t,
+                bound: *bound,
+                by: Some(*bound_by),
+                outcome,
+                took,
+                group: *group as usize,
+            })
+        }
+        _ => None,
+    };
+    events.iter().filter_map(begun).collect()
+}
+
+fn config() -> ProptestConfig {
+    // A failure becomes a named scenario; the seeds of past failures are kept nowhere.
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn the_laws_hold_and_a_run_can_be_repeated(case in case(), other in 1_u64..1_000_000) {
+        for seed in [0, other] {
+            let wrong = wrong(&case.0, seed);
+            prop_assert!(wrong.is_empty(), "seed {seed}:\n{}", wrong.join("\n"));
+        }
+    }
+
+    #[test]
+    fn what_nothing_strikes_does_as_the_model_says(case in plain(), seed in 0_u64..1_000_000) {
+        let scenario = parse("case", &case.0);
+        let verdict = Verdict::of(&scenario, Subject::Worker, seed);
+        let (mut expected, ends) = model(&scenario);
+        let seen = steps(&verdict.events);
+        for (step, seen) in expected.iter_mut().zip(&seen) {
+            step.by = step.by.or(seen.by);
+        }
+        prop_assert_eq!(&seen, &expected, "seed {}:\n{}", seed, verdict.log);
+        let bad = expected.iter().any(|step| step.outcome != Outcome::Ok);
+        let exit = verdict.events.last().map(|event| (event.t, event.what.clone()));
+        prop_assert_eq!(exit, Some((ends, What::Exit { code: i32::from(bad), cause: Cause::Stopped })), "{}", verdict.log);
+    }
+}

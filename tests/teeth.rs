@@ -1,0 +1,262 @@
+//! Every hazard bites the plan: a corpus that a flawed context passes would prove nothing.
+//!
+//! The table says what each file is about, in the words of the laws. The plan's context has to break
+//! those laws (or miss those expectations) there; the worker's context breaks nothing but what the file
+//! itself says, and does all that it expects.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{Verdict, corpus};
+use deadstop::laws;
+use deadstop::sim::Subject;
+
+/// A hazard: its file, the laws that the plan breaks there, and the expectations that it misses where no
+/// law could know what was wanted.
+type Hazard = (
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+#[rustfmt::skip]
+const HAZARDS: &[Hazard] = &[
+    ("context/abort-mid-cleanup", &["cleanup/floor", "exit/code"], &[]),
+    ("context/async-closer", &["uses/closed-after-users", "ledger/accounted"], &[]),
+    ("context/async-closer-hangs", &["ledger/accounted"], &[]),
+    ("context/cancel-is-not-stop", &["uses/closed-after-users", "ledger/accounted"], &[]),
+    ("context/double-stop", &["steps/exactly-once"], &[]),
+    ("context/double-stop-callers", &["steps/exactly-once"], &[]),
+    // That a process which waits for a signal is to end when it is asked from inside, only the file knows.
+    ("context/double-stop-inside", &["uses/closed-after-users"], &["exit", "refused"]),
+    ("context/double-stop-signal", &["steps/exactly-once", "steps/one-at-a-time"], &[]),
+    ("context/doubled-signal", &["steps/isolated", "exit/code"], &[]),
+    ("context/doubled-signal-counts", &["steps/isolated", "exit/code"], &[]),
+    ("context/drop-blocks", &["steps/bounded"], &[]),
+    ("context/escaping-exit", &["steps/isolated"], &[]),
+    ("context/exit-blocked", &["phase/within-grace"], &[]),
+    ("context/hung-cleanup", &["steps/bounded"], &[]),
+    ("context/hung-cleanup-signals", &["cleanup/floor"], &[]),
+    ("context/hung-cleanup-third-signal", &["cleanup/floor"], &[]),
+    ("context/hung-stop-callback", &["steps/bounded"], &[]),
+    ("context/join-blocks-the-loop", &["uses/closed-after-users", "ledger/accounted"], &[]),
+    ("context/late-registration", &["late/refused"], &[]),
+    ("context/late-registration-after", &["late/refused"], &[]),
+    ("context/late-registration-cleanup", &["late/refused"], &[]),
+    ("context/odd-margin", &["phase/within-grace"], &[]),
+    ("context/pipeline", &["uses/closed-after-users"], &[]),
+    ("context/pipeline-share-gone", &["phase/within-grace", "ledger/accounted"], &[]),
+    ("context/pool-loop-deadlock", &["steps/bounded"], &[]),
+    ("context/pool-loop-deadlock-bound", &["steps/bounded"], &[]),
+    // Both contexts keep the planned order; only the worker's says what is wrong with it.
+    ("context/predictor-before-pool", &["uses/closed-after-users"], &["lines"]),
+    ("context/start-exits", &["exit/code", "steps/isolated"], &[]),
+    ("context/start-exits-signal", &["exit/code"], &[]),
+    ("context/start-fails", &["steps/isolated"], &[]),
+    ("context/start-fails-by-call", &["exit/code", "ledger/accounted"], &[]),
+    ("context/start-twice", &["steps/exactly-once"], &["refused"]),
+    ("context/stop-during-start", &["late/refused"], &[]),
+    ("context/stop-during-start-again", &["states/forward"], &["refused"]),
+    ("context/stop-during-start-slow", &["late/refused"], &[]),
+    ("context/stop-at-the-end", &["phase/within-grace"], &[]),
+    ("context/stubborn-task", &["ledger/accounted"], &[]),
+    ("context/ties", &["uses/closed-after-users"], &["lines"]),
+    ("context/ties-reversed", &["ties/registration-order"], &[]),
+    ("context/wedged-executor", &["ledger/accounted"], &[]),
+    ("model-server", &["ledger/accounted"], &["closed"]),
+    ("platform/budget-chain", &["steps/bounded", "phase/within-grace"], &[]),
+    ("platform/endless-stream", &["steps/bounded"], &[]),
+    ("platform/one-second-cleanup", &["cleanup/floor", "phase/within-grace"], &[]),
+    ("platform/second-signal", &["steps/isolated", "report/agrees", "exit/code"], &[]),
+    ("platform/signal-during-start", &["late/refused", "steps/isolated"], &[]),
+    ("tasks/abort-at-the-share-end", &["uses/closed-after-users", "ledger/accounted"], &[]),
+    ("tasks/abort-confirmed-late", &["uses/closed-after-users", "ledger/accounted"], &[]),
+    ("tasks/aborted-before-it-began", &["ledger/accounted"], &[]),
+    ("tasks/abort-in-time", &["uses/closed-after-users", "ledger/accounted"], &[]),
+    ("tasks/adopted", &["uses/closed-after-users"], &[]),
+    ("tasks/callback-holds", &["ledger/accounted", "cleanup/floor"], &[]),
+    ("tasks/dies-early", &["deaths/reported"], &[]),
+    ("tasks/ends-by-itself", &["uses/closed-after-users"], &[]),
+    ("tasks/held-at-its-bound", &["ledger/accounted"], &[]),
+    ("tasks/leak-freed-by-an-abort", &["uses/closed-after-users", "ledger/accounted"], &[]),
+    ("tasks/one-millisecond", &["ledger/accounted"], &[]),
+    ("tasks/run-needs-executor", &["steps/bounded"], &[]),
+    ("tasks/signal-at-the-half", &["ledger/accounted", "cleanup/floor"], &[]),
+    ("threads/flusher-dies", &["deaths/reported"], &[]),
+    ("threads/join-before-event", &["ledger/accounted"], &[]),
+    ("threads/pipeline", &["uses/closed-after-users"], &[]),
+    ("threads/probe-outlives-join", &["ledger/accounted"], &[]),
+    ("threads/silent-death", &["deaths/reported"], &[]),
+    ("threads/sleeps-through-stop", &["ledger/accounted"], &[]),
+    ("threads/stalled-pipe", &["steps/bounded"], &[]),
+    ("threads/wrong-flag", &["ledger/accounted"], &[]),
+    // It does kill, as it should, but as if somebody else had.
+    ("watchdog/answers-late", &["exit/code"], &[]),
+    ("watchdog/body-stalls", &["exit/code"], &[]),
+    ("watchdog/five-hundred-is-healthy", &["watchdog/just"], &["watchdog"]),
+    // It counts anew after a success, as it should; at its end it probes on, and is left behind.
+    ("watchdog/flapping", &["watchdog/disarmed-first", "ledger/accounted"], &[]),
+    ("watchdog/hang-is-over", &["ledger/accounted"], &[]),
+    ("watchdog/hot-loop", &["watchdog/just"], &[]),
+    ("watchdog/hung-at-its-begin", &["watchdog/disarmed-first"], &[]),
+    ("watchdog/kill-kills-nothing", &["watchdog/just"], &["watchdog"]),
+    ("watchdog/kills-a-draining-server", &["ledger/accounted"], &["ends-at"]),
+    ("watchdog/kills-during-boot", &["watchdog/just"], &["watchdog"]),
+    ("watchdog/kills-during-cleanup", &["watchdog/disarmed-first"], &["watchdog"]),
+    ("watchdog/kills-during-drain", &["watchdog/disarmed-first"], &["watchdog"]),
+    ("watchdog/never-boots", &["watchdog/just"], &[]),
+    ("watchdog/stop-beats-the-last-probe", &["watchdog/disarmed-first"], &["watchdog"]),
+];
+
+/// Files in which the plan does as well as anybody, and why they are kept.
+const HARMLESS: &[(&str, &str)] = &[
+    (
+        "context/predictor-before-pool-mended",
+        "the orders are the worker's choice, and here they are right",
+    ),
+    (
+        "context/request-without-stop",
+        "a bare request stops nothing in either context; the plan has no words for it",
+    ),
+    (
+        "platform/sigkill",
+        "nobody survives SIGKILL: the file is about what the journal says of it",
+    ),
+];
+
+/// Laws that the plan breaks nowhere. Each is broken by a journal written by hand, beside the law.
+const BEYOND_THE_PLAN: &[(&str, &str)] = &[
+    (
+        "running/false-first",
+        "the plan clears its flag first, as it should",
+    ),
+    ("stop/ascending", "the plan sorts, as it should"),
+    ("cleanup/descending", "the plan sorts, as it should"),
+    (
+        "cleanup/after-stop",
+        "the plan's stop calls all that it calls before it returns",
+    ),
+    (
+        "told/first",
+        "the plan has no tokens: it tells nobody anything",
+    ),
+    ("bound/right", "the plan claims no bounds"),
+    ("steps/patient", "the plan does not say how a step ended"),
+    ("outcome/true", "the plan does not say how a step ended"),
+    ("task/escalation", "the plan never aborts"),
+    (
+        "signals/heeded",
+        "the plan's process ends with the second signal",
+    ),
+    ("waits/named", "the plan names nothing that it waits for"),
+];
+
+#[test]
+fn every_file_is_in_the_table_and_every_row_has_its_file() {
+    let files: Vec<_> = corpus()
+        .iter()
+        .map(|scenario| scenario.name.to_string())
+        .collect();
+    let mut rows: Vec<_> = HAZARDS
+        .iter()
+        .map(|(name, ..)| (*name).to_owned())
+        .collect();
+    rows.extend(HARMLESS.iter().map(|(name, _)| (*name).to_owned()));
+    rows.sort_unstable();
+    let once: BTreeSet<_> = rows.iter().cloned().collect();
+    assert_eq!(once.len(), rows.len(), "a file has two rows");
+    assert_eq!(
+        files.into_iter().collect::<BTreeSet<_>>(),
+        once,
+        "files, and rows"
+    );
+}
+
+#[test]
+fn every_law_bites_the_plan_somewhere_or_cannot() {
+    let bites: BTreeSet<_> = HAZARDS
+        .iter()
+        .flat_map(|(_, laws, _)| *laws)
+        .copied()
+        .collect();
+    for law in laws::all() {
+        let beyond = BEYOND_THE_PLAN.iter().any(|(name, _)| *name == law.name);
+        assert!(
+            bites.contains(law.name) != beyond,
+            "{} stands in the table, or among those that the plan cannot break",
+            law.name
+        );
+    }
+    for name in bites
+        .into_iter()
+        .chain(BEYOND_THE_PLAN.iter().map(|(name, _)| *name))
+    {
+        assert!(
+            laws::all().iter().any(|law| law.name == name),
+            "no law is called {name}"
+        );
+    }
+}
+
+#[test]
+fn the_plan_breaks_what_each_hazard_is_about() {
+    let mut tame = Vec::new();
+    for scenario in corpus() {
+        let Some((name, laws, keys)) = HAZARDS.iter().find(|(name, ..)| **name == *scenario.name)
+        else {
+            continue;
+        };
+        assert!(!laws.is_empty() || !keys.is_empty(), "{name} bites nobody");
+        let verdict = Verdict::of(&scenario, Subject::Plan, 0);
+        tame.extend(
+            laws.iter()
+                .filter(|law| !verdict.breaks(law))
+                .map(|law| format!("{name}: the plan keeps {law}")),
+        );
+        tame.extend(
+            keys.iter()
+                .filter(|key| !verdict.misses(key))
+                .map(|key| format!("{name}: the plan meets `{key}`")),
+        );
+    }
+    assert!(tame.is_empty(), "{}", tame.join("\n"));
+}
+
+#[test]
+fn the_plan_breaks_no_law_where_it_is_said_to_do_well() {
+    for scenario in corpus() {
+        if HARMLESS.iter().any(|(name, _)| **name == *scenario.name) {
+            let broken = Verdict::of(&scenario, Subject::Plan, 0).broken;
+            assert!(broken.is_empty(), "{}: {broken:?}", scenario.name);
+        }
+    }
+}
+
+#[test]
+fn the_plan_breaks_nowhere_what_it_is_said_to_be_unable_to_break() {
+    for scenario in corpus() {
+        for broken in Verdict::of(&scenario, Subject::Plan, 0).broken {
+            assert!(
+                !BEYOND_THE_PLAN.iter().any(|(law, _)| *law == broken.law),
+                "{}: {broken:?}",
+                scenario.name
+            );
+        }
+    }
+}
+
+#[test]
+fn the_worker_does_all_that_each_file_expects() {
+    let mut wrong = Vec::new();
+    for scenario in corpus() {
+        let verdict = Verdict::of(&scenario, Subject::Worker, 0);
+        wrong.extend(
+            verdict
+                .wrong(&scenario)
+                .iter()
+                .map(|what| format!("{}: {what}", scenario.name)),
+        );
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
