@@ -98,9 +98,9 @@ mod tests {
     #[test]
     fn an_abort_before_the_bound() {
         day()
-            .before(
+            .after(
                 "still-waiting writer",
-                r#"{"t":20500,"event":"abort","name":"writer","id":2}"#,
+                r#"{"t":21200,"event":"abort","name":"writer","id":2}"#,
             )
             .breaks_only(LAW.name);
     }

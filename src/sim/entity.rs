@@ -115,7 +115,11 @@ impl Entities {
 
     /// The name of who runs, if somebody does.
     pub fn current_name(&self) -> Option<Name> {
-        self.current.map(|id| self.all[id as usize].name.clone())
+        self.current.map(|id| self.name(id))
+    }
+
+    pub fn name(&self, id: EntityId) -> Name {
+        self.all[id as usize].name.clone()
     }
 
     /// Who runs.
@@ -151,17 +155,15 @@ impl Entities {
 }
 
 impl World {
-    /// Grants one of the ready entities its poll.
-    pub fn grant(&self) -> bool {
+    /// Grants one of the ready entities its poll, and says which.
+    pub fn grant(&self) -> Option<EntityId> {
         let mut entities = self.entities.borrow_mut();
         let n = entities.ready.len();
         if n == 0 {
-            return false;
+            return None;
         }
         let nth = self.choice.borrow_mut().below(n);
-        let Some(id) = entities.ready.nth(nth) else {
-            return false;
-        };
+        let id = entities.ready.nth(nth)?;
         entities.ready.remove(id);
         let entity = &mut entities.all[id as usize];
         entity.granted = true;
@@ -171,7 +173,7 @@ impl World {
         if let Some(task) = &entity.task {
             task.wake_by_ref();
         }
-        true
+        Some(id)
     }
 
     /// Starts an entity. It is ready from its next poll on.

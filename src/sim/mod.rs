@@ -20,6 +20,7 @@ mod runners;
 mod script;
 mod subject;
 mod worker;
+mod workers;
 mod world;
 
 use std::rc::Rc;

@@ -102,6 +102,10 @@ impl Part {
         }
     }
 
+    pub fn runs(&self) -> bool {
+        self.runs.get()
+    }
+
     pub fn has_ended(&self) -> bool {
         self.ended.get()
     }

@@ -1,23 +1,15 @@
 //! Runners: threads on which scenarios are run, each under the eyes of whoever waits for it.
 //!
-//! The workers take runs from one queue themselves, so that a run costs its caller next to nothing.
-//! There is no thread that guards: who waits for a result looks at all workers from time to time. A
-//! body that keeps its thread for good cannot be rescued; its run gets its verdict, the thread is left
-//! behind, and another takes its place.
+//! A body that keeps its thread for good cannot be rescued; its run gets its verdict, the thread is
+//! left behind, and another takes its place.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use super::guard::{PERIOD, Seen, Watched};
-use super::{Journal, Options, header, run_watched};
-use crate::journal::{Event, Name, StuckWhy, What};
+use super::workers::{Batch, Job, Shared, lock};
+use super::{Journal, Options};
+use crate::journal::Name;
 use crate::scenario::Scenario;
-use crate::words::{one_line, panic_message};
 
-/// How many threads that were left behind are replaced.
-const REPLACEMENTS: usize = 3;
 /// How many runs are taken from the caller ahead of the one it waits for.
 const AHEAD: usize = 64;
 
@@ -28,7 +20,7 @@ pub struct Run {
     pub scenario: Arc<Scenario>,
     /// How.
     pub options: Options,
-    not_on: Option<WorkerId>,
+    pub(super) not_on: Option<WorkerId>,
 }
 
 impl Run {
@@ -51,7 +43,7 @@ impl Run {
 
 /// One of the threads of [`Runners`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct WorkerId(usize);
+pub struct WorkerId(pub(super) usize);
 
 /// What became of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +79,7 @@ pub enum RunError {
 
 /// Threads on which scenarios are run.
 ///
-/// A body that blocks its thread for real, or spins, is the verdict [`stuck`](What::Stuck) with its
+/// A body that blocks its thread for real, or spins, is the verdict [`stuck`](crate::journal::What::Stuck) with its
 /// name, not a hang. Such a thread stays behind and [is replaced](Runners::left_behind) three times;
 /// with the fourth every further run is [given up](RunError::GivenUp).
 ///
@@ -231,297 +223,21 @@ impl<I> Drop for Running<'_, I> {
     }
 }
 
-#[derive(Debug)]
-struct Job {
-    run: Run,
-    batch: Arc<Batch>,
-    index: usize,
-}
-
-impl Job {
-    fn answer(self, result: Result<Ran, RunError>) {
-        let mut results = lock(&self.batch.results);
-        results.there.insert(self.index, result);
-        if results.wanted == Some(self.index) {
-            self.batch.ready.notify_one();
-        }
-    }
-
-    /// The journal of a run that keeps its thread for good.
-    fn stuck(&self, why: StuckWhy, watched: &Watched) -> (Journal, Name) {
-        let (t, name) = watched.culprit();
-        let stuck = What::Stuck {
-            why,
-            name: name.clone(),
-        };
-        let events = header(&self.run.scenario, &self.run.options)
-            .map(|what| (0, what))
-            .into_iter()
-            .chain([(t, stuck)])
-            .zip(0..)
-            .map(|((t, what), seq)| Event { t, seq, what })
-            .collect();
-        (Journal { events }, name)
-    }
-}
-
-#[derive(Debug, Default)]
-struct Batch {
-    results: Mutex<Results>,
-    ready: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Results {
-    there: BTreeMap<usize, Result<Ran, RunError>>,
-    /// Which result its caller waits for.
-    wanted: Option<usize>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    queue: Mutex<Queue>,
-    work: Condvar,
-    guard: Mutex<Guard>,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    /// What is to be run, by the thread that must not; each with its place among all.
-    waiting: BTreeMap<Option<WorkerId>, VecDeque<(u64, Job)>>,
-    places: u64,
-    closed: bool,
-    given_up: Option<RunError>,
-}
-
-impl Queue {
-    /// Takes the first job that this worker may run.
-    fn take(&mut self, me: WorkerId) -> Option<Job> {
-        let (_, jobs) = self
-            .waiting
-            .iter_mut()
-            .filter(|(not_on, jobs)| **not_on != Some(me) && !jobs.is_empty())
-            .min_by_key(|(_, jobs)| jobs.front().map(|(place, _)| *place))?;
-        jobs.pop_front().map(|(_, job)| job)
-    }
-}
-
-/// What whoever waits knows of the workers.
-#[derive(Debug, Default)]
-struct Guard {
-    workers: Vec<Worker>,
-    /// How many there ever were.
-    ever: usize,
-    left_behind: usize,
-    began: Option<Instant>,
-    looked: Option<Duration>,
-}
-
-#[derive(Debug)]
-struct Worker {
-    id: WorkerId,
-    place: Arc<Place>,
-    seen: Seen,
-}
-
-/// Where a worker puts what it runs. Who takes the job from here answers it: the worker, or the guard.
-#[derive(Debug, Default)]
-struct Place {
-    job: Mutex<Option<Job>>,
-    watched: Arc<Watched>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Shared {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the runners are where the simulator's threads are started"
-    )]
-    fn add_worker(self: &Arc<Self>, guard: &mut Guard) -> std::io::Result<()> {
-        let id = WorkerId(guard.ever);
-        let place = Arc::new(Place::default());
-        let (shared, at) = (Arc::clone(self), Arc::clone(&place));
-        std::thread::Builder::new()
-            .name(format!("runner {}", id.0))
-            .spawn(move || shared.work(id, &at))?;
-        guard.ever += 1;
-        guard.workers.push(Worker {
-            id,
-            place,
-            seen: Seen::default(),
-        });
-        Ok(())
-    }
-
-    /// What a worker does.
-    fn work(&self, me: WorkerId, place: &Place) {
-        place.watched.is_this_thread();
-        while let Some(run) = self.take(me, place) {
-            let ran = catch_unwind(AssertUnwindSafe(|| {
-                run_watched(&run.scenario, &run.options, Some(&place.watched))
-            }));
-            let Some(job) = lock(&place.job).take() else {
-                // Given up meanwhile: another thread has this one's place.
-                return;
-            };
-            job.answer(match ran {
-                Ok(journal) => Ok(Ran { journal, on: me }),
-                Err(payload) => Err(RunError::Fault {
-                    scenario: run.scenario.name.clone(),
-                    seed: run.options.seed,
-                    message: one_line(&panic_message(&*payload)),
-                }),
-            });
-        }
-    }
-
-    /// Waits for something to run, and puts it in its place; `None` when there will be nothing more.
-    fn take(&self, me: WorkerId, place: &Place) -> Option<Run> {
-        let mut queue = lock(&self.queue);
-        loop {
-            if queue.closed {
-                return None;
-            }
-            if let Some(job) = queue.take(me) {
-                drop(queue);
-                let run = job.run.clone();
-                place.watched.begins();
-                *lock(&place.job) = Some(job);
-                return Some(run);
-            }
-            queue = self
-                .work
-                .wait(queue)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn submit(&self, jobs: Vec<Job>) {
-        if jobs.is_empty() {
-            return;
-        }
-        let mut queue = lock(&self.queue);
-        if let Some(error) = queue.given_up.clone() {
-            drop(queue);
-            jobs.into_iter()
-                .for_each(|job| job.answer(Err(error.clone())));
-            return;
-        }
-        for job in jobs {
-            let place = queue.places;
-            queue.places += 1;
-            let not_on = job.run.not_on;
-            queue
-                .waiting
-                .entry(not_on)
-                .or_default()
-                .push_back((place, job));
-        }
-        drop(queue);
-        // All of them: who wakes may not be who may run it.
-        self.work.notify_all();
-    }
-
-    /// Waits for a result, and meanwhile looks at all workers.
-    fn wait_for(self: &Arc<Self>, batch: &Batch, index: usize) -> Result<Ran, RunError> {
-        let mut results = lock(&batch.results);
-        loop {
-            if let Some(result) = results.there.remove(&index) {
-                results.wanted = None;
-                return result;
-            }
-            results.wanted = Some(index);
-            let (woken, waited) = batch
-                .ready
-                .wait_timeout(results, PERIOD)
-                .unwrap_or_else(PoisonError::into_inner);
-            results = woken;
-            if waited.timed_out() {
-                drop(results);
-                self.look();
-                results = lock(&batch.results);
-            }
-        }
-    }
-
-    /// Looks at all workers, unless somebody else has just done so.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the guard of real time reads the real clock"
-    )]
-    fn look(self: &Arc<Self>) {
-        let Ok(mut guard) = self.guard.try_lock() else {
-            return;
-        };
-        let now = guard.began.get_or_insert_with(Instant::now).elapsed();
-        if guard.looked.is_some_and(|looked| now - looked < PERIOD / 2) {
-            return;
-        }
-        guard.looked = Some(now);
-        for mut worker in std::mem::take(&mut guard.workers) {
-            match worker.look(now) {
-                None => guard.workers.push(worker),
-                Some((job, why)) => self.leave_behind(&mut guard, &worker, job, why),
-            }
-        }
-    }
-
-    /// A worker will not come back: its run has its verdict, and another takes its place.
-    fn leave_behind(self: &Arc<Self>, guard: &mut Guard, worker: &Worker, job: Job, why: StuckWhy) {
-        let (journal, last) = job.stuck(why, &worker.place.watched);
-        guard.left_behind += 1;
-        if guard.left_behind > REPLACEMENTS || self.add_worker(guard).is_err() {
-            self.give_up(RunError::GivenUp { last });
-        }
-        job.answer(Ok(Ran {
-            journal,
-            on: worker.id,
-        }));
-    }
-
-    /// From here on nothing begins.
-    fn give_up(&self, error: RunError) {
-        let waiting = {
-            let mut queue = lock(&self.queue);
-            queue.given_up = Some(error.clone());
-            std::mem::take(&mut queue.waiting)
-        };
-        for (_, job) in waiting.into_values().flatten() {
-            job.answer(Err(error.clone()));
-        }
-    }
-}
-
-impl Worker {
-    /// Takes its run away from a worker that will not come back.
-    fn look(&mut self, now: Duration) -> Option<(Job, StuckWhy)> {
-        let mut job = lock(&self.place.job);
-        if job.is_none() {
-            self.seen.idle();
-            return None;
-        }
-        let watched = &self.place.watched;
-        let why = self.seen.look(now, watched.turn(), watched.usage())?;
-        job.take().map(|job| (job, why))
-    }
-}
-
 #[cfg(test)]
 #[allow(
     clippy::disallowed_methods,
     reason = "the tests of real time start threads and read the clock"
 )]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeSet, VecDeque};
     use std::path::Path;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-    use std::sync::mpsc;
+    use std::sync::{Mutex, mpsc};
+    use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::journal::Cause;
+    use crate::journal::{Cause, Event, StuckWhy, What};
+    use crate::sim::guard::{PERIOD, Watched};
     use crate::sim::laid::lay;
     use crate::sim::{self, Subject};
 

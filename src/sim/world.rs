@@ -20,7 +20,7 @@ use super::coroutine::Blocking;
 use super::endpoint::Endpoint;
 use super::entity::{Entities, EntityId};
 use super::guard::Watched;
-use super::part::Parts;
+use super::part::{MAIN_PART, Parts};
 use super::script::Script;
 use super::subject::Subject;
 use crate::host::BoxError;
@@ -35,8 +35,8 @@ pub const EVENTS_A_MILLISECOND: u32 = 10_000;
 pub const EVENTS_A_RUN: usize = 200_000;
 /// More turns than this in one millisecond are a spin, even if nothing is written down.
 const TURNS_A_MILLISECOND: u32 = 1_000_000;
-/// More turns than this in a run are a spin: somebody wakes every millisecond, and nobody ends the run.
-/// It is more than the longest time that a file can name has milliseconds.
+/// More turns than this in a run are a spin: a body that looks once a millisecond would take minutes of
+/// real time to come to the horizon. An hour of looking so is 3,600,000.
 pub const TURNS_A_RUN: u64 = 5_000_000;
 
 thread_local! {
@@ -248,11 +248,12 @@ impl World {
             if self.is_over() {
                 return;
             }
-            if self.grant() {
+            if let Some(id) = self.grant() {
                 self.turns_now.set(self.turns_now.get() + 1);
                 self.turns.set(self.turns.get() + 1);
                 if self.turns_now.get() > TURNS_A_MILLISECOND || self.turns.get() > TURNS_A_RUN {
-                    self.stuck(StuckWhy::Spinning);
+                    let name = self.entities.borrow().name(id);
+                    self.stuck_by(StuckWhy::Spinning, name);
                 }
                 return;
             }
@@ -338,17 +339,25 @@ impl World {
         let waited_for = self.waited_for.borrow().clone();
         let culprit = match why {
             StuckWhy::Spinning | StuckWhy::Blocked => running.or(waited_for),
-            StuckWhy::Horizon => waited_for.or_else(|| {
-                self.subject
-                    .borrow()
-                    .as_ref()
-                    .and_then(|subject| subject.waits_for())
-            }),
+            StuckWhy::Horizon => waited_for
+                .or_else(|| {
+                    self.subject
+                        .borrow()
+                        .as_ref()
+                        .and_then(|subject| subject.waits_for())
+                })
+                // Without a stop nothing bounds main.
+                .or_else(|| {
+                    let main = &self.parts.all[MAIN_PART];
+                    main.runs().then(|| main.name.clone())
+                }),
         };
-        self.push(What::Stuck {
-            why,
-            name: culprit.unwrap_or_else(|| Name::from("worker")),
-        });
+        self.stuck_by(why, culprit.unwrap_or_else(|| Name::from("worker")));
+    }
+
+    /// The run cannot be finished, and that one is to blame.
+    fn stuck_by(&self, why: StuckWhy, name: Name) {
+        self.push(What::Stuck { why, name });
         self.end();
     }
 
@@ -400,5 +409,129 @@ impl Drop for World {
                 blocking.leave();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Timed, Verb, When};
+    use crate::sim::laid::lay;
+    use crate::sim::{Options, Subject, host, run};
+
+    fn parsed(worker: &str, events: &str) -> Scenario {
+        let text =
+            format!("title = \"A limit\"\n[worker]\n{worker}\n[timeline]\nevents = [{events}]\n");
+        crate::scenario::parse("limit", &text)
+            .unwrap_or_else(|invalid| panic!("{:?}", invalid.diagnostics))
+    }
+
+    /// The last event of a run.
+    fn end_of(worker: &str, events: &str, subject: Subject) -> (u64, What) {
+        let journal = run(&parsed(worker, events), &Options { seed: 0, subject });
+        let last = journal.events.last().expect("no journal is empty");
+        (last.t, last.what.clone())
+    }
+
+    fn stuck(why: StuckWhy, name: &str) -> What {
+        let name = name.into();
+        What::Stuck { why, name }
+    }
+
+    /// Waits, and is woken at once, for ever or until the world's end.
+    fn spin() {
+        while !with(|world| world.is_over()) {
+            let mut woken = false;
+            host::block(std::future::poll_fn(move |cx| {
+                if std::mem::replace(&mut woken, true) {
+                    return Poll::Ready(());
+                }
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }));
+        }
+    }
+
+    #[test]
+    fn where_nothing_will_ever_happen_that_is_known_at_once() {
+        let worker = "components = [{ thread = \"healthy\" }]";
+        let end = end_of(worker, "", Subject::Worker);
+        assert_eq!(end, (0, stuck(StuckWhy::Horizon, "worker")));
+    }
+
+    #[test]
+    fn a_main_that_never_returns_is_to_blame_with_signals_and_without() {
+        for runs in [true, false] {
+            let db = "components = [{ closeable = \"db\", after = \"10s\" }]";
+            let mut scenario = parsed(db, "");
+            scenario.worker.run = runs;
+            // A file cannot say this of main; a user's own main can do it.
+            scenario.timeline.push(Timed {
+                when: When::At(Duration::from_secs(5)),
+                verb: Verb::Hang {
+                    name: "main".into(),
+                    lasts: None,
+                },
+                span: 0..0,
+            });
+            let journal = run(&scenario, &Options::default());
+            let last = journal.events.last().map(|last| (last.t, &last.what));
+            let main = stuck(StuckWhy::Horizon, "main");
+            assert_eq!(last, Some((5_000, &main)), "run = {runs}");
+        }
+    }
+
+    #[test]
+    fn a_callback_of_the_plans_that_never_returns_is_to_blame() {
+        let worker = "run = false\ncomponents = [{ cleanup = \"fine\", order = 2 }, { cleanup = \"hung\", order = 1 }]";
+        let events = "{ at = \"1s\", hang = \"hung\", for = \"forever\" }, { at = \"2s\", call = \"cleanup\" }";
+        let end = end_of(worker, events, Subject::Plan);
+        assert_eq!(end, (2_000, stuck(StuckWhy::Horizon, "hung")));
+        // The worker context bounds it: the program returns.
+        let (t, what) = end_of(worker, events, Subject::Worker);
+        assert!(t < 60_000, "{t}");
+        assert!(matches!(what, What::Exit { .. }), "{what:?}");
+    }
+
+    #[test]
+    fn time_goes_to_the_horizon_and_no_further() {
+        let worker = "components = [{ thread = \"hourly\", period = \"1h\" }]";
+        let end = end_of(worker, "", Subject::Worker);
+        assert_eq!(end, (24 * 3_600_000, stuck(StuckWhy::Horizon, "worker")));
+        let worker = "components = [{ thread = \"every 50 minutes\", period = \"50m\" }]";
+        let end = end_of(worker, "", Subject::Worker);
+        // 28 times 50 minutes; the 29th would be after 24 h.
+        assert_eq!(end, (28 * 3_000_000, stuck(StuckWhy::Horizon, "worker")));
+    }
+
+    #[test]
+    fn turns_without_end_in_one_instant_are_a_spin_of_who_takes_them() {
+        lay("spins in virtual time", spin);
+        let worker = "components = [{ thread = \"calm\" }, { thread = \"spins in virtual time\" }]";
+        let events = "{ at = \"10s\", signal = \"SIGTERM\" }";
+        let end = end_of(worker, events, Subject::Worker);
+        assert_eq!(end, (0, stuck(StuckWhy::Spinning, "spins in virtual time")));
+    }
+
+    #[test]
+    fn events_without_end_in_one_instant_are_a_spin_of_who_makes_them() {
+        lay("writes without end", || {
+            while !with(|world| world.is_over()) {
+                with(|world| world.record(What::Running { value: true }));
+            }
+        });
+        let worker = "components = [{ thread = \"writes without end\" }]";
+        let events = "{ at = \"10s\", signal = \"SIGTERM\" }";
+        let end = end_of(worker, events, Subject::Worker);
+        assert_eq!(end, (0, stuck(StuckWhy::Spinning, "writes without end")));
+    }
+
+    #[test]
+    fn a_watchdog_that_probes_for_ever_comes_to_the_limit_of_events() {
+        let worker = "components = [{ watchdog = \"eager\", interval = \"100ms\" }]";
+        let (t, what) = end_of(worker, "", Subject::Worker);
+        assert_eq!(what, stuck(StuckWhy::Spinning, "eager"));
+        // Two events a probe: 100,000 probes, 100 ms each, less the events of the start.
+        assert!((9_990_000..=10_000_000).contains(&t), "{t}");
     }
 }
