@@ -24,7 +24,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         let adopted = part
             .registered
             .is_some_and(|(_, registered)| registered.adopted);
-        let end = match part.aborts.first() {
+        let over = match part.aborts.first() {
             Some(abort) if !adopted => end.min(record.t(*abort)),
             _ => end,
         };
@@ -37,7 +37,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         };
         let cut_then = end == half && (step.end.is_none() || signal() || abort());
         match part.waiting.map(|at| (at, &record.events[at])) {
-            None if end > half => breaks.at(
+            None if over > half => breaks.at(
                 step.at,
                 format!(
                     "\"{}\" was waited for from {} to {} and never named",
