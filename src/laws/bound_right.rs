@@ -3,8 +3,7 @@
 use super::limits::{Limit, cleanup_limit, floors, stop_limit};
 use super::record::{Record, Step};
 use super::{Breaks, Law};
-use crate::journal::{At, Ms};
-use crate::journal::{Phase, What};
+use crate::journal::{At, Ms, Phase, What};
 
 pub(super) const LAW: Law = Law {
     name: "bound/right",

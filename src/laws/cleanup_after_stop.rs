@@ -2,8 +2,7 @@
 
 use super::record::{Record, phase_of};
 use super::{Breaks, Law};
-use crate::journal::At;
-use crate::journal::{Kind, Phase};
+use crate::journal::{At, Kind, Phase};
 
 pub(super) const LAW: Law = Law {
     name: "cleanup/after-stop",

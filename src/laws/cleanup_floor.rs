@@ -3,8 +3,7 @@
 use super::limits::floors;
 use super::record::Record;
 use super::{Breaks, Law};
-use crate::journal::Ms;
-use crate::journal::{Outcome, Phase};
+use crate::journal::{Ms, Outcome, Phase};
 
 pub(super) const LAW: Law = Law {
     name: "cleanup/floor",

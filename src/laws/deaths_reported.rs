@@ -2,8 +2,7 @@
 
 use super::record::{Index, Record, is_call};
 use super::{Breaks, Law};
-use crate::journal::At;
-use crate::journal::{How, Id, Phase};
+use crate::journal::{At, How, Id, Phase};
 
 pub(super) const LAW: Law = Law {
     name: "deaths/reported",

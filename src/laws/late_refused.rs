@@ -2,8 +2,7 @@
 
 use super::record::{Record, phase_of};
 use super::{Breaks, Law};
-use crate::journal::At;
-use crate::journal::MAIN;
+use crate::journal::{At, MAIN};
 
 pub(super) const LAW: Law = Law {
     name: "late/refused",

@@ -2,8 +2,7 @@
 
 use super::record::{Record, is_call, phase_of};
 use super::{Breaks, Law};
-use crate::journal::At;
-use crate::journal::{Call, Cause, How, Outcome, Phase};
+use crate::journal::{At, Call, Cause, How, Outcome, Phase};
 
 pub(super) const LAW: Law = Law {
     name: "ledger/accounted",

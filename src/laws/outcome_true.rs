@@ -2,8 +2,7 @@
 
 use super::record::{End, Record, Step};
 use super::{Breaks, Law};
-use crate::journal::At;
-use crate::journal::{How, Outcome, What};
+use crate::journal::{At, How, Outcome, What};
 
 pub(super) const LAW: Law = Law {
     name: "outcome/true",
@@ -73,7 +72,7 @@ fn ended_after_all(record: &Record<'_>, fact: Option<End>, step: Step, claimed: 
         .iter()
         .rev()
         .take_while(|event| event.t == fact.t)
-        .any(|event| matches!(event.what, What::Abort { .. }));
+        .any(|event| matches!(event.what, What::Abort { id, .. } if id != step.id));
     !freed
         && !record.events[claimed..fact.at].iter().any(|event| {
             matches!(

@@ -3,8 +3,7 @@
 use super::limits::floors;
 use super::record::{Index, Limits, Record, phase_of};
 use super::{Breaks, Law};
-use crate::journal::{At, Ms};
-use crate::journal::{Call, Cause, How, Phase, What};
+use crate::journal::{At, Call, Cause, How, Ms, Phase, What};
 
 pub(super) const LAW: Law = Law {
     name: "phase/within-grace",

@@ -2,8 +2,7 @@
 
 use super::record::{Caller, Record};
 use super::{Breaks, Law};
-use crate::journal::At;
-use crate::journal::{Call, Phase, Row};
+use crate::journal::{At, Call, Phase, Row};
 
 pub(super) const LAW: Law = Law {
     name: "report/agrees",

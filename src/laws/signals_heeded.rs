@@ -3,8 +3,7 @@
 use super::limits::{CONFIRM, floors};
 use super::record::Record;
 use super::{Breaks, Law};
-use crate::journal::At;
-use crate::journal::Phase;
+use crate::journal::{At, Phase};
 
 pub(super) const LAW: Law = Law {
     name: "signals/heeded",

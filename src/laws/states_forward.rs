@@ -2,8 +2,7 @@
 
 use super::record::Record;
 use super::{Breaks, Law};
-use crate::journal::At;
-use crate::journal::{Phase, State, What};
+use crate::journal::{At, Phase, State, What};
 
 pub(super) const LAW: Law = Law {
     name: "states/forward",

@@ -2,8 +2,7 @@
 
 use super::record::Record;
 use super::{Breaks, Law};
-use crate::journal::Ms;
-use crate::journal::Outcome;
+use crate::journal::{Ms, Outcome};
 
 pub(super) const LAW: Law = Law {
     name: "steps/patient",

@@ -2,8 +2,7 @@
 
 use super::record::Record;
 use super::{Breaks, Law};
-use crate::journal::At;
-use crate::journal::{How, Kind};
+use crate::journal::{At, How, Kind};
 
 pub(super) const LAW: Law = Law {
     name: "task/escalation",

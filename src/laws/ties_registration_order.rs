@@ -2,8 +2,7 @@
 
 use super::record::{Record, Step};
 use super::{Breaks, Law};
-use crate::journal::At;
-use crate::journal::{Phase, Ties};
+use crate::journal::{At, Phase, Ties};
 
 pub(super) const LAW: Law = Law {
     name: "ties/registration-order",

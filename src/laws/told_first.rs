@@ -2,8 +2,7 @@
 
 use super::record::Record;
 use super::{Breaks, Law};
-use crate::journal::At;
-use crate::journal::{Kind, Phase, Told};
+use crate::journal::{At, Kind, Phase, Told};
 
 pub(super) const LAW: Law = Law {
     name: "told/first",

@@ -2,8 +2,7 @@
 
 use super::record::{Index, Part, Record, is_call, phase_of};
 use super::{Breaks, Law};
-use crate::journal::At;
-use crate::journal::{How, Id, Outcome, Phase, What};
+use crate::journal::{At, How, Id, Outcome, Phase, What};
 
 pub(super) const LAW: Law = Law {
     name: "uses/closed-after-users",

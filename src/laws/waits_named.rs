@@ -2,8 +2,7 @@
 
 use super::record::Record;
 use super::{Breaks, Law};
-use crate::journal::At;
-use crate::journal::What;
+use crate::journal::{At, What};
 
 pub(super) const LAW: Law = Law {
     name: "waits/named",

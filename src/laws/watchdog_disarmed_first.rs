@@ -2,8 +2,7 @@
 
 use super::record::Record;
 use super::{Breaks, Law};
-use crate::journal::{At, Ms};
-use crate::journal::{Cause, Kind, Phase, WatchdogIs, What};
+use crate::journal::{At, Cause, Kind, Ms, Phase, WatchdogIs, What};
 
 pub(super) const LAW: Law = Law {
     name: "watchdog/disarmed-first",

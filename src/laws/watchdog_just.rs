@@ -2,8 +2,7 @@
 
 use super::record::{Index, Record};
 use super::{Breaks, Law};
-use crate::journal::At;
-use crate::journal::{Cause, Kind, Registered, WatchdogIs, What};
+use crate::journal::{At, Cause, Kind, Registered, WatchdogIs, What};
 
 pub(super) const LAW: Law = Law {
     name: "watchdog/just",
