@@ -716,11 +716,12 @@ impl<A> WorkerCtx<A> {
         Fut: Future<Output = E> + Send + 'static,
         E: Ending,
     {
+        let executor = self.core.host.executor();
         self.register(spec, call, |_, _, _, call| {
             let call: AsyncCall = Box::new(move || -> BoxFuture<_> {
                 Box::pin(async move { call.take()().await.into_result() })
             });
-            Ok(Action::Call(Callback::Async(call)))
+            Ok(Action::Call(Callback::Async(call, executor)))
         })
     }
 

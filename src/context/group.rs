@@ -219,14 +219,16 @@ impl Waiting<'_> {
                     .host
                     .spawn_body(who, token, body, self.core.on_end(id, name.clone()))
             }
-            Begin::Call(Callback::Async(call)) => {
+            Begin::Call(Callback::Async(call, executor)) => {
                 let who = self.core.who(id, &name, kind);
+                let on_end = self.core.on_end(id, name.clone());
                 // The call itself is the caller's code too: it runs inside the task.
                 let future = Box::pin(async move { call().await });
-                self.core
-                    .host
-                    .spawn_task(who, future, self.core.on_end(id, name.clone()))
-                    .map(|abort| member.abort = Some(abort))
+                let spawned = match executor {
+                    Some(executor) => executor.spawn_task(who, future, on_end),
+                    None => self.core.host.spawn_task(who, future, on_end),
+                };
+                spawned.map(|abort| member.abort = Some(abort))
             }
         };
         if member.adopted {

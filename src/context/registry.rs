@@ -12,7 +12,7 @@ use super::error::Refusal;
 use super::limits::{BOUND_MAX, BOUND_MIN, DEATHS_KEPT, Instants, NAME_BYTES, whole_ms};
 use super::opts::Wake;
 use super::report::{Death, Reason};
-use crate::host::{Abort, Body, BoxError, BoxFuture, Ended};
+use crate::host::{Abort, Body, BoxError, BoxFuture, Ended, Executor};
 use crate::journal::{Id, Kind, Name, RefusedReason, State, Told};
 
 /// An async callback that has not been called.
@@ -21,7 +21,8 @@ pub(crate) type AsyncCall = Box<dyn FnOnce() -> BoxFuture<Result<(), BoxError>> 
 /// A callback that has not been called.
 pub(crate) enum Callback {
     Blocking(Body),
-    Async(AsyncCall),
+    /// With the executor on which it was registered, where the host tells executors apart.
+    Async(AsyncCall, Option<Box<dyn Executor>>),
 }
 
 /// A thread or task that runs.

@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Host, OnEnd, Scope, SpawnError,
-    Who, small_runtime,
+    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, Scope,
+    SpawnError, Who, small_runtime,
 };
 use crate::journal::{Cause, How};
 use crate::words::{one_line, panic_message};
@@ -112,19 +113,15 @@ impl Host for Live {
         future: BoxFuture<Result<(), BoxError>>,
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError> {
-        let runtime = tokio::runtime::Handle::try_current().map_err(|_| SpawnError::NoRuntime)?;
-        let task = Task {
-            context: who.context,
-            future: Some(future),
-            ended: Some(ended),
+        let runtime = Handle::try_current().map_err(|_| SpawnError::NoRuntime)?;
+        spawn_on(&runtime, Task::new(&who, future, ended, self.epoch))
+    }
+
+    fn executor(&self) -> Option<Box<dyn Executor>> {
+        Some(Box::new(Home {
+            runtime: Handle::try_current().ok(),
             epoch: self.epoch,
-        };
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the host is where tasks are started"
-        )]
-        let handle = runtime.spawn(task);
-        Ok(Box::new(handle.abort_handle()))
+        }))
     }
 
     fn spawn_body(
@@ -135,20 +132,14 @@ impl Host for Live {
         ended: OnEnd,
     ) -> Result<(), SpawnError> {
         let epoch = self.epoch;
+        let name = who.name.clone();
         let run = move || {
             let _mark = Mark::enter(who.context);
             let scope = Scope::new(told, Arc::new(ParkBlocker));
             let result = catch_unwind(AssertUnwindSafe(|| body(&scope)));
             ended(end_of(result, epoch.elapsed()));
         };
-        // The operating system cuts thread names short; it does not refuse long ones.
-        let name: String = who.name.chars().filter(|c| *c != '\0').collect();
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the host is where threads are started"
-        )]
-        std::thread::Builder::new().name(name).spawn(run)?;
-        Ok(())
+        start_thread(&name, run)
     }
 
     fn is_inside(&self, context: ContextId) -> bool {
@@ -162,6 +153,61 @@ impl Host for Live {
         )]
         std::process::exit(code);
     }
+}
+
+/// Where an async callback was registered, and will run.
+///
+/// Never on the driver's runtime: a callback that blocks would hold up the driver, and its bounds.
+struct Home {
+    /// `None` if it was registered outside of a runtime: it gets a thread and a runtime of its own.
+    runtime: Option<Handle>,
+    epoch: Instant,
+}
+
+impl Executor for Home {
+    fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError> {
+        let task = Task::new(&who, future, ended, self.epoch);
+        if let Some(runtime) = &self.runtime {
+            return spawn_on(runtime, task);
+        }
+        let runtime = small_runtime()?;
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the host is where tasks are started"
+        )]
+        let handle = runtime.spawn(task);
+        let abort = handle.abort_handle();
+        start_thread(&who.name, move || {
+            // The task reports its own end.
+            let _ = runtime.block_on(handle);
+        })?;
+        Ok(Box::new(abort))
+    }
+}
+
+fn spawn_on(runtime: &Handle, task: Task) -> Result<Box<dyn Abort>, SpawnError> {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the host is where tasks are started"
+    )]
+    let handle = runtime.spawn(task);
+    Ok(Box::new(handle.abort_handle()))
+}
+
+fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), SpawnError> {
+    // The operating system cuts thread names short; it does not refuse long ones.
+    let name: String = name.chars().filter(|c| *c != '\0').collect();
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the host is where threads are started"
+    )]
+    std::thread::Builder::new().name(name).spawn(run)?;
+    Ok(())
 }
 
 /// Starts the thread on which the context's own futures run. It ends when the host is dropped and
@@ -185,13 +231,7 @@ fn start_driver() -> Result<mpsc::UnboundedSender<BoxFuture<()>>, SpawnError> {
             while running.join_next().await.is_some() {}
         });
     };
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the host is where threads are started"
-    )]
-    std::thread::Builder::new()
-        .name("deadstop".to_owned())
-        .spawn(drive)?;
+    start_thread("deadstop", drive)?;
     Ok(sender)
 }
 
@@ -204,6 +244,20 @@ struct Task {
 }
 
 impl Task {
+    fn new(
+        who: &Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+        epoch: Instant,
+    ) -> Self {
+        Task {
+            context: who.context,
+            future: Some(future),
+            ended: Some(ended),
+            epoch,
+        }
+    }
+
     fn end(&mut self, ended: Ended) {
         if let Some(on_end) = self.ended.take() {
             on_end(ended);

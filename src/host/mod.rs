@@ -67,6 +67,21 @@ pub trait Abort: Send + Sync {
     fn abort(&self);
 }
 
+/// An executor of the service, for a task that is registered now and started later.
+pub trait Executor: Send + Sync {
+    /// Runs a task there; otherwise like [`Host::spawn_task`].
+    ///
+    /// # Errors
+    ///
+    /// If the executor is gone; `ended` is then never called.
+    fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError>;
+}
+
 /// Code could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
@@ -110,6 +125,12 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
         future: BoxFuture<Result<(), BoxError>>,
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError>;
+
+    /// The executor around the caller, for a task that is started later, from elsewhere. `None` where
+    /// [`spawn_task`](Self::spawn_task) finds the same executor from everywhere.
+    fn executor(&self) -> Option<Box<dyn Executor>> {
+        None
+    }
 
     /// Runs a body that may block, on a thread of its own. Panics are caught and handed to `ended`.
     ///
