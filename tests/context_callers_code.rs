@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use deadstop::context::{CallOpts, WorkerCtx};
+use deadstop::context::{BodyOpts, CallOpts, WorkerCtx};
 use deadstop::journal::Outcome;
 
 /// Only the upper guard of a test that would hang: nothing waits for it to pass.
@@ -81,4 +81,50 @@ fn an_async_callback_registered_outside_of_a_runtime_gets_a_thread_of_its_own() 
         [Outcome::Ok, Outcome::TimedOut],
         "it can be aborted there too"
     );
+}
+
+/// Looks at the context when it is dropped: that takes the registry's lock.
+struct LooksWhenDropped(WorkerCtx, mpsc::Sender<usize>);
+
+impl Drop for LooksWhenDropped {
+    fn drop(&mut self) {
+        let _ = self.1.send(self.0.budget().stop.len());
+    }
+}
+
+#[test]
+fn what_wakes_a_thread_is_dropped_under_no_lock_when_the_thread_ends() {
+    let ctx = WorkerCtx::new(());
+    let (said, says) = mpsc::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    let looks = LooksWhenDropped(ctx.clone(), said);
+    let opts = BodyOpts::new().wake(move || {
+        let _ = &looks;
+    });
+    ctx.add_thread("short", opts, move |_| {
+        let _ = ended.recv();
+    })
+    .expect("accepted");
+    drop(end);
+    assert_eq!(
+        says.recv_timeout(GUARD),
+        Ok(0),
+        "it has left the registry before"
+    );
+}
+
+#[test]
+fn what_wakes_a_refused_task_is_dropped_under_no_lock() {
+    let ctx = WorkerCtx::new(());
+    let (said, says) = mpsc::channel();
+    let looks = LooksWhenDropped(ctx.clone(), said);
+    let refused = guarded("a refusal", move || {
+        let opts = BodyOpts::new().wake(move || {
+            let _ = &looks;
+        });
+        // There is no runtime here.
+        ctx.add_task("task", opts, |_| async {}).map_err(drop)
+    });
+    assert_eq!(refused, Err(()));
+    assert_eq!(says.try_recv(), Ok(0));
 }

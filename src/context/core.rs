@@ -100,17 +100,19 @@ impl Core {
             error: ended.error.clone(),
             code: None,
         });
-        {
-            let mut registry = self.registry();
-            if id == crate::journal::MAIN {
-                registry.main_ended = Some(ended.clone());
-            }
-            if registry.state < State::Stopping && id != crate::journal::MAIN {
-                registry.forget(id, &ended);
-                return;
-            }
-            registry.ended.push_back((id, ended));
+        let mut registry = self.registry();
+        if id == crate::journal::MAIN {
+            registry.main_ended = Some(ended.clone());
         }
+        if registry.state < State::Stopping && id != crate::journal::MAIN {
+            let left = registry.forget(id, &ended);
+            drop(registry);
+            // What wakes or aborts it is the caller's code, and so is its drop: under no lock.
+            drop(left);
+            return;
+        }
+        registry.ended.push_back((id, ended));
+        drop(registry);
         self.wake.notify_one();
     }
 

@@ -1,6 +1,7 @@
 //! The handle that services hold.
 
 use std::panic::Location;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use super::opts::{BodyOpts, CallOpts, Wake};
 use super::registry::{Action, AsyncCall, Callback, Running, Spec};
 use super::report::Report;
 use super::start::Main;
-use crate::host::{Adopt, Body, BoxFuture, Ended, Scope, SpawnError};
+use crate::host::{Abort, Adopt, Body, BoxFuture, Ended, Scope, SpawnError};
 use crate::journal::{By, Id, Kind, Name, RefusedReason, Told};
 use crate::watchdog::{Link, Watchdog};
 use crate::words::one_line;
@@ -184,21 +185,19 @@ impl<A> WorkerCtx<A> {
         F: FnOnce(&Scope) -> E + Send + 'static,
         E: Ending,
     {
-        let (spec, told, wake) = body_spec(name, Kind::Thread, opts);
-        self.register(spec, body, |core, id, spec, body| {
+        let body_spec = body_spec(name, Kind::Thread, opts);
+        self.register_body(body_spec, body, |core, id, spec, body| {
             let token = CancellationToken::new();
             let body: Body = Box::new(move |scope| body.take()(scope).into_result());
             let who = core.who(id, &spec.name, spec.kind);
             core.host
                 .spawn_body(who, token.clone(), body, core.on_end(id, spec.name.clone()))
                 .map_err(refusal)?;
-            Ok(Action::Running(Running {
+            Ok(Begun {
                 token: Some(token),
-                told,
-                wake,
                 abort: None,
                 attempts: None,
-            }))
+            })
         })
     }
 
@@ -216,8 +215,8 @@ impl<A> WorkerCtx<A> {
         opts: BodyOpts,
         handle: std::thread::JoinHandle<T>,
     ) -> Result<Id, Refused<std::thread::JoinHandle<T>>> {
-        let (spec, told, wake) = body_spec(name, Kind::Thread, opts);
-        self.register(spec, handle, |core, id, spec, handle| {
+        let body_spec = body_spec(name, Kind::Thread, opts);
+        self.register_body(body_spec, handle, |core, id, spec, handle| {
             if !core.host.adopts_threads() {
                 return Err(refusal(SpawnError::Unsupported(
                     "a thread that runs already",
@@ -238,13 +237,11 @@ impl<A> WorkerCtx<A> {
                     core.on_end(id, spec.name.clone()),
                 )
                 .map_err(refusal)?;
-            Ok(Action::Running(Running {
+            Ok(Begun {
                 token: Some(token),
-                told,
-                wake,
                 abort: None,
                 attempts: None,
-            }))
+            })
         })
     }
 
@@ -267,21 +264,19 @@ impl<A> WorkerCtx<A> {
         Fut: Future<Output = E> + Send + 'static,
         E: Ending,
     {
-        let (spec, told, wake) = body_spec(name, Kind::Task, opts);
-        self.register(spec, task, |core, id, spec, task| {
+        let body_spec = body_spec(name, Kind::Task, opts);
+        self.register_body(body_spec, task, |core, id, spec, task| {
             let token = CancellationToken::new();
             let given = token.clone();
             let future = Box::pin(async move { task.take()(given).await.into_result() });
             let who = core.who(id, &spec.name, spec.kind);
             let on_end = core.on_end(id, spec.name.clone());
             let abort = core.host.spawn_task(who, future, on_end).map_err(refusal)?;
-            Ok(Action::Running(Running {
+            Ok(Begun {
                 token: Some(token),
-                told,
-                wake,
                 abort: Some(abort),
                 attempts: None,
-            }))
+            })
         })
     }
 
@@ -298,9 +293,10 @@ impl<A> WorkerCtx<A> {
         opts: BodyOpts,
         task: T,
     ) -> Result<Id, Refused<T>> {
-        let (spec, told, wake) = body_spec(name, Kind::Task, opts);
-        self.register(spec, task, |core, id, spec, task| {
-            let abort = task.peek(|task| task.aborter());
+        let body_spec = body_spec(name, Kind::Task, opts);
+        // A caller's code, which is not run under the registry's lock.
+        let mut abort = Some(task.aborter());
+        self.register_body(body_spec, task, |core, id, spec, task| {
             let on_end = core.on_end(id, spec.name.clone());
             let host = Arc::clone(&core.host);
             let watch = async move {
@@ -313,13 +309,11 @@ impl<A> WorkerCtx<A> {
                 });
             };
             core.host.drive(Box::pin(watch)).map_err(refusal)?;
-            Ok(Action::Running(Running {
+            Ok(Begun {
                 token: None,
-                told,
-                wake,
-                abort: Some(abort),
+                abort: abort.take(),
                 attempts: None,
-            }))
+            })
         })
     }
 
@@ -337,22 +331,20 @@ impl<A> WorkerCtx<A> {
         E: Ending,
     {
         if tokio::runtime::Handle::try_current().is_ok() {
-            let (spec, told, wake) = body_spec(name, Kind::Task, BodyOpts::new());
+            let body_spec = body_spec(name, Kind::Task, BodyOpts::new());
             return self
-                .register(spec, future, |core, id, spec, future| {
+                .register_body(body_spec, future, |core, id, spec, future| {
                     let future = Box::pin(async move { future.take().await.into_result() });
                     let who = core.who(id, &spec.name, spec.kind);
                     let on_end = core.on_end(id, spec.name.clone());
                     let abort = core.host.spawn_task(who, future, on_end).map_err(refusal)?;
                     // A token that nobody listens to: stop tells, then awaits.
                     let token = Some(CancellationToken::new());
-                    Ok(Action::Running(Running {
+                    Ok(Begun {
                         token,
-                        told,
-                        wake,
                         abort: Some(abort),
                         attempts: None,
-                    }))
+                    })
                 })
                 .map(|_| ());
         }
@@ -387,8 +379,8 @@ impl<A> WorkerCtx<A> {
         opts: BodyOpts,
         watchdog: Watchdog,
     ) -> Result<Id, Refused<Watchdog>> {
-        let (spec, told, wake) = body_spec(name, Kind::Watchdog, opts);
-        self.register(spec, watchdog, |core, id, spec, watchdog| {
+        let body_spec = body_spec(name, Kind::Watchdog, opts);
+        self.register_body(body_spec, watchdog, |core, id, spec, watchdog| {
             let token = CancellationToken::new();
             let link = Link::new(
                 core.requested.clone(),
@@ -401,13 +393,11 @@ impl<A> WorkerCtx<A> {
             core.host
                 .spawn_body(who, token.clone(), body, core.on_end(id, spec.name.clone()))
                 .map_err(refusal)?;
-            Ok(Action::Running(Running {
+            Ok(Begun {
                 token: Some(token),
-                told,
-                wake,
                 abort: None,
                 attempts: Some(attempts),
-            }))
+            })
         })
     }
 
@@ -725,6 +715,31 @@ impl<A> WorkerCtx<A> {
         })
     }
 
+    /// Registers a body that runs from now on. What else of the caller's a refusal leaves is dropped
+    /// here, where no lock is held.
+    fn register_body<T: Send + 'static>(
+        &self,
+        (spec, told, wake): (Spec, Told, Option<Wake>),
+        value: T,
+        begin: impl FnOnce(&Arc<Core>, Id, &Spec, Slot<T>) -> Result<Begun, Refusal>,
+    ) -> Result<Id, Refused<T>> {
+        let mut wake = wake;
+        self.register(spec, value, |core, id, spec, value| {
+            let Begun {
+                token,
+                abort,
+                attempts,
+            } = begin(core, id, spec, value)?;
+            Ok(Action::Running(Running {
+                token,
+                told,
+                wake: wake.take(),
+                abort,
+                attempts,
+            }))
+        })
+    }
+
     /// Registers what `make` makes of a value. A refusal hands the value back.
     fn register<T: Send + 'static>(
         &self,
@@ -741,6 +756,13 @@ impl<A> WorkerCtx<A> {
     }
 }
 
+/// A body that has been started.
+struct Begun {
+    token: Option<CancellationToken>,
+    abort: Option<Box<dyn Abort>>,
+    attempts: Option<Arc<AtomicU32>>,
+}
+
 /// A value that is either run or handed back: code that could not be started leaves it here.
 struct Slot<T>(Arc<Mutex<Option<T>>>);
 
@@ -753,14 +775,6 @@ impl<T> Slot<T> {
         self.lock()
             .take()
             .expect("a registered value is taken once: run, or handed back")
-    }
-
-    fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> R {
-        look(
-            self.lock()
-                .as_ref()
-                .expect("a registered value is taken once: run, or handed back"),
-        )
     }
 }
 

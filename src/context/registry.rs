@@ -220,11 +220,10 @@ impl Registry {
     }
 
     /// Takes note that a body ended before stop: it leaves the registry, and is remembered if it ended
-    /// badly.
-    pub fn forget(&mut self, id: Id, ended: &Ended) {
-        let Some(entry) = self.entries.remove(&id) else {
-            return;
-        };
+    /// badly. What it leaves is the caller's to drop, once the lock is released.
+    #[must_use]
+    pub fn forget(&mut self, id: Id, ended: &Ended) -> Option<Action> {
+        let entry = self.entries.remove(&id)?;
         if matches!(
             ended.how,
             crate::journal::How::Failed | crate::journal::How::Panicked
@@ -242,6 +241,7 @@ impl Registry {
                 at: ended.at,
             });
         }
+        Some(entry.action)
     }
 
     /// Takes out the components of one phase, as they were registered.

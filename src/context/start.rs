@@ -206,7 +206,9 @@ impl Core {
         place: &'static Location<'static>,
     ) {
         let name = Name::from("main");
-        if let Some(token) = &self.registry().main_token {
+        // In two steps: whom the token wakes is the caller's code, and runs under no lock.
+        let token = self.registry().main_token.clone();
+        if let Some(token) = token {
             token.cancel();
         }
         let ends = self.begin_grace().stop_ends;
