@@ -1,6 +1,5 @@
 //! The part of a worker context that all its handles share, and that is not generic.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use super::limits::{Instants, Limits, ms};
 use super::registry::{Action, Entry, Registry, Running, Spec};
 use super::report::{Reason, Report, StepReport};
 use super::sink::Sink;
-use crate::host::{ContextId, Ended, Host, OnEnd, Who};
+use crate::host::{ContextId, Ended, Host, OnEnd, Who, contained};
 use crate::journal::{By, How, Id, Kind, Name, State, Told, WatchdogIs, What};
 
 /// Reasons after the first that are kept.
@@ -108,7 +107,7 @@ impl Core {
             let left = registry.forget(id, &ended);
             drop(registry);
             // What wakes or aborts it is the caller's code, and so is its drop: under no lock.
-            drop(left);
+            contained(|| drop(left));
             return;
         }
         registry.ended.push_back((id, ended));
@@ -283,7 +282,7 @@ pub(crate) fn tell(entry: &Entry) -> bool {
     token.cancel();
     if let Some(wake) = wake {
         // A caller's code: its panic must not end the stop.
-        let _ = catch_unwind(AssertUnwindSafe(wake));
+        contained(wake);
     }
     true
 }

@@ -300,7 +300,7 @@ impl<A> WorkerCtx<A> {
             let on_end = core.on_end(id, spec.name.clone());
             let host = Arc::clone(&core.host);
             let watch = async move {
-                let (how, error) = Box::new(task.take()).join().await;
+                let (how, error) = crate::host::join(task.take()).await;
                 let error = error.as_ref().map(|error| one_line(error));
                 on_end(Ended {
                     how,

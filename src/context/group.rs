@@ -15,7 +15,7 @@ use super::core::{Core, outcome_of, tell};
 use super::limits::{Bound, CONFIRM, ms};
 use super::registry::{Action, Callback, Entry, Running};
 use super::report::StepReport;
-use crate::host::{Abort, Ended};
+use crate::host::{Abort, Ended, contained};
 use crate::journal::{BoundBy, How, Id, Kind, Name, Outcome, Phase, What};
 use crate::words::one_line;
 
@@ -68,10 +68,16 @@ impl Step {
             ..
         } = entry;
         let begin = match action {
-            Action::Running(Running { token, abort, .. }) => Begin::Wait {
-                abort,
-                adopted: token.is_none(),
-            },
+            Action::Running(Running {
+                token, abort, wake, ..
+            }) => {
+                // It has been called, and its drop is the caller's code too.
+                contained(|| drop(wake));
+                Begin::Wait {
+                    abort,
+                    adopted: token.is_none(),
+                }
+            }
             Action::Call(callback) => Begin::Call(callback),
         };
         (
@@ -398,7 +404,7 @@ impl Waiting<'_> {
 
     fn abort(&self, member: &Member) {
         if let Some(abort) = &member.abort {
-            abort.abort();
+            contained(|| abort.abort());
             self.core.emit(What::Abort {
                 name: member.row.name.clone(),
                 id: member.row.id,

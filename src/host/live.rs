@@ -3,7 +3,7 @@
 //! The context's own futures run on a thread of their own with a clock of their own, started with the
 //! first of them, so that bounds hold when the service's runtime is wedged.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, Scope,
-    SpawnError, Who, small_runtime,
+    SpawnError, Who, contained, small_runtime,
 };
 use crate::journal::{Cause, How};
 use crate::words::{one_line, panic_message};
@@ -25,6 +25,16 @@ use crate::words::{one_line, panic_message};
 thread_local! {
     /// The contexts whose code this thread runs right now, the innermost last.
     static INSIDE: RefCell<Vec<ContextId>> = const { RefCell::new(Vec::new()) };
+
+    /// What has become of the task that this thread is spawning right now.
+    static SPAWNING: Cell<Option<Spot>> = const { Cell::new(None) };
+}
+
+/// A runtime that has been shut down drops a new task on the spot, inside `spawn`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spot {
+    Kept,
+    Dropped,
 }
 
 /// The operating system as a host.
@@ -60,14 +70,15 @@ struct Mark;
 
 impl Mark {
     fn enter(context: ContextId) -> Self {
-        INSIDE.with_borrow_mut(|inside| inside.push(context));
+        // A thread at its very end has no locals any more, and may still drop a task.
+        let _ = INSIDE.try_with(|inside| inside.borrow_mut().push(context));
         Mark
     }
 }
 
 impl Drop for Mark {
     fn drop(&mut self) {
-        INSIDE.with_borrow_mut(|inside| inside.pop());
+        let _ = INSIDE.try_with(|inside| inside.borrow_mut().pop());
     }
 }
 
@@ -75,8 +86,16 @@ impl Drop for Mark {
 fn end_of(result: std::thread::Result<Result<(), BoxError>>, at: Duration) -> Ended {
     let (how, error) = match result {
         Ok(Ok(())) => (How::Ok, None),
-        Ok(Err(error)) => (How::Failed, Some(one_line(&error))),
-        Err(payload) => (How::Panicked, Some(one_line(&panic_message(&*payload)))),
+        Ok(Err(error)) => {
+            let words = one_line(&error);
+            contained(|| drop(error));
+            (How::Failed, Some(words))
+        }
+        Err(payload) => {
+            let words = one_line(&panic_message(&*payload));
+            contained(|| drop(payload));
+            (How::Panicked, Some(words))
+        }
     };
     Ended { how, error, at }
 }
@@ -143,7 +162,9 @@ impl Host for Live {
     }
 
     fn is_inside(&self, context: ContextId) -> bool {
-        INSIDE.with_borrow(|inside| inside.contains(&context))
+        INSIDE
+            .try_with(|inside| inside.borrow().contains(&context))
+            .unwrap_or(false)
     }
 
     fn exit(&self, code: i32, _cause: Cause) {
@@ -195,19 +216,38 @@ fn spawn_on(runtime: &Handle, task: Task) -> Result<Box<dyn Abort>, SpawnError> 
         clippy::disallowed_methods,
         reason = "the host is where tasks are started"
     )]
+    let outer = SPAWNING.replace(Some(Spot::Kept));
     let handle = runtime.spawn(task);
-    Ok(Box::new(handle.abort_handle()))
+    match SPAWNING.replace(outer) {
+        Some(Spot::Dropped) => Err(SpawnError::NoRuntime),
+        _ => Ok(Box::new(handle.abort_handle())),
+    }
 }
 
 fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), SpawnError> {
     // The operating system cuts thread names short; it does not refuse long ones.
     let name: String = name.chars().filter(|c| *c != '\0').collect();
+    let builder = std::thread::Builder::new().name(name);
+    let run = Arc::new(Mutex::new(Some(run)));
+    let theirs = Arc::clone(&run);
     #[allow(
         clippy::disallowed_methods,
         reason = "the host is where threads are started"
     )]
-    std::thread::Builder::new().name(name).spawn(run)?;
-    Ok(())
+    let spawned = builder.spawn(move || {
+        if let Some(run) = take(&theirs) {
+            run();
+        }
+    });
+    spawned.map(drop).map_err(|error| {
+        // Never dropped here, on the driver's thread: what it holds may block when it is dropped.
+        std::mem::forget(take(&run));
+        SpawnError::Thread(error)
+    })
+}
+
+fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// Starts the thread on which the context's own futures run. It ends when the host is dropped and
@@ -288,9 +328,14 @@ impl Future for Task {
 
 impl Drop for Task {
     fn drop(&mut self) {
-        if self.ended.is_some() {
+        if SPAWNING.get() == Some(Spot::Kept) {
+            // It has never been a task: its end is the refusal to spawn it.
+            SPAWNING.set(Some(Spot::Dropped));
+            self.ended = None;
+            contained(|| self.future = None);
+        } else if self.ended.is_some() {
             let _mark = Mark::enter(self.context);
-            let _ = catch_unwind(AssertUnwindSafe(|| self.future = None));
+            contained(|| self.future = None);
             let at = self.epoch.elapsed();
             self.end(Ended {
                 how: How::Dropped,

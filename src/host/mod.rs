@@ -9,6 +9,7 @@ mod live;
 mod scope;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake};
@@ -17,6 +18,7 @@ use std::time::Duration;
 use crate::journal::{Cause, How, Id, Kind, Name};
 
 pub use adopt::Adopt;
+pub(crate) use adopt::join;
 pub use live::Live;
 pub use scope::{Blocker, Scope, Waited};
 
@@ -174,6 +176,14 @@ pub async fn timeout_at<F: Future>(
         output = future => Some(output),
         () = host.sleep_until(deadline) => None,
     }
+}
+
+/// Runs a caller's code where its panic must not end what is around it. The panic hook has said the
+/// panic; what it carried is not dropped, since that could panic again.
+pub(crate) fn contained<R>(run: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(run))
+        .map_err(std::mem::forget)
+        .ok()
 }
 
 /// A runtime for one thread's own futures, with time and without I/O.
