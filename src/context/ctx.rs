@@ -633,7 +633,9 @@ impl<A> WorkerCtx<A> {
                 .request("stop was called from inside".into(), By::Call);
             return Err(CalledFromInside);
         }
-        self.close(false, "stop was called");
+        if let Some(undriven) = self.close(false, "stop was called") {
+            undriven.await;
+        }
         Ok(Arc::clone(self.core.stopped.wait().await))
     }
 
@@ -652,7 +654,9 @@ impl<A> WorkerCtx<A> {
             self.core.refuse_call("cleanup", RefusedReason::Inside);
             return Err(CalledFromInside);
         }
-        self.close(true, "cleanup was called");
+        if let Some(undriven) = self.close(true, "cleanup was called") {
+            undriven.await;
+        }
         Ok(Arc::clone(self.core.cleaned.wait().await))
     }
 
@@ -675,17 +679,18 @@ impl<A> WorkerCtx<A> {
     }
 
     /// Asks for stop, and cleanup; a call after it was done asks for nothing any more.
-    fn close(&self, cleanup: bool, words: &str) {
+    fn close(&self, cleanup: bool, words: &str) -> Option<BoxFuture<()>> {
         let done = if cleanup {
             self.core.cleaned.get()
         } else {
             self.core.stopped.get()
         };
-        if done.is_none() {
-            self.core.request(words.into(), By::Call);
-            self.core.begin_grace();
-            self.core.close(cleanup);
+        if done.is_some() {
+            return None;
         }
+        self.core.request(words.into(), By::Call);
+        self.core.begin_grace();
+        self.core.close(cleanup)
     }
 
     fn defer<F, E>(&self, spec: Spec, call: F) -> Result<Id, Refused<F>>
@@ -827,5 +832,9 @@ fn block<F: Future>(future: F) -> Result<F::Output, BlockingError> {
     if tokio::runtime::Handle::try_current().is_ok() {
         return Err(BlockingError::OnRuntime);
     }
-    Ok(crate::host::block_on(future))
+    // With a clock, for the case that this thread has to drive the stop itself.
+    Ok(match crate::host::small_runtime() {
+        Ok(runtime) => runtime.block_on(future),
+        Err(_) => crate::host::block_on(future),
+    })
 }

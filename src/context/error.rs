@@ -12,8 +12,9 @@ use crate::journal::{Kind, Name, RefusedReason};
 ///
 /// It is an error like any other and survives `?` into a boxed error.
 pub struct Refused<T> {
-    // A mutex, since the value need be neither `Sync` nor `Debug` for the error to be both.
-    value: Mutex<T>,
+    // A mutex, since the value need be neither `Sync` nor `Debug` for the error to be both; boxed, since
+    // every registration returns room for it.
+    value: Box<Mutex<T>>,
     /// What was to be registered.
     pub kind: Kind,
     /// Under which name.
@@ -27,7 +28,7 @@ pub struct Refused<T> {
 impl<T> Refused<T> {
     pub(crate) fn new(value: T, refusal: Refusal, kind: Kind, name: Name) -> Self {
         Refused {
-            value: Mutex::new(value),
+            value: Box::new(Mutex::new(value)),
             kind,
             name,
             reason: refusal.reason,

@@ -110,6 +110,8 @@ enum Stage {
 /// A step that has begun and not ended.
 struct Member {
     row: StepReport,
+    /// How many steps had begun before it, in all phases.
+    began: usize,
     floor: Duration,
     deadline: Duration,
     stage: Stage,
@@ -129,6 +131,9 @@ pub(crate) struct Waiting<'a> {
     members: BTreeMap<Id, Member>,
     timers: BTreeSet<(Duration, Id)>,
     hurried: bool,
+    /// How many steps there were before this group; they have all ended.
+    ended_before: usize,
+    members_begun: usize,
 }
 
 /// Runs a group to its end: every member has ended for the context.
@@ -139,6 +144,12 @@ pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: Vec<(Step, bool)>
         members: BTreeMap::new(),
         timers: BTreeSet::new(),
         hurried: core.registry().hurried,
+        ended_before: core
+            .steps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len(),
+        members_begun: 0,
     };
     for (step, told) in steps {
         waiting.begin(step, told);
@@ -198,6 +209,7 @@ impl Waiting<'_> {
         };
         let mut member = Member {
             row,
+            began: self.ended_before + self.members_begun,
             floor,
             deadline: started + bound.of,
             stage,
@@ -206,6 +218,7 @@ impl Waiting<'_> {
             adopted: false,
             told_when_over: None,
         };
+        self.members_begun += 1;
         let spawned = match begin {
             Begin::Wait { abort, adopted } => {
                 let mut registry = self.core.registry();
@@ -442,6 +455,6 @@ impl Waiting<'_> {
             .steps
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(member.row);
+            .push((member.began, member.row));
     }
 }

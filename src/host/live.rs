@@ -1,7 +1,7 @@
 //! The live host: threads of the operating system, tasks on the service's tokio runtime, real time.
 //!
 //! The context's own futures run on a thread of their own with a clock of their own, started with the
-//! first of them, so that bounds hold when the service's runtime is wedged.
+//! context, so that bounds hold when the service's runtime is wedged.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -37,10 +37,13 @@ enum Spot {
     Dropped,
 }
 
+/// Takes the context's own futures to the thread that runs them.
+type Driver = mpsc::UnboundedSender<BoxFuture<()>>;
+
 /// The operating system as a host.
 pub struct Live {
     epoch: Instant,
-    driver: Mutex<Option<mpsc::UnboundedSender<BoxFuture<()>>>>,
+    driver: Mutex<Option<Driver>>,
 }
 
 impl Live {
@@ -55,6 +58,15 @@ impl Live {
         Live {
             epoch,
             driver: Mutex::new(None),
+        }
+    }
+
+    /// Who runs the context's own futures; started when it is first asked for.
+    fn driver(&self) -> Result<Driver, SpawnError> {
+        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*driver {
+            Some(driver) => Ok(driver.clone()),
+            None => Ok(driver.insert(start_driver()?).clone()),
         }
     }
 }
@@ -115,15 +127,13 @@ impl Host for Live {
         Box::pin(tokio::task::yield_now())
     }
 
+    fn ready(&self) -> Result<(), SpawnError> {
+        self.driver().map(drop)
+    }
+
     fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
-        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
-        let sender = match &*driver {
-            Some(sender) => sender,
-            None => driver.insert(start_driver()?),
-        };
-        sender
-            .send(future)
-            .map_err(|_| SpawnError::Unsupported("anything more: its driver has ended"))
+        let sent = self.driver()?.send(future);
+        sent.map_err(|_| SpawnError::Unsupported("anything more: its driver has ended"))
     }
 
     fn spawn_task(
@@ -252,7 +262,7 @@ fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
 
 /// Starts the thread on which the context's own futures run. It ends when the host is dropped and
 /// its last future is done.
-fn start_driver() -> Result<mpsc::UnboundedSender<BoxFuture<()>>, SpawnError> {
+fn start_driver() -> Result<Driver, SpawnError> {
     let runtime = small_runtime()?;
     let (sender, mut futures) = mpsc::unbounded_channel::<BoxFuture<()>>();
     let drive = move || {

@@ -109,6 +109,17 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
     /// Waits until everything that could run in this instant has run (live: one yield).
     fn settle(&self) -> BoxFuture<()>;
 
+    /// Called once, when a context is built: what its end will need is made ready while there still is
+    /// enough of everything.
+    ///
+    /// # Errors
+    ///
+    /// If something cannot be had. The context is built all the same, and [`drive`](Self::drive) may
+    /// still succeed.
+    fn ready(&self) -> Result<(), SpawnError> {
+        Ok(())
+    }
+
     /// Runs one of the context's own futures, beside and independent of the service's executor.
     ///
     /// # Errors
