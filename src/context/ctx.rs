@@ -380,7 +380,11 @@ impl<A> WorkerCtx<A> {
         watchdog: Watchdog,
     ) -> Result<Id, Refused<Watchdog>> {
         let body_spec = body_spec(name, Kind::Watchdog, opts);
+        let flaw = watchdog.flaw();
         self.register_body(body_spec, watchdog, |core, id, spec, watchdog| {
+            if let Some(flaw) = flaw {
+                return Err(Refusal::limit(flaw));
+            }
             let token = CancellationToken::new();
             let link = Link::new(
                 core.requested.clone(),

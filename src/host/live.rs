@@ -118,9 +118,15 @@ impl Host for Live {
     }
 
     fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
-        let at = self.epoch + at;
+        let at = self.epoch.checked_add(at);
         // Made when first polled: that is on a runtime with time, whoever asks.
-        Box::pin(async move { tokio::time::sleep_until(at.into()).await })
+        Box::pin(async move {
+            match at {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                // Beyond the clock.
+                None => std::future::pending().await,
+            }
+        })
     }
 
     fn settle(&self) -> BoxFuture<()> {

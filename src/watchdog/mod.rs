@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::context::{Sink, exit_code};
+use crate::context::{BOUND_MAX, BOUND_MIN, Sink, exit_code};
 use crate::host::{BoxError, Host, Scope, timeout_at};
 use crate::journal::{Cause, WatchdogIs, What};
 
@@ -83,6 +83,20 @@ impl Watchdog {
     pub fn start_grace(mut self, grace: Duration) -> Self {
         self.start_grace = Some(grace);
         self
+    }
+
+    /// What about it cannot be, if anything.
+    pub(crate) fn flaw(&self) -> Option<String> {
+        let limits = [
+            ("interval", Some(self.interval)),
+            ("request timeout", Some(self.request_timeout)),
+            ("start grace", self.start_grace),
+        ];
+        limits.into_iter().find_map(|(what, limit)| {
+            let limit = limit?;
+            let fits = (BOUND_MIN..=BOUND_MAX).contains(&limit);
+            (!fits).then(|| format!("its {what} of {limit:?} is not from 1 ms to 1 h"))
+        })
     }
 
     /// Probes until told, or until it has to end the process.
