@@ -1,3 +1,7 @@
+#![allow(
+    clippy::disallowed_methods,
+    reason = "measures the simulator in real time, beside hand-written tokio"
+)]
 use deadstop::journal::*;
 use deadstop::scenario::*;
 use deadstop::sim::*;

@@ -1,6 +1,11 @@
 //! A caller's code may do what it likes: it runs where the caller expects it, under no lock, and its
 //! panics stay its own. Each test is the story of a bug that was here.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the live host is tested with real threads, tasks and time"
+)]
+
 use std::fmt;
 use std::sync::mpsc;
 use std::thread;

@@ -64,7 +64,7 @@ fn watch(
     let ctx = host.ctx(WorkerCtx::<()>::builder());
     let (asked_at, asked) = std::sync::mpsc::channel();
     let script = Script {
-        answers: answers.to_vec().into_iter(),
+        answers: Vec::from(answers).into_iter(),
         asked_at,
         host: host.clone(),
         ctx: ctx.downgrade(),

@@ -75,6 +75,15 @@ impl<A> std::fmt::Debug for WorkerCtx<A> {
 }
 
 /// A handle that does not keep the worker: for bodies, which must not hold a strong one.
+///
+/// ```
+/// use deadstop::context::WorkerCtx;
+/// let ctx = WorkerCtx::new("the app");
+/// let weak = ctx.downgrade();
+/// assert_eq!(weak.upgrade().map(|ctx| *ctx.app()), Some("the app"));
+/// drop(ctx);
+/// assert!(weak.upgrade().is_none());
+/// ```
 pub struct WeakCtx<A = ()> {
     core: Weak<Core>,
     app: Weak<A>,
@@ -150,11 +159,33 @@ impl<A> WorkerCtx<A> {
     }
 
     /// How the grace is divided, and what each component gets of it.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use deadstop::context::{BodyOpts, WorkerCtx};
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.add_thread("flusher", BodyOpts::new(), |_scope| {})?;
+    /// // grace 30s = stop 19.5s + cleanup 10s + margin 500ms, then a line for each component
+    /// println!("{}", ctx.budget());
+    /// assert_eq!(ctx.budget().stop_share, Duration::from_millis(19_500));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn budget(&self) -> Budget {
         self.core.budget()
     }
 
     /// Ready once a stop has been requested, by whomever.
+    ///
+    /// ```
+    /// # use deadstop::context::WorkerCtx;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.request_stop("the queue is empty");
+    /// ctx.stop_requested().await;
+    /// assert!(ctx.running(), "stop has not begun");
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     ///
@@ -170,6 +201,23 @@ impl<A> WorkerCtx<A> {
     }
 
     /// Runs a thread. It is told to stop and woken, joined up to its timeout, then reported as leaked.
+    ///
+    /// What the body returns, nothing or a result, is its outcome. `name` is 1 to 200 bytes without control
+    /// characters.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deadstop::context::{BodyOpts, WorkerCtx};
+    /// let ctx = WorkerCtx::new(());
+    /// let opts = BodyOpts::new().timeout(Duration::from_secs(5));
+    /// ctx.add_thread("flusher", opts, |scope| {
+    ///     while scope.wait(Duration::from_secs(1)).elapsed() { /* flush */ }
+    ///     std::io::Write::flush(&mut std::io::stdout())
+    /// })?;
+    /// let report = ctx.stop_blocking()?;
+    /// assert!(report.is_ok(), "{report}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -203,6 +251,19 @@ impl<A> WorkerCtx<A> {
 
     /// Takes over a thread that runs already. It cannot be told but by `wake`; it is joined up to its
     /// timeout, then reported as leaked.
+    ///
+    /// ```
+    /// # use std::sync::mpsc;
+    /// # use deadstop::context::{BodyOpts, WorkerCtx};
+    /// let ctx = WorkerCtx::new(());
+    /// let (wake, woken) = mpsc::channel();
+    /// let handle = std::thread::spawn(move || woken.recv());
+    /// let opts = BodyOpts::new().wake(move || drop(wake.send(())));
+    /// ctx.adopt_thread("legacy", opts, handle)?;
+    /// let report = ctx.stop_blocking()?;
+    /// assert!(report.is_ok(), "{report}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -248,6 +309,19 @@ impl<A> WorkerCtx<A> {
     /// Runs a task on the service's executor. It is told by its token, awaited up to its timeout, then
     /// aborted once.
     ///
+    /// ```
+    /// # use deadstop::context::{BodyOpts, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.add_task("poller", BodyOpts::new(), |token| async move {
+    ///     token.cancelled().await; // beside the work, in a `select!`
+    /// })?;
+    /// assert!(ctx.stop().await?.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Refused`] from the begin of stop, outside the limits, or outside of a runtime; it hands the
@@ -282,6 +356,20 @@ impl<A> WorkerCtx<A> {
 
     /// Takes over a task that runs already, such as tokio's `JoinHandle`. It has no token: stop aborts it
     /// at once, and its timeout is the time that the abort may take. Being so cancelled is ok.
+    ///
+    /// What the task returns is dropped by the context, on its own thread: that must not block.
+    ///
+    /// ```
+    /// # use deadstop::context::{BodyOpts, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// let handle = tokio::spawn(std::future::pending::<()>());
+    /// ctx.adopt_task("legacy", BodyOpts::new(), handle)?;
+    /// assert!(ctx.stop().await?.is_ok(), "cancelled, as it was meant to be");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -321,9 +409,21 @@ impl<A> WorkerCtx<A> {
     /// outside of one on a small runtime of its own. Never "cannot start a runtime from within a
     /// runtime". Its error is logged.
     ///
+    /// ```
+    /// # use deadstop::context::WorkerCtx;
+    /// let ctx = WorkerCtx::new(());
+    /// // No runtime here: it has run when the call returns.
+    /// ctx.run_async("export spans", async { Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Refused`] like [`add_task`](Self::add_task); it hands the future back.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime, if the future does.
     #[track_caller]
     pub fn run_async<F, E>(&self, name: impl Into<Name>, future: F) -> Result<(), Refused<F>>
     where
@@ -369,6 +469,8 @@ impl<A> WorkerCtx<A> {
 
     /// Runs the health watchdog, on a thread of its own.
     ///
+    /// See [`Watchdog`] for an example.
+    ///
     /// # Errors
     ///
     /// [`Refused`] from the begin of stop, or outside the limits; it hands the watchdog back.
@@ -407,6 +509,16 @@ impl<A> WorkerCtx<A> {
 
     /// Has a callback called by stop. It may block.
     ///
+    /// Its scope is told when its bound is over: nobody waits for it from there on.
+    ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.defer_stop("stop listening", CallOpts::new().order(-10), |_scope| { /* close the listener */ })?;
+    /// assert!(ctx.stop_blocking()?.is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Refused`] from the begin of stop, or outside the limits; it hands the callback back.
@@ -425,6 +537,20 @@ impl<A> WorkerCtx<A> {
     }
 
     /// Has an async callback called by stop, on the service's executor.
+    ///
+    /// It runs where it was registered; registered outside of a runtime, on a thread and a small runtime of
+    /// its own.
+    ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.defer_stop_async("leave the cluster", CallOpts::new(), || async { /* say goodbye */ })?;
+    /// assert!(ctx.stop().await?.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -446,6 +572,19 @@ impl<A> WorkerCtx<A> {
 
     /// Has a callback called by cleanup. It may block.
     ///
+    /// Its scope is told when its bound is over: nobody waits for it from there on.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deadstop::context::{CallOpts, WorkerCtx, order};
+    /// let ctx = WorkerCtx::new(());
+    /// // Whatever comes before it: this one is sure of two seconds.
+    /// let opts = CallOpts::new().order(order::STDOUT_FLUSHER).floor(Duration::from_secs(2));
+    /// ctx.defer_cleanup("flush", opts, |_scope| std::io::Write::flush(&mut std::io::stdout()))?;
+    /// assert!(ctx.cleanup_blocking()?.is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Refused`] from the begin of cleanup, or outside the limits; it hands the callback back.
@@ -464,6 +603,19 @@ impl<A> WorkerCtx<A> {
     }
 
     /// Has an async callback called by cleanup, on the service's executor.
+    ///
+    /// It runs where it was registered, as with [`defer_stop_async`](Self::defer_stop_async).
+    ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.defer_cleanup_async("flush", CallOpts::new(), || async { Ok::<(), std::io::Error>(()) })?;
+    /// assert!(ctx.cleanup().await?.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -484,6 +636,8 @@ impl<A> WorkerCtx<A> {
     }
 
     /// Has a resource closed by cleanup, and dropped there.
+    ///
+    /// See [`Close`] for an example.
     ///
     /// # Errors
     ///
@@ -507,6 +661,15 @@ impl<A> WorkerCtx<A> {
     }
 
     /// Has a resource closed by a closure, and dropped there.
+    ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// let ctx = WorkerCtx::new(());
+    /// let file = std::io::BufWriter::new(Vec::new());
+    /// ctx.add_closeable_with("log", CallOpts::new(), file, |file, _scope| std::io::Write::flush(file))?;
+    /// assert!(ctx.cleanup_blocking()?.is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -538,6 +701,22 @@ impl<A> WorkerCtx<A> {
 
     /// Has a resource closed by an async closure, on the service's executor.
     ///
+    /// It runs where it was registered, as with [`defer_stop_async`](Self::defer_stop_async).
+    ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// # struct Pool;
+    /// # impl Pool { async fn close(self) {} }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// let pool = Pool;
+    /// ctx.add_closeable_async("pool", CallOpts::new(), move || pool.close())?;
+    /// assert!(ctx.cleanup().await?.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`add_closeable`](Self::add_closeable); it hands the closure back.
@@ -559,6 +738,20 @@ impl<A> WorkerCtx<A> {
     /// Starts: runs main, which registers what the worker is made of. When main fails, panics, or a stop
     /// is requested before it has returned, everything that was registered is stopped and cleaned up
     /// before this returns.
+    ///
+    /// ```
+    /// # use deadstop::context::{MainError, StartError, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let ctx = WorkerCtx::new(());
+    /// let started = ctx
+    ///     .start(|_ctx| async { Err(MainError::with_code(3, "the model cannot be loaded")) })
+    ///     .await;
+    /// let Err(StartError::Main { code, report, .. }) = started else { panic!() };
+    /// assert_eq!(code, Some(3));
+    /// assert!(report.is_ok(), "what main had registered was cleaned up: {report}");
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -591,6 +784,22 @@ impl<A> WorkerCtx<A> {
 
     /// Starts with a main that may block; it runs on a thread of its own.
     ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.start_blocking_main(|ctx, _scope| {
+    ///     // load the model, which takes its time
+    ///     ctx.defer_cleanup("model", CallOpts::new(), |_scope| {})?;
+    ///     Ok(())
+    /// })
+    /// .await?;
+    /// assert!(ctx.cleanup().await?.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`start`](Self::start).
@@ -622,6 +831,17 @@ impl<A> WorkerCtx<A> {
     /// Stops: tells every thread and task, waits for them, and calls the stop callbacks, in order. Once,
     /// however often and from wherever it is called: every caller gets the same report.
     ///
+    /// ```
+    /// # use deadstop::context::WorkerCtx;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// let report = ctx.stop().await?;
+    /// assert!(!ctx.running() && report.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`CalledFromInside`] if a body, step or task of this context calls: the stop is then requested,
@@ -646,6 +866,18 @@ impl<A> WorkerCtx<A> {
     /// Cleans up: runs or joins stop first, then calls the cleanup callbacks and closes the resources, in
     /// order. Once; every caller gets the same report, which covers both phases.
     ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.defer_cleanup("db", CallOpts::new(), |_scope| Err("still in use"))?;
+    /// let report = ctx.cleanup().await?;
+    /// assert_eq!(report.bad().next().and_then(|step| step.error.as_deref()), Some("still in use"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`CalledFromInside`] if a body, step or task of this context calls; nothing is done then.
@@ -666,6 +898,13 @@ impl<A> WorkerCtx<A> {
 
     /// [`stop`](Self::stop), for callers that are not on a runtime.
     ///
+    /// ```
+    /// # use deadstop::context::WorkerCtx;
+    /// let ctx = WorkerCtx::new(());
+    /// assert!(ctx.stop_blocking()?.is_ok());
+    /// # Ok::<(), deadstop::context::BlockingError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`BlockingError`] on a runtime, or from inside.
@@ -674,6 +913,13 @@ impl<A> WorkerCtx<A> {
     }
 
     /// [`cleanup`](Self::cleanup), for callers that are not on a runtime.
+    ///
+    /// ```
+    /// # use deadstop::context::WorkerCtx;
+    /// let ctx = WorkerCtx::new(());
+    /// assert!(ctx.cleanup_blocking()?.is_ok());
+    /// # Ok::<(), deadstop::context::BlockingError>(())
+    /// ```
     ///
     /// # Errors
     ///

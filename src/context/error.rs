@@ -11,6 +11,15 @@ use crate::journal::{Kind, Name, RefusedReason};
 /// A registration that was refused. It hands back what was to be registered.
 ///
 /// It is an error like any other and survives `?` into a boxed error.
+///
+/// ```
+/// # use deadstop::context::{CallOpts, WorkerCtx};
+/// let ctx = WorkerCtx::new(());
+/// ctx.stop_blocking()?;
+/// let refused = ctx.defer_stop("late", CallOpts::new(), |_scope| {}).unwrap_err();
+/// let _callback = refused.into_value(); // to be called here, perhaps
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Refused<T> {
     // A mutex, since the value need be neither `Sync` nor `Debug` for the error to be both; boxed, since
     // every registration returns room for it.

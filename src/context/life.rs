@@ -46,6 +46,19 @@ pub struct LifeEnd {
 ///
 /// Signals are handed in with [`Life::signal`], from wherever they are heard. [`Life::live`] leads
 /// through start, the wait for a request, stop and cleanup.
+///
+/// ```
+/// # use deadstop::context::{Life, WorkerCtx};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let ctx = WorkerCtx::new(());
+/// let life = Life::new(&ctx);
+/// // Something else hears the signals, and calls `life.signal`.
+/// ctx.request_stop("this example is over");
+/// let end = life.live(|| async { Ok(()) }).await;
+/// assert_eq!(end.code, 0);
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Life {
     core: Arc<Core>,

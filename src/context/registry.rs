@@ -1,6 +1,6 @@
 //! What is registered, and what can be done with it when its step comes.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -96,7 +96,7 @@ pub(crate) struct Registry {
     /// What has ended since the driver last looked; used from the begin of stop.
     pub ended: VecDeque<(Id, Ended)>,
     /// What of it had ended before its own step began.
-    pub early: HashMap<Id, Ended>,
+    pub early: BTreeMap<Id, Ended>,
     pub deaths: VecDeque<Death>,
     pub deaths_in_all: u64,
 }
@@ -119,7 +119,7 @@ impl Registry {
             main_ended: None,
             main_code: None,
             ended: VecDeque::new(),
-            early: HashMap::new(),
+            early: BTreeMap::new(),
             deaths: VecDeque::new(),
             deaths_in_all: 0,
         }

@@ -271,17 +271,14 @@ impl Core {
                     let places = named.get(used).into_iter().flatten();
                     places.map(move |place| (user, used, *place))
                 })
-                .filter_map(|(user, used, (order, id))| {
-                    (place(order, id) < place(user.order, user.id)).then(|| {
-                        What::ClosesBeforeUser {
-                            name: used.clone(),
-                            order,
-                            id,
-                            user: user.name.clone(),
-                            user_order: user.order,
-                            user_id: user.id,
-                        }
-                    })
+                .filter(|(user, _, (order, id))| place(*order, *id) < place(user.order, user.id))
+                .map(|(user, used, (order, id))| What::ClosesBeforeUser {
+                    name: used.clone(),
+                    order,
+                    id,
+                    user: user.name.clone(),
+                    user_order: user.order,
+                    user_id: user.id,
                 })
                 .collect()
         };

@@ -3,6 +3,11 @@
 //! The context's own futures run on a thread of their own with a clock of their own, started with the
 //! context, so that bounds hold when the service's runtime is wedged.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the live host is where real time comes from, and where threads and tasks are started"
+)]
+
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,10 +55,6 @@ impl Live {
     /// A host whose clock begins now.
     #[allow(clippy::new_without_default, reason = "making a host starts its clock")]
     pub fn new() -> Self {
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the live host is where real time comes from"
-        )]
         let epoch = Instant::now();
         Live {
             epoch,
@@ -184,10 +185,6 @@ impl Host for Live {
     }
 
     fn exit(&self, code: i32, _cause: Cause) {
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the host is where the process ends"
-        )]
         std::process::exit(code);
     }
 }
@@ -213,10 +210,6 @@ impl Executor for Home {
             return spawn_on(runtime, task);
         }
         let runtime = small_runtime()?;
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the host is where tasks are started"
-        )]
         let handle = runtime.spawn(task);
         let abort = handle.abort_handle();
         start_thread(&who.name, move || {
@@ -228,10 +221,6 @@ impl Executor for Home {
 }
 
 fn spawn_on(runtime: &Handle, task: Task) -> Result<Box<dyn Abort>, SpawnError> {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the host is where tasks are started"
-    )]
     let outer = SPAWNING.replace(Some(Spot::Kept));
     let handle = runtime.spawn(task);
     match SPAWNING.replace(outer) {
@@ -246,10 +235,6 @@ fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), S
     let builder = std::thread::Builder::new().name(name);
     let run = Arc::new(Mutex::new(Some(run)));
     let theirs = Arc::clone(&run);
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the host is where threads are started"
-    )]
     let spawned = builder.spawn(move || {
         if let Some(run) = take(&theirs) {
             run();
@@ -337,7 +322,7 @@ impl Future for Task {
         // The future goes first: what it holds is gone when the end is reported.
         let gone = catch_unwind(AssertUnwindSafe(|| self.future = None));
         let at = self.epoch.elapsed();
-        self.end(end_of(gone.and_then(|()| result), at));
+        self.end(end_of(gone.and(result), at));
         Poll::Ready(())
     }
 }
@@ -367,10 +352,6 @@ struct ParkBlocker;
 
 impl Blocker for ParkBlocker {
     fn wait(&self, told: &CancellationToken, limit: Option<Duration>) {
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the live host is where real time comes from"
-        )]
         let now = Instant::now();
         // A limit beyond the clock is no limit.
         let deadline = limit.and_then(|limit| now.checked_add(limit));
@@ -380,10 +361,6 @@ impl Blocker for ParkBlocker {
                 true
             }
             Some(deadline) => {
-                #[allow(
-                    clippy::disallowed_methods,
-                    reason = "the live host is where real time comes from"
-                )]
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     return false;
@@ -395,10 +372,6 @@ impl Blocker for ParkBlocker {
     }
 
     fn sleep(&self, duration: Duration) {
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the live host is where bodies sleep"
-        )]
         std::thread::sleep(duration);
     }
 

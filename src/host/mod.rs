@@ -174,6 +174,18 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
 ///
 /// What is ready at the deadline counts as in time: the future is looked at first.
 ///
+/// ```
+/// # use std::time::Duration;
+/// # use deadstop::host::{Host, Live, timeout_at};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let host = Live::new();
+/// let deadline = host.now() + Duration::from_millis(1);
+/// assert_eq!(timeout_at(&host, deadline, async { 42 }).await, Some(42));
+/// assert_eq!(timeout_at(&host, deadline, std::future::pending::<()>()).await, None);
+/// # }
+/// ```
+///
 /// # Cancel safety
 ///
 /// As that of `future`.
@@ -207,6 +219,10 @@ pub(crate) fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
 /// Waits on this thread for a future that needs no runtime: it is woken by whoever completes it.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let parked = || {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "it is how the host waits where there is no runtime"
+        )]
         std::thread::park();
         true
     };

@@ -26,6 +26,28 @@ pub use probe::{Probe, ProbeError};
 /// It is armed by its first success, so that a worker may boot as long as it needs, or after its start
 /// grace where that is set. Armed, it counts failures in a row; after each it waits longer (4·n² s), and
 /// at the last it ends the process with code 75, without cleanup.
+///
+/// ```
+/// # use std::{pin::Pin, time::Duration};
+/// # use deadstop::context::{BodyOpts, WorkerCtx};
+/// use deadstop::watchdog::{Probe, ProbeError, Watchdog};
+///
+/// struct Always(u16);
+///
+/// impl Probe for Always {
+///     fn probe(&mut self) -> Pin<Box<dyn Future<Output = Result<u16, ProbeError>> + Send + '_>> {
+///         Box::pin(async { Ok(self.0) })
+///     }
+/// }
+///
+/// let ctx = WorkerCtx::new(());
+/// let watchdog = Watchdog::new(Always(200)).interval(Duration::from_secs(5)).attempts(3);
+/// ctx.add_watchdog("watchdog", BodyOpts::new(), watchdog)?;
+/// assert!(ctx.stop_blocking()?.is_ok(), "disarmed, told, and joined");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Interval, request timeout and start grace are from 1 ms to 1 h; others are refused when it is added.
 pub struct Watchdog {
     probe: Box<dyn Probe>,
     interval: Duration,
