@@ -1,39 +1,60 @@
 //! Errors and panics as words: one line, bounded, without control characters.
 
 use std::any::Any;
-use std::fmt::{Display, Write as _};
+use std::fmt::{self, Display, Write};
 
+use crate::host::contained;
 use crate::journal::Name;
 
 /// The longest error that a journal or log line carries, in characters.
 const LONGEST: usize = 200;
 
 /// A text as one line: at most 200 characters, control characters escaped.
+///
+/// How an error is displayed is its author's code: it may fail, panic, or never come to an end of its
+/// words. None of that is passed on.
 pub(crate) fn one_line(text: &dyn Display) -> Name {
-    let text = text.to_string();
-    if text.len() <= LONGEST && !text.contains(char::is_control) {
-        return Name::from(text);
+    let mut line = Line::default();
+    let written = contained(|| write!(line, "{text}"));
+    if !matches!(written, Some(Ok(()))) && line.text.is_empty() {
+        return Name::from("an error without words");
     }
-    let mut line = String::with_capacity(text.len().min(4 * LONGEST));
-    let mut length = 0;
-    for c in text.chars() {
-        let before = line.len();
-        if c.is_control() {
-            let _ = write!(line, "{}", c.escape_default());
-        } else {
-            line.push(c);
-        }
-        length += line[before..].chars().count();
-        if length > LONGEST {
-            line.truncate(before);
-            while line.chars().count() >= LONGEST {
-                line.pop();
+    Name::from(line.text)
+}
+
+/// Takes text until the line is full.
+#[derive(Default)]
+struct Line {
+    text: String,
+    /// In characters.
+    length: usize,
+    full: bool,
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            if self.full {
+                return Err(fmt::Error);
             }
-            line.push('…');
-            break;
+            let before = self.text.len();
+            if c.is_control() {
+                write!(self.text, "{}", c.escape_default())?;
+            } else {
+                self.text.push(c);
+            }
+            self.length += self.text[before..].chars().count();
+            if self.length > LONGEST {
+                self.full = true;
+                self.text.truncate(before);
+                while self.text.chars().count() >= LONGEST {
+                    self.text.pop();
+                }
+                self.text.push('…');
+            }
         }
+        Ok(())
     }
-    Name::from(line)
 }
 
 /// The words of a panic, from its payload.
@@ -61,6 +82,19 @@ mod tests {
         let line = one_line(&"ä".repeat(500));
         assert_eq!(line.chars().count(), LONGEST);
         assert!(line.ends_with('…'));
+    }
+
+    #[test]
+    fn words_without_an_end_are_cut_like_any_others() {
+        struct Endless;
+        impl Display for Endless {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                loop {
+                    f.write_str("and so on ")?;
+                }
+            }
+        }
+        assert_eq!(one_line(&Endless).chars().count(), LONGEST);
     }
 
     #[test]

@@ -131,6 +131,8 @@ impl Builder {
         let sink = self
             .sink
             .unwrap_or_else(|| Arc::new(crate::journal::Tracing));
+        // What is not ready now is asked for again when it is needed.
+        let _ = host.ready();
         let core = Core::new(host, sink, limits);
         core.emit(What::State {
             state: State::Created,

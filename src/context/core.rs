@@ -1,6 +1,5 @@
 //! The part of a worker context that all its handles share, and that is not generic.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -13,8 +12,9 @@ use super::limits::{Instants, Limits, ms};
 use super::registry::{Action, Entry, Registry, Running, Spec};
 use super::report::{Reason, Report, StepReport};
 use super::sink::Sink;
-use crate::host::{ContextId, Ended, Host, OnEnd, Who};
+use crate::host::{BoxFuture, ContextId, Ended, Host, OnEnd, Who, contained};
 use crate::journal::{By, How, Id, Kind, Name, State, Told, WatchdogIs, What};
+use crate::words::one_line;
 
 /// Reasons after the first that are kept.
 const LATER_REASONS_KEPT: usize = 100;
@@ -29,7 +29,8 @@ pub(crate) struct Core {
     pub wake: Notify,
     /// Cancelled at the first request; watchdogs hold it too.
     pub requested: CancellationToken,
-    pub steps: Mutex<Vec<StepReport>>,
+    /// Each with its place among the steps as they began.
+    pub steps: Mutex<Vec<(usize, StepReport)>>,
     pub started: SetOnce<Result<(), StartError>>,
     pub stopped: SetOnce<Arc<Report>>,
     pub cleaned: SetOnce<Arc<Report>>,
@@ -100,17 +101,19 @@ impl Core {
             error: ended.error.clone(),
             code: None,
         });
-        {
-            let mut registry = self.registry();
-            if id == crate::journal::MAIN {
-                registry.main_ended = Some(ended.clone());
-            }
-            if registry.state < State::Stopping && id != crate::journal::MAIN {
-                registry.forget(id, &ended);
-                return;
-            }
-            registry.ended.push_back((id, ended));
+        let mut registry = self.registry();
+        if id == crate::journal::MAIN {
+            registry.main_ended = Some(ended.clone());
         }
+        if registry.state < State::Stopping && id != crate::journal::MAIN {
+            let left = registry.forget(id, &ended);
+            drop(registry);
+            // What wakes or aborts it is the caller's code, and so is its drop: under no lock.
+            contained(|| drop(left));
+            return;
+        }
+        registry.ended.push_back((id, ended));
+        drop(registry);
         self.wake.notify_one();
     }
 
@@ -155,7 +158,8 @@ impl Core {
         };
         self.emit(What::Refused {
             what: spec.kind.as_str().into(),
-            name: spec.name.clone(),
+            // A name may be what was refused.
+            name: one_line(&spec.name),
             reason: refusal.reason,
         });
         Err((refusal, spec.kind, spec.name))
@@ -200,11 +204,12 @@ impl Core {
     /// The grace begins, once, now.
     pub fn begin_grace(&self) -> Instants {
         let (instants, first) = {
+            let now = self.host.now();
             let mut registry = self.registry();
             match registry.instants {
                 Some(instants) => (instants, false),
                 None => {
-                    let instants = self.limits.instants(self.host.now());
+                    let instants = self.limits.instants(now);
                     registry.instants = Some(instants);
                     (instants, true)
                 }
@@ -244,11 +249,14 @@ impl Core {
 
     /// The report as it stands.
     pub fn report(&self) -> Arc<Report> {
-        let steps = self
+        let mut steps = self
             .steps
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
+        // The members of a group end in any order.
+        steps.sort_by_key(|(place, _)| *place);
+        let steps = steps.into_iter().map(|(_, step)| step).collect();
         let registry = self.registry();
         Arc::new(Report {
             reason: registry.reason.clone(),
@@ -257,6 +265,23 @@ impl Core {
             deaths: registry.deaths.iter().cloned().collect(),
             deaths_in_all: registry.deaths_in_all,
         })
+    }
+
+    /// Has the host drive a future. Where it cannot, the future is handed back: the caller drives it.
+    pub fn drive(&self, future: BoxFuture<()>) -> Option<BoxFuture<()>> {
+        let slot = Arc::new(Mutex::new(Some(future)));
+        let take = |slot: &Mutex<Option<_>>| {
+            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            slot.take()
+        };
+        let theirs = Arc::clone(&slot);
+        let driven = self.host.drive(Box::pin(async move {
+            let future: Option<BoxFuture<()>> = take(&theirs);
+            if let Some(future) = future {
+                future.await;
+            }
+        }));
+        driven.err().and_then(|_| take(&slot))
     }
 
     pub fn is_inside(&self) -> bool {
@@ -281,7 +306,7 @@ pub(crate) fn tell(entry: &Entry) -> bool {
     token.cancel();
     if let Some(wake) = wake {
         // A caller's code: its panic must not end the stop.
-        let _ = catch_unwind(AssertUnwindSafe(wake));
+        contained(wake);
     }
     true
 }
@@ -300,16 +325,18 @@ pub(crate) fn is_told_at_once(entry: &Entry) -> bool {
 impl Drop for Core {
     /// Without a stop: everyone is told, nobody is waited for, no callback is called (rule 10).
     fn drop(&mut self) {
-        if self.stopped.get().is_some() {
-            return;
-        }
-        self.clear_running();
-        self.requested.cancel();
         let registry = self
             .registry
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
         let entries = std::mem::take(&mut registry.entries);
+        if self.stopped.get().is_some() {
+            // Stopped, but not cleaned up: nobody asked for it.
+            std::mem::forget(entries);
+            return;
+        }
+        self.clear_running();
+        self.requested.cancel();
         for entry in entries.values() {
             tell(entry);
         }

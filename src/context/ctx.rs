@@ -1,6 +1,7 @@
 //! The handle that services hold.
 
 use std::panic::Location;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use super::opts::{BodyOpts, CallOpts, Wake};
 use super::registry::{Action, AsyncCall, Callback, Running, Spec};
 use super::report::Report;
 use super::start::Main;
-use crate::host::{Adopt, Body, BoxFuture, Ended, Scope, SpawnError};
+use crate::host::{Abort, Adopt, Body, BoxFuture, Ended, Scope, SpawnError};
 use crate::journal::{By, Id, Kind, Name, RefusedReason, Told};
 use crate::watchdog::{Link, Watchdog};
 use crate::words::one_line;
@@ -74,6 +75,15 @@ impl<A> std::fmt::Debug for WorkerCtx<A> {
 }
 
 /// A handle that does not keep the worker: for bodies, which must not hold a strong one.
+///
+/// ```
+/// use deadstop::context::WorkerCtx;
+/// let ctx = WorkerCtx::new("the app");
+/// let weak = ctx.downgrade();
+/// assert_eq!(weak.upgrade().map(|ctx| *ctx.app()), Some("the app"));
+/// drop(ctx);
+/// assert!(weak.upgrade().is_none());
+/// ```
 pub struct WeakCtx<A = ()> {
     core: Weak<Core>,
     app: Weak<A>,
@@ -150,11 +160,33 @@ impl<A> WorkerCtx<A> {
     }
 
     /// How the grace is divided, and what each component gets of it.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use deadstop::context::{BodyOpts, WorkerCtx};
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.add_thread("flusher", BodyOpts::new(), |_scope| {})?;
+    /// // grace 30s = stop 19.5s + cleanup 10s + margin 500ms, then a line for each component
+    /// println!("{}", ctx.budget());
+    /// assert_eq!(ctx.budget().stop_share, Duration::from_millis(19_500));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn budget(&self) -> Budget {
         self.core.budget()
     }
 
     /// Ready once a stop has been requested, by whomever.
+    ///
+    /// ```
+    /// # use deadstop::context::WorkerCtx;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.request_stop("the queue is empty");
+    /// ctx.stop_requested().await;
+    /// assert!(ctx.running(), "stop has not begun");
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     ///
@@ -171,6 +203,23 @@ impl<A> WorkerCtx<A> {
 
     /// Runs a thread. It is told to stop and woken, joined up to its timeout, then reported as leaked.
     ///
+    /// What the body returns, nothing or a result, is its outcome. `name` is 1 to 200 bytes without control
+    /// characters.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deadstop::context::{BodyOpts, WorkerCtx};
+    /// let ctx = WorkerCtx::new(());
+    /// let opts = BodyOpts::new().timeout(Duration::from_secs(5));
+    /// ctx.add_thread("flusher", opts, |scope| {
+    ///     while scope.wait(Duration::from_secs(1)).elapsed() { /* flush */ }
+    ///     std::io::Write::flush(&mut std::io::stdout())
+    /// })?;
+    /// let report = ctx.stop_blocking()?;
+    /// assert!(report.is_ok(), "{report}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Refused`] from the begin of stop, or outside the limits; it hands the body back.
@@ -185,26 +234,37 @@ impl<A> WorkerCtx<A> {
         F: FnOnce(&Scope) -> E + Send + 'static,
         E: Ending,
     {
-        let (spec, told, wake) = body_spec(name, Kind::Thread, opts);
-        self.register(spec, body, |core, id, spec, body| {
+        let body_spec = body_spec(name, Kind::Thread, opts);
+        self.register_body(body_spec, body, |core, id, spec, body| {
             let token = CancellationToken::new();
             let body: Body = Box::new(move |scope| body.take()(scope).into_result());
             let who = core.who(id, &spec.name, spec.kind);
             core.host
                 .spawn_body(who, token.clone(), body, core.on_end(id, spec.name.clone()))
                 .map_err(refusal)?;
-            Ok(Action::Running(Running {
+            Ok(Begun {
                 token: Some(token),
-                told,
-                wake,
                 abort: None,
                 attempts: None,
-            }))
+            })
         })
     }
 
     /// Takes over a thread that runs already. It cannot be told but by `wake`; it is joined up to its
     /// timeout, then reported as leaked.
+    ///
+    /// ```
+    /// # use std::sync::mpsc;
+    /// # use deadstop::context::{BodyOpts, WorkerCtx};
+    /// let ctx = WorkerCtx::new(());
+    /// let (wake, woken) = mpsc::channel();
+    /// let handle = std::thread::spawn(move || woken.recv());
+    /// let opts = BodyOpts::new().wake(move || drop(wake.send(())));
+    /// ctx.adopt_thread("legacy", opts, handle)?;
+    /// let report = ctx.stop_blocking()?;
+    /// assert!(report.is_ok(), "{report}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -217,8 +277,8 @@ impl<A> WorkerCtx<A> {
         opts: BodyOpts,
         handle: std::thread::JoinHandle<T>,
     ) -> Result<Id, Refused<std::thread::JoinHandle<T>>> {
-        let (spec, told, wake) = body_spec(name, Kind::Thread, opts);
-        self.register(spec, handle, |core, id, spec, handle| {
+        let body_spec = body_spec(name, Kind::Thread, opts);
+        self.register_body(body_spec, handle, |core, id, spec, handle| {
             if !core.host.adopts_threads() {
                 return Err(refusal(SpawnError::Unsupported(
                     "a thread that runs already",
@@ -239,18 +299,29 @@ impl<A> WorkerCtx<A> {
                     core.on_end(id, spec.name.clone()),
                 )
                 .map_err(refusal)?;
-            Ok(Action::Running(Running {
+            Ok(Begun {
                 token: Some(token),
-                told,
-                wake,
                 abort: None,
                 attempts: None,
-            }))
+            })
         })
     }
 
     /// Runs a task on the service's executor. It is told by its token, awaited up to its timeout, then
     /// aborted once.
+    ///
+    /// ```
+    /// # use deadstop::context::{BodyOpts, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.add_task("poller", BodyOpts::new(), |token| async move {
+    ///     token.cancelled().await; // beside the work, in a `select!`
+    /// })?;
+    /// assert!(ctx.stop().await?.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -268,26 +339,38 @@ impl<A> WorkerCtx<A> {
         Fut: Future<Output = E> + Send + 'static,
         E: Ending,
     {
-        let (spec, told, wake) = body_spec(name, Kind::Task, opts);
-        self.register(spec, task, |core, id, spec, task| {
+        let body_spec = body_spec(name, Kind::Task, opts);
+        self.register_body(body_spec, task, |core, id, spec, task| {
             let token = CancellationToken::new();
             let given = token.clone();
             let future = Box::pin(async move { task.take()(given).await.into_result() });
             let who = core.who(id, &spec.name, spec.kind);
             let on_end = core.on_end(id, spec.name.clone());
             let abort = core.host.spawn_task(who, future, on_end).map_err(refusal)?;
-            Ok(Action::Running(Running {
+            Ok(Begun {
                 token: Some(token),
-                told,
-                wake,
                 abort: Some(abort),
                 attempts: None,
-            }))
+            })
         })
     }
 
     /// Takes over a task that runs already, such as tokio's `JoinHandle`. It has no token: stop aborts it
     /// at once, and its timeout is the time that the abort may take. Being so cancelled is ok.
+    ///
+    /// What the task returns is dropped by the context, on its own thread: that must not block.
+    ///
+    /// ```
+    /// # use deadstop::context::{BodyOpts, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// let handle = tokio::spawn(std::future::pending::<()>());
+    /// ctx.adopt_task("legacy", BodyOpts::new(), handle)?;
+    /// assert!(ctx.stop().await?.is_ok(), "cancelled, as it was meant to be");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -299,13 +382,14 @@ impl<A> WorkerCtx<A> {
         opts: BodyOpts,
         task: T,
     ) -> Result<Id, Refused<T>> {
-        let (spec, told, wake) = body_spec(name, Kind::Task, opts);
-        self.register(spec, task, |core, id, spec, task| {
-            let abort = task.peek(|task| task.aborter());
+        let body_spec = body_spec(name, Kind::Task, opts);
+        // A caller's code, which is not run under the registry's lock.
+        let mut abort = Some(task.aborter());
+        self.register_body(body_spec, task, |core, id, spec, task| {
             let on_end = core.on_end(id, spec.name.clone());
             let host = Arc::clone(&core.host);
             let watch = async move {
-                let (how, error) = Box::new(task.take()).join().await;
+                let (how, error) = crate::host::join(task.take()).await;
                 let error = error.as_ref().map(|error| one_line(error));
                 on_end(Ended {
                     how,
@@ -314,13 +398,11 @@ impl<A> WorkerCtx<A> {
                 });
             };
             core.host.drive(Box::pin(watch)).map_err(refusal)?;
-            Ok(Action::Running(Running {
+            Ok(Begun {
                 token: None,
-                told,
-                wake,
-                abort: Some(abort),
+                abort: abort.take(),
                 attempts: None,
-            }))
+            })
         })
     }
 
@@ -328,9 +410,21 @@ impl<A> WorkerCtx<A> {
     /// outside of one on a small runtime of its own. Never "cannot start a runtime from within a
     /// runtime". Its error is logged.
     ///
+    /// ```
+    /// # use deadstop::context::WorkerCtx;
+    /// let ctx = WorkerCtx::new(());
+    /// // No runtime here: it has run when the call returns.
+    /// ctx.run_async("export spans", async { Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Refused`] like [`add_task`](Self::add_task); it hands the future back.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime, if the future does.
     #[track_caller]
     pub fn run_async<F, E>(&self, name: impl Into<Name>, future: F) -> Result<(), Refused<F>>
     where
@@ -338,22 +432,20 @@ impl<A> WorkerCtx<A> {
         E: Ending,
     {
         if tokio::runtime::Handle::try_current().is_ok() {
-            let (spec, told, wake) = body_spec(name, Kind::Task, BodyOpts::new());
+            let body_spec = body_spec(name, Kind::Task, BodyOpts::new());
             return self
-                .register(spec, future, |core, id, spec, future| {
+                .register_body(body_spec, future, |core, id, spec, future| {
                     let future = Box::pin(async move { future.take().await.into_result() });
                     let who = core.who(id, &spec.name, spec.kind);
                     let on_end = core.on_end(id, spec.name.clone());
                     let abort = core.host.spawn_task(who, future, on_end).map_err(refusal)?;
                     // A token that nobody listens to: stop tells, then awaits.
                     let token = Some(CancellationToken::new());
-                    Ok(Action::Running(Running {
+                    Ok(Begun {
                         token,
-                        told,
-                        wake,
                         abort: Some(abort),
                         attempts: None,
-                    }))
+                    })
                 })
                 .map(|_| ());
         }
@@ -378,6 +470,8 @@ impl<A> WorkerCtx<A> {
 
     /// Runs the health watchdog, on a thread of its own.
     ///
+    /// See [`Watchdog`] for an example.
+    ///
     /// # Errors
     ///
     /// [`Refused`] from the begin of stop, or outside the limits; it hands the watchdog back.
@@ -388,8 +482,12 @@ impl<A> WorkerCtx<A> {
         opts: BodyOpts,
         watchdog: Watchdog,
     ) -> Result<Id, Refused<Watchdog>> {
-        let (spec, told, wake) = body_spec(name, Kind::Watchdog, opts);
-        self.register(spec, watchdog, |core, id, spec, watchdog| {
+        let body_spec = body_spec(name, Kind::Watchdog, opts);
+        let flaw = watchdog.flaw();
+        self.register_body(body_spec, watchdog, |core, id, spec, watchdog| {
+            if let Some(flaw) = flaw {
+                return Err(Refusal::limit(flaw));
+            }
             let token = CancellationToken::new();
             let link = Link::new(
                 core.requested.clone(),
@@ -402,17 +500,25 @@ impl<A> WorkerCtx<A> {
             core.host
                 .spawn_body(who, token.clone(), body, core.on_end(id, spec.name.clone()))
                 .map_err(refusal)?;
-            Ok(Action::Running(Running {
+            Ok(Begun {
                 token: Some(token),
-                told,
-                wake,
                 abort: None,
                 attempts: Some(attempts),
-            }))
+            })
         })
     }
 
     /// Has a callback called by stop. It may block.
+    ///
+    /// Its scope is told when its bound is over: nobody waits for it from there on.
+    ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.defer_stop("stop listening", CallOpts::new().order(-10), |_scope| { /* close the listener */ })?;
+    /// assert!(ctx.stop_blocking()?.is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -432,6 +538,20 @@ impl<A> WorkerCtx<A> {
     }
 
     /// Has an async callback called by stop, on the service's executor.
+    ///
+    /// It runs where it was registered; registered outside of a runtime, on a thread and a small runtime of
+    /// its own.
+    ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.defer_stop_async("leave the cluster", CallOpts::new(), || async { /* say goodbye */ })?;
+    /// assert!(ctx.stop().await?.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -453,6 +573,19 @@ impl<A> WorkerCtx<A> {
 
     /// Has a callback called by cleanup. It may block.
     ///
+    /// Its scope is told when its bound is over: nobody waits for it from there on.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deadstop::context::{CallOpts, WorkerCtx, order};
+    /// let ctx = WorkerCtx::new(());
+    /// // Whatever comes before it: this one is sure of two seconds.
+    /// let opts = CallOpts::new().order(order::STDOUT_FLUSHER).floor(Duration::from_secs(2));
+    /// ctx.defer_cleanup("flush", opts, |_scope| std::io::Write::flush(&mut std::io::stdout()))?;
+    /// assert!(ctx.cleanup_blocking()?.is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Refused`] from the begin of cleanup, or outside the limits; it hands the callback back.
@@ -471,6 +604,19 @@ impl<A> WorkerCtx<A> {
     }
 
     /// Has an async callback called by cleanup, on the service's executor.
+    ///
+    /// It runs where it was registered, as with [`defer_stop_async`](Self::defer_stop_async).
+    ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.defer_cleanup_async("flush", CallOpts::new(), || async { Ok::<(), std::io::Error>(()) })?;
+    /// assert!(ctx.cleanup().await?.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -491,6 +637,8 @@ impl<A> WorkerCtx<A> {
     }
 
     /// Has a resource closed by cleanup, and dropped there.
+    ///
+    /// See [`Close`] for an example.
     ///
     /// # Errors
     ///
@@ -514,6 +662,15 @@ impl<A> WorkerCtx<A> {
     }
 
     /// Has a resource closed by a closure, and dropped there.
+    ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// let ctx = WorkerCtx::new(());
+    /// let file = std::io::BufWriter::new(Vec::new());
+    /// ctx.add_closeable_with("log", CallOpts::new(), file, |file, _scope| std::io::Write::flush(file))?;
+    /// assert!(ctx.cleanup_blocking()?.is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -545,6 +702,22 @@ impl<A> WorkerCtx<A> {
 
     /// Has a resource closed by an async closure, on the service's executor.
     ///
+    /// It runs where it was registered, as with [`defer_stop_async`](Self::defer_stop_async).
+    ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// # struct Pool;
+    /// # impl Pool { async fn close(self) {} }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// let pool = Pool;
+    /// ctx.add_closeable_async("pool", CallOpts::new(), move || pool.close())?;
+    /// assert!(ctx.cleanup().await?.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`add_closeable`](Self::add_closeable); it hands the closure back.
@@ -566,6 +739,20 @@ impl<A> WorkerCtx<A> {
     /// Starts: runs main, which registers what the worker is made of. When main fails, panics, or a stop
     /// is requested before it has returned, everything that was registered is stopped and cleaned up
     /// before this returns.
+    ///
+    /// ```
+    /// # use deadstop::context::{MainError, StartError, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let ctx = WorkerCtx::new(());
+    /// let started = ctx
+    ///     .start(|_ctx| async { Err(MainError::with_code(3, "the model cannot be loaded")) })
+    ///     .await;
+    /// let Err(StartError::Main { code, report, .. }) = started else { panic!() };
+    /// assert_eq!(code, Some(3));
+    /// assert!(report.is_ok(), "what main had registered was cleaned up: {report}");
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -598,6 +785,22 @@ impl<A> WorkerCtx<A> {
 
     /// Starts with a main that may block; it runs on a thread of its own.
     ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.start_blocking_main(|ctx, _scope| {
+    ///     // load the model, which takes its time
+    ///     ctx.defer_cleanup("model", CallOpts::new(), |_scope| {})?;
+    ///     Ok(())
+    /// })
+    /// .await?;
+    /// assert!(ctx.cleanup().await?.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`start`](Self::start).
@@ -629,6 +832,17 @@ impl<A> WorkerCtx<A> {
     /// Stops: tells every thread and task, waits for them, and calls the stop callbacks, in order. Once,
     /// however often and from wherever it is called: every caller gets the same report.
     ///
+    /// ```
+    /// # use deadstop::context::WorkerCtx;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// let report = ctx.stop().await?;
+    /// assert!(!ctx.running() && report.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`CalledFromInside`] if a body, step or task of this context calls: the stop is then requested,
@@ -644,12 +858,26 @@ impl<A> WorkerCtx<A> {
                 .request("stop was called from inside".into(), By::Call);
             return Err(CalledFromInside);
         }
-        self.close(false, "stop was called");
+        if let Some(undriven) = self.close(false, "stop was called") {
+            undriven.await;
+        }
         Ok(Arc::clone(self.core.stopped.wait().await))
     }
 
     /// Cleans up: runs or joins stop first, then calls the cleanup callbacks and closes the resources, in
     /// order. Once; every caller gets the same report, which covers both phases.
+    ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.defer_cleanup("db", CallOpts::new(), |_scope| Err("still in use"))?;
+    /// let report = ctx.cleanup().await?;
+    /// assert_eq!(report.bad().next().and_then(|step| step.error.as_deref()), Some("still in use"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -663,11 +891,20 @@ impl<A> WorkerCtx<A> {
             self.core.refuse_call("cleanup", RefusedReason::Inside);
             return Err(CalledFromInside);
         }
-        self.close(true, "cleanup was called");
+        if let Some(undriven) = self.close(true, "cleanup was called") {
+            undriven.await;
+        }
         Ok(Arc::clone(self.core.cleaned.wait().await))
     }
 
     /// [`stop`](Self::stop), for callers that are not on a runtime.
+    ///
+    /// ```
+    /// # use deadstop::context::WorkerCtx;
+    /// let ctx = WorkerCtx::new(());
+    /// assert!(ctx.stop_blocking()?.is_ok());
+    /// # Ok::<(), deadstop::context::BlockingError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -678,6 +915,13 @@ impl<A> WorkerCtx<A> {
 
     /// [`cleanup`](Self::cleanup), for callers that are not on a runtime.
     ///
+    /// ```
+    /// # use deadstop::context::WorkerCtx;
+    /// let ctx = WorkerCtx::new(());
+    /// assert!(ctx.cleanup_blocking()?.is_ok());
+    /// # Ok::<(), deadstop::context::BlockingError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`BlockingError`] on a runtime, or from inside.
@@ -686,17 +930,18 @@ impl<A> WorkerCtx<A> {
     }
 
     /// Asks for stop, and cleanup; a call after it was done asks for nothing any more.
-    fn close(&self, cleanup: bool, words: &str) {
+    fn close(&self, cleanup: bool, words: &str) -> Option<BoxFuture<()>> {
         let done = if cleanup {
             self.core.cleaned.get()
         } else {
             self.core.stopped.get()
         };
-        if done.is_none() {
-            self.core.request(words.into(), By::Call);
-            self.core.begin_grace();
-            self.core.close(cleanup);
+        if done.is_some() {
+            return None;
         }
+        self.core.request(words.into(), By::Call);
+        self.core.begin_grace();
+        self.core.close(cleanup)
     }
 
     fn defer<F, E>(&self, spec: Spec, call: F) -> Result<Id, Refused<F>>
@@ -717,11 +962,37 @@ impl<A> WorkerCtx<A> {
         Fut: Future<Output = E> + Send + 'static,
         E: Ending,
     {
+        let executor = self.core.host.executor();
         self.register(spec, call, |_, _, _, call| {
             let call: AsyncCall = Box::new(move || -> BoxFuture<_> {
                 Box::pin(async move { call.take()().await.into_result() })
             });
-            Ok(Action::Call(Callback::Async(call)))
+            Ok(Action::Call(Callback::Async(call, executor)))
+        })
+    }
+
+    /// Registers a body that runs from now on. What else of the caller's a refusal leaves is dropped
+    /// here, where no lock is held.
+    fn register_body<T: Send + 'static>(
+        &self,
+        (spec, told, wake): (Spec, Told, Option<Wake>),
+        value: T,
+        begin: impl FnOnce(&Arc<Core>, Id, &Spec, Slot<T>) -> Result<Begun, Refusal>,
+    ) -> Result<Id, Refused<T>> {
+        let mut wake = wake;
+        self.register(spec, value, |core, id, spec, value| {
+            let Begun {
+                token,
+                abort,
+                attempts,
+            } = begin(core, id, spec, value)?;
+            Ok(Action::Running(Running {
+                token,
+                told,
+                wake: wake.take(),
+                abort,
+                attempts,
+            }))
         })
     }
 
@@ -741,6 +1012,13 @@ impl<A> WorkerCtx<A> {
     }
 }
 
+/// A body that has been started.
+struct Begun {
+    token: Option<CancellationToken>,
+    abort: Option<Box<dyn Abort>>,
+    attempts: Option<Arc<AtomicU32>>,
+}
+
 /// A value that is either run or handed back: code that could not be started leaves it here.
 struct Slot<T>(Arc<Mutex<Option<T>>>);
 
@@ -753,14 +1031,6 @@ impl<T> Slot<T> {
         self.lock()
             .take()
             .expect("a registered value is taken once: run, or handed back")
-    }
-
-    fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> R {
-        look(
-            self.lock()
-                .as_ref()
-                .expect("a registered value is taken once: run, or handed back"),
-        )
     }
 }
 
@@ -813,5 +1083,9 @@ fn block<F: Future>(future: F) -> Result<F::Output, BlockingError> {
     if tokio::runtime::Handle::try_current().is_ok() {
         return Err(BlockingError::OnRuntime);
     }
-    Ok(crate::host::block_on(future))
+    // With a clock, for the case that this thread has to drive the stop itself.
+    Ok(match crate::host::small_runtime() {
+        Ok(runtime) => runtime.block_on(future),
+        Err(_) => crate::host::block_on(future),
+    })
 }

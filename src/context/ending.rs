@@ -3,6 +3,12 @@
 use crate::host::{BoxError, Scope};
 
 /// What a body or callback may return: nothing, or a result.
+///
+/// ```
+/// # use deadstop::context::Ending;
+/// assert!(().into_result().is_ok());
+/// assert!(Err::<(), _>("no disk").into_result().is_err());
+/// ```
 pub trait Ending: Send + 'static {
     /// As a result.
     ///
@@ -28,6 +34,23 @@ impl<E: Into<BoxError> + Send + 'static> Ending for Result<(), E> {
 ///
 /// Its value is dropped inside the step that closes it, on the step's own thread: a drop that blocks
 /// is bounded like the close itself.
+///
+/// ```
+/// # use deadstop::context::{CallOpts, Close, WorkerCtx};
+/// # use deadstop::host::{BoxError, Scope};
+/// struct Db;
+///
+/// impl Close for Db {
+///     fn close(&mut self, _scope: &Scope) -> Result<(), BoxError> {
+///         Ok(()) // wait for the queries in flight
+///     }
+/// }
+///
+/// let ctx = WorkerCtx::new(());
+/// ctx.add_closeable("db", CallOpts::new(), Db)?;
+/// assert!(ctx.cleanup_blocking()?.is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Close: Send + 'static {
     /// Closes the resource. May block; waits go through the scope, which is told when the step's bound
     /// is over.

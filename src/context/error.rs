@@ -11,9 +11,19 @@ use crate::journal::{Kind, Name, RefusedReason};
 /// A registration that was refused. It hands back what was to be registered.
 ///
 /// It is an error like any other and survives `?` into a boxed error.
+///
+/// ```
+/// # use deadstop::context::{CallOpts, WorkerCtx};
+/// let ctx = WorkerCtx::new(());
+/// ctx.stop_blocking()?;
+/// let refused = ctx.defer_stop("late", CallOpts::new(), |_scope| {}).unwrap_err();
+/// let _callback = refused.into_value(); // to be called here, perhaps
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Refused<T> {
-    // A mutex, since the value need be neither `Sync` nor `Debug` for the error to be both.
-    value: Mutex<T>,
+    // A mutex, since the value need be neither `Sync` nor `Debug` for the error to be both; boxed, since
+    // every registration returns room for it.
+    value: Box<Mutex<T>>,
     /// What was to be registered.
     pub kind: Kind,
     /// Under which name.
@@ -27,7 +37,7 @@ pub struct Refused<T> {
 impl<T> Refused<T> {
     pub(crate) fn new(value: T, refusal: Refusal, kind: Kind, name: Name) -> Self {
         Refused {
-            value: Mutex::new(value),
+            value: Box::new(Mutex::new(value)),
             kind,
             name,
             reason: refusal.reason,

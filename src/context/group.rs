@@ -15,7 +15,7 @@ use super::core::{Core, outcome_of, tell};
 use super::limits::{Bound, CONFIRM, ms};
 use super::registry::{Action, Callback, Entry, Running};
 use super::report::StepReport;
-use crate::host::{Abort, Ended};
+use crate::host::{Abort, Ended, contained};
 use crate::journal::{BoundBy, How, Id, Kind, Name, Outcome, Phase, What};
 use crate::words::one_line;
 
@@ -68,10 +68,16 @@ impl Step {
             ..
         } = entry;
         let begin = match action {
-            Action::Running(Running { token, abort, .. }) => Begin::Wait {
-                abort,
-                adopted: token.is_none(),
-            },
+            Action::Running(Running {
+                token, abort, wake, ..
+            }) => {
+                // It has been called, and its drop is the caller's code too.
+                contained(|| drop(wake));
+                Begin::Wait {
+                    abort,
+                    adopted: token.is_none(),
+                }
+            }
             Action::Call(callback) => Begin::Call(callback),
         };
         (
@@ -104,6 +110,8 @@ enum Stage {
 /// A step that has begun and not ended.
 struct Member {
     row: StepReport,
+    /// How many steps had begun before it, in all phases.
+    began: usize,
     floor: Duration,
     deadline: Duration,
     stage: Stage,
@@ -123,6 +131,9 @@ pub(crate) struct Waiting<'a> {
     members: BTreeMap<Id, Member>,
     timers: BTreeSet<(Duration, Id)>,
     hurried: bool,
+    /// How many steps there were before this group; they have all ended.
+    ended_before: usize,
+    members_begun: usize,
 }
 
 /// Runs a group to its end: every member has ended for the context.
@@ -133,6 +144,12 @@ pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: Vec<(Step, bool)>
         members: BTreeMap::new(),
         timers: BTreeSet::new(),
         hurried: core.registry().hurried,
+        ended_before: core
+            .steps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len(),
+        members_begun: 0,
     };
     for (step, told) in steps {
         waiting.begin(step, told);
@@ -192,6 +209,7 @@ impl Waiting<'_> {
         };
         let mut member = Member {
             row,
+            began: self.ended_before + self.members_begun,
             floor,
             deadline: started + bound.of,
             stage,
@@ -200,6 +218,7 @@ impl Waiting<'_> {
             adopted: false,
             told_when_over: None,
         };
+        self.members_begun += 1;
         let spawned = match begin {
             Begin::Wait { abort, adopted } => {
                 let mut registry = self.core.registry();
@@ -219,14 +238,16 @@ impl Waiting<'_> {
                     .host
                     .spawn_body(who, token, body, self.core.on_end(id, name.clone()))
             }
-            Begin::Call(Callback::Async(call)) => {
+            Begin::Call(Callback::Async(call, executor)) => {
                 let who = self.core.who(id, &name, kind);
+                let on_end = self.core.on_end(id, name.clone());
                 // The call itself is the caller's code too: it runs inside the task.
                 let future = Box::pin(async move { call().await });
-                self.core
-                    .host
-                    .spawn_task(who, future, self.core.on_end(id, name.clone()))
-                    .map(|abort| member.abort = Some(abort))
+                let spawned = match executor {
+                    Some(executor) => executor.spawn_task(who, future, on_end),
+                    None => self.core.host.spawn_task(who, future, on_end),
+                };
+                spawned.map(|abort| member.abort = Some(abort))
             }
         };
         if member.adopted {
@@ -400,7 +421,7 @@ impl Waiting<'_> {
 
     fn abort(&self, member: &Member) {
         if let Some(abort) = &member.abort {
-            abort.abort();
+            contained(|| abort.abort());
             self.core.emit(What::Abort {
                 name: member.row.name.clone(),
                 id: member.row.id,
@@ -438,6 +459,6 @@ impl Waiting<'_> {
             .steps
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(member.row);
+            .push((member.began, member.row));
     }
 }

@@ -3,6 +3,7 @@
 //! The machine knows no host. The simulator drives the same one that signals of the operating system
 //! drive, or it would prove nothing about production.
 
+use std::panic::Location;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -45,6 +46,19 @@ pub struct LifeEnd {
 ///
 /// Signals are handed in with [`Life::signal`], from wherever they are heard. [`Life::live`] leads
 /// through start, the wait for a request, stop and cleanup.
+///
+/// ```
+/// # use deadstop::context::{Life, WorkerCtx};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let ctx = WorkerCtx::new(());
+/// let life = Life::new(&ctx);
+/// // Something else hears the signals, and calls `life.signal`.
+/// ctx.request_stop("this example is over");
+/// let end = life.live(|| async { Ok(()) }).await;
+/// assert_eq!(end.code, 0);
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Life {
     core: Arc<Core>,
@@ -116,17 +130,30 @@ impl Life {
     /// # Cancel safety
     ///
     /// What has begun goes on when this future is dropped.
-    pub async fn live<F>(&self, main: impl FnOnce() -> F + Send + 'static) -> LifeEnd
+    #[track_caller]
+    pub fn live<M, F>(&self, main: M) -> impl Future<Output = LifeEnd> + Send + use<M, F>
     where
+        M: FnOnce() -> F + Send + 'static,
         F: Future<Output = Result<(), MainError>> + Send + 'static,
     {
-        let place = std::panic::Location::caller();
+        // Main's place is that of this call; an async function would give its own.
+        let place = Location::caller();
+        self.clone().run(main, place)
+    }
+
+    async fn run<M, F>(self, main: M, place: &'static Location<'static>) -> LifeEnd
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future<Output = Result<(), MainError>> + Send + 'static,
+    {
         let main = || super::start::Main::Async(Box::pin(async move { main().await }));
         let started = self.core.start(main, place).await;
         if started.is_ok() {
             self.core.requested.cancelled().await;
             self.core.begin_grace();
-            self.core.close(true);
+            if let Some(undriven) = self.core.close(true) {
+                undriven.await;
+            }
             self.core.cleaned.wait().await;
         }
         let code = self.core.exit_code();

@@ -7,12 +7,17 @@ use super::core::{Core, is_told_at_once, tell};
 use super::group::{self, Group, Step};
 use super::limits::{cleanup_bound, floors, ms, stop_bound};
 use super::registry::{Action, Entry};
+use crate::host::BoxFuture;
 use crate::journal::{Phase, State, Ties, What};
 
 impl Core {
     /// Asks for stop, and for cleanup too where that is wanted. The one driver does both; it goes on
     /// when everyone who asked has gone.
-    pub(crate) fn close(self: &Arc<Self>, cleanup: bool) {
+    ///
+    /// Where the host can start nothing any more, the caller gets what it has to drive itself: a stop
+    /// that depends on its caller is better than none.
+    #[must_use]
+    pub(crate) fn close(self: &Arc<Self>, cleanup: bool) -> Option<BoxFuture<()>> {
         {
             let mut registry = self.registry();
             registry.want_stop = true;
@@ -21,19 +26,12 @@ impl Core {
             if registry.closing || registry.state == State::Starting {
                 drop(registry);
                 self.wake.notify_one();
-                return;
+                return None;
             }
             registry.closing = true;
         }
         let core = Arc::clone(self);
-        if self
-            .host
-            .drive(Box::pin(async move { core.drive_close().await }))
-            .is_err()
-        {
-            // Nothing can be started any more: the process is at its end, and stop with it.
-            self.registry().closing = false;
-        }
+        self.drive(Box::pin(async move { core.drive_close().await }))
     }
 
     /// Stop, then cleanup once somebody wants it.

@@ -1,6 +1,6 @@
 //! What is registered, and what can be done with it when its step comes.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -12,7 +12,7 @@ use super::error::Refusal;
 use super::limits::{BOUND_MAX, BOUND_MIN, DEATHS_KEPT, Instants, NAME_BYTES, whole_ms};
 use super::opts::Wake;
 use super::report::{Death, Reason};
-use crate::host::{Abort, Body, BoxError, BoxFuture, Ended};
+use crate::host::{Abort, Body, BoxError, BoxFuture, Ended, Executor};
 use crate::journal::{Id, Kind, Name, RefusedReason, State, Told};
 
 /// An async callback that has not been called.
@@ -21,7 +21,8 @@ pub(crate) type AsyncCall = Box<dyn FnOnce() -> BoxFuture<Result<(), BoxError>> 
 /// A callback that has not been called.
 pub(crate) enum Callback {
     Blocking(Body),
-    Async(AsyncCall),
+    /// With the executor on which it was registered, where the host tells executors apart.
+    Async(AsyncCall, Option<Box<dyn Executor>>),
 }
 
 /// A thread or task that runs.
@@ -95,7 +96,7 @@ pub(crate) struct Registry {
     /// What has ended since the driver last looked; used from the begin of stop.
     pub ended: VecDeque<(Id, Ended)>,
     /// What of it had ended before its own step began.
-    pub early: HashMap<Id, Ended>,
+    pub early: BTreeMap<Id, Ended>,
     pub deaths: VecDeque<Death>,
     pub deaths_in_all: u64,
 }
@@ -118,7 +119,7 @@ impl Registry {
             main_ended: None,
             main_code: None,
             ended: VecDeque::new(),
-            early: HashMap::new(),
+            early: BTreeMap::new(),
             deaths: VecDeque::new(),
             deaths_in_all: 0,
         }
@@ -219,11 +220,10 @@ impl Registry {
     }
 
     /// Takes note that a body ended before stop: it leaves the registry, and is remembered if it ended
-    /// badly.
-    pub fn forget(&mut self, id: Id, ended: &Ended) {
-        let Some(entry) = self.entries.remove(&id) else {
-            return;
-        };
+    /// badly. What it leaves is the caller's to drop, once the lock is released.
+    #[must_use]
+    pub fn forget(&mut self, id: Id, ended: &Ended) -> Option<Action> {
+        let entry = self.entries.remove(&id)?;
         if matches!(
             ended.how,
             crate::journal::How::Failed | crate::journal::How::Panicked
@@ -241,6 +241,7 @@ impl Registry {
                 at: ended.at,
             });
         }
+        Some(entry.action)
     }
 
     /// Takes out the components of one phase, as they were registered.

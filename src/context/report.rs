@@ -78,6 +78,18 @@ pub struct Reason {
 }
 
 /// What stop and cleanup did.
+///
+/// ```
+/// # use deadstop::context::{CallOpts, WorkerCtx};
+/// let ctx = WorkerCtx::new(());
+/// ctx.defer_cleanup("db", CallOpts::new(), |_scope| Err("still in use"))?;
+/// let report = ctx.cleanup_blocking()?;
+/// for step in report.bad() {
+///     eprintln!("{} {}: {} after {:?} of {:?}", step.kind, step.name, step.outcome, step.took, step.bound);
+/// }
+/// assert_eq!(report.bad().count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Why: the first reason. Later ones follow in `later_reasons`.

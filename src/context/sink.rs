@@ -4,6 +4,29 @@ use crate::journal::What;
 
 /// Takes the events of a worker context. Called without any lock held; it must not block and must not
 /// panic.
+///
+/// ```
+/// # use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+/// # use deadstop::context::{Sink, WorkerCtx};
+/// # use deadstop::journal::What;
+/// #[derive(Default)]
+/// struct Steps(AtomicUsize);
+///
+/// impl Sink for Steps {
+///     fn claim(&self, claim: &What) {
+///         if let What::StepEnded { .. } = claim {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+///
+/// let steps = Arc::new(Steps::default());
+/// let ctx = WorkerCtx::<()>::builder().sink(steps.clone()).build(())?;
+/// ctx.defer_cleanup("db", Default::default(), |_scope| {})?;
+/// ctx.cleanup_blocking()?;
+/// assert_eq!(steps.0.load(Ordering::Relaxed), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Sink: Send + Sync + 'static {
     /// The context says that it does something.
     fn claim(&self, claim: &What);

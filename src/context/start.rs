@@ -11,14 +11,17 @@ use super::core::Core;
 use super::error::{MainError, StartError};
 use super::group::{self, Begin, Group, Step};
 use super::limits::stop_bound;
-use crate::host::{Abort, Body, BoxError, BoxFuture};
+use super::registry::{Entry, is_stop_kind};
+use crate::host::{Abort, Body, BoxError, BoxFuture, Scope};
 use crate::journal::{By, How, Id, Kind, MAIN, Name, Outcome, Phase, RefusedReason, State, What};
 
 /// The main function of a worker.
 pub(crate) enum Main {
     Async(BoxFuture<Result<(), MainError>>),
-    Blocking(Box<dyn FnOnce(&crate::host::Scope) -> Result<(), MainError> + Send>),
+    Blocking(BlockingMain),
 }
+
+type BlockingMain = Box<dyn FnOnce(&Scope) -> Result<(), MainError> + Send>;
 
 impl Core {
     /// Starts, once. The start goes on when its caller is dropped.
@@ -54,18 +57,12 @@ impl Core {
             self.spawn_main(main())
         };
         let core = Arc::clone(self);
-        let driven = self.host.drive(Box::pin(async move {
+        let undriven = self.drive(Box::pin(async move {
             let result = core.drive_start(abort, place).await;
             let _ = core.started.set(result);
         }));
-        if let Err(error) = driven {
-            let message = crate::words::one_line(&error);
-            return Err(StartError::Main {
-                message,
-                code: None,
-                requested: false,
-                report: self.report(),
-            });
+        if let Some(start) = undriven {
+            start.await;
         }
         self.started.wait().await.clone()
     }
@@ -193,8 +190,8 @@ impl Core {
             let registry = self.registry();
             registry.want_stop.then_some(registry.want_cleanup)
         };
-        if let Some(cleanup) = close {
-            self.close(cleanup);
+        if let Some(undriven) = close.and_then(|cleanup| self.close(cleanup)) {
+            undriven.await;
         }
         Ok(())
     }
@@ -206,7 +203,9 @@ impl Core {
         place: &'static Location<'static>,
     ) {
         let name = Name::from("main");
-        if let Some(token) = &self.registry().main_token {
+        // In two steps: whom the token wakes is the caller's code, and runs under no lock.
+        let token = self.registry().main_token.clone();
+        if let Some(token) = token {
             token.cancel();
         }
         let ends = self.begin_grace().stop_ends;
@@ -243,12 +242,17 @@ impl Core {
     fn warn_of_early_closes(&self) {
         let early: Vec<What> = {
             let registry = self.registry();
-            let closing: BTreeMap<&Name, (i32, Id)> = registry
+            let closing: Vec<&Entry> = registry
                 .entries
                 .values()
-                .filter(|entry| matches!(entry.kind, Kind::Cleanup | Kind::Closeable))
-                .map(|entry| (&entry.name, (entry.order, entry.id)))
+                .filter(|entry| !is_stop_kind(entry.kind))
                 .collect();
+            // Names need not be unique.
+            let mut named: BTreeMap<&Name, Vec<(i32, Id)>> = BTreeMap::new();
+            for entry in &closing {
+                let places = named.entry(&entry.name).or_default();
+                places.push((entry.order, entry.id));
+            }
             let last_first = self.limits.ties == crate::journal::Ties::Last;
             let place = |order: i32, id: Id| {
                 (
@@ -260,23 +264,21 @@ impl Core {
                     },
                 )
             };
-            registry
-                .entries
-                .values()
-                .filter(|user| closing.contains_key(&user.name))
+            closing
+                .iter()
                 .flat_map(|user| user.uses.iter().map(move |used| (user, used)))
-                .filter_map(|(user, used)| {
-                    let (order, id) = *closing.get(used)?;
-                    (place(order, id) < place(user.order, user.id)).then(|| {
-                        What::ClosesBeforeUser {
-                            name: used.clone(),
-                            order,
-                            id,
-                            user: user.name.clone(),
-                            user_order: user.order,
-                            user_id: user.id,
-                        }
-                    })
+                .flat_map(|(user, used)| {
+                    let places = named.get(used).into_iter().flatten();
+                    places.map(move |place| (user, used, *place))
+                })
+                .filter(|(user, _, (order, id))| place(*order, *id) < place(user.order, user.id))
+                .map(|(user, used, (order, id))| What::ClosesBeforeUser {
+                    name: used.clone(),
+                    order,
+                    id,
+                    user: user.name.clone(),
+                    user_order: user.order,
+                    user_id: user.id,
                 })
                 .collect()
         };
@@ -292,6 +294,6 @@ impl Core {
             return code.unwrap_or(1);
         }
         let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
-        i32::from(steps.iter().any(|step| step.outcome != Outcome::Ok))
+        i32::from(steps.iter().any(|(_, step)| step.outcome != Outcome::Ok))
     }
 }

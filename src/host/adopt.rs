@@ -1,8 +1,13 @@
 //! Tasks that ran before they were registered.
 
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
+
 use tokio::task::JoinHandle;
 
-use super::{Abort, BoxFuture};
+use super::{Abort, BoxFuture, contained};
 use crate::journal::How;
 use crate::words::panic_message;
 
@@ -13,6 +18,26 @@ pub trait Adopt: Send + 'static {
 
     /// Waits for its end: how it ended, and in which words if not well.
     fn join(self: Box<Self>) -> BoxFuture<(How, Option<String>)>;
+}
+
+/// Waits for the end of a task. A panic of the waiting itself is the task's: it is somebody's code
+/// too, and nobody would learn of an end otherwise.
+pub(crate) async fn join(task: impl Adopt) -> (How, Option<String>) {
+    let panicked = |payload: Box<dyn Any + Send>| {
+        let words = panic_message(&*payload);
+        std::mem::forget(payload);
+        (How::Panicked, Some(words))
+    };
+    let joined = catch_unwind(AssertUnwindSafe(|| Box::new(task).join()));
+    let mut joined = match joined {
+        Ok(joined) => joined,
+        Err(payload) => return panicked(payload),
+    };
+    poll_fn(|cx| {
+        catch_unwind(AssertUnwindSafe(|| joined.as_mut().poll(cx)))
+            .unwrap_or_else(|payload| Poll::Ready(panicked(payload)))
+    })
+    .await
 }
 
 impl Abort for tokio::task::AbortHandle {
@@ -29,7 +54,10 @@ impl<T: Send + 'static> Adopt for JoinHandle<T> {
     fn join(self: Box<Self>) -> BoxFuture<(How, Option<String>)> {
         Box::pin(async move {
             match (*self).await {
-                Ok(_) => (How::Ok, None),
+                Ok(output) => {
+                    contained(|| drop(output));
+                    (How::Ok, None)
+                }
                 Err(error) if error.is_cancelled() => (How::Dropped, None),
                 Err(error) => (How::Panicked, Some(panic_message(&*error.into_panic()))),
             }

@@ -1,9 +1,14 @@
 //! The live host: threads of the operating system, tasks on the service's tokio runtime, real time.
 //!
 //! The context's own futures run on a thread of their own with a clock of their own, started with the
-//! first of them, so that bounds hold when the service's runtime is wedged.
+//! context, so that bounds hold when the service's runtime is wedged.
 
-use std::cell::RefCell;
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the live host is where real time comes from, and where threads and tasks are started"
+)]
+
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -11,12 +16,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Host, OnEnd, Scope, SpawnError,
-    Who, small_runtime,
+    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, Scope,
+    SpawnError, Who, contained, small_runtime,
 };
 use crate::journal::{Cause, How};
 use crate::words::{one_line, panic_message};
@@ -24,26 +30,44 @@ use crate::words::{one_line, panic_message};
 thread_local! {
     /// The contexts whose code this thread runs right now, the innermost last.
     static INSIDE: RefCell<Vec<ContextId>> = const { RefCell::new(Vec::new()) };
+
+    /// What has become of the task that this thread is spawning right now.
+    static SPAWNING: Cell<Option<Spot>> = const { Cell::new(None) };
 }
+
+/// A runtime that has been shut down drops a new task on the spot, inside `spawn`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spot {
+    Kept,
+    Dropped,
+}
+
+/// Takes the context's own futures to the thread that runs them.
+type Driver = mpsc::UnboundedSender<BoxFuture<()>>;
 
 /// The operating system as a host.
 pub struct Live {
     epoch: Instant,
-    driver: Mutex<Option<mpsc::UnboundedSender<BoxFuture<()>>>>,
+    driver: Mutex<Option<Driver>>,
 }
 
 impl Live {
     /// A host whose clock begins now.
     #[allow(clippy::new_without_default, reason = "making a host starts its clock")]
     pub fn new() -> Self {
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the live host is where real time comes from"
-        )]
         let epoch = Instant::now();
         Live {
             epoch,
             driver: Mutex::new(None),
+        }
+    }
+
+    /// Who runs the context's own futures; started when it is first asked for.
+    fn driver(&self) -> Result<Driver, SpawnError> {
+        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*driver {
+            Some(driver) => Ok(driver.clone()),
+            None => Ok(driver.insert(start_driver()?).clone()),
         }
     }
 }
@@ -59,14 +83,15 @@ struct Mark;
 
 impl Mark {
     fn enter(context: ContextId) -> Self {
-        INSIDE.with_borrow_mut(|inside| inside.push(context));
+        // A thread at its very end has no locals any more, and may still drop a task.
+        let _ = INSIDE.try_with(|inside| inside.borrow_mut().push(context));
         Mark
     }
 }
 
 impl Drop for Mark {
     fn drop(&mut self) {
-        INSIDE.with_borrow_mut(|inside| inside.pop());
+        let _ = INSIDE.try_with(|inside| inside.borrow_mut().pop());
     }
 }
 
@@ -74,8 +99,16 @@ impl Drop for Mark {
 fn end_of(result: std::thread::Result<Result<(), BoxError>>, at: Duration) -> Ended {
     let (how, error) = match result {
         Ok(Ok(())) => (How::Ok, None),
-        Ok(Err(error)) => (How::Failed, Some(one_line(&error))),
-        Err(payload) => (How::Panicked, Some(one_line(&panic_message(&*payload)))),
+        Ok(Err(error)) => {
+            let words = one_line(&error);
+            contained(|| drop(error));
+            (How::Failed, Some(words))
+        }
+        Err(payload) => {
+            let words = one_line(&panic_message(&*payload));
+            contained(|| drop(payload));
+            (How::Panicked, Some(words))
+        }
     };
     Ended { how, error, at }
 }
@@ -86,24 +119,28 @@ impl Host for Live {
     }
 
     fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
-        let at = self.epoch + at;
+        let at = self.epoch.checked_add(at);
         // Made when first polled: that is on a runtime with time, whoever asks.
-        Box::pin(async move { tokio::time::sleep_until(at.into()).await })
+        Box::pin(async move {
+            match at {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                // Beyond the clock.
+                None => std::future::pending().await,
+            }
+        })
     }
 
     fn settle(&self) -> BoxFuture<()> {
         Box::pin(tokio::task::yield_now())
     }
 
+    fn ready(&self) -> Result<(), SpawnError> {
+        self.driver().map(drop)
+    }
+
     fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
-        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
-        let sender = match &*driver {
-            Some(sender) => sender,
-            None => driver.insert(start_driver()?),
-        };
-        sender
-            .send(future)
-            .map_err(|_| SpawnError::Unsupported("anything more: its driver has ended"))
+        let sent = self.driver()?.send(future);
+        sent.map_err(|_| SpawnError::Unsupported("anything more: its driver has ended"))
     }
 
     fn spawn_task(
@@ -112,19 +149,15 @@ impl Host for Live {
         future: BoxFuture<Result<(), BoxError>>,
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError> {
-        let runtime = tokio::runtime::Handle::try_current().map_err(|_| SpawnError::NoRuntime)?;
-        let task = Task {
-            context: who.context,
-            future: Some(future),
-            ended: Some(ended),
+        let runtime = Handle::try_current().map_err(|_| SpawnError::NoRuntime)?;
+        spawn_on(&runtime, Task::new(&who, future, ended, self.epoch))
+    }
+
+    fn executor(&self) -> Option<Box<dyn Executor>> {
+        Some(Box::new(Home {
+            runtime: Handle::try_current().ok(),
             epoch: self.epoch,
-        };
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the host is where tasks are started"
-        )]
-        let handle = runtime.spawn(task);
-        Ok(Box::new(handle.abort_handle()))
+        }))
     }
 
     fn spawn_body(
@@ -135,38 +168,92 @@ impl Host for Live {
         ended: OnEnd,
     ) -> Result<(), SpawnError> {
         let epoch = self.epoch;
+        let name = who.name.clone();
         let run = move || {
             let _mark = Mark::enter(who.context);
             let scope = Scope::new(told, Arc::new(ParkBlocker));
             let result = catch_unwind(AssertUnwindSafe(|| body(&scope)));
             ended(end_of(result, epoch.elapsed()));
         };
-        // The operating system cuts thread names short; it does not refuse long ones.
-        let name: String = who.name.chars().filter(|c| *c != '\0').collect();
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the host is where threads are started"
-        )]
-        std::thread::Builder::new().name(name).spawn(run)?;
-        Ok(())
+        start_thread(&name, run)
     }
 
     fn is_inside(&self, context: ContextId) -> bool {
-        INSIDE.with_borrow(|inside| inside.contains(&context))
+        INSIDE
+            .try_with(|inside| inside.borrow().contains(&context))
+            .unwrap_or(false)
     }
 
     fn exit(&self, code: i32, _cause: Cause) {
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the host is where the process ends"
-        )]
         std::process::exit(code);
     }
 }
 
+/// Where an async callback was registered, and will run.
+///
+/// Never on the driver's runtime: a callback that blocks would hold up the driver, and its bounds.
+struct Home {
+    /// `None` if it was registered outside of a runtime: it gets a thread and a runtime of its own.
+    runtime: Option<Handle>,
+    epoch: Instant,
+}
+
+impl Executor for Home {
+    fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError> {
+        let task = Task::new(&who, future, ended, self.epoch);
+        if let Some(runtime) = &self.runtime {
+            return spawn_on(runtime, task);
+        }
+        let runtime = small_runtime()?;
+        let handle = runtime.spawn(task);
+        let abort = handle.abort_handle();
+        start_thread(&who.name, move || {
+            // The task reports its own end.
+            let _ = runtime.block_on(handle);
+        })?;
+        Ok(Box::new(abort))
+    }
+}
+
+fn spawn_on(runtime: &Handle, task: Task) -> Result<Box<dyn Abort>, SpawnError> {
+    let outer = SPAWNING.replace(Some(Spot::Kept));
+    let handle = runtime.spawn(task);
+    match SPAWNING.replace(outer) {
+        Some(Spot::Dropped) => Err(SpawnError::NoRuntime),
+        _ => Ok(Box::new(handle.abort_handle())),
+    }
+}
+
+fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), SpawnError> {
+    // The operating system cuts thread names short; it does not refuse long ones.
+    let name: String = name.chars().filter(|c| *c != '\0').collect();
+    let builder = std::thread::Builder::new().name(name);
+    let run = Arc::new(Mutex::new(Some(run)));
+    let theirs = Arc::clone(&run);
+    let spawned = builder.spawn(move || {
+        if let Some(run) = take(&theirs) {
+            run();
+        }
+    });
+    spawned.map(drop).map_err(|error| {
+        // Never dropped here, on the driver's thread: what it holds may block when it is dropped.
+        std::mem::forget(take(&run));
+        SpawnError::Thread(error)
+    })
+}
+
+fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
 /// Starts the thread on which the context's own futures run. It ends when the host is dropped and
 /// its last future is done.
-fn start_driver() -> Result<mpsc::UnboundedSender<BoxFuture<()>>, SpawnError> {
+fn start_driver() -> Result<Driver, SpawnError> {
     let runtime = small_runtime()?;
     let (sender, mut futures) = mpsc::unbounded_channel::<BoxFuture<()>>();
     let drive = move || {
@@ -185,13 +272,7 @@ fn start_driver() -> Result<mpsc::UnboundedSender<BoxFuture<()>>, SpawnError> {
             while running.join_next().await.is_some() {}
         });
     };
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the host is where threads are started"
-    )]
-    std::thread::Builder::new()
-        .name("deadstop".to_owned())
-        .spawn(drive)?;
+    start_thread("deadstop", drive)?;
     Ok(sender)
 }
 
@@ -204,6 +285,20 @@ struct Task {
 }
 
 impl Task {
+    fn new(
+        who: &Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+        epoch: Instant,
+    ) -> Self {
+        Task {
+            context: who.context,
+            future: Some(future),
+            ended: Some(ended),
+            epoch,
+        }
+    }
+
     fn end(&mut self, ended: Ended) {
         if let Some(on_end) = self.ended.take() {
             on_end(ended);
@@ -227,16 +322,21 @@ impl Future for Task {
         // The future goes first: what it holds is gone when the end is reported.
         let gone = catch_unwind(AssertUnwindSafe(|| self.future = None));
         let at = self.epoch.elapsed();
-        self.end(end_of(gone.and_then(|()| result), at));
+        self.end(end_of(gone.and(result), at));
         Poll::Ready(())
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
-        if self.ended.is_some() {
+        if SPAWNING.get() == Some(Spot::Kept) {
+            // It has never been a task: its end is the refusal to spawn it.
+            SPAWNING.set(Some(Spot::Dropped));
+            self.ended = None;
+            contained(|| self.future = None);
+        } else if self.ended.is_some() {
             let _mark = Mark::enter(self.context);
-            let _ = catch_unwind(AssertUnwindSafe(|| self.future = None));
+            contained(|| self.future = None);
             let at = self.epoch.elapsed();
             self.end(Ended {
                 how: How::Dropped,
@@ -252,10 +352,6 @@ struct ParkBlocker;
 
 impl Blocker for ParkBlocker {
     fn wait(&self, told: &CancellationToken, limit: Option<Duration>) {
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the live host is where real time comes from"
-        )]
         let now = Instant::now();
         // A limit beyond the clock is no limit.
         let deadline = limit.and_then(|limit| now.checked_add(limit));
@@ -265,10 +361,6 @@ impl Blocker for ParkBlocker {
                 true
             }
             Some(deadline) => {
-                #[allow(
-                    clippy::disallowed_methods,
-                    reason = "the live host is where real time comes from"
-                )]
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     return false;
@@ -280,10 +372,6 @@ impl Blocker for ParkBlocker {
     }
 
     fn sleep(&self, duration: Duration) {
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the live host is where bodies sleep"
-        )]
         std::thread::sleep(duration);
     }
 

@@ -9,6 +9,7 @@ mod live;
 mod scope;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake};
@@ -17,6 +18,7 @@ use std::time::Duration;
 use crate::journal::{Cause, How, Id, Kind, Name};
 
 pub use adopt::Adopt;
+pub(crate) use adopt::join;
 pub use live::Live;
 pub use scope::{Blocker, Scope, Waited};
 
@@ -67,6 +69,21 @@ pub trait Abort: Send + Sync {
     fn abort(&self);
 }
 
+/// An executor of the service, for a task that is registered now and started later.
+pub trait Executor: Send + Sync {
+    /// Runs a task there; otherwise like [`Host::spawn_task`].
+    ///
+    /// # Errors
+    ///
+    /// If the executor is gone; `ended` is then never called.
+    fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError>;
+}
+
 /// Code could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
@@ -92,6 +109,17 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
     /// Waits until everything that could run in this instant has run (live: one yield).
     fn settle(&self) -> BoxFuture<()>;
 
+    /// Called once, when a context is built: what its end will need is made ready while there still is
+    /// enough of everything.
+    ///
+    /// # Errors
+    ///
+    /// If something cannot be had. The context is built all the same, and [`drive`](Self::drive) may
+    /// still succeed.
+    fn ready(&self) -> Result<(), SpawnError> {
+        Ok(())
+    }
+
     /// Runs one of the context's own futures, beside and independent of the service's executor.
     ///
     /// # Errors
@@ -110,6 +138,12 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
         future: BoxFuture<Result<(), BoxError>>,
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError>;
+
+    /// The executor around the caller, for a task that is started later, from elsewhere. `None` where
+    /// [`spawn_task`](Self::spawn_task) finds the same executor from everywhere.
+    fn executor(&self) -> Option<Box<dyn Executor>> {
+        None
+    }
 
     /// Runs a body that may block, on a thread of its own. Panics are caught and handed to `ended`.
     ///
@@ -140,6 +174,18 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
 ///
 /// What is ready at the deadline counts as in time: the future is looked at first.
 ///
+/// ```
+/// # use std::time::Duration;
+/// # use deadstop::host::{Host, Live, timeout_at};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let host = Live::new();
+/// let deadline = host.now() + Duration::from_millis(1);
+/// assert_eq!(timeout_at(&host, deadline, async { 42 }).await, Some(42));
+/// assert_eq!(timeout_at(&host, deadline, std::future::pending::<()>()).await, None);
+/// # }
+/// ```
+///
 /// # Cancel safety
 ///
 /// As that of `future`.
@@ -155,6 +201,14 @@ pub async fn timeout_at<F: Future>(
     }
 }
 
+/// Runs a caller's code where its panic must not end what is around it. The panic hook has said the
+/// panic; what it carried is not dropped, since that could panic again.
+pub(crate) fn contained<R>(run: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(run))
+        .map_err(std::mem::forget)
+        .ok()
+}
+
 /// A runtime for one thread's own futures, with time and without I/O.
 pub(crate) fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
@@ -165,6 +219,10 @@ pub(crate) fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
 /// Waits on this thread for a future that needs no runtime: it is woken by whoever completes it.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let parked = || {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "it is how the host waits where there is no runtime"
+        )]
         std::thread::park();
         true
     };

@@ -97,6 +97,23 @@ impl Scope {
 
     /// Blocks the body until `future` is ready. Live, the future runs on a small runtime of the body's
     /// own, never on the service's.
+    ///
+    /// It is not woken when the body is told: select over [`token`](Self::token) for that.
+    ///
+    /// ```
+    /// # use deadstop::context::{BodyOpts, WorkerCtx};
+    /// # let ctx = WorkerCtx::new(());
+    /// ctx.add_thread("asks", BodyOpts::new(), |scope| {
+    ///     let answer = scope.block_on(async { 42 });
+    ///     assert_eq!(answer, 42);
+    /// })?;
+    /// # assert!(ctx.stop_blocking()?.is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the future does.
     pub fn block_on<F>(&self, future: F) -> F::Output
     where
         F: Future + Send,

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::context::{Sink, exit_code};
+use crate::context::{BOUND_MAX, BOUND_MIN, Sink, exit_code};
 use crate::host::{BoxError, Host, Scope, timeout_at};
 use crate::journal::{Cause, WatchdogIs, What};
 
@@ -26,6 +26,28 @@ pub use probe::{Probe, ProbeError};
 /// It is armed by its first success, so that a worker may boot as long as it needs, or after its start
 /// grace where that is set. Armed, it counts failures in a row; after each it waits longer (4·n² s), and
 /// at the last it ends the process with code 75, without cleanup.
+///
+/// ```
+/// # use std::{pin::Pin, time::Duration};
+/// # use deadstop::context::{BodyOpts, WorkerCtx};
+/// use deadstop::watchdog::{Probe, ProbeError, Watchdog};
+///
+/// struct Always(u16);
+///
+/// impl Probe for Always {
+///     fn probe(&mut self) -> Pin<Box<dyn Future<Output = Result<u16, ProbeError>> + Send + '_>> {
+///         Box::pin(async { Ok(self.0) })
+///     }
+/// }
+///
+/// let ctx = WorkerCtx::new(());
+/// let watchdog = Watchdog::new(Always(200)).interval(Duration::from_secs(5)).attempts(3);
+/// ctx.add_watchdog("watchdog", BodyOpts::new(), watchdog)?;
+/// assert!(ctx.stop_blocking()?.is_ok(), "disarmed, told, and joined");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Interval, request timeout and start grace are from 1 ms to 1 h; others are refused when it is added.
 pub struct Watchdog {
     probe: Box<dyn Probe>,
     interval: Duration,
@@ -83,6 +105,20 @@ impl Watchdog {
     pub fn start_grace(mut self, grace: Duration) -> Self {
         self.start_grace = Some(grace);
         self
+    }
+
+    /// What about it cannot be, if anything.
+    pub(crate) fn flaw(&self) -> Option<String> {
+        let limits = [
+            ("interval", Some(self.interval)),
+            ("request timeout", Some(self.request_timeout)),
+            ("start grace", self.start_grace),
+        ];
+        limits.into_iter().find_map(|(what, limit)| {
+            let limit = limit?;
+            let fits = (BOUND_MIN..=BOUND_MAX).contains(&limit);
+            (!fits).then(|| format!("its {what} of {limit:?} is not from 1 ms to 1 h"))
+        })
     }
 
     /// Probes until told, or until it has to end the process.

@@ -1,0 +1,302 @@
+//! A host that is turned by hand: its clock is set by the test, its tasks are polled when the test says
+//! so, and its bodies run, on the test's own thread, when the test runs them.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use deadstop::context::{Builder, WorkerCtx};
+use deadstop::host::{
+    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Host, OnEnd, Scope, SpawnError,
+    Who,
+};
+use deadstop::journal::{Cause, How, Id, Name};
+use tokio_util::sync::CancellationToken;
+
+pub const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+#[derive(Default)]
+pub struct ByHand {
+    now: Arc<Mutex<Duration>>,
+    state: Mutex<State>,
+    inside: AtomicBool,
+    tells: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    driven: Vec<BoxFuture<()>>,
+    tasks: BTreeMap<Id, Task>,
+    bodies: BTreeMap<Id, Waiting>,
+    exits: Vec<(i32, Cause)>,
+}
+
+struct Task {
+    future: BoxFuture<Result<(), BoxError>>,
+    ended: OnEnd,
+    aborted: Arc<AtomicBool>,
+}
+
+struct Waiting {
+    name: Name,
+    told: CancellationToken,
+    body: Option<Body>,
+    ended: OnEnd,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for ByHand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByHand")
+    }
+}
+
+impl ByHand {
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// A context on this host; what the test adds to the builder comes first.
+    pub fn ctx(self: &Arc<Self>, builder: Builder) -> WorkerCtx {
+        builder
+            .host(Arc::clone(self) as Arc<dyn Host>)
+            .build(())
+            .expect("the limits are good")
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Polls everything until nothing changes any more. Bodies are left alone.
+    pub fn turn(&self) {
+        // Enough for anything that comes to rest: a poll that wakes itself for ever fails the test.
+        for _ in 0..100 {
+            let driven = std::mem::take(&mut self.state().driven);
+            let tasks = std::mem::take(&mut self.state().tasks);
+            let mut cx = Context::from_waker(Waker::noop());
+            for mut future in driven {
+                if future.as_mut().poll(&mut cx).is_pending() {
+                    self.state().driven.push(future);
+                }
+            }
+            for (id, mut task) in tasks {
+                let ended = if task.aborted.load(Ordering::SeqCst) {
+                    Some((How::Dropped, None))
+                } else {
+                    self.inside.store(true, Ordering::SeqCst);
+                    let polled = task.future.as_mut().poll(&mut cx);
+                    self.inside.store(false, Ordering::SeqCst);
+                    match polled {
+                        Poll::Pending => None,
+                        Poll::Ready(Ok(())) => Some((How::Ok, None)),
+                        Poll::Ready(Err(error)) => Some((How::Failed, Some(error.to_string()))),
+                    }
+                };
+                match ended {
+                    None => drop(self.state().tasks.insert(id, task)),
+                    Some((how, error)) => {
+                        drop(task.future);
+                        (task.ended)(self.ended(how, error));
+                    }
+                }
+            }
+        }
+    }
+
+    fn ended(&self, how: How, error: Option<String>) -> Ended {
+        Ended {
+            how,
+            error: error.map(Name::from),
+            at: self.now(),
+        }
+    }
+
+    /// Sets the clock forward; nothing happens yet.
+    pub fn set_forward(&self, by: Duration) {
+        *lock(&self.now) += by;
+    }
+
+    /// Sets the clock forward, and lets happen what that brings.
+    pub fn advance(&self, by: Duration) {
+        self.set_forward(by);
+        self.turn();
+    }
+
+    /// The bodies that were begun and have not ended.
+    pub fn bodies(&self) -> Vec<String> {
+        self.state()
+            .bodies
+            .values()
+            .map(|waiting| waiting.name.to_string())
+            .collect()
+    }
+
+    fn take(&self, name: &str) -> Waiting {
+        let mut state = self.state();
+        let id = *state
+            .bodies
+            .iter()
+            .find(|(_, waiting)| &*waiting.name == name)
+            .unwrap_or_else(|| panic!("{name} has not begun, or has ended"))
+            .0;
+        state.bodies.remove(&id).expect("it was found")
+    }
+
+    /// Whether a body has been told to stop.
+    pub fn is_told(&self, name: &str) -> bool {
+        let state = self.state();
+        let mut bodies = state.bodies.values();
+        bodies.any(|waiting| &*waiting.name == name && waiting.told.is_cancelled())
+    }
+
+    /// Runs a body to its end, now; its waits take time of the clock.
+    pub fn run(self: &Arc<Self>, name: &str) {
+        let mut waiting = self.take(name);
+        let scope = Scope::new(waiting.told, Arc::new(Hand(Arc::clone(self))));
+        let body = waiting.body.take().expect("a body runs once");
+        self.inside.store(true, Ordering::SeqCst);
+        let result = body(&scope);
+        self.inside.store(false, Ordering::SeqCst);
+        let ended = match result {
+            Ok(()) => self.ended(How::Ok, None),
+            Err(error) => self.ended(How::Failed, Some(error.to_string())),
+        };
+        (waiting.ended)(ended);
+        self.turn();
+    }
+
+    /// Runs a body like [`run`](Self::run), and tells it once it waits without a limit.
+    pub fn run_until_told(self: &Arc<Self>, name: &str) {
+        self.tells.store(true, Ordering::SeqCst);
+        self.run(name);
+    }
+
+    /// Ends a body without running it.
+    pub fn end(&self, name: &str, how: How) {
+        (self.take(name).ended)(self.ended(how, None));
+        self.turn();
+    }
+
+    /// How the process was asked to end, each time.
+    pub fn exits(&self) -> Vec<(i32, Cause)> {
+        self.state().exits.clone()
+    }
+}
+
+impl Host for ByHand {
+    fn now(&self) -> Duration {
+        *lock(&self.now)
+    }
+
+    fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
+        let now = Arc::clone(&self.now);
+        // Whoever waits is polled again at each turn: nobody needs to be woken.
+        Box::pin(poll_fn(move |_| match *lock(&now) >= at {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }))
+    }
+
+    fn settle(&self) -> BoxFuture<()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        self.state().driven.push(future);
+        Ok(())
+    }
+
+    fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError> {
+        let aborted = Arc::new(AtomicBool::new(false));
+        let task = Task {
+            future,
+            ended,
+            aborted: Arc::clone(&aborted),
+        };
+        self.state().tasks.insert(who.id, task);
+        Ok(Box::new(AbortByHand(aborted)))
+    }
+
+    fn spawn_body(
+        &self,
+        who: Who,
+        told: CancellationToken,
+        body: Body,
+        ended: OnEnd,
+    ) -> Result<(), SpawnError> {
+        let waiting = Waiting {
+            name: who.name,
+            told,
+            body: Some(body),
+            ended,
+        };
+        self.state().bodies.insert(who.id, waiting);
+        Ok(())
+    }
+
+    fn is_inside(&self, _: ContextId) -> bool {
+        self.inside.load(Ordering::SeqCst)
+    }
+
+    fn exit(&self, code: i32, cause: Cause) {
+        self.state().exits.push((code, cause));
+    }
+}
+
+struct AbortByHand(Arc<AtomicBool>);
+
+impl Abort for AbortByHand {
+    fn abort(&self) {
+        assert!(!self.0.swap(true, Ordering::SeqCst), "abort once");
+    }
+}
+
+/// Lets a body wait: the clock goes on, and the test's thread does not.
+struct Hand(Arc<ByHand>);
+
+impl Blocker for Hand {
+    fn wait(&self, told: &CancellationToken, limit: Option<Duration>) {
+        if told.is_cancelled() {
+            return;
+        }
+        match limit {
+            Some(limit) => *lock(&self.0.now) += limit,
+            None if self.0.tells.load(Ordering::SeqCst) => told.cancel(),
+            None => panic!("nobody tells a body that runs on the test's thread"),
+        }
+    }
+
+    fn sleep(&self, duration: Duration) {
+        *lock(&self.0.now) += duration;
+    }
+
+    fn block_on(&self, mut future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+        let mut cx = Context::from_waker(Waker::noop());
+        // What is not ready waits for the clock: a millisecond at a time, for no longer than an hour.
+        for _ in 0..3_600_000 {
+            if future.as_mut().poll(&mut cx).is_ready() {
+                return;
+            }
+            *lock(&self.0.now) += ms(1);
+        }
+        panic!("a body waited for an hour");
+    }
+}

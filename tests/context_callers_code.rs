@@ -1,0 +1,316 @@
+//! A caller's code may do what it likes: it runs where the caller expects it, under no lock, and its
+//! panics stay its own. Each test is the story of a bug that was here.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the live host is tested with real threads, tasks and time"
+)]
+
+use std::fmt;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use deadstop::context::{BodyOpts, CallOpts, WorkerCtx};
+use deadstop::host::{Abort, Adopt, BoxFuture};
+use deadstop::journal::{How, Outcome};
+use tokio_util::sync::CancellationToken;
+
+/// Only the upper guard of a test that would hang: nothing waits for it to pass.
+const GUARD: Duration = Duration::from_secs(20);
+
+/// Runs what may hang on a thread of its own; a hang fails the test instead of stopping the suite.
+fn guarded<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || done.send(run()));
+    is_done
+        .recv_timeout(GUARD)
+        .unwrap_or_else(|error| panic!("{what}: {error}"))
+}
+
+/// The service's runtime: turned by a thread of its own until the test's process ends.
+fn service() -> tokio::runtime::Handle {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime can be built");
+    let handle = runtime.handle().clone();
+    thread::Builder::new()
+        .name("service".to_owned())
+        .spawn(move || runtime.block_on(std::future::pending::<()>()))
+        .expect("a thread can be started");
+    handle
+}
+
+/// The context's own thread must not run them: one that blocks would hold up every bound.
+#[test]
+fn an_async_callback_runs_on_the_runtime_where_it_was_registered() {
+    let service = service();
+    let ctx = WorkerCtx::new(());
+    let (said, says) = mpsc::channel();
+    {
+        let _inside = service.enter();
+        let stop = said.clone();
+        ctx.defer_stop_async("stop", CallOpts::new(), move || async move {
+            let _ = stop.send(thread::current().name().map(str::to_owned));
+        })
+        .expect("accepted");
+        ctx.add_closeable_async("close", CallOpts::new(), move || async move {
+            let _ = said.send(thread::current().name().map(str::to_owned));
+        })
+        .expect("accepted");
+    }
+    let report = guarded("cleanup", move || ctx.cleanup_blocking()).expect("from outside");
+    assert!(report.is_ok(), "{report}");
+    let threads: Vec<_> = says.into_iter().flatten().collect();
+    assert_eq!(threads, ["service", "service"]);
+}
+
+#[test]
+fn an_async_callback_registered_outside_of_a_runtime_gets_a_thread_of_its_own() {
+    let ctx = WorkerCtx::new(());
+    let (said, says) = mpsc::channel();
+    ctx.defer_cleanup_async("close", CallOpts::new(), move || async move {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let _ = said.send(thread::current().name().map(str::to_owned));
+    })
+    .expect("accepted");
+    ctx.defer_cleanup_async(
+        "hangs",
+        CallOpts::new().timeout(Duration::from_millis(5)),
+        std::future::pending::<()>,
+    )
+    .expect("accepted");
+    let report = guarded("cleanup", move || ctx.cleanup_blocking()).expect("from outside");
+    assert_eq!(says.recv().ok().flatten().as_deref(), Some("close"));
+    let outcomes: Vec<_> = report.steps.iter().map(|step| step.outcome).collect();
+    assert_eq!(
+        outcomes,
+        [Outcome::Ok, Outcome::TimedOut],
+        "it can be aborted there too"
+    );
+}
+
+/// Looks at the context when it is dropped: that takes the registry's lock.
+struct LooksWhenDropped(WorkerCtx, mpsc::Sender<usize>);
+
+impl Drop for LooksWhenDropped {
+    fn drop(&mut self) {
+        let _ = self.1.send(self.0.budget().stop.len());
+    }
+}
+
+#[test]
+fn what_wakes_a_thread_is_dropped_under_no_lock_when_the_thread_ends() {
+    let ctx = WorkerCtx::new(());
+    let (said, says) = mpsc::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    let looks = LooksWhenDropped(ctx.clone(), said);
+    let opts = BodyOpts::new().wake(move || {
+        let _ = &looks;
+    });
+    ctx.add_thread("short", opts, move |_| {
+        let _ = ended.recv();
+    })
+    .expect("accepted");
+    drop(end);
+    assert_eq!(
+        says.recv_timeout(GUARD),
+        Ok(0),
+        "it has left the registry before"
+    );
+}
+
+#[test]
+fn what_wakes_a_refused_task_is_dropped_under_no_lock() {
+    let ctx = WorkerCtx::new(());
+    let (said, says) = mpsc::channel();
+    let looks = LooksWhenDropped(ctx.clone(), said);
+    let refused = guarded("a refusal", move || {
+        let opts = BodyOpts::new().wake(move || {
+            let _ = &looks;
+        });
+        // There is no runtime here.
+        ctx.add_task("task", opts, |_| async {}).map_err(drop)
+    });
+    assert_eq!(refused, Err(()));
+    assert_eq!(says.try_recv(), Ok(0));
+}
+
+/// A task whose handle looks at the context, as a caller's own `Adopt` may.
+struct Looks(WorkerCtx, CancellationToken);
+
+struct AbortOf(CancellationToken);
+
+impl Abort for AbortOf {
+    fn abort(&self) {
+        self.0.cancel();
+        panic!("an abort that panics");
+    }
+}
+
+impl Adopt for Looks {
+    fn aborter(&self) -> Box<dyn Abort> {
+        let _ = self.0.budget();
+        Box::new(AbortOf(self.1.clone()))
+    }
+
+    fn join(self: Box<Self>) -> BoxFuture<(How, Option<String>)> {
+        let Looks(ctx, token) = *self;
+        drop(ctx);
+        Box::pin(async move {
+            token.cancelled().await;
+            (How::Dropped, None)
+        })
+    }
+}
+
+#[test]
+fn a_task_is_adopted_under_no_lock_and_an_abort_that_panics_does_not_end_the_stop() {
+    let ctx = WorkerCtx::new(());
+    let adopted = ctx.clone();
+    guarded("adopting", move || {
+        let task = Looks(adopted.clone(), CancellationToken::new());
+        adopted
+            .adopt_task("own", BodyOpts::new(), task)
+            .map_err(drop)
+    })
+    .expect("accepted");
+    let report = guarded("stop", move || ctx.stop_blocking()).expect("from outside");
+    assert!(report.is_ok(), "being so cancelled is ok: {report}");
+}
+
+/// Its join panics: the context has to say so, rather than wait for an end that never comes.
+struct PanicsWhenJoined;
+
+impl Adopt for PanicsWhenJoined {
+    fn aborter(&self) -> Box<dyn Abort> {
+        Box::new(AbortOf(CancellationToken::new()))
+    }
+
+    fn join(self: Box<Self>) -> BoxFuture<(How, Option<String>)> {
+        Box::pin(async { panic!("a join that panics") })
+    }
+}
+
+#[test]
+fn a_join_that_panics_is_the_end_of_its_task() {
+    let ctx = WorkerCtx::new(());
+    let stopped = ctx.clone();
+    let report = guarded("stop", move || {
+        stopped
+            .adopt_task("own", BodyOpts::new(), PanicsWhenJoined)
+            .map_err(drop)
+            .expect("accepted");
+        stopped.stop_blocking()
+    })
+    .expect("from outside");
+    let panicked = report.deaths.iter().map(|death| death.how);
+    let stepped = report.steps.iter().map(|step| step.outcome);
+    assert!(
+        panicked.eq([How::Panicked]) || stepped.eq([Outcome::Panicked]),
+        "{report:?}"
+    );
+}
+
+#[test]
+fn a_task_for_a_runtime_that_has_been_shut_down_is_refused_and_handed_back() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime can be built");
+    let handle = runtime.handle().clone();
+    drop(runtime);
+    let value = guarded("add_task", move || {
+        let _inside = handle.enter();
+        let ctx = WorkerCtx::new(());
+        let task = |_| async { "the task" };
+        let task = move |token| {
+            let future = task(token);
+            async move {
+                let _ = future.await;
+            }
+        };
+        let refused = ctx.add_task("task", BodyOpts::new(), task).err()?;
+        assert!(refused.to_string().contains("runtime"), "{refused}");
+        Some(refused.into_value())
+    });
+    assert!(value.is_some(), "it would never have run");
+}
+
+/// An error that cannot say what it is.
+#[derive(Debug)]
+struct Speechless(bool);
+
+impl fmt::Display for Speechless {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        assert!(self.0, "a display that panics");
+        Err(fmt::Error)
+    }
+}
+
+impl std::error::Error for Speechless {}
+
+#[test]
+fn an_error_that_cannot_be_displayed_is_a_failure_like_any_other() {
+    let ctx = WorkerCtx::new(());
+    for says in [true, false] {
+        ctx.defer_stop("stop", CallOpts::new(), move |_| Err(Speechless(says)))
+            .expect("accepted");
+    }
+    let report = guarded("stop", move || ctx.stop_blocking()).expect("from outside");
+    for step in &report.steps {
+        assert_eq!(step.outcome, Outcome::Failed);
+        assert_eq!(step.error.as_deref(), Some("an error without words"));
+    }
+    assert_eq!(report.steps.len(), 2);
+}
+
+/// Panics when it is dropped: as what a wake holds, or as the error of a body.
+#[derive(Debug)]
+struct PanicsWhenDropped;
+
+impl Drop for PanicsWhenDropped {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            panic!("a drop that panics");
+        }
+    }
+}
+
+impl fmt::Display for PanicsWhenDropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no good")
+    }
+}
+
+impl std::error::Error for PanicsWhenDropped {}
+
+#[test]
+fn an_error_that_panics_when_dropped_is_a_failure_like_any_other() {
+    let ctx = WorkerCtx::new(());
+    ctx.defer_stop("stop", CallOpts::new(), |_| Err(PanicsWhenDropped))
+        .expect("accepted");
+    let report = guarded("stop", move || ctx.stop_blocking()).expect("from outside");
+    assert_eq!(report.steps[0].outcome, Outcome::Failed);
+    assert_eq!(report.steps[0].error.as_deref(), Some("no good"));
+}
+
+#[test]
+fn a_wake_that_panics_when_called_or_dropped_does_not_end_the_stop() {
+    let ctx = WorkerCtx::new(());
+    let bomb = PanicsWhenDropped;
+    let opts = BodyOpts::new().wake(move || {
+        let _ = &bomb;
+        panic!("a wake that panics");
+    });
+    ctx.add_thread(
+        "thread",
+        opts,
+        |scope| {
+            while scope.wait(Duration::MAX).elapsed() {}
+        },
+    )
+    .expect("accepted");
+    let report = guarded("stop", move || ctx.stop_blocking()).expect("from outside");
+    assert!(report.is_ok(), "{report}");
+}

@@ -1,0 +1,307 @@
+//! The ends that are easily forgotten: a host that can start nothing, handles dropped half-way, names
+//! that are refused, names that are not unique.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use deadstop::context::{BodyOpts, CallOpts, Life, MainError, Sink, StartError, WorkerCtx};
+use deadstop::host::{
+    Abort, Body, BoxError, BoxFuture, ContextId, Host, Live, OnEnd, SpawnError, Who,
+};
+use deadstop::journal::{Cause, Outcome, Phase, What};
+use tokio_util::sync::CancellationToken;
+
+/// Keeps all that a context says.
+#[derive(Default)]
+struct Heard(Mutex<Vec<What>>);
+
+impl Heard {
+    fn all(&self) -> Vec<What> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Sink for Heard {
+    fn claim(&self, claim: &What) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(claim.clone());
+    }
+}
+
+/// A process that has run out of threads for the context's own futures.
+#[derive(Debug)]
+struct NoDriver(Live);
+
+impl Host for NoDriver {
+    fn now(&self) -> Duration {
+        self.0.now()
+    }
+    fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
+        self.0.sleep_until(at)
+    }
+    fn settle(&self) -> BoxFuture<()> {
+        self.0.settle()
+    }
+    fn drive(&self, _: BoxFuture<()>) -> Result<(), SpawnError> {
+        Err(SpawnError::Unsupported("anything more"))
+    }
+    fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError> {
+        self.0.spawn_task(who, future, ended)
+    }
+    fn spawn_body(
+        &self,
+        _: Who,
+        _: CancellationToken,
+        _: Body,
+        _: OnEnd,
+    ) -> Result<(), SpawnError> {
+        Err(SpawnError::Unsupported("a body"))
+    }
+    fn is_inside(&self, context: ContextId) -> bool {
+        self.0.is_inside(context)
+    }
+    fn exit(&self, code: i32, cause: Cause) {
+        self.0.exit(code, cause);
+    }
+}
+
+fn without_driver() -> WorkerCtx {
+    WorkerCtx::<()>::builder()
+        .host(Arc::new(NoDriver(Live::new())))
+        .build(())
+        .expect("the limits are good")
+}
+
+#[tokio::test]
+async fn a_stop_that_nothing_can_drive_is_driven_by_its_caller() {
+    let ctx = without_driver();
+    ctx.start(|ctx| async move {
+        ctx.add_task("task", BodyOpts::new(), |token| async move {
+            token.cancelled().await;
+        })?;
+        ctx.defer_cleanup("close", CallOpts::new(), |_| {})?;
+        Ok(())
+    })
+    .await
+    .expect("start needs no more than its caller");
+    let report = ctx.cleanup().await.expect("from outside");
+    let rows: Vec<_> = report
+        .steps
+        .iter()
+        .map(|step| (&*step.name, step.outcome, step.error.as_deref()))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            ("task", Outcome::Ok, None),
+            (
+                "close",
+                Outcome::Failed,
+                Some("this host cannot run a body")
+            ),
+        ]
+    );
+}
+
+#[test]
+fn the_blocking_forms_drive_too_and_a_failing_start_leaves_nothing_open() {
+    let ctx = without_driver();
+    ctx.defer_stop("stop", CallOpts::new(), |_| {})
+        .expect("accepted");
+    let report = ctx.cleanup_blocking().expect("from outside");
+    assert_eq!(report.steps.len(), 1);
+
+    let ctx = without_driver();
+    ctx.defer_stop("stop", CallOpts::new(), |_| {})
+        .expect("accepted");
+    // There is no runtime for main either.
+    let started = futures_block_on(ctx.start(|_| async { Ok(()) }));
+    let Err(StartError::Main { report, .. }) = started else {
+        panic!("main cannot run: {started:?}");
+    };
+    assert_eq!(report.steps.len(), 1, "rolled back: {report}");
+}
+
+fn futures_block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut task = tokio_test::task::spawn(future);
+    match task.poll() {
+        std::task::Poll::Ready(output) => output,
+        std::task::Poll::Pending => panic!("everything it waits for has happened"),
+    }
+}
+
+/// Says when it is dropped.
+struct SaysDropped(Arc<AtomicBool>);
+
+impl Drop for SaysDropped {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn resources_that_were_never_closed_are_forgotten_not_dropped() {
+    for stop in [false, true] {
+        let dropped = Arc::new(AtomicBool::new(false));
+        let resource = SaysDropped(Arc::clone(&dropped));
+        let ctx = WorkerCtx::new(());
+        ctx.add_closeable_with("db", CallOpts::new(), resource, |_, _| {})
+            .expect("accepted");
+        if stop {
+            ctx.stop_blocking().expect("from outside");
+        }
+        drop(ctx);
+        assert!(
+            !dropped.load(Ordering::SeqCst),
+            "stopped before: {stop}; a drop can block"
+        );
+    }
+}
+
+#[test]
+fn a_refused_name_is_one_line_in_what_is_said_of_it() {
+    let heard = Arc::new(Heard::default());
+    let ctx = WorkerCtx::<()>::builder()
+        .sink(heard.clone())
+        .build(())
+        .expect("the limits are good");
+    for name in [
+        "a\nWorkerCtx cleanup: forged".to_owned(),
+        "n".repeat(10_000),
+    ] {
+        let refused = ctx
+            .defer_stop(name.clone(), CallOpts::new(), |_| {})
+            .expect_err("no such name");
+        assert_eq!(&*refused.name, name, "handed back as it was");
+    }
+    let said: Vec<_> = heard
+        .all()
+        .into_iter()
+        .filter_map(|what| match what {
+            What::Refused { name, .. } => Some(name),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(&*said[0], "a\\nWorkerCtx cleanup: forged");
+    assert_eq!(said[1].chars().count(), 200);
+}
+
+/// What start says of resources that close before their users, as (used, user).
+async fn warned(register: impl FnOnce(&WorkerCtx)) -> Vec<(String, String)> {
+    let heard = Arc::new(Heard::default());
+    let ctx = WorkerCtx::<()>::builder()
+        .sink(heard.clone())
+        .build(())
+        .expect("the limits are good");
+    register(&ctx);
+    ctx.start(|_| async { Ok(()) }).await.expect("main is good");
+    let all = heard.all();
+    all.iter()
+        .filter_map(|what| match what {
+            What::ClosesBeforeUser { name, user, .. } => Some((name.to_string(), user.to_string())),
+            _ => None,
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn start_warns_of_what_closes_before_its_user() {
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    let planned = warned(|ctx| {
+        let opts = CallOpts::new().order(200);
+        ctx.defer_cleanup("predictor", opts, |_| {})
+            .expect("accepted");
+        let opts = CallOpts::new().order(100).uses(["predictor"]);
+        ctx.defer_cleanup("thread pool", opts, |_| {})
+            .expect("accepted");
+    });
+    assert_eq!(planned.await, [pair("predictor", "thread pool")]);
+    let mended = warned(|ctx| {
+        let opts = CallOpts::new().order(75);
+        ctx.defer_cleanup("predictor", opts, |_| {})
+            .expect("accepted");
+        let opts = CallOpts::new().order(100).uses(["predictor"]);
+        ctx.defer_cleanup("thread pool", opts, |_| {})
+            .expect("accepted");
+    });
+    assert_eq!(mended.await, []);
+}
+
+#[tokio::test]
+async fn a_thread_is_over_before_cleanup_whatever_else_has_its_name() {
+    let warnings = warned(|ctx| {
+        let call = |order| CallOpts::new().order(order);
+        ctx.defer_cleanup("client", call(5), |_| {})
+            .expect("accepted");
+        // The thread's order is one of stop's: it says nothing about cleanup's.
+        let opts = BodyOpts::new().order(-10).uses(["client"]);
+        ctx.add_task("flusher", opts, |_| async {})
+            .expect("accepted");
+        ctx.defer_cleanup("flusher", call(9), |_| {})
+            .expect("accepted");
+    });
+    assert_eq!(warnings.await, []);
+}
+
+#[tokio::test]
+async fn every_resource_of_a_used_name_is_looked_at() {
+    let warnings = warned(|ctx| {
+        let call = |order| CallOpts::new().order(order);
+        ctx.defer_cleanup("client", call(9), |_| {})
+            .expect("accepted");
+        ctx.defer_cleanup("pool", call(5).uses(["client"]), |_| {})
+            .expect("accepted");
+        ctx.defer_cleanup("client", call(1), |_| {})
+            .expect("accepted");
+    });
+    assert_eq!(warnings.await, [("client".to_owned(), "pool".to_owned())]);
+}
+
+#[test]
+fn the_report_lists_steps_as_they_began_however_they_ended() {
+    let ctx = WorkerCtx::new(());
+    let (end_first, first) = std::sync::mpsc::channel::<()>();
+    // The first of the group ends last: the second releases it.
+    ctx.add_thread("first", BodyOpts::new(), move |_| {
+        let _ = first.recv();
+    })
+    .expect("accepted");
+    ctx.add_thread("second", BodyOpts::new(), move |scope| {
+        while scope.wait(Duration::MAX).elapsed() {}
+        drop(end_first);
+    })
+    .expect("accepted");
+    let report = ctx.stop_blocking().expect("from outside");
+    let names: Vec<_> = report.steps.iter().map(|step| &*step.name).collect();
+    assert_eq!(names, ["first", "second"]);
+}
+
+#[tokio::test]
+async fn the_step_of_main_says_where_it_was_started() {
+    let ctx = WorkerCtx::<()>::builder()
+        .start_timeout(Duration::from_millis(5))
+        .build(())
+        .expect("the limits are good");
+    let requests = ctx.clone();
+    let main = move || async move {
+        requests.request_stop("enough");
+        std::future::pending::<Result<(), MainError>>().await
+    };
+    let (life, line) = (Life::new(&ctx), line!() + 1);
+    let end = life.live(main).await;
+    let step = &end.report.steps[0];
+    assert_eq!((step.phase, step.outcome), (Phase::Start, Outcome::Aborted));
+    assert_eq!((step.place.file(), step.place.line()), (file!(), line));
+    assert_eq!(end.code, 1, "a step did not end well");
+}

@@ -1,0 +1,349 @@
+//! The live host: real threads, tasks and time, with bounds of milliseconds. Nothing sleeps here; what
+//! has to happen is waited for, and the guard only keeps a hang from stopping the suite.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the live host is tested with real threads, tasks and time"
+)]
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use deadstop::context::{
+    BlockingError, BodyOpts, CallOpts, Close, MainError, Report, StartError, WorkerCtx,
+};
+use deadstop::host::{BoxError, Scope};
+use deadstop::journal::{BoundBy, How, Outcome};
+
+const GUARD: Duration = Duration::from_secs(20);
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn outcomes(report: &Report) -> Vec<(&str, Outcome)> {
+    let rows = report.steps.iter();
+    rows.map(|step| (&*step.name, step.outcome)).collect()
+}
+
+/// A connection that says when it is closed, and on which thread it is dropped.
+struct Db(mpsc::Sender<String>);
+
+impl Close for Db {
+    fn close(&mut self, _: &Scope) -> Result<(), BoxError> {
+        Ok(self.0.send("closed".to_owned())?)
+    }
+}
+
+impl Drop for Db {
+    fn drop(&mut self) {
+        let name = thread::current().name().unwrap_or_default().to_owned();
+        let _ = self.0.send(format!("dropped on {name}"));
+    }
+}
+
+#[tokio::test]
+async fn a_small_service_starts_stops_and_cleans_up() {
+    let ctx = WorkerCtx::new(String::from("the app"));
+    let (said, says) = mpsc::channel();
+    ctx.start(move |ctx| async move {
+        assert_eq!(ctx.app(), "the app");
+        let ticks = said.clone();
+        ctx.add_thread("flusher", BodyOpts::new(), move |scope| {
+            let mut n = 0;
+            while scope.wait(ms(1)).elapsed() {
+                n += 1;
+            }
+            ticks.send(format!("flusher told: {}", n < u32::MAX))
+        })?;
+        ctx.add_task("poller", BodyOpts::new(), |token| async move {
+            token.cancelled().await;
+        })?;
+        let drained = said.clone();
+        let last = CallOpts::new().order(1);
+        ctx.defer_stop("drain", last, move |_| drained.send("drained".to_owned()))?;
+        let flushed = said.clone();
+        let pool = CallOpts::new().order(100);
+        ctx.add_closeable_async("pool", pool, move || async move {
+            tokio::task::yield_now().await;
+            flushed.send("pool closed".to_owned())
+        })?;
+        ctx.add_closeable("db", CallOpts::new(), Db(said))?;
+        Ok(())
+    })
+    .await
+    .expect("main is good");
+    assert!(ctx.running());
+    let report = ctx.cleanup().await.expect("from outside");
+    assert!(report.is_ok(), "{report}");
+    assert_eq!(report.to_string(), "5 steps, all ok");
+    assert_eq!(
+        says.into_iter().collect::<Vec<_>>(),
+        [
+            "flusher told: true",
+            "drained",
+            "pool closed",
+            "closed",
+            "dropped on db"
+        ]
+    );
+}
+
+#[test]
+fn a_hung_thread_is_left_behind_at_its_bound_and_named() {
+    let ctx = WorkerCtx::new(());
+    let (release, released) = mpsc::channel::<()>();
+    let opts = BodyOpts::new().timeout(ms(20));
+    ctx.add_thread("hangs", opts, move |_| {
+        let _ = released.recv();
+    })
+    .expect("accepted");
+    let report = ctx.stop_blocking().expect("from outside");
+    assert_eq!(outcomes(&report), [("hangs", Outcome::Leaked)]);
+    let step = &report.steps[0];
+    assert_eq!((step.bound, step.bound_by), (ms(20), BoundBy::JoinTimeout));
+    assert!(step.took >= ms(20), "{:?}", step.took);
+    assert!(step.place.file().ends_with("context_live.rs"));
+    assert!(
+        report
+            .to_string()
+            .contains(r#"stop thread "hangs" (order 0) leaked"#)
+    );
+    drop(release);
+}
+
+#[test]
+fn a_wake_frees_a_thread_that_sits_in_a_receive() {
+    let ctx = WorkerCtx::new(());
+    let (wake, woken) = mpsc::channel::<()>();
+    let opts = BodyOpts::new().timeout(GUARD).wake(move || {
+        let _ = wake.send(());
+    });
+    ctx.add_thread("receiver", opts, move |_| woken.recv())
+        .expect("accepted");
+    let report = ctx.stop_blocking().expect("from outside");
+    assert_eq!(outcomes(&report), [("receiver", Outcome::Ok)]);
+}
+
+#[test]
+fn a_thread_that_ran_before_is_joined_and_its_panic_is_its_own() {
+    let ctx = WorkerCtx::new(());
+    let (wake, woken) = mpsc::channel::<()>();
+    let handle = thread::spawn(move || {
+        let _ = woken.recv();
+        std::panic::resume_unwind(Box::new("out of ideas"));
+    });
+    let opts = BodyOpts::new().timeout(GUARD).wake(move || {
+        let _ = wake.send(());
+    });
+    ctx.adopt_thread("legacy", opts, handle).expect("accepted");
+    let report = ctx.stop_blocking().expect("from outside");
+    assert_eq!(outcomes(&report), [("legacy", Outcome::Panicked)]);
+    assert_eq!(report.steps[0].error.as_deref(), Some("out of ideas"));
+}
+
+#[tokio::test]
+async fn a_task_that_ran_before_is_aborted_at_once_and_that_is_ok() {
+    let ctx = WorkerCtx::new(());
+    let handle = tokio::spawn(std::future::pending::<()>());
+    ctx.adopt_task("legacy", BodyOpts::new(), handle)
+        .expect("accepted");
+    let report = ctx.stop().await.expect("from outside");
+    assert_eq!(outcomes(&report), [("legacy", Outcome::Ok)]);
+}
+
+#[tokio::test]
+async fn a_task_that_ignores_its_token_is_aborted() {
+    let ctx = WorkerCtx::new(());
+    let opts = BodyOpts::new().timeout(ms(5));
+    ctx.add_task("deaf", opts, |_| std::future::pending::<()>())
+        .expect("accepted");
+    let report = ctx.stop().await.expect("from outside");
+    assert_eq!(outcomes(&report), [("deaf", Outcome::Aborted)]);
+}
+
+#[test]
+fn bounds_hold_while_the_services_runtime_is_wedged() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime can be built");
+    let ctx = WorkerCtx::new(());
+    let (release, released) = mpsc::channel::<()>();
+    let (began, has_begun) = mpsc::channel();
+    let service = {
+        let ctx = ctx.clone();
+        thread::spawn(move || {
+            runtime.block_on(async {
+                let opts = BodyOpts::new().timeout(ms(10));
+                ctx.add_task("wedges", opts, move |_| async move {
+                    let _ = began.send(());
+                    let _ = released.recv();
+                })
+                .expect("accepted");
+                let opts = CallOpts::new().timeout(ms(10));
+                ctx.defer_cleanup_async("close", opts, || async {})
+                    .expect("accepted");
+                drop(ctx);
+                tokio::task::yield_now().await;
+            });
+        })
+    };
+    has_begun.recv_timeout(GUARD).expect("the task runs");
+    let report = ctx.cleanup_blocking().expect("from outside");
+    assert_eq!(
+        outcomes(&report),
+        [("wedges", Outcome::Leaked), ("close", Outcome::Leaked)]
+    );
+    drop(release);
+    service.join().expect("the service ends");
+}
+
+#[tokio::test]
+async fn a_main_that_blocks_runs_on_a_thread_of_its_own() {
+    let ctx = WorkerCtx::new(());
+    let started = ctx
+        .start_blocking_main(|ctx, scope| {
+            let name = thread::current().name().map(str::to_owned);
+            assert_eq!(name.as_deref(), Some("main"));
+            let answer = scope.block_on(async {
+                tokio::time::sleep(ms(1)).await;
+                42
+            });
+            ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
+            Err(MainError::with_code(answer, "no model"))
+        })
+        .await;
+    let Err(StartError::Main { code, report, .. }) = started else {
+        panic!("main has failed: {started:?}");
+    };
+    assert_eq!(code, Some(42));
+    assert_eq!(outcomes(&report), [("db", Outcome::Ok)]);
+}
+
+#[test]
+fn panics_of_bodies_and_callbacks_are_theirs_alone() {
+    let ctx = WorkerCtx::new(());
+    fn panics() {
+        std::panic::resume_unwind(Box::new("no"));
+    }
+    ctx.defer_cleanup("first", CallOpts::new(), |_| panics())
+        .expect("accepted");
+    ctx.defer_cleanup_async("second", CallOpts::new(), || async { panics() })
+        .expect("accepted");
+    ctx.defer_cleanup("third", CallOpts::new(), |_| {})
+        .expect("accepted");
+    let report = ctx.cleanup_blocking().expect("from outside");
+    assert_eq!(
+        outcomes(&report),
+        [
+            ("first", Outcome::Panicked),
+            ("second", Outcome::Panicked),
+            ("third", Outcome::Ok)
+        ]
+    );
+}
+
+#[test]
+fn the_last_handle_tells_everyone_and_waits_for_nobody() {
+    let ctx = WorkerCtx::new(());
+    let (told, is_told) = mpsc::channel();
+    ctx.add_thread("flusher", BodyOpts::new(), move |scope| {
+        while scope.wait(Duration::MAX).elapsed() {}
+        told.send(())
+    })
+    .expect("accepted");
+    drop(ctx);
+    is_told.recv_timeout(GUARD).expect("it was told");
+}
+
+#[test]
+fn a_stop_from_a_body_that_drives_a_future_is_known_to_be_from_inside() {
+    let ctx = WorkerCtx::new(());
+    let weak = ctx.downgrade();
+    let (said, says) = mpsc::channel();
+    ctx.add_thread("inside", BodyOpts::new(), move |scope| {
+        let ctx = weak.upgrade().expect("the test holds it");
+        let _ = said.send(scope.block_on(async { ctx.stop().await.is_err() }));
+    })
+    .expect("accepted");
+    assert_eq!(says.recv_timeout(GUARD), Ok(true));
+    // Another context is not the one that the body is inside of.
+    let (one, other) = (WorkerCtx::new(()), WorkerCtx::new(()));
+    let stopped = other.clone();
+    let (said, says) = mpsc::channel();
+    one.add_thread("inside of another", BodyOpts::new(), move |_| {
+        let _ = said.send(stopped.stop_blocking().map(drop));
+    })
+    .expect("accepted");
+    assert_eq!(says.recv_timeout(GUARD), Ok(Ok::<(), BlockingError>(())));
+    assert!(one.running() && !other.running());
+}
+
+mod run_async {
+    use super::*;
+
+    #[tokio::test]
+    async fn inside_a_runtime_it_is_a_task_that_stop_awaits() {
+        let ctx = WorkerCtx::new(());
+        let (said, says) = tokio::sync::oneshot::channel();
+        let job = async move {
+            tokio::task::yield_now().await;
+            let _ = said.send(());
+        };
+        ctx.run_async("job", job).expect("accepted");
+        let report = ctx.stop().await.expect("from outside");
+        assert!(report.is_ok(), "{report}");
+        says.await.expect("it has run to its end");
+    }
+
+    #[tokio::test]
+    async fn inside_a_runtime_it_is_refused_and_handed_back_once_stop_has_begun() {
+        let ctx = WorkerCtx::new(());
+        ctx.stop().await.expect("from outside");
+        let refused = ctx
+            .run_async("job", async { Ok::<(), String>(()) })
+            .expect_err("stop has begun");
+        refused.into_value().await.expect("the future is whole");
+    }
+
+    #[test]
+    fn outside_of_a_runtime_it_has_run_when_the_call_returns() {
+        let ctx = WorkerCtx::new(());
+        let (said, says) = mpsc::channel();
+        let job = async move {
+            tokio::time::sleep(ms(1)).await;
+            let _ = said.send(());
+            Err::<(), _>("which is logged")
+        };
+        ctx.run_async("job", job).expect("it has run");
+        assert_eq!(says.try_recv(), Ok(()));
+    }
+}
+
+#[test]
+fn a_body_that_fails_is_in_the_report_once() {
+    let ctx = WorkerCtx::new(());
+    let (dies, died) = mpsc::channel::<()>();
+    ctx.add_thread("short", BodyOpts::new(), move |_| {
+        let _dies = dies;
+        Err("no disk")
+    })
+    .expect("accepted");
+    assert!(
+        died.recv_timeout(GUARD).is_err(),
+        "its end drops the sender"
+    );
+    let report = ctx.stop_blocking().expect("from outside");
+    // The stop may have begun before the end was noted: then it is its step.
+    let death = report.deaths.first().map(|death| death.how);
+    let step = report.steps.first().map(|step| step.outcome);
+    assert!(
+        matches!(
+            (death, step),
+            (Some(How::Failed), None) | (None, Some(Outcome::Failed))
+        ),
+        "{report:?}"
+    );
+}

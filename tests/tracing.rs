@@ -1,0 +1,146 @@
+//! What a worker context does reaches `tracing`, in the plan's words and at the plan's levels.
+//!
+//! The host is turned by hand, so that all of it happens on the test's own thread: that is where
+//! `tracing-test` listens.
+
+mod by_hand;
+
+use by_hand::{ByHand, ms};
+use deadstop::context::{BodyOpts, CallOpts, WorkerCtx};
+use deadstop::journal::How;
+use tokio_test::{assert_pending, assert_ready};
+use tracing_test::traced_test;
+
+/// Expects exactly one line of that level with those words.
+macro_rules! assert_logged {
+    ($level:literal, $words:literal) => {
+        logs_assert(|lines: &[&str]| {
+            let with: Vec<_> = lines.iter().filter(|line| line.contains($words)).collect();
+            match with[..] {
+                [line] if line.contains(concat!(" ", $level, " ")) => Ok(()),
+                _ => Err(format!("{} {:?}: {with:#?}", $level, $words)),
+            }
+        });
+    };
+}
+
+#[traced_test]
+#[test]
+fn the_steps_are_logged_in_the_plans_words() {
+    let host = ByHand::new();
+    let ctx = host.ctx(WorkerCtx::<()>::builder());
+    ctx.defer_stop("drain", CallOpts::new(), |_| Err("no connection"))
+        .expect("accepted");
+    ctx.defer_cleanup("db", CallOpts::new(), |_| Err("still in use"))
+        .expect("accepted");
+    let mut cleanup = tokio_test::task::spawn(ctx.cleanup());
+    assert_pending!(cleanup.poll());
+    host.turn();
+    host.run("drain");
+    host.run("db");
+    assert_ready!(cleanup.poll()).expect("from outside");
+    assert_logged!("DEBUG", "Stopping: drain");
+    assert_logged!("WARN", "Error during stop of drain: no connection");
+    assert_logged!("INFO", "WorkerCtx cleanup: db");
+    assert_logged!("ERROR", "Cleanup failed for db: still in use");
+}
+
+#[traced_test]
+#[test]
+fn what_is_waited_for_and_left_behind_is_named() {
+    let host = ByHand::new();
+    let ctx = host.ctx(WorkerCtx::<()>::builder());
+    ctx.add_thread("hangs", BodyOpts::new().timeout(ms(50)), |_| {})
+        .expect("accepted");
+    let mut stop = tokio_test::task::spawn(ctx.stop());
+    assert_pending!(stop.poll());
+    host.turn();
+    host.advance(ms(24));
+    assert!(!logs_contain("still waiting for"));
+    host.advance(ms(1));
+    assert_logged!("WARN", "still waiting for hangs");
+    host.advance(ms(25));
+    assert_logged!("WARN", "thread hangs (#1) is left behind and still runs");
+    assert_ready!(stop.poll()).expect("from outside");
+}
+
+#[traced_test]
+#[test]
+fn the_last_handle_says_once_what_it_leaves_running() {
+    let host = ByHand::new();
+    let ctx = host.ctx(WorkerCtx::<()>::builder());
+    for name in ["flusher", "poller"] {
+        ctx.add_thread(name, BodyOpts::new(), |_| {})
+            .expect("accepted");
+    }
+    let other = ctx.clone();
+    drop(ctx);
+    assert!(!host.is_told("flusher"), "there is another handle");
+    assert!(!logs_contain("without a stop"));
+    drop(other);
+    assert!(host.is_told("flusher") && host.is_told("poller"));
+    assert_logged!(
+        "WARN",
+        "the last handle is gone without a stop; left running: flusher poller"
+    );
+}
+
+#[traced_test]
+#[test]
+fn a_death_before_stop_is_an_error_and_a_refusal_a_warning() {
+    let host = ByHand::new();
+    let ctx = host.ctx(WorkerCtx::<()>::builder());
+    ctx.add_thread("flusher", BodyOpts::new(), |_| {})
+        .expect("accepted");
+    host.end("flusher", How::Panicked);
+    assert_logged!("ERROR", "flusher (#1)");
+    ctx.defer_stop("", CallOpts::new(), |_| {})
+        .expect_err("no name");
+    assert_logged!("WARN", "refused");
+}
+
+#[traced_test]
+#[test]
+fn an_error_that_spans_lines_is_logged_on_one() {
+    let host = ByHand::new();
+    let ctx = host.ctx(WorkerCtx::<()>::builder());
+    let failed = ctx.run_async("job", async { Err("no\nWorkerCtx cleanup: forged") });
+    failed.expect("it has run");
+    assert!(logs_contain(r"no\nWorkerCtx cleanup: forged"));
+    assert!(!logs_contain("\nWorkerCtx"));
+}
+
+/// A subscriber that fails, as one does that writes to a closed pipe.
+struct Fails;
+
+impl tracing::Subscriber for Fails {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        panic!("nobody reads standard error any more");
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn a_subscriber_that_panics_does_not_end_the_stop() {
+    let host = ByHand::new();
+    tracing::subscriber::with_default(Fails, || {
+        let ctx = host.ctx(WorkerCtx::<()>::builder());
+        ctx.defer_stop("drain", CallOpts::new(), |_| {})
+            .expect("accepted");
+        let mut stop = tokio_test::task::spawn(ctx.stop());
+        assert_pending!(stop.poll());
+        host.turn();
+        host.run("drain");
+        let report = assert_ready!(stop.poll()).expect("from outside");
+        assert!(report.is_ok(), "{report}");
+    });
+}

@@ -1,0 +1,173 @@
+//! Rule 18: the watchdog arms itself, counts failures in a row, and ends the process; a request to stop
+//! disarms it. Its body runs on the test's own thread, and its waits set the clock forward.
+
+mod by_hand;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use by_hand::{ByHand, ms};
+use deadstop::context::{BodyOpts, WeakCtx, WorkerCtx, exit_code};
+use deadstop::host::Host;
+use deadstop::journal::{Cause, RefusedReason};
+use deadstop::watchdog::{Probe, ProbeError, Watchdog};
+
+/// What an endpoint does at one probe.
+#[derive(Clone, Copy)]
+enum Answers {
+    Status(u16),
+    Refuses,
+    Never,
+    /// Answers with a failure, while somebody asks the worker to stop.
+    FailsAsStopIsRequested,
+}
+use Answers::{FailsAsStopIsRequested, Never, Refuses, Status};
+
+/// Answers as written; then it asks for a stop, so that the watchdog comes to rest.
+struct Script {
+    answers: std::vec::IntoIter<Answers>,
+    asked_at: std::sync::mpsc::Sender<Duration>,
+    host: std::sync::Arc<ByHand>,
+    ctx: WeakCtx,
+}
+
+impl Probe for Script {
+    fn probe(&mut self) -> Pin<Box<dyn Future<Output = Result<u16, ProbeError>> + Send + '_>> {
+        let _ = self.asked_at.send(self.host.now());
+        let request = || {
+            let ctx = self.ctx.upgrade().expect("the test holds the worker");
+            ctx.request_stop("the script is over");
+        };
+        match self.answers.next() {
+            Some(Status(status)) => Box::pin(std::future::ready(Ok(status))),
+            Some(Refuses) => Box::pin(std::future::ready(Err(ProbeError("refused".into())))),
+            Some(Never) => Box::pin(std::future::pending()),
+            Some(FailsAsStopIsRequested) => {
+                request();
+                Box::pin(std::future::ready(Ok(500)))
+            }
+            None => {
+                request();
+                Box::pin(std::future::pending())
+            }
+        }
+    }
+}
+
+/// Runs a watchdog with an interval of 10 ms over the script: when it asked, in milliseconds, and how
+/// the process ended.
+fn watch(
+    answers: &[Answers],
+    with: impl FnOnce(Watchdog) -> Watchdog,
+) -> (Vec<u128>, Vec<(i32, Cause)>) {
+    let host = ByHand::new();
+    let ctx = host.ctx(WorkerCtx::<()>::builder());
+    let (asked_at, asked) = std::sync::mpsc::channel();
+    let script = Script {
+        answers: Vec::from(answers).into_iter(),
+        asked_at,
+        host: host.clone(),
+        ctx: ctx.downgrade(),
+    };
+    let watchdog = with(Watchdog::new(script).interval(ms(10)));
+    ctx.add_watchdog("watchdog", BodyOpts::new(), watchdog)
+        .expect("accepted");
+    host.run_until_told("watchdog");
+    let asked = asked.into_iter().map(|at| at.as_millis()).collect();
+    (asked, host.exits())
+}
+
+const FIRED: [(i32, Cause); 1] = [(exit_code::WATCHDOG, Cause::Watchdog)];
+
+#[test]
+fn until_its_first_success_nothing_is_a_failure() {
+    let (asked, exits) = watch(&[Refuses, Refuses, Refuses, Refuses], |dog| dog.attempts(1));
+    assert_eq!(
+        asked,
+        [0, 10, 20, 30, 40],
+        "at its interval, without back-off"
+    );
+    assert_eq!(exits, []);
+}
+
+#[test]
+fn armed_it_backs_off_after_each_failure_and_fires_at_the_last() {
+    let (asked, exits) = watch(&[Status(200), Refuses, Refuses, Refuses], |dog| dog);
+    // 4·1² s after the first failure and 4·2² s after the second.
+    assert_eq!(asked, [0, 10, 4_010, 20_010]);
+    assert_eq!(exits, FIRED);
+}
+
+#[test]
+fn failures_count_in_a_row() {
+    let script = [Status(200), Refuses, Status(204), Refuses, Status(299)];
+    let (asked, exits) = watch(&script, |dog| dog.attempts(2));
+    assert_eq!(asked, [0, 10, 4_010, 4_020, 8_020, 8_030]);
+    assert_eq!(exits, []);
+}
+
+#[test]
+fn only_2xx_is_success() {
+    for status in [199, 300, 404, 500] {
+        let (_, exits) = watch(&[Status(status), Refuses], |dog| dog.attempts(1));
+        assert_eq!(exits, [], "{status} does not arm it");
+        let (_, exits) = watch(&[Status(200), Status(status)], |dog| dog.attempts(1));
+        assert_eq!(exits, FIRED, "{status} is a failure");
+    }
+}
+
+#[test]
+fn the_interval_counts_from_the_end_of_a_probe_and_a_silent_endpoint_fails_in_time() {
+    let (asked, exits) = watch(&[Never, Status(200), Never], |dog| {
+        dog.request_timeout(ms(7)).attempts(1)
+    });
+    assert_eq!(asked, [0, 17, 27]);
+    assert_eq!(exits, FIRED);
+}
+
+#[test]
+fn after_its_start_grace_failures_count_though_none_has_succeeded() {
+    let (asked, exits) = watch(&[Refuses, Refuses, Refuses], |dog| {
+        dog.attempts(1).start_grace(ms(15))
+    });
+    // The failure at 20 ms is the first that is not before the end of the grace.
+    assert_eq!(asked, [0, 10, 20]);
+    assert_eq!(exits, FIRED);
+}
+
+#[test]
+fn it_looks_once_more_whether_a_stop_was_requested_before_it_fires() {
+    let (asked, exits) = watch(&[Status(200), FailsAsStopIsRequested], |dog| {
+        dog.attempts(1)
+    });
+    assert_eq!(asked, [0, 10], "disarmed, it asks no more");
+    assert_eq!(exits, []);
+}
+
+#[test]
+fn limits_that_cannot_be_are_refused_and_the_watchdog_handed_back() {
+    let dog = || {
+        let host = ByHand::new();
+        let ctx = host.ctx(WorkerCtx::<()>::builder());
+        Watchdog::new(Script {
+            answers: Vec::new().into_iter(),
+            asked_at: std::sync::mpsc::channel().0,
+            host,
+            ctx: ctx.downgrade(),
+        })
+    };
+    let ctx = ByHand::new().ctx(WorkerCtx::<()>::builder());
+    for (dog, what) in [
+        (dog().interval(Duration::ZERO), "interval"),
+        (dog().request_timeout(Duration::ZERO), "request timeout"),
+        (dog().request_timeout(Duration::MAX), "request timeout"),
+        (dog().start_grace(Duration::MAX), "start grace"),
+    ] {
+        let refused = ctx
+            .add_watchdog("watchdog", BodyOpts::new(), dog)
+            .expect_err("it would ask without a pause, or overflow the clock");
+        assert_eq!(refused.reason, RefusedReason::Limit);
+        assert!(refused.to_string().contains(what), "{refused}");
+        let _handed_back: Watchdog = refused.into_value();
+    }
+}
