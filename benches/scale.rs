@@ -1,6 +1,8 @@
 //! How memory and time grow: many runs in one process, many steps in one context. Prints a table; there
 //! is nothing to compare but the lines of the table themselves.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+
 use std::time::{Duration, Instant};
 
 use deadstop::context::{CallOpts, WorkerCtx};
@@ -41,8 +43,7 @@ fn runs() {
 
 /// A context of so many steps: how long its stop takes, and what a step costs in memory.
 fn steps(n: u32) -> (Duration, f64) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .expect("a runtime");

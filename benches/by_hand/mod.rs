@@ -1,6 +1,11 @@
 //! The scenario of `shape.toml` as one would write it by hand on tokio's paused clock: three bodies,
 //! seven steps each under a timeout, and a log of what happened.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this is how it is written without a simulator"
+)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
