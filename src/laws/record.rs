@@ -79,6 +79,9 @@ pub(super) struct Part<'a> {
     pub waiting: Option<Index>,
 }
 
+/// What a call brought back: where it did, its result, the report's rows and its deaths.
+pub(super) type Answer<'a> = (Index, &'a Name, &'a [Row], &'a [(Id, How)]);
+
 /// A call of the context by the outside.
 pub(super) struct Caller<'a> {
     pub at: Index,
@@ -88,7 +91,7 @@ pub(super) struct Caller<'a> {
     pub asks_to_stop: bool,
     /// Whether it was made inside a body, step or task of the context.
     pub inside: bool,
-    pub returned: Option<(Index, &'a Name, &'a [Row], &'a [(Id, How)])>,
+    pub returned: Option<Answer<'a>>,
 }
 
 /// A phase's begin and end, as claimed.

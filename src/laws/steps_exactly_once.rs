@@ -13,13 +13,13 @@ pub(super) const LAW: Law = Law {
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     for (at, event) in record.events.iter().enumerate() {
-        if let What::Began { name, nth, .. } = &event.what {
-            if *nth > 1 {
-                breaks.at(
-                    at,
-                    format!("\"{name}\" was run again at {} (time {nth})", At(event.t)),
-                );
-            }
+        if let What::Began { name, nth, .. } = &event.what
+            && *nth > 1
+        {
+            breaks.at(
+                at,
+                format!("\"{name}\" was run again at {} (time {nth})", At(event.t)),
+            );
         }
     }
     for part in &record.parts {

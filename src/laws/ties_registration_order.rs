@@ -21,10 +21,11 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 .is_some_and(|limits| limits.ties == Ties::Last);
         let mut before: Option<Step> = None;
         for step in steps.iter().filter(|step| step.phase == phase) {
-            if let Some(before) = before.filter(|before| before.order == step.order) {
-                if (before.id < step.id) == last_first {
-                    let which = if last_first { "later" } else { "earlier" };
-                    breaks.at(
+            if let Some(before) = before.filter(|before| before.order == step.order)
+                && (before.id < step.id) == last_first
+            {
+                let which = if last_first { "later" } else { "earlier" };
+                breaks.at(
                         step.at,
                         format!(
                             "\"{}\" came before \"{}\" at {}: both have order {}, and the second was registered {which}",
@@ -34,7 +35,6 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                             step.order
                         ),
                     );
-                }
             }
             before = Some(*step);
         }

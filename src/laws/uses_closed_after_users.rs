@@ -49,18 +49,17 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             of,
             alive: false,
         } = event.what
+            && !record.part(id).is_some_and(|part| left_behind(part, at))
         {
-            if !record.part(id).is_some_and(|part| left_behind(part, at)) {
-                breaks.at(
-                    at,
-                    format!(
-                        "\"{}\" touched \"{}\" at {}, after its end",
-                        record.name(id),
-                        record.name(of),
-                        At(event.t)
-                    ),
-                );
-            }
+            breaks.at(
+                at,
+                format!(
+                    "\"{}\" touched \"{}\" at {}, after its end",
+                    record.name(id),
+                    record.name(of),
+                    At(event.t)
+                ),
+            );
         }
     }
 }

@@ -49,16 +49,16 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         .filter(|(_, step)| step.phase != Phase::Start)
         .map(|(_, step)| step.at)
         .min();
-    if let (false, true, Some(step)) = (record.plan, watched, first_step) {
-        if disarmed.is_none_or(|disarmed| disarmed > step) {
-            breaks.at(
-                step,
-                format!(
-                    "the first step began {} and the watchdog was not disarmed",
-                    late(step)
-                ),
-            );
-        }
+    if let (false, true, Some(step)) = (record.plan, watched, first_step)
+        && disarmed.is_none_or(|disarmed| disarmed > step)
+    {
+        breaks.at(
+            step,
+            format!(
+                "the first step began {} and the watchdog was not disarmed",
+                late(step)
+            ),
+        );
     }
 }
 

@@ -33,17 +33,15 @@ pub(crate) trait Pace: Sync {
 pub(crate) struct Blocks<'a>(pub &'a Scope);
 
 impl Pace for Blocks<'_> {
-    fn pause(&self, until: u64, heed: bool) -> impl Future<Output = ()> + Send {
-        async move {
-            let limit = world::with(|world| match until {
-                NEVER => Duration::MAX,
-                until => Duration::from_millis(until.saturating_sub(world.now())),
-            });
-            if heed {
-                let _ = self.0.wait(limit);
-            } else {
-                self.0.sleep(limit);
-            }
+    async fn pause(&self, until: u64, heed: bool) {
+        let limit = world::with(|world| match until {
+            NEVER => Duration::MAX,
+            until => Duration::from_millis(until.saturating_sub(world.now())),
+        });
+        if heed {
+            let _ = self.0.wait(limit);
+        } else {
+            self.0.sleep(limit);
         }
     }
 

@@ -2,7 +2,7 @@
 //! real, nor hold a value whose destructor waits.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use super::world;
@@ -10,7 +10,7 @@ use super::world;
 /// Runs in the component, before what is scripted; the component holds on to what it returns.
 type Laid = Arc<dyn Fn() -> Box<dyn Any + Send> + Send + Sync>;
 
-static LAID: LazyLock<Mutex<HashMap<String, Laid>>> = LazyLock::new(Mutex::default);
+static LAID: LazyLock<Mutex<BTreeMap<String, Laid>>> = LazyLock::new(Mutex::default);
 
 /// Lays code over every component of that name, in all runs of the test's process.
 pub(crate) fn lay<T: Any + Send>(name: &str, code: impl Fn() -> T + Send + Sync + 'static) {
@@ -26,6 +26,6 @@ pub(crate) fn call(part: usize) -> Option<Box<dyn Any + Send>> {
     laid.map(|laid| laid())
 }
 
-fn all() -> std::sync::MutexGuard<'static, HashMap<String, Laid>> {
+fn all() -> std::sync::MutexGuard<'static, BTreeMap<String, Laid>> {
     LAID.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,7 +11,7 @@ use super::host::{SimHost, SimSink};
 use super::subject::{self, Ending, Said, Subject};
 use super::world;
 use crate::context::{BodyOpts, CallOpts, Life, LifeEnd, Report, StartError, WorkerCtx};
-use crate::host::{Abort, Adopt, BoxError, BoxFuture, Ended};
+use crate::host::{Abort, Adopt, BoxFuture, Ended};
 use crate::journal::{Call, How, Id, Kind, Name, SignalName, Ties, Told};
 use crate::scenario::{Component, Scenario};
 use crate::watchdog::Watchdog;
@@ -247,8 +247,7 @@ impl SimTask {
     fn spawn(part: usize, name: Name) -> Self {
         let done = Arc::new(SetOnce::new());
         let set = Arc::clone(&done);
-        let future =
-            Box::pin(async move { Ok::<_, BoxError>(live(part, &Awaits::new(None), true).await?) });
+        let future = Box::pin(async move { live(part, &Awaits::new(None), true).await });
         world::with(|world| {
             let on_end = Box::new(move |ended: Ended| {
                 let _ = set.set(ended);

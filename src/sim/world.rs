@@ -45,6 +45,9 @@ thread_local! {
 
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
+/// A body that has not ended, unless it runs just now; and what runs it.
+pub(crate) type Kept = (Option<Blocking<Result<(), BoxError>>>, Option<EntityId>);
+
 pub(crate) struct World {
     /// Tells worlds of one thread apart: a waker of an earlier one wakes nobody.
     pub generation: u64,
@@ -56,7 +59,7 @@ pub(crate) struct World {
     pub entities: RefCell<Entities>,
     pub settlers: RefCell<Vec<Waker>>,
     /// The bodies that have not ended, and what runs each.
-    pub bodies: RefCell<Vec<(Option<Blocking<Result<(), BoxError>>>, Option<EntityId>)>>,
+    pub bodies: RefCell<Vec<Kept>>,
     events: RefCell<Vec<Event>>,
     /// Events and turns in this millisecond.
     events_now: Cell<u32>,

@@ -1,7 +1,7 @@
 //! Gathers a journal by component. It takes any list of events: a journal may be cut, or be that of a
 //! context which claims little.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::journal::{Event, FaultVerb, Id, Kind, Name, WatchdogIs, What};
 
@@ -19,7 +19,7 @@ pub(super) fn gather(events: &[Event]) -> Story {
 #[derive(Default)]
 struct Reader {
     story: Story,
-    by_id: HashMap<Id, usize>,
+    by_id: BTreeMap<Id, usize>,
 }
 
 impl Reader {
