@@ -649,6 +649,29 @@ mod signals {
     }
 }
 
+mod second_signal {
+    use super::*;
+
+    #[test]
+    fn a_stop_callback_in_progress_is_told_that_nobody_waits_any_more() {
+        let (host, ctx) = worker();
+        ctx.defer_stop("drain", CallOpts::new(), |_| {})
+            .expect("accepted");
+        let life = Life::new(&ctx);
+        let mut stop = spawn(ctx.stop());
+        assert_pending!(stop.poll());
+        host.turn();
+        life.signal(SignalName::Sigterm);
+        host.advance(ms(201));
+        assert!(!host.is_told("drain"));
+        life.signal(SignalName::Sigterm);
+        host.turn();
+        assert!(host.is_told("drain"));
+        let report = assert_ready!(stop.poll()).expect("from outside");
+        assert_eq!(outcomes(&report), [("drain", Outcome::NotAwaited)]);
+    }
+}
+
 mod memory {
     use super::*;
 

@@ -401,6 +401,10 @@ impl Waiting<'_> {
                 continue;
             };
             if self.group.phase != Phase::Cleanup {
+                // A callback's wait is over, and it learns that nobody waits for it any more.
+                if let Some(token) = &member.told_when_over {
+                    token.cancel();
+                }
                 member.row.took = now.saturating_sub(member.row.started);
                 self.finish(member, Outcome::NotAwaited);
                 continue;
