@@ -1,9 +1,10 @@
-//! Errors and panics as words: one line, bounded, without control characters.
+//! What callers' code says and does, contained: errors and panics as words (one line, bounded, without
+//! control characters), and calls whose panics end here.
 
 use std::any::Any;
 use std::fmt::{self, Display, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::host::contained;
 use crate::journal::Name;
 
 /// The longest error that a journal or log line carries, in characters.
@@ -66,6 +67,14 @@ pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
     } else {
         "a panic without words".to_owned()
     }
+}
+
+/// Runs a caller's code where its panic must not end what is around it. The panic hook has said the
+/// panic; what it carried is not dropped, since that could panic again.
+pub(crate) fn contained<R>(run: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(run))
+        .map_err(std::mem::forget)
+        .ok()
 }
 
 #[cfg(test)]

@@ -205,6 +205,16 @@ events = [{ at = "1s", register = "db" }]
 "#,
     ),
     (
+        "registered-twice",
+        r#"
+title = "The same again"
+[worker]
+components = [{ closeable = "db", late = true }]
+[timeline]
+events = [{ at = "1s", register = "db" }, { at = "2s", register = "db" }]
+"#,
+    ),
+    (
         "out-of-range",
         r#"
 title = "Ranges"

@@ -12,9 +12,9 @@ use super::limits::{Instants, Limits, ms};
 use super::registry::{Action, Entry, Registry, Running, Spec};
 use super::report::{Reason, Report, StepReport};
 use super::sink::Sink;
-use crate::host::{BoxFuture, ContextId, Ended, Host, OnEnd, Who, contained};
+use crate::host::{BoxFuture, ContextId, Ended, Host, OnEnd, Who};
 use crate::journal::{By, How, Id, Kind, Name, State, Told, WatchdogIs, What};
-use crate::words::one_line;
+use crate::words::{contained, one_line};
 
 /// Reasons after the first that are kept.
 const LATER_REASONS_KEPT: usize = 100;

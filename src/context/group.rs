@@ -15,9 +15,9 @@ use super::core::{Core, outcome_of, tell};
 use super::limits::{Bound, CONFIRM, ms};
 use super::registry::{Action, Callback, Entry, Running};
 use super::report::StepReport;
-use crate::host::{Abort, Ended, contained};
+use crate::host::{Abort, Ended};
 use crate::journal::{BoundBy, How, Id, Kind, Name, Outcome, Phase, What};
-use crate::words::one_line;
+use crate::words::{contained, one_line};
 
 /// A step that is about to begin.
 pub(crate) struct Step {
@@ -338,12 +338,13 @@ impl Waiting<'_> {
             };
             match member.stage {
                 Stage::Half => {
-                    self.core.emit(What::StillWaiting {
+                    let waiting = What::StillWaiting {
                         name: member.row.name.clone(),
                         waited: ms(member.row.bound).div_ceil(2),
                         bound: ms(member.row.bound),
                         id,
-                    });
+                    };
+                    self.core.sink.claim_of(&waiting, member.row.place);
                     let deadline = member.deadline;
                     self.put(member, Stage::Bound, deadline);
                 }

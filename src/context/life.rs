@@ -148,7 +148,8 @@ impl Life {
     {
         let main = || super::start::Main::Async(Box::pin(async move { main().await }));
         let started = self.core.start(main, place).await;
-        if started.is_ok() {
+        // Started by somebody else, the worker lives all the same, and has to be stopped.
+        if matches!(started, Ok(()) | Err(StartError::Again)) {
             self.core.requested.cancelled().await;
             self.core.begin_grace();
             if let Some(undriven) = self.core.close(true) {

@@ -1,5 +1,7 @@
 //! Where a worker context says what it does.
 
+use std::panic::Location;
+
 use crate::journal::What;
 
 /// Takes the events of a worker context. Called without any lock held; it must not block and must not
@@ -30,6 +32,13 @@ use crate::journal::What;
 pub trait Sink: Send + Sync + 'static {
     /// The context says that it does something.
     fn claim(&self, claim: &What);
+
+    /// The context says something of a component that was registered at `place`. Journals know no places,
+    /// which differ from build to build; logs do.
+    fn claim_of(&self, claim: &What, place: &'static Location<'static>) {
+        let _ = place;
+        self.claim(claim);
+    }
 
     /// The host said that something happened. A sink whose host writes its facts itself leaves this
     /// out.

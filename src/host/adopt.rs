@@ -7,9 +7,9 @@ use std::task::Poll;
 
 use tokio::task::JoinHandle;
 
-use super::{Abort, BoxFuture, contained};
+use super::{Abort, BoxFuture};
 use crate::journal::How;
-use crate::words::panic_message;
+use crate::words::{contained, panic_message};
 
 /// A running task that a worker context can take over: waited for, and aborted, but not told.
 pub trait Adopt: Send + 'static {

@@ -22,10 +22,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, Scope,
-    SpawnError, Who, contained, small_runtime,
+    SpawnError, Who, small_runtime,
 };
 use crate::journal::{Cause, How};
-use crate::words::{one_line, panic_message};
+use crate::words::{contained, one_line, panic_message};
 
 thread_local! {
     /// The contexts whose code this thread runs right now, the innermost last.

@@ -9,7 +9,6 @@ mod live;
 mod scope;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake};
@@ -199,14 +198,6 @@ pub async fn timeout_at<F: Future>(
         output = future => Some(output),
         () = host.sleep_until(deadline) => None,
     }
-}
-
-/// Runs a caller's code where its panic must not end what is around it. The panic hook has said the
-/// panic; what it carried is not dropped, since that could panic again.
-pub(crate) fn contained<R>(run: impl FnOnce() -> R) -> Option<R> {
-    catch_unwind(AssertUnwindSafe(run))
-        .map_err(std::mem::forget)
-        .ok()
 }
 
 /// A runtime for one thread's own futures, with time and without I/O.

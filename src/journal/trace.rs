@@ -1,9 +1,12 @@
 //! The journal through `tracing`: the plan's words, at the plan's levels.
 
+use std::fmt::Write;
+use std::panic::Location;
+
 use super::event::What;
 use super::say::Level;
 use crate::context::Sink;
-use crate::host::contained;
+use crate::words::contained;
 
 /// Says what a worker context does through `tracing`, with the target `deadstop`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,6 +17,10 @@ impl Sink for Tracing {
         trace(claim);
     }
 
+    fn claim_of(&self, claim: &What, place: &'static Location<'static>) {
+        log(claim, Some(place));
+    }
+
     fn fact(&self, fact: &What) {
         trace(fact);
     }
@@ -21,16 +28,23 @@ impl Sink for Tracing {
 
 /// Emits one event, if it is one that a service logs.
 pub fn trace(what: &What) {
+    log(what, None);
+}
+
+fn log(what: &What, place: Option<&Location<'_>>) {
     let Some(level) = what.level() else { return };
     // A subscriber may panic: one that writes to standard error does when nobody reads it any more. It
     // must not take the stop with it, nor abort the process when a handle is dropped.
-    contained(|| emit(what, level));
+    contained(|| emit(what, level, place));
 }
 
-fn emit(what: &What, level: Level) {
+fn emit(what: &What, level: Level, place: Option<&Location<'_>>) {
     let mut words = String::new();
     // Writing to a string does not fail.
     let _ = what.say(&mut words, false);
+    if let Some(place) = place {
+        let _ = write!(words, ", registered at {place}");
+    }
     let event = what.name();
     match level {
         Level::Debug => tracing::debug!(target: "deadstop", event, "{words}"),

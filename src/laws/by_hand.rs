@@ -138,6 +138,16 @@ impl ByHand {
         self
     }
 
+    /// Two rows of the report in each other's place.
+    pub fn rows_swapped(mut self, one: usize, other: usize) -> Self {
+        let at = self.find("returned run");
+        let What::Returned { steps, .. } = &mut self.events[at].what else {
+            unreachable!("it returned")
+        };
+        steps.swap(one, other);
+        self
+    }
+
     /// Shifts an event and all after it in time.
     pub fn shifted(mut self, wanted: &str, by: i64) -> Self {
         let at = self.find(wanted);

@@ -56,6 +56,24 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 );
             }
         }
+        let mut before = 0;
+        for row in rows {
+            let begun = record
+                .part(row.id)
+                .and_then(|part| part.step)
+                .map_or(before, |step| step.at);
+            if begun < before {
+                breaks.at(
+                    at,
+                    format!(
+                        "the report that caller {} got has \"{}\" too late: rows stand in the order in which the steps began",
+                        caller.caller,
+                        record.name(row.id)
+                    ),
+                );
+            }
+            before = begun;
+        }
         for (part, step) in record.steps() {
             let covered = caller.call != Call::Stop || step.phase != Phase::Cleanup;
             let ended = step.end.is_some_and(|end| end.at < at);
@@ -98,6 +116,11 @@ mod tests {
         day()
             .row(6, r#"[6,"ok",10000,"timeout",31500,100]"#)
             .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn rows_in_another_order() {
+        day().rows_swapped(0, 1).breaks_only(LAW.name);
     }
 
     #[test]

@@ -88,6 +88,7 @@ mod tests {
             .moved_behind("step-started writer", "step-ended dog")
             .moved_behind("told writer", "told dog")
             .with("told writer", r#""t":19999"#)
+            .rows_swapped(1, 2)
             .breaks_only(LAW.name);
     }
 }

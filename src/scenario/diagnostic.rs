@@ -23,6 +23,7 @@ pub const CODES: &[&str] = &[
     "not-late",
     "not-utf8",
     "out-of-range",
+    "registered-twice",
     "syntax",
     "too-large",
     "too-many",

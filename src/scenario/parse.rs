@@ -1,5 +1,6 @@
 //! From a file's text to a scenario: all that is wrong with the file at once.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
@@ -8,7 +9,9 @@ use super::component::{Names, component, declare, lookup_all};
 use super::diagnostic::{Diagnostic, Invalid, time};
 use super::event::event;
 use super::keys::{self, Place};
-use super::model::{Component, Expect, Scenario, Span, WatchdogVerdict, Worker, limits};
+use super::model::{
+    Component, Expect, Scenario, Span, Timed, Verb, WatchdogVerdict, Worker, limits,
+};
 use super::read::{Fields, Reader};
 use crate::journal::{Cause, Ties};
 
@@ -97,6 +100,30 @@ fn subtable<'t, 'i>(table: &'t DeTable<'i>, name: &str) -> Option<(Span, &'t DeT
     }
 }
 
+/// What is late is registered once: a second time would be another component.
+fn registered_once(reader: &mut Reader, timeline: &[Timed]) {
+    let mut first: BTreeMap<&str, &Span> = BTreeMap::new();
+    for Timed { verb, span, .. } in timeline {
+        let Verb::Register { name, .. } = verb else {
+            continue;
+        };
+        if let Some(first) = first.get(&**name) {
+            reader.note(
+                Diagnostic::error(
+                    "registered-twice",
+                    span.clone(),
+                    format!("\"{name}\" is registered a second time"),
+                    "again",
+                )
+                .also((*first).clone(), "it is registered here")
+                .help("declare a second component, with a name of its own"),
+            );
+        } else {
+            first.insert(name, span);
+        }
+    }
+}
+
 fn file(reader: &mut Reader, name: &str, document: &DeTable<'_>) -> Option<Scenario> {
     let top = reader.table(Place::Top, document, 0..0);
     title_and_live(reader, &top);
@@ -134,6 +161,7 @@ fn file(reader: &mut Reader, name: &str, document: &DeTable<'_>) -> Option<Scena
             let fields = reader.table(Place::Event, table, span);
             timeline.extend(event(reader, known, components.as_deref(), &fields));
         }
+        registered_once(reader, &timeline);
     }
     let expect = match subtable(document, "expect") {
         Some((span, table)) => {
