@@ -18,9 +18,9 @@ pub trait Blocker: Send + Sync {
     /// Blocks the body until the future is ready.
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>);
 
-    /// Whether the world around the body has ended, and the body should too.
-    fn is_over(&self) -> bool {
-        false
+    /// Whether the body should go on: nobody told it to stop, and the world around it has not ended.
+    fn running(&self, told: &CancellationToken) -> bool {
+        !told.is_cancelled()
     }
 }
 
@@ -73,7 +73,7 @@ impl Scope {
 
     /// Whether the body should go on: true until it is told to stop.
     pub fn running(&self) -> bool {
-        !self.told.is_cancelled() && !self.blocker.is_over()
+        self.blocker.running(&self.told)
     }
 
     /// Sleeps for `duration`, or until the body is told, whichever comes first. `Duration::MAX` waits

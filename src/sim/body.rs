@@ -6,8 +6,9 @@
 
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -69,36 +70,74 @@ impl Pace for Awaits {
     }
 }
 
-/// Listens to a token on behalf of one entity. It registers the entity's waker once, not at every
-/// wait: the waker of an entity never changes.
+/// Listens to a token on behalf of one entity. It registers once, not at every wait (the waker of an
+/// entity never changes), and from then on it knows by itself whether the token was cancelled.
 pub(crate) struct Ear {
     token: CancellationToken,
+    heard: Arc<Heard>,
     listening: Mutex<Option<Pin<Box<WaitForCancellationFutureOwned>>>>,
+}
+
+/// What a token wakes: it takes note, and wakes the entity.
+struct Heard {
+    told: AtomicBool,
+    /// Set once the ear listens.
+    entity: OnceLock<Waker>,
+}
+
+impl Wake for Heard {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.told.store(true, Ordering::Release);
+        if let Some(entity) = self.entity.get() {
+            entity.wake_by_ref();
+        }
+    }
 }
 
 impl Ear {
     pub fn new(token: CancellationToken) -> Self {
+        let heard = Arc::new(Heard {
+            told: AtomicBool::new(false),
+            entity: OnceLock::new(),
+        });
         Ear {
             token,
+            heard,
             listening: Mutex::new(None),
         }
     }
 
     pub fn told(&self) -> bool {
-        self.token.is_cancelled()
+        // Asking a token takes a lock, and bodies ask at every turn.
+        if self.heard.entity.get().is_some() {
+            self.heard.told.load(Ordering::Acquire)
+        } else {
+            self.token.is_cancelled()
+        }
     }
 
     fn listen(&self, cx: &mut Context<'_>) {
-        let mut listening = self
+        if self.heard.entity.get().is_some() {
+            return;
+        }
+        let mut future = Box::pin(self.token.clone().cancelled_owned());
+        let _ = self.heard.entity.set(cx.waker().clone());
+        let waker = Waker::from(Arc::clone(&self.heard));
+        if future
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_ready()
+        {
+            self.heard.told.store(true, Ordering::Release);
+        }
+        *self
             .listening
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if listening.is_none() {
-            let _ = listening
-                .insert(Box::pin(self.token.clone().cancelled_owned()))
-                .as_mut()
-                .poll(cx);
-        }
+            .unwrap_or_else(PoisonError::into_inner) = Some(future);
     }
 }
 

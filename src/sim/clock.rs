@@ -3,7 +3,6 @@
 //! tokio's wheel is not used: one event on it costs several parks. The timers here are fired from the
 //! hook that tokio calls when nothing else can run, and tokio's own clock is moved along with them.
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -18,29 +17,36 @@ pub(crate) enum Due {
 /// All timers, by instant, and by the order in which they were set.
 #[derive(Default)]
 pub(crate) struct Timers {
-    due: BTreeMap<(u64, u64), Due>,
+    /// The first one last: few timers are set at once, and most are set for soon.
+    due: Vec<((u64, u64), Due)>,
     seq: u64,
 }
 
 impl Timers {
     pub fn set(&mut self, at: u64, due: Due) -> (u64, u64) {
         self.seq += 1;
-        self.due.insert((at, self.seq), due);
-        (at, self.seq)
+        let key = (at, self.seq);
+        let place = self.due.partition_point(|(other, _)| *other > key);
+        self.due.insert(place, (key, due));
+        key
     }
 
     pub fn unset(&mut self, key: (u64, u64)) {
-        self.due.remove(&key);
+        if let Ok(place) = self.due.binary_search_by(|(other, _)| key.cmp(other)) {
+            self.due.remove(place);
+        }
     }
 
     pub fn first(&self) -> Option<u64> {
-        self.due.first_key_value().map(|((at, _), _)| *at)
+        self.due.last().map(|((at, _), _)| *at)
     }
 
     /// Takes the first timer that is due.
     pub fn take_due(&mut self, now: u64) -> Option<Due> {
-        let entry = self.due.first_entry()?;
-        (entry.key().0 <= now).then(|| entry.remove())
+        if self.first()? > now {
+            return None;
+        }
+        self.due.pop().map(|(_, due)| due)
     }
 }
 
@@ -88,5 +94,32 @@ impl Drop for Sleep {
         if let Some(key) = self.key.take() {
             world::try_with(|world| world.timers.borrow_mut().unset(key));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_are_due_by_instant_and_then_in_the_order_in_which_they_were_set() {
+        let mut timers = Timers::default();
+        let set = |timers: &mut Timers, at| timers.set(at, Due::Wake(Waker::noop().clone()));
+        let late = set(&mut timers, 30);
+        let first = set(&mut timers, 10);
+        let second = set(&mut timers, 10);
+        set(&mut timers, 20);
+        assert!(first < second);
+        timers.unset(late);
+        timers.unset(late);
+        let mut order = Vec::new();
+        for now in 0..40 {
+            while let Some(at) = timers.first().filter(|at| *at <= now) {
+                assert!(timers.take_due(now).is_some());
+                order.push(at);
+            }
+            assert!(timers.take_due(now).is_none());
+        }
+        assert_eq!(order, [10, 10, 20]);
     }
 }

@@ -238,8 +238,8 @@ impl Blocker for SimBlocker {
         wait_for(future, true);
     }
 
-    fn is_over(&self) -> bool {
-        world::with(|world| world.is_over())
+    fn running(&self, _told: &CancellationToken) -> bool {
+        !self.ear.told() && !world::with(|world| world.is_over())
     }
 }
 

@@ -1,7 +1,6 @@
 //! The timeline of a scenario: what strikes when. Everything in it strikes before all else in its
 //! instant.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,7 +20,8 @@ const PLATFORM_KILL: usize = usize::MAX;
 /// What is still to strike.
 pub(crate) struct Script {
     timeline: Rc<[Timed]>,
-    due: BTreeSet<(u64, usize)>,
+    /// The next one last.
+    due: Vec<(u64, usize)>,
     /// Events that wait for the begin of a step.
     waiting: Vec<usize>,
     grace: u64,
@@ -32,12 +32,12 @@ pub(crate) struct Script {
 
 impl Script {
     pub fn new(scenario: &Scenario) -> Self {
-        let mut due = BTreeSet::new();
+        let mut due = Vec::new();
         let mut waiting = Vec::new();
         for (index, event) in scenario.timeline.iter().enumerate() {
             match &event.when {
                 When::At(at) => {
-                    due.insert((millis(*at), index));
+                    put(&mut due, (millis(*at), index));
                 }
                 When::On(..) => waiting.push(index),
             }
@@ -55,7 +55,7 @@ impl Script {
 
     /// When the next event strikes.
     pub fn first(&self) -> Option<u64> {
-        self.due.first().map(|(at, _)| *at)
+        self.due.last().map(|(at, _)| *at)
     }
 
     /// A step, or main, begins: events that wait for it are due so much later.
@@ -68,7 +68,7 @@ impl Script {
         } = self;
         waiting.retain(|index| match &timeline[*index].when {
             When::On(on, after) if on == name => {
-                due.insert((now.saturating_add(millis(*after)), *index));
+                put(due, (now.saturating_add(millis(*after)), *index));
                 false
             }
             _ => true,
@@ -76,9 +76,9 @@ impl Script {
     }
 
     fn take_due(&mut self, now: u64) -> Option<usize> {
-        let &(at, index) = self.due.first()?;
+        let &(at, index) = self.due.last()?;
         (at <= now).then(|| {
-            self.due.pop_first();
+            self.due.pop();
             index
         })
     }
@@ -94,11 +94,17 @@ impl Script {
         self.last_counted = Some(now);
         self.counted += 1;
         if self.counted == 1 && self.run {
-            self.due
-                .insert((now.saturating_add(self.grace), PLATFORM_KILL));
+            let kill = (now.saturating_add(self.grace), PLATFORM_KILL);
+            put(&mut self.due, kill);
         }
         self.counted
     }
+}
+
+/// Puts an event in its place: the next one is last, and of one instant the first of the file.
+fn put(due: &mut Vec<(u64, usize)>, event: (u64, usize)) {
+    let place = due.partition_point(|other| *other > event);
+    due.insert(place, event);
 }
 
 impl World {
