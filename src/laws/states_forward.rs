@@ -27,6 +27,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
     if !record.plan {
         in_order(record, breaks);
+        not_started(record, breaks);
     }
     let Some(stop) = record.phase_began(Phase::Stop) else {
         return;
@@ -35,6 +36,21 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         if let What::Began { id: 0, .. } = event.what {
             breaks.at(at, format!("main began at {}, after stop", At(event.t)));
         }
+    }
+}
+
+/// A stop that was asked for before the start: main is not run.
+fn not_started(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    let main = record.parts.first().and_then(|main| main.began);
+    let start = record.phase(Phase::Start).started;
+    if let (Some(began), Some(start), Some(asked)) = (main, start, record.requested)
+        && asked < start
+    {
+        let at = At(record.t(asked));
+        breaks.at(
+            began,
+            format!("main was run, and a stop had been asked for at {at}, before the start"),
+        );
     }
 }
 
@@ -109,6 +125,19 @@ mod tests {
     #[test]
     fn a_stop_that_nobody_is_said_to_have_wanted() {
         day().without("requested").breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_start_after_a_request() {
+        // The grace of a program of its own is begun by its stop, not by the request.
+        day()
+            .before("state starting", r#"{"t":0,"event":"call-began","call":"request-stop","caller":2,"from":null}"#)
+            .with("call-began run", r#""call":"start""#)
+            .before("state starting", r#"{"t":0,"event":"returned","call":"request-stop","caller":2,"result":"ok","steps":[],"deaths":[]}"#)
+            .before("state starting", r#"{"t":0,"event":"requested","reason":"a word","by":"call"}"#)
+            .cut_behind("began main")
+            .after("began main", r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
+            .breaks_only(LAW.name);
     }
 
     #[test]
