@@ -26,6 +26,7 @@ const HAZARDS: &[Hazard] = &[
     ("context/async-closer", &["uses/closed-after-users", "ledger/accounted"], &[]),
     ("context/async-closer-hangs", &["ledger/accounted"], &[]),
     ("context/cancel-is-not-stop", &["uses/closed-after-users", "ledger/accounted"], &[]),
+    ("context/cleanup-after-the-grace", &["phase/within-grace", "ledger/accounted"], &["closed"]),
     ("context/double-stop", &["steps/exactly-once"], &[]),
     ("context/double-stop-callers", &["steps/exactly-once"], &[]),
     // That a process which waits for a signal is to end when it is asked from inside, only the file knows.
@@ -36,6 +37,8 @@ const HAZARDS: &[Hazard] = &[
     ("context/drop-blocks", &["steps/bounded"], &[]),
     ("context/escaping-exit", &["steps/isolated"], &[]),
     ("context/exit-blocked", &["phase/within-grace"], &[]),
+    // It does go on after a failure, as it should, but as if there had been none.
+    ("context/failures-isolated", &["exit/code"], &[]),
     ("context/hung-cleanup", &["steps/bounded"], &[]),
     ("context/hung-cleanup-signals", &["cleanup/floor"], &[]),
     ("context/hung-cleanup-third-signal", &["cleanup/floor"], &[]),
@@ -51,6 +54,7 @@ const HAZARDS: &[Hazard] = &[
     ("context/pool-loop-deadlock-bound", &["steps/bounded"], &[]),
     // Both contexts keep the planned order; only the worker's says what is wrong with it.
     ("context/predictor-before-pool", &["uses/closed-after-users"], &["lines"]),
+    ("context/request-then-stop", &["watchdog/disarmed-first", "ledger/accounted"], &["ends-at"]),
     ("context/start-exits", &["exit/code", "steps/isolated"], &[]),
     ("context/start-exits-signal", &["exit/code"], &[]),
     ("context/start-fails", &["steps/isolated"], &[]),
@@ -68,7 +72,11 @@ const HAZARDS: &[Hazard] = &[
     ("platform/budget-chain", &["steps/bounded", "phase/within-grace"], &[]),
     ("platform/endless-stream", &["steps/bounded"], &[]),
     ("platform/one-second-cleanup", &["cleanup/floor", "phase/within-grace"], &[]),
+    ("platform/second-signal-at-the-end", &["steps/isolated", "report/agrees", "exit/code"], &[]),
+    ("platform/second-signal-in-stop", &["exit/code", "ledger/accounted"], &[]),
     ("platform/second-signal", &["steps/isolated", "report/agrees", "exit/code"], &[]),
+    ("platform/signal-before-start", &["steps/isolated", "ledger/accounted"], &["ends-at"]),
+    ("platform/start-longer-than-the-share", &["phase/within-grace"], &["exit"]),
     ("platform/signal-during-start", &["late/refused", "steps/isolated"], &[]),
     ("tasks/abort-at-the-share-end", &["uses/closed-after-users", "ledger/accounted"], &[]),
     ("tasks/abort-confirmed-late", &["uses/closed-after-users", "ledger/accounted"], &[]),
@@ -80,9 +88,11 @@ const HAZARDS: &[Hazard] = &[
     ("tasks/ends-by-itself", &["uses/closed-after-users"], &[]),
     ("tasks/held-at-its-bound", &["ledger/accounted"], &[]),
     ("tasks/leak-freed-by-an-abort", &["uses/closed-after-users", "ledger/accounted"], &[]),
+    ("tasks/no-time-to-confirm", &["cleanup/floor", "phase/within-grace"], &["closed"]),
     ("tasks/one-millisecond", &["ledger/accounted"], &[]),
     ("tasks/run-needs-executor", &["steps/bounded"], &[]),
     ("tasks/signal-at-the-half", &["ledger/accounted", "cleanup/floor"], &[]),
+    ("threads/ends-at-its-bound", &["cleanup/floor", "ledger/accounted"], &["closed"]),
     ("threads/flusher-dies", &["deaths/reported"], &[]),
     ("threads/join-before-event", &["ledger/accounted"], &[]),
     ("threads/pipeline", &["uses/closed-after-users"], &[]),
@@ -106,6 +116,7 @@ const HAZARDS: &[Hazard] = &[
     ("watchdog/kills-during-cleanup", &["watchdog/disarmed-first"], &["watchdog"]),
     ("watchdog/kills-during-drain", &["watchdog/disarmed-first"], &["watchdog"]),
     ("watchdog/never-boots", &["watchdog/just"], &[]),
+    ("watchdog/redirects-are-no-success", &["watchdog/just"], &["watchdog"]),
     ("watchdog/stop-beats-the-last-probe", &["watchdog/disarmed-first"], &["watchdog"]),
 ];
 
