@@ -160,6 +160,7 @@ const BEYOND_THE_PLAN: &[(&str, &str)] = &[
         "signals/heeded",
         "the plan's process ends with the second signal",
     ),
+    ("uses/warned", "the plan has no words for who uses what"),
     ("waits/named", "the plan names nothing that it waits for"),
 ];
 

@@ -35,6 +35,7 @@ mod task_escalation;
 mod ties_registration_order;
 mod told_first;
 mod uses_closed_after_users;
+mod uses_warned;
 mod waits_named;
 mod watchdog_disarmed_first;
 mod watchdog_just;
@@ -121,6 +122,7 @@ static LAWS: &[Law] = &[
     states_forward::LAW,
     late_refused::LAW,
     uses_closed_after_users::LAW,
+    uses_warned::LAW,
     ledger_accounted::LAW,
     deaths_reported::LAW,
     waits_named::LAW,

@@ -136,7 +136,8 @@ fn punctual(record: &Record<'_>, breaks: &mut Breaks<'_>, registered: &Registere
                         format!("probe {n} began at {}, and {next} was its time", At(t)),
                     );
                 }
-                open = Some((at, *n));
+                // One that begins after the request is another law's.
+                open = Some((at, *n)).filter(|_| record.asked().is_none_or(|asked| at < asked));
             }
             What::Probe {
                 n,
@@ -179,20 +180,20 @@ fn punctual(record: &Record<'_>, breaks: &mut Breaks<'_>, registered: &Registere
             _ => {}
         }
     }
-    // The journal's end: what was due long before has to be there.
-    let (waits, what) = match open {
-        Some((probe, _)) => {
+    // The journal's end: what was due before it has to be there.
+    let late = match open {
+        Some((probe, n)) => {
             let limit = registered.request_timeout.unwrap_or(u64::MAX);
-            (record.t(probe).saturating_add(limit), "the end of a probe")
+            let began = record.t(probe);
+            let ends = began.saturating_add(limit).min(asked).max(began);
+            (record.end() > ends).then(|| format!("probe {n} was to end at {}", At(ends)))
         }
-        None => (count.next, "a probe"),
+        None => (count.due.is_none() && !still(count.next))
+            .then(|| format!("a probe was to begin at {}", At(count.next))),
     };
-    if count.due.is_none() && !still(waits) {
+    if let Some(late) = late {
         let last = record.events.len().saturating_sub(1);
-        breaks.at(
-            last,
-            format!("{what} was due at {}, and never came", At(waits)),
-        );
+        breaks.at(last, format!("{late}, and it never came to that"));
     }
 }
 

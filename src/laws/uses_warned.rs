@@ -1,0 +1,84 @@
+//! What would be closed before somebody who uses it is warned of at the end of a start that went well, and nothing else is.
+
+use super::record::{Record, phase_of};
+use super::{Breaks, Law};
+use crate::journal::{Id, Phase, Registered, State, Ties, What};
+
+pub(super) const LAW: Law = Law {
+    name: "uses/warned",
+    rules: "9",
+    statement: "What would be closed before somebody who uses it is warned of at the end of a start that went well, and nothing else is.",
+    judge,
+};
+
+fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    if record.plan {
+        return; // It has no words for who uses what.
+    }
+    let Some(running) = record.entered(State::Running) else {
+        return;
+    };
+    let last_first = record
+        .limits
+        .is_some_and(|limits| limits.ties == Ties::Last);
+    let place = |one: &Registered| {
+        let id = i64::from(one.id);
+        (-i64::from(one.order), if last_first { -id } else { id })
+    };
+    let closing: Vec<&Registered> = record
+        .registered()
+        .filter(|(_, _, at, one)| *at < running && phase_of(one.kind) == Phase::Cleanup)
+        .map(|(_, _, _, one)| one)
+        .collect();
+    let mut due: Vec<(Id, Id)> = Vec::new();
+    for user in closing.iter().filter(|user| !user.uses.is_empty()) {
+        let used = closing.iter().filter(|used| user.uses.contains(&used.name));
+        let early = used.filter(|used| place(used) < place(user));
+        due.extend(early.map(|used| (used.id, user.id)));
+    }
+    for (at, event) in record.events[..running].iter().enumerate() {
+        if let What::ClosesBeforeUser { id, user_id, .. } = event.what {
+            let before = due.len();
+            due.retain(|pair| *pair != (id, user_id));
+            if due.len() == before {
+                let (used, user) = (record.name(id), record.name(user_id));
+                breaks.at(
+                    at,
+                    format!("\"{used}\" is said to be closed before \"{user}\", and is not"),
+                );
+            }
+        }
+    }
+    for (id, user) in due {
+        let (used, user) = (record.name(id), record.name(user));
+        breaks.at(
+            running,
+            format!("\"{used}\" will be closed before \"{user}\", and start did not warn of it"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::day;
+
+    #[test]
+    fn an_order_that_start_does_not_warn_of() {
+        day()
+            .with("registered cache", r#""uses":["flush"]"#)
+            .cut_behind("state running")
+            .after(
+                "state running",
+                r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#,
+            )
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_warning_without_a_cause() {
+        day()
+            .before("state running", r#"{"t":0,"event":"closes-before-user","name":"db","order":0,"id":6,"user":"flush","user_order":50,"user_id":5}"#)
+            .breaks_only(LAW.name);
+    }
+}
