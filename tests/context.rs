@@ -155,6 +155,27 @@ mod stop {
     }
 
     #[test]
+    fn what_ends_well_after_its_abort_was_aborted_nevertheless() {
+        let (host, ctx) = worker();
+        let id = ctx
+            .add_task("busy", BodyOpts::new().timeout(ms(50)), |_| {
+                std::future::pending::<()>()
+            })
+            .expect("accepted");
+        let mut stop = spawn(ctx.stop());
+        assert_pending!(stop.poll());
+        host.turn();
+        let ends = host.busy(id);
+        host.advance(ms(50));
+        host.advance(ms(30));
+        assert_pending!(stop.poll());
+        ends(How::Ok);
+        let report = assert_ready!(stop.poll()).expect("from outside");
+        assert_eq!(outcomes(&report), [("busy", Outcome::Aborted)]);
+        assert_eq!(report.steps[0].took, ms(80));
+    }
+
+    #[test]
     fn when_stops_share_is_gone_the_rest_is_begun_and_looked_at_once() {
         let host = ByHand::new();
         // 100 ms of grace less 5 ms of margin and 45 ms of reserve: stop has 50 ms.
@@ -603,10 +624,35 @@ mod starting {
         assert_eq!(host.now(), ms(5));
         assert_eq!(ctx.budget().cleanup.len(), 1);
     }
+
+    #[test]
+    fn a_blocking_main_is_told_by_its_scope() {
+        let (host, ctx) = worker();
+        let mut start = spawn(ctx.start_blocking_main(|_, _| Ok(())));
+        assert_pending!(start.poll());
+        host.turn();
+        assert!(!host.is_told("main"));
+        ctx.request_stop("changed our mind");
+        host.turn();
+        assert!(host.is_told("main"));
+    }
 }
 
 mod signals {
     use super::*;
+
+    #[test]
+    fn a_signal_when_all_is_done_ends_the_process_whichever_it_is() {
+        let (host, ctx) = worker();
+        let life = Life::new(&ctx);
+        let mut cleanup = spawn(ctx.cleanup());
+        assert_pending!(cleanup.poll());
+        host.turn();
+        assert_ready!(cleanup.poll()).expect("from outside");
+        assert_eq!(host.exits(), []);
+        life.signal(SignalName::Sigterm);
+        assert_eq!(host.exits(), [(128 + 15, Cause::ThirdSignal)]);
+    }
 
     #[test]
     fn a_second_signal_ends_all_waiting_but_for_the_floors_and_a_third_the_process() {

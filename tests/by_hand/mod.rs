@@ -190,6 +190,17 @@ impl ByHand {
         self.turn();
     }
 
+    /// Takes a task out of the turns, as one in the middle of a long poll; it ends when, and how, the test says.
+    pub fn busy(self: &Arc<Self>, id: Id) -> impl FnOnce(How) + use<> {
+        let task = self.state().tasks.remove(&id).expect("it runs");
+        let host = Arc::clone(self);
+        move |how| {
+            drop(task.future);
+            (task.ended)(host.ended(how, None));
+            host.turn();
+        }
+    }
+
     /// How the process was asked to end, each time.
     pub fn exits(&self) -> Vec<(i32, Cause)> {
         self.state().exits.clone()
