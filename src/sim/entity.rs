@@ -219,7 +219,7 @@ impl World {
             id,
             future: Some(future),
             on_end,
-            began: false,
+            nth: 0,
         };
         #[allow(
             clippy::disallowed_methods,
@@ -253,7 +253,8 @@ struct Gated {
     id: EntityId,
     future: Option<BoxFuture<Result<(), BoxError>>>,
     on_end: Option<OnEnd>,
-    began: bool,
+    /// For which time its component's code runs in it; 0 before it does.
+    nth: u32,
 }
 
 enum Turn {
@@ -287,7 +288,7 @@ impl Gated {
             entities.current = None;
             entities.all[self.id as usize].role
         };
-        world.ended(role, how, error.clone());
+        world.ended(role, self.nth, how, error.clone());
         if let Some(on_end) = self.on_end.take() {
             on_end(Ended {
                 how,
@@ -339,9 +340,8 @@ impl Gated {
             }
             Turn::Run(waker, role) => (waker, role),
         };
-        if !self.began {
-            self.began = true;
-            world.began(role, self.id);
+        if self.nth == 0 {
+            self.nth = world.began(role, self.id);
             // What holds the executor from its first moment on comes to nothing else before it lets go.
             let mut entities = world.entities.borrow_mut();
             if entities.holds > 0 && entities.all[self.id as usize].class == Class::Executor {

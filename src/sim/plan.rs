@@ -111,10 +111,7 @@ impl Plan {
 
 impl Shared {
     fn start(&self, scope: &Scope) -> Result<(), MainError> {
-        world::with(|world| {
-            let entity = world.entities.borrow().current().unwrap_or_default();
-            world.began(Role::Component(MAIN), entity);
-        });
+        let nth = begins(Role::Component(MAIN));
         let main = || self.ctx.start(|| blocking(subject::main(&Blocks(scope))));
         let result = catch_unwind(AssertUnwindSafe(main));
         let (how, error) = match &result {
@@ -122,7 +119,7 @@ impl Shared {
             Ok(Err(error)) => (How::Failed, Some(one_line(error))),
             Err(payload) => (How::Panicked, Some(one_line(&panic_message(&**payload)))),
         };
-        world::with(|world| world.ended(Role::Component(MAIN), how, error));
+        world::with(|world| world.ended(Role::Component(MAIN), nth, how, error));
         result.unwrap_or_else(|payload| resume_unwind(payload))
     }
 
@@ -159,20 +156,25 @@ impl Shared {
     }
 }
 
+/// Code begins inside the entity that calls it: for which time.
+fn begins(role: Role) -> u32 {
+    world::with(|world| {
+        let entity = world.entities.borrow().current().unwrap_or_default();
+        world.began(role, entity)
+    })
+}
+
 /// Runs a part's code inside the entity that calls it, and writes down that it began and ended.
 fn inline(part: usize, code: impl FnOnce() -> Result<(), BoxError>) -> Result<(), BoxError> {
     let role = Role::Part(part);
-    world::with(|world| {
-        let entity = world.entities.borrow().current().unwrap_or_default();
-        world.began(role, entity);
-    });
+    let nth = begins(role);
     let result = catch_unwind(AssertUnwindSafe(code));
     let (how, error) = match &result {
         Ok(Ok(())) => (How::Ok, None),
         Ok(Err(error)) => (How::Failed, Some(one_line(error))),
         Err(payload) => (How::Panicked, Some(one_line(&panic_message(&**payload)))),
     };
-    world::with(|world| world.ended(role, how, error));
+    world::with(|world| world.ended(role, nth, how, error));
     result.unwrap_or_else(|payload| resume_unwind(payload))
 }
 
