@@ -3,6 +3,7 @@
 //! The table says what each file is about, in the words of the laws. The plan's context has to break
 //! those laws (or miss those expectations) there; the worker's context breaks nothing but what the file
 //! itself says, and does all that it expects.
+#![cfg(feature = "cli")]
 
 mod common;
 
@@ -109,7 +110,7 @@ const HAZARDS: &[Hazard] = &[
     ("watchdog/stop-beats-the-last-probe", &["watchdog/disarmed-first"], &["watchdog"]),
 ];
 
-/// Files in which the plan does as well as anybody, and why they are kept.
+/// Files in which the plan breaks no law, and why they are kept.
 const HARMLESS: &[(&str, &str)] = &[
     (
         "context/predictor-before-pool-mended",

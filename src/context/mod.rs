@@ -15,6 +15,7 @@ mod limits;
 mod opts;
 pub mod order;
 mod phases;
+mod registration;
 mod registry;
 mod report;
 mod sink;

@@ -1,5 +1,6 @@
 //! A component's lane: what is drawn for it, and what is said at its end.
 
+use super::super::figures::plural;
 use crate::journal::{At, FaultVerb, How, Kind, LostWhat, MAIN, Ms, Outcome, Phase};
 
 use super::super::paint::Ink;
@@ -252,13 +253,13 @@ impl Lane {
         let mut lost: Vec<String> = others.map(|(_, what)| lost_words(*what).into()).collect();
         lost.dedup();
         if jobs > 0 {
-            lost.push(format!("lost {}", plural(jobs, "job")));
+            lost.push(format!("lost {}", plural(jobs as u64, "job")));
         }
         if !lost.is_empty() && part.fired.is_none() {
             said.push(lost.join(", "));
         }
         if part.jobs_open > 0 && jobs == 0 {
-            said.push(plural(part.jobs_open, "job") + " open");
+            said.push(plural(part.jobs_open as u64, "job") + " open");
         }
     }
 
@@ -374,10 +375,6 @@ fn lost_words(what: LostWhat) -> &'static str {
         LostWhat::Job => "in flight",
         LostWhat::Running => "still running",
     }
-}
-
-fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
