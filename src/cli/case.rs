@@ -159,6 +159,9 @@ impl Case {
         if in_full {
             said.push_str(&rest(first, true));
             said.push_str(&listed(others, first.law));
+            if !fault.picture.is_empty() && !said.ends_with("\n\n") {
+                said.push('\n');
+            }
             said.push_str(&fault.picture);
         }
         if self.faults.len() > 1 {
@@ -238,10 +241,7 @@ fn compare(store: &Store, name: &str, log: &str, policy: Policy, style: Style) -
     let (state, wrote) = match store.record(name, log, policy) {
         Ok(recorded) => recorded,
         Err(error) => {
-            return Some(Problem::new(
-                ProblemKind::SnapshotDiffers,
-                error.to_string(),
-            ));
+            return Some(Problem::new(ProblemKind::SnapshotError, error.to_string()));
         }
     };
     if wrote == Wrote::Snapshot {

@@ -155,7 +155,9 @@ pub fn rest(problem: &Problem, statement: bool) -> String {
         said.push_str(problem.detail.trim_end());
         said.push('\n');
     }
-    said.push('\n');
+    if !said.is_empty() {
+        said.push('\n');
+    }
     said
 }
 

@@ -1,25 +1,16 @@
 //! The handle that services hold.
 
 use std::panic::Location;
-use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-
-use tokio_util::sync::CancellationToken;
+use std::sync::{Arc, Weak};
 
 use super::budget::Budget;
 use super::builder::Builder;
 use super::core::Core;
-use super::ending::{Close, Ending};
-use super::error::{
-    BlockingError, CalledFromInside, LimitsError, MainError, Refusal, Refused, StartError,
-};
-use super::opts::{BodyOpts, CallOpts, Wake};
-use super::registry::{Action, AsyncCall, Callback, Running, Spec};
+use super::error::{BlockingError, CalledFromInside, LimitsError, MainError, StartError};
 use super::report::Report;
 use super::start::Main;
-use crate::host::{Abort, Adopt, Body, BoxFuture, Ended, Scope, SpawnError};
-use crate::journal::{By, Id, Kind, Name, RefusedReason, Told};
-use crate::watchdog::{Link, Watchdog};
+use crate::host::{BoxFuture, Scope};
+use crate::journal::{By, Name, RefusedReason};
 use crate::words::one_line;
 
 /// A worker context: starts background threads and tasks, and at the end stops them and cleans up
@@ -53,7 +44,7 @@ use crate::words::one_line;
 /// # }
 /// ```
 pub struct WorkerCtx<A = ()> {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
     app: Arc<A>,
 }
 
@@ -135,10 +126,6 @@ impl<A> WorkerCtx<A> {
             core,
             app: Arc::new(app),
         }
-    }
-
-    pub(super) fn core(&self) -> &Arc<Core> {
-        &self.core
     }
 
     /// The service's own state.

@@ -78,7 +78,7 @@ impl Life {
     /// The life of the process around that context.
     pub fn new<A>(ctx: &WorkerCtx<A>) -> Self {
         Life {
-            core: Arc::clone(ctx.core()),
+            core: Arc::clone(&ctx.core),
             signals: Arc::default(),
         }
     }

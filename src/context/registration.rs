@@ -2,23 +2,17 @@
 
 use std::panic::Location;
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use super::budget::Budget;
-use super::builder::Builder;
 use super::core::Core;
 use super::ending::{Close, Ending};
-use super::error::{
-    BlockingError, CalledFromInside, LimitsError, MainError, Refusal, Refused, StartError,
-};
+use super::error::{Refusal, Refused};
 use super::opts::{BodyOpts, CallOpts, Wake};
 use super::registry::{Action, AsyncCall, Callback, Running, Spec};
-use super::report::Report;
-use super::start::Main;
 use crate::host::{Abort, Adopt, Body, BoxFuture, Ended, Scope, SpawnError};
-use crate::journal::{By, Id, Kind, Name, RefusedReason, Told};
+use crate::journal::{Id, Kind, Name, Told};
 use crate::watchdog::{Link, Watchdog};
 use crate::words::one_line;
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::event::{Event, Id, Name, What};
+#[cfg(feature = "sim")]
+use super::event::{Event, What};
+use super::event::{Id, Name};
 
 /// The names of a journal's components.
 #[derive(Debug, Default)]

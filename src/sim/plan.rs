@@ -21,12 +21,10 @@ use super::host::{SimHost, block, scope};
 use super::millis;
 use super::subject::{self, Ending, Said, Subject};
 use super::world::{self, World};
-use crate::context::MainError;
+use crate::context::{MainError, own_bound};
 use crate::host::Host as _;
 use crate::host::{Abort, BoxError, BoxFuture, Ended, Scope, timeout_at};
-use crate::journal::{
-    BoundBy, Call, Cause, How, Id, Kind, MAIN, Name, Outcome, Phase, SignalName, What,
-};
+use crate::journal::{Call, Cause, How, Id, Kind, MAIN, Name, Outcome, Phase, SignalName, What};
 use crate::plan::{Callback, Line, PlanCtx, Task, Thread};
 use crate::scenario::Component;
 use crate::watchdog::Probe as _;
@@ -199,7 +197,7 @@ fn log(world: &Rc<World>, line: &Line) {
             name,
             order,
             bound: millis(spec.timeout),
-            bound_by: own(part.kind),
+            bound_by: own_bound(part.kind),
             id,
             kind: part.kind,
             group: 0,
@@ -217,15 +215,6 @@ fn log(world: &Rc<World>, line: &Line) {
             }
         }
     });
-}
-
-/// What the plan would say bounds a step, if it said so.
-fn own(kind: Kind) -> BoundBy {
-    match kind {
-        Kind::Thread | Kind::Watchdog => BoundBy::JoinTimeout,
-        Kind::Task => BoundBy::CancelTimeout,
-        _ => BoundBy::Timeout,
-    }
 }
 
 /// A scripted thread, as the plan sees it.
