@@ -138,6 +138,18 @@ impl ByHand {
         self
     }
 
+    /// One more row, behind that of a component.
+    pub fn row_after(mut self, id: u32, row: &str) -> Self {
+        let at = self.find("returned run");
+        let What::Returned { steps, .. } = &mut self.events[at].what else {
+            unreachable!("it returned")
+        };
+        let place = steps.iter().position(|step| step.id == id);
+        let place = place.expect("the report has the row");
+        steps.insert(place + 1, serde_json::from_str(row).expect("a row is JSON"));
+        self
+    }
+
     /// Two rows of the report in each other's place.
     pub fn rows_swapped(mut self, one: usize, other: usize) -> Self {
         let at = self.find("returned run");
@@ -154,6 +166,13 @@ impl ByHand {
         for event in &mut self.events[at..] {
             event.t = event.t.saturating_add_signed(by);
         }
+        self
+    }
+
+    /// Nothing after that event.
+    pub fn cut_behind(mut self, wanted: &str) -> Self {
+        let at = self.find(wanted);
+        self.events.truncate(at + 1);
         self
     }
 

@@ -1,4 +1,4 @@
-//! What fails or panics before stop is in the report that comes back, by name.
+//! What fails or panics before stop, and nothing else, is in the report that comes back, by name.
 
 use super::record::{Index, Record, is_call};
 use super::{Breaks, Law};
@@ -7,7 +7,7 @@ use crate::journal::{At, How, Id, Phase};
 pub(super) const LAW: Law = Law {
     name: "deaths/reported",
     rules: "13, 15",
-    statement: "What fails or panics before stop is in the report that comes back, by name.",
+    statement: "What fails or panics before stop, and nothing else, is in the report that comes back, by name.",
     judge,
 };
 
@@ -15,6 +15,7 @@ pub(super) const LAW: Law = Law {
 const KEPT: usize = 100;
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    nothing_else(record, breaks);
     let until = record.phase_began(Phase::Stop).unwrap_or(Index::MAX);
     let mut deaths: Vec<(Index, Id, How)> = record
         .registered()
@@ -49,6 +50,30 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
+/// A death that a report tells of has happened, and so.
+fn nothing_else(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    for caller in &record.callers {
+        let Some((at, _, _, told)) = caller.returned else {
+            continue;
+        };
+        for (id, how) in told {
+            let end = record.part(*id).and_then(|part| part.end);
+            let died = matches!(how, How::Failed | How::Panicked)
+                && end.is_some_and(|end| end.at < at && end.how == *how);
+            if !died {
+                breaks.at(
+                    at,
+                    format!(
+                        "the report that caller {} got says that \"{}\" {how} before stop: it did not",
+                        caller.caller,
+                        record.name(*id)
+                    ),
+                );
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::LAW;
@@ -58,6 +83,13 @@ mod tests {
     fn a_death_that_no_report_has() {
         day()
             .with("returned run", r#""deaths":[]"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_death_of_one_that_ended_well() {
+        day()
+            .with("returned run", r#""deaths":[[8,"ok"],[9,"failed"]]"#)
             .breaks_only(LAW.name);
     }
 }

@@ -1,13 +1,13 @@
-//! What comes after its phase has begun is refused, and only what was registered is ever run.
+//! What comes after its phase has begun is refused, nothing else is for that reason, and only what was registered is ever run.
 
 use super::record::{Record, phase_of};
 use super::{Breaks, Law};
-use crate::journal::{At, MAIN};
+use crate::journal::{At, MAIN, RefusedReason, State, What};
 
 pub(super) const LAW: Law = Law {
     name: "late/refused",
     rules: "7",
-    statement: "What comes after its phase has begun is refused, and only what was registered is ever run.",
+    statement: "What comes after its phase has begun is refused, nothing else is for that reason, and only what was registered is ever run.",
     judge,
 };
 
@@ -27,6 +27,9 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             );
         }
     }
+    if !record.plan {
+        refused_too_early(record, breaks);
+    }
     for (id, part) in (0..).zip(&record.parts) {
         if let (true, None, Some(began)) = (id != MAIN, part.registered, part.began) {
             breaks.at(
@@ -40,10 +43,42 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
+/// What is refused because its phase has begun comes after its phase has begun.
+fn refused_too_early(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    for (at, event) in record.events.iter().enumerate() {
+        let What::Refused { what, name, reason } = &event.what else {
+            continue;
+        };
+        if *reason != RefusedReason::PhaseBegan {
+            continue;
+        }
+        let began = match &**what {
+            "cleanup" | "closeable" => State::CleaningUp,
+            _ => State::Stopping,
+        };
+        if record.entered(began).is_none_or(|began| began > at) {
+            breaks.at(
+                at,
+                format!(
+                    "{what} \"{name}\" was refused at {}, before its phase had begun",
+                    At(event.t)
+                ),
+            );
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::LAW;
     use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_cleanup_that_is_refused_while_stop_runs() {
+        day()
+            .after("phase-started stop", r#"{"t":20000,"event":"refused","what":"cleanup","name":"late","reason":"phase-began"}"#)
+            .breaks_only(LAW.name);
+    }
 
     #[test]
     fn a_callback_that_is_taken_during_stop() {

@@ -9,6 +9,28 @@ pub(super) const CONFIRM: u64 = 100;
 /// The most that a cleanup step without a floor of its own is sure of (rule 3), in milliseconds.
 const SHARED_FLOOR: u64 = 1_000;
 
+/// How long the abort of a step is confirmed at most: 100 ms, and no longer than the phase has left after the
+/// floors of later steps. None where nothing was aborted; an adopted task's bound is its confirmation.
+pub(super) fn confirmation(record: &Record<'_>, id: Id) -> Option<(u64, u64)> {
+    let part = record.part(id)?;
+    let adopted = part
+        .registered
+        .is_some_and(|(_, registered)| registered.adopted);
+    let (step, abort) = (part.step?, *part.aborts.first()?);
+    let grace = record.grace.filter(|_| !adopted)?;
+    let began = record.t(abort);
+    let (ends, later) = match step.phase {
+        Phase::Start | Phase::Stop => (grace.stop_ends, 0),
+        Phase::Cleanup => {
+            let floors = floors(record);
+            let later = floors.iter().find(|(floored, ..)| *floored == id);
+            (grace.cleanup_ends, later.map_or(0, |(_, _, later)| *later))
+        }
+    };
+    let left = ends.saturating_sub(began).saturating_sub(later);
+    Some((began, left.min(CONFIRM)))
+}
+
 /// The right bound, and the words that may say what set it.
 #[derive(Clone, Copy)]
 pub(super) struct Limit {

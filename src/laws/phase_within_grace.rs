@@ -15,18 +15,20 @@ pub(super) const LAW: Law = Law {
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let Some(limits) = record.limits else { return };
     shares(record, limits, breaks);
-    let Some((cause_at, began)) = due(record) else {
+    let Some((_, began)) = due(record) else {
+        if let (false, Some(grace)) = (record.plan, record.grace) {
+            let at = At(record.t(grace.at));
+            breaks.at(
+                grace.at,
+                format!("the grace began at {at}, and nothing had begun it"),
+            );
+        }
         return;
     };
     let ends = began.saturating_add(limits.grace.saturating_sub(limits.margin));
     if let (false, Some(grace)) = (record.plan, record.grace) {
         let t = record.t(grace.at);
-        // A bare request does not begin it; what comes of the request does.
-        if t != began
-            && record
-                .requested
-                .is_none_or(|requested| requested >= cause_at)
-        {
+        if t != began {
             breaks.at(
                 grace.at,
                 format!(
@@ -144,7 +146,8 @@ fn stop_share_by_facts(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<
     }
 }
 
-/// What begins the grace, by the facts: the first signal, the first stop from outside, main's failure.
+/// What begins the grace: the first signal, the first stop from outside, main's failure; a bare request only
+/// where somebody heeds it, which is whoever leads the life of a process, or a start in progress.
 fn due(record: &Record<'_>) -> Option<(Index, u64)> {
     let signal = record.signals.first().map(|(at, _)| *at);
     let call = record
@@ -158,7 +161,12 @@ fn due(record: &Record<'_>) -> Option<(Index, u64)> {
         .and_then(|part| part.end)
         .filter(|end| matches!(end.how, How::Failed | How::Panicked))
         .map(|end| end.at);
-    let at = [signal, call, main].into_iter().flatten().min()?;
+    let runs = record.callers.iter().any(|caller| caller.call == Call::Run);
+    let started = record.phase(Phase::Start).ended.unwrap_or(Index::MAX);
+    let heeded = record
+        .requested
+        .filter(|at| !record.plan && (runs || *at < started));
+    let at = [signal, call, main, heeded].into_iter().flatten().min()?;
     Some((at, record.t(at)))
 }
 
@@ -166,6 +174,24 @@ fn due(record: &Record<'_>) -> Option<(Index, u64)> {
 mod tests {
     use super::LAW;
     use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_grace_that_a_bare_request_begins() {
+        // A program of its own, in which nobody heeds it.
+        day()
+            .with("call-began run", r#""call":"start""#)
+            .with(
+                "signal SIGTERM",
+                r#""event":"call-began","call":"request-stop","caller":2,"from":null"#,
+            )
+            .with("requested", r#""reason":"a word","by":"call""#)
+            .cut_behind("grace-began")
+            .after(
+                "grace-began",
+                r#"{"t":20000,"event":"stuck","why":"spinning","name":"hand"}"#,
+            )
+            .breaks_only(LAW.name);
+    }
 
     #[test]
     fn a_process_that_outlasts_its_grace() {

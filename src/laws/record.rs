@@ -69,11 +69,17 @@ pub(super) struct Part<'a> {
     /// Steps after the first: there must be none.
     pub more_steps: Vec<Index>,
     pub told: Option<Index>,
+    /// Tellings after the first: there must be none.
+    pub told_again: Vec<Index>,
     pub aborts: Vec<Index>,
     pub began: Option<Index>,
     pub heard: Option<Index>,
     pub end: Option<End>,
     pub leak: Option<Index>,
+    /// Where its step's claim and its registration differ in name, kind or order.
+    pub misnamed: Option<Index>,
+    /// The first fault that was laid over it.
+    pub fault: Option<Index>,
     /// What of it was lost, but for its jobs.
     pub lost: Option<Index>,
     pub waiting: Option<Index>,
@@ -119,6 +125,10 @@ pub(super) struct Record<'a> {
     pub callers: Vec<Caller<'a>>,
     pub states: Vec<(Index, State)>,
     pub running_false: Option<Index>,
+    /// Where the executor was held, and where it was let go.
+    pub holds: Vec<(Index, bool)>,
+    /// Faults that were laid over what was not registered yet.
+    early_faults: Vec<(Index, &'a Name)>,
     pub killed: Option<Index>,
     pub stuck: Option<Index>,
     pub exit: Option<(Index, i32, Cause)>,
@@ -142,6 +152,8 @@ impl<'a> Record<'a> {
             callers: Vec::new(),
             states: Vec::new(),
             running_false: None,
+            holds: Vec::new(),
+            early_faults: Vec::new(),
             killed: None,
             stuck: None,
             exit: None,
@@ -178,6 +190,11 @@ impl<'a> Record<'a> {
                     part.registered = Some((at, registered));
                     part.name = Some(&registered.name);
                     self.ids.push(registered.id);
+                }
+                let mut early = self.early_faults.iter();
+                let early = early.find(|(_, name)| **name == registered.name);
+                if let Some(fault) = early.map(|(at, _)| *at) {
+                    self.note(registered.id, |part| &mut part.fault, fault);
                 }
             }
             What::State { state } => self.states.push((at, *state)),
@@ -237,6 +254,13 @@ impl<'a> Record<'a> {
             } => {
                 if let Some(part) = self.part_mut(*id) {
                     part.name.get_or_insert(name);
+                    // By the fact, where there is one: a claim may name any order and kind.
+                    let fact = part.registered.map(|(_, registered)| registered);
+                    part.misnamed = part.misnamed.or(fact
+                        .filter(|fact| (fact.order, fact.kind, &fact.name) != (*order, *kind, name))
+                        .map(|_| at));
+                    let (order, kind) =
+                        fact.map_or((*order, *kind), |fact| (fact.order, fact.kind));
                     if part.step.is_some() {
                         part.more_steps.push(at);
                     } else {
@@ -245,10 +269,10 @@ impl<'a> Record<'a> {
                             t,
                             id: *id,
                             phase: *phase,
-                            order: *order,
+                            order,
                             bound: *bound,
                             bound_by: *bound_by,
-                            kind: *kind,
+                            kind,
                             group: *group,
                             end: None,
                         });
@@ -268,7 +292,15 @@ impl<'a> Record<'a> {
                 }
             }
             What::StillWaiting { id, .. } => self.note(*id, |part| &mut part.waiting, at),
-            What::Told { id, .. } => self.note(*id, |part| &mut part.told, at),
+            What::Told { id, .. } => {
+                if let Some(part) = self.part_mut(*id) {
+                    if part.told.is_some() {
+                        part.told_again.push(at);
+                    } else {
+                        part.told = Some(at);
+                    }
+                }
+            }
             What::Abort { id, .. } => {
                 if let Some(part) = self.part_mut(*id) {
                     part.aborts.push(at);
@@ -282,6 +314,10 @@ impl<'a> Record<'a> {
                 }
             }
             What::Leak { id, .. } => self.note(*id, |part| &mut part.leak, at),
+            What::Fault { id: Some(id), .. } => self.note(*id, |part| &mut part.fault, at),
+            What::Fault { name, id: None, .. } => self.early_faults.push((at, name)),
+            What::Held { .. } => self.holds.push((at, true)),
+            What::Released { .. } => self.holds.push((at, false)),
             What::Lost { id, what, .. } if *what != LostWhat::Job => {
                 self.note(*id, |part| &mut part.lost, at);
             }
@@ -387,6 +423,21 @@ impl Record<'_> {
             .find(|caller| caller.asks_to_stop)
             .map(|caller| caller.at);
         [signal, call, self.requested].into_iter().flatten().min()
+    }
+
+    /// Whether the executor was held at any time of that moment: nothing on it need have run then.
+    pub fn held_at(&self, t: u64) -> bool {
+        let before = self.holds.iter().filter(|(at, _)| self.t(*at) < t);
+        let holders = before.fold(0_i64, |n, (_, held)| n + if *held { 1 } else { -1 });
+        holders > 0 || self.holds.iter().any(|(at, _)| self.t(*at) == t)
+    }
+
+    /// When the context moved to a state.
+    pub fn entered(&self, state: State) -> Option<Index> {
+        let mut states = self.states.iter();
+        states
+            .find(|(_, entered)| *entered == state)
+            .map(|(at, _)| *at)
     }
 
     /// The last moment of the journal.

@@ -44,6 +44,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                     started: step.t,
                     took: end.took,
                 } && end.at < at
+                    && end.took == end.t.saturating_sub(step.t)
             });
             if !agrees {
                 breaks.at(
@@ -100,6 +101,14 @@ mod tests {
     #[test]
     fn a_row_that_disagrees() {
         day()
+            .row(6, r#"[6,"ok",10000,"timeout",31500,100]"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_time_that_row_and_claim_agree_on_and_that_is_wrong() {
+        day()
+            .with("step-ended db", r#""took":100"#)
             .row(6, r#"[6,"ok",10000,"timeout",31500,100]"#)
             .breaks_only(LAW.name);
     }

@@ -1,17 +1,20 @@
-//! Stop clears the running flag before its first step, and before it calls anything.
+//! Stop clears the running flag when it begins: not earlier, and before it tells or calls anybody.
 
 use super::record::Record;
 use super::{Breaks, Law};
-use crate::journal::{At, Kind, Phase};
+use crate::journal::{At, Kind, Phase, State};
 
 pub(super) const LAW: Law = Law {
     name: "running/false-first",
     rules: "1",
-    statement: "Stop clears the running flag before its first step, and before it calls anything.",
+    statement: "Stop clears the running flag when it begins: not earlier, and before it tells or calls anybody.",
     judge,
 };
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    if !record.plan {
+        with_stop(record, breaks);
+    }
     // The flag is read right after each claim: one event later it still is the claim's moment.
     let steps = record
         .steps()
@@ -35,6 +38,32 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
+/// Between the state `stopping` and the first telling.
+fn with_stop(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    let stopping = record.entered(State::Stopping);
+    if let Some(cleared) = record.running_false
+        && stopping.is_none_or(|stopping| cleared < stopping)
+    {
+        let at = At(record.t(cleared));
+        breaks.at(
+            cleared,
+            format!("running was cleared at {at}, before stop had begun"),
+        );
+    }
+    let parts = record.parts.iter().skip(1);
+    let told = parts.filter_map(|part| Some((part.told?, part)));
+    let first = told.min_by_key(|(told, _)| *told);
+    // Main is told before stop, and is not among them.
+    if let Some((told, part)) = first
+        && record.running_false.is_none_or(|cleared| cleared > told)
+    {
+        breaks.at(
+            told,
+            format!("running was still true when \"{}\" was told", part.named()),
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::LAW;
@@ -44,6 +73,20 @@ mod tests {
     fn a_flag_that_is_cleared_after_the_first_step() {
         day()
             .moved_behind("running", "heard flusher")
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_flag_that_is_cleared_after_the_first_telling() {
+        day()
+            .moved_behind("running", "told flusher")
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_flag_that_is_cleared_by_the_request() {
+        day()
+            .moved_behind("running", "requested")
             .breaks_only(LAW.name);
     }
 }

@@ -1,13 +1,13 @@
-//! The state moves forward only, and nothing is started once stop has begun.
+//! The state moves forward only, what comes before stop's first step comes in its order, every phase ends, and nothing is started once stop has begun.
 
 use super::record::Record;
 use super::{Breaks, Law};
-use crate::journal::{At, Phase, State, What};
+use crate::journal::{At, Cause, Phase, State, WatchdogIs, What};
 
 pub(super) const LAW: Law = Law {
     name: "states/forward",
     rules: "1, 9",
-    statement: "The state moves forward only, and nothing is started once stop has begun.",
+    statement: "The state moves forward only, what comes before stop's first step comes in its order, every phase ends, and nothing is started once stop has begun.",
     judge,
 };
 
@@ -25,6 +25,10 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
         before = Some(*state);
     }
+    if !record.plan {
+        in_order(record, breaks);
+        not_started(record, breaks);
+    }
     let Some(stop) = record.phase_began(Phase::Stop) else {
         return;
     };
@@ -35,10 +39,111 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
+/// A stop that was asked for before the start: main is not run.
+fn not_started(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    let main = record.parts.first().and_then(|main| main.began);
+    let start = record.phase(Phase::Start).started;
+    if let (Some(began), Some(start), Some(asked)) = (main, start, record.requested)
+        && asked < start
+    {
+        let at = At(record.t(asked));
+        breaks.at(
+            began,
+            format!("main was run, and a stop had been asked for at {at}, before the start"),
+        );
+    }
+}
+
+/// Requested, watchdog disarmed, grace began, stopping, phase; and every phase ends, or is cut.
+fn in_order(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    if let Some(stopping) = record.entered(State::Stopping) {
+        let mut events = record.events.iter();
+        let disarmed = events.position(|event| {
+            let is = WatchdogIs::Disarmed;
+            matches!(event.what, What::Watchdog { is: was, .. } if was == is)
+        });
+        let order = [
+            ("the request", record.requested, true),
+            ("the watchdog's disarming", disarmed, false),
+            (
+                "the grace's begin",
+                record.grace.map(|grace| grace.at),
+                true,
+            ),
+            ("the state stopping", Some(stopping), true),
+            ("the phase", record.phase(Phase::Stop).started, true),
+        ];
+        let mut before: Option<(&str, usize)> = None;
+        for (what, at, always) in order {
+            match (at, before) {
+                // In the instant of its end a run is cut anywhere.
+                (None, _) if always && !record.cut() => {
+                    breaks.at(
+                        stopping,
+                        format!("stop began at {} without {what}", At(record.t(stopping))),
+                    );
+                }
+                (Some(at), Some((earlier, other))) if at < other => breaks.at(
+                    at,
+                    format!("{what} came before {earlier}, at {}", At(record.t(at))),
+                ),
+                _ => {}
+            }
+            before = at.map(|at| (what, at)).or(before);
+        }
+    }
+    // A program that handles no signals may return in the middle of what it does not wait for.
+    let whole = !record.cut() && !matches!(record.exit, Some((_, _, Cause::Returned)));
+    for phase in [Phase::Start, Phase::Stop, Phase::Cleanup] {
+        let span = record.phase(phase);
+        if let (true, Some(started), None) = (whole, span.started, span.ended) {
+            let at = At(record.t(started));
+            breaks.at(started, format!("{phase} began at {at} and never ended"));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::LAW;
     use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_grace_that_begins_after_the_state() {
+        day()
+            .moved_behind("grace-began", "state stopping")
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_watchdog_that_is_disarmed_before_the_request_is_said() {
+        day()
+            .moved_behind("requested", "watchdog disarmed")
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_stop_that_nobody_is_said_to_have_wanted() {
+        day().without("requested").breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_start_after_a_request() {
+        // The grace of a program of its own is begun by its stop, not by the request.
+        day()
+            .before("state starting", r#"{"t":0,"event":"call-began","call":"request-stop","caller":2,"from":null}"#)
+            .with("call-began run", r#""call":"start""#)
+            .before("state starting", r#"{"t":0,"event":"returned","call":"request-stop","caller":2,"result":"ok","steps":[],"deaths":[]}"#)
+            .before("state starting", r#"{"t":0,"event":"requested","reason":"a word","by":"call"}"#)
+            .cut_behind("began main")
+            .after("began main", r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_phase_without_an_end() {
+        day().without("phase-ended cleanup").breaks_only(LAW.name);
+    }
 
     #[test]
     fn a_state_that_comes_back() {

@@ -1,6 +1,6 @@
-//! No step takes longer than its bound, and 100 ms of confirmation where something is aborted; none is open at the end.
+//! No step takes longer than its bound, and the confirmation where something is aborted, of 100 ms or what is left; none is open at the end.
 
-use super::limits::CONFIRM;
+use super::limits::confirmation;
 use super::record::{Record, is_call};
 use super::{Breaks, Law};
 use crate::journal::{At, Ms};
@@ -8,7 +8,7 @@ use crate::journal::{At, Ms};
 pub(super) const LAW: Law = Law {
     name: "steps/bounded",
     rules: "3, 6",
-    statement: "No step takes longer than its bound, and 100 ms of confirmation where something is aborted; none is open at the end.",
+    statement: "No step takes longer than its bound, and the confirmation where something is aborted, of 100 ms or what is left; none is open at the end.",
     judge,
 };
 
@@ -17,7 +17,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         return calls_bounded(record, breaks);
     }
     for (part, step) in record.steps() {
-        let confirm = if part.aborts.is_empty() { 0 } else { CONFIRM };
+        let confirm = confirmation(record, step.id).map_or(0, |(_, confirm)| confirm);
         let limit = step.bound.saturating_add(confirm);
         match step.end {
             Some(end) => {

@@ -1,4 +1,4 @@
-//! Each callback is called once, however often and from wherever stop is; each component has one step.
+//! Each callback is called once, however often and from wherever stop is; each component has one step, under its own name, kind and order.
 
 use super::record::Record;
 use super::{Breaks, Law};
@@ -7,7 +7,7 @@ use crate::journal::{At, What};
 pub(super) const LAW: Law = Law {
     name: "steps/exactly-once",
     rules: "2, 8",
-    statement: "Each callback is called once, however often and from wherever stop is; each component has one step.",
+    statement: "Each callback is called once, however often and from wherever stop is; each component has one step, under its own name, kind and order.",
     judge,
 };
 
@@ -23,6 +23,9 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
     }
     for part in &record.parts {
+        if let (false, Some(at)) = (record.plan, part.misnamed) {
+            breaks.at(at, format!("the step of \"{}\" says another name, kind or order than it was registered with", part.named()));
+        }
         for at in &part.more_steps {
             breaks.at(
                 *at,
@@ -40,6 +43,13 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 mod tests {
     use super::LAW;
     use crate::laws::by_hand::day;
+
+    #[test]
+    fn a_step_under_another_order() {
+        day()
+            .with("step-started cache", r#""order":-1"#)
+            .breaks_only(LAW.name);
+    }
 
     #[test]
     fn a_callback_that_is_called_again() {

@@ -1,13 +1,13 @@
-//! Whatever failed before, every component that had not ended before its phase has a step, after a failed start too.
+//! Whatever failed before, every component that had not ended before its phase has a step, and no other; after a failed start too, main's own included.
 
 use super::record::{Record, phase_of};
 use super::{Breaks, Law};
-use crate::journal::{Cause, Kind};
+use crate::journal::{At, Cause, Kind, MAIN, State};
 
 pub(super) const LAW: Law = Law {
     name: "steps/isolated",
     rules: "2, 9",
-    statement: "Whatever failed before, every component that had not ended before its phase has a step, after a failed start too.",
+    statement: "Whatever failed before, every component that had not ended before its phase has a step, and no other; after a failed start too, main's own included.",
     judge,
 };
 
@@ -16,6 +16,9 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         && record
             .exit
             .is_some_and(|(_, _, cause)| cause != Cause::Returned);
+    if !record.plan {
+        main_and_the_dead(record, breaks);
+    }
     for (_, part, registered_at, registered) in record.registered() {
         if registered.kind == Kind::Main || part.step.is_some() {
             continue;
@@ -42,6 +45,34 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
+/// Who has ended before stop has no step; a main that still ran when a stop was asked for has one.
+fn main_and_the_dead(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    let Some(stopping) = record.entered(State::Stopping) else {
+        return;
+    };
+    let began = record.t(stopping);
+    for (id, part) in (MAIN..).zip(&record.parts) {
+        let ended_at = part.end.map_or(u64::MAX, |end| end.t);
+        match part.step {
+            Some(step) if id != MAIN && ended_at < began => breaks.at(
+                step.at,
+                format!(
+                    "\"{}\" ended at {}, before stop, and has a step",
+                    part.named(),
+                    At(ended_at)
+                ),
+            ),
+            None if id == MAIN && part.began.is_some() => {
+                let requested = record.requested.map_or(u64::MAX, |at| record.t(at));
+                if ended_at > requested {
+                    breaks.at(stopping, "main ran when the stop was requested, and stop began without waiting for it".to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::LAW;
@@ -53,6 +84,24 @@ mod tests {
             .without("step-started cache")
             .without("step-ended cache")
             .row(11, "")
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_step_of_one_that_was_dead() {
+        day()
+            .after("step-started dog", r#"{"t":20000,"event":"step-started","phase":"stop","name":"crash","order":0,"bound":2000,"bound_by":"join-timeout","id":9,"kind":"thread","group":1}"#)
+            .after("step-started crash", r#"{"t":20000,"event":"step-ended","phase":"stop","name":"crash","order":0,"outcome":"failed","took":0,"id":9,"error":null}"#)
+            .row_after(7, r#"[9,"failed",2000,"join-timeout",20000,0]"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_main_that_nobody_waits_for() {
+        day()
+            .without("state running")
+            .moved_behind("ended main", "step-ended dog")
+            .with("ended main", r#""t":20500"#)
             .breaks_only(LAW.name);
     }
 }

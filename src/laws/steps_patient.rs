@@ -1,5 +1,6 @@
-//! Nothing is given up before its bound, but when stop's share is gone or a second signal comes.
+//! Nothing is given up before its bound, nor before its abort could be confirmed, but when stop's share is gone or a second signal comes.
 
+use super::limits::confirmation;
 use super::record::Record;
 use super::{Breaks, Law};
 use crate::journal::{Ms, Outcome};
@@ -7,7 +8,7 @@ use crate::journal::{Ms, Outcome};
 pub(super) const LAW: Law = Law {
     name: "steps/patient",
     rules: "3, 4, 11",
-    statement: "Nothing is given up before its bound, but when stop's share is gone or a second signal comes.",
+    statement: "Nothing is given up before its bound, nor before its abort could be confirmed, but when stop's share is gone or a second signal comes.",
     judge,
 };
 
@@ -26,6 +27,21 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
         let waited = end.t.saturating_sub(step.t);
         let hurried = second.is_some_and(|second| end.t >= second);
+        // An abort is confirmed before its step is called leaked.
+        if let (Outcome::Leaked, Some((began, confirm))) =
+            (end.outcome, confirmation(record, step.id))
+            && end.t < began.saturating_add(confirm)
+        {
+            breaks.at(
+                end.at,
+                format!(
+                    "\"{}\" was left behind {} after its abort: {} are left to confirm it",
+                    part.named(),
+                    Ms(end.t.saturating_sub(began)),
+                    Ms(confirm)
+                ),
+            );
+        }
         // What cleanup gives a step after a second signal is the law of floors'.
         let patient = hurried || waited >= step.bound;
         if !patient {

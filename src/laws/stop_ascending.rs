@@ -37,10 +37,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_claimed_in_order_and_called_out_of_it() {
+    fn orders_far_from_the_others() {
         day()
             .with("registered bye", r#""order":5"#)
+            .with("step-started bye", r#""order":5"#)
             .with("registered drain", r#""order":9"#)
+            .with("step-started drain", r#""order":9"#)
             .breaks_only(LAW.name);
     }
 }

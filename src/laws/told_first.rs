@@ -1,13 +1,13 @@
-//! Every live at-once thread and task is told before stop's first step, an in-turn one when its group begins or stop's share is gone.
+//! Every live at-once thread and task is told before the phase stop, by ascending id and once; an in-turn one when its group begins or stop's share is gone.
 
-use super::record::Record;
+use super::record::{Index, Record};
 use super::{Breaks, Law};
 use crate::journal::{At, Kind, Phase, Told};
 
 pub(super) const LAW: Law = Law {
     name: "told/first",
     rules: "1",
-    statement: "Every live at-once thread and task is told before stop's first step, an in-turn one when its group begins or stop's share is gone.",
+    statement: "Every live at-once thread and task is told before the phase stop, by ascending id and once; an in-turn one when its group begins or stop's share is gone.",
     judge,
 };
 
@@ -16,12 +16,13 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         return; // It has no tokens: nothing in it is told.
     }
     let stop_ends = record.grace.map_or(u64::MAX, |grace| grace.stop_ends);
-    let first = record
+    let first_step = record
         .steps()
         .filter(|(_, step)| step.phase == Phase::Stop)
         .map(|(_, step)| step.at)
         .min();
-    let Some(first) = first.or(record.phase(Phase::Stop).ended) else {
+    let begins = [first_step, record.phase(Phase::Stop).started];
+    let Some(first) = begins.into_iter().flatten().min() else {
         return;
     };
     let stop_began = record.phase_began(Phase::Stop).unwrap_or(first);
@@ -37,7 +38,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 breaks.at(
                     first,
                     format!(
-                        "\"{}\" was not told before stop's first step at {}",
+                        "\"{}\" was not told before stop began at {}",
                         registered.name,
                         At(record.t(first))
                     ),
@@ -64,6 +65,74 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             Told::AtOnce => {}
         }
     }
+    once_and_in_order(record, breaks, first);
+    heard(record, breaks);
+}
+
+/// Nobody is told twice, and those who are told before stop's first step are told by ascending id.
+fn once_and_in_order(record: &Record<'_>, breaks: &mut Breaks<'_>, first: Index) {
+    let mut last: Option<(Index, &str)> = None;
+    for part in &record.parts {
+        for again in &part.told_again {
+            let at = At(record.t(*again));
+            breaks.at(
+                *again,
+                format!("\"{}\" was told again at {at}", part.named()),
+            );
+        }
+        let Some(told) = part.told.filter(|told| *told < first) else {
+            continue;
+        };
+        if let Some((before, name)) = last.filter(|(before, _)| *before > told) {
+            breaks.at(
+                before,
+                format!(
+                    "\"{name}\" was told at {} after \"{}\", which was registered later",
+                    At(record.t(before)),
+                    part.named()
+                ),
+            );
+        }
+        last = Some((told, part.named()));
+    }
+}
+
+/// Who is said to have been told hears it in that instant, unless something keeps it from that; and nobody
+/// hears what was not said.
+fn heard(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    let over = |t| record.end() == t && (record.exit.is_some() || record.cut());
+    for (_, part, _, registered) in record.registered() {
+        if !matches!(registered.kind, Kind::Thread | Kind::Task) || part.fault.is_some() {
+            continue;
+        }
+        match (part.told, part.heard) {
+            (Some(told), heard) => {
+                let t = record.t(told);
+                let hears = heard.is_some_and(|heard| heard > told && record.t(heard) == t);
+                let gone = part.end.is_some_and(|end| end.t <= t) || over(t);
+                let kept = registered.is_async && record.held_at(t);
+                if !(hears || gone || kept) {
+                    let named = &registered.name;
+                    breaks.at(
+                        told,
+                        format!(
+                            "\"{named}\" is said to have been told at {}, and did not hear it",
+                            At(t)
+                        ),
+                    );
+                }
+            }
+            (None, Some(heard)) => breaks.at(
+                heard,
+                format!(
+                    "\"{}\" heard at {} that it is to stop, and nobody had said that it was told",
+                    registered.name,
+                    At(record.t(heard))
+                ),
+            ),
+            (None, None) => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -74,6 +143,52 @@ mod tests {
     #[test]
     fn a_thread_that_is_not_told() {
         day().without("told flusher").breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn one_that_is_told_once_the_phase_has_begun() {
+        day()
+            .moved_behind("told dog", "phase-started stop")
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn one_that_is_told_twice() {
+        day()
+            .after(
+                "told dog",
+                r#"{"t":20000,"event":"told","name":"writer","id":2}"#,
+            )
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn two_that_are_told_in_descending_order() {
+        day()
+            .moved_behind("told flusher", "told dog")
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn one_that_does_not_hear_what_it_was_told() {
+        day()
+            .with("heard writer", r#""t":20500"#)
+            .moved_behind("heard writer", "step-ended dog")
+            .with("heard writer", r#""t":20500"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn one_that_hears_and_was_never_told() {
+        day()
+            .after("registered cache", r#"{"t":0,"event":"registered","id":12,"kind":"task","name":"old hand","order":0,"timeout":2000,"floor":null,"uses":[],"told":"at-once","async":true,"adopted":true}"#)
+            .after("told dog", r#"{"t":20000,"event":"heard","id":12,"name":"old hand"}"#)
+            .after("heard old hand", r#"{"t":20000,"event":"ended","id":12,"name":"old hand","nth":1,"how":"ok","error":null}"#)
+            .after("step-started dog", r#"{"t":20000,"event":"step-started","phase":"stop","name":"old hand","order":0,"bound":2000,"bound_by":"cancel-timeout","id":12,"kind":"task","group":1}"#)
+            .after("step-started old hand", r#"{"t":20000,"event":"abort","name":"old hand","id":12}"#)
+            .after("abort old hand", r#"{"t":20000,"event":"step-ended","phase":"stop","name":"old hand","order":0,"outcome":"ok","took":0,"id":12,"error":null}"#)
+            .row_after(7, r#"[12,"ok",2000,"cancel-timeout",20000,0]"#)
+            .breaks_only(LAW.name);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The watchdog fires if and only if it is armed and that many probes in a row have failed; it waits its interval or its back-off between probes.
+//! The watchdog fires if and only if it is armed and that many probes in a row have failed, and says how many; it waits exactly its interval or its back-off between probes, and for a probe no longer than its limit.
 
 use super::record::{Index, Record};
 use super::{Breaks, Law};
@@ -7,7 +7,7 @@ use crate::journal::{At, Cause, Kind, Registered, WatchdogIs, What};
 pub(super) const LAW: Law = Law {
     name: "watchdog/just",
     rules: "18",
-    statement: "The watchdog fires if and only if it is armed and that many probes in a row have failed; it waits its interval or its back-off between probes.",
+    statement: "The watchdog fires if and only if it is armed and that many probes in a row have failed, and says how many; it waits exactly its interval or its back-off between probes, and for a probe no longer than its limit.",
     judge,
 };
 
@@ -81,6 +81,9 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             _ => {}
         }
     }
+    if !record.plan && part.fault.is_none() && part.began.is_some() {
+        punctual(record, breaks, registered, began);
+    }
     if let Some(due) = count.due {
         let in_time = fired.is_some_and(|fired| record.t(fired) == record.t(due));
         // A stop asked for in the same instant is seen by its last look.
@@ -95,6 +98,101 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 ),
             );
         }
+    }
+}
+
+/// A watchdog that nothing holds up is never late: its probes begin when they are due, end in time, and what
+/// follows from them is said in that instant.
+fn punctual(record: &Record<'_>, breaks: &mut Breaks<'_>, registered: &Registered, began: u64) {
+    let asked = record.asked().map_or(u64::MAX, |at| record.t(at));
+    // In the last instant, and in that of a request, what was to come may not come any more.
+    let still = |t: u64| t >= asked || t >= record.end();
+    let mut count = Count {
+        next: began,
+        ..Count::default()
+    };
+    let mut open: Option<(Index, u32)> = None;
+    let mut due: Option<(Index, Option<bool>, u32)> = None;
+    for (at, event) in record.events.iter().enumerate() {
+        let t = event.t;
+        if let Some((probe, armed, failures)) = due
+            && t > record.t(probe)
+        {
+            due = None;
+            if (armed.is_some() || failures > 0) && !still(record.t(probe)) {
+                let at = At(record.t(probe));
+                breaks.at(
+                    probe,
+                    format!("the watchdog did not say at {at} what came of its probe"),
+                );
+            }
+        }
+        match &event.what {
+            What::ProbeBegan { n } => {
+                if t > count.next && !still(count.next) {
+                    let next = At(count.next);
+                    breaks.at(
+                        at,
+                        format!("probe {n} began at {}, and {next} was its time", At(t)),
+                    );
+                }
+                open = Some((at, *n));
+            }
+            What::Probe {
+                n,
+                result,
+                ignored: false,
+                ..
+            } => {
+                if let Some((probe, _)) = open.take() {
+                    let limit = registered.request_timeout.unwrap_or(u64::MAX);
+                    let ends = record.t(probe).saturating_add(limit).min(asked);
+                    if t > ends.max(record.t(probe)) {
+                        let ends = At(ends);
+                        breaks.at(
+                            at,
+                            format!(
+                                "probe {n} was waited for until {}, and {ends} was its end",
+                                At(t)
+                            ),
+                        );
+                    }
+                }
+                let was = count.armed;
+                count.probed(at, t, result, registered, began);
+                due = Some((at, (count.armed && !was).then_some(true), count.failures));
+            }
+            What::Watchdog { is, attempt } => match (is, &mut due) {
+                (WatchdogIs::Armed, Some((_, armed @ Some(_), _))) => *armed = None,
+                (WatchdogIs::Failed, Some((_, _, failures))) if failures == attempt => {
+                    *failures = 0
+                }
+                (WatchdogIs::Armed | WatchdogIs::Failed, _) => {
+                    let at_t = At(t);
+                    breaks.at(
+                        at,
+                        format!("the watchdog said at {at_t} what did not come of its probe"),
+                    );
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    // The journal's end: what was due long before has to be there.
+    let (waits, what) = match open {
+        Some((probe, _)) => {
+            let limit = registered.request_timeout.unwrap_or(u64::MAX);
+            (record.t(probe).saturating_add(limit), "the end of a probe")
+        }
+        None => (count.next, "a probe"),
+    };
+    if count.due.is_none() && !still(waits) {
+        let last = record.events.len().saturating_sub(1);
+        breaks.at(
+            last,
+            format!("{what} was due at {}, and never came", At(waits)),
+        );
     }
 }
 
@@ -133,6 +231,43 @@ mod tests {
         day()
             .shifted("probe-began 2", -1)
             .shifted("probe 2", 1)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_probe_after_its_time() {
+        day()
+            .with("probe-began 2", r#""t":10001"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_probe_that_never_comes() {
+        day()
+            .without("probe-began 2")
+            .without("probe 2")
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_probe_beyond_its_limit() {
+        day()
+            .with("registered dog", r#""request_timeout":1999"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_watchdog_that_is_armed_and_does_not_say_so() {
+        day().without("watchdog armed").breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn a_failure_that_was_none() {
+        day()
+            .after(
+                "probe 2",
+                r#"{"t":12000,"event":"watchdog","is":"failed","attempt":1}"#,
+            )
             .breaks_only(LAW.name);
     }
 
