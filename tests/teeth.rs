@@ -108,6 +108,17 @@ const HAZARDS: &[Hazard] = &[
     ("watchdog/kills-during-drain", &["watchdog/disarmed-first"], &["watchdog"]),
     ("watchdog/never-boots", &["watchdog/just"], &[]),
     ("watchdog/stop-beats-the-last-probe", &["watchdog/disarmed-first"], &["watchdog"]),
+    ("context/cleanup-after-the-grace", &["phase/within-grace"], &["leaked"]),
+    ("context/failures-isolated", &["exit/code"], &["exit"]),
+    ("context/request-then-stop", &["watchdog/disarmed-first"], &["ends-at"]),
+    ("platform/second-signal-at-the-end", &["steps/isolated", "exit/code"], &["exit", "closed"]),
+    ("platform/second-signal-in-stop", &["exit/code"], &["exit", "not-awaited"]),
+    ("platform/signal-before-start", &["steps/isolated"], &["ends-at"]),
+    ("platform/start-longer-than-the-share", &["phase/within-grace"], &["aborted", "exit"]),
+    ("tasks/no-time-to-confirm", &["phase/within-grace"], &["leaked", "closed"]),
+    ("threads/ends-at-its-bound", &["ledger/accounted"], &["closed", "leaked"]),
+    ("threads/told-in-order", &["stop/ascending"], &["lost"]),
+    ("watchdog/redirects-are-no-success", &["watchdog/just"], &["watchdog", "exit"]),
 ];
 
 /// Files in which the plan breaks no law, and why they are kept.
@@ -132,7 +143,6 @@ const BEYOND_THE_PLAN: &[(&str, &str)] = &[
         "running/false-first",
         "the plan clears its flag first, as it should",
     ),
-    ("stop/ascending", "the plan sorts, as it should"),
     ("cleanup/descending", "the plan sorts, as it should"),
     (
         "cleanup/after-stop",

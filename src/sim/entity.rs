@@ -1,5 +1,6 @@
 //! Entities: what can run in a world, and the gate through which each of them goes.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -61,6 +62,8 @@ pub(crate) struct Entities {
     /// How many hold the executor.
     holds: u32,
     current: Option<EntityId>,
+    /// Callers that the script has sent: what strikes strikes before all else in its instant.
+    struck: VecDeque<EntityId>,
 }
 
 struct GateWaker {
@@ -83,6 +86,11 @@ impl Wake for GateWaker {
 }
 
 impl Entities {
+    /// This one's first turn comes before all others of its instant.
+    pub fn strikes(&mut self, id: EntityId) {
+        self.struck.push_back(id);
+    }
+
     fn enter(&mut self, id: EntityId) {
         if self.holds > 0 && self.all[id as usize].class == Class::Executor {
             self.held_back.insert(id);
@@ -162,9 +170,16 @@ impl World {
         if n == 0 {
             return None;
         }
-        let nth = self.choice.borrow_mut().below(n);
-        let id = entities.ready.nth(nth)?;
-        entities.ready.remove(id);
+        let struck = entities.struck.pop_front();
+        let id = match struck.filter(|id| entities.ready.remove(*id)) {
+            Some(id) => id,
+            None => {
+                let nth = self.choice.borrow_mut().below(n);
+                let id = entities.ready.nth(nth)?;
+                entities.ready.remove(id);
+                id
+            }
+        };
         let entity = &mut entities.all[id as usize];
         entity.granted = true;
         if let Some(watched) = &self.watched {
