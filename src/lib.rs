@@ -1,10 +1,69 @@
 //! # Deadstop
 //!
-//! A worker context for services, and the simulator that proves how it shuts down.
+//! How a worker process shuts down, in two halves.
+//!
+//! [`WorkerCtx`](context::WorkerCtx) is a worker context for services. Threads, tasks, callbacks and
+//! resources are registered with it; at the end it stops and cleans up, in order, each step bounded in
+//! time. What hangs is left behind by name, and what comes after it still has its turn.
+//!
+//! ```
+//! use std::time::Duration;
+//! use deadstop::context::{BodyOpts, CallOpts, WorkerCtx};
+//!
+//! let ctx = WorkerCtx::new(());
+//! ctx.add_thread("flusher", BodyOpts::new(), |scope| {
+//!     while scope.wait(Duration::from_secs(1)).elapsed() { /* flush */ }
+//! })?;
+//! ctx.defer_cleanup("db", CallOpts::new(), |_scope| { /* close */ })?;
+//!
+//! let report = ctx.cleanup_blocking()?;
+//! assert!(report.is_ok(), "{report}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The simulator (feature `sim`) drives a worker context through a scenario file in virtual time,
+//! blocking threads included, and writes everything that happens down in a journal. Laws judge it.
+//!
+#![cfg_attr(feature = "sim", doc = "```")]
+#![cfg_attr(not(feature = "sim"), doc = "```ignore")]
+//! use deadstop::{journal, laws, scenario, sim};
+//!
+//! let file = r#"
+//! title = "A hung flush does not keep the db open"
+//! [worker]
+//! components = [{ cleanup = "flush", order = 50 }, { closeable = "db" }]
+//! [timeline]
+//! events = [{ at = "5s", hang = "flush" }, { at = "10s", signal = "SIGTERM" }]
+//! "#;
+//! let scenario = scenario::parse("hung-flush", file)?;
+//! let journal = sim::run(&scenario, &sim::Options::default());
+//!
+//! assert!(laws::judge(&journal.events).is_empty());
+//! assert!(journal::text(&journal.events).contains("WorkerCtx cleanup: db"));
+//! # Ok::<(), scenario::Invalid>(())
+//! ```
+//!
+//! - [`context`]: the worker context, its options, errors and report
+//! - [`host`]: the seam through which it runs code and waits; the live host
+//! - [`watchdog`]: the health watchdog
+//! - [`journal`]: the typed events, as text, as JSON and through `tracing`
+#![cfg_attr(
+    feature = "sim",
+    doc = "
+- [`scenario`]: the scenario file
+- [`sim`]: the world in virtual time
+- [`laws`]: what must hold of every journal
+- [`plan`]: the second subject, a specimen"
+)]
+#![cfg_attr(feature = "cli", doc = "- [`report`]: timelines, verdicts, snapshots")]
+//!
+//! Features: `cli` (default) builds the `deadstop` command and turns `sim` on; `parameters` reads the
+//! watchdog's parameters as a platform hands them over. Without any, the context alone is built.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
+#[doc(hidden)]
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod context;

@@ -1,4 +1,5 @@
 //! Any input is a scenario or an error; and any scenario of moderate size runs.
+#![cfg(feature = "sim")]
 
 use deadstop::scenario::keys::{self, Place, Type};
 use deadstop::{scenario, sim};

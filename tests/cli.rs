@@ -460,3 +460,148 @@ fn help_texts_are_as_they_were_read() {
     project.run(&[]).code(2);
     project.run(&["chek"]).code(2);
 }
+
+#[test]
+fn files_of_one_name_are_all_judged() {
+    let project = Project::new("one-name").with("a/bug.toml", GOOD);
+    for folder in ["one", "other"] {
+        fs::create_dir_all(project.root.join(folder)).unwrap();
+    }
+    fs::write(
+        project.root.join("one/bug.toml"),
+        GOOD.replace("exit = 0", "exit = 1"),
+    )
+    .unwrap();
+    fs::write(project.root.join("other/bug.toml"), GOOD).unwrap();
+    project
+        .run(&["check", "one/bug.toml", "other/bug.toml"])
+        .code(1);
+    project
+        .run(&["check", "other/bug.toml", "one/bug.toml"])
+        .code(1);
+    let both = project
+        .run(&["check", "one", "other", "one/bug.toml"])
+        .code(1);
+    assert!(both.out.contains("2 scenarios, 4 runs"), "{}", both.out);
+}
+
+#[test]
+fn from_a_subfolder_the_snapshots_count_as_well() {
+    let project = Project::new("subfolder").with("x/one.toml", GOOD);
+    project.run(&["check"]).code(5);
+    project.run(&["accept"]).code(0);
+    fs::write(
+        project.root.join("snapshots/x/one.snap"),
+        "---\nsource: tests/scenarios.rs\n---\nanother log\n",
+    )
+    .unwrap();
+    for (folder, what) in [
+        ("scenarios/x", "."),
+        ("scenarios/x", "one.toml"),
+        ("scenarios/x", "../x/one.toml"),
+        ("scenarios", "x"),
+        ("scenarios", "x/one.toml"),
+        ("scenarios/x", ".."),
+        (".", "scenarios"),
+    ] {
+        let mut command = project.command(&["check", what]);
+        command
+            .env("CI", "1")
+            .current_dir(project.root.join(folder));
+        let ended: Ended = command.output().unwrap().into();
+        assert!(
+            ended.code(1).out.contains("FAIL x/one: the log is not"),
+            "{folder} {what}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_pipes_among_the_scenarios_hold_nothing_up() {
+    let project = Project::new("links").with("a.toml", GOOD);
+    std::os::unix::fs::symlink("..", project.root.join("scenarios/loop")).unwrap();
+    let one = project.run(&["check"]).code(5);
+    assert!(one.out.contains("1 scenario, 2 runs"), "{}", one.out);
+    let pipe = project.root.join("scenarios/pipe.toml");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let pipe = project.run(&["check"]).code(3);
+    assert!(pipe.out.contains("it is no regular file"), "{}", pipe.out);
+    project.run(&["run", "scenarios/pipe.toml"]).code(3);
+    project.run(&["lint"]).code(3);
+}
+
+#[test]
+fn a_name_without_its_folder_is_that_scenario() {
+    let project = Project::new("short")
+        .with("x/ties.toml", GOOD)
+        .with("x/ties-reversed.toml", GOOD);
+    project.run(&["run", "ties"]).code(0);
+    let two = project.run(&["check", "ties", "--format", "json"]).code(5);
+    assert_eq!(two.out.lines().count(), 2, "{}", two.out);
+    let none = project.run(&["run", "./nowhere.toml"]).code(4);
+    assert!(
+        none.err.contains("no such file: ./nowhere.toml"),
+        "{}",
+        none.err
+    );
+}
+
+#[test]
+fn in_ci_nothing_is_accepted() {
+    let project = Project::new("ci-accept").with("a.toml", GOOD);
+    project.run(&["check"]).code(5);
+    for command in ["accept", "reject"] {
+        let refused = project.in_ci(&[command]).code(2);
+        assert!(refused.err.contains("CI is set"), "{}", refused.err);
+    }
+    assert_eq!(project.snapshots(), ["snapshots/a.snap.new"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_no_success() {
+    let project = Project::new("full").with("a.toml", GOOD);
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut command = project.command(&["run", "a"]);
+    let ended: Ended = command.stdout(full).output().unwrap().into();
+    let ended = ended.code(70);
+    assert!(
+        ended.err.contains("cannot write to standard output"),
+        "{}",
+        ended.err
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_it_at_once() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let project = Project::new("interrupt").with("a.toml", GOOD);
+    let mut child = project
+        .command(&["check", "--seed", "0..10000000"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    // A shell says 130 of it: 128 and the signal's number.
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
+}

@@ -801,7 +801,7 @@ mod budget {
         );
         let said = budget.to_string();
         assert!(
-            said.starts_with("grace 30s = stop 19.5s + cleanup 10s + margin 500ms\n"),
+            said.starts_with("grace 30 s = stop 19.5 s + cleanup 10 s + margin 500 ms\n"),
             "{said}"
         );
     }

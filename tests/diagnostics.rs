@@ -1,5 +1,6 @@
 //! What is wrong with a file, as its author reads it. Each file below is wrong in the way that the name of
 //! its snapshot says (`tests/diagnostics/CODE.snap`, or `CODE-WHERE.snap`).
+#![cfg(feature = "sim")]
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
 //! The grammar: its examples parse, run and hold, and what is made from its table is checked in.
+#![cfg(feature = "sim")]
 
 use deadstop::scenario::{self, Scenario};
 use deadstop::{journal, laws, sim};

@@ -5,6 +5,7 @@
 //!
 //! Workers that nothing strikes but one signal are also worked out beforehand, step by step, by a model
 //! that was written from the contract and shares nothing with the crate but the parser.
+#![cfg(feature = "sim")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! No file of the corpus holds by the luck of one seed: what may happen in another order in the same
 //! instant does, and the file holds all the same.
+#![cfg(feature = "sim")]
 
 mod common;
 

@@ -376,6 +376,8 @@ fn rare() -> Vec<What> {
             fault: FaultVerb::Health,
             name: name(),
             id: None,
+            lasts: None,
+            answer: None,
         },
         What::Abort {
             name: name(),

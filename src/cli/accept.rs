@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::report::Store;
+use crate::report::{Policy, Store};
 
 use super::output::out;
 use super::{Done, Exit, place};
@@ -26,6 +26,17 @@ pub struct Reject {
     /// Parts of the names of snapshots; all that is pending without any
     #[arg(value_name = "FILTER")]
     what: Vec<String>,
+}
+
+/// In CI nothing is written to snapshots, whoever asks.
+fn outside_of_ci() -> Result<(), (Exit, String)> {
+    let variable = |name| std::env::var(name).ok();
+    let policy = Policy::from_env(variable("CI").as_deref(), None).map_err(failed)?;
+    if policy == Policy::Nothing {
+        let why = "CI is set, and in CI nothing is written to `snapshots`; accept and reject where you work";
+        return Err((Exit::Usage, why.to_owned()));
+    }
+    Ok(())
 }
 
 fn failed(error: impl ToString) -> (Exit, String) {
@@ -67,13 +78,13 @@ fn pending(store: &Store, what: &[String]) -> Result<Vec<String>, (Exit, String)
         let names = meant(filter);
         if names.is_empty() {
             let waits = if pending.is_empty() {
-                "nothing is".to_owned()
+                "nothing".to_owned()
             } else {
                 pending.join(", ")
             };
             return Err((
                 Exit::Nothing,
-                format!("nothing is pending for {filter:?}: pending: {waits}"),
+                format!("nothing is pending for {filter:?}; what is: {waits}"),
             ));
         }
         chosen.extend(names);
@@ -85,11 +96,12 @@ fn pending(store: &Store, what: &[String]) -> Result<Vec<String>, (Exit, String)
 
 impl Accept {
     pub fn run(self) -> Done {
+        outside_of_ci()?;
         let store = store()?;
         let names = pending(&store, &self.what)?;
         for name in &names {
             store.accept(name).map_err(failed)?;
-            out(&format!("accepted {name}\n"));
+            out(&format!("accepted {name}\n"))?;
         }
         let mut removed = 0;
         if self.unreferenced {
@@ -101,12 +113,12 @@ impl Accept {
                 std::fs::remove_file(&path).map_err(|error| {
                     failed(format!("cannot delete {}: {error}", path.display()))
                 })?;
-                out(&format!("deleted {}\n", path.display()));
+                out(&format!("deleted {}\n", path.display()))?;
                 removed += 1;
             }
         }
         if names.is_empty() && removed == 0 {
-            out("nothing is pending\n");
+            out("nothing is pending\n")?;
         }
         Ok(Exit::Well)
     }
@@ -114,14 +126,15 @@ impl Accept {
 
 impl Reject {
     pub fn run(self) -> Done {
+        outside_of_ci()?;
         let store = store()?;
         let names = pending(&store, &self.what)?;
         for name in &names {
             store.reject(name).map_err(failed)?;
-            out(&format!("rejected {name}\n"));
+            out(&format!("rejected {name}\n"))?;
         }
         if names.is_empty() {
-            out("nothing is pending\n");
+            out("nothing is pending\n")?;
         }
         Ok(Exit::Well)
     }

@@ -4,22 +4,17 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::Args;
-use serde::Serialize;
-
-use crate::journal::{Event, text};
-use crate::report::{
-    Policy, Problem, ProblemKind, Source, State, Store, Style, diff, force_pass, invalid, judge,
-    timeline,
-};
-use crate::scenario::{self, Scenario};
+use crate::report::figures::plural;
+use crate::report::{Policy, Problem, ProblemKind, Store, Style, force_pass};
+use crate::scenario::Scenario;
 use crate::sim::{Options, Runners, Subject};
+use clap::Args;
 
+use super::case::Case;
 use super::output::{err, out, style};
-use super::place::{self, Found};
+use super::place;
 use super::seeds::Seeds;
-use super::twice::{Item, Twice, twice};
-use super::view::{listed, replay_line, rest, sentence};
+use super::twice::{Item, twice};
 use super::{Context, Done, Exit, Format};
 
 /// So many failures are shown in full; the others in a sentence.
@@ -46,41 +41,6 @@ pub struct Check {
     /// How many runs go on at once [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
-}
-
-/// A scenario file, and what is wrong with it.
-struct Case {
-    found: Found,
-    path: String,
-    text: String,
-    scenario: Option<Arc<Scenario>>,
-    faults: Vec<Fault>,
-}
-
-/// What is wrong with one run of a scenario, or with its file.
-struct Fault {
-    /// The run's seed; none for what is wrong with the file.
-    seed: Option<u64>,
-    problems: Vec<Problem>,
-    /// The picture of the run.
-    picture: String,
-}
-
-/// What is written for a scenario as JSON.
-#[derive(Serialize)]
-struct Line<'a> {
-    scenario: &'a str,
-    verdict: &'a str,
-    problems: Vec<ProblemLine<'a>>,
-}
-
-#[derive(Serialize)]
-struct ProblemLine<'a> {
-    kind: &'a str,
-    law: Option<&'a str>,
-    message: &'a str,
-    line: Option<usize>,
-    seed: Option<u64>,
 }
 
 /// What the whole run of the command came to.
@@ -124,7 +84,7 @@ impl Check {
             .chain(&over)
             .fold(Exit::Well, |exit, problem| exit.and(problem.kind.into()));
         match self.format {
-            Format::Json => out(&cases.iter().map(Case::json).collect::<String>()),
+            Format::Json => out(&cases.iter().map(Case::json).collect::<String>())?,
             Format::Text => {
                 let mut said = self.failures(&cases);
                 for problem in &over {
@@ -132,7 +92,7 @@ impl Check {
                 }
                 totals.scenarios = cases.len();
                 said.push_str(&summary(&cases, &over, &totals, began.elapsed()));
-                out(&said);
+                out(&said)?;
             }
         }
         if self.format == Format::Json && !over.is_empty() {
@@ -239,227 +199,9 @@ impl Check {
     }
 }
 
-impl Case {
-    /// Reads and parses a file.
-    fn read(found: Found, style: Style) -> Case {
-        let path = found.path.to_string_lossy().into_owned();
-        let (text, parsed) = match found.read() {
-            Ok(bytes) => {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                let parsed = scenario::parse_bytes(&found.name, &bytes).map_err(|errors| {
-                    invalid(
-                        Source {
-                            path: &path,
-                            text: &text,
-                        },
-                        &errors,
-                        style,
-                    )
-                });
-                (text, parsed)
-            }
-            Err(message) => (
-                String::new(),
-                Err(vec![Problem::new(ProblemKind::Invalid, message)]),
-            ),
-        };
-        let (scenario, faults) = match parsed {
-            Ok(scenario) => (Some(Arc::new(scenario)), Vec::new()),
-            Err(problems) => (
-                None,
-                vec![Fault {
-                    seed: None,
-                    problems,
-                    picture: String::new(),
-                }],
-            ),
-        };
-        Case {
-            found,
-            path,
-            text,
-            scenario,
-            faults,
-        }
-    }
-
-    /// What is wrong with what two runs gave.
-    fn fault(
-        &self,
-        item: &Item,
-        ran: Twice,
-        snapshots: Option<(Policy, bool)>,
-        style: Style,
-    ) -> Option<Fault> {
-        let seed = item.options.seed;
-        let (first, second) = match ran {
-            Twice::Ran(first, second) => (first, second),
-            Twice::Broke(error) => {
-                let problems = vec![Problem::new(ProblemKind::Internal, error.to_string())];
-                return Some(Fault {
-                    seed: Some(seed),
-                    problems,
-                    picture: String::new(),
-                });
-            }
-        };
-        let log = text(&first.events);
-        let mut problems = Vec::new();
-        if first != second {
-            problems.push(Problem {
-                detail: diff(&log, &text(&second.events), style),
-                ..Problem::new(
-                    ProblemKind::NotDeterministic,
-                    format!(
-                        "two runs with seed {seed} gave two journals (- the first, + the second)"
-                    ),
-                )
-            });
-        }
-        let source = Source {
-            path: &self.path,
-            text: &self.text,
-        };
-        problems.extend(judge(&item.scenario, source, &first.events, &log, style));
-        if let (Some((policy, passes)), Some(store)) = (snapshots, self.found.store()) {
-            problems
-                .extend(compare(&store, &self.found.name, &log, policy, style).filter(|_| !passes));
-        }
-        if problems.is_empty() {
-            return None;
-        }
-        Some(Fault {
-            seed: Some(seed),
-            picture: picture(&problems, &first.events, style),
-            problems,
-        })
-    }
-
-    /// A failure, as people read it.
-    fn failure(&self, fault: &Fault, context: Context, in_full: bool) -> String {
-        let mut said = String::new();
-        let Some((first, others)) = fault.problems.split_first() else {
-            return said;
-        };
-        let _ = writeln!(said, "FAIL {}: {}", self.found.name, sentence(first));
-        if in_full {
-            said.push_str(&rest(first, true));
-            said.push_str(&listed(others, first.law));
-            said.push_str(&fault.picture);
-        }
-        if self.faults.len() > 1 {
-            let seeds: Vec<_> = self
-                .faults
-                .iter()
-                .filter_map(|fault| fault.seed)
-                .take(10)
-                .map(|seed| seed.to_string())
-                .collect();
-            let more = if self.faults.len() > seeds.len() {
-                ", …"
-            } else {
-                ""
-            };
-            let _ = writeln!(
-                said,
-                "it fails with {} seeds: {}{more}",
-                self.faults.len(),
-                seeds.join(", ")
-            );
-        }
-        if let (Some(scenario), Some(seed)) = (&self.scenario, fault.seed) {
-            let options = Options {
-                seed,
-                subject: context.into(),
-            };
-            let _ = writeln!(
-                said,
-                "replay: {}",
-                replay_line(&self.path, scenario, &options)
-            );
-        }
-        said.push('\n');
-        said
-    }
-
-    fn json(&self) -> String {
-        let problems = self.faults.iter().flat_map(|fault| {
-            fault.problems.iter().map(|problem| ProblemLine {
-                kind: problem.kind.as_str(),
-                law: problem.law,
-                message: &problem.message,
-                line: problem.line,
-                seed: fault.seed,
-            })
-        });
-        let line = Line {
-            scenario: &self.found.name,
-            verdict: verdict(self.exit()),
-            problems: problems.collect(),
-        };
-        // Texts and numbers: nothing in it cannot be JSON.
-        serde_json::to_string(&line).unwrap_or_default() + "\n"
-    }
-
-    fn exit(&self) -> Exit {
-        let problems = self.faults.iter().flat_map(|fault| &fault.problems);
-        problems.fold(Exit::Well, |exit, problem| exit.and(problem.kind.into()))
-    }
-}
-
 /// One run a core at once.
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// The picture of a failed run; one whose log is only not accepted needs none.
-fn picture(problems: &[Problem], events: &[Event], style: Style) -> String {
-    let failed = problems
-        .iter()
-        .any(|problem| Exit::from(problem.kind) != Exit::Snapshots);
-    if failed {
-        timeline(events, style)
-    } else {
-        String::new()
-    }
-}
-
-/// Compares a log with its snapshot.
-fn compare(store: &Store, name: &str, log: &str, policy: Policy, style: Style) -> Option<Problem> {
-    let (state, wrote) = match store.record(name, log, policy) {
-        Ok(recorded) => recorded,
-        Err(error) => {
-            return Some(Problem::new(
-                ProblemKind::SnapshotDiffers,
-                error.to_string(),
-            ));
-        }
-    };
-    if wrote == crate::report::Wrote::Snapshot {
-        return None; // Accepted at once, as the environment asks.
-    }
-    let waits = match (policy, wrote) {
-        (Policy::Nothing, _) => "nothing is written here; check it where it may be",
-        _ => "it is pending: if it is right, accept it",
-    };
-    match state {
-        State::Same => None,
-        State::Missing => Some(Problem::new(
-            ProblemKind::SnapshotMissing,
-            format!("no log was accepted yet; {waits}"),
-        )),
-        State::Pending { old: None } => Some(Problem::new(
-            ProblemKind::SnapshotPending,
-            "its first log is pending: if it is right, accept it",
-        )),
-        State::Differs { old } | State::Pending { old: Some(old) } => Some(Problem {
-            detail: diff(&old, log, style),
-            ..Problem::new(
-                ProblemKind::SnapshotDiffers,
-                format!("the log is not the accepted one (- accepted, + now); {waits}"),
-            )
-        }),
-    }
 }
 
 /// Snapshots that no scenario has, and pending ones that no scenario made just now.
@@ -489,17 +231,6 @@ fn left_over(scenarios: &Path, cases: &[Case]) -> Result<Vec<Problem>, (Exit, St
         }
     }
     Ok(over)
-}
-
-fn verdict(exit: Exit) -> &'static str {
-    match exit {
-        Exit::Well => "ok",
-        Exit::Invalid => "invalid",
-        Exit::NotDeterministic => "not-deterministic",
-        Exit::Snapshots => "snapshot",
-        Exit::Internal => "internal",
-        Exit::Failed | Exit::Usage | Exit::Nothing => "failed",
-    }
 }
 
 /// The one line of figures.
@@ -536,28 +267,4 @@ fn summary(cases: &[Case], over: &[Problem], totals: &Totals, took: std::time::D
         bad.join(", ")
     };
     format!("{line} in {} ms: {verdict}\n", took.as_millis())
-}
-
-fn plural(n: u64, word: &str) -> String {
-    let digits = n.to_string();
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    format!("{grouped} {word}{}", if n == 1 { "" } else { "s" })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::plural;
-
-    #[test]
-    fn figures_are_grouped() {
-        assert_eq!(plural(1, "run"), "1 run");
-        assert_eq!(plural(144, "run"), "144 runs");
-        assert_eq!(plural(1_234_567, "event"), "1,234,567 events");
-    }
 }

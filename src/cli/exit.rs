@@ -60,7 +60,8 @@ impl From<ProblemKind> for Exit {
             ProblemKind::Stuck
             | ProblemKind::Law
             | ProblemKind::Expectation
-            | ProblemKind::SnapshotDiffers => Exit::Failed,
+            | ProblemKind::SnapshotDiffers
+            | ProblemKind::SnapshotError => Exit::Failed,
             ProblemKind::SnapshotMissing
             | ProblemKind::SnapshotPending
             | ProblemKind::SnapshotUnreferenced => Exit::Snapshots,

@@ -26,7 +26,7 @@ impl Lint {
                 .iter()
                 .map(|(name, doc)| format!("{name:<24} {doc}\n"))
                 .collect();
-            out(&lines);
+            out(&lines)?;
             return Ok(Exit::Well);
         }
         let selection = place::select(&self.what).map_err(|message| (Exit::Invalid, message))?;
@@ -37,7 +37,7 @@ impl Lint {
         let style = style();
         let (mut exit, mut told) = (Exit::Well, 0);
         for found in &selection.found {
-            let path = found.path.to_string_lossy();
+            let path = found.shown();
             let bytes = match found.read() {
                 Ok(bytes) => bytes,
                 Err(message) => {
@@ -53,7 +53,7 @@ impl Lint {
                     if !lints.is_empty() {
                         told += lints.len();
                         exit = exit.and(Exit::Failed);
-                        out(&scenario::render(&lints, &path, &text, style.color));
+                        out(&scenario::render(&lints, &path, &text, style.color))?;
                     }
                 }
                 Err(errors) => {
@@ -73,7 +73,7 @@ impl Lint {
                     out(&problems
                         .iter()
                         .map(|problem| problem.detail.as_str())
-                        .collect::<String>());
+                        .collect::<String>())?;
                 }
             }
         }
@@ -87,7 +87,7 @@ impl Lint {
             0 if exit == Exit::Well => format!("{files}: nothing to say\n"),
             1 => format!("{files}: 1 thing to look at\n"),
             _ => format!("{files}: {told} things to look at\n"),
-        });
+        })?;
         Ok(exit)
     }
 }

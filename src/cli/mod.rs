@@ -1,6 +1,7 @@
 //! The `deadstop` command: one file a subcommand.
 
 mod accept;
+mod case;
 mod check;
 mod exit;
 mod lint;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::sim::Subject;
+use crate::words::contained;
 pub use exit::Exit;
 
 /// Tests how a worker process shuts down: scenario files script failures, a simulator drives a worker
@@ -103,7 +105,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(exit.code());
         }
     };
-    let done = match cli.command {
+    let exit = contained(|| dispatch(cli.command)).unwrap_or_else(|| {
+        output::err(
+            "deadstop: a fault of its own, which the lines above tell of; no verdict was reached",
+        );
+        Exit::Internal
+    });
+    ExitCode::from(exit.code())
+}
+
+/// Runs a command; what keeps it from a verdict goes to standard error.
+fn dispatch(command: Command) -> Exit {
+    let done = match command {
         Command::Run(run) => run.run(),
         Command::Check(check) => check.run(),
         Command::Accept(accept) => accept.run(),
@@ -113,11 +126,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::New(new) => new.run(),
         Command::Schema(schema) => schema.run(),
     };
-    let exit = done.unwrap_or_else(|(exit, message)| {
+    done.unwrap_or_else(|(exit, message)| {
         output::err(&format!("deadstop: {message}"));
         exit
-    });
-    ExitCode::from(exit.code())
+    })
 }
 
 /// What a command comes to: an exit code, or one with what to say on standard error.

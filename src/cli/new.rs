@@ -27,7 +27,7 @@ impl New {
         let part = |part: &str| {
             !part.is_empty()
                 && part.len() <= 100
-                && !part.starts_with('.')
+                && !part.starts_with(['.', '-'])
                 && part
                     .chars()
                     .all(|c| c.is_alphanumeric() || "-_.".contains(c))
@@ -44,9 +44,9 @@ impl New {
         let path = root.join(format!("{name}.toml"));
         write_new(&path, TEMPLATE).map_err(|message| (Exit::Failed, message))?;
         out(&format!(
-            "wrote {}\n  look at it:    deadstop run {name}\n  judge it:      deadstop check {name}\n  accept its log: deadstop accept {name}\n",
+            "wrote {}\n  look at it:      deadstop run {name}\n  judge it:        deadstop check {name}\n  accept its log:  deadstop accept {name}\n",
             path.display()
-        ));
+        ))?;
         Ok(Exit::Well)
     }
 }
@@ -69,7 +69,13 @@ fn write_new(path: &Path, text: &str) -> Result<(), String> {
                 .and_then(|()| file.sync_all())
         })
         // A link fails where the file has come to be there meanwhile; a rename would replace it.
-        .and_then(|()| std::fs::hard_link(&draft, path));
+        .and_then(|()| match std::fs::hard_link(&draft, path) {
+            // Not every file system has links.
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists && !path.exists() => {
+                std::fs::rename(&draft, path)
+            }
+            linked => linked,
+        });
     let _ = std::fs::remove_file(&draft);
     written.map_err(failed)
 }

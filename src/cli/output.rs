@@ -2,13 +2,27 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use super::Exit;
 use crate::report::Style;
+
+/// Wider pictures are no easier to read.
+const WIDEST: usize = 160;
 
 /// Writes to standard output, whole. A reader that has gone away is no error: `deadstop … | head` ends
 /// well.
-pub fn out(text: &str) {
+///
+/// # Errors
+///
+/// Anything else that keeps it from being written: who reads it would take the part for the whole.
+pub fn out(text: &str) -> Result<(), (Exit, String)> {
     let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err((
+            Exit::Internal,
+            format!("cannot write to standard output: {error}"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Writes a line to standard error.
@@ -16,13 +30,17 @@ pub fn err(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// How to write to standard output: in colour on a terminal that has not asked for none.
+/// How to write to standard output: as wide as the terminal, in colour if it has not asked for none.
 pub fn style() -> Style {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let is_terminal = io::stdout().is_terminal();
+    let width = terminal_size::terminal_size().filter(|_| is_terminal);
     Style {
-        color: io::stdout().is_terminal() && !plain,
-        ..Style::default()
+        color: is_terminal && !plain,
+        width: width.map_or(Style::default().width, |(columns, _)| {
+            usize::from(columns.0).min(WIDEST)
+        }),
     }
 }
 

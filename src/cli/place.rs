@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::report::Store;
 use crate::scenario::limits;
+use crate::words::one_line;
 
 /// The folder that holds scenarios, by its name.
 const SCENARIOS: &str = "scenarios";
@@ -26,36 +27,73 @@ pub struct Found {
     pub path: PathBuf,
     /// The folder of its snapshots, if it lies below a folder of scenarios.
     pub snapshots: Option<PathBuf>,
+    /// The file without links and detours: the same file is the same scenario.
+    real: PathBuf,
+}
+
+/// The folder of scenarios that is meant from here.
+#[derive(Debug, Default)]
+struct Home {
+    /// As short as it can be said.
+    root: Option<PathBuf>,
+    /// Without links and detours.
+    real: Option<PathBuf>,
+}
+
+impl Home {
+    fn new() -> Self {
+        let root = scenarios();
+        let real = root.as_ref().and_then(|root| root.canonicalize().ok());
+        Home { root, real }
+    }
+
+    /// Every scenario in it.
+    fn all(&self) -> Result<Vec<Found>, String> {
+        self.root
+            .as_deref()
+            .map_or(Ok(Vec::new()), |root| self.below(root))
+    }
 }
 
 impl Found {
-    /// A file, as it lies.
-    pub fn at(path: &Path) -> Self {
-        let without = path.with_extension("");
-        let parts: Vec<_> = without.iter().collect();
-        let root = parts
+    /// A file, as it lies: below the folder of scenarios from here, or else below the nearest folder of
+    /// that name, if there is one.
+    fn at(path: &Path, home: &Home) -> Self {
+        // What `a/../b` and a path from a subfolder mean is for the system to say.
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let root = home.real.clone().filter(|root| real.starts_with(root));
+        let root = root.or_else(|| {
+            let mut above = real.ancestors().skip(1);
+            above
+                .find(|folder| folder.file_name().is_some_and(|name| name == SCENARIOS))
+                .map(Path::to_owned)
+        });
+        Found::below(path, real, root.as_deref())
+    }
+
+    /// A file below that folder of scenarios.
+    fn below(path: &Path, real: PathBuf, root: Option<&Path>) -> Self {
+        let within = root.and_then(|root| real.strip_prefix(root).ok());
+        let name = within.unwrap_or(real.file_name().map_or(&*real, Path::new));
+        let parts: Vec<_> = name
+            .with_extension("")
             .iter()
-            .rposition(|part| *part == SCENARIOS)
-            .filter(|at| at + 1 < parts.len());
-        let name = |parts: &[&std::ffi::OsStr]| {
-            parts
-                .iter()
-                .map(|part| part.to_string_lossy())
-                .collect::<Vec<_>>()
-                .join("/")
-        };
-        match root {
-            Some(root) => Found {
-                name: name(&parts[root + 1..]),
-                path: path.to_owned(),
-                snapshots: Some(parts[..root].iter().collect::<PathBuf>().join(SNAPSHOTS)),
-            },
-            None => Found {
-                name: name(&parts[parts.len().saturating_sub(1)..]),
-                path: path.to_owned(),
-                snapshots: None,
-            },
+            .map(|part| one_line(&part.to_string_lossy()).to_string())
+            .collect();
+        let snapshots = root
+            .filter(|_| within.is_some())
+            .map(|root| root.with_file_name(SNAPSHOTS));
+        Found {
+            name: parts.join("/"),
+            path: path.to_owned(),
+            snapshots,
+            real,
         }
+    }
+
+    /// The path, for people.
+    pub fn shown(&self) -> String {
+        one_line(&self.path.display()).to_string()
     }
 
     /// Where its snapshot is.
@@ -69,13 +107,21 @@ impl Found {
     ///
     /// What the system says, with the path.
     pub fn read(&self) -> Result<Vec<u8>, String> {
+        let failed = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", self.shown());
+        // Opening a pipe would wait for somebody to write to it.
+        let is_file = fs::metadata(&self.path)
+            .map_err(|error| failed(&error))?
+            .is_file();
+        if !is_file {
+            return Err(failed(&"it is no regular file"));
+        }
         let mut bytes = Vec::new();
         fs::File::open(&self.path)
             .and_then(|file| {
                 file.take(limits::FILE_BYTES as u64 + 1)
                     .read_to_end(&mut bytes)
             })
-            .map_err(|error| format!("cannot read {}: {error}", self.path.display()))?;
+            .map_err(|error| failed(&error))?;
         Ok(bytes)
     }
 }
@@ -106,35 +152,39 @@ pub fn scenarios() -> Option<PathBuf> {
     })
 }
 
-/// Every scenario file below a folder, sorted by name.
-fn below(folder: &Path) -> Result<Vec<Found>, String> {
-    let mut found = Vec::new();
-    let mut folders = vec![(folder.to_owned(), 0)];
-    while let Some((folder, depth)) = folders.pop() {
-        let entries = fs::read_dir(&folder)
-            .map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
-        for entry in entries {
-            let path = entry
-                .map_err(|error| format!("cannot read {}: {error}", folder.display()))?
-                .path();
-            if path.is_dir() && depth < DEPTH {
-                folders.push((path, depth + 1));
-            } else if path
-                .extension()
-                .is_some_and(|extension| extension == "toml")
-            {
-                found.push(Found::at(&path));
-            }
-            if found.len() > FILES {
-                return Err(format!(
-                    "more than {FILES} scenario files below {}",
-                    folder.display()
-                ));
+impl Home {
+    /// Every scenario file below a folder, sorted by name. Links to folders are not followed: they may
+    /// lead back.
+    fn below(&self, folder: &Path) -> Result<Vec<Found>, String> {
+        let mut found = Vec::new();
+        let mut folders = vec![(folder.to_owned(), 0)];
+        while let Some((folder, depth)) = folders.pop() {
+            let failed =
+                |error: std::io::Error| format!("cannot read {}: {error}", folder.display());
+            for entry in fs::read_dir(&folder).map_err(failed)? {
+                let entry = entry.map_err(failed)?;
+                let path = entry.path();
+                let is_toml = path
+                    .extension()
+                    .is_some_and(|extension| extension == "toml");
+                if entry.file_type().map_err(failed)?.is_dir() {
+                    if depth < DEPTH {
+                        folders.push((path, depth + 1));
+                    }
+                } else if is_toml && !path.is_dir() {
+                    found.push(Found::at(&path, self));
+                }
+                if found.len() > FILES {
+                    return Err(format!(
+                        "more than {FILES} scenario files below {}",
+                        folder.display()
+                    ));
+                }
             }
         }
+        found.sort();
+        Ok(found)
     }
-    found.sort();
-    Ok(found)
 }
 
 /// What the arguments of a command select: each is a path of a file or folder, or a part of a name, or
@@ -145,34 +195,36 @@ fn below(folder: &Path) -> Result<Vec<Found>, String> {
 /// A folder that cannot be read.
 pub fn select(arguments: &[String]) -> Result<Selection, String> {
     let mut selection = Selection::default();
-    let root = scenarios();
-    let all = root.as_deref().map(below).transpose()?.unwrap_or_default();
+    let home = Home::new();
+    let all = home.all()?;
     if arguments.is_empty() {
         selection.found = all;
-        selection.whole.extend(root);
+        selection.whole.extend(home.root);
         return Ok(selection);
     }
     let mut chosen = BTreeMap::new();
     for argument in arguments {
         let path = Path::new(argument);
         let matching = if path.is_dir() {
-            if path.file_name().is_some_and(|name| name == SCENARIOS) {
-                selection.whole.push(path.to_owned());
+            let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            if real.file_name().is_some_and(|name| name == SCENARIOS) {
+                let is_home = home.real.as_ref() == Some(&real);
+                let root = home.root.clone().filter(|_| is_home).unwrap_or(real);
+                if !selection.whole.contains(&root) {
+                    selection.whole.push(root);
+                }
             }
-            below(path)?
-        } else if path.is_file() {
-            vec![Found::at(path)]
+            home.below(path)?
+        } else if path.exists() {
+            vec![Found::at(path, &home)]
         } else {
             by_filter(&all, argument)
         };
         if matching.is_empty() {
             selection.unmatched.push(argument.clone());
         }
-        chosen.extend(
-            matching
-                .into_iter()
-                .map(|found| (found.name.clone(), found)),
-        );
+        let by_file = |found: Found| ((found.name.clone(), found.real.clone()), found);
+        chosen.extend(matching.into_iter().map(by_file));
     }
     selection.found = chosen.into_values().collect();
     Ok(selection)
@@ -212,26 +264,26 @@ fn has_tag(found: &Found, tag: &str) -> bool {
 ///
 /// None, or several: what to say of it.
 pub fn one(argument: &str) -> Result<Found, String> {
-    let mut selection = select(std::slice::from_ref(&argument.to_owned()))?;
-    match selection.found.len() {
-        1 => Ok(selection.found.remove(0)),
-        0 => {
-            let all = scenarios()
-                .as_deref()
-                .map(below)
-                .transpose()?
-                .unwrap_or_default();
-            Err(nothing(argument, &all))
+    let mut found = select(std::slice::from_ref(&argument.to_owned()))?.found;
+    if found.len() > 1 && !Path::new(argument).is_dir() {
+        // A name without its folder means that scenario, and not those whose names only contain it.
+        let last = |found: &Found| found.name.rsplit('/').next() == Some(argument);
+        if found.iter().filter(|found| last(found)).count() == 1 {
+            found.retain(last);
         }
+    }
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => Err(nothing(argument, &Home::new().all()?)),
         n => {
-            let names: Vec<_> = selection
-                .found
+            let names: Vec<_> = found
                 .iter()
                 .take(10)
                 .map(|found| format!("  {}", found.name))
                 .collect();
+            let more = if n > names.len() { "\n  …" } else { "" };
             Err(format!(
-                "{argument:?} means {n} scenarios; name one of them:\n{}",
+                "{argument:?} means {n} scenarios; name one of them:\n{}{more}",
                 names.join("\n")
             ))
         }
@@ -240,6 +292,11 @@ pub fn one(argument: &str) -> Result<Found, String> {
 
 /// What to say when nothing is selected by an argument.
 pub fn nothing(argument: &str, all: &[Found]) -> String {
+    let is_path =
+        argument.starts_with(['/', '.']) || (argument.contains('/') && argument.ends_with(".toml"));
+    if is_path {
+        return format!("no such file: {argument}");
+    }
     if all.is_empty() {
         return format!(
             "no scenario {argument:?}: there is no folder `{SCENARIOS}` here or above; make one with `deadstop new NAME`"
@@ -270,11 +327,7 @@ pub fn nothing(argument: &str, all: &[Found]) -> String {
 ///
 /// A folder that cannot be read.
 pub fn why_nothing(selection: &Selection) -> Result<Vec<String>, String> {
-    let all = scenarios()
-        .as_deref()
-        .map(below)
-        .transpose()?
-        .unwrap_or_default();
+    let all = Home::new().all()?;
     if selection.unmatched.is_empty() {
         return Ok(vec![format!(
             "there is no scenario here: `{SCENARIOS}` is empty or missing; make one with `deadstop new NAME`"
@@ -291,21 +344,37 @@ pub fn why_nothing(selection: &Selection) -> Result<Vec<String>, String> {
 mod tests {
     use super::*;
 
+    fn below(path: &str, root: Option<&str>) -> (String, Option<PathBuf>) {
+        let found = Found::below(Path::new("x"), PathBuf::from(path), root.map(Path::new));
+        (found.name, found.snapshots)
+    }
+
     #[test]
     fn a_name_is_the_path_below_the_scenarios() {
-        let found = Found::at(Path::new("a/scenarios/context/ties.toml"));
-        assert_eq!(found.name, "context/ties");
-        assert_eq!(found.snapshots.as_deref(), Some(Path::new("a/snapshots")));
-        let found = Found::at(Path::new("scenarios/model-server.toml"));
         assert_eq!(
-            (found.name.as_str(), found.snapshots.as_deref()),
-            ("model-server", Some(Path::new("snapshots")))
+            below("/a/scenarios/context/ties.toml", Some("/a/scenarios")),
+            (
+                "context/ties".to_owned(),
+                Some(PathBuf::from("/a/snapshots"))
+            )
+        );
+        // A folder of that name inside is a folder like any other.
+        assert_eq!(
+            below("/a/scenarios/scenarios/ties.toml", Some("/a/scenarios")),
+            (
+                "scenarios/ties".to_owned(),
+                Some(PathBuf::from("/a/snapshots"))
+            )
         );
     }
 
     #[test]
     fn a_file_elsewhere_has_its_own_name_and_no_snapshot() {
-        let found = Found::at(Path::new("/tmp/bug.toml"));
-        assert_eq!((found.name.as_str(), found.snapshots), ("bug", None));
+        assert_eq!(below("/tmp/bug.toml", None), ("bug".to_owned(), None));
+    }
+
+    #[test]
+    fn a_name_is_one_line() {
+        assert_eq!(below("/tmp/a\nb.toml", None).0, "a\\nb");
     }
 }

@@ -41,7 +41,7 @@ impl Replay {
         let Some(loaded) = run::find(&self.what)? else {
             return Ok(Exit::Invalid);
         };
-        Ok(show(&loaded, &self.how.options(), self.how.format))
+        show(&loaded, &self.how.options(), self.how.format)
     }
 
     fn recorded(&self, path: &Path) -> Done {
@@ -75,14 +75,14 @@ impl Replay {
             seed: *seed,
             subject: subject.into(),
         };
-        let exit = show(&loaded, &options, self.how.format);
+        let exit = show(&loaded, &options, self.how.format)?;
         let again =
             guarded(&loaded.scenario, &options).map_err(|message| (Exit::Internal, message))?;
         if again == recorded {
             err(&format!("as recorded: {} events", recorded.len()));
             return Ok(exit);
         }
-        out(&diff(&text(&recorded), &text(&again), style()));
+        out(&diff(&text(&recorded), &text(&again), style()))?;
         err("not as recorded (- recorded, + now): the scenario or the context has changed since");
         Ok(exit.and(Exit::Failed))
     }

@@ -48,7 +48,7 @@ impl Run {
         let Some(loaded) = find(&self.scenario)? else {
             return Ok(Exit::Invalid);
         };
-        Ok(show(&loaded, &self.how.options(), self.how.format))
+        show(&loaded, &self.how.options(), self.how.format)
     }
 }
 
@@ -70,5 +70,5 @@ pub fn find(argument: &str) -> Result<Option<Loaded>, (Exit, String)> {
     }
     let found = place::one(argument).map_err(|message| (Exit::Nothing, message))?;
     let bytes = found.read().map_err(|message| (Exit::Invalid, message))?;
-    Ok(load(&found.name, &found.path.to_string_lossy(), &bytes))
+    Ok(load(&found.name, &found.shown(), &bytes))
 }

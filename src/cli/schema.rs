@@ -18,7 +18,7 @@ impl Schema {
             crate::scenario::page()
         } else {
             crate::scenario::schema()
-        });
+        })?;
         Ok(Exit::Well)
     }
 }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use crate::report::figures::grouped;
 use crate::scenario::Scenario;
 use crate::sim::{Journal, Options, Ran, Run, RunError, Runners};
 
@@ -104,8 +105,8 @@ impl Progress {
             let _ = write!(
                 std::io::stderr(),
                 "\r{percent:>3} % ({} of {} scenarios and seeds)",
-                self.done,
-                self.total
+                grouped(self.done),
+                grouped(self.total)
             );
         }
     }

@@ -10,7 +10,7 @@ use crate::scenario::{self, Scenario};
 use crate::sim::{self, Options, Runners, Subject};
 
 use super::output::{err, out, shell, style};
-use super::{Exit, Format};
+use super::{Done, Exit, Format};
 
 /// A scenario, read and parsed.
 pub struct Loaded {
@@ -61,19 +61,19 @@ pub fn guarded(scenario: &Arc<Scenario>, options: &Options) -> Result<Vec<Event>
 }
 
 /// Runs a scenario, shows the run, and says what the verdict ends with.
-pub fn show(loaded: &Loaded, options: &Options, format: Format) -> Exit {
+pub fn show(loaded: &Loaded, options: &Options, format: Format) -> Done {
     if loaded.scenario.worker.components.is_none() {
         err(&format!(
             "{}: it has no [worker] components: it is for a worker of your own, and there is nothing to run here",
             loaded.path
         ));
-        return Exit::Nothing;
+        return Ok(Exit::Nothing);
     }
     let events = match guarded(&loaded.scenario, options) {
         Ok(events) => events,
         Err(message) => {
             err(&format!("deadstop: {message}"));
-            return Exit::Internal;
+            return Ok(Exit::Internal);
         }
     };
     let log = text(&events);
@@ -84,24 +84,24 @@ pub fn show(loaded: &Loaded, options: &Options, format: Format) -> Exit {
     };
     let problems = judge(&loaded.scenario, source, &events, &log, style);
     match format {
-        Format::Json => out(&json(&events)),
+        Format::Json => out(&json(&events))?,
         Format::Text => {
             let budget = sim::budget(&loaded.scenario);
             out(&format!(
                 "{}\n{budget}\n\n{log}\n{}\n",
                 loaded.scenario.title,
                 timeline(&events, style)
-            ));
+            ))?;
         }
     }
     let said = verdict(loaded, options, &events, &problems);
     match format {
         Format::Json => err(said.trim_end()),
-        Format::Text => out(&said),
+        Format::Text => out(&said)?,
     }
-    problems
+    Ok(problems
         .iter()
-        .fold(Exit::Well, |exit, problem| exit.and(problem.kind.into()))
+        .fold(Exit::Well, |exit, problem| exit.and(problem.kind.into())))
 }
 
 fn verdict(loaded: &Loaded, options: &Options, events: &[Event], problems: &[Problem]) -> String {
@@ -155,7 +155,9 @@ pub fn rest(problem: &Problem, statement: bool) -> String {
         said.push_str(problem.detail.trim_end());
         said.push('\n');
     }
-    said.push('\n');
+    if !said.is_empty() {
+        said.push('\n');
+    }
     said
 }
 
@@ -188,8 +190,7 @@ pub fn replay_line(path: &str, scenario: &Scenario, options: &Options) -> String
         ""
     };
     // A name is enough where it leads back to the file.
-    let by_name =
-        super::place::one(&scenario.name).is_ok_and(|found| found.path.to_string_lossy() == path);
+    let by_name = super::place::one(&scenario.name).is_ok_and(|found| found.shown() == path);
     let what = if by_name {
         scenario.name.to_string()
     } else {

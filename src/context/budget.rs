@@ -5,9 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use super::core::Core;
-use super::limits::{Limits, cleanup_bound, floors};
+use super::limits::{CONFIRM, Limits, cleanup_bound, floors, ms};
 use super::registry::is_stop_kind;
-use crate::journal::{Id, Kind, Name, Ties};
+use crate::journal::{Id, Kind, Ms, Name, Ties};
 
 /// How the grace is divided, and what each registered component gets of it at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,9 @@ pub struct Line {
     pub timeout: Duration,
     /// In cleanup: what it is sure of.
     pub floor: Option<Duration>,
-    /// What it gets if everything before it takes all it may.
+    /// Whether it can be aborted: its confirmation then takes up to 100 ms more.
+    pub aborts: bool,
+    /// What it gets if stop uses its whole share and everything before it in its phase takes all it may.
     pub at_worst: Duration,
 }
 
@@ -49,6 +51,7 @@ impl Core {
                 order: entry.order,
                 timeout: entry.timeout,
                 floor: entry.floor,
+                aborts: entry.action.can_be_aborted(),
                 at_worst: entry.timeout,
             };
             (entry.id, line)
@@ -87,22 +90,18 @@ impl Budget {
         let mut group: Option<(i32, Duration)> = None;
         for line in &mut self.stop {
             let joins = line.kind != Kind::Stop;
-            match group {
-                Some((order, longest)) if joins && order == line.order => {
-                    line.at_worst = line.timeout.min(left);
-                    group = Some((order, longest.max(line.at_worst)));
-                }
-                _ => {
-                    left = left.saturating_sub(
-                        group.take().map_or(Duration::ZERO, |(_, longest)| longest),
-                    );
-                    line.at_worst = line.timeout.min(left);
-                    if joins {
-                        group = Some((line.order, line.at_worst));
-                    } else {
-                        left = left.saturating_sub(line.at_worst);
-                    }
-                }
+            let open = group.filter(|(order, _)| joins && *order == line.order);
+            if open.is_none() {
+                let longest = group.take().map_or(Duration::ZERO, |(_, longest)| longest);
+                left = left.saturating_sub(longest);
+            }
+            line.at_worst = line.timeout.min(left);
+            let costs = line.at_worst + line.confirmation(left.saturating_sub(line.at_worst));
+            if joins {
+                let longest = open.map_or(Duration::ZERO, |(_, longest)| longest);
+                group = Some((line.order, longest.max(costs)));
+            } else {
+                left = left.saturating_sub(costs);
             }
         }
         let limits: Vec<_> = self
@@ -119,8 +118,25 @@ impl Budget {
             line.floor = Some(floor);
             line.at_worst = cleanup_bound(line.timeout, floor, left, later, false).of;
             left = left.saturating_sub(line.at_worst);
+            left = left.saturating_sub(line.confirmation(left.saturating_sub(later)));
         }
     }
+}
+
+impl Line {
+    /// How long the confirmation of its abort takes at most, where the phase has so much left for it.
+    fn confirmation(&self, left: Duration) -> Duration {
+        if self.aborts {
+            CONFIRM.min(left)
+        } else {
+            Duration::ZERO
+        }
+    }
+}
+
+/// A duration as journals and logs say it.
+fn words(duration: Duration) -> Ms {
+    Ms(ms(duration))
 }
 
 impl fmt::Display for Budget {
@@ -133,8 +149,11 @@ impl fmt::Display for Budget {
         } = self.limits;
         write!(
             f,
-            "grace {grace:?} = stop {:?} + cleanup {reserve:?} + margin {margin:?}",
-            self.stop_share
+            "grace {} = stop {} + cleanup {} + margin {}",
+            words(grace),
+            words(self.stop_share),
+            words(reserve),
+            words(margin)
         )?;
         for (phase, lines) in [("stop", &self.stop), ("cleanup", &self.cleanup)] {
             for line in lines {
@@ -144,18 +163,20 @@ impl fmt::Display for Budget {
                     order,
                     timeout,
                     floor,
+                    aborts: _,
                     at_worst,
                 } = line;
                 write!(
                     f,
-                    "\n  {phase:<8} {order:>6}  {:<9}  {name}: {timeout:?}",
-                    kind.as_str()
+                    "\n  {phase:<8} {order:>6}  {:<9}  {name}: {}",
+                    kind.as_str(),
+                    words(*timeout)
                 )?;
                 if let Some(floor) = floor {
-                    write!(f, ", sure of {floor:?}")?;
+                    write!(f, ", sure of {}", words(*floor))?;
                 }
                 if at_worst != timeout {
-                    write!(f, ", {at_worst:?} if all before it overrun")?;
+                    write!(f, ", at worst {}", words(*at_worst))?;
                 }
             }
         }

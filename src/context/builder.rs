@@ -130,7 +130,7 @@ impl Builder {
             .unwrap_or_else(|| Arc::new(crate::host::Live::new()));
         let sink = self
             .sink
-            .unwrap_or_else(|| Arc::new(crate::journal::Tracing));
+            .unwrap_or_else(|| Arc::new(crate::journal::Tracing::default()));
         // What is not ready now is asked for again when it is needed.
         let _ = host.ready();
         let core = Core::new(host, sink, limits);

@@ -78,7 +78,7 @@ impl Life {
     /// The life of the process around that context.
     pub fn new<A>(ctx: &WorkerCtx<A>) -> Self {
         Life {
-            core: Arc::clone(ctx.core()),
+            core: Arc::clone(&ctx.core),
             signals: Arc::default(),
         }
     }
@@ -157,6 +157,8 @@ impl Life {
             }
             self.core.cleaned.wait().await;
         }
+        // The process ends with this: let everybody who waits for the report have it first.
+        self.core.host.settle().await;
         let code = self.core.exit_code();
         let second = self.signals.second.load(Ordering::SeqCst);
         let (code, cause) = match &started {

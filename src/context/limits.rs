@@ -86,7 +86,7 @@ pub(crate) struct Bound {
 }
 
 /// Which word says that a step's own bound was the limit.
-fn own(kind: Kind) -> BoundBy {
+pub(crate) fn own_bound(kind: Kind) -> BoundBy {
     match kind {
         Kind::Thread | Kind::Watchdog => BoundBy::JoinTimeout,
         Kind::Task => BoundBy::CancelTimeout,
@@ -109,7 +109,7 @@ pub(crate) fn stop_bound(kind: Kind, timeout: Duration, left: Duration, hurried:
     } else if timeout <= left {
         Bound {
             of: timeout,
-            by: own(kind),
+            by: own_bound(kind),
         }
     } else {
         Bound {

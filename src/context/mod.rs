@@ -15,6 +15,7 @@ mod limits;
 mod opts;
 pub mod order;
 mod phases;
+mod registration;
 mod registry;
 mod report;
 mod sink;
@@ -27,6 +28,8 @@ pub use ending::{Close, Ending};
 pub use error::{BlockingError, CalledFromInside, LimitsError, MainError, Refused, StartError};
 pub use life::{Life, LifeEnd, exit_code};
 pub use limits::Limits;
+#[cfg(feature = "sim")]
+pub(crate) use limits::own_bound;
 pub(crate) use limits::{BOUND_MAX, BOUND_MIN};
 pub use opts::{BodyOpts, CallOpts};
 pub use report::{Death, Reason, Report, StepReport};

@@ -43,6 +43,16 @@ pub(crate) enum Action {
     Call(Callback),
 }
 
+impl Action {
+    /// Whether what overruns its bound can be aborted, and then has its end confirmed.
+    pub fn can_be_aborted(&self) -> bool {
+        match self {
+            Action::Running(running) => running.abort.is_some() && running.token.is_some(),
+            Action::Call(callback) => matches!(callback, Callback::Async(..)),
+        }
+    }
+}
+
 /// One registered component.
 pub(crate) struct Entry {
     pub id: Id,

@@ -168,6 +168,18 @@ pub enum What {
         fault: FaultVerb,
         name: Name,
         id: Option<Id>,
+        /// How long it lasts, or how much longer things take; absent for ever, and where it has no length.
+        #[cfg_attr(
+            feature = "sim",
+            serde(default, skip_serializing_if = "Option::is_none")
+        )]
+        lasts: Option<u64>,
+        /// What the health endpoint answers.
+        #[cfg_attr(
+            feature = "sim",
+            serde(default, skip_serializing_if = "Option::is_none")
+        )]
+        answer: Option<Name>,
     },
     /// Fact: the watchdog's `n`th probe began.
     ProbeBegan { n: u32 },

@@ -7,6 +7,8 @@
 mod event;
 #[cfg(feature = "sim")]
 mod json;
+mod level;
+mod names;
 mod say;
 #[cfg(feature = "sim")]
 mod text;
@@ -16,9 +18,10 @@ mod words;
 pub use event::{Event, Id, MAIN, Name, Registered, Row, VERSION, What};
 #[cfg(feature = "sim")]
 pub use json::{NoEvent, json, parse_json};
-pub use say::Level;
+pub use level::Level;
 #[cfg(feature = "sim")]
-pub(crate) use say::{At, Ms};
+pub(crate) use say::At;
+pub(crate) use say::Ms;
 #[cfg(feature = "sim")]
 pub use text::text;
 pub use trace::{Tracing, trace};

@@ -5,32 +5,8 @@
 use std::fmt::{self, Display, Write};
 
 use super::event::{Registered, Row, What};
-use super::words::{How, Outcome, Phase, WatchdogIs};
-
-/// How much an event matters to somebody who reads a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Of use when something is looked for.
-    Debug,
-    /// The normal course.
-    Info,
-    /// Something is not as it should be.
-    Warn,
-    /// Something was lost.
-    Error,
-}
-
-impl Level {
-    /// The word for it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Level::Debug => "debug",
-            Level::Info => "info",
-            Level::Warn => "warn",
-            Level::Error => "error",
-        }
-    }
-}
+use super::names::Names;
+use super::words::{How, Phase, SignalName};
 
 /// What the plan calls its context in its own log.
 const PLANS_NAME: &str = "FastAPIWorkerCtx";
@@ -38,47 +14,6 @@ const PLANS_NAME: &str = "FastAPIWorkerCtx";
 const OUR_NAME: &str = "WorkerCtx";
 
 impl What {
-    /// The level at which a service logs the event; `None` for what only a journal holds.
-    pub fn level(&self) -> Option<Level> {
-        Some(match self {
-            What::StepStarted {
-                phase: Phase::Cleanup,
-                ..
-            } => Level::Info,
-            What::StepStarted { .. } => Level::Debug,
-            What::StepEnded { phase, outcome, .. } => match (phase, outcome) {
-                (_, Outcome::Ok) => Level::Debug,
-                (Phase::Cleanup, _) => Level::Error,
-                _ => Level::Warn,
-            },
-            What::State { .. } | What::Told { .. } => Level::Debug,
-            What::Requested { .. }
-            | What::GraceBegan { .. }
-            | What::PhaseStarted { .. }
-            | What::PhaseEnded { .. } => Level::Info,
-            What::Refused { .. }
-            | What::StillWaiting { .. }
-            | What::Abort { .. }
-            | What::Leak { .. }
-            | What::Abandoned { .. }
-            | What::ClosesBeforeUser { .. } => Level::Warn,
-            What::Watchdog {
-                is: WatchdogIs::Fired,
-                ..
-            } => Level::Error,
-            What::Watchdog {
-                is: WatchdogIs::Failed,
-                ..
-            } => Level::Warn,
-            What::Watchdog { .. } => Level::Info,
-            What::Ended {
-                how: How::Failed | How::Panicked,
-                ..
-            } => Level::Error,
-            _ => return None,
-        })
-    }
-
     /// The event's name, as the JSON form has it.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -122,12 +57,13 @@ impl What {
         }
     }
 
-    /// Says the event in words, with every key that it has. `plan` is whether the plan's context says so.
+    /// Says the event in words, with every key that it has. `plan` is whether the plan's context says so;
+    /// `names` are those of the components that an event names by number.
     ///
     /// # Errors
     ///
     /// Only if `out` fails.
-    pub fn say(&self, out: &mut impl Write, plan: bool) -> fmt::Result {
+    pub(super) fn say(&self, out: &mut impl Write, plan: bool, names: &Names) -> fmt::Result {
         match self {
             What::Journal {
                 version,
@@ -159,6 +95,11 @@ impl What {
             What::Refused { what, name, reason } => write!(out, "refused {what} {name}: {reason}"),
             What::State { state } => write!(out, "{state}"),
             What::Running { value } => write!(out, "{value}"),
+            // It cannot be caught, and so is not counted.
+            What::Signal {
+                name: SignalName::Sigkill,
+                ..
+            } => write!(out, "{}", SignalName::Sigkill),
             What::Signal { name, nth: 0 } => write!(out, "{name}, doubled"),
             What::Signal { name, nth } => write!(out, "{name}, number {nth}"),
             What::Requested { reason, by } => write!(out, "stop requested by {by}: {reason}"),
@@ -274,28 +215,36 @@ impl What {
                 code.map_or(Ok(()), |code| write!(out, " (asks for exit code {code})"))
             }
             What::JobBegan { id, job } | What::JobEnded { id, job } => {
-                write!(out, "job {job} of #{id}")
+                write!(out, "job {job} of {}", names.of(*id))
             }
             What::Used {
                 id,
                 of,
                 alive: true,
-            } => write!(out, "#{id} uses #{of}"),
+            } => write!(out, "{} uses {}", names.of(*id), names.of(*of)),
             What::Used {
                 id,
                 of,
                 alive: false,
-            } => write!(out, "#{id} uses #{of}, which is closed"),
+            } => write!(
+                out,
+                "{} uses {}, which is closed",
+                names.of(*id),
+                names.of(*of)
+            ),
             What::Fault {
                 fault,
                 name,
-                id: Some(id),
-            } => write!(out, "{fault}: {name} (#{id})"),
-            What::Fault {
-                fault,
-                name,
-                id: None,
-            } => write!(out, "{fault}: {name}"),
+                id,
+                lasts,
+                answer,
+            } => {
+                write!(out, "{fault}: {}", answer.as_ref().unwrap_or(name))?;
+                if let Some(id) = id {
+                    write!(out, " (#{id})")?;
+                }
+                lasts.map_or(Ok(()), |lasts| write!(out, " for {}", Ms(lasts)))
+            }
             What::ProbeBegan { n } => write!(out, "probe {n}"),
             What::Probe {
                 n,
@@ -310,9 +259,12 @@ impl What {
                     Ok(())
                 }
             }
-            What::Watchdog { is, attempt } => write!(out, "{is}, {attempt} failures in a row"),
+            What::Watchdog { is, attempt } => {
+                let s = if *attempt == 1 { "" } else { "s" };
+                write!(out, "{is}, {attempt} failure{s} in a row")
+            }
             What::Leak { id, name, kind } => {
-                write!(out, "{kind} {name} (#{id}) is left behind and still runs")
+                write!(out, "{kind} {name} (#{id}) is left behind")
             }
             What::Lost { id, name, what } => write!(out, "{name} (#{id}): {what}"),
             What::Stuck { why, name } => write!(out, "{why}: {name}"),
@@ -443,10 +395,10 @@ struct Nth(u32);
 
 impl Display for Nth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 1 {
-            Ok(())
-        } else {
-            write!(f, ", time {}", self.0)
+        match self.0 {
+            0 => f.write_str(", which never began"),
+            1 => Ok(()),
+            nth => write!(f, ", time {nth}"),
         }
     }
 }

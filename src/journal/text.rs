@@ -3,6 +3,8 @@
 use std::fmt::Write;
 
 use super::event::{Event, What};
+use super::level::Levels;
+use super::names::Names;
 
 /// Width of the columns before the words.
 const TIME: usize = 10;
@@ -16,18 +18,20 @@ const NAME: usize = 13;
 pub fn text(events: &[Event]) -> String {
     let mut out = String::with_capacity(events.len() * 96);
     let plan = matches!(events.first(), Some(Event { what: What::Journal { subject, .. }, .. }) if &**subject == "plan");
+    let names = Names::new(events);
+    let mut levels = Levels::default();
     for Event { t, what, .. } in events {
+        // The plan says nothing of how things end, but for what it logs with a step.
+        let level = levels
+            .of(what)
+            .filter(|_| !(plan && matches!(what, What::Ended { .. })));
         column_right(&mut out, *t);
         out.push_str("  ");
-        column(
-            &mut out,
-            what.level().map_or(".", |level| level.as_str()),
-            LEVEL,
-        );
+        column(&mut out, level.map_or(".", |level| level.as_str()), LEVEL);
         column(&mut out, what.name(), NAME);
         let start = out.len();
         // Writing to a string does not fail.
-        let _ = what.say(&mut out, plan);
+        let _ = what.say(&mut out, plan, &names);
         escape(&mut out, start);
         out.push('\n');
     }

@@ -1,6 +1,6 @@
 //! Every caller gets an answer, and every report agrees with what happened.
 
-use super::record::{Caller, Record};
+use super::record::Record;
 use super::{Breaks, Law};
 use crate::journal::{At, Call, Phase, Row};
 
@@ -14,7 +14,7 @@ pub(super) const LAW: Law = Law {
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     for caller in &record.callers {
         let Some((at, result, rows, _)) = caller.returned else {
-            if !record.cut() && !at_the_end(record, caller) {
+            if !record.cut() {
                 breaks.at(
                     caller.at,
                     format!(
@@ -91,20 +91,6 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             }
         }
     }
-}
-
-/// Whether its answer was due in the very instant in which the process ended: it may be on its way. The
-/// answer to `run` is what the process ends with, and comes first.
-fn at_the_end(record: &Record<'_>, caller: &Caller<'_>) -> bool {
-    let due = match caller.call {
-        Call::Run => return false,
-        Call::Stop => record.phase(Phase::Stop).ended,
-        Call::Cleanup | Call::Start => record.phase(Phase::Cleanup).ended,
-        Call::RequestStop => None,
-    };
-    let asked = record.t(caller.at);
-    let due = due.map_or(asked, |due| record.t(due).max(asked));
-    due == record.end()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! the machine, the clock or the terminal.
 
 mod diff;
+pub(crate) mod figures;
 mod paint;
 mod policy;
 mod snapshot;

@@ -295,7 +295,12 @@ impl<'a> Picture<'a> {
             .requested
             .as_ref()
             .map(|(at, _)| (*at, "the request".to_owned()));
-        let after = |t: u64| match first.clone().or(asked.clone()) {
+        // From what came first: a call may have asked before any signal did.
+        let since = match (first, asked) {
+            (Some(first), Some(asked)) if asked.0 < first.0 => Some(asked),
+            (first, asked) => first.or(asked),
+        };
+        let after = |t: u64| match since.clone() {
             Some((at, what)) => format!(", {} after {what}", Ms(t.saturating_sub(at))),
             None => String::new(),
         };

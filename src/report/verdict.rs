@@ -25,6 +25,8 @@ pub enum ProblemKind {
     Expectation,
     /// The log is not the one that was accepted.
     SnapshotDiffers,
+    /// The snapshot cannot be read or written.
+    SnapshotError,
     /// No log was accepted yet.
     SnapshotMissing,
     /// A log waits to be accepted.
@@ -44,6 +46,7 @@ impl ProblemKind {
             ProblemKind::Law => "law",
             ProblemKind::Expectation => "expectation",
             ProblemKind::SnapshotDiffers => "snapshot-differs",
+            ProblemKind::SnapshotError => "snapshot-error",
             ProblemKind::SnapshotMissing => "snapshot-missing",
             ProblemKind::SnapshotPending => "snapshot-pending",
             ProblemKind::SnapshotUnreferenced => "snapshot-unreferenced",

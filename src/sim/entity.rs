@@ -1,5 +1,6 @@
 //! Entities: what can run in a world, and the gate through which each of them goes.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -61,6 +62,8 @@ pub(crate) struct Entities {
     /// How many hold the executor.
     holds: u32,
     current: Option<EntityId>,
+    /// Callers that the script has sent: what strikes strikes before all else in its instant.
+    struck: VecDeque<EntityId>,
 }
 
 struct GateWaker {
@@ -83,6 +86,11 @@ impl Wake for GateWaker {
 }
 
 impl Entities {
+    /// This one's first turn comes before all others of its instant.
+    pub fn strikes(&mut self, id: EntityId) {
+        self.struck.push_back(id);
+    }
+
     fn enter(&mut self, id: EntityId) {
         if self.holds > 0 && self.all[id as usize].class == Class::Executor {
             self.held_back.insert(id);
@@ -162,9 +170,16 @@ impl World {
         if n == 0 {
             return None;
         }
-        let nth = self.choice.borrow_mut().below(n);
-        let id = entities.ready.nth(nth)?;
-        entities.ready.remove(id);
+        let struck = entities.struck.pop_front();
+        let id = match struck.filter(|id| entities.ready.remove(*id)) {
+            Some(id) => id,
+            None => {
+                let nth = self.choice.borrow_mut().below(n);
+                let id = entities.ready.nth(nth)?;
+                entities.ready.remove(id);
+                id
+            }
+        };
         let entity = &mut entities.all[id as usize];
         entity.granted = true;
         if let Some(watched) = &self.watched {
@@ -219,7 +234,7 @@ impl World {
             id,
             future: Some(future),
             on_end,
-            began: false,
+            nth: 0,
         };
         #[allow(
             clippy::disallowed_methods,
@@ -253,7 +268,8 @@ struct Gated {
     id: EntityId,
     future: Option<BoxFuture<Result<(), BoxError>>>,
     on_end: Option<OnEnd>,
-    began: bool,
+    /// For which time its component's code runs in it; 0 before it does.
+    nth: u32,
 }
 
 enum Turn {
@@ -287,7 +303,7 @@ impl Gated {
             entities.current = None;
             entities.all[self.id as usize].role
         };
-        world.ended(role, how, error.clone());
+        world.ended(role, self.nth, how, error.clone());
         if let Some(on_end) = self.on_end.take() {
             on_end(Ended {
                 how,
@@ -339,9 +355,8 @@ impl Gated {
             }
             Turn::Run(waker, role) => (waker, role),
         };
-        if !self.began {
-            self.began = true;
-            world.began(role, self.id);
+        if self.nth == 0 {
+            self.nth = world.began(role, self.id);
             // What holds the executor from its first moment on comes to nothing else before it lets go.
             let mut entities = world.entities.borrow_mut();
             if entities.holds > 0 && entities.all[self.id as usize].class == Class::Executor {

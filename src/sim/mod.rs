@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::context::{Budget, Limits, Line};
-use crate::journal::{Event, What};
+use crate::journal::{Event, Kind, What};
 use crate::scenario::Scenario;
 
 pub use runners::{Ran, Run, RunError, Runners, Running, WorkerId};
@@ -171,6 +171,7 @@ pub fn budget(scenario: &Scenario) -> Budget {
             order: component.order,
             timeout: component.timeout,
             floor: component.floor,
+            aborts: component.is_async || (component.kind == Kind::Task && !component.adopted),
             at_worst: component.timeout,
         };
         (id, line)

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::entity::{EntityId, Role};
 use super::millis;
@@ -286,10 +287,10 @@ impl World {
         }
     }
 
-    /// The code of a component runs for the first time, or is called.
-    pub fn began(&self, role: Role, entity: EntityId) {
+    /// The code of a component runs for the first time, or is called: for which time, from 1.
+    pub fn began(&self, role: Role, entity: EntityId) -> u32 {
         let Some(part) = self.part_of(role) else {
-            return;
+            return 1;
         };
         part.entity.set(Some(entity));
         part.calls.set(part.calls.get() + 1);
@@ -307,10 +308,11 @@ impl World {
         if let Some(lasts) = part.hold.take() {
             self.hold(part, lasts);
         }
+        part.calls.get()
     }
 
-    /// The code of a component is over.
-    pub fn ended(&self, role: Role, how: How, error: Option<Name>) {
+    /// The code of a component is over, for the `nth` time; 0 if it never began.
+    pub fn ended(&self, role: Role, nth: u32, how: How, error: Option<Name>) {
         let Some(part) = self.part_of(role) else {
             return;
         };
@@ -320,7 +322,7 @@ impl World {
         self.record(What::Ended {
             id,
             name: part.name.clone(),
-            nth: part.calls.get(),
+            nth,
             how,
             error,
             code: self
@@ -383,34 +385,36 @@ impl World {
         }
     }
 
-    fn fault(&self, part: &Part, fault: FaultVerb) {
+    fn fault(&self, part: &Part, fault: FaultVerb, lasts: Lasts) {
         self.record(What::Fault {
             fault,
             name: part.name.clone(),
             id: part.id.get(),
+            lasts: lasts.map(millis),
+            answer: None,
         });
     }
 
     pub fn hang(&self, part: &Part, lasts: Lasts) {
-        self.fault(part, FaultVerb::Hang);
+        self.fault(part, FaultVerb::Hang, lasts);
         part.hung_until.set(self.until(lasts));
         self.interrupt(part);
     }
 
     pub fn ignore(&self, part: &Part, lasts: Lasts) {
-        self.fault(part, FaultVerb::Ignore);
+        self.fault(part, FaultVerb::Ignore, lasts);
         part.ignoring_until.set(self.until(lasts));
         self.interrupt(part);
     }
 
-    pub fn slow(&self, part: &Part, by: u64) {
-        self.fault(part, FaultVerb::Slow);
-        part.slow.set(part.slow.get().saturating_add(by));
+    pub fn slow(&self, part: &Part, by: Duration) {
+        self.fault(part, FaultVerb::Slow, Some(by));
+        part.slow.set(part.slow.get().saturating_add(millis(by)));
         self.interrupt(part);
     }
 
     pub fn strike(&self, part: &Part, fault: FaultVerb, strike: Strike, before: Option<Name>) {
-        self.fault(part, fault);
+        self.fault(part, fault, None);
         match before {
             Some(before) => part.before.borrow_mut().push((before, strike)),
             None => {
@@ -422,7 +426,7 @@ impl World {
 
     /// The executor is held, now or when the part's code is called.
     pub fn hold_fault(&self, part: &Part, lasts: Lasts) {
-        self.fault(part, FaultVerb::Hold);
+        self.fault(part, FaultVerb::Hold, lasts);
         if part.runs.get() {
             self.hold(part, lasts);
         } else if !part.ended.get() {
@@ -449,7 +453,7 @@ impl World {
 
     pub fn jobs(&self, index: usize, count: u32, takes: Lasts) {
         let part = &self.parts.all[index];
-        self.fault(part, FaultVerb::Job);
+        self.fault(part, FaultVerb::Job, takes);
         let Some(id) = part.id.get() else { return };
         if part.ended.get() {
             return;

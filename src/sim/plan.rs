@@ -21,12 +21,10 @@ use super::host::{SimHost, block, scope};
 use super::millis;
 use super::subject::{self, Ending, Said, Subject};
 use super::world::{self, World};
-use crate::context::MainError;
+use crate::context::{MainError, own_bound};
 use crate::host::Host as _;
 use crate::host::{Abort, BoxError, BoxFuture, Ended, Scope, timeout_at};
-use crate::journal::{
-    BoundBy, Call, Cause, How, Id, Kind, MAIN, Name, Outcome, Phase, SignalName, What,
-};
+use crate::journal::{Call, Cause, How, Id, Kind, MAIN, Name, Outcome, Phase, SignalName, What};
 use crate::plan::{Callback, Line, PlanCtx, Task, Thread};
 use crate::scenario::Component;
 use crate::watchdog::Probe as _;
@@ -111,10 +109,7 @@ impl Plan {
 
 impl Shared {
     fn start(&self, scope: &Scope) -> Result<(), MainError> {
-        world::with(|world| {
-            let entity = world.entities.borrow().current().unwrap_or_default();
-            world.began(Role::Component(MAIN), entity);
-        });
+        let nth = begins(Role::Component(MAIN));
         let main = || self.ctx.start(|| blocking(subject::main(&Blocks(scope))));
         let result = catch_unwind(AssertUnwindSafe(main));
         let (how, error) = match &result {
@@ -122,7 +117,7 @@ impl Shared {
             Ok(Err(error)) => (How::Failed, Some(one_line(error))),
             Err(payload) => (How::Panicked, Some(one_line(&panic_message(&**payload)))),
         };
-        world::with(|world| world.ended(Role::Component(MAIN), how, error));
+        world::with(|world| world.ended(Role::Component(MAIN), nth, how, error));
         result.unwrap_or_else(|payload| resume_unwind(payload))
     }
 
@@ -159,20 +154,25 @@ impl Shared {
     }
 }
 
+/// Code begins inside the entity that calls it: for which time.
+fn begins(role: Role) -> u32 {
+    world::with(|world| {
+        let entity = world.entities.borrow().current().unwrap_or_default();
+        world.began(role, entity)
+    })
+}
+
 /// Runs a part's code inside the entity that calls it, and writes down that it began and ended.
 fn inline(part: usize, code: impl FnOnce() -> Result<(), BoxError>) -> Result<(), BoxError> {
     let role = Role::Part(part);
-    world::with(|world| {
-        let entity = world.entities.borrow().current().unwrap_or_default();
-        world.began(role, entity);
-    });
+    let nth = begins(role);
     let result = catch_unwind(AssertUnwindSafe(code));
     let (how, error) = match &result {
         Ok(Ok(())) => (How::Ok, None),
         Ok(Err(error)) => (How::Failed, Some(one_line(error))),
         Err(payload) => (How::Panicked, Some(one_line(&panic_message(&**payload)))),
     };
-    world::with(|world| world.ended(role, how, error));
+    world::with(|world| world.ended(role, nth, how, error));
     result.unwrap_or_else(|payload| resume_unwind(payload))
 }
 
@@ -197,7 +197,7 @@ fn log(world: &Rc<World>, line: &Line) {
             name,
             order,
             bound: millis(spec.timeout),
-            bound_by: own(part.kind),
+            bound_by: own_bound(part.kind),
             id,
             kind: part.kind,
             group: 0,
@@ -215,15 +215,6 @@ fn log(world: &Rc<World>, line: &Line) {
             }
         }
     });
-}
-
-/// What the plan would say bounds a step, if it said so.
-fn own(kind: Kind) -> BoundBy {
-    match kind {
-        Kind::Thread | Kind::Watchdog => BoundBy::JoinTimeout,
-        Kind::Task => BoundBy::CancelTimeout,
-        _ => BoundBy::Timeout,
-    }
 }
 
 /// A scripted thread, as the plan sees it.

@@ -8,8 +8,8 @@ use super::endpoint::Behaviour;
 use super::millis;
 use super::part::{NEVER, Strike};
 use super::world::World;
-use crate::journal::{Cause, FaultVerb, Name, SignalName, What};
-use crate::scenario::{Scenario, Timed, Verb, When};
+use crate::journal::{Cause, FaultVerb, Ms, Name, SignalName, What};
+use crate::scenario::{Answer, Scenario, Timed, Verb, When};
 
 /// A SIGTERM or SIGINT within this many milliseconds of the last counted one is the same one.
 const DOUBLED_SIGNAL_MS: u64 = 200;
@@ -148,12 +148,14 @@ impl World {
             }
             Verb::Hang { name, lasts } => self.hang(part(name), *lasts),
             Verb::Ignore { name, lasts } => self.ignore(part(name), *lasts),
-            Verb::Slow { name, by } => self.slow(part(name), millis(*by)),
+            Verb::Slow { name, by } => self.slow(part(name), *by),
             Verb::Fail { name, .. } if &**name == "kill" => {
                 self.record(What::Fault {
                     fault: FaultVerb::Fail,
                     name: name.clone(),
                     id: None,
+                    lasts: None,
+                    answer: None,
                 });
                 self.kill_fails.set(true);
             }
@@ -196,6 +198,8 @@ impl World {
                     fault: FaultVerb::Health,
                     name: "health".into(),
                     id: None,
+                    lasts: lasts.map(millis),
+                    answer: Some(answers(*answer, *takes, *every)),
                 });
                 let until = lasts.map_or(NEVER, |lasts| self.now().saturating_add(millis(lasts)));
                 let takes: Duration = *takes;
@@ -226,4 +230,23 @@ impl World {
         self.record(What::Killed { signal });
         self.exit(128 + signal.number(), Cause::Killed);
     }
+}
+
+/// What the endpoint answers, in words.
+fn answers(answer: Answer, takes: Duration, every: u32) -> Name {
+    let mut words = match answer {
+        Answer::Status(status) => status.to_string(),
+        Answer::Refused => "refused".to_owned(),
+        Answer::Silent => "silent".to_owned(),
+        Answer::Stalls => "stalls".to_owned(),
+        Answer::Cut => "cut".to_owned(),
+        Answer::Garbage => "garbage".to_owned(),
+    };
+    if !takes.is_zero() {
+        words += &format!(" after {}", Ms(millis(takes)));
+    }
+    if every > 1 {
+        words += &format!(", one in {every}");
+    }
+    words.into()
 }

@@ -113,8 +113,10 @@ impl World {
             });
             Ok(())
         });
-        let spawned = self.spawn(name, Class::Free, role, calls, None);
-        debug_assert!(spawned.is_ok(), "a world runs on a runtime");
+        match self.spawn(name, Class::Free, role, calls, None) {
+            Ok(id) => self.entities.borrow_mut().strikes(id),
+            Err(_) => debug_assert!(false, "a world runs on a runtime"),
+        }
     }
 
     fn returned(&self, call: Call, caller: u32, said: Said) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::journal::{Event, FaultVerb, Id, Kind, Name, WatchdogIs, What};
 
-use super::story::{Body, End, Part, Step, StepEnd, Story, Stretch};
+use super::story::{Body, End, Fault, Part, Step, StepEnd, Story, Stretch};
 
 /// The events of a journal, each where it belongs.
 pub(super) fn gather(events: &[Event]) -> Story {
@@ -205,15 +205,21 @@ impl Reader {
                 fault,
                 id: Some(id),
                 name,
+                lasts,
+                ..
             } => {
-                self.part(*id, Some(name)).faults.push((t, *fault));
+                let fault = Fault::new(t, *fault, *lasts);
+                self.part(*id, Some(name)).faults.push(fault);
             }
             What::Fault {
-                fault, id: None, ..
+                fault,
+                id: None,
+                lasts,
+                ..
             } => {
                 if *fault == FaultVerb::Health {
-                    self.watchdogs()
-                        .for_each(|part| part.faults.push((t, *fault)));
+                    let fault = Fault::new(t, *fault, *lasts);
+                    self.watchdogs().for_each(|part| part.faults.push(fault));
                 }
             }
             What::Probe {

@@ -1,5 +1,6 @@
 //! A component's lane: what is drawn for it, and what is said at its end.
 
+use super::super::figures::plural;
 use crate::journal::{At, FaultVerb, How, Kind, LostWhat, MAIN, Ms, Outcome, Phase};
 
 use super::super::paint::Ink;
@@ -26,6 +27,8 @@ pub(super) enum Mark {
     Ok,
     Refused,
     UsedClosed,
+    /// It is called again.
+    Again,
     Lost,
     NotAwaited,
     Aborted,
@@ -58,6 +61,7 @@ impl Mark {
             Mark::Abort => ('a', "abort"),
             Mark::BadProbe => ('x', "failed probe"),
             Mark::Fault => ('!', "fault"),
+            Mark::Again => ('C', "called again"),
             Mark::Ok => ('●', "ok"),
             Mark::Refused => ('R', "refused"),
             Mark::UsedClosed => ('U', "used what is closed"),
@@ -185,9 +189,9 @@ impl Lane {
                 },
             );
         }
-        for (at, verb) in &part.faults {
-            if *verb != FaultVerb::Job {
-                self.mark(*at, Mark::Fault);
+        for fault in &part.faults {
+            if fault.verb != FaultVerb::Job {
+                self.mark(fault.at, Mark::Fault);
             }
         }
         self.marks
@@ -227,7 +231,7 @@ impl Lane {
         if callback && part.bodies.len() > 1 {
             said.push(format!("called {} times", part.bodies.len()));
             if let Some(again) = part.bodies[1].from {
-                self.mark(again, Mark::Failed);
+                self.mark(again, Mark::Again);
             }
         }
         let left_at = part.steps.iter().find_map(|step| {
@@ -236,7 +240,7 @@ impl Lane {
         });
         let last_end = part.bodies.iter().filter_map(|body| body.to).max();
         if let (Some(left), Some(ended)) = (left_at, last_end)
-            && ended > left
+            && ended >= left
         {
             said.push(format!("ended at {}", At(ended)));
         }
@@ -249,13 +253,13 @@ impl Lane {
         let mut lost: Vec<String> = others.map(|(_, what)| lost_words(*what).into()).collect();
         lost.dedup();
         if jobs > 0 {
-            lost.push(format!("lost {}", plural(jobs, "job")));
+            lost.push(format!("lost {}", plural(jobs as u64, "job")));
         }
         if !lost.is_empty() && part.fired.is_none() {
             said.push(lost.join(", "));
         }
         if part.jobs_open > 0 && jobs == 0 {
-            said.push(plural(part.jobs_open, "job") + " open");
+            said.push(plural(part.jobs_open as u64, "job") + " open");
         }
     }
 
@@ -330,14 +334,17 @@ fn ok_after(took: u64) -> String {
 
 /// The fault that explains a bad end, and when it was laid.
 fn why(part: &Part) -> Option<(&'static str, u64)> {
-    part.faults.iter().rev().find_map(|(at, verb)| {
-        let word = match verb {
-            FaultVerb::Hang => "hung",
-            FaultVerb::Ignore => "heedless",
+    let begun = part.steps.first().map_or(0, |step| step.from);
+    part.faults.iter().rev().find_map(|fault| {
+        // One that was over before the step began explains nothing of it.
+        let over = fault.until.is_some_and(|until| until <= begun);
+        let word = match fault.verb {
+            FaultVerb::Hang if !over => "hung",
+            FaultVerb::Ignore if !over => "heedless",
             FaultVerb::Slow => "slow",
             _ => return None,
         };
-        Some((word, *at))
+        Some((word, fault.at))
     })
 }
 
@@ -370,10 +377,6 @@ fn lost_words(what: LostWhat) -> &'static str {
     }
 }
 
-fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -385,7 +388,7 @@ mod tests {
     #[test]
     fn no_two_signs_are_the_same_character() {
         let marks = [
-            Told, Job, GoodProbe, Abort, BadProbe, Fault, Ok, Refused, UsedClosed, Lost,
+            Told, Job, GoodProbe, Abort, BadProbe, Fault, Ok, Refused, UsedClosed, Again, Lost,
             NotAwaited, Aborted, TimedOut, Leaked, Failed, Panicked, Fired,
         ];
         let strokes = [

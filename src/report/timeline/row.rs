@@ -90,10 +90,14 @@ pub(super) fn rows(story: &Story) -> Vec<Row<'_>> {
         .peekable();
     let mut rows = vec![];
     for (phase, lane) in lanes {
-        while let Some(stretch) = phases.next_if(|stretch| {
-            phase.is_none_or(|phase| stretch.phase <= phase)
-                && (phase.is_some() || stretch.phase == Phase::Start || !rows.is_empty())
-        }) {
+        // Main comes first, and has a step only where it was waited for.
+        let until = match phase {
+            None if rows.is_empty() => Some(Phase::Start),
+            phase => phase,
+        };
+        while let Some(stretch) =
+            phases.next_if(|stretch| until.is_none_or(|until| stretch.phase <= until))
+        {
             rows.push(Row::Phase(stretch));
         }
         rows.push(Row::Lane(lane));

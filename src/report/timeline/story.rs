@@ -54,6 +54,22 @@ impl Stretch {
     }
 }
 
+/// A fault that was laid over a component.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fault {
+    pub at: u64,
+    pub verb: FaultVerb,
+    /// When it is over, if it ever is.
+    pub until: Option<u64>,
+}
+
+impl Fault {
+    pub(super) fn new(at: u64, verb: FaultVerb, lasts: Option<u64>) -> Self {
+        let until = lasts.map(|lasts| at.saturating_add(lasts));
+        Fault { at, verb, until }
+    }
+}
+
 /// A component, or something that was refused and so has no number.
 #[derive(Debug, Default)]
 pub(super) struct Part {
@@ -63,7 +79,7 @@ pub(super) struct Part {
     pub bodies: Vec<Body>,
     pub steps: Vec<Step>,
     pub held: Vec<(u64, Option<u64>)>,
-    pub faults: Vec<(u64, FaultVerb)>,
+    pub faults: Vec<Fault>,
     pub told: Vec<u64>,
     pub aborts: Vec<u64>,
     pub jobs: Vec<u64>,

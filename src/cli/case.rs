@@ -1,0 +1,283 @@
+//! One scenario of a check: its file, what is wrong with its runs, and how that is told.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::journal::{Event, text};
+use crate::report::{
+    Policy, Problem, ProblemKind, Source, State, Store, Style, Wrote, diff, invalid, judge,
+    timeline,
+};
+use crate::scenario::{self, Scenario};
+use crate::sim::Options;
+
+use super::place::Found;
+use super::twice::{Item, Twice};
+use super::view::{listed, replay_line, rest, sentence};
+use super::{Context, Exit};
+
+/// A scenario file, and what is wrong with it.
+pub struct Case {
+    pub found: Found,
+    pub path: String,
+    pub text: String,
+    pub scenario: Option<Arc<Scenario>>,
+    pub faults: Vec<Fault>,
+}
+
+/// What is wrong with one run of a scenario, or with its file.
+pub struct Fault {
+    /// The run's seed; none for what is wrong with the file.
+    pub seed: Option<u64>,
+    pub problems: Vec<Problem>,
+    /// The picture of the run.
+    pub picture: String,
+}
+
+/// What is written for a scenario as JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    scenario: &'a str,
+    verdict: &'a str,
+    problems: Vec<ProblemLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct ProblemLine<'a> {
+    kind: &'a str,
+    law: Option<&'a str>,
+    message: &'a str,
+    line: Option<usize>,
+    seed: Option<u64>,
+}
+
+impl Case {
+    /// Reads and parses a file.
+    pub fn read(found: Found, style: Style) -> Case {
+        let path = found.shown();
+        let (text, parsed) = match found.read() {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                let parsed = scenario::parse_bytes(&found.name, &bytes).map_err(|errors| {
+                    invalid(
+                        Source {
+                            path: &path,
+                            text: &text,
+                        },
+                        &errors,
+                        style,
+                    )
+                });
+                (text, parsed)
+            }
+            Err(message) => (
+                String::new(),
+                Err(vec![Problem::new(ProblemKind::Invalid, message)]),
+            ),
+        };
+        let (scenario, faults) = match parsed {
+            Ok(scenario) => (Some(Arc::new(scenario)), Vec::new()),
+            Err(problems) => (
+                None,
+                vec![Fault {
+                    seed: None,
+                    problems,
+                    picture: String::new(),
+                }],
+            ),
+        };
+        Case {
+            found,
+            path,
+            text,
+            scenario,
+            faults,
+        }
+    }
+
+    /// What is wrong with what two runs gave.
+    pub fn fault(
+        &self,
+        item: &Item,
+        ran: Twice,
+        snapshots: Option<(Policy, bool)>,
+        style: Style,
+    ) -> Option<Fault> {
+        let seed = item.options.seed;
+        let (first, second) = match ran {
+            Twice::Ran(first, second) => (first, second),
+            Twice::Broke(error) => {
+                let problems = vec![Problem::new(ProblemKind::Internal, error.to_string())];
+                return Some(Fault {
+                    seed: Some(seed),
+                    problems,
+                    picture: String::new(),
+                });
+            }
+        };
+        let log = text(&first.events);
+        let mut problems = Vec::new();
+        if first != second {
+            problems.push(Problem {
+                detail: diff(&log, &text(&second.events), style),
+                ..Problem::new(
+                    ProblemKind::NotDeterministic,
+                    format!(
+                        "two runs with seed {seed} gave two journals (- the first, + the second)"
+                    ),
+                )
+            });
+        }
+        let source = Source {
+            path: &self.path,
+            text: &self.text,
+        };
+        problems.extend(judge(&item.scenario, source, &first.events, &log, style));
+        if let (Some((policy, passes)), Some(store)) = (snapshots, self.found.store()) {
+            problems
+                .extend(compare(&store, &self.found.name, &log, policy, style).filter(|_| !passes));
+        }
+        if problems.is_empty() {
+            return None;
+        }
+        Some(Fault {
+            seed: Some(seed),
+            picture: picture(&problems, &first.events, style),
+            problems,
+        })
+    }
+
+    /// A failure, as people read it.
+    pub fn failure(&self, fault: &Fault, context: Context, in_full: bool) -> String {
+        let mut said = String::new();
+        let Some((first, others)) = fault.problems.split_first() else {
+            return said;
+        };
+        let _ = writeln!(said, "FAIL {}: {}", self.found.name, sentence(first));
+        if in_full {
+            said.push_str(&rest(first, true));
+            said.push_str(&listed(others, first.law));
+            if !fault.picture.is_empty() && !said.ends_with("\n\n") {
+                said.push('\n');
+            }
+            said.push_str(&fault.picture);
+        }
+        if self.faults.len() > 1 {
+            let seeds: Vec<_> = self
+                .faults
+                .iter()
+                .filter_map(|fault| fault.seed)
+                .take(10)
+                .map(|seed| seed.to_string())
+                .collect();
+            let more = if self.faults.len() > seeds.len() {
+                ", …"
+            } else {
+                ""
+            };
+            let _ = writeln!(
+                said,
+                "it fails with {} seeds: {}{more}",
+                self.faults.len(),
+                seeds.join(", ")
+            );
+        }
+        if let (Some(scenario), Some(seed)) = (&self.scenario, fault.seed) {
+            let options = Options {
+                seed,
+                subject: context.into(),
+            };
+            let _ = writeln!(
+                said,
+                "replay: {}",
+                replay_line(&self.path, scenario, &options)
+            );
+        }
+        said.push('\n');
+        said
+    }
+
+    pub fn json(&self) -> String {
+        let problems = self.faults.iter().flat_map(|fault| {
+            fault.problems.iter().map(|problem| ProblemLine {
+                kind: problem.kind.as_str(),
+                law: problem.law,
+                message: &problem.message,
+                line: problem.line,
+                seed: fault.seed,
+            })
+        });
+        let line = Line {
+            scenario: &self.found.name,
+            verdict: verdict(self.exit()),
+            problems: problems.collect(),
+        };
+        // Texts and numbers: nothing in it cannot be JSON.
+        serde_json::to_string(&line).unwrap_or_default() + "\n"
+    }
+
+    pub fn exit(&self) -> Exit {
+        let problems = self.faults.iter().flat_map(|fault| &fault.problems);
+        problems.fold(Exit::Well, |exit, problem| exit.and(problem.kind.into()))
+    }
+}
+
+/// The picture of a failed run; one whose log is only not accepted needs none.
+fn picture(problems: &[Problem], events: &[Event], style: Style) -> String {
+    let failed = problems
+        .iter()
+        .any(|problem| Exit::from(problem.kind) != Exit::Snapshots);
+    if failed {
+        timeline(events, style)
+    } else {
+        String::new()
+    }
+}
+
+/// Compares a log with its snapshot.
+fn compare(store: &Store, name: &str, log: &str, policy: Policy, style: Style) -> Option<Problem> {
+    let (state, wrote) = match store.record(name, log, policy) {
+        Ok(recorded) => recorded,
+        Err(error) => {
+            return Some(Problem::new(ProblemKind::SnapshotError, error.to_string()));
+        }
+    };
+    if wrote == Wrote::Snapshot {
+        return None; // Accepted at once, as the environment asks.
+    }
+    let waits = match (policy, wrote) {
+        (Policy::Nothing, _) => "nothing is written here; check it where it may be",
+        _ => "it is pending: if it is right, accept it",
+    };
+    match state {
+        State::Same => None,
+        State::Missing => Some(Problem::new(
+            ProblemKind::SnapshotMissing,
+            format!("no log was accepted yet; {waits}"),
+        )),
+        State::Pending { old: None } => Some(Problem::new(
+            ProblemKind::SnapshotPending,
+            "its first log is pending: if it is right, accept it",
+        )),
+        State::Differs { old } | State::Pending { old: Some(old) } => Some(Problem {
+            detail: diff(&old, log, style),
+            ..Problem::new(
+                ProblemKind::SnapshotDiffers,
+                format!("the log is not the accepted one (- accepted, + now); {waits}"),
+            )
+        }),
+    }
+}
+
+fn verdict(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Well => "ok",
+        Exit::Invalid => "invalid",
+        Exit::NotDeterministic => "not-deterministic",
+        Exit::Snapshots => "snapshot",
+        Exit::Internal => "internal",
+        Exit::Failed | Exit::Usage | Exit::Nothing => "failed",
+    }
+}

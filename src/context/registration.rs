@@ -1,0 +1,689 @@
+//! Registration: what a worker is made of, as services say it.
+
+use std::panic::Location;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use super::core::Core;
+use super::ending::{Close, Ending};
+use super::error::{Refusal, Refused};
+use super::opts::{BodyOpts, CallOpts, Wake};
+use super::registry::{Action, AsyncCall, Callback, Running, Spec};
+use crate::host::{Abort, Adopt, Body, BoxFuture, Ended, Scope, SpawnError};
+use crate::journal::{Id, Kind, Name, Told};
+use crate::watchdog::{Link, Watchdog};
+use crate::words::one_line;
+
+use super::ctx::WorkerCtx;
+
+impl<A> WorkerCtx<A> {
+    /// Runs a thread. It is told to stop and woken, joined up to its timeout, then reported as leaked.
+    ///
+    /// What the body returns, nothing or a result, is its outcome. `name` is 1 to 200 bytes without control
+    /// characters.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deadstop::context::{BodyOpts, WorkerCtx};
+    /// let ctx = WorkerCtx::new(());
+    /// let opts = BodyOpts::new().timeout(Duration::from_secs(5));
+    /// ctx.add_thread("flusher", opts, |scope| {
+    ///     while scope.wait(Duration::from_secs(1)).elapsed() { /* flush */ }
+    ///     std::io::Write::flush(&mut std::io::stdout())
+    /// })?;
+    /// let report = ctx.stop_blocking()?;
+    /// assert!(report.is_ok(), "{report}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] from the begin of stop, or outside the limits; it hands the body back.
+    #[track_caller]
+    pub fn add_thread<F, E>(
+        &self,
+        name: impl Into<Name>,
+        opts: BodyOpts,
+        body: F,
+    ) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce(&Scope) -> E + Send + 'static,
+        E: Ending,
+    {
+        let body_spec = body_spec(name, Kind::Thread, opts);
+        self.register_body(body_spec, body, |core, id, spec, body| {
+            let token = CancellationToken::new();
+            let body: Body = Box::new(move |scope| body.take()(scope).into_result());
+            let who = core.who(id, &spec.name, spec.kind);
+            core.host
+                .spawn_body(who, token.clone(), body, core.on_end(id, spec.name.clone()))
+                .map_err(refusal)?;
+            Ok(Begun {
+                token: Some(token),
+                abort: None,
+                attempts: None,
+            })
+        })
+    }
+
+    /// Takes over a thread that runs already. It cannot be told but by `wake`; it is joined up to its
+    /// timeout, then reported as leaked.
+    ///
+    /// ```
+    /// # use std::sync::mpsc;
+    /// # use deadstop::context::{BodyOpts, WorkerCtx};
+    /// let ctx = WorkerCtx::new(());
+    /// let (wake, woken) = mpsc::channel();
+    /// let handle = std::thread::spawn(move || woken.recv());
+    /// let opts = BodyOpts::new().wake(move || drop(wake.send(())));
+    /// ctx.adopt_thread("legacy", opts, handle)?;
+    /// let report = ctx.stop_blocking()?;
+    /// assert!(report.is_ok(), "{report}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] from the begin of stop, or outside the limits, or where threads of the operating
+    /// system have no place; it hands the handle back.
+    #[track_caller]
+    pub fn adopt_thread<T: Send + 'static>(
+        &self,
+        name: impl Into<Name>,
+        opts: BodyOpts,
+        handle: std::thread::JoinHandle<T>,
+    ) -> Result<Id, Refused<std::thread::JoinHandle<T>>> {
+        let body_spec = body_spec(name, Kind::Thread, opts);
+        self.register_body(body_spec, handle, |core, id, spec, handle| {
+            if !core.host.adopts_threads() {
+                return Err(refusal(SpawnError::Unsupported(
+                    "a thread that runs already",
+                )));
+            }
+            // Std has no timed join: a second thread joins, and its end is waited for with a bound.
+            let reaper: Body = Box::new(move |_| match handle.take().join() {
+                Ok(_) => Ok(()),
+                Err(payload) => std::panic::resume_unwind(payload),
+            });
+            let token = CancellationToken::new();
+            let who = core.who(id, &spec.name, spec.kind);
+            core.host
+                .spawn_body(
+                    who,
+                    token.clone(),
+                    reaper,
+                    core.on_end(id, spec.name.clone()),
+                )
+                .map_err(refusal)?;
+            Ok(Begun {
+                token: Some(token),
+                abort: None,
+                attempts: None,
+            })
+        })
+    }
+
+    /// Runs a task on the service's executor. It is told by its token, awaited up to its timeout, then
+    /// aborted once.
+    ///
+    /// ```
+    /// # use deadstop::context::{BodyOpts, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.add_task("poller", BodyOpts::new(), |token| async move {
+    ///     token.cancelled().await; // beside the work, in a `select!`
+    /// })?;
+    /// assert!(ctx.stop().await?.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] from the begin of stop, outside the limits, or outside of a runtime; it hands the
+    /// task back.
+    #[track_caller]
+    pub fn add_task<F, Fut, E>(
+        &self,
+        name: impl Into<Name>,
+        opts: BodyOpts,
+        task: F,
+    ) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce(CancellationToken) -> Fut + Send + 'static,
+        Fut: Future<Output = E> + Send + 'static,
+        E: Ending,
+    {
+        let body_spec = body_spec(name, Kind::Task, opts);
+        self.register_body(body_spec, task, |core, id, spec, task| {
+            let token = CancellationToken::new();
+            let given = token.clone();
+            let future = Box::pin(async move { task.take()(given).await.into_result() });
+            let who = core.who(id, &spec.name, spec.kind);
+            let on_end = core.on_end(id, spec.name.clone());
+            let abort = core.host.spawn_task(who, future, on_end).map_err(refusal)?;
+            Ok(Begun {
+                token: Some(token),
+                abort: Some(abort),
+                attempts: None,
+            })
+        })
+    }
+
+    /// Takes over a task that runs already, such as tokio's `JoinHandle`. It has no token: stop aborts it
+    /// at once, and its timeout is the time that the abort may take. Being so cancelled is ok.
+    ///
+    /// What the task returns is dropped by the context, on its own thread: that must not block.
+    ///
+    /// ```
+    /// # use deadstop::context::{BodyOpts, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// let handle = tokio::spawn(std::future::pending::<()>());
+    /// ctx.adopt_task("legacy", BodyOpts::new(), handle)?;
+    /// assert!(ctx.stop().await?.is_ok(), "cancelled, as it was meant to be");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] from the begin of stop, or outside the limits; it hands the task back.
+    #[track_caller]
+    pub fn adopt_task<T: Adopt>(
+        &self,
+        name: impl Into<Name>,
+        opts: BodyOpts,
+        task: T,
+    ) -> Result<Id, Refused<T>> {
+        let body_spec = body_spec(name, Kind::Task, opts);
+        // A caller's code, which is not run under the registry's lock.
+        let mut abort = Some(task.aborter());
+        self.register_body(body_spec, task, |core, id, spec, task| {
+            let on_end = core.on_end(id, spec.name.clone());
+            let host = Arc::clone(&core.host);
+            let watch = async move {
+                let (how, error) = crate::host::join(task.take()).await;
+                let error = error.as_ref().map(|error| one_line(error));
+                on_end(Ended {
+                    how,
+                    error,
+                    at: host.now(),
+                });
+            };
+            core.host.drive(Box::pin(watch)).map_err(refusal)?;
+            Ok(Begun {
+                token: None,
+                abort: abort.take(),
+                attempts: None,
+            })
+        })
+    }
+
+    /// Runs a future to its end, wherever it is called: inside a runtime as a task that stop awaits,
+    /// outside of one on a small runtime of its own. Never "cannot start a runtime from within a
+    /// runtime". Its error is logged.
+    ///
+    /// ```
+    /// # use deadstop::context::WorkerCtx;
+    /// let ctx = WorkerCtx::new(());
+    /// // No runtime here: it has run when the call returns.
+    /// ctx.run_async("export spans", async { Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] like [`add_task`](Self::add_task); it hands the future back.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime, if the future does.
+    #[track_caller]
+    pub fn run_async<F, E>(&self, name: impl Into<Name>, future: F) -> Result<(), Refused<F>>
+    where
+        F: Future<Output = E> + Send + 'static,
+        E: Ending,
+    {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let body_spec = body_spec(name, Kind::Task, BodyOpts::new());
+            return self
+                .register_body(body_spec, future, |core, id, spec, future| {
+                    let future = Box::pin(async move { future.take().await.into_result() });
+                    let who = core.who(id, &spec.name, spec.kind);
+                    let on_end = core.on_end(id, spec.name.clone());
+                    let abort = core.host.spawn_task(who, future, on_end).map_err(refusal)?;
+                    // A token that nobody listens to: stop tells, then awaits.
+                    let token = Some(CancellationToken::new());
+                    Ok(Begun {
+                        token,
+                        abort: Some(abort),
+                        attempts: None,
+                    })
+                })
+                .map(|_| ());
+        }
+        let name = name.into();
+        match crate::host::small_runtime() {
+            Ok(runtime) => {
+                let how = match runtime.block_on(future).into_result() {
+                    Ok(()) => None,
+                    Err(error) => Some(one_line(&error)),
+                };
+                self.core.future_ended(name, how);
+                Ok(())
+            }
+            Err(error) => Err(Refused::new(
+                future,
+                refusal(SpawnError::Thread(error)),
+                Kind::Task,
+                name,
+            )),
+        }
+    }
+
+    /// Runs the health watchdog, on a thread of its own.
+    ///
+    /// See [`Watchdog`] for an example.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] from the begin of stop, or outside the limits; it hands the watchdog back.
+    #[track_caller]
+    pub fn add_watchdog(
+        &self,
+        name: impl Into<Name>,
+        opts: BodyOpts,
+        watchdog: Watchdog,
+    ) -> Result<Id, Refused<Watchdog>> {
+        let body_spec = body_spec(name, Kind::Watchdog, opts);
+        let flaw = watchdog.flaw();
+        self.register_body(body_spec, watchdog, |core, id, spec, watchdog| {
+            if let Some(flaw) = flaw {
+                return Err(Refusal::limit(flaw));
+            }
+            let token = CancellationToken::new();
+            let link = Link::new(
+                core.requested.clone(),
+                Arc::clone(&core.host),
+                Arc::clone(&core.sink),
+            );
+            let attempts = link.attempts();
+            let body: Body = Box::new(move |scope| watchdog.take().run(scope, &link));
+            let who = core.who(id, &spec.name, spec.kind);
+            core.host
+                .spawn_body(who, token.clone(), body, core.on_end(id, spec.name.clone()))
+                .map_err(refusal)?;
+            Ok(Begun {
+                token: Some(token),
+                abort: None,
+                attempts: Some(attempts),
+            })
+        })
+    }
+
+    /// Has a callback called by stop. It may block.
+    ///
+    /// Its scope is told when its bound is over: nobody waits for it from there on.
+    ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.defer_stop("stop listening", CallOpts::new().order(-10), |_scope| { /* close the listener */ })?;
+    /// assert!(ctx.stop_blocking()?.is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] from the begin of stop, or outside the limits; it hands the callback back.
+    #[track_caller]
+    pub fn defer_stop<F, E>(
+        &self,
+        name: impl Into<Name>,
+        opts: CallOpts,
+        call: F,
+    ) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce(&Scope) -> E + Send + 'static,
+        E: Ending,
+    {
+        self.defer(call_spec(name, Kind::Stop, opts), call)
+    }
+
+    /// Has an async callback called by stop, on the service's executor.
+    ///
+    /// It runs where it was registered; registered outside of a runtime, on a thread and a small runtime of
+    /// its own.
+    ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.defer_stop_async("leave the cluster", CallOpts::new(), || async { /* say goodbye */ })?;
+    /// assert!(ctx.stop().await?.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`defer_stop`](Self::defer_stop).
+    #[track_caller]
+    pub fn defer_stop_async<F, Fut, E>(
+        &self,
+        name: impl Into<Name>,
+        opts: CallOpts,
+        call: F,
+    ) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = E> + Send + 'static,
+        E: Ending,
+    {
+        self.defer_async(call_spec(name, Kind::Stop, opts), call)
+    }
+
+    /// Has a callback called by cleanup. It may block.
+    ///
+    /// Its scope is told when its bound is over: nobody waits for it from there on.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deadstop::context::{CallOpts, WorkerCtx, order};
+    /// let ctx = WorkerCtx::new(());
+    /// // Whatever comes before it: this one is sure of two seconds.
+    /// let opts = CallOpts::new().order(order::STDOUT_FLUSHER).floor(Duration::from_secs(2));
+    /// ctx.defer_cleanup("flush", opts, |_scope| std::io::Write::flush(&mut std::io::stdout()))?;
+    /// assert!(ctx.cleanup_blocking()?.is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] from the begin of cleanup, or outside the limits; it hands the callback back.
+    #[track_caller]
+    pub fn defer_cleanup<F, E>(
+        &self,
+        name: impl Into<Name>,
+        opts: CallOpts,
+        call: F,
+    ) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce(&Scope) -> E + Send + 'static,
+        E: Ending,
+    {
+        self.defer(call_spec(name, Kind::Cleanup, opts), call)
+    }
+
+    /// Has an async callback called by cleanup, on the service's executor.
+    ///
+    /// It runs where it was registered, as with [`defer_stop_async`](Self::defer_stop_async).
+    ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// ctx.defer_cleanup_async("flush", CallOpts::new(), || async { Ok::<(), std::io::Error>(()) })?;
+    /// assert!(ctx.cleanup().await?.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`defer_cleanup`](Self::defer_cleanup).
+    #[track_caller]
+    pub fn defer_cleanup_async<F, Fut, E>(
+        &self,
+        name: impl Into<Name>,
+        opts: CallOpts,
+        call: F,
+    ) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = E> + Send + 'static,
+        E: Ending,
+    {
+        self.defer_async(call_spec(name, Kind::Cleanup, opts), call)
+    }
+
+    /// Has a resource closed by cleanup, and dropped there.
+    ///
+    /// See [`Close`] for an example.
+    ///
+    /// # Errors
+    ///
+    /// As [`defer_cleanup`](Self::defer_cleanup); it hands the resource back.
+    #[track_caller]
+    pub fn add_closeable<C: Close>(
+        &self,
+        name: impl Into<Name>,
+        opts: CallOpts,
+        resource: C,
+    ) -> Result<Id, Refused<C>> {
+        self.register(
+            call_spec(name, Kind::Closeable, opts),
+            resource,
+            |_, _, _, resource| {
+                Ok(Action::Call(Callback::Blocking(Box::new(move |scope| {
+                    resource.take().close(scope)
+                }))))
+            },
+        )
+    }
+
+    /// Has a resource closed by a closure, and dropped there.
+    ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// let ctx = WorkerCtx::new(());
+    /// let file = std::io::BufWriter::new(Vec::new());
+    /// ctx.add_closeable_with("log", CallOpts::new(), file, |file, _scope| std::io::Write::flush(file))?;
+    /// assert!(ctx.cleanup_blocking()?.is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`add_closeable`](Self::add_closeable); it hands resource and closure back.
+    #[track_caller]
+    pub fn add_closeable_with<T, F, E>(
+        &self,
+        name: impl Into<Name>,
+        opts: CallOpts,
+        resource: T,
+        close: F,
+    ) -> Result<Id, Refused<(T, F)>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut T, &Scope) -> E + Send + 'static,
+        E: Ending,
+    {
+        self.register(
+            call_spec(name, Kind::Closeable, opts),
+            (resource, close),
+            |_, _, _, value| {
+                Ok(Action::Call(Callback::Blocking(Box::new(move |scope| {
+                    let (mut resource, close) = value.take();
+                    close(&mut resource, scope).into_result()
+                }))))
+            },
+        )
+    }
+
+    /// Has a resource closed by an async closure, on the service's executor.
+    ///
+    /// It runs where it was registered, as with [`defer_stop_async`](Self::defer_stop_async).
+    ///
+    /// ```
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
+    /// # struct Pool;
+    /// # impl Pool { async fn close(self) {} }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// let pool = Pool;
+    /// ctx.add_closeable_async("pool", CallOpts::new(), move || pool.close())?;
+    /// assert!(ctx.cleanup().await?.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`add_closeable`](Self::add_closeable); it hands the closure back.
+    #[track_caller]
+    pub fn add_closeable_async<F, Fut, E>(
+        &self,
+        name: impl Into<Name>,
+        opts: CallOpts,
+        close: F,
+    ) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = E> + Send + 'static,
+        E: Ending,
+    {
+        self.defer_async(call_spec(name, Kind::Closeable, opts), close)
+    }
+
+    fn defer<F, E>(&self, spec: Spec, call: F) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce(&Scope) -> E + Send + 'static,
+        E: Ending,
+    {
+        self.register(spec, call, |_, _, _, call| {
+            Ok(Action::Call(Callback::Blocking(Box::new(move |scope| {
+                call.take()(scope).into_result()
+            }))))
+        })
+    }
+
+    fn defer_async<F, Fut, E>(&self, spec: Spec, call: F) -> Result<Id, Refused<F>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = E> + Send + 'static,
+        E: Ending,
+    {
+        let executor = self.core.host.executor();
+        self.register(spec, call, |_, _, _, call| {
+            let call: AsyncCall = Box::new(move || -> BoxFuture<_> {
+                Box::pin(async move { call.take()().await.into_result() })
+            });
+            Ok(Action::Call(Callback::Async(call, executor)))
+        })
+    }
+
+    /// Registers a body that runs from now on. What else of the caller's a refusal leaves is dropped
+    /// here, where no lock is held.
+    fn register_body<T: Send + 'static>(
+        &self,
+        (spec, told, wake): (Spec, Told, Option<Wake>),
+        value: T,
+        begin: impl FnOnce(&Arc<Core>, Id, &Spec, Slot<T>) -> Result<Begun, Refusal>,
+    ) -> Result<Id, Refused<T>> {
+        let mut wake = wake;
+        self.register(spec, value, |core, id, spec, value| {
+            let Begun {
+                token,
+                abort,
+                attempts,
+            } = begin(core, id, spec, value)?;
+            Ok(Action::Running(Running {
+                token,
+                told,
+                wake: wake.take(),
+                abort,
+                attempts,
+            }))
+        })
+    }
+
+    /// Registers what `make` makes of a value. A refusal hands the value back.
+    fn register<T: Send + 'static>(
+        &self,
+        spec: Spec,
+        value: T,
+        make: impl FnOnce(&Arc<Core>, Id, &Spec, Slot<T>) -> Result<Action, Refusal>,
+    ) -> Result<Id, Refused<T>> {
+        let slot = Slot(Arc::new(Mutex::new(Some(value))));
+        self.core
+            .register(spec, |core, id, spec| {
+                make(core, id, spec, Slot(Arc::clone(&slot.0)))
+            })
+            .map_err(|(refusal, kind, name)| Refused::new(slot.take(), refusal, kind, name))
+    }
+}
+
+/// A body that has been started.
+struct Begun {
+    token: Option<CancellationToken>,
+    abort: Option<Box<dyn Abort>>,
+    attempts: Option<Arc<AtomicU32>>,
+}
+
+/// A value that is either run or handed back: code that could not be started leaves it here.
+struct Slot<T>(Arc<Mutex<Option<T>>>);
+
+impl<T> Slot<T> {
+    fn lock(&self) -> MutexGuard<'_, Option<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> T {
+        self.lock()
+            .take()
+            .expect("a registered value is taken once: run, or handed back")
+    }
+}
+
+#[track_caller]
+fn body_spec(name: impl Into<Name>, kind: Kind, opts: BodyOpts) -> (Spec, Told, Option<Wake>) {
+    let BodyOpts {
+        order,
+        timeout,
+        told,
+        uses,
+        wake,
+    } = opts;
+    let spec = Spec {
+        name: name.into(),
+        kind,
+        order,
+        timeout,
+        floor: None,
+        uses,
+        place: Location::caller(),
+    };
+    (spec, told, wake)
+}
+
+#[track_caller]
+fn call_spec(name: impl Into<Name>, kind: Kind, opts: CallOpts) -> Spec {
+    let CallOpts {
+        order,
+        timeout,
+        floor,
+        uses,
+    } = opts;
+    Spec {
+        name: name.into(),
+        kind,
+        order,
+        timeout,
+        floor,
+        uses,
+        place: Location::caller(),
+    }
+}
+
+fn refusal(error: SpawnError) -> Refusal {
+    Refusal::limit(error.to_string())
+}

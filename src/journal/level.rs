@@ -1,0 +1,144 @@
+//! Which events a service logs, and at which level.
+
+use std::collections::BTreeSet;
+
+use super::event::{Id, What};
+use super::words::{How, Outcome, Phase, WatchdogIs};
+
+/// How much an event matters to somebody who reads a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Of use when something is looked for.
+    Debug,
+    /// The normal course.
+    Info,
+    /// Something is not as it should be.
+    Warn,
+    /// Something was lost.
+    Error,
+}
+
+impl Level {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        }
+    }
+}
+
+impl What {
+    /// The level at which a service logs the event; `None` for what only a journal holds.
+    pub fn level(&self) -> Option<Level> {
+        Some(match self {
+            What::StepStarted {
+                phase: Phase::Cleanup,
+                ..
+            } => Level::Info,
+            What::StepStarted { .. } => Level::Debug,
+            What::StepEnded { phase, outcome, .. } => match (phase, outcome) {
+                (_, Outcome::Ok) => Level::Debug,
+                (Phase::Cleanup, _) => Level::Error,
+                _ => Level::Warn,
+            },
+            What::State { .. } | What::Told { .. } | What::Abort { .. } => Level::Debug,
+            What::Requested { .. }
+            | What::GraceBegan { .. }
+            | What::PhaseStarted { .. }
+            | What::PhaseEnded { .. } => Level::Info,
+            What::Refused { .. }
+            | What::StillWaiting { .. }
+            | What::Leak { .. }
+            | What::Abandoned { .. }
+            | What::ClosesBeforeUser { .. } => Level::Warn,
+            What::Watchdog {
+                is: WatchdogIs::Fired,
+                ..
+            } => Level::Error,
+            What::Watchdog {
+                is: WatchdogIs::Failed,
+                ..
+            } => Level::Warn,
+            What::Watchdog { .. } => Level::Info,
+            What::Ended {
+                how: How::Failed | How::Panicked,
+                ..
+            } => Level::Error,
+            _ => return None,
+        })
+    }
+}
+
+/// The levels of the events of one context, one after another: a failure that ends a step is logged with
+/// the step's end and not before it.
+#[derive(Debug, Default)]
+pub(super) struct Levels {
+    /// The steps that have begun and not ended.
+    open: BTreeSet<Id>,
+}
+
+impl Levels {
+    /// The level of the next event; `None` for what is not logged.
+    pub fn of(&mut self, what: &What) -> Option<Level> {
+        match what {
+            What::StepStarted { id, .. } => {
+                self.open.insert(*id);
+            }
+            What::StepEnded { id, .. } => {
+                self.open.remove(id);
+            }
+            What::Ended { id, .. } if self.open.contains(id) => return None,
+            _ => {}
+        }
+        what.level()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(id: Id) -> What {
+        What::Ended {
+            id,
+            name: "db".into(),
+            nth: 1,
+            how: How::Failed,
+            error: None,
+            code: None,
+        }
+    }
+
+    #[test]
+    fn a_failure_is_logged_at_once_but_inside_its_own_step() {
+        let mut levels = Levels::default();
+        assert_eq!(levels.of(&failed(1)), Some(Level::Error));
+        let step = What::StepStarted {
+            phase: Phase::Stop,
+            name: "db".into(),
+            order: 0,
+            bound: 1,
+            bound_by: crate::journal::BoundBy::Timeout,
+            id: 1,
+            kind: crate::journal::Kind::Stop,
+            group: 1,
+        };
+        assert_eq!(levels.of(&step), Some(Level::Debug));
+        assert_eq!(levels.of(&failed(1)), None);
+        assert_eq!(levels.of(&failed(2)), Some(Level::Error));
+        let end = What::StepEnded {
+            phase: Phase::Stop,
+            name: "db".into(),
+            order: 0,
+            outcome: Outcome::Failed,
+            took: 0,
+            id: 1,
+            error: None,
+        };
+        assert_eq!(levels.of(&end), Some(Level::Warn));
+        assert_eq!(levels.of(&failed(1)), Some(Level::Error));
+    }
+}

@@ -1,0 +1,51 @@
+//! The names of components, for events that name them by number.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+#[cfg(feature = "sim")]
+use super::event::{Event, What};
+use super::event::{Id, Name};
+
+/// The names of a journal's components.
+#[derive(Debug, Default)]
+pub(super) struct Names<'a> {
+    by_id: BTreeMap<Id, &'a Name>,
+}
+
+impl<'a> Names<'a> {
+    /// Those that a journal registers.
+    #[cfg(feature = "sim")]
+    pub fn new(events: &'a [Event]) -> Self {
+        let by_id = events.iter().filter_map(|event| match &event.what {
+            What::Registered(registered) => Some((registered.id, &registered.name)),
+            _ => None,
+        });
+        Names {
+            by_id: by_id.collect(),
+        }
+    }
+
+    /// A component as people read it: by name and number.
+    pub fn of(&self, id: Id) -> Named<'a> {
+        Named {
+            id,
+            name: self.by_id.get(&id).copied(),
+        }
+    }
+}
+
+/// A component's name, where it is known, and its number.
+pub(super) struct Named<'a> {
+    id: Id,
+    name: Option<&'a Name>,
+}
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name {
+            Some(name) => write!(f, "{name} (#{})", self.id),
+            None => write!(f, "#{}", self.id),
+        }
+    }
+}
