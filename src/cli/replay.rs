@@ -67,7 +67,12 @@ impl Replay {
             ));
         };
         let plan = &**subject == Subject::Plan.as_str();
-        let Some(loaded) = run::find(scenario)? else {
+        let found = run::find(scenario).map_err(|(exit, message)| {
+            let hint =
+                "the journal names its scenario by its place in a project: replay it from there";
+            (exit, format!("{message}\n{hint}"))
+        })?;
+        let Some(loaded) = found else {
             return Ok(Exit::Invalid);
         };
         let subject = if plan { Context::Plan } else { Context::Worker };

@@ -280,7 +280,11 @@ fn floors<'f>(
         let (Some(floor), Some(span)) = (fields.time("floor"), fields.span_of("floor")) else {
             continue;
         };
-        let timeout = fields.time("timeout").unwrap_or(limits::CALL_TIMEOUT);
+        // A timeout that is there and wrong has been told of; the default would draw a second mistake.
+        let timeout = match (fields.time("timeout"), fields.span_of("timeout")) {
+            (None, Some(_)) => Duration::MAX,
+            (timeout, _) => timeout.unwrap_or(limits::CALL_TIMEOUT),
+        };
         if floor > timeout {
             reader.note(
                 Diagnostic::error(
