@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::report::{Policy, Store};
+use crate::journal::text;
+use crate::report::{Policy, Source, State, Store, Style, judge};
+use crate::sim::Options;
 
-use super::output::out;
+use super::output::{err, out};
+use super::view::{guarded, load, sentence};
 use super::{Done, Exit, place};
 
 /// Accept pending snapshots.
@@ -99,9 +102,18 @@ impl Accept {
         outside_of_ci()?;
         let store = store()?;
         let names = pending(&store, &self.what)?;
+        let mut exit = Exit::Well;
         for name in &names {
-            store.accept(name).map_err(failed)?;
-            out(&format!("accepted {name}\n"))?;
+            match may_be_accepted(&store, name)? {
+                Ok(()) => {
+                    store.accept(name).map_err(failed)?;
+                    out(&format!("accepted {name}\n"))?;
+                }
+                Err(why) => {
+                    exit = exit.and(Exit::Failed);
+                    err(&format!("not accepted: {name}: {why}"));
+                }
+            }
         }
         let mut removed = 0;
         if self.unreferenced {
@@ -120,8 +132,50 @@ impl Accept {
         if names.is_empty() && removed == 0 {
             out("nothing is pending\n")?;
         }
-        Ok(Exit::Well)
+        Ok(exit)
     }
+}
+
+/// Whether what is pending may be accepted: it is what the scenario gives now, and breaks nothing.
+fn may_be_accepted(store: &Store, name: &str) -> Result<Result<(), String>, (Exit, String)> {
+    let Some(found) = place::named(name).map_err(failed)? else {
+        return Ok(Err(
+            "no scenario has this name any more; reject it".to_owned()
+        ));
+    };
+    let bytes = found.read().map_err(failed)?;
+    let Some(loaded) = load(&found.name, &found.shown(), &bytes) else {
+        return Ok(Err("the file has mistakes".to_owned()));
+    };
+    let journal = guarded(&loaded.scenario, &Options::default())
+        .map_err(|message| (Exit::Internal, message))?;
+    let log = text(&journal.events);
+    if !matches!(
+        store.compare(name, &log).map_err(failed)?,
+        State::Pending { .. }
+    ) {
+        return Ok(Err(
+            "the pending log is not what the scenario gives now; check it again".to_owned(),
+        ));
+    }
+    let source = Source {
+        path: &loaded.path,
+        text: &loaded.text,
+    };
+    let problems = judge(
+        &loaded.scenario,
+        source,
+        &journal.events,
+        &log,
+        Style::default(),
+    );
+    Ok(match problems.first() {
+        Some(problem) => Err(format!(
+            "{}; mend it, and check it again",
+            sentence(problem)
+        )),
+        None => Ok(()),
+    })
 }
 
 impl Reject {

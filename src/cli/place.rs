@@ -290,6 +290,16 @@ pub fn one(argument: &str) -> Result<Found, String> {
     }
 }
 
+/// The scenario of exactly that name.
+///
+/// # Errors
+///
+/// A folder that cannot be read.
+pub fn named(name: &str) -> Result<Option<Found>, String> {
+    let all = Home::new().all()?;
+    Ok(all.into_iter().find(|found| found.name == name))
+}
+
 /// What to say when nothing is selected by an argument.
 pub fn nothing(argument: &str, all: &[Found]) -> String {
     let is_path =

@@ -41,7 +41,7 @@ impl Replay {
         let Some(loaded) = run::find(&self.what)? else {
             return Ok(Exit::Invalid);
         };
-        show(&loaded, &self.how.options(), self.how.format)
+        show(&loaded, &self.how, &self.how.options())
     }
 
     fn recorded(&self, path: &Path) -> Done {
@@ -80,9 +80,10 @@ impl Replay {
             seed: *seed,
             subject: subject.into(),
         };
-        let exit = show(&loaded, &options, self.how.format)?;
-        let again =
-            guarded(&loaded.scenario, &options).map_err(|message| (Exit::Internal, message))?;
+        let exit = show(&loaded, &self.how, &options)?;
+        let again = guarded(&loaded.scenario, &options)
+            .map_err(|message| (Exit::Internal, message))?
+            .events;
         if again == recorded {
             err(&format!("as recorded: {} events", recorded.len()));
             return Ok(exit);

@@ -26,6 +26,9 @@ pub struct How {
     /// What to write: text for people, or the journal alone, one JSON object a line
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// The picture and the verdict alone, without budget and log
+    #[arg(long)]
+    pub brief: bool,
     /// The context under test
     #[arg(long, value_enum, default_value_t)]
     pub context: Context,
@@ -48,7 +51,7 @@ impl Run {
         let Some(loaded) = find(&self.scenario)? else {
             return Ok(Exit::Invalid);
         };
-        show(&loaded, &self.how.options(), self.how.format)
+        show(&loaded, &self.how, &self.how.options())
     }
 }
 

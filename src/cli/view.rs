@@ -7,9 +7,10 @@ use crate::journal::{Event, json, text};
 use crate::laws;
 use crate::report::{Problem, ProblemKind, Source, Style, invalid, judge, timeline};
 use crate::scenario::{self, Scenario};
-use crate::sim::{self, Options, Runners, Subject};
+use crate::sim::{self, Journal, Options, Runners, Subject};
 
 use super::output::{err, out, shell, style};
+use super::run::How;
 use super::{Done, Exit, Format};
 
 /// A scenario, read and parsed.
@@ -47,21 +48,20 @@ pub fn load(name: &str, path: &str, bytes: &[u8]) -> Option<Loaded> {
     }
 }
 
-/// The events of a run on a watched thread: no body hangs the command.
+/// The journal of a run on a watched thread: no body hangs the command.
 ///
 /// # Errors
 ///
 /// What is wrong with deadstop itself.
-pub fn guarded(scenario: &Arc<Scenario>, options: &Options) -> Result<Vec<Event>, String> {
+pub fn guarded(scenario: &Arc<Scenario>, options: &Options) -> Result<Journal, String> {
     let runners = Runners::new(1).map_err(|error| format!("cannot start a thread: {error}"))?;
-    let journal = runners
+    runners
         .run(Arc::clone(scenario), *options)
-        .map_err(|error| error.to_string())?;
-    Ok(journal.events)
+        .map_err(|error| error.to_string())
 }
 
 /// Runs a scenario, shows the run, and says what the verdict ends with.
-pub fn show(loaded: &Loaded, options: &Options, format: Format) -> Done {
+pub fn show(loaded: &Loaded, how: &How, options: &Options) -> Done {
     if loaded.scenario.worker.components.is_none() {
         err(&format!(
             "{}: it has no [worker] components: it is for a worker of your own, and there is nothing to run here",
@@ -69,8 +69,8 @@ pub fn show(loaded: &Loaded, options: &Options, format: Format) -> Done {
         ));
         return Ok(Exit::Nothing);
     }
-    let events = match guarded(&loaded.scenario, options) {
-        Ok(events) => events,
+    let Journal { events, unstruck } = match guarded(&loaded.scenario, options) {
+        Ok(journal) => journal,
         Err(message) => {
             err(&format!("deadstop: {message}"));
             return Ok(Exit::Internal);
@@ -83,8 +83,13 @@ pub fn show(loaded: &Loaded, options: &Options, format: Format) -> Done {
         text: &loaded.text,
     };
     let problems = judge(&loaded.scenario, source, &events, &log, style);
-    match format {
+    match how.format {
         Format::Json => out(&json(&events))?,
+        Format::Text if how.brief => out(&format!(
+            "{}\n\n{}\n",
+            loaded.scenario.title,
+            timeline(&events, style)
+        ))?,
         Format::Text => {
             let budget = sim::budget(&loaded.scenario);
             out(&format!(
@@ -94,14 +99,31 @@ pub fn show(loaded: &Loaded, options: &Options, format: Format) -> Done {
             ))?;
         }
     }
-    let said = verdict(loaded, options, &events, &problems);
-    match format {
+    let said = verdict(loaded, options, &events, &problems) + &notes(loaded, &unstruck);
+    match how.format {
         Format::Json => err(said.trim_end()),
         Format::Text => out(&said)?,
     }
     Ok(problems
         .iter()
         .fold(Exit::Well, |exit, problem| exit.and(problem.kind.into())))
+}
+
+/// What of the timeline never struck: a test of a second signal that never came tests nothing.
+fn notes(loaded: &Loaded, unstruck: &[usize]) -> String {
+    let mut said = String::new();
+    for timed in unstruck
+        .iter()
+        .filter_map(|index| loaded.scenario.timeline.get(*index))
+    {
+        let line = scenario::line_of(&loaded.text, timed.span.start);
+        let _ = writeln!(
+            said,
+            "note: the event at {}:{line} never struck",
+            loaded.path
+        );
+    }
+    said
 }
 
 fn verdict(loaded: &Loaded, options: &Options, events: &[Event], problems: &[Problem]) -> String {

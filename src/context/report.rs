@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::journal::{BoundBy, By, How, Id, Kind, Name, Outcome, Phase, Row};
+use crate::journal::{BoundBy, By, How, Id, Kind, Ms, Name, Outcome, Phase, Row};
 
 use super::limits::ms;
 
@@ -131,14 +131,14 @@ impl fmt::Display for Report {
         for step in self.bad() {
             write!(
                 f,
-                "\n  {} {} {:?} (order {}) {} after {:?} of {:?} ({}), registered at {}",
+                "\n  in {}, {} {} (order {}): {} after {} of {} ({}), registered at {}",
                 step.phase,
                 step.kind,
                 step.name,
                 step.order,
                 step.outcome,
-                step.took,
-                step.bound,
+                Ms(ms(step.took)),
+                Ms(ms(step.bound)),
                 step.bound_by,
                 step.place
             )?;

@@ -342,23 +342,10 @@ fn say_registered(out: &mut impl Write, registered: &Registered) -> fmt::Result 
 }
 
 fn say_rows(out: &mut impl Write, steps: &[Row], deaths: &[(u32, How)]) -> fmt::Result {
+    // Their figures are those of the steps above it.
     for (n, row) in steps.iter().enumerate() {
-        let Row {
-            id,
-            outcome,
-            bound,
-            bound_by,
-            started,
-            took,
-        } = row;
         let before = if n == 0 { "; steps " } else { ", " };
-        write!(
-            out,
-            "{before}#{id} {outcome} ({} of {} by {bound_by}, from {})",
-            Ms(*took),
-            Ms(*bound),
-            At(*started)
-        )?;
+        write!(out, "{before}#{} {}", row.id, row.outcome)?;
     }
     for (n, (id, how)) in deaths.iter().enumerate() {
         write!(out, "{}#{id} {how}", if n == 0 { "; died " } else { ", " })?;

@@ -14,7 +14,8 @@ const NAME: usize = 13;
 /// The journal as text. The same whatever the terminal.
 ///
 /// Columns: the time in seconds, the level at which a service logs the event (`.` for what only a
-/// journal holds), the event, and its words. Everything but the event's number is in it.
+/// journal holds), the event, and its words. Everything is in it but the event's number and the figures
+/// of a report's rows, which are those of the steps above it.
 pub fn text(events: &[Event]) -> String {
     let mut out = String::with_capacity(events.len() * 96);
     let plan = matches!(events.first(), Some(Event { what: What::Journal { subject, .. }, .. }) if &**subject == "plan");

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::journal::{Event, What};
+use crate::journal::{Event, StuckWhy, What};
 use crate::laws;
 use crate::scenario::{self, Scenario};
 
@@ -132,10 +132,14 @@ pub fn judge(
     names.dedup();
     let mut problems = Vec::new();
     if let Some(What::Stuck { why, name }) = events.last().map(|event| &event.what) {
-        problems.push(Problem::new(
-            ProblemKind::Stuck,
-            format!("the run never came to an end ({why}): \"{name}\" is to blame"),
-        ));
+        let asks =
+            |event: &Event| matches!(event.what, What::Signal { .. } | What::Requested { .. });
+        let message = if *why == StuckWhy::Horizon && !events.iter().any(asks) {
+            "the run never came to an end: nothing in the file asks the worker to stop".to_owned()
+        } else {
+            format!("the run never came to an end ({why}): \"{name}\" is to blame")
+        };
+        problems.push(Problem::new(ProblemKind::Stuck, message));
     }
     let allowed = |law: &str| {
         scenario

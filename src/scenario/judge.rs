@@ -2,7 +2,7 @@
 
 use super::diagnostic::Diagnostic;
 use super::model::{Expect, Scenario, Span, Spanned, WatchdogVerdict};
-use crate::journal::{Cause, Event, How, Kind, LostWhat, Name, Outcome, Phase, What};
+use crate::journal::{Cause, Event, How, Kind, LostWhat, Ms, Name, Outcome, Phase, What};
 
 /// An expectation that was not met.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,11 +168,11 @@ pub fn judge(scenario: &Scenario, events: &[Event], log: &str, broken: &[&str]) 
         &seen,
         "ends-at",
         ends_at,
-        |at| format!("the end at {at:?}"),
+        |at| format!("the end at {}", Ms(millis(*at))),
         |(_, _, t), at| {
             (
                 u128::from(*t) == at.as_millis(),
-                format!("it was at {}", ms(*t)),
+                format!("it was at {}", Ms(*t)),
             )
         },
     );
@@ -181,11 +181,16 @@ pub fn judge(scenario: &Scenario, events: &[Event], log: &str, broken: &[&str]) 
         &seen,
         "within",
         within,
-        |within| format!("the end within {within:?} of the first request"),
+        |within| {
+            format!(
+                "the end within {} of the first request",
+                Ms(millis(*within))
+            )
+        },
         |(_, _, t), within| match asked {
             Some(asked) => (
                 u128::from(t - asked) <= within.as_millis(),
-                format!("it took {}", ms(t - asked)),
+                format!("it took {}", Ms(t - asked)),
             ),
             None => (false, "nobody asked the worker to stop".to_owned()),
         },
@@ -232,6 +237,8 @@ pub fn judge(scenario: &Scenario, events: &[Event], log: &str, broken: &[&str]) 
             );
         }
     }
+    // In the order of the file.
+    judge.unmet.sort_by_key(|unmet| unmet.span.start);
     judge.unmet
 }
 
@@ -342,6 +349,6 @@ fn names(names: &[Name]) -> String {
     }
 }
 
-fn ms(ms: u64) -> String {
-    format!("{:?}", std::time::Duration::from_millis(ms))
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

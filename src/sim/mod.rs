@@ -68,6 +68,9 @@ pub struct Options {
 pub struct Journal {
     /// The events, in order.
     pub events: Vec<Event>,
+    /// The events of the timeline that never struck, by their place in the file: the run was over, or the
+    /// step that they waited for never came.
+    pub unstruck: Vec<usize>,
 }
 
 /// Runs a scenario on this thread. Nobody watches: code that blocks the thread for real blocks the
@@ -100,6 +103,7 @@ fn run_watched(
         open(&world, scenario, options);
     }
     runtime.block_on(std::future::poll_fn(|cx| world.poll_over(cx)));
+    let unstruck = world.script.borrow().unstruck();
     let events = world.take_events();
     let fault = world.fault.take();
     if fault.is_none() {
@@ -113,7 +117,7 @@ fn run_watched(
     if let Some(fault) = fault {
         std::panic::resume_unwind(fault);
     }
-    Journal { events }
+    Journal { events, unstruck }
 }
 
 fn open(world: &Rc<world::World>, scenario: &Scenario, options: &Options) {

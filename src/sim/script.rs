@@ -53,6 +53,17 @@ impl Script {
         }
     }
 
+    /// What has not struck, by its place in the file.
+    pub fn unstruck(&self) -> Vec<usize> {
+        let due = self.due.iter().map(|(_, index)| *index);
+        let mut unstruck: Vec<_> = due
+            .filter(|index| *index != PLATFORM_KILL)
+            .chain(self.waiting.iter().copied())
+            .collect();
+        unstruck.sort_unstable();
+        unstruck
+    }
+
     /// When the next event strikes.
     pub fn first(&self) -> Option<u64> {
         self.due.last().map(|(at, _)| *at)

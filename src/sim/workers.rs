@@ -47,7 +47,11 @@ impl Job {
             .zip(0..)
             .map(|((t, what), seq)| Event { t, seq, what })
             .collect();
-        (Journal { events }, name)
+        let journal = Journal {
+            events,
+            ..Journal::default()
+        };
+        (journal, name)
     }
 }
 

@@ -154,7 +154,8 @@ impl Lane {
             }
             let left = match &step.end {
                 Some(end) => matches!(end.outcome, Outcome::Leaked | Outcome::NotAwaited),
-                None => step.to.is_some(),
+                // Nobody says how it ended: what it called may have ended by itself before it was called again.
+                None => step.to.is_some() && part.bodies.len() < 2,
             };
             let gone = part
                 .bodies
@@ -229,7 +230,7 @@ impl Lane {
             Some(Kind::Stop | Kind::Cleanup | Kind::Closeable)
         );
         if callback && part.bodies.len() > 1 {
-            said.push(format!("called {} times", part.bodies.len()));
+            said.insert(0, format!("called {} times", part.bodies.len()));
             if let Some(again) = part.bodies[1].from {
                 self.mark(again, Mark::Again);
             }
