@@ -605,3 +605,87 @@ fn an_interrupt_ends_it_at_once() {
     // A shell says 130 of it: 128 and the signal's number.
     assert_eq!(child.wait().unwrap().signal(), Some(2));
 }
+
+#[test]
+fn what_is_wrong_is_not_accepted() {
+    let project = Project::new("accept-wrong").with("a.toml", GOOD);
+    // What breaks its own expectations is not made pending.
+    let project = project.with("b.toml", &GOOD.replace("exit = 0", "exit = 1"));
+    project.run(&["check"]).code(1);
+    assert_eq!(project.snapshots(), ["snapshots/a.snap.new"]);
+    // What the scenario does not give any more is not accepted.
+    let project = project.with(
+        "a.toml",
+        &GOOD.replace("100ms", "200ms").replace("10100ms", "10200ms"),
+    );
+    let stale = project.run(&["accept"]).code(1);
+    assert!(
+        stale.err.contains("not what the scenario gives now"),
+        "{}",
+        stale.err
+    );
+    // Nor what has come to break an expectation.
+    let project = project.with("a.toml", GOOD);
+    project.run(&["check", "a"]).code(5);
+    let project = project.with("a.toml", &GOOD.replace("exit = 0", "exit = 1"));
+    let broken = project.run(&["accept"]).code(1);
+    assert!(
+        broken.err.contains("expected the exit code 1: it was 0"),
+        "{}",
+        broken.err
+    );
+    fs::remove_file(project.root.join("scenarios/a.toml")).unwrap();
+    let gone = project.run(&["accept"]).code(1);
+    assert!(
+        gone.err.contains("no scenario has this name any more"),
+        "{}",
+        gone.err
+    );
+    assert_eq!(project.snapshots(), ["snapshots/a.snap.new"]);
+}
+
+#[test]
+fn a_run_says_what_never_struck_and_a_brief_one_has_no_log() {
+    let late = GOOD.replace(
+        "signal = \"SIGTERM\" }",
+        "signal = \"SIGTERM\" }, { on = \"db\", after = \"5s\", signal = \"SIGTERM\" }",
+    );
+    let project = Project::new("brief").with("a.toml", &late);
+    let brief = project.run(&["run", "a", "--brief"]).code(0);
+    assert!(
+        brief
+            .out
+            .contains("note: the event at scenarios/a.toml:6 never struck"),
+        "{}",
+        brief.out
+    );
+    assert!(!brief.out.contains("step-started"), "{}", brief.out);
+    assert!(
+        brief.out.contains("exit 0 (stopped) at 10.100"),
+        "{}",
+        brief.out
+    );
+    assert!(
+        project
+            .run(&["run", "a"])
+            .code(0)
+            .out
+            .contains("step-started")
+    );
+}
+
+#[test]
+fn a_file_in_which_nobody_asks_for_a_stop_says_so() {
+    let project = Project::new("never").with(
+        "a.toml",
+        &GOOD.replace("{ at = \"10s\", signal = \"SIGTERM\" }", ""),
+    );
+    let never = project.run(&["run", "a"]).code(1);
+    assert!(
+        never
+            .out
+            .contains("nothing in the file asks the worker to stop"),
+        "{}",
+        never.out
+    );
+}

@@ -267,6 +267,31 @@ Every run is judged by these too. `breaks` names those that a scenario is there 
 ";
 
 const LIMITS: &str = r"
+## What happens when
+
+*Signals.* The first begins the grace: stop, then cleanup. A second one, more than 200 ms later, ends all waiting but for floors:
+stop's steps are looked at once more and not awaited, each cleanup step has exactly its floor. A third ends the process.
+One within 200 ms of the last counted is the same one, doubled, and counts for nothing. SIGKILL ends the process where
+it stands; it also comes by itself when the grace is over.
+
+*Calls.* With `run = false` nobody handles signals: the program calls `stop` and `cleanup` when the file says so, and
+returns when nothing is to come any more. A file in which nothing asks for a stop never ends.
+
+*Exit codes*, the first that matches, with the `cause`: a third signal 128 + its number (`third-signal`) · the watchdog 75
+(`watchdog`) · SIGKILL 137 (`killed`) · a second signal 128 + its number, so 143 for SIGTERM and 130 for SIGINT
+(`second-signal`) · main failed: its `code`, else 1 (`start-failed`) · a step that was not ok 1, else 0 (`stopped`, or
+`returned` with `run = false`).
+
+*The executor* runs main, tasks and async callbacks; threads, blocking callbacks and the clock go on when something holds it.
+
+*Orders.* Stop runs ascending, cleanup descending, equal orders as registered (`ties` turns cleanup's round). They may well
+contradict `uses`: then start warns, a law breaks, and `breaks` says that the file wants to see that.
+
+A bound that the file does not give is 2 s for threads, tasks and watchdogs, and 10 s for callbacks and closeables. A step
+at its bound: a thread or a blocking callback is `leaked`, a task is aborted (`aborted`), an async callback too
+(`timed-out`), within 100 ms more; what does not go then is `leaked`. `deadstop run` begins with the budget: what each step
+gets, is sure of, and gets at worst.
+
 ## Limits
 
 A file has at most 64 KiB, 1,000 components and 1,000 events; a duration is at most an hour. A run ends at 24 hours of virtual
