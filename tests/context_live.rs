@@ -108,7 +108,7 @@ fn a_hung_thread_is_left_behind_at_its_bound_and_named() {
     assert!(
         report
             .to_string()
-            .contains(r#"stop thread "hangs" (order 0) leaked"#)
+            .contains("in stop, thread hangs (order 0): leaked")
     );
     drop(release);
 }
