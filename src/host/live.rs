@@ -205,7 +205,8 @@ impl Executor for Home {
         future: BoxFuture<Result<(), BoxError>>,
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError> {
-        let task = Task::new(&who, future, ended, self.epoch);
+        let mut task = Task::new(&who, future, ended, self.epoch);
+        task.calls_back = true;
         if let Some(runtime) = &self.runtime {
             return spawn_on(runtime, task);
         }
@@ -282,6 +283,8 @@ struct Task {
     future: Option<BoxFuture<Result<(), BoxError>>>,
     ended: Option<OnEnd>,
     epoch: Instant,
+    /// Whether it is a callback's, which the context's own thread spawns.
+    calls_back: bool,
 }
 
 impl Task {
@@ -296,6 +299,7 @@ impl Task {
             future: Some(future),
             ended: Some(ended),
             epoch,
+            calls_back: false,
         }
     }
 
@@ -333,6 +337,10 @@ impl Drop for Task {
             // It has never been a task: its end is the refusal to spawn it.
             SPAWNING.set(Some(Spot::Dropped));
             self.ended = None;
+            if self.calls_back {
+                // Never called, and so never dropped: what it holds may block the driver as it goes.
+                std::mem::forget(self.future.take());
+            }
             contained(|| self.future = None);
         } else if self.ended.is_some() {
             let _mark = Mark::enter(self.context);
