@@ -347,3 +347,33 @@ fn a_body_that_fails_is_in_the_report_once() {
         "{report:?}"
     );
 }
+
+#[test]
+fn a_main_that_its_runtime_drops_has_not_started_anything() {
+    let ctx = WorkerCtx::new(());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime can be built");
+    let mut starting = tokio_test::task::spawn(ctx.start(|ctx| async move {
+        ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
+        std::future::pending().await
+    }));
+    runtime.block_on(async {
+        assert!(starting.poll().is_pending());
+        tokio::task::yield_now().await;
+    });
+    drop(runtime);
+    let outside = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    let started = outside.expect("a runtime can be built").block_on(async {
+        tokio::time::timeout(GUARD, starting)
+            .await
+            .expect("an answer")
+    });
+    let Err(StartError::Main { code, report, .. }) = started else {
+        panic!("main never came to its end: {started:?}");
+    };
+    assert_eq!(code, None);
+    assert_eq!(outcomes(&report), [("db", Outcome::Ok)]);
+}
