@@ -14,7 +14,7 @@ use deadstop::context::{
     BlockingError, BodyOpts, CallOpts, Close, MainError, Report, StartError, WorkerCtx,
 };
 use deadstop::host::{BoxError, Scope};
-use deadstop::journal::{BoundBy, How, Outcome};
+use deadstop::journal::{BoundBy, How, Outcome, RefusedReason};
 
 const GUARD: Duration = Duration::from_secs(20);
 
@@ -319,6 +319,25 @@ mod run_async {
         };
         ctx.run_async("job", job).expect("it has run");
         assert_eq!(says.try_recv(), Ok(()));
+    }
+
+    #[test]
+    fn outside_of_a_runtime_it_is_refused_and_handed_back_just_so() {
+        let ctx = WorkerCtx::new(());
+        let (said, says) = mpsc::channel();
+        let job = async move { said.send(()).is_ok() };
+        let job = async move {
+            job.await;
+        };
+        let refused = ctx.run_async("no\nname", job).expect_err("no name");
+        assert_eq!(refused.reason, RefusedReason::Limit);
+        ctx.stop_blocking().expect("from outside");
+        let refused = ctx
+            .run_async("job", refused.into_value())
+            .expect_err("stop has begun");
+        assert_eq!(refused.reason, RefusedReason::PhaseBegan);
+        assert_eq!(says.try_recv(), Err(mpsc::TryRecvError::Empty));
+        drop(refused);
     }
 }
 
