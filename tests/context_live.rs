@@ -396,3 +396,27 @@ fn a_main_that_its_runtime_drops_has_not_started_anything() {
     assert_eq!(code, None);
     assert_eq!(outcomes(&report), [("db", Outcome::Ok)]);
 }
+
+/// A health probe asks over the network, and where it waits there is no other runtime.
+#[test]
+fn what_a_body_drives_may_use_the_network() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let here = listener.local_addr().expect("it listens");
+    let ctx = WorkerCtx::new(());
+    let asks = move |scope: &Scope| {
+        scope.block_on(async move { tokio::net::TcpStream::connect(here).await.map(drop) })
+    };
+    ctx.defer_stop("body", CallOpts::new(), asks)
+        .expect("accepted");
+    ctx.defer_stop_async("callback", CallOpts::new(), move || async move {
+        tokio::net::TcpStream::connect(here).await.map(drop)
+    })
+    .expect("accepted");
+    ctx.run_async("job", async move {
+        let connected = tokio::net::TcpStream::connect(here).await;
+        assert!(connected.is_ok(), "{connected:?}");
+    })
+    .expect("it has run");
+    let report = ctx.stop_blocking().expect("from outside");
+    assert!(report.is_ok(), "{report}");
+}

@@ -269,7 +269,7 @@ impl<A> WorkerCtx<A> {
         }
         let (spec, ..) = body_spec;
         let runtime = self.core.admit(spec).and_then(|spec| {
-            crate::host::small_runtime()
+            crate::host::callers_runtime()
                 .map(|runtime| (runtime, spec.name.clone()))
                 .map_err(|error| self.core.refuse(refusal(SpawnError::Thread(error)), spec))
         });

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, Scope,
-    SpawnError, Who, small_runtime,
+    SpawnError, Who, callers_runtime, small_runtime,
 };
 use crate::journal::{Cause, How};
 use crate::words::{contained, one_line, panic_message};
@@ -210,7 +210,7 @@ impl Executor for Home {
         if let Some(runtime) = &self.runtime {
             return spawn_on(runtime, task);
         }
-        let runtime = small_runtime()?;
+        let runtime = callers_runtime()?;
         let handle = runtime.spawn(task);
         let abort = handle.abort_handle();
         start_thread(&who.name, move || {
@@ -384,7 +384,7 @@ impl Blocker for ParkBlocker {
     }
 
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
-        match small_runtime() {
+        match callers_runtime() {
             Ok(runtime) => runtime.block_on(future),
             // Without a runtime there is no clock; what needs none can still be waited for.
             Err(_) => super::block_on(future),

@@ -200,7 +200,16 @@ pub async fn timeout_at<F: Future>(
     }
 }
 
-/// A runtime for one thread's own futures, with time and without I/O.
+/// A runtime for futures of a caller's on one thread: with all that the service has of tokio. Where its
+/// I/O cannot be had, since no file can be opened any more, it still has time.
+pub(crate) fn callers_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .or_else(|_| small_runtime())
+}
+
+/// A runtime for the context's own futures on one thread, with time and without I/O.
 pub(crate) fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
