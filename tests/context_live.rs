@@ -420,3 +420,40 @@ fn what_a_body_drives_may_use_the_network() {
     let report = ctx.stop_blocking().expect("from outside");
     assert!(report.is_ok(), "{report}");
 }
+
+/// That runtime is gone when the future is ready: what is called at the end needs another.
+#[test]
+fn an_async_callback_registered_in_a_future_of_a_scopes_runs_all_the_same() {
+    let ctx = WorkerCtx::new(());
+    let (closed, is_closed) = mpsc::channel();
+    let outside = tokio::runtime::Builder::new_current_thread().build();
+    let started = ctx.start_blocking_main(move |ctx, scope| {
+        scope.block_on(async {
+            let close = move || async move { closed.send(()) };
+            ctx.add_closeable_async("db", CallOpts::new(), close)
+        })?;
+        Ok(())
+    });
+    let started = outside.expect("a runtime can be built").block_on(started);
+    started.expect("main went well");
+    let report = ctx.cleanup_blocking().expect("from outside");
+    assert!(report.is_ok(), "{report}");
+    assert_eq!(is_closed.try_recv(), Ok(()));
+}
+
+#[test]
+fn an_async_callback_registered_in_a_future_that_was_run_runs_all_the_same() {
+    let ctx = WorkerCtx::new(());
+    let (closed, is_closed) = mpsc::channel();
+    let inner = ctx.clone();
+    let register = async move {
+        let close = move || async move { closed.send(()) };
+        inner
+            .add_closeable_async("db", CallOpts::new(), close)
+            .map(drop)
+    };
+    ctx.run_async("job", register).expect("it has run");
+    let report = ctx.cleanup_blocking().expect("from outside");
+    assert!(report.is_ok(), "{report}");
+    assert_eq!(is_closed.try_recv(), Ok(()));
+}

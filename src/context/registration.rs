@@ -269,7 +269,7 @@ impl<A> WorkerCtx<A> {
         }
         let (spec, ..) = body_spec;
         let runtime = self.core.admit(spec).and_then(|spec| {
-            crate::host::callers_runtime()
+            crate::host::Passing::new()
                 .map(|runtime| (runtime, spec.name.clone()))
                 .map_err(|error| self.core.refuse(refusal(SpawnError::Thread(error)), spec))
         });
@@ -356,8 +356,8 @@ impl<A> WorkerCtx<A> {
 
     /// Has an async callback called by stop, on the service's executor.
     ///
-    /// It runs where it was registered; registered outside of a runtime, on a thread and a small runtime of
-    /// its own.
+    /// It runs where it was registered; registered outside of a runtime, or in a future that a scope or
+    /// [`run_async`](Self::run_async) drives, on a thread and a small runtime of its own.
     ///
     /// ```
     /// # use deadstop::context::{CallOpts, WorkerCtx};

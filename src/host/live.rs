@@ -20,9 +20,10 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::passing::lasting;
 use super::{
-    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, Scope,
-    SpawnError, Who, callers_runtime, small_runtime,
+    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, Passing,
+    Scope, SpawnError, Who, small_runtime,
 };
 use crate::journal::{Cause, How};
 use crate::words::{contained, one_line, panic_message};
@@ -155,7 +156,7 @@ impl Host for Live {
 
     fn executor(&self) -> Option<Box<dyn Executor>> {
         Some(Box::new(Home {
-            runtime: Handle::try_current().ok(),
+            runtime: lasting(),
             epoch: self.epoch,
         }))
     }
@@ -193,7 +194,8 @@ impl Host for Live {
 ///
 /// Never on the driver's runtime: a callback that blocks would hold up the driver, and its bounds.
 struct Home {
-    /// `None` if it was registered outside of a runtime: it gets a thread and a runtime of its own.
+    /// `None` if it was registered outside of a runtime, or on one that passes: it gets a thread and a
+    /// runtime of its own.
     runtime: Option<Handle>,
     epoch: Instant,
 }
@@ -210,7 +212,7 @@ impl Executor for Home {
         if let Some(runtime) = &self.runtime {
             return spawn_on(runtime, task);
         }
-        let runtime = callers_runtime()?;
+        let runtime = Passing::new()?;
         let handle = runtime.spawn(task);
         let abort = handle.abort_handle();
         start_thread(&who.name, move || {
@@ -384,7 +386,7 @@ impl Blocker for ParkBlocker {
     }
 
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
-        match callers_runtime() {
+        match Passing::new() {
             Ok(runtime) => runtime.block_on(future),
             // Without a runtime there is no clock; what needs none can still be waited for.
             Err(_) => super::block_on(future),

@@ -6,6 +6,7 @@
 
 mod adopt;
 mod live;
+mod passing;
 mod scope;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use crate::journal::{Cause, How, Id, Kind, Name};
 pub use adopt::Adopt;
 pub(crate) use adopt::join;
 pub use live::Live;
+pub(crate) use passing::Passing;
 pub use scope::{Blocker, Scope, Waited};
 
 /// An error of a body or callback.
@@ -198,15 +200,6 @@ pub async fn timeout_at<F: Future>(
         output = future => Some(output),
         () = host.sleep_until(deadline) => None,
     }
-}
-
-/// A runtime for futures of a caller's on one thread: with all that the service has of tokio. Where its
-/// I/O cannot be had, since no file can be opened any more, it still has time.
-pub(crate) fn callers_runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .or_else(|_| small_runtime())
 }
 
 /// A runtime for the context's own futures on one thread, with time and without I/O.
