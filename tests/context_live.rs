@@ -11,7 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use deadstop::context::{
-    BlockingError, BodyOpts, CallOpts, Close, MainError, Report, StartError, WorkerCtx,
+    BlockingError, BodyOpts, CallOpts, CalledFromInside, Close, MainError, Report, StartError,
+    WorkerCtx,
 };
 use deadstop::host::{BoxError, Scope};
 use deadstop::journal::{BoundBy, How, Outcome, RefusedReason};
@@ -456,4 +457,24 @@ fn an_async_callback_registered_in_a_future_that_was_run_runs_all_the_same() {
     let report = ctx.cleanup_blocking().expect("from outside");
     assert!(report.is_ok(), "{report}");
     assert_eq!(is_closed.try_recv(), Ok(()));
+}
+
+#[tokio::test]
+async fn a_blocking_stop_from_a_task_is_from_inside_before_all_else_and_requests_the_stop() {
+    let ctx = WorkerCtx::new(());
+    let (said, says) = tokio::sync::oneshot::channel();
+    let inner = ctx.downgrade();
+    let task = move |_| async move {
+        let ctx = inner.upgrade().expect("the test holds the worker");
+        let stopped = ctx.stop_blocking().map(drop);
+        let cleaned = ctx.cleanup_blocking().map(drop);
+        let _ = said.send((stopped, cleaned));
+    };
+    ctx.add_task("task", BodyOpts::new(), task)
+        .expect("accepted");
+    let inside = Err(BlockingError::CalledFromInside(CalledFromInside));
+    assert_eq!(says.await, Ok((inside, inside)));
+    tokio::time::timeout(GUARD, ctx.stop_requested())
+        .await
+        .expect("the stop is requested all the same");
 }
