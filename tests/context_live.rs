@@ -478,3 +478,16 @@ async fn a_blocking_stop_from_a_task_is_from_inside_before_all_else_and_requests
         .await
         .expect("the stop is requested all the same");
 }
+
+#[tokio::test]
+async fn a_start_that_fails_has_the_report_that_every_other_caller_has() {
+    let ctx = WorkerCtx::new(());
+    let main = |_| async { Err(MainError::with_code(3, "no model")) };
+    let Err(StartError::Main { report, .. }) = ctx.start(main).await else {
+        panic!("main has failed");
+    };
+    let cleaned = ctx.cleanup().await.expect("from outside");
+    assert!(std::sync::Arc::ptr_eq(&report, &cleaned));
+    let end = deadstop::context::Life::new(&ctx).live(|| async { Ok(()) });
+    assert!(std::sync::Arc::ptr_eq(&report, &end.await.report));
+}

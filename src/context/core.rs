@@ -281,6 +281,11 @@ impl Core {
         })
     }
 
+    /// The report that every caller has; before there is one, what there is of it.
+    pub fn last_report(&self) -> Arc<Report> {
+        self.cleaned.get().map_or_else(|| self.report(), Arc::clone)
+    }
+
     /// Has the host drive a future. Where it cannot, the future is handed back: the caller drives it.
     pub fn drive(&self, future: BoxFuture<()>) -> Option<BoxFuture<()>> {
         let slot = Arc::new(Mutex::new(Some(future)));

@@ -163,7 +163,7 @@ impl Core {
             registry.closing = true;
         }
         Arc::clone(self).drive_close().await;
-        let report = self.report();
+        let report = self.last_report();
         match main_failed() {
             Some(message) => {
                 let code = self.registry().main_code;
