@@ -100,6 +100,9 @@ pub enum SpawnError {
 }
 
 /// Where a worker context runs.
+///
+/// Code is started under a lock of the context's: what starts it only starts it. To run it there and
+/// then, to call its [`OnEnd`] there, or to call the context would be to wait for oneself.
 pub trait Host: Send + Sync + fmt::Debug + 'static {
     /// The time since the host began. Never goes back.
     fn now(&self) -> Duration;
