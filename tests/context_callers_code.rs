@@ -314,3 +314,35 @@ fn a_wake_that_panics_when_called_or_dropped_does_not_end_the_stop() {
     let report = guarded("stop", move || ctx.stop_blocking()).expect("from outside");
     assert!(report.is_ok(), "{report}");
 }
+
+/// A pool whose drop waits for ever.
+struct Stubborn(mpsc::Receiver<()>);
+
+impl Drop for Stubborn {
+    fn drop(&mut self) {
+        let _ = self.0.recv();
+    }
+}
+
+/// Its runtime drops it where it is spawned, which is on the context's own thread.
+#[test]
+fn a_callback_whose_runtime_has_been_shut_down_fails_and_what_it_holds_is_not_dropped() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime can be built");
+    let ctx = WorkerCtx::new(());
+    let (_open, never) = mpsc::channel();
+    let pool = Stubborn(never);
+    {
+        let _inside = runtime.enter();
+        let close = move || async move { drop(pool) };
+        ctx.add_closeable_async("pool", CallOpts::new(), close)
+            .expect("accepted");
+    }
+    drop(runtime);
+    ctx.defer_cleanup("db", CallOpts::new().order(-1), |_| {})
+        .expect("accepted");
+    let report = guarded("cleanup", move || ctx.cleanup_blocking()).expect("from outside");
+    let outcomes: Vec<_> = report.steps.iter().map(|step| step.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::Ok]);
+}

@@ -11,10 +11,11 @@ use std::thread;
 use std::time::Duration;
 
 use deadstop::context::{
-    BlockingError, BodyOpts, CallOpts, Close, MainError, Report, StartError, WorkerCtx,
+    BlockingError, BodyOpts, CallOpts, CalledFromInside, Close, MainError, Report, StartError,
+    WorkerCtx,
 };
 use deadstop::host::{BoxError, Scope};
-use deadstop::journal::{BoundBy, How, Outcome};
+use deadstop::journal::{BoundBy, How, Outcome, RefusedReason};
 
 const GUARD: Duration = Duration::from_secs(20);
 
@@ -320,6 +321,25 @@ mod run_async {
         ctx.run_async("job", job).expect("it has run");
         assert_eq!(says.try_recv(), Ok(()));
     }
+
+    #[test]
+    fn outside_of_a_runtime_it_is_refused_and_handed_back_just_so() {
+        let ctx = WorkerCtx::new(());
+        let (said, says) = mpsc::channel();
+        let job = async move { said.send(()).is_ok() };
+        let job = async move {
+            job.await;
+        };
+        let refused = ctx.run_async("no\nname", job).expect_err("no name");
+        assert_eq!(refused.reason, RefusedReason::Limit);
+        ctx.stop_blocking().expect("from outside");
+        let refused = ctx
+            .run_async("job", refused.into_value())
+            .expect_err("stop has begun");
+        assert_eq!(refused.reason, RefusedReason::PhaseBegan);
+        assert_eq!(says.try_recv(), Err(mpsc::TryRecvError::Empty));
+        drop(refused);
+    }
 }
 
 #[test]
@@ -346,4 +366,128 @@ fn a_body_that_fails_is_in_the_report_once() {
         ),
         "{report:?}"
     );
+}
+
+#[test]
+fn a_main_that_its_runtime_drops_has_not_started_anything() {
+    let ctx = WorkerCtx::new(());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime can be built");
+    let mut starting = tokio_test::task::spawn(ctx.start(|ctx| async move {
+        ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
+        std::future::pending().await
+    }));
+    runtime.block_on(async {
+        assert!(starting.poll().is_pending());
+        tokio::task::yield_now().await;
+    });
+    drop(runtime);
+    let outside = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    let started = outside.expect("a runtime can be built").block_on(async {
+        tokio::time::timeout(GUARD, starting)
+            .await
+            .expect("an answer")
+    });
+    let Err(StartError::Main { code, report, .. }) = started else {
+        panic!("main never came to its end: {started:?}");
+    };
+    assert_eq!(code, None);
+    assert_eq!(outcomes(&report), [("db", Outcome::Ok)]);
+}
+
+/// A health probe asks over the network, and where it waits there is no other runtime.
+#[test]
+fn what_a_body_drives_may_use_the_network() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let here = listener.local_addr().expect("it listens");
+    let ctx = WorkerCtx::new(());
+    let asks = move |scope: &Scope| {
+        scope.block_on(async move { tokio::net::TcpStream::connect(here).await.map(drop) })
+    };
+    ctx.defer_stop("body", CallOpts::new(), asks)
+        .expect("accepted");
+    ctx.defer_stop_async("callback", CallOpts::new(), move || async move {
+        tokio::net::TcpStream::connect(here).await.map(drop)
+    })
+    .expect("accepted");
+    ctx.run_async("job", async move {
+        let connected = tokio::net::TcpStream::connect(here).await;
+        assert!(connected.is_ok(), "{connected:?}");
+    })
+    .expect("it has run");
+    let report = ctx.stop_blocking().expect("from outside");
+    assert!(report.is_ok(), "{report}");
+}
+
+/// That runtime is gone when the future is ready: what is called at the end needs another.
+#[test]
+fn an_async_callback_registered_in_a_future_of_a_scopes_runs_all_the_same() {
+    let ctx = WorkerCtx::new(());
+    let (closed, is_closed) = mpsc::channel();
+    let outside = tokio::runtime::Builder::new_current_thread().build();
+    let started = ctx.start_blocking_main(move |ctx, scope| {
+        scope.block_on(async {
+            let close = move || async move { closed.send(()) };
+            ctx.add_closeable_async("db", CallOpts::new(), close)
+        })?;
+        Ok(())
+    });
+    let started = outside.expect("a runtime can be built").block_on(started);
+    started.expect("main went well");
+    let report = ctx.cleanup_blocking().expect("from outside");
+    assert!(report.is_ok(), "{report}");
+    assert_eq!(is_closed.try_recv(), Ok(()));
+}
+
+#[test]
+fn an_async_callback_registered_in_a_future_that_was_run_runs_all_the_same() {
+    let ctx = WorkerCtx::new(());
+    let (closed, is_closed) = mpsc::channel();
+    let inner = ctx.clone();
+    let register = async move {
+        let close = move || async move { closed.send(()) };
+        inner
+            .add_closeable_async("db", CallOpts::new(), close)
+            .map(drop)
+    };
+    ctx.run_async("job", register).expect("it has run");
+    let report = ctx.cleanup_blocking().expect("from outside");
+    assert!(report.is_ok(), "{report}");
+    assert_eq!(is_closed.try_recv(), Ok(()));
+}
+
+#[tokio::test]
+async fn a_blocking_stop_from_a_task_is_from_inside_before_all_else_and_requests_the_stop() {
+    let ctx = WorkerCtx::new(());
+    let (said, says) = tokio::sync::oneshot::channel();
+    let inner = ctx.downgrade();
+    let task = move |_| async move {
+        let ctx = inner.upgrade().expect("the test holds the worker");
+        let stopped = ctx.stop_blocking().map(drop);
+        let cleaned = ctx.cleanup_blocking().map(drop);
+        let _ = said.send((stopped, cleaned));
+    };
+    ctx.add_task("task", BodyOpts::new(), task)
+        .expect("accepted");
+    let inside = Err(BlockingError::CalledFromInside(CalledFromInside));
+    assert_eq!(says.await, Ok((inside, inside)));
+    tokio::time::timeout(GUARD, ctx.stop_requested())
+        .await
+        .expect("the stop is requested all the same");
+}
+
+#[tokio::test]
+async fn a_start_that_fails_has_the_report_that_every_other_caller_has() {
+    let ctx = WorkerCtx::new(());
+    let main = |_| async { Err(MainError::with_code(3, "no model")) };
+    let Err(StartError::Main { report, .. }) = ctx.start(main).await else {
+        panic!("main has failed");
+    };
+    let cleaned = ctx.cleanup().await.expect("from outside");
+    assert!(std::sync::Arc::ptr_eq(&report, &cleaned));
+    let end = deadstop::context::Life::new(&ctx).live(|| async { Ok(()) });
+    assert!(std::sync::Arc::ptr_eq(&report, &end.await.report));
 }

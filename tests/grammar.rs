@@ -329,3 +329,25 @@ fn the_pages_first_example_holds() {
         .expect("the page has an example");
     holds(example);
 }
+
+/// The report counts it among the deaths: stop has not begun.
+#[test]
+fn what_dies_while_main_is_awaited_has_died_before_stop() {
+    let unmet = |died: &str| {
+        let text = format!(
+            "title = \"A thread dies while main is awaited\"\n[worker]\n\
+             components = [{{ thread = \"pump\" }}, {{ closeable = \"db\", after = \"4s\" }}]\n\
+             [timeline]\nevents = [{{ at = \"1s\", signal = \"SIGTERM\" }}, {{ at = \"2s\", fail = \"pump\" }}]\n\
+             [expect]\ndied = {died}\nfailed = []\n"
+        );
+        let scenario = scenario::parse("dies", &text).expect("the file is valid");
+        let journal = sim::run(&scenario, &sim::Options::default());
+        let log = journal::text(&journal.events);
+        let unmet = scenario::judge(&scenario, &journal.events, &log, &[]);
+        unmet.into_iter().map(|unmet| unmet.message).collect()
+    };
+    let none: Vec<String> = unmet("[\"pump\"]");
+    assert_eq!(none, [""; 0]);
+    let empty = "expected died to be empty: it was \"pump\"";
+    assert_eq!(unmet("[]"), [empty]);
+}

@@ -39,10 +39,6 @@ impl Twice {
 }
 
 /// Runs everything twice, and hands over what became of each, in order.
-///
-/// # Errors
-///
-/// If the system has no thread left.
 pub fn twice(
     runners: &Runners,
     items: impl Iterator<Item = Item>,

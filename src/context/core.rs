@@ -156,13 +156,27 @@ impl Core {
                 Err(refusal) => refusal,
             }
         };
+        Err(self.refuse(refusal, spec))
+    }
+
+    /// Says whether what needs no step, since it is over when its call returns, may run now.
+    pub fn admit(&self, mut spec: Spec) -> Result<Spec, (Refusal, Kind, Name)> {
+        let admitted = self.registry().admit(&mut spec, self.limits.reserve);
+        match admitted {
+            Ok(()) => Ok(spec),
+            Err(refusal) => Err(self.refuse(refusal, spec)),
+        }
+    }
+
+    /// Says that something was refused, and what of it its caller is told.
+    pub fn refuse(&self, refusal: Refusal, spec: Spec) -> (Refusal, Kind, Name) {
         self.emit(What::Refused {
             what: spec.kind.as_str().into(),
             // A name may be what was refused.
             name: one_line(&spec.name),
             reason: refusal.reason,
         });
-        Err((refusal, spec.kind, spec.name))
+        (refusal, spec.kind, spec.name)
     }
 
     /// Somebody wants the worker to stop. The first reason wins; at the first the watchdogs are
@@ -265,6 +279,11 @@ impl Core {
             deaths: registry.deaths.iter().cloned().collect(),
             deaths_in_all: registry.deaths_in_all,
         })
+    }
+
+    /// The report that every caller has; before there is one, what there is of it.
+    pub fn last_report(&self) -> Arc<Report> {
+        self.cleaned.get().map_or_else(|| self.report(), Arc::clone)
     }
 
     /// Has the host drive a future. Where it cannot, the future is handed back: the caller drives it.

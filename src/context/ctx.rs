@@ -304,12 +304,7 @@ impl<A> WorkerCtx<A> {
     ///
     /// The stop goes on when this future is dropped.
     pub async fn stop(&self) -> Result<Arc<Report>, CalledFromInside> {
-        if self.core.is_inside() {
-            self.core.refuse_call("stop", RefusedReason::Inside);
-            self.core
-                .request("stop was called from inside".into(), By::Call);
-            return Err(CalledFromInside);
-        }
+        self.refuse_inside(false)?;
         if let Some(undriven) = self.close(false, "stop was called") {
             undriven.await;
         }
@@ -339,10 +334,7 @@ impl<A> WorkerCtx<A> {
     ///
     /// The cleanup goes on when this future is dropped.
     pub async fn cleanup(&self) -> Result<Arc<Report>, CalledFromInside> {
-        if self.core.is_inside() {
-            self.core.refuse_call("cleanup", RefusedReason::Inside);
-            return Err(CalledFromInside);
-        }
+        self.refuse_inside(true)?;
         if let Some(undriven) = self.close(true, "cleanup was called") {
             undriven.await;
         }
@@ -362,6 +354,7 @@ impl<A> WorkerCtx<A> {
     ///
     /// [`BlockingError`] on a runtime, or from inside.
     pub fn stop_blocking(&self) -> Result<Arc<Report>, BlockingError> {
+        self.refuse_inside(false)?;
         Ok(block(self.stop())??)
     }
 
@@ -378,7 +371,22 @@ impl<A> WorkerCtx<A> {
     ///
     /// [`BlockingError`] on a runtime, or from inside.
     pub fn cleanup_blocking(&self) -> Result<Arc<Report>, BlockingError> {
+        self.refuse_inside(true)?;
         Ok(block(self.cleanup())??)
+    }
+
+    /// Refuses a caller from inside, who would wait for itself; its stop is requested all the same.
+    fn refuse_inside(&self, cleanup: bool) -> Result<(), CalledFromInside> {
+        if !self.core.is_inside() {
+            return Ok(());
+        }
+        let call = if cleanup { "cleanup" } else { "stop" };
+        self.core.refuse_call(call, RefusedReason::Inside);
+        if !cleanup {
+            let words = "stop was called from inside";
+            self.core.request(words.into(), By::Call);
+        }
+        Err(CalledFromInside)
     }
 
     /// Asks for stop, and cleanup; a call after it was done asks for nothing any more.

@@ -173,7 +173,7 @@ impl Life {
             code,
             cause,
             started,
-            report: self.core.report(),
+            report: self.core.last_report(),
         }
     }
 }

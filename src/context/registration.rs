@@ -249,8 +249,8 @@ impl<A> WorkerCtx<A> {
         F: Future<Output = E> + Send + 'static,
         E: Ending,
     {
+        let body_spec = body_spec(name, Kind::Task, BodyOpts::new());
         if tokio::runtime::Handle::try_current().is_ok() {
-            let body_spec = body_spec(name, Kind::Task, BodyOpts::new());
             return self
                 .register_body(body_spec, future, |core, id, spec, future| {
                     let future = Box::pin(async move { future.take().await.into_result() });
@@ -267,23 +267,22 @@ impl<A> WorkerCtx<A> {
                 })
                 .map(|_| ());
         }
-        let name = name.into();
-        match crate::host::small_runtime() {
-            Ok(runtime) => {
-                let how = match runtime.block_on(future).into_result() {
-                    Ok(()) => None,
-                    Err(error) => Some(one_line(&error)),
-                };
-                self.core.future_ended(name, how);
-                Ok(())
-            }
-            Err(error) => Err(Refused::new(
-                future,
-                refusal(SpawnError::Thread(error)),
-                Kind::Task,
-                name,
-            )),
-        }
+        let (spec, ..) = body_spec;
+        let runtime = self.core.admit(spec).and_then(|spec| {
+            crate::host::Passing::new()
+                .map(|runtime| (runtime, spec.name.clone()))
+                .map_err(|error| self.core.refuse(refusal(SpawnError::Thread(error)), spec))
+        });
+        let (runtime, name) = match runtime {
+            Ok(ready) => ready,
+            Err((refusal, kind, name)) => return Err(Refused::new(future, refusal, kind, name)),
+        };
+        let error = match runtime.block_on(future).into_result() {
+            Ok(()) => None,
+            Err(error) => Some(one_line(&error)),
+        };
+        self.core.future_ended(name, error);
+        Ok(())
     }
 
     /// Runs the health watchdog, on a thread of its own.
@@ -357,8 +356,8 @@ impl<A> WorkerCtx<A> {
 
     /// Has an async callback called by stop, on the service's executor.
     ///
-    /// It runs where it was registered; registered outside of a runtime, on a thread and a small runtime of
-    /// its own.
+    /// It runs where it was registered; registered outside of a runtime, or in a future that a scope or
+    /// [`run_async`](Self::run_async) drives, on a thread and a small runtime of its own.
     ///
     /// ```
     /// # use deadstop::context::{CallOpts, WorkerCtx};

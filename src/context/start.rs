@@ -126,6 +126,7 @@ impl Core {
         while ran && self.registry().main_ended.is_none() && !self.requested.is_cancelled() {
             self.wake.notified().await;
         }
+        let requested = self.requested.is_cancelled();
         let main_failed = || {
             let ended = self.registry().main_ended.clone()?;
             match ended.how {
@@ -134,10 +135,10 @@ impl Core {
                     Some(ended.error.unwrap_or_else(|| Name::from("main failed")))
                 }
                 // Aborted by us: that is no error of main's.
-                How::Dropped => None,
+                How::Dropped if requested => None,
+                How::Dropped => Some(Name::from("main was dropped before it had returned")),
             }
         };
-        let requested = self.requested.is_cancelled();
         if !requested && main_failed().is_none() {
             return self.started_well().await;
         }
@@ -162,7 +163,7 @@ impl Core {
             registry.closing = true;
         }
         Arc::clone(self).drive_close().await;
-        let report = self.report();
+        let report = self.last_report();
         match main_failed() {
             Some(message) => {
                 let code = self.registry().main_code;

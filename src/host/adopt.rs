@@ -12,6 +12,9 @@ use crate::journal::How;
 use crate::words::{contained, panic_message};
 
 /// A running task that a worker context can take over: waited for, and aborted, but not told.
+///
+/// Its future is polled, and its abort asked for, on the context's own thread: what blocks there holds up
+/// every bound.
 pub trait Adopt: Send + 'static {
     /// What can abort the task while its end is waited for.
     fn aborter(&self) -> Box<dyn Abort>;

@@ -20,9 +20,10 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::passing::lasting;
 use super::{
-    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, Scope,
-    SpawnError, Who, small_runtime,
+    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, Passing,
+    Scope, SpawnError, Who, small_runtime,
 };
 use crate::journal::{Cause, How};
 use crate::words::{contained, one_line, panic_message};
@@ -155,7 +156,7 @@ impl Host for Live {
 
     fn executor(&self) -> Option<Box<dyn Executor>> {
         Some(Box::new(Home {
-            runtime: Handle::try_current().ok(),
+            runtime: lasting(),
             epoch: self.epoch,
         }))
     }
@@ -193,7 +194,8 @@ impl Host for Live {
 ///
 /// Never on the driver's runtime: a callback that blocks would hold up the driver, and its bounds.
 struct Home {
-    /// `None` if it was registered outside of a runtime: it gets a thread and a runtime of its own.
+    /// `None` if it was registered outside of a runtime, or on one that passes: it gets a thread and a
+    /// runtime of its own.
     runtime: Option<Handle>,
     epoch: Instant,
 }
@@ -205,11 +207,12 @@ impl Executor for Home {
         future: BoxFuture<Result<(), BoxError>>,
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError> {
-        let task = Task::new(&who, future, ended, self.epoch);
+        let mut task = Task::new(&who, future, ended, self.epoch);
+        task.calls_back = true;
         if let Some(runtime) = &self.runtime {
             return spawn_on(runtime, task);
         }
-        let runtime = small_runtime()?;
+        let runtime = Passing::new()?;
         let handle = runtime.spawn(task);
         let abort = handle.abort_handle();
         start_thread(&who.name, move || {
@@ -282,6 +285,8 @@ struct Task {
     future: Option<BoxFuture<Result<(), BoxError>>>,
     ended: Option<OnEnd>,
     epoch: Instant,
+    /// Whether it is a callback's, which the context's own thread spawns.
+    calls_back: bool,
 }
 
 impl Task {
@@ -296,6 +301,7 @@ impl Task {
             future: Some(future),
             ended: Some(ended),
             epoch,
+            calls_back: false,
         }
     }
 
@@ -333,6 +339,10 @@ impl Drop for Task {
             // It has never been a task: its end is the refusal to spawn it.
             SPAWNING.set(Some(Spot::Dropped));
             self.ended = None;
+            if self.calls_back {
+                // Never called, and so never dropped: what it holds may block the driver as it goes.
+                std::mem::forget(self.future.take());
+            }
             contained(|| self.future = None);
         } else if self.ended.is_some() {
             let _mark = Mark::enter(self.context);
@@ -376,7 +386,7 @@ impl Blocker for ParkBlocker {
     }
 
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
-        match small_runtime() {
+        match Passing::new() {
             Ok(runtime) => runtime.block_on(future),
             // Without a runtime there is no clock; what needs none can still be waited for.
             Err(_) => super::block_on(future),

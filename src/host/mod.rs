@@ -6,6 +6,7 @@
 
 mod adopt;
 mod live;
+mod passing;
 mod scope;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use crate::journal::{Cause, How, Id, Kind, Name};
 pub use adopt::Adopt;
 pub(crate) use adopt::join;
 pub use live::Live;
+pub(crate) use passing::Passing;
 pub use scope::{Blocker, Scope, Waited};
 
 /// An error of a body or callback.
@@ -98,6 +100,9 @@ pub enum SpawnError {
 }
 
 /// Where a worker context runs.
+///
+/// Code is started under a lock of the context's: what starts it only starts it. To run it there and
+/// then, to call its [`OnEnd`] there, or to call the context would be to wait for oneself.
 pub trait Host: Send + Sync + fmt::Debug + 'static {
     /// The time since the host began. Never goes back.
     fn now(&self) -> Duration;
@@ -200,7 +205,7 @@ pub async fn timeout_at<F: Future>(
     }
 }
 
-/// A runtime for one thread's own futures, with time and without I/O.
+/// A runtime for the context's own futures on one thread, with time and without I/O.
 pub(crate) fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()

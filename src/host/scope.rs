@@ -96,7 +96,7 @@ impl Scope {
     }
 
     /// Blocks the body until `future` is ready. Live, the future runs on a small runtime of the body's
-    /// own, never on the service's.
+    /// own, never on the service's. It has time, and I/O where the service's tokio is built with it.
     ///
     /// It is not woken when the body is told: select over [`token`](Self::token) for that.
     ///

@@ -108,9 +108,9 @@ impl Seen {
                         kind_of(events, *id)
                     };
                     let is_body = matches!(kind, Some(Kind::Thread | Kind::Task | Kind::Watchdog));
-                    let early = is_body
-                        && seen.asked.is_none()
-                        && seen.stop_began.is_none_or(|_| plan && seen.asked.is_none());
+                    // Stop begins with the flag; the plan's is false from the start.
+                    let before_stop = if plan { seen.asked } else { seen.stop_began };
+                    let early = is_body && before_stop.is_none();
                     match how {
                         How::Failed | How::Panicked if early => seen.died.push(name.clone()),
                         _ if !plan && kind != Some(Kind::Main) => {}

@@ -227,6 +227,25 @@ mod tests {
         assert_eq!((DROPPED.load(Ordering::Relaxed), LEAKED.get()), (1, 0));
     }
 
+    /// Nothing switches while a thread unwinds: what waits there goes on at once.
+    #[test]
+    fn a_destructor_that_waits_while_its_body_panics_takes_no_time() {
+        lay("panics and waits as it goes", || {
+            let _waits = Drops(|| host::block(Pause::new(5_000, None)));
+            resume_unwind(Box::new("scripted"))
+        });
+        let (done, is_done) = std::sync::mpsc::channel();
+        #[allow(clippy::disallowed_methods, reason = "it would hang for real")]
+        std::thread::spawn(move || done.send(killed("panics and waits as it goes")));
+        let journal = is_done.recv_timeout(std::time::Duration::from_secs(20));
+        let journal = journal.expect("the run comes to an end");
+        let panicked = journal.events.iter().find_map(|event| match event.what {
+            What::Ended { id: 1, how, .. } => Some((event.t, how)),
+            _ => None,
+        });
+        assert_eq!(panicked, Some((0, crate::journal::How::Panicked)));
+    }
+
     #[test]
     fn a_destructor_that_panics_ends_with_the_world() {
         lay("panics as it goes", || {

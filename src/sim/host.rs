@@ -275,6 +275,11 @@ fn wait_for<F: Future<Output = ()> + ?Sized>(mut future: Pin<&mut F>, to_its_end
             return;
         }
         if !over {
+            // Where nothing switches no time passes either: what waits in a destructor while its body
+            // panics goes on at once, or it would wait for ever.
+            if !to_its_end && std::thread::panicking() {
+                return;
+            }
             coroutine::suspend(false);
         }
     }
