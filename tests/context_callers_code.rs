@@ -346,3 +346,50 @@ fn a_callback_whose_runtime_has_been_shut_down_fails_and_what_it_holds_is_not_dr
     let outcomes: Vec<_> = report.steps.iter().map(|step| step.outcome).collect();
     assert_eq!(outcomes, [Outcome::Failed, Outcome::Ok]);
 }
+
+/// A sink that panicked ended the driver, and everybody who waited for the stop waited for ever.
+#[test]
+fn a_sink_that_panics_does_not_take_the_stop_with_it() {
+    struct Panics;
+    impl deadstop::context::Sink for Panics {
+        fn claim(&self, claim: &deadstop::journal::What) {
+            if let deadstop::journal::What::PhaseStarted { .. } = claim {
+                std::panic::resume_unwind(Box::new("the sink is full"));
+            }
+        }
+    }
+    let report = guarded("the stop", || {
+        let builder = WorkerCtx::builder().sink(std::sync::Arc::new(Panics));
+        let ctx = builder.build(()).expect("the limits are allowed");
+        ctx.defer_cleanup("db", CallOpts::new(), |_scope| {})
+            .expect("accepted");
+        ctx.cleanup_blocking().expect("called from outside")
+    });
+    assert_eq!(report.steps.len(), 1);
+    assert!(report.is_ok(), "{report}");
+}
+
+/// A call for what is over changes nothing, and is not written down.
+#[test]
+fn a_request_after_the_end_is_not_recorded() {
+    #[derive(Default)]
+    struct Requests(std::sync::atomic::AtomicUsize);
+    impl deadstop::context::Sink for Requests {
+        fn claim(&self, claim: &deadstop::journal::What) {
+            if let deadstop::journal::What::Requested { .. } = claim {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+    }
+    let requests = std::sync::Arc::new(Requests::default());
+    let heard = requests.clone();
+    guarded("the stop", || {
+        let ctx = WorkerCtx::builder()
+            .sink(heard)
+            .build(())
+            .expect("the limits are allowed");
+        ctx.cleanup_blocking().expect("called from outside");
+        ctx.request_stop("too late");
+    });
+    assert_eq!(requests.0.load(std::sync::atomic::Ordering::Relaxed), 1);
+}

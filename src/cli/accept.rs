@@ -18,7 +18,7 @@ pub struct Accept {
     /// Parts of the names of snapshots; all that is pending without any
     #[arg(value_name = "FILTER")]
     what: Vec<String>,
-    /// Delete the snapshots that belong to no scenario, too
+    /// Delete the snapshots that belong to no scenario, and accept nothing
     #[arg(long, conflicts_with = "what")]
     unreferenced: bool,
 }
@@ -101,7 +101,11 @@ impl Accept {
     pub fn run(self) -> Done {
         outside_of_ci()?;
         let store = store()?;
-        let names = pending(&store, &self.what)?;
+        // What is to go is one thing, what is right another.
+        let names = match self.unreferenced {
+            true => Vec::new(),
+            false => pending(&store, &self.what)?,
+        };
         let mut exit = Exit::Well;
         for name in &names {
             match may_be_accepted(&store, name)? {
@@ -130,7 +134,12 @@ impl Accept {
             }
         }
         if names.is_empty() && removed == 0 {
-            out("nothing is pending\n")?;
+            let nothing = if self.unreferenced {
+                "every snapshot has its scenario\n"
+            } else {
+                "nothing is pending\n"
+            };
+            out(nothing)?;
         }
         Ok(exit)
     }

@@ -7,7 +7,7 @@ use super::WorkerCtx;
 use super::core::Core;
 use super::error::LimitsError;
 use super::limits::{BOUND_MAX, BOUND_MIN, Limits, whole_ms};
-use super::sink::Sink;
+use super::sink::{Contained, Sink};
 use crate::host::Host;
 use crate::journal::{State, Ties, What};
 
@@ -74,8 +74,16 @@ impl Builder {
         self
     }
 
-    /// Who hears what the context does. `tracing`.
+    /// Who hears what the context does. `tracing`. A panic of it ends where it is: it must not take the
+    /// stop with it.
     pub fn sink(mut self, sink: Arc<dyn Sink>) -> Self {
+        self.sink = Some(Arc::new(Contained(sink)));
+        self
+    }
+
+    /// A sink of this crate's own, whose panics are faults to be seen.
+    #[cfg(feature = "sim")]
+    pub(crate) fn own_sink(mut self, sink: Arc<dyn Sink>) -> Self {
         self.sink = Some(sink);
         self
     }

@@ -185,6 +185,9 @@ impl Core {
         let mut disarmed = Vec::new();
         {
             let mut registry = self.registry();
+            if registry.state == State::Done {
+                return; // What is over already cannot be asked for.
+            }
             let reason = Reason {
                 words: words.clone(),
                 by,

@@ -1,11 +1,13 @@
 //! Where a worker context says what it does.
 
 use std::panic::Location;
+use std::sync::Arc;
 
 use crate::journal::What;
+use crate::words::contained;
 
-/// Takes the events of a worker context. Called without any lock held; it must not block and must not
-/// panic.
+/// Takes the events of a worker context. Called without any lock held. It must not block; where it
+/// panics, the event is lost to it and nothing else.
 ///
 /// ```
 /// # use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
@@ -44,5 +46,22 @@ pub trait Sink: Send + Sync + 'static {
     /// out.
     fn fact(&self, fact: &What) {
         let _ = fact;
+    }
+}
+
+/// A caller's sink, whose panics end here.
+pub(super) struct Contained(pub Arc<dyn Sink>);
+
+impl Sink for Contained {
+    fn claim(&self, claim: &What) {
+        contained(|| self.0.claim(claim));
+    }
+
+    fn claim_of(&self, claim: &What, place: &'static Location<'static>) {
+        contained(|| self.0.claim_of(claim, place));
+    }
+
+    fn fact(&self, fact: &What) {
+        contained(|| self.0.fact(fact));
     }
 }

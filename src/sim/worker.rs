@@ -33,7 +33,7 @@ impl Worker {
             .margin(limits.margin)
             .start_timeout(limits.start_timeout)
             .host(Arc::new(SimHost))
-            .sink(Arc::new(SimSink));
+            .own_sink(Arc::new(SimSink));
         if limits.ties == Ties::Last {
             builder = builder.last_registered_first();
         }
