@@ -5,12 +5,13 @@ use std::fmt;
 use std::time::Duration;
 
 use super::core::Core;
-use super::limits::{CONFIRM, Limits, cleanup_bound, floors, ms};
+use super::limits::{CONFIRM, Limits, cleanup_bound, cleanup_key, floors, ms};
 use super::registry::is_stop_kind;
-use crate::journal::{Id, Kind, Ms, Name, Ties};
+use crate::journal::{Id, Kind, Ms, Name};
 
 /// How the grace is divided, and what each registered component gets of it at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Budget {
     /// The worker's limits.
     pub limits: Limits,
@@ -24,6 +25,7 @@ pub struct Budget {
 
 /// One component's part.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Line {
     /// Its name.
     pub name: Name,
@@ -67,13 +69,7 @@ impl Budget {
             .into_iter()
             .partition(|(_, line)| is_stop_kind(line.kind));
         stop.sort_by_key(|(id, line)| (line.order, *id));
-        cleanup.sort_by_key(|(id, line)| {
-            let id = i64::from(*id);
-            (
-                -i64::from(line.order),
-                if limits.ties == Ties::Last { -id } else { id },
-            )
-        });
+        cleanup.sort_by_key(|(id, line)| cleanup_key(line.order, *id, limits.ties));
         let mut budget = Budget {
             limits,
             stop_share: limits.stop_share(),

@@ -94,6 +94,7 @@ impl Refusal {
 
 /// Limits that cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum LimitsError {
     /// A duration is outside of what is allowed.
     #[error("{what} is {was:?}: it must be from 1 ms to 1 h")]
@@ -126,6 +127,7 @@ pub struct CalledFromInside;
 
 /// A blocking form that could not be waited for here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BlockingError {
     /// The caller is on a runtime, which would be blocked: call the async form.
     #[error("called on a runtime, which would be blocked: call the async form")]
@@ -181,6 +183,7 @@ impl fmt::Display for MainError {
 /// Start did not lead to a running worker. Nothing was left open: what main had registered was stopped
 /// and cleaned up, and the report says how.
 #[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// Main failed or panicked.
     #[error("main failed: {message}")]

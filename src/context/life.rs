@@ -31,6 +31,7 @@ pub mod exit_code {
 
 /// How a life came to its end.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LifeEnd {
     /// The exit code.
     pub code: i32,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::journal::{BoundBy, Kind, Ties};
+use crate::journal::{BoundBy, Id, Kind, Ties};
 
 /// The shortest bound.
 pub const BOUND_MIN: Duration = Duration::from_millis(1);
@@ -64,6 +64,17 @@ impl Limits {
             kill: from + self.grace,
         }
     }
+}
+
+/// By what cleanup's steps are sorted (rules 2 and 12). By key, never by reversing an ascending sort: that
+/// would turn ties round too.
+pub(crate) fn cleanup_key(order: i32, id: Id, ties: Ties) -> (i64, i64) {
+    let id = i64::from(id);
+    let among_equals = match ties {
+        Ties::First => id,
+        Ties::Last => -id,
+    };
+    (-i64::from(order), among_equals)
 }
 
 /// A duration rounded up to whole milliseconds.

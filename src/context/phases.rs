@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::core::{Core, is_told_at_once, tell};
 use super::group::{self, Group, Step};
-use super::limits::{cleanup_bound, floors, ms, stop_bound};
+use super::limits::{cleanup_bound, cleanup_key, floors, ms, stop_bound};
 use super::registry::{Action, Entry};
 use crate::host::BoxFuture;
-use crate::journal::{Phase, State, Ties, What};
+use crate::journal::{Phase, State, What};
 
 impl Core {
     /// Asks for stop, and for cleanup too where that is wanted. The one driver does both; it goes on
@@ -128,15 +128,8 @@ impl Core {
             phase: Phase::Cleanup,
             ends: Some(ms(ends)),
         });
-        // By key, never by reversing an ascending sort: that would turn ties round too.
-        match self.limits.ties {
-            Ties::First => {
-                entries.sort_by_key(|entry| (-i64::from(entry.order), i64::from(entry.id)))
-            }
-            Ties::Last => {
-                entries.sort_by_key(|entry| (-i64::from(entry.order), -i64::from(entry.id)))
-            }
-        }
+        let ties = self.limits.ties;
+        entries.sort_by_key(|entry| cleanup_key(entry.order, entry.id, ties));
         let limits: Vec<_> = entries
             .iter()
             .map(|entry| (entry.timeout, entry.floor))

@@ -10,6 +10,7 @@ use super::limits::ms;
 
 /// One step of stop or cleanup, and how it ended.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct StepReport {
     /// The phase it belongs to.
     pub phase: Phase,
@@ -53,6 +54,7 @@ impl StepReport {
 
 /// A body that failed or panicked before stop began.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Death {
     /// The component's number.
     pub id: Id,
@@ -70,6 +72,7 @@ pub struct Death {
 
 /// Why the worker stops.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reason {
     /// In words.
     pub words: Name,
@@ -91,6 +94,7 @@ pub struct Reason {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Report {
     /// Why: the first reason. Later ones follow in `later_reasons`.
     pub reason: Option<Reason>,

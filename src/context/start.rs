@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::core::Core;
 use super::error::{MainError, StartError};
 use super::group::{self, Begin, Group, Step};
-use super::limits::stop_bound;
+use super::limits::{cleanup_key, stop_bound};
 use super::registry::{Entry, is_stop_kind};
 use crate::host::{Abort, Body, BoxError, BoxFuture, Scope};
 use crate::journal::{By, How, Id, Kind, MAIN, Name, Outcome, Phase, RefusedReason, State, What};
@@ -254,17 +254,7 @@ impl Core {
                 let places = named.entry(&entry.name).or_default();
                 places.push((entry.order, entry.id));
             }
-            let last_first = self.limits.ties == crate::journal::Ties::Last;
-            let place = |order: i32, id: Id| {
-                (
-                    -i64::from(order),
-                    if last_first {
-                        -i64::from(id)
-                    } else {
-                        i64::from(id)
-                    },
-                )
-            };
+            let place = |order: i32, id: Id| cleanup_key(order, id, self.limits.ties);
             closing
                 .iter()
                 .flat_map(|user| user.uses.iter().map(move |used| (user, used)))

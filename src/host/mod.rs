@@ -87,6 +87,7 @@ pub trait Executor: Send + Sync {
 
 /// Code could not be started.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SpawnError {
     /// Tasks need a runtime, and there is none.
     #[error("there is no tokio runtime here to run a task on")]

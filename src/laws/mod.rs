@@ -193,11 +193,25 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_list_of_events_makes_a_law_panic(picks in proptest::collection::vec((0_usize..200, 0_u64..60_000), 0..120)) {
+        fn no_list_of_events_makes_a_law_panic(
+            picks in proptest::collection::vec((0_usize..200, 0_u64..60_000, 0_u32..14, 0_usize..8), 0..120)
+        ) {
             let healthy = day().events();
             let events: Vec<Event> = picks
                 .into_iter()
-                .map(|(at, t)| Event { t, ..healthy[at % healthy.len()].clone() })
+                .map(|(at, t, id, bound)| {
+                    let event = Event { t, ..healthy[at % healthy.len()].clone() };
+                    // Somebody else's event, with other figures, for every key that it has of them.
+                    let mut keys = serde_json::to_value(&event).expect("an event is JSON");
+                    let bounds = [0, 1, 99, 1_000, 10_000, u64::MAX / 2, u64::MAX - 1, u64::MAX];
+                    for (key, value) in [("id", u64::from(id)), ("bound", bounds[bound]), ("took", bounds[bound]),
+                        ("grace", bounds[bound]), ("timeout", bounds[bound]), ("nth", u64::from(id))] {
+                        if keys.get(key).is_some_and(serde_json::Value::is_u64) {
+                            keys[key] = value.into();
+                        }
+                    }
+                    serde_json::from_value(keys).unwrap_or(event)
+                })
                 .collect();
             for broken in judge(&events) {
                 proptest::prop_assert!(!broken.message.is_empty());
