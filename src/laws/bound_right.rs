@@ -1,6 +1,6 @@
 //! Every bound, and what set it, follows from the worker's limits, the component's own, the begin of the grace and the signals.
 
-use super::limits::{Limit, cleanup_limit, floors, stop_limit};
+use super::limits::{Limit, cleanup_limit, floor_of, floors, stop_limit};
 use super::record::{Record, Step};
 use super::{Breaks, Law};
 use crate::journal::{At, Ms, Phase, What};
@@ -62,10 +62,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 hurried,
             ),
             Phase::Cleanup => {
-                let (floor, later) = floors
-                    .iter()
-                    .find(|(id, ..)| *id == step.id)
-                    .map_or((0, 0), |(_, floor, later)| (*floor, *later));
+                let (floor, later) = floor_of(&floors, step.id);
                 cleanup_limit(
                     own,
                     floor,

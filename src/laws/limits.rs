@@ -125,10 +125,16 @@ pub(super) fn floors(record: &Record<'_>) -> Vec<(Id, u64, u64)> {
         .map(|step| {
             let floor = step.floor.unwrap_or(share.min(step.timeout));
             let after = later;
-            later += floor;
+            later = floor.saturating_add(later);
             (step.id, floor, after)
         })
         .collect();
     floors.reverse();
     floors
+}
+
+/// A step's floor, and the sum of those after it; nothing for what is no step of cleanup's.
+pub(super) fn floor_of(floors: &[(Id, u64, u64)], id: Id) -> (u64, u64) {
+    let found = floors.iter().find(|(floored, ..)| *floored == id);
+    found.map_or((0, 0), |(_, floor, later)| (*floor, *later))
 }

@@ -205,7 +205,8 @@ mod tests {
                     let mut keys = serde_json::to_value(&event).expect("an event is JSON");
                     let bounds = [0, 1, 99, 1_000, 10_000, u64::MAX / 2, u64::MAX - 1, u64::MAX];
                     for (key, value) in [("id", u64::from(id)), ("bound", bounds[bound]), ("took", bounds[bound]),
-                        ("grace", bounds[bound]), ("timeout", bounds[bound]), ("nth", u64::from(id))] {
+                        ("grace", bounds[bound]), ("timeout", bounds[bound]), ("floor", bounds[bound]),
+                        ("reserve", bounds[bound]), ("margin", bounds[bound]), ("nth", u64::from(id))] {
                         if keys.get(key).is_some_and(serde_json::Value::is_u64) {
                             keys[key] = value.into();
                         }

@@ -95,7 +95,9 @@ fn shares(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<'_>) {
         return stop_share_by_facts(record, limits, breaks);
     }
     let Some(grace) = record.grace else { return };
-    let floors = floors(record).iter().map(|(_, floor, _)| floor).sum();
+    let floors = floors(record)
+        .iter()
+        .fold(0, |sum: u64, (_, floor, _)| sum.saturating_add(*floor));
     for (phase, ends, sure) in [
         (Phase::Stop, grace.stop_ends, 0),
         (Phase::Cleanup, grace.cleanup_ends, floors),

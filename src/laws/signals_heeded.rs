@@ -1,6 +1,6 @@
 //! After the second signal stop waits no more, and cleanup only for its floors; at the third the process ends.
 
-use super::limits::{CONFIRM, floors};
+use super::limits::{CONFIRM, floor_of, floors};
 use super::record::Record;
 use super::{Breaks, Law};
 use crate::journal::{At, Phase};
@@ -38,10 +38,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         let may_end = match step.phase {
             Phase::Start | Phase::Stop => hurried.max(step.t),
             Phase::Cleanup => {
-                let floor = floors
-                    .iter()
-                    .find(|(id, ..)| *id == step.id)
-                    .map_or(0, |(_, floor, _)| *floor);
+                let (floor, _) = floor_of(&floors, step.id);
                 let confirm = if part.aborts.is_empty() { 0 } else { CONFIRM };
                 let floor = floor.min(step.bound);
                 hurried

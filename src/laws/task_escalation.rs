@@ -1,6 +1,6 @@
 //! A task is told, waited for, aborted at most once and at its bound, and then ends; no thread is aborted.
 
-use super::limits::floors;
+use super::limits::{floor_of, floors};
 use super::record::{Part, Record};
 use super::{Breaks, Law};
 use crate::journal::{At, BoundBy, How, Id, Kind, Outcome, Phase};
@@ -16,6 +16,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if record.plan {
         return; // Its cancel is all it knows.
     }
+    let floors = floors(record);
     for (id, part) in (0..).zip(&record.parts) {
         let registered = part.registered.map(|(_, registered)| registered);
         let task = id == 0 || registered.is_some_and(|registered| registered.kind == Kind::Task);
@@ -47,7 +48,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                     ),
                 );
             }
-            if record.t(abort) < due(record, id, part, adopted) {
+            if record.t(abort) < due(record, &floors, id, part, adopted) {
                 breaks.at(
                     abort,
                     format!(
@@ -134,7 +135,13 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 
 /// When it may be aborted: at its bound, which a second signal shortens in cleanup, or at once where it
 /// cannot be told.
-fn due(record: &Record<'_>, id: Id, part: &Part<'_>, adopted: bool) -> u64 {
+fn due(
+    record: &Record<'_>,
+    floors: &[(Id, u64, u64)],
+    id: Id,
+    part: &Part<'_>,
+    adopted: bool,
+) -> u64 {
     let Some(step) = part.step else {
         return u64::MAX;
     };
@@ -142,9 +149,7 @@ fn due(record: &Record<'_>, id: Id, part: &Part<'_>, adopted: bool) -> u64 {
     match record.second_signal() {
         _ if adopted => step.t,
         Some((second, _)) if step.phase == Phase::Cleanup => {
-            let floors = floors(record);
-            let floor = floors.iter().find(|(floored, ..)| *floored == id);
-            let floor = floor.map_or(0, |(_, floor, _)| *floor);
+            let (floor, _) = floor_of(floors, id);
             bound.min(record.t(second).max(step.t.saturating_add(floor)))
         }
         _ => bound,
