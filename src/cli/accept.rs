@@ -1,7 +1,5 @@
 //! `deadstop accept` and `deadstop reject`: what becomes of pending snapshots.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use crate::journal::text;
@@ -52,11 +50,7 @@ fn store() -> Result<Store, (Exit, String)> {
         Exit::Nothing,
         "there is no folder `scenarios` here or above, and so no snapshots".to_owned(),
     ))?;
-    let snapshots = scenarios
-        .parent()
-        .map_or_else(PathBuf::new, PathBuf::from)
-        .join("snapshots");
-    Ok(Store::new(snapshots))
+    Ok(Store::new(place::snapshots(&scenarios)))
 }
 
 /// What is pending and meant by the arguments.

@@ -228,8 +228,7 @@ impl Case {
     }
 
     pub fn exit(&self) -> Exit {
-        let problems = self.faults.iter().flat_map(|fault| &fault.problems);
-        problems.fold(Exit::Well, |exit, problem| exit.and(problem.kind.into()))
+        Exit::of(self.faults.iter().flat_map(|fault| &fault.problems))
     }
 }
 

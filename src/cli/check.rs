@@ -1,7 +1,7 @@
 //! `deadstop check`: the gate.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::report::figures::plural;
@@ -59,11 +59,7 @@ impl Check {
             reason = "how long the check took is told to people, and to nothing else"
         )]
         let began = std::time::Instant::now();
-        let selection = place::select(&self.what).map_err(|message| (Exit::Invalid, message))?;
-        if selection.found.is_empty() || !selection.unmatched.is_empty() {
-            let why = place::why_nothing(&selection).map_err(|message| (Exit::Invalid, message))?;
-            return Err((Exit::Nothing, why.join("\ndeadstop: ")));
-        }
+        let selection = place::select_some(&self.what)?;
         let style = style();
         let mut cases: Vec<Case> = selection
             .found
@@ -80,9 +76,7 @@ impl Check {
         }
         let exit = cases
             .iter()
-            .flat_map(|case| case.faults.iter().flat_map(|fault| &fault.problems))
-            .chain(&over)
-            .fold(Exit::Well, |exit, problem| exit.and(problem.kind.into()));
+            .fold(Exit::of(&over), |exit, case| exit.and(case.exit()));
         match self.format {
             Format::Json => out(&cases.iter().map(Case::json).collect::<String>())?,
             Format::Text => {
@@ -207,11 +201,7 @@ fn cores() -> usize {
 /// Snapshots that no scenario has, and pending ones that no scenario made just now.
 fn left_over(scenarios: &Path, cases: &[Case]) -> Result<Vec<Problem>, (Exit, String)> {
     let failed = |error: crate::report::SnapshotError| (Exit::Failed, error.to_string());
-    let root = scenarios
-        .parent()
-        .map_or_else(PathBuf::new, PathBuf::from)
-        .join("snapshots");
-    let store = Store::new(root);
+    let store = Store::new(place::snapshots(scenarios));
     let mut over = Vec::new();
     for path in store
         .unreferenced(cases.iter().map(|case| case.found.name.as_str()))

@@ -1,6 +1,6 @@
 //! The exit codes of the command.
 
-use crate::report::ProblemKind;
+use crate::report::{Problem, ProblemKind};
 
 /// What the command ends with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +43,12 @@ impl Exit {
         } else {
             self
         }
+    }
+
+    /// What these problems come to.
+    pub fn of<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Exit {
+        let problems = problems.into_iter();
+        problems.fold(Exit::Well, |exit, problem| exit.and(problem.kind.into()))
     }
 
     /// The number.

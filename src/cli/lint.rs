@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use crate::report::{Source, Style, invalid};
+use crate::report::figures::plural;
+use crate::report::{Source, invalid};
 use crate::scenario::{self, LINTS};
 
 use super::output::{err, out, style};
@@ -29,11 +30,7 @@ impl Lint {
             out(&lines)?;
             return Ok(Exit::Well);
         }
-        let selection = place::select(&self.what).map_err(|message| (Exit::Invalid, message))?;
-        if selection.found.is_empty() || !selection.unmatched.is_empty() {
-            let why = place::why_nothing(&selection).map_err(|message| (Exit::Invalid, message))?;
-            return Err((Exit::Nothing, why.join("\ndeadstop: ")));
-        }
+        let selection = place::select_some(&self.what)?;
         let style = style();
         let (mut exit, mut told) = (Exit::Well, 0);
         for found in &selection.found {
@@ -64,10 +61,7 @@ impl Lint {
                             text: &text,
                         },
                         &errors,
-                        Style {
-                            color: style.color,
-                            ..style
-                        },
+                        style,
                     );
                     told += problems.len();
                     out(&problems
@@ -77,12 +71,7 @@ impl Lint {
                 }
             }
         }
-        let n = selection.found.len();
-        let files = if n == 1 {
-            "1 file".to_owned()
-        } else {
-            format!("{n} files")
-        };
+        let files = plural(selection.found.len() as u64, "file");
         out(&match told {
             0 if exit == Exit::Well => format!("{files}: nothing to say\n"),
             1 => format!("{files}: 1 thing to look at\n"),

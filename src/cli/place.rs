@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::Exit;
 use crate::report::Store;
 use crate::scenario::limits;
 use crate::words::one_line;
@@ -38,6 +39,11 @@ struct Home {
     root: Option<PathBuf>,
     /// Without links and detours.
     real: Option<PathBuf>,
+}
+
+/// The folder of the snapshots that belong to a folder of scenarios.
+pub fn snapshots(scenarios: &Path) -> PathBuf {
+    scenarios.with_file_name(SNAPSHOTS)
 }
 
 impl Home {
@@ -80,9 +86,7 @@ impl Found {
             .iter()
             .map(|part| one_line(&part.to_string_lossy()).to_string())
             .collect();
-        let snapshots = root
-            .filter(|_| within.is_some())
-            .map(|root| root.with_file_name(SNAPSHOTS));
+        let snapshots = root.filter(|_| within.is_some()).map(snapshots);
         Found {
             name: parts.join("/"),
             path: path.to_owned(),
@@ -300,6 +304,13 @@ pub fn named(name: &str) -> Result<Option<Found>, String> {
     Ok(all.into_iter().find(|found| found.name == name))
 }
 
+/// Whether that name alone leads to the file at that path.
+pub fn is_named(name: &str, path: &str) -> bool {
+    let file = scenarios().map(|root| root.join(format!("{name}.toml")));
+    // A path that there is means itself.
+    file.is_some_and(|file| file.display().to_string() == path) && !Path::new(name).exists()
+}
+
 /// What to say when nothing is selected by an argument.
 pub fn nothing(argument: &str, all: &[Found]) -> String {
     let is_path =
@@ -331,12 +342,27 @@ pub fn nothing(argument: &str, all: &[Found]) -> String {
     }
 }
 
+/// What the arguments select, each of them something.
+///
+/// # Errors
+///
+/// A folder that cannot be read; an argument that selects nothing, or nothing at all to select from.
+pub fn select_some(arguments: &[String]) -> Result<Selection, (Exit, String)> {
+    let unreadable = |message| (Exit::Invalid, message);
+    let selection = select(arguments).map_err(unreadable)?;
+    if selection.found.is_empty() || !selection.unmatched.is_empty() {
+        let why = why_nothing(&selection).map_err(unreadable)?;
+        return Err((Exit::Nothing, why.join("\ndeadstop: ")));
+    }
+    Ok(selection)
+}
+
 /// Why nothing is selected by these arguments.
 ///
 /// # Errors
 ///
 /// A folder that cannot be read.
-pub fn why_nothing(selection: &Selection) -> Result<Vec<String>, String> {
+fn why_nothing(selection: &Selection) -> Result<Vec<String>, String> {
     let all = Home::new().all()?;
     if selection.unmatched.is_empty() {
         return Ok(vec![format!(
@@ -380,11 +406,11 @@ mod tests {
 
     #[test]
     fn a_file_elsewhere_has_its_own_name_and_no_snapshot() {
-        assert_eq!(below("/tmp/bug.toml", None), ("bug".to_owned(), None));
+        assert_eq!(below("/elsewhere/bug.toml", None), ("bug".to_owned(), None));
     }
 
     #[test]
     fn a_name_is_one_line() {
-        assert_eq!(below("/tmp/a\nb.toml", None).0, "a\\nb");
+        assert_eq!(below("/elsewhere/a\nb.toml", None).0, "a\\nb");
     }
 }

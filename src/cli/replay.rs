@@ -11,7 +11,7 @@ use crate::sim::{Options, Subject};
 
 use super::output::{err, out, style};
 use super::run::{self, How};
-use super::view::{guarded, show};
+use super::view::show;
 use super::{Context, Done, Exit};
 
 /// The largest journal that is read.
@@ -41,7 +41,7 @@ impl Replay {
         let Some(loaded) = run::find(&self.what)? else {
             return Ok(Exit::Invalid);
         };
-        show(&loaded, &self.how, &self.how.options())
+        show(&loaded, &self.how, &self.how.options()).map(|(exit, _)| exit)
     }
 
     fn recorded(&self, path: &Path) -> Done {
@@ -80,10 +80,10 @@ impl Replay {
             seed: *seed,
             subject: subject.into(),
         };
-        let exit = show(&loaded, &self.how, &options)?;
-        let again = guarded(&loaded.scenario, &options)
-            .map_err(|message| (Exit::Internal, message))?
-            .events;
+        let (exit, again) = show(&loaded, &self.how, &options)?;
+        if exit == Exit::Nothing {
+            return Ok(exit);
+        }
         if again == recorded {
             err(&format!("as recorded: {} events", recorded.len()));
             return Ok(exit);

@@ -51,7 +51,7 @@ impl Run {
         let Some(loaded) = find(&self.scenario)? else {
             return Ok(Exit::Invalid);
         };
-        show(&loaded, &self.how, &self.how.options())
+        show(&loaded, &self.how, &self.how.options()).map(|(exit, _)| exit)
     }
 }
 

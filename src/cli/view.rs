@@ -11,7 +11,7 @@ use crate::sim::{self, Journal, Options, Runners, Subject};
 
 use super::output::{err, out, shell, style};
 use super::run::How;
-use super::{Done, Exit, Format};
+use super::{Exit, Format, place};
 
 /// A scenario, read and parsed.
 pub struct Loaded {
@@ -60,22 +60,21 @@ pub fn guarded(scenario: &Arc<Scenario>, options: &Options) -> Result<Journal, S
         .map_err(|error| error.to_string())
 }
 
-/// Runs a scenario, shows the run, and says what the verdict ends with.
-pub fn show(loaded: &Loaded, how: &How, options: &Options) -> Done {
+/// Runs a scenario, shows the run, and says what the verdict ends with, and what happened.
+pub fn show(
+    loaded: &Loaded,
+    how: &How,
+    options: &Options,
+) -> Result<(Exit, Vec<Event>), (Exit, String)> {
     if loaded.scenario.worker.components.is_none() {
         err(&format!(
             "{}: it has no [worker] components: it is for a worker of your own, and there is nothing to run here",
             loaded.path
         ));
-        return Ok(Exit::Nothing);
+        return Ok((Exit::Nothing, Vec::new()));
     }
-    let Journal { events, unstruck } = match guarded(&loaded.scenario, options) {
-        Ok(journal) => journal,
-        Err(message) => {
-            err(&format!("deadstop: {message}"));
-            return Ok(Exit::Internal);
-        }
-    };
+    let Journal { events, unstruck } =
+        guarded(&loaded.scenario, options).map_err(|message| (Exit::Internal, message))?;
     let log = text(&events);
     let style = style();
     let source = Source {
@@ -104,9 +103,7 @@ pub fn show(loaded: &Loaded, how: &How, options: &Options) -> Done {
         Format::Json => err(said.trim_end()),
         Format::Text => out(&said)?,
     }
-    Ok(problems
-        .iter()
-        .fold(Exit::Well, |exit, problem| exit.and(problem.kind.into())))
+    Ok((Exit::of(&problems), events))
 }
 
 /// What of the timeline never struck: a test of a second signal that never came tests nothing.
@@ -212,7 +209,7 @@ pub fn replay_line(path: &str, scenario: &Scenario, options: &Options) -> String
         ""
     };
     // A name is enough where it leads back to the file.
-    let by_name = super::place::one(&scenario.name).is_ok_and(|found| found.shown() == path);
+    let by_name = place::is_named(&scenario.name, path);
     let what = if by_name {
         scenario.name.to_string()
     } else {

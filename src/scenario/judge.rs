@@ -30,6 +30,7 @@ impl Unmet {
 }
 
 /// What a journal says about the things that can be expected, each by facts where there are facts.
+#[derive(Default)]
 struct Seen {
     exit: Option<(i32, Cause, u64)>,
     /// When a stop was first asked for.
@@ -58,22 +59,7 @@ fn kind_of(events: &[Event], id: u32) -> Option<Kind> {
 
 impl Seen {
     fn new(events: &[Event]) -> Self {
-        let mut seen = Seen {
-            exit: None,
-            asked: None,
-            stop_began: None,
-            fired: false,
-            closed: Vec::new(),
-            leaked: Vec::new(),
-            timed_out: Vec::new(),
-            aborted: Vec::new(),
-            failed: Vec::new(),
-            panicked: Vec::new(),
-            not_awaited: Vec::new(),
-            lost: Vec::new(),
-            died: Vec::new(),
-            refused: Vec::new(),
-        };
+        let mut seen = Seen::default();
         let plan = matches!(events.first(), Some(Event { what: What::Journal { subject, .. }, .. }) if &**subject == "plan");
         for Event { t, what, .. } in events {
             match what {
