@@ -32,8 +32,10 @@ pub mod store;
 pub mod telemetry;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx, order};
+use deadstop::watchdog::Watchdog;
 
 pub use app::App;
 pub use settings::Settings;
@@ -54,6 +56,9 @@ mod stops {
 
 /// The provider's order in cleanup: after everything that makes spans, before the clients.
 const TELEMETRY: i32 = 25;
+
+/// How long the watchdog's end is waited for, by the plan.
+const WATCHDOG_JOIN: Duration = Duration::from_secs(5);
 
 /// Makes the server of an app: the worker's main.
 ///
@@ -135,6 +140,16 @@ pub async fn register(ctx: WorkerCtx<App>) -> Result<(), MainError> {
         let routes = routes::routes(Arc::new(service), &prefix, faults, told.clone());
         server::serve(listener, routes, metrics, told)
     })?;
+
+    if settings.watchdog.enabled {
+        let url = url.as_deref().unwrap_or("http://127.0.0.1:8080");
+        let watchdog = Watchdog::http(&format!("{url}/health"))?
+            .interval(settings.probe)
+            .attempts(settings.watchdog.max_attempts)
+            .request_timeout(settings.watchdog.request_timeout);
+        let opts = BodyOpts::new().timeout(WATCHDOG_JOIN);
+        ctx.add_watchdog("NIM Sidecar Watchdog", opts, watchdog)?;
+    }
     if let Some(url) = url {
         app.out.line(&format!("listening on {url}"))?;
     }

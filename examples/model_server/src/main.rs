@@ -22,8 +22,6 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let limits = WorkerCtx::builder()
-        .grace(settings.grace)
-        .pre_stop(settings.pre_stop);
+    let limits = WorkerCtx::builder().grace(settings.grace);
     deadstop::run(Worker::new(App::live(settings), register).limits(limits))
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -62,10 +62,13 @@ pub struct Lines {
 }
 
 impl Lines {
-    fn of(pipe: impl Read + Send + 'static) -> Self {
+    fn of(pipe: Option<impl Read + Send + 'static>) -> Self {
         let (send, come) = mpsc::channel();
         std::thread::spawn(move || {
-            for line in BufReader::new(pipe).lines() {
+            for line in pipe
+                .into_iter()
+                .flat_map(|pipe| BufReader::new(pipe).lines())
+            {
                 let Ok(line) = line else { return };
                 let _ = send.send(line);
             }
@@ -114,14 +117,27 @@ pub struct Server {
     /// Where its routes begin.
     pub prefix: String,
     pub out: Lines,
-    /// Its log.
+    /// Its log, if it is read.
     pub log: Lines,
+    /// Its log, if it is not.
+    unread: Option<ChildStderr>,
 }
 
 impl Server {
     /// Starts one, and waits until it listens.
     #[track_caller]
     pub fn start(folder: &Folder, settings: &[(&str, &str)]) -> Self {
+        Server::spawn(folder, settings, true)
+    }
+
+    /// Starts one whose log nobody reads.
+    #[track_caller]
+    pub fn unread(folder: &Folder, settings: &[(&str, &str)]) -> Self {
+        Server::spawn(folder, settings, false)
+    }
+
+    #[track_caller]
+    fn spawn(folder: &Folder, settings: &[(&str, &str)], reads: bool) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_model-server"));
         // A prefix that no other test has: the system may give a port again.
         let name: &Path = folder.0.file_name().unwrap().as_ref();
@@ -138,8 +154,11 @@ impl Server {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let mut out = Lines::of(child.stdout.take().unwrap());
-        let log = Lines::of(child.stderr.take().unwrap());
+        let mut out = Lines::of(child.stdout.take());
+        let (log, unread) = match child.stderr.take() {
+            log if reads => (log, None),
+            log => (None, log),
+        };
         let pid = Pid::from_child(&child);
         let (send, ended) = mpsc::channel();
         let waiter = std::thread::spawn(move || {
@@ -155,8 +174,14 @@ impl Server {
             address,
             prefix,
             out,
-            log,
+            log: Lines::of(log),
+            unread,
         }
+    }
+
+    /// Closes the end of its log at which nobody reads.
+    pub fn close_log(&mut self) {
+        drop(self.unread.take().unwrap());
     }
 
     /// Sends it a signal. Only before its end was waited for: its number may be somebody else's then.
