@@ -14,6 +14,8 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(level.unwrap_or(LevelFilter::INFO))
+        // Or a line that nobody reads would panic in whoever says it: the exporter's thread, a handler.
+        .log_internal_errors(false)
         .init();
     let settings = match Settings::read(env) {
         Ok(settings) => settings,
