@@ -137,7 +137,7 @@ pub async fn register(ctx: WorkerCtx<App>) -> Result<(), MainError> {
         .uses(["thread pool"]);
     ctx.add_task("http", opts, move |told| {
         let metrics = Arc::clone(&service.metrics);
-        let routes = routes::routes(Arc::new(service), &prefix, faults, told.clone());
+        let routes = routes::routes(Arc::new(service), &prefix, faults);
         server::serve(listener, routes, metrics, told)
     })?;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 /// How many connections may wait to be accepted.
@@ -57,12 +57,13 @@ impl Listening {
 }
 
 /// Takes connections.
-#[derive(Debug)]
 pub enum Listener {
     /// From a socket.
     Tcp(TcpListener),
-    /// From memory.
+    /// From callers in memory.
     Callers(Calling),
+    /// Whatever is sent; none any more once nobody can send.
+    Given(mpsc::Receiver<Connection>),
 }
 
 impl Listener {
@@ -70,7 +71,7 @@ impl Listener {
     pub fn address(&self) -> Option<SocketAddr> {
         match self {
             Listener::Tcp(listener) => listener.local_addr().ok(),
-            Listener::Callers(_) => None,
+            Listener::Callers(_) | Listener::Given(_) => None,
         }
     }
 
@@ -82,6 +83,10 @@ impl Listener {
                 Ok(tcp(stream))
             }
             Listener::Callers(calling) => Ok(calling.accept().await),
+            Listener::Given(connections) => match connections.recv().await {
+                Some(connection) => Ok(connection),
+                None => std::future::pending().await,
+            },
         }
     }
 
@@ -97,6 +102,10 @@ impl Listener {
                 Vec::new()
             }),
             Listener::Callers(_) => Vec::new(),
+            Listener::Given(mut connections) => {
+                connections.close();
+                std::iter::from_fn(|| connections.try_recv().ok()).collect()
+            }
         }
     }
 }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -16,7 +15,6 @@ use opentelemetry::trace::{Span, Tracer};
 use opentelemetry_sdk::trace::SdkTracer;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::faults::{Faults, Health};
@@ -51,13 +49,8 @@ pub struct Service {
     pub prediction: Duration,
 }
 
-/// The service's routes below a prefix, until it is told; those that plant faults only if asked for.
-pub fn routes(
-    service: Arc<Service>,
-    prefix: &str,
-    faults: bool,
-    told: CancellationToken,
-) -> Router {
+/// The service's routes below a prefix; those that plant faults only if asked for.
+pub fn routes(service: Arc<Service>, prefix: &str, faults: bool) -> Router {
     let mut routes = Router::new()
         .route("/predict", post(predict))
         .route("/health", get(health))
@@ -74,26 +67,7 @@ pub fn routes(
     } else {
         Router::new().nest(prefix, routes)
     };
-    let metrics = Arc::clone(&service.metrics);
-    below
-        .layer(middleware::from_fn_with_state((metrics, told), count))
-        .with_state(service)
-}
-
-/// Counts what was read, and once stop has begun makes each answer the last of its connection: a caller
-/// that asks on and on must not hold up the end.
-async fn count(
-    State((metrics, told)): State<(Arc<Metrics>, CancellationToken)>,
-    request: Request,
-    next: Next,
-) -> Response {
-    metrics.requests.fetch_add(1, Ordering::SeqCst);
-    let mut response = next.run(request).await;
-    if told.is_cancelled() {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(header::CONNECTION, close);
-    }
-    response
+    below.with_state(service)
 }
 
 #[derive(Debug, Deserialize)]
