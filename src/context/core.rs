@@ -33,6 +33,8 @@ pub(crate) struct Core {
     pub requested: CancellationToken,
     /// Cancelled at the first request, before anything else: watchdogs hold it.
     pub disarmed: CancellationToken,
+    /// Cancelled once stop need not wait any longer: a second signal, or a call.
+    pub undelayed: CancellationToken,
     /// The signals that have come.
     pub signals: Counting,
     /// Whether a second signal came. No lock: whoever hears signals must not be held up by anybody.
@@ -59,6 +61,7 @@ impl Core {
             wake: Notify::new(),
             requested: CancellationToken::new(),
             disarmed: CancellationToken::new(),
+            undelayed: CancellationToken::new(),
             signals: Counting::default(),
             hurried: AtomicBool::new(false),
             grace: SetOnce::new(),
@@ -77,6 +80,11 @@ impl Core {
 
     pub fn running(&self) -> bool {
         self.running.load(Ordering::SeqCst)
+    }
+
+    /// Whether new work is welcome: started well, and nobody has asked for a stop.
+    pub fn ready(&self) -> bool {
+        self.registry().state == State::Running && !self.disarmed.is_cancelled()
     }
 
     /// The registry. Held for a few instructions, never across a wait; a panic of a caller's code
@@ -275,6 +283,7 @@ impl Core {
     /// A second signal: nothing is waited for any more but the floors.
     pub fn hurry(&self) {
         self.hurried.store(true, Ordering::SeqCst);
+        self.undelayed.cancel();
         self.wake.notify_one();
     }
 
