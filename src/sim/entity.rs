@@ -135,6 +135,11 @@ impl Entities {
         self.current
     }
 
+    /// What who runs is to the journal.
+    pub fn current_role(&self) -> Option<Role> {
+        self.current.map(|id| self.all[id as usize].role)
+    }
+
     /// Whether who runs is a body, step or task of the context.
     pub fn is_inside(&self) -> bool {
         self.current
