@@ -148,7 +148,8 @@ fn value(key: &'static keys::Key, own: String) -> BoxedStrategy<String> {
             .boxed(),
         Type::Word(words) => quoted(words()).boxed(),
         Type::Answer => quoted(vec![
-            "200", "204", "302", "503", "refused", "silent", "stalls", "cut", "garbage",
+            "200", "204", "302", "503", "refused", "silent", "half-line", "stalls", "drip", "endless",
+            "cut", "reset", "garbage",
         ])
         .boxed(),
         Type::Words(_) => Just("[]".to_owned()).boxed(),
