@@ -113,7 +113,7 @@ mod tests {
         let mut waiting = Vec::new();
         for _ in 0..100 {
             let lookup = names.look_up("service.internal:80", hangs);
-            let mut wait = tokio_test::task::spawn(Names::addresses(lookup));
+            let mut wait = tokio_test::task::spawn(Box::pin(Names::addresses(lookup)));
             assert!(wait.poll().is_pending());
             waiting.push(wait);
         }

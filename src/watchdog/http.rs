@@ -151,7 +151,7 @@ fn parse(url: &str) -> Result<HttpProbe, &'static str> {
     }
     let port = match authority.as_str().strip_prefix(host) {
         Some("") => 80,
-        Some(port) => match port.strip_prefix(':').map(str::parse) {
+        Some(port) => match port.strip_prefix(':').map(str::parse::<u16>) {
             Some(Ok(port @ 1..)) => port,
             _ => return Err("its port is not from 1 to 65535"),
         },

@@ -24,6 +24,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let limits = WorkerCtx::builder().grace(settings.grace);
+    let limits = WorkerCtx::builder()
+        .grace(settings.grace)
+        .pre_stop(settings.pre_stop);
     deadstop::run(Worker::new(App::live(settings), register).limits(limits))
 }

@@ -141,7 +141,7 @@ async fn health(State(service): State<Arc<Service>>) -> Response {
 /// Whether new requests should be sent here: what a load balancer asks.
 async fn ready(State(service): State<Arc<Service>>) -> Response {
     match service.ctx.upgrade() {
-        Some(ctx) if ctx.running() => "ready\n".into_response(),
+        Some(ctx) if ctx.ready() => "ready\n".into_response(),
         _ => no(StatusCode::SERVICE_UNAVAILABLE, "stopping"),
     }
 }

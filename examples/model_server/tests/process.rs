@@ -150,10 +150,7 @@ fn a_request_in_flight_is_answered_and_idle_connections_hold_up_nothing() {
     let folder = Folder::new("idle");
     let mut server = Server::start(&folder, &[]);
     let mut idle = Client::new(&server);
-    assert_eq!(idle.get("/ready").status(), 200);
-    let mut silent = Client::new(&server);
-    assert!(silent.begin("GET", "/health", "").is_some());
-    assert_eq!(silent.answer().status(), 200);
+    assert_eq!(idle.get("/health").status(), 200);
     let mut busy = Client::new(&server);
     busy.begin_predict("in flight", 400).unwrap();
     server.signal(Signal::TERM);
@@ -170,6 +167,35 @@ fn a_request_in_flight_is_answered_and_idle_connections_hold_up_nothing() {
     assert_eq!(server.code(), 0);
     assert_eq!(server.outcome("http"), "ok");
     assert_eq!(folder.rows(), ["in flight"]);
+}
+
+#[test]
+fn readiness_says_no_while_requests_are_still_taken() {
+    let folder = Folder::new("ready");
+    let mut server = Server::start(&folder, &[("MODEL_SERVER_PRE_STOP_MS", "2000")]);
+    let mut probe = Client::new(&server);
+    let until = |probe: &mut Client, status| {
+        let begun = Instant::now();
+        while probe.get("/ready").status() != status {
+            assert!(begun.elapsed() < PATIENCE, "never {status}");
+        }
+    };
+    // It listens before main has returned, and is ready after that.
+    until(&mut probe, 200);
+    server.signal(Signal::TERM);
+    until(&mut probe, 503);
+    // A new connection, while the load balancer has not heard of it yet.
+    let came = Client::new(&server).predict("late", 1);
+    assert!(matches!(
+        came,
+        Came::Answer {
+            status: 200,
+            last: false,
+            ..
+        }
+    ));
+    assert_eq!(server.code(), 0);
+    assert_eq!(folder.rows(), ["late"]);
 }
 
 /// A request that never ends, and a signal that finds it in flight; the second comes when stop has waited
