@@ -22,6 +22,7 @@
 mod app;
 pub mod faults;
 pub mod listen;
+pub mod log;
 pub mod metrics;
 pub mod pool;
 pub mod predictor;

@@ -309,6 +309,24 @@ fn nobody_reads_its_log_and_a_hung_predictor_is_left_behind_the_same() {
 }
 
 #[test]
+fn a_log_that_is_full_holds_up_nothing() {
+    let folder = Folder::new("full");
+    let limits = [
+        ("MODEL_SERVER_GRACE_MS", "6000"),
+        ("MODEL_SERVER_FLOOR_MS", "300"),
+    ];
+    let mut server = Server::full(&folder, &limits);
+    let load = Load::on(&server);
+    load.until(50);
+    let signalled = Instant::now();
+    server.signal(Signal::TERM);
+    // Not the last resort's 124.
+    assert_eq!(server.code(), 0);
+    nothing_is_lost(&load.end(), signalled, &mut server, &folder);
+    assert!(folder.is_closed());
+}
+
+#[test]
 fn a_wedged_runtime_holds_up_nothing_but_its_own() {
     let folder = Folder::new("wedged");
     let limits = [

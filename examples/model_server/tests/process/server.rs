@@ -1,9 +1,9 @@
 //! A server in a process of its own, in a folder of its own.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -108,6 +108,19 @@ impl Lines {
     }
 }
 
+/// What becomes of a server's log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Log {
+    Read,
+    Unread,
+    Full,
+}
+
+/// Fills a pipe, for as long as somebody could read from it.
+fn fill(mut pipe: PipeWriter) {
+    while pipe.write_all(&[b'.'; 4096]).is_ok() {}
+}
+
 /// A server.
 pub struct Server {
     pid: Pid,
@@ -120,24 +133,30 @@ pub struct Server {
     /// Its log, if it is read.
     pub log: Lines,
     /// Its log, if it is not.
-    unread: Option<ChildStderr>,
+    unread: Option<PipeReader>,
 }
 
 impl Server {
     /// Starts one, and waits until it listens.
     #[track_caller]
     pub fn start(folder: &Folder, settings: &[(&str, &str)]) -> Self {
-        Server::spawn(folder, settings, true)
+        Server::spawn(folder, settings, Log::Read)
+    }
+
+    /// Starts one whose log is full: somebody holds it, and does not read.
+    #[track_caller]
+    pub fn full(folder: &Folder, settings: &[(&str, &str)]) -> Self {
+        Server::spawn(folder, settings, Log::Full)
     }
 
     /// Starts one whose log nobody reads.
     #[track_caller]
     pub fn unread(folder: &Folder, settings: &[(&str, &str)]) -> Self {
-        Server::spawn(folder, settings, false)
+        Server::spawn(folder, settings, Log::Unread)
     }
 
     #[track_caller]
-    fn spawn(folder: &Folder, settings: &[(&str, &str)], reads: bool) -> Self {
+    fn spawn(folder: &Folder, settings: &[(&str, &str)], log: Log) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_model-server"));
         // A prefix that no other test has: the system may give a port again.
         let name: &Path = folder.0.file_name().unwrap().as_ref();
@@ -151,14 +170,20 @@ impl Server {
             .env("URL_PREFIX", &prefix)
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stdout(Stdio::piped());
+        let (reader, writer) = std::io::pipe().unwrap();
+        command.stderr(writer.try_clone().unwrap());
         let mut child = command.spawn().unwrap();
+        // It keeps the other end of the pipe.
+        drop(command);
         let mut out = Lines::of(child.stdout.take());
-        let (log, unread) = match child.stderr.take() {
-            log if reads => (log, None),
-            log => (None, log),
+        let (read, unread) = match log {
+            Log::Read => (Some(reader), None),
+            Log::Unread | Log::Full => (None, Some(reader)),
         };
+        if log == Log::Full {
+            std::thread::spawn(move || fill(writer));
+        }
         let pid = Pid::from_child(&child);
         let (send, ended) = mpsc::channel();
         let waiter = std::thread::spawn(move || {
@@ -174,7 +199,7 @@ impl Server {
             address,
             prefix,
             out,
-            log: Lines::of(log),
+            log: Lines::of(read),
             unread,
         }
     }
