@@ -204,6 +204,19 @@ mod tests {
         assert!(!answer.contains("connection: close"), "{answer}");
     }
 
+    /// Its bytes were on their way when the server was told.
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_comes_a_moment_after_the_stop_is_answered() {
+        let server = slow();
+        let mut fresh = server.connect().await;
+        sleep(SECOND).await;
+        server.told.cancel();
+        sleep(Duration::from_millis(50)).await;
+        fresh.write_all(REQUEST).await.unwrap();
+        server.served.await.unwrap();
+        assert!(rest(fresh).await.ends_with("done"));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_comes_within_the_linger_is_answered_at_the_door_too() {
         let server = slow();
