@@ -383,12 +383,12 @@ impl Core {
 
 /// Tells one thread or task to stop. Returns whether it was told now: adopted tasks cannot be, and
 /// nobody is told twice.
-pub(crate) fn tell(entry: &Entry) -> bool {
+pub(crate) fn tell(host: &dyn Host, entry: &mut Entry) -> bool {
     let Action::Running(Running {
         token: Some(token),
         wake,
         ..
-    }) = &entry.action
+    }) = &mut entry.action
     else {
         return false;
     };
@@ -396,9 +396,9 @@ pub(crate) fn tell(entry: &Entry) -> bool {
         return false;
     }
     token.cancel();
-    if let Some(wake) = wake {
-        // A caller's code: its panic must not end the stop.
-        contained(wake);
+    if let Some(wake) = wake.take() {
+        // A caller's code, and so is its drop: neither its panic nor its blocking is the stop's.
+        host.call(&entry.name, wake);
     }
     true
 }
@@ -421,7 +421,7 @@ impl Drop for Core {
             .registry
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
-        let entries = std::mem::take(&mut registry.entries);
+        let mut entries = std::mem::take(&mut registry.entries);
         if self.stopped.get().is_some() {
             // Stopped, but not cleaned up: nobody asked for it.
             std::mem::forget(entries);
@@ -430,8 +430,8 @@ impl Drop for Core {
         self.clear_running();
         self.disarmed.cancel();
         self.requested.cancel();
-        for entry in entries.values() {
-            tell(entry);
+        for entry in entries.values_mut() {
+            tell(&*self.host, entry);
         }
         let names: Vec<Name> = entries.values().map(|entry| entry.name.clone()).collect();
         // Values of callbacks that were never called are forgotten, not dropped: a drop can block.

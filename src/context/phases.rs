@@ -97,8 +97,8 @@ impl Core {
         self.emit(What::State {
             state: State::Stopping,
         });
-        for entry in &entries {
-            if is_told_at_once(entry) && tell(entry) {
+        for entry in &mut entries {
+            if is_told_at_once(entry) && tell(&*self.host, entry) {
                 self.emit(What::Told {
                     name: entry.name.clone(),
                     id: entry.id,
@@ -128,7 +128,7 @@ impl Core {
                 .into_iter()
                 .map(|entry| {
                     let bound = stop_bound(entry.kind, entry.timeout, left, hurried);
-                    Step::of(entry, bound, Duration::ZERO)
+                    Step::of(self, entry, bound, Duration::ZERO)
                 })
                 .collect();
             let group = Group {
@@ -179,7 +179,7 @@ impl Core {
                 ends,
                 later_floors: later,
             };
-            group::run(self, group, vec![Step::of(entry, bound, floor)]).await;
+            group::run(self, group, vec![Step::of(self, entry, bound, floor)]).await;
         }
         self.emit(What::PhaseEnded {
             phase: Phase::Cleanup,
