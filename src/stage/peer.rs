@@ -130,3 +130,91 @@ fn whole(status: u16) -> Vec<u8> {
         format!("HTTP/1.1 {status} {reason}\r\n{to}{length}connection: close\r\n\r\n{body}");
     answer.into_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use tokio::io::duplex;
+    use tokio_test::task::spawn;
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+
+    /// What it says to a request, how it ends if it does, and when it waited, in milliseconds.
+    fn said(answer: Answer, takes: u64) -> (String, Option<Ends>, Vec<u64>) {
+        let (mut ours, mut theirs) = duplex(8 * 1024);
+        let waits = RefCell::new(Vec::new());
+        let ends = {
+            // Time flies, but for a drip that has no end.
+            let until = |at| {
+                waits.borrow_mut().push(at);
+                let now = at < 10_000;
+                async move {
+                    if !now {
+                        std::future::pending::<()>().await;
+                    }
+                }
+            };
+            assert!(spawn(ours.write_all(REQUEST)).poll().is_ready());
+            let mut serving = spawn(serve(&mut theirs, answer, takes, until));
+            match serving.poll() {
+                std::task::Poll::Ready(ends) => Some(ends.expect("somebody asks")),
+                std::task::Poll::Pending => None,
+            }
+        };
+        drop(theirs);
+        let mut bytes = Vec::new();
+        let read = spawn(ours.read_to_end(&mut bytes)).poll();
+        assert!(read.is_ready());
+        let text = String::from_utf8(bytes).expect("text");
+        (text, ends, waits.into_inner())
+    }
+
+    #[test]
+    fn the_answers_are_these_bytes() {
+        let whole =
+            "HTTP/1.1 200 OK\r\ncontent-length: 16\r\nconnection: close\r\n\r\n{\"status\": 200}\n";
+        let busy = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 16\r\nconnection: close\r\n\r\n{\"status\": 503}\n";
+        let moved = "HTTP/1.1 302 Found\r\nlocation: /login\r\ncontent-length: 16\r\nconnection: close\r\n\r\n{\"status\": 302}\n";
+        let empty = "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
+        let closed = Some(Ends::Closed);
+        for (answer, text, ends) in [
+            (Answer::Status(200), whole, closed),
+            (Answer::Status(503), busy, closed),
+            (Answer::Status(302), moved, closed),
+            (Answer::Status(204), empty, closed),
+            (Answer::Cut, &whole[..whole.len() - 1], closed),
+            (Answer::Garbage, "220 ready for mail\r\n", closed),
+            (Answer::Reset, "", Some(Ends::Reset)),
+            (Answer::Silent, "", None),
+            (Answer::HalfLine, "HTTP/1.1 2", None),
+            (Answer::Stalls, "HTTP/1.1 200 OK\r\n", None),
+        ] {
+            let expected = (text.to_owned(), ends, vec![7]);
+            assert_eq!(said(answer, 7), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_drip_is_spread_over_its_time() {
+        let (text, ends, waits) = said(Answer::Drip, 3_000);
+        let (whole, _, _) = said(Answer::Status(200), 0);
+        assert_eq!((&text, ends), (&whole, Some(Ends::Closed)));
+        assert_eq!(waits.len(), whole.len());
+        assert!(waits.is_sorted(), "{waits:?}");
+        assert_eq!(waits.last(), Some(&3_000));
+        // Without a time it is a byte a second, and comes to no end.
+        let (text, ends, waits) = said(Answer::Drip, 0);
+        assert_eq!((&*text, ends), ("HTTP/1.1 200 OK\r\n\r\n.........", None));
+        assert_eq!(waits[..2], [1_000, 2_000]);
+    }
+
+    #[test]
+    fn a_body_without_an_end_goes_on_until_nobody_reads() {
+        let (text, ends, _) = said(Answer::Endless, 0);
+        assert_eq!((text.len(), ends), (8 * 1024, None), "the pipe is full");
+        assert!(text.starts_with("HTTP/1.1 200 OK\r\n\r\n...."));
+    }
+}

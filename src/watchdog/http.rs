@@ -373,7 +373,7 @@ mod tests {
             ("http://localhost:0/", port),
             ("http://localhost:65536/", port),
             ("http://localhost:/", port),
-            ("http://localhost:http/", none),
+            ("http://localhost:http/", port),
             ("http://[::1/", none),
             (
                 "http://[localhost]/",

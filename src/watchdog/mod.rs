@@ -1,7 +1,8 @@
 //! The health watchdog: ends the process when its own health endpoint fails several times in a row.
 //!
 //! It runs on a thread of its own, never on the runtime that it watches, and is disarmed by the first
-//! request to stop: a server that drains must not be killed for being closed.
+//! request to stop: a server that drains must not be killed for being closed. How it asks is a [`Probe`]'s
+//! affair; over HTTP it is `HttpProbe`'s (feature `http`).
 
 #[cfg(feature = "http")]
 mod http;
