@@ -406,3 +406,41 @@ fn a_health_endpoint_that_says_no_ends_the_process() {
 fn a_health_endpoint_that_says_nothing_ends_the_process() {
     watchdog_fires("silent", "/faults/health-silent");
 }
+
+// The README.
+
+/// Whether a line is as expected: `…` in it stands for anything.
+fn fits(expected: &str, line: &str) -> bool {
+    let mut rest = line;
+    for (n, part) in expected.split('…').enumerate() {
+        match rest.find(part) {
+            Some(at) if n > 0 || at == 0 => rest = &rest[at + part.len()..],
+            _ => return false,
+        }
+    }
+    rest.is_empty() || expected.ends_with('…')
+}
+
+#[test]
+fn the_log_is_as_the_readme_shows_it() {
+    let readme = include_str!("../README.md");
+    let (_, block) = readme.split_once("```text\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+
+    let folder = Folder::new("readme");
+    let settings = [HUNG[0], ("MODEL_SERVER_LOG", "info")];
+    let mut server = Server::start(&folder, &settings);
+    let names = predict(&server, 1);
+    hang_predictor(&server);
+    server.log.until("phase-ended");
+    let before = server.log.seen.len();
+    server.signal(Signal::TERM);
+    assert_eq!(server.code(), 1);
+    assert_eq!(folder.rows(), names);
+
+    let lines = server.log.all()[before..].to_vec();
+    for (expected, line) in block.lines().zip(&lines) {
+        assert!(fits(expected, line), "expected {expected}\nlogged   {line}");
+    }
+    assert_eq!(block.lines().count(), lines.len());
+}
