@@ -56,11 +56,11 @@ type Driver = mpsc::UnboundedSender<BoxFuture<()>>;
 pub struct Live {
     epoch: Instant,
     driver: Mutex<Option<Driver>>,
-    #[cfg(feature = "http")]
-    names: super::connect::Names,
     /// Waits for tasks that were taken over, beside the driver: how they are waited for is callers' code.
     watcher: Mutex<Option<Driver>>,
     reapers: Arc<Reapers>,
+    #[cfg(feature = "http")]
+    names: super::connect::Names,
 }
 
 impl Live {
@@ -71,10 +71,10 @@ impl Live {
         Live {
             epoch,
             driver: Mutex::new(None),
-            #[cfg(feature = "http")]
-            names: Default::default(),
             watcher: Mutex::new(None),
             reapers: Arc::default(),
+            #[cfg(feature = "http")]
+            names: Default::default(),
         }
     }
 
