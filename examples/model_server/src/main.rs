@@ -23,6 +23,8 @@ fn main() -> ExitCode {
     };
     tracing_subscriber::fmt()
         .with_writer(log.clone())
+        // A log is read by programs; and whoever builds this beside others may have colours turned on.
+        .with_ansi(false)
         .with_max_level(level.unwrap_or(LevelFilter::INFO))
         .init();
     let settings = match Settings::read(env) {

@@ -170,6 +170,21 @@ fn a_request_in_flight_is_answered_and_idle_connections_hold_up_nothing() {
 }
 
 #[test]
+fn a_request_that_outlasts_the_drain_is_given_up_and_its_prediction_is_kept() {
+    let folder = Folder::new("outlasts");
+    let mut server = Server::start(&folder, &[("MODEL_SERVER_DRAIN_MS", "300")]);
+    let mut slow = Client::new(&server);
+    slow.begin_predict("slow", 1_200).unwrap();
+    server.signal(Signal::TERM);
+    assert_eq!(slow.answer(), Came::Nothing, "cut off");
+    // A step did not end well: 1. The pool's thread has 2 s from there on, and needs less.
+    assert_eq!(server.code(), 1);
+    assert_eq!(server.outcome("http"), "aborted");
+    assert_eq!(server.outcome("thread pool"), "ok");
+    assert_eq!(folder.rows(), ["slow"]);
+}
+
+#[test]
 fn readiness_says_no_while_requests_are_still_taken() {
     let folder = Folder::new("ready");
     let mut server = Server::start(&folder, &[("MODEL_SERVER_PRE_STOP_MS", "2000")]);
