@@ -1,6 +1,6 @@
 //! Bodies as stackful coroutines: blocking code that waits in virtual time.
 //!
-//! This is the one file with `unsafe` in it. A coroutine is owned by its world and resumed by the
+//! A coroutine is owned by its world and resumed by the
 //! entity that stands for the body; when the body waits, it switches back to the executor.
 //!
 //! At the world's end a body is not unwound by force: a destructor that waits, or a body that catches
@@ -14,54 +14,31 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use corosensei::stack::DefaultStack;
-use corosensei::{Coroutine, CoroutineResult, Yielder};
+use corosensei::{CoroutineResult, Yielder};
 
-/// What a body is resumed for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
-    Run,
-    End,
-}
-
-/// How a body's turn ended.
-pub(crate) enum Turned<T> {
-    /// It waits.
-    Waits,
-    /// It returned, or panicked with that payload.
-    Done(std::thread::Result<T>),
-}
+use super::bodies::{Turn, Turned, WorldEnded};
 
 /// Stack of one body, in bytes.
 const STACK: usize = 256 * 1024;
 /// Stacks kept for the next bodies of this thread.
 const POOLED: usize = 64;
-/// Waits that return at once after the world's end, before the body is unwound.
-const WAITS_AFTER_END: u32 = 64;
-/// How often a body is unwound before it is given up.
-const UNWINDS: u32 = 8;
 /// Stacks that may leak before this thread takes no more bodies: each holds two maps of the kernel's,
 /// which run out at about 32,000.
 const LEAKS: u32 = 1_000;
 
-/// The payload that unwinds a body at the world's end.
-struct WorldEnded;
-
 thread_local! {
     /// The yielder of the coroutine that runs on this thread; null on the executor's own stack.
     static YIELDER: Cell<*const Yielder<Turn, ()>> = const { Cell::new(std::ptr::null()) };
-    /// Waits since the world's end of the coroutine that is being ended.
-    static WAITS: Cell<u32> = const { Cell::new(0) };
-    static UNWOUND: Cell<u32> = const { Cell::new(0) };
     static LEAKED: Cell<u32> = const { Cell::new(0) };
     static POOL: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A body with its own stack.
-pub(crate) struct Blocking<T: 'static> {
-    coroutine: Coroutine<Turn, (), std::thread::Result<T>, DefaultStack>,
+pub(crate) struct Coroutine<T: 'static> {
+    coroutine: corosensei::Coroutine<Turn, (), std::thread::Result<T>, DefaultStack>,
 }
 
-impl<T: 'static> Blocking<T> {
+impl<T: 'static> Coroutine<T> {
     pub fn new(body: impl FnOnce() -> T + 'static) -> std::io::Result<Self> {
         let pooled = POOL.with_borrow_mut(Vec::pop);
         let stack = match pooled {
@@ -73,26 +50,23 @@ impl<T: 'static> Blocking<T> {
             }
             None => DefaultStack::new(STACK)?,
         };
-        let coroutine = Coroutine::with_stack(stack, move |yielder: &Yielder<Turn, ()>, turn| {
-            YIELDER.set(std::ptr::from_ref(yielder));
-            if turn == Turn::End {
-                // Never begun: what the body holds is dropped with it, here, on its own stack.
-                return catch_unwind(AssertUnwindSafe(|| {
-                    drop(body);
-                    resume_unwind(Box::new(WorldEnded))
-                }));
-            }
-            catch_unwind(AssertUnwindSafe(body))
-        });
-        Ok(Blocking { coroutine })
+        let coroutine =
+            corosensei::Coroutine::with_stack(stack, move |yielder: &Yielder<Turn, ()>, turn| {
+                YIELDER.set(std::ptr::from_ref(yielder));
+                if turn == Turn::End {
+                    // Never begun: what the body holds is dropped with it, here, on its own stack.
+                    return catch_unwind(AssertUnwindSafe(|| {
+                        drop(body);
+                        resume_unwind(Box::new(WorldEnded))
+                    }));
+                }
+                catch_unwind(AssertUnwindSafe(body))
+            });
+        Ok(Coroutine { coroutine })
     }
 
     /// Gives the body its turn, until it waits or is done.
-    pub fn resume(&mut self) -> Turned<T> {
-        self.turn(Turn::Run)
-    }
-
-    fn turn(&mut self, turn: Turn) -> Turned<T> {
+    pub fn turn(&mut self, turn: Turn) -> Turned<T> {
         let result = self.coroutine.resume(turn);
         YIELDER.set(std::ptr::null());
         match result {
@@ -113,17 +87,8 @@ impl<T: 'static> Blocking<T> {
         }
     }
 
-    /// Takes a body down at the world's end.
-    pub fn end(mut self) {
-        if !self.coroutine.done() {
-            WAITS.set(0);
-            UNWOUND.set(0);
-            if let Turned::Waits = self.turn(Turn::End) {
-                self.leave();
-                return;
-            }
-        }
-        self.recycle();
+    pub fn done(&self) -> bool {
+        self.coroutine.done()
     }
 
     /// Leaves a body and its stack as they are, for good. Dropped, it would be unwound by force.
@@ -133,29 +98,13 @@ impl<T: 'static> Blocking<T> {
     }
 }
 
-/// Whether the caller runs inside a body.
-pub(crate) fn is_body() -> bool {
+/// Whether the caller runs inside a coroutine.
+pub(super) fn is_body() -> bool {
     !YIELDER.get().is_null()
 }
 
-/// Switches from the body back to the executor, until the body is given its next turn. `over` says
-/// that the world has ended: then nothing is waited for any more.
-pub(crate) fn suspend(over: bool) {
-    // A switch while unwinding would leave every other body of this thread unwinding too.
-    if std::thread::panicking() {
-        return;
-    }
-    if over {
-        WAITS.set(WAITS.get() + 1);
-        if WAITS.get() <= WAITS_AFTER_END {
-            return;
-        }
-        if UNWOUND.get() < UNWINDS {
-            UNWOUND.set(UNWOUND.get() + 1);
-            // No panic hook: this is no panic of anybody's.
-            resume_unwind(Box::new(WorldEnded));
-        }
-    }
+/// Switches from the coroutine back to the executor, until it is given its next turn.
+pub(super) fn suspend() {
     let yielder = YIELDER.get();
     assert!(
         !yielder.is_null(),
@@ -176,6 +125,7 @@ mod tests {
 
     use super::*;
     use crate::journal::{Event, What};
+    use crate::sim::bodies::{Blocking, Bodies, is_body};
     use crate::sim::laid::lay;
     use crate::sim::pace::Pause;
     use crate::sim::{Journal, Options, host, run};
@@ -309,7 +259,7 @@ mod tests {
             assert!(is_body());
             DROPPED.fetch_add(1, Ordering::Relaxed);
         });
-        let body = Blocking::new(move || drop(held));
+        let body = Blocking::new(Bodies::Coroutines, &"own".into(), None, move || drop(held));
         body.expect("there is a stack").end();
         assert_eq!((DROPPED.load(Ordering::Relaxed), LEAKED.get()), (1, 0));
     }
@@ -317,14 +267,16 @@ mod tests {
     #[test]
     fn after_so_many_left_behind_the_thread_takes_no_more() {
         LEAKED.set(LEAKS - 1);
-        assert!(Blocking::new(|| ()).is_ok_and(|body| {
-            body.leave();
-            true
-        }));
-        assert!(Blocking::new(|| ()).is_err());
+        assert!(
+            Blocking::new(Bodies::Coroutines, &"own".into(), None, || ()).is_ok_and(|body| {
+                body.leave();
+                true
+            })
+        );
+        assert!(Blocking::new(Bodies::Coroutines, &"own".into(), None, || ()).is_err());
         // A stack that came back is as good as ever.
         POOL.with_borrow_mut(|pool| pool.extend(DefaultStack::new(STACK).ok()));
-        let body = Blocking::new(|| ());
+        let body = Blocking::new(Bodies::Coroutines, &"own".into(), None, || ());
         assert!(matches!(
             body.expect("there is a stack").resume(),
             Turned::Done(Ok(()))

@@ -37,20 +37,47 @@ pub(crate) struct Watched {
     entity: AtomicU32,
     now: AtomicU64,
     names: Mutex<Vec<Name>>,
-    /// The kernel's number of the thread; `None` inside where there is no telling.
-    thread: OnceLock<Option<u32>>,
+    /// The thread that runs the worlds.
+    thread: OnceLock<ThreadId>,
+    /// The body's thread that has the turn; 0 while nobody's has.
+    lent: AtomicU32,
+}
+
+/// The kernel's number of a thread, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ThreadId(u32);
+
+impl ThreadId {
+    /// That which runs the worlds.
+    pub const OWN: ThreadId = ThreadId(0);
+    /// One that has not said yet.
+    pub const UNKNOWN: ThreadId = ThreadId(u32::MAX);
+    /// One that cannot know.
+    const UNTOLD: ThreadId = ThreadId(u32::MAX - 1);
+
+    /// The calling thread's, if somebody wants to know.
+    pub fn mine(wanted: bool) -> Self {
+        let id = || {
+            // "PID/task/TID". Only Linux says it without a call to the C library.
+            let link = std::fs::read_link("/proc/thread-self").ok()?;
+            link.file_name()?.to_str()?.parse().ok()
+        };
+        let id = wanted.then(id).flatten();
+        id.map_or(ThreadId::UNTOLD, ThreadId)
+    }
 }
 
 impl Watched {
     /// Said once, by the thread that will run the worlds.
     pub fn is_this_thread(&self) {
-        let _ = self.thread.set(this_thread());
+        let _ = self.thread.set(ThreadId::mine(true));
     }
 
     /// A new world begins.
     pub fn begins(&self) {
         self.names().clear();
         self.now.store(0, Ordering::Relaxed);
+        self.lent.store(ThreadId::OWN.0, Ordering::Relaxed);
         self.nobodys_turn();
     }
 
@@ -92,20 +119,29 @@ impl Watched {
         )
     }
 
-    /// What the kernel says of the thread.
+    /// From here on the turn goes on on that thread.
+    pub fn lent_to(&self, thread: ThreadId) {
+        self.lent.store(thread.0, Ordering::Relaxed);
+        // To the guard another thread is another turn.
+        self.turn_of(self.entity.load(Ordering::Relaxed));
+    }
+
+    /// Whether the turn is one of a thread that has yet to begin with it: nobody can be blamed there.
+    pub fn is_passing_on(&self) -> bool {
+        self.lent.load(Ordering::Relaxed) == ThreadId::UNKNOWN.0
+    }
+
+    /// What the kernel says of the thread that has the turn.
     pub fn usage(&self) -> Option<Usage> {
-        Usage::of((*self.thread.get()?)?)
+        match ThreadId(self.lent.load(Ordering::Relaxed)) {
+            ThreadId::OWN => Usage::of(*self.thread.get()?),
+            lent => Usage::of(lent),
+        }
     }
 
     fn names(&self) -> MutexGuard<'_, Vec<Name>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The kernel's number of the calling thread. Only Linux says it without a call to the C library.
-fn this_thread() -> Option<u32> {
-    let stat = std::fs::read_to_string("/proc/thread-self/stat").ok()?;
-    stat.split(' ').next()?.parse().ok()
 }
 
 /// What a thread does now.
@@ -130,7 +166,7 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    fn of(thread: u32) -> Option<Self> {
+    fn of(ThreadId(thread): ThreadId) -> Option<Self> {
         let read = |file| std::fs::read_to_string(format!("/proc/self/task/{thread}/{file}")).ok();
         Usage::parse(&read("stat")?, &read("schedstat")?)
     }

@@ -578,7 +578,14 @@ mod tests {
             let scenario = scenario(&path.to_string_lossy(), &text);
             for subject in [Subject::Worker, Subject::Plan] {
                 for seed in [0, 1, 99] {
-                    runs.push(Run::new(Arc::clone(&scenario), Options { seed, subject }));
+                    runs.push(Run::new(
+                        Arc::clone(&scenario),
+                        Options {
+                            seed,
+                            subject,
+                            ..Options::default()
+                        },
+                    ));
                 }
             }
         }

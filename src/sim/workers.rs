@@ -294,6 +294,10 @@ impl Worker {
             return None;
         }
         let watched = &self.place.watched;
+        if watched.is_passing_on() {
+            self.seen.idle();
+            return None;
+        }
         let why = self.seen.look(now, watched.turn(), watched.usage())?;
         job.take().map(|job| (job, why))
     }
