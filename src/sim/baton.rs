@@ -242,3 +242,279 @@ pub(super) fn with_lent<R>(f: impl FnOnce(&Rc<World>) -> R) -> Option<R> {
     // was done to it before is seen here by way of the desk's lock.
     unsafe { world.as_ref() }.map(f)
 }
+
+/// How many this thread has left behind.
+#[cfg(test)]
+pub(super) fn left() -> u32 {
+    LEAKED.get()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::num::NonZeroU64;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::thread::{self, ThreadId as Id};
+
+    use tracing::span::{Attributes, Record};
+    use tracing::{Event, Metadata, Subscriber, span};
+
+    use super::*;
+    use crate::sim::laid::lay;
+    use crate::sim::pace::Pause;
+    use crate::sim::{Bodies, Journal, Options, host, run};
+
+    /// The threads of these names work until they are told at 10 s.
+    fn stopped(names: [&str; 2]) -> Journal {
+        let [a, b] = names;
+        let text = format!(
+            "title = \"Stopped\"\n[worker]\ncomponents = [{{ thread = \"{a}\" }}, {{ thread = \"{b}\" }}]\n\
+             [timeline]\nevents = [{{ at = \"10s\", signal = \"SIGTERM\" }}]\n"
+        );
+        let scenario = crate::scenario::parse("stopped", &text)
+            .unwrap_or_else(|invalid| panic!("{:?}", invalid.diagnostics));
+        let options = Options {
+            bodies: Bodies::Batons,
+            ..Options::default()
+        };
+        let journal = run(&scenario, &options);
+        let (now, last) = journal
+            .events
+            .last()
+            .map(|end| (end.t, &end.what))
+            .expect("an end");
+        let code = match last {
+            crate::journal::What::Exit { code, .. } => *code,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((now, code, LEAKED.get()), (10_000, 0, 0));
+        assert!(LENT.get().is_null() && !is_body());
+        journal
+    }
+
+    fn wait_until(at: u64) {
+        host::block(Pause::new(at, None));
+    }
+
+    fn now() -> u64 {
+        world::with(|world| world.now())
+    }
+
+    #[test]
+    fn a_body_has_a_thread_of_its_own_with_its_name() {
+        static SEEN: Mutex<Vec<(Option<String>, Id)>> = Mutex::new(Vec::new());
+        let see = || {
+            let me = thread::current();
+            let seen = (me.name().map(str::to_owned), me.id());
+            SEEN.lock().expect("nobody panics").push(seen);
+        };
+        for name in ["a thread with its name", "and another"] {
+            lay(name, move || {
+                see();
+                wait_until(3_000);
+                see();
+            });
+        }
+        stopped(["a thread with its name", "and another"]);
+        let seen = SEEN.lock().expect("nobody panics");
+        let names: Vec<_> = seen.iter().map(|(name, _)| name.as_deref()).collect();
+        let (a, b) = (Some("a thread with its name"), Some("and another"));
+        assert_eq!(names, [a, b, a, b]);
+        let ids: BTreeSet<String> = seen.iter().map(|(_, id)| format!("{id:?}")).collect();
+        assert_eq!(ids.len(), 2);
+        assert!(seen.iter().all(|(_, id)| *id != thread::current().id()));
+    }
+
+    #[test]
+    fn thread_locals_are_a_bodys_own_and_fresh_in_every_run() {
+        thread_local! {
+            static COUNT: Cell<u32> = const { Cell::new(0) };
+        }
+        static SEEN: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+        for name in ["counts", "counts too"] {
+            lay(name, || {
+                for at in [1_000, 2_000, 3_000] {
+                    COUNT.set(COUNT.get() + 1);
+                    wait_until(at);
+                }
+                SEEN.lock().expect("nobody panics").push(COUNT.get());
+            });
+        }
+        for run in 1..=3 {
+            stopped(["counts", "counts too"]);
+            assert_eq!(*SEEN.lock().expect("nobody panics"), vec![3; 2 * run]);
+        }
+        assert_eq!(COUNT.get(), 0);
+    }
+
+    /// What a thread-local's destructor does is done in the body's last turn, in its world.
+    #[test]
+    fn the_destructors_of_thread_locals_are_a_part_of_the_last_turn() {
+        static SEEN: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+        struct Sees;
+        impl Drop for Sees {
+            fn drop(&mut self) {
+                assert!(is_body());
+                let ended = world::with(|world| world.parts.all[1].has_ended());
+                assert!(!ended, "its end is reported when its thread is over");
+                SEEN.lock().expect("nobody panics").push(now());
+            }
+        }
+        thread_local! {
+            static LAST: RefCell<Option<Sees>> = const { RefCell::new(None) };
+        }
+        lay("has a thread-local", || LAST.set(Some(Sees)));
+        stopped(["has a thread-local", "has none"]);
+        assert_eq!(*SEEN.lock().expect("nobody panics"), [10_000]);
+    }
+
+    #[test]
+    fn a_lock_is_held_across_a_wait_by_its_body_alone() {
+        static LOCK: Mutex<()> = Mutex::new(());
+        static FREE: Mutex<Vec<(u64, bool)>> = Mutex::new(Vec::new());
+        lay("holds a lock till 5 s", || {
+            let _held = LOCK.lock().expect("nobody panics");
+            wait_until(5_000);
+        });
+        lay("tries a lock", || {
+            for at in [1_000, 6_000] {
+                wait_until(at);
+                let free = LOCK.try_lock().is_ok();
+                FREE.lock().expect("nobody panics").push((at, free));
+            }
+        });
+        stopped(["holds a lock till 5 s", "tries a lock"]);
+        let free = FREE.lock().expect("nobody panics");
+        assert_eq!(*free, [(1_000, false), (6_000, true)]);
+    }
+
+    #[test]
+    fn a_body_has_the_runtime_of_its_world_and_its_clock() {
+        static TOOK: Mutex<Option<(u64, u64)>> = Mutex::new(None);
+        static SPAWNED: AtomicU64 = AtomicU64::new(0);
+        lay("spawns on the runtime", || {
+            #[allow(clippy::disallowed_methods, reason = "as a user's body would")]
+            let (before, spawned) = (
+                tokio::time::Instant::now(),
+                tokio::spawn(async { SPAWNED.fetch_add(1, Ordering::Relaxed) }),
+            );
+            wait_until(3_000);
+            assert!(spawned.is_finished());
+            let took = before.elapsed().as_millis();
+            let took = u64::try_from(took).expect("some seconds");
+            *TOOK.lock().expect("nobody panics") = Some((took, now()));
+        });
+        stopped(["spawns on the runtime", "spawns nothing"]);
+        assert_eq!(*TOOK.lock().expect("nobody panics"), Some((3_000, 3_000)));
+        assert_eq!(SPAWNED.load(Ordering::Relaxed), 1);
+    }
+
+    thread_local! {
+        static ENTERED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Keeps the spans that are entered by thread, as registries do.
+    struct Scopes {
+        spans: AtomicU64,
+        seen: Arc<Mutex<Vec<(u64, Vec<u64>)>>>,
+    }
+
+    impl Subscriber for Scopes {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == module_path!()
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> span::Id {
+            let n = self.spans.fetch_add(1, Ordering::Relaxed) + 1;
+            span::Id::from_non_zero_u64(NonZeroU64::new(n).expect("counted from 1"))
+        }
+        fn record(&self, _: &span::Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn event(&self, _: &Event<'_>) {
+            let scope = ENTERED.with_borrow(Vec::clone);
+            self.seen
+                .lock()
+                .expect("nobody panics")
+                .push((now(), scope));
+        }
+        fn enter(&self, span: &span::Id) {
+            ENTERED.with_borrow_mut(|entered| entered.push(span.into_u64()));
+        }
+        fn exit(&self, _: &span::Id) {
+            ENTERED.with_borrow_mut(Vec::pop);
+        }
+    }
+
+    /// The subscriber is the caller's own, in its scope; the spans are each body's own.
+    #[test]
+    fn a_span_entered_across_a_wait_is_entered_for_its_body_alone() {
+        for (name, at) in [
+            ("in a span", [1_000, 3_000]),
+            ("in another", [2_000, 4_000]),
+        ] {
+            lay(name, move || {
+                let span = tracing::info_span!("a body's");
+                let _entered = span.enter();
+                for at in at {
+                    wait_until(at);
+                    tracing::info!("after a wait");
+                }
+            });
+        }
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let scopes = Scopes {
+            spans: AtomicU64::new(0),
+            seen: Arc::clone(&seen),
+        };
+        tracing::subscriber::with_default(scopes, || {
+            tracing::info_span!("the caller's").in_scope(|| stopped(["in a span", "in another"]))
+        });
+        // The caller's is 1.
+        let (one, other) = (vec![2], vec![3]);
+        let right = [
+            (1_000, one.clone()),
+            (2_000, other.clone()),
+            (3_000, one),
+            (4_000, other),
+        ];
+        assert_eq!(*seen.lock().expect("nobody panics"), right);
+    }
+
+    #[test]
+    fn after_so_many_left_behind_the_thread_takes_no_more() {
+        let new = || Baton::new(&"one of many".into(), None, || ());
+        LEAKED.set(LEAKS - 1);
+        let body = new().expect("one more");
+        body.leave();
+        assert!(new().is_err());
+        LEAKED.set(LEAKS - 1);
+        assert!(matches!(
+            new().expect("one more").turn(Turn::Run),
+            Turned::Done(Ok(()))
+        ));
+    }
+
+    /// The threads of bodies that were ended, or never had a turn, come to their end.
+    #[test]
+    fn no_thread_is_left_behind_without_being_counted() {
+        let alive = Arc::new(());
+        for turn in [Turn::Run, Turn::End] {
+            let held = Arc::clone(&alive);
+            let mut body = Baton::new(&"short".into(), None, move || drop(held)).expect("a thread");
+            assert!(matches!(body.turn(turn), Turned::Done(_)));
+            assert!(body.done());
+        }
+        assert_eq!(Arc::strong_count(&alive), 1);
+    }
+
+    #[test]
+    fn any_name_will_do_for_a_thread() {
+        for name in ["", "a\0b", "a name that is longer than the kernel keeps"] {
+            let named = || thread::current().name().map(str::to_owned);
+            let mut body = Baton::new(&name.into(), None, named).expect("a thread");
+            match body.turn(Turn::Run) {
+                Turned::Done(Ok(is)) => assert_eq!(is, Some(name.replace('\0', ""))),
+                _ => panic!("it returns"),
+            }
+        }
+    }
+}

@@ -158,3 +158,232 @@ pub(crate) fn suspend(over: bool) {
         coroutine::suspend();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Mutex, mpsc};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::journal::{Event, How, What};
+    use crate::sim::laid::lay;
+    use crate::sim::pace::Pause;
+    use crate::sim::{Journal, Options, host, run};
+    use crate::stage::NEVER;
+
+    const BOTH: [Bodies; 2] = [Bodies::Coroutines, Bodies::Batons];
+
+    /// How many bodies this thread has left behind.
+    fn left(bodies: Bodies) -> u32 {
+        match bodies {
+            Bodies::Coroutines => coroutine::left(),
+            Bodies::Batons => baton::left(),
+        }
+    }
+
+    /// A thread of that name works when the process is killed at 10 s.
+    fn killed(thread: &str, bodies: Bodies) -> Journal {
+        let text = format!(
+            "title = \"Killed\"\n[worker]\ncomponents = [{{ thread = \"{thread}\" }}, {{ thread = \"other\" }}]\n\
+             [timeline]\nevents = [{{ at = \"10s\", signal = \"SIGKILL\" }}]\n"
+        );
+        let scenario = crate::scenario::parse("killed", &text)
+            .unwrap_or_else(|invalid| panic!("{:?}", invalid.diagnostics));
+        let options = Options {
+            bodies,
+            ..Options::default()
+        };
+        let journal = run(&scenario, &options);
+        let exit = |what: &What| matches!(what, What::Exit { code: 137, .. });
+        let last = journal.events.last();
+        assert!(
+            last.is_some_and(|Event { t, what, .. }| *t == 10_000 && exit(what)),
+            "{last:?}"
+        );
+        assert!(!std::thread::panicking());
+        assert!(!is_body());
+        journal
+    }
+
+    /// The same on a thread that is watched: it would hang for real.
+    fn killed_in_time(thread: &'static str, bodies: Bodies) -> Journal {
+        let (done, is_done) = mpsc::channel();
+        #[allow(clippy::disallowed_methods, reason = "it would hang for real")]
+        std::thread::spawn(move || done.send((killed(thread, bodies), left(bodies))));
+        let (journal, left) = is_done
+            .recv_timeout(Duration::from_secs(20))
+            .expect("the run comes to an end");
+        assert_eq!(left, 0);
+        journal
+    }
+
+    fn wait() {
+        host::block(Pause::new(NEVER, None));
+    }
+
+    /// Does something when dropped.
+    struct Drops<F: FnMut()>(F);
+
+    impl<F: FnMut()> Drop for Drops<F> {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+
+    /// When, and how the first component ended.
+    fn end_of_first(journal: &Journal) -> Option<(u64, How)> {
+        journal.events.iter().find_map(|event| match event.what {
+            What::Ended { id: 1, how, .. } => Some((event.t, how)),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_destructor_that_waits_ends_with_the_world() {
+        static DROPPED: AtomicUsize = AtomicUsize::new(0);
+        lay("waits as it goes", || {
+            Drops(|| {
+                wait();
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+            })
+        });
+        for (bodies, dropped) in BOTH.into_iter().zip(1..) {
+            killed("waits as it goes", bodies);
+            assert_eq!(
+                (DROPPED.load(Ordering::Relaxed), left(bodies)),
+                (dropped, 0)
+            );
+        }
+    }
+
+    /// No coroutine switches while it unwinds: what waits there goes on at once. A thread can wait.
+    #[test]
+    fn a_destructor_waits_while_its_body_panics_where_it_can() {
+        lay("panics and waits as it goes", || {
+            let _waits = Drops(|| host::block(Pause::new(5_000, None)));
+            resume_unwind(Box::new("scripted"))
+        });
+        let ended = |bodies| end_of_first(&killed_in_time("panics and waits as it goes", bodies));
+        assert_eq!(ended(Bodies::Coroutines), Some((0, How::Panicked)));
+        assert_eq!(ended(Bodies::Batons), Some((5_000, How::Panicked)));
+    }
+
+    #[test]
+    fn a_destructor_that_waits_for_ever_while_its_body_panics_ends_with_the_world() {
+        static DROPPED: AtomicUsize = AtomicUsize::new(0);
+        lay("panics and waits for ever", || {
+            let _waits = Drops(|| {
+                wait();
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+            });
+            resume_unwind(Box::new("scripted"))
+        });
+        killed_in_time("panics and waits for ever", Bodies::Batons);
+        assert_eq!(DROPPED.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_destructor_that_panics_ends_with_the_world() {
+        lay("panics as it goes", || {
+            Drops(|| resume_unwind(Box::new("scripted")))
+        });
+        for bodies in BOTH {
+            killed("panics as it goes", bodies);
+            assert_eq!(left(bodies), 0);
+        }
+    }
+
+    #[test]
+    fn a_lock_held_across_a_wait_is_not_poisoned() {
+        let mutex = Arc::new(Mutex::new(0));
+        let held = Arc::clone(&mutex);
+        lay("holds a lock", move || {
+            let mut held = held.lock().expect("nobody else has it");
+            wait();
+            *held += 1;
+        });
+        for (bodies, times) in BOTH.into_iter().zip(1..) {
+            killed("holds a lock", bodies);
+            assert_eq!(mutex.lock().map(|held| *held).ok(), Some(times));
+        }
+    }
+
+    #[test]
+    fn a_body_that_waits_for_ever_is_unwound_with_what_it_holds() {
+        static DROPPED: AtomicUsize = AtomicUsize::new(0);
+        lay("waits in a loop", || {
+            let _held = Drops(|| {
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+            });
+            loop {
+                wait();
+            }
+        });
+        for (bodies, dropped) in BOTH.into_iter().zip(1..) {
+            killed("waits in a loop", bodies);
+            assert_eq!(
+                (DROPPED.load(Ordering::Relaxed), left(bodies)),
+                (dropped, 0)
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_body_holds_is_dropped_last_first() {
+        static ORDER: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+        let drops = |n| Drops(move || ORDER.lock().expect("nobody panics with it").push(n));
+        lay("holds three", move || {
+            let _first = drops(1);
+            let _second = drops(2);
+            let _third = drops(3);
+            loop {
+                wait();
+            }
+        });
+        for bodies in BOTH {
+            killed("holds three", bodies);
+            let order = std::mem::take(&mut *ORDER.lock().expect("nobody panics with it"));
+            assert_eq!(order, [3, 2, 1], "{bodies:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_catches_everything_is_left_and_the_next_run_is_as_ever() {
+        lay("catches everything", || {
+            loop {
+                let _ = catch_unwind(|| {
+                    loop {
+                        wait();
+                    }
+                });
+            }
+        });
+        let before = killed("an ordinary one", Bodies::Coroutines);
+        for bodies in BOTH {
+            for n in 1..=3 {
+                killed("catches everything", bodies);
+                assert_eq!(left(bodies), n);
+                assert_eq!(killed("an ordinary one", bodies), before);
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_that_never_began_drops_what_it_holds_on_its_own_stack() {
+        static DROPPED: AtomicUsize = AtomicUsize::new(0);
+        for (bodies, dropped) in BOTH.into_iter().zip(1..) {
+            let held = Drops(|| {
+                assert!(is_body());
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+            });
+            let body = Blocking::new(bodies, &"own".into(), None, move || drop(held));
+            body.expect("there is a stack").end();
+            assert_eq!(
+                (DROPPED.load(Ordering::Relaxed), left(bodies)),
+                (dropped, 0)
+            );
+        }
+    }
+}

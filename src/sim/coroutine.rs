@@ -118,167 +118,29 @@ pub(super) fn suspend() {
     YIELDER.set(yielder);
 }
 
+/// How many this thread has left behind.
+#[cfg(test)]
+pub(super) fn left() -> u32 {
+    LEAKED.get()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::{Arc, Mutex};
-
     use super::*;
-    use crate::journal::{Event, What};
-    use crate::sim::bodies::{Blocking, Bodies, is_body};
-    use crate::sim::laid::lay;
-    use crate::sim::pace::Pause;
-    use crate::sim::{Journal, Options, host, run};
-    use crate::stage::NEVER;
-
-    /// A thread of that name works when the process is killed at 10 s.
-    fn killed(thread: &str) -> Journal {
-        let text = format!(
-            "title = \"Killed\"\n[worker]\ncomponents = [{{ thread = \"{thread}\" }}, {{ thread = \"other\" }}]\n\
-             [timeline]\nevents = [{{ at = \"10s\", signal = \"SIGKILL\" }}]\n"
-        );
-        let scenario = crate::scenario::parse("killed", &text)
-            .unwrap_or_else(|invalid| panic!("{:?}", invalid.diagnostics));
-        let journal = run(&scenario, &Options::default());
-        let exit = |what: &What| matches!(what, What::Exit { code: 137, .. });
-        let last = journal.events.last();
-        assert!(
-            last.is_some_and(|Event { t, what, .. }| *t == 10_000 && exit(what)),
-            "{last:?}"
-        );
-        assert!(!std::thread::panicking());
-        assert!(!is_body());
-        journal
-    }
-
-    fn wait() {
-        host::block(Pause::new(NEVER, None));
-    }
-
-    /// Does something when dropped.
-    struct Drops<F: FnMut()>(F);
-
-    impl<F: FnMut()> Drop for Drops<F> {
-        fn drop(&mut self) {
-            (self.0)();
-        }
-    }
-
-    #[test]
-    fn a_destructor_that_waits_ends_with_the_world() {
-        static DROPPED: AtomicUsize = AtomicUsize::new(0);
-        lay("waits as it goes", || {
-            Drops(|| {
-                wait();
-                DROPPED.fetch_add(1, Ordering::Relaxed);
-            })
-        });
-        killed("waits as it goes");
-        assert_eq!((DROPPED.load(Ordering::Relaxed), LEAKED.get()), (1, 0));
-    }
-
-    /// Nothing switches while a thread unwinds: what waits there goes on at once.
-    #[test]
-    fn a_destructor_that_waits_while_its_body_panics_takes_no_time() {
-        lay("panics and waits as it goes", || {
-            let _waits = Drops(|| host::block(Pause::new(5_000, None)));
-            resume_unwind(Box::new("scripted"))
-        });
-        let (done, is_done) = std::sync::mpsc::channel();
-        #[allow(clippy::disallowed_methods, reason = "it would hang for real")]
-        std::thread::spawn(move || done.send(killed("panics and waits as it goes")));
-        let journal = is_done.recv_timeout(std::time::Duration::from_secs(20));
-        let journal = journal.expect("the run comes to an end");
-        let panicked = journal.events.iter().find_map(|event| match event.what {
-            What::Ended { id: 1, how, .. } => Some((event.t, how)),
-            _ => None,
-        });
-        assert_eq!(panicked, Some((0, crate::journal::How::Panicked)));
-    }
-
-    #[test]
-    fn a_destructor_that_panics_ends_with_the_world() {
-        lay("panics as it goes", || {
-            Drops(|| resume_unwind(Box::new("scripted")))
-        });
-        killed("panics as it goes");
-        assert_eq!(LEAKED.get(), 0);
-    }
-
-    #[test]
-    fn a_lock_held_across_a_wait_is_not_poisoned() {
-        let mutex = Arc::new(Mutex::new(0));
-        let held = Arc::clone(&mutex);
-        lay("holds a lock", move || {
-            let mut held = held.lock().expect("nobody else has it");
-            wait();
-            *held += 1;
-        });
-        killed("holds a lock");
-        assert_eq!(mutex.lock().map(|held| *held).ok(), Some(1));
-    }
-
-    #[test]
-    fn a_body_that_waits_for_ever_is_unwound_with_what_it_holds() {
-        static DROPPED: AtomicUsize = AtomicUsize::new(0);
-        lay("waits in a loop", || {
-            let _held = Drops(|| {
-                DROPPED.fetch_add(1, Ordering::Relaxed);
-            });
-            loop {
-                wait();
-            }
-        });
-        killed("waits in a loop");
-        assert_eq!((DROPPED.load(Ordering::Relaxed), LEAKED.get()), (1, 0));
-    }
-
-    #[test]
-    fn a_body_that_catches_everything_is_left_and_the_next_run_is_as_ever() {
-        lay("catches everything", || {
-            loop {
-                let _ = catch_unwind(|| {
-                    loop {
-                        wait();
-                    }
-                });
-            }
-        });
-        let before = killed("an ordinary one");
-        for left in 1..=3 {
-            killed("catches everything");
-            assert_eq!(LEAKED.get(), left);
-            assert_eq!(killed("an ordinary one"), before);
-        }
-    }
-
-    #[test]
-    fn a_body_that_never_began_drops_what_it_holds_on_its_own_stack() {
-        static DROPPED: AtomicUsize = AtomicUsize::new(0);
-        let held = Drops(|| {
-            assert!(is_body());
-            DROPPED.fetch_add(1, Ordering::Relaxed);
-        });
-        let body = Blocking::new(Bodies::Coroutines, &"own".into(), None, move || drop(held));
-        body.expect("there is a stack").end();
-        assert_eq!((DROPPED.load(Ordering::Relaxed), LEAKED.get()), (1, 0));
-    }
 
     #[test]
     fn after_so_many_left_behind_the_thread_takes_no_more() {
         LEAKED.set(LEAKS - 1);
-        assert!(
-            Blocking::new(Bodies::Coroutines, &"own".into(), None, || ()).is_ok_and(|body| {
-                body.leave();
-                true
-            })
-        );
-        assert!(Blocking::new(Bodies::Coroutines, &"own".into(), None, || ()).is_err());
+        assert!(Coroutine::new(|| ()).is_ok_and(|body| {
+            body.leave();
+            true
+        }));
+        assert!(Coroutine::new(|| ()).is_err());
         // A stack that came back is as good as ever.
         POOL.with_borrow_mut(|pool| pool.extend(DefaultStack::new(STACK).ok()));
-        let body = Blocking::new(Bodies::Coroutines, &"own".into(), None, || ());
+        let body = Coroutine::new(|| ());
         assert!(matches!(
-            body.expect("there is a stack").resume(),
+            body.expect("there is a stack").turn(Turn::Run),
             Turned::Done(Ok(()))
         ));
     }

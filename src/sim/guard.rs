@@ -15,16 +15,44 @@ use crate::journal::{Name, StuckWhy};
 
 /// How often the guard looks.
 pub(crate) const PERIOD: Duration = Duration::from_millis(50);
-/// Looks in a row that find the thread asleep, without having run in between, before it is *blocked*.
-const ASLEEP_LOOKS: u32 = 3;
-/// Sleep in one turn, in naps between which the thread does run, before it is *blocked*.
-const NAPS: Duration = Duration::from_secs(2);
-/// CPU in one turn before it is *spinning*.
-const SPIN: Duration = Duration::from_millis(500);
 /// Where the kernel tells nothing, or that the thread waits for a disk: one turn by the wall clock.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WALL: Duration = Duration::from_secs(10);
 /// A guard that comes later than this was stopped itself, and its measure is worth nothing.
 const LATE: Duration = Duration::from_secs(1);
+
+/// How much one turn may take of real time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Looks in a row that find the thread asleep, without having run in between, before it is *blocked*.
+    looks: u32,
+    /// Sleep in one turn, in naps between which the thread does run, before it is *blocked*.
+    naps: Duration,
+    /// CPU in one turn before it is *spinning*.
+    spin: Duration,
+}
+
+impl Patience {
+    /// With scripted components, which have no business to sleep or to compute.
+    pub const SCRIPTED: Patience = Patience {
+        looks: 3,
+        naps: Duration::from_secs(2),
+        spin: Duration::from_millis(500),
+    };
+
+    /// With a user's code, which may well write to a disk, or compute for a while.
+    pub const fn of(limit: Duration) -> Self {
+        Patience {
+            looks: u32::MAX,
+            naps: limit,
+            spin: limit,
+        }
+    }
+
+    /// The longest, where the kernel does not tell who is at fault.
+    fn wall(&self) -> Duration {
+        self.naps.max(WALL)
+    }
+}
 
 /// Nobody's turn: the simulator's own.
 const NOBODY: EntityId = EntityId::MAX;
@@ -210,7 +238,13 @@ impl Seen {
     }
 
     /// Looks at the thread at an instant of real time; says so when it will not give its turn back.
-    pub fn look(&mut self, at: Duration, turn: u64, usage: Option<Usage>) -> Option<StuckWhy> {
+    pub fn look(
+        &mut self,
+        at: Duration,
+        turn: u64,
+        usage: Option<Usage>,
+        patience: Patience,
+    ) -> Option<StuckWhy> {
         let look = Look { turn, at, usage };
         let (Some(first), Some(last)) = (self.first, self.last) else {
             return self.begin(look);
@@ -221,10 +255,10 @@ impl Seen {
         self.last = Some(look);
         let wall = at.saturating_sub(first.at);
         let (Some(usage), Some(from), Some(before)) = (usage, first.usage, last.usage) else {
-            return (wall >= PATIENCE).then_some(StuckWhy::Blocked);
+            return (wall >= patience.wall()).then_some(StuckWhy::Blocked);
         };
         let ran = usage.ran.saturating_sub(from.ran);
-        if ran >= SPIN {
+        if ran >= patience.spin {
             return Some(StuckWhy::Spinning);
         }
         // What it waits for a CPU is added up only when it gets one: while it runs, or would, it is not
@@ -240,10 +274,10 @@ impl Seen {
         }
         let slept = wall.saturating_sub(ran + usage.starved.saturating_sub(from.starved));
         let naps = match usage.state {
-            State::Sleeps => NAPS,
-            State::Runs | State::Waits => PATIENCE,
+            State::Sleeps => patience.naps,
+            State::Runs | State::Waits => patience.wall(),
         };
-        (self.asleep >= ASLEEP_LOOKS || slept >= naps).then_some(StuckWhy::Blocked)
+        (self.asleep >= patience.looks || slept >= naps).then_some(StuckWhy::Blocked)
     }
 
     fn begin(&mut self, look: Look) -> Option<StuckWhy> {
@@ -283,15 +317,36 @@ mod tests {
     }
 
     /// Looks every 50 ms; when the verdict came, and which.
-    fn verdict(
+    fn verdict(looks: u64, at: impl FnMut(u64) -> (u64, Option<Usage>)) -> Option<(u64, StuckWhy)> {
+        verdict_of(Patience::SCRIPTED, looks, at)
+    }
+
+    fn verdict_of(
+        patience: Patience,
         looks: u64,
         mut at: impl FnMut(u64) -> (u64, Option<Usage>),
     ) -> Option<(u64, StuckWhy)> {
         let mut seen = Seen::default();
         (0..looks).find_map(|n| {
             let (turn, usage) = at(50 * n);
-            seen.look(ms(50 * n), turn, usage).map(|why| (50 * n, why))
+            let why = seen.look(ms(50 * n), turn, usage, patience);
+            why.map(|why| (50 * n, why))
         })
+    }
+
+    #[test]
+    fn a_users_code_may_sleep_and_compute_for_as_long_as_was_said() {
+        let sleeps = |_| (7, usage(State::Sleeps, 3, 1));
+        let spins = |at| (7, usage(State::Runs, at, 0));
+        let disk = |_| (7, usage(State::Waits, 3, 1));
+        for (limit, by_the_wall) in [(1_000, 10_000), (5_000, 10_000), (20_000, 20_000)] {
+            let verdict = |at: fn(u64) -> _| verdict_of(Patience::of(ms(limit)), 1_000, at);
+            assert_eq!(verdict(sleeps), Some((limit, StuckWhy::Blocked)));
+            assert_eq!(verdict(spins), Some((limit, StuckWhy::Spinning)));
+            for at in [disk, |_| (7, None)] {
+                assert_eq!(verdict(at), Some((by_the_wall, StuckWhy::Blocked)));
+            }
+        }
     }
 
     #[test]
@@ -351,9 +406,16 @@ mod tests {
         let mut seen = Seen::default();
         let asleep = usage(State::Sleeps, 3, 0);
         for at in [0, 50, 100, 5_000, 5_050, 5_100] {
-            assert_eq!(seen.look(ms(at), 7, asleep), None, "at {at}");
+            assert_eq!(
+                seen.look(ms(at), 7, asleep, Patience::SCRIPTED),
+                None,
+                "at {at}"
+            );
         }
-        assert_eq!(seen.look(ms(5_150), 7, asleep), Some(StuckWhy::Blocked));
+        assert_eq!(
+            seen.look(ms(5_150), 7, asleep, Patience::SCRIPTED),
+            Some(StuckWhy::Blocked)
+        );
     }
 
     #[test]
@@ -379,5 +441,31 @@ mod tests {
         watched.is_this_thread();
         let usage = watched.usage().expect("Linux tells");
         assert_eq!(usage.state, State::Runs);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn while_a_turn_is_lent_the_other_thread_is_looked_at() {
+        let watched = Watched::default();
+        watched.is_this_thread();
+        let (turn, own) = (watched.turn(), ThreadId::mine(true));
+        watched.lent_to(ThreadId::UNKNOWN);
+        assert!(watched.is_passing_on());
+        #[allow(clippy::disallowed_methods, reason = "it looks at its creator")]
+        let looked = std::thread::spawn(move || {
+            watched.lent_to(ThreadId::mine(true));
+            assert!(!watched.is_passing_on());
+            let runs = watched.usage().map(|usage| usage.state);
+            // Its creator waits for it.
+            watched.lent_to(own);
+            while watched
+                .usage()
+                .is_none_or(|usage| usage.state != State::Sleeps)
+            {}
+            watched.lent_to(ThreadId::UNTOLD);
+            (runs, watched.usage(), watched.turn())
+        });
+        let looked = looked.join().expect("it looks");
+        assert_eq!(looked, (Some(State::Runs), None, turn + 4));
     }
 }

@@ -4,6 +4,7 @@
 //! left behind, and another takes its place.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::workers::{Batch, Job, Shared, lock};
 use super::{Journal, Options};
@@ -80,7 +81,7 @@ pub enum RunError {
 /// Threads on which scenarios are run.
 ///
 /// A body that blocks its thread for real, or spins, is the verdict [`stuck`](crate::journal::What::Stuck) with its
-/// name, not a hang. Such a thread stays behind and [is replaced](Runners::left_behind) three times;
+/// name, not a hang; [how long it may](Runners::patience) is a matter of what bodies run on. Such a thread stays behind and [is replaced](Runners::left_behind) three times;
 /// with the fourth every further run is [given up](RunError::GivenUp).
 ///
 /// Can be used from several threads at once; a waiting one watches the runs of all. Dropped, it ends
@@ -123,6 +124,26 @@ impl Runners {
                 .add_worker(&mut lock(&runners.shared.guard))?;
         }
         Ok(runners)
+    }
+
+    /// How long the code of a body may keep its turn before its run is [`stuck`](crate::journal::What::Stuck), where
+    /// bodies are [batons](super::Bodies::Batons): so much real time asleep is *blocked*, so much CPU is *spinning*.
+    /// Time without a CPU does not count. 5 s by default, so that a slow disk or a debug build is no
+    /// verdict. Waiting for a disk, and where the system tells nothing of threads, it is at least 10 s.
+    ///
+    /// On coroutines, which are for scripted components, it is 150 ms asleep and 500 ms of CPU.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deadstop::sim::Runners;
+    /// let runners = Runners::new(2)?.patience(Duration::from_secs(60));
+    /// # assert_eq!(runners.left_behind(), 0);
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[must_use]
+    pub fn patience(self, limit: Duration) -> Self {
+        lock(&self.shared.guard).patience = Some(limit);
+        self
     }
 
     /// Runs one scenario, and waits for it.
@@ -233,7 +254,7 @@ mod tests {
     use std::path::Path;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::sync::{Mutex, mpsc};
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use super::*;
     use crate::journal::{Cause, Event, StuckWhy, What};
