@@ -44,7 +44,7 @@ fn the_corpus_gives_the_same_journals_on_coroutines_and_on_batons() {
     let mut runs = Vec::new();
     for scenario in &corpus {
         for subject in [Subject::Worker, Subject::Plan] {
-            for seed in [0, 1, 2, 99] {
+            for seed in [0, 1, 99] {
                 for bodies in [Bodies::Coroutines, Bodies::Batons] {
                     let options = Options {
                         seed,

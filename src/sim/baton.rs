@@ -17,7 +17,8 @@ use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tracing::Dispatch;
-use tracing::dispatcher::{get_default, with_default};
+use tracing::dispatcher::{get_default, set_default};
+use tracing::subscriber::NoSubscriber;
 
 use super::bodies::{Turn, Turned, WorldEnded};
 use super::guard::{ThreadId, Watched};
@@ -156,6 +157,8 @@ impl<T: 'static> Baton<T> {
         let result = Arc::new(Mutex::new(None));
         let runtime = tokio::runtime::Handle::try_current().ok();
         let dispatch = get_default(Dispatch::clone);
+        // None would be one too, and hide what is set for the whole process later.
+        let dispatch = (!dispatch.is::<NoSubscriber>()).then_some(dispatch);
         let (at, put, body) = (Arc::clone(&desk), Arc::clone(&result), Carried(body));
         // The operating system cuts names short; std refuses only this.
         let name = name.chars().filter(|c| *c != '\0').collect();
@@ -165,16 +168,16 @@ impl<T: 'static> Baton<T> {
             let _inside = runtime.as_ref().map(|runtime| runtime.enter());
             let turn = at.turn(thread);
             let body = body.take();
-            let ran = with_default(&dispatch, || {
-                catch_unwind(AssertUnwindSafe(|| match turn {
-                    Turn::Run => body(),
-                    // Never begun: what the body holds is dropped with it, here.
-                    Turn::End => {
-                        drop(body);
-                        resume_unwind(Box::new(WorldEnded))
-                    }
-                }))
-            });
+            let subscriber = dispatch.as_ref().map(set_default);
+            let ran = catch_unwind(AssertUnwindSafe(|| match turn {
+                Turn::Run => body(),
+                // Never begun: what the body holds is dropped with it, here.
+                Turn::End => {
+                    drop(body);
+                    resume_unwind(Box::new(WorldEnded))
+                }
+            }));
+            drop(subscriber);
             *put.lock().unwrap_or_else(PoisonError::into_inner) = Some(Carried(ran));
         })?;
         Ok(Baton {

@@ -16,6 +16,22 @@ use crate::journal::Name;
 ///
 /// Both give the same journal, to the byte, for bodies that know nothing of their thread. Where bodies
 /// are a user's own code, with thread-locals, locks, destructors and span guards, batons are right.
+///
+/// Either way a body waits through its [`Scope`](crate::host::Scope). One that blocks otherwise keeps its turn, and nothing
+/// else runs: in [`run`](super::run) for as long as it blocks, in [`Runners`](super::Runners) until their
+/// [patience](super::Runners::patience) is over. So does one that wants a lock which another body holds across a wait.
+///
+/// ```
+/// use deadstop::{scenario, sim::{self, Bodies, Options}};
+///
+/// let text = "title = 'A thread stops'\n[worker]\ncomponents = [{ thread = 'worker' }]\n\
+///             [timeline]\nevents = [{ at = '10s', signal = 'SIGTERM' }]\n";
+/// let scenario = scenario::parse("stops", text).map_err(|_| "invalid")?;
+///
+/// let batons = Options { bodies: Bodies::Batons, ..Options::default() };
+/// assert_eq!(sim::run(&scenario, &batons), sim::run(&scenario, &Options::default()));
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Bodies {
@@ -133,7 +149,7 @@ pub(crate) fn is_body() -> bool {
 /// Whether what waits here can wait. A coroutine that switched while it unwinds would leave every other
 /// body of its thread unwinding too; a thread of its own unwinds alone.
 pub(crate) fn can_wait() -> bool {
-    baton::is_body() || !std::thread::panicking()
+    !std::thread::panicking() || baton::is_body()
 }
 
 /// Gives the turn back to the executor, until the body is given its next. `over` says that the world
@@ -282,6 +298,21 @@ mod tests {
         });
         killed_in_time("panics and waits for ever", Bodies::Batons);
         assert_eq!(DROPPED.load(Ordering::Relaxed), 1);
+    }
+
+    /// Unwound a second time it would take the process along.
+    #[test]
+    fn a_destructor_that_waits_again_and_again_while_its_body_panics_is_left() {
+        lay("panics and waits again and again", || {
+            let _waits = Drops(|| {
+                loop {
+                    wait();
+                }
+            });
+            resume_unwind(Box::new("scripted"))
+        });
+        killed("panics and waits again and again", Bodies::Batons);
+        assert_eq!(left(Bodies::Batons), 1);
     }
 
     #[test]
