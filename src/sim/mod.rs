@@ -4,6 +4,7 @@
 //! happened. The same scenario and the same seed give the same journal, to the byte, on any machine.
 
 mod baton;
+mod bell;
 mod bodies;
 mod choose;
 mod clock;
