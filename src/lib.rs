@@ -57,8 +57,9 @@
 )]
 #![cfg_attr(feature = "cli", doc = "- [`report`]: timelines, verdicts, snapshots")]
 //!
-//! Features: `cli` (default) builds the `deadstop` command and turns `sim` on; `parameters` reads the
-//! watchdog's parameters as a platform hands them over. Without any, the context alone is built.
+//! Features: `cli` (default) builds the `deadstop` command and turns `sim` on; `http` has the watchdog probe
+//! over HTTP, and comes with `sim`; `parameters` reads the watchdog's parameters as a platform hands
+//! them over. Without any, the context alone is built.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]

@@ -450,10 +450,13 @@ mod tests {
         static ENTERED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
     }
 
+    /// When an event came, and within which spans.
+    type Seen = Vec<(u64, Vec<u64>)>;
+
     /// Keeps the spans that are entered by thread, as registries do.
     struct Scopes {
         spans: AtomicU64,
-        seen: Arc<Mutex<Vec<(u64, Vec<u64>)>>>,
+        seen: Arc<Mutex<Seen>>,
     }
 
     impl Subscriber for Scopes {
