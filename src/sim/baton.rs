@@ -548,6 +548,26 @@ mod tests {
     }
 
     #[test]
+    fn bodies_that_get_no_pipe_have_their_turns_all_the_same() {
+        let bodies = (0..PIPES + 6).map(|n| {
+            let body = move || {
+                suspend();
+                n
+            };
+            Baton::new(&"one of many".into(), None, body).expect("a thread")
+        });
+        let mut bodies: Vec<_> = bodies.collect();
+        let by_pipe = bodies.iter().filter(|body| body.desk.bell.is_pipe());
+        assert_eq!(by_pipe.count(), PIPES as usize);
+        for body in &mut bodies {
+            assert!(matches!(body.turn(Turn::Run), Turned::Waits));
+        }
+        for (body, n) in bodies.iter_mut().zip(0..) {
+            assert!(matches!(body.turn(Turn::Run), Turned::Done(Ok(done)) if done == n));
+        }
+    }
+
+    #[test]
     fn any_name_will_do_for_a_thread() {
         for name in ["", "a\0b", "a name that is longer than the kernel keeps"] {
             let named = || thread::current().name().map(str::to_owned);

@@ -29,6 +29,11 @@ impl Bell {
         }
     }
 
+    #[cfg(test)]
+    pub fn is_pipe(&self) -> bool {
+        self.pipe.is_some()
+    }
+
     /// Wakes who waits, or who waits next.
     pub fn ring(&self) {
         if let Some((_, writer)) = &self.pipe
