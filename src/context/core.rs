@@ -212,6 +212,15 @@ impl Core {
     /// Somebody wants the worker to stop. The first reason wins; at the first the watchdogs are
     /// disarmed.
     pub fn request(&self, reason: Reason) {
+        self.ask(reason, false);
+    }
+
+    /// As [`request`](Self::request), and the grace begins with it.
+    pub fn request_now(&self, reason: Reason) {
+        self.ask(reason, true);
+    }
+
+    fn ask(&self, reason: Reason, grace_begins: bool) {
         let mut disarmed = Vec::new();
         let Reason { words, by, .. } = reason.clone();
         {
@@ -237,13 +246,17 @@ impl Core {
         // Disarmed before anything is said: the sink may be slow, and no probe may follow the word.
         self.disarmed.cancel();
         self.emit(What::Requested { reason: words, by });
-        self.requested.cancel();
         for attempt in disarmed {
             self.emit(What::Watchdog {
                 is: WatchdogIs::Disarmed,
                 attempt,
             });
         }
+        if grace_begins {
+            self.begin_grace();
+        }
+        // Last: whoever this wakes says on another thread what comes next.
+        self.requested.cancel();
         self.wake.notify_one();
     }
 
