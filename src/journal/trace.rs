@@ -1,6 +1,6 @@
 //! The journal through `tracing`: the plan's words, at the plan's levels.
 
-use std::fmt::Write;
+use std::fmt;
 use std::panic::Location;
 use std::sync::{Mutex, PoisonError};
 
@@ -18,6 +18,10 @@ pub struct Tracing {
 
 impl Tracing {
     fn log(&self, what: &What, place: Option<&Location<'_>>) {
+        // What is never logged: every good end of a body, and many bodies may end at once.
+        if what.level().is_none() {
+            return;
+        }
         let level = self
             .levels
             .lock()
@@ -54,17 +58,27 @@ fn log(what: &What, level: Option<Level>, place: Option<&Location<'_>>) {
 }
 
 fn emit(what: &What, level: Level, place: Option<&Location<'_>>) {
-    let mut words = String::new();
-    // Writing to a string does not fail.
-    let _ = what.say(&mut words, false, &Names::default());
-    if let Some(place) = place {
-        let _ = write!(words, ", registered at {place}");
-    }
-    let event = what.name();
+    let (event, words) = (what.name(), Words { what, place });
     match level {
         Level::Debug => tracing::debug!(target: "deadstop", event, "{words}"),
         Level::Info => tracing::info!(target: "deadstop", event, "{words}"),
         Level::Warn => tracing::warn!(target: "deadstop", event, "{words}"),
         Level::Error => tracing::error!(target: "deadstop", event, "{words}"),
+    }
+}
+
+/// An event in words, which are not put together where nobody reads them.
+struct Words<'a> {
+    what: &'a What,
+    place: Option<&'a Location<'a>>,
+}
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.what.say(f, false, &Names::default())?;
+        match self.place {
+            Some(place) => write!(f, ", registered at {place}"),
+            None => Ok(()),
+        }
     }
 }
