@@ -112,9 +112,13 @@ impl Core {
             contained(|| drop(left));
             return;
         }
+        // The driver takes all that has ended at once: it is woken for the first of it.
+        let first = registry.ended.is_empty();
         registry.ended.push_back((id, ended));
         drop(registry);
-        self.wake.notify_one();
+        if first {
+            self.wake.notify_one();
+        }
     }
 
     /// A future that was run where it was called is over; if it failed, that is logged.
@@ -266,14 +270,13 @@ impl Core {
 
     /// The report as it stands.
     pub fn report(&self) -> Arc<Report> {
-        let mut steps = self
-            .steps
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        // The members of a group end in any order.
-        steps.sort_by_key(|(place, _)| *place);
-        let steps = steps.into_iter().map(|(_, step)| step).collect();
+        let steps = {
+            let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut steps: Vec<_> = steps.iter().collect();
+            // The members of a group end in any order.
+            steps.sort_unstable_by_key(|(place, _)| *place);
+            steps.into_iter().map(|(_, step)| step.clone()).collect()
+        };
         let registry = self.registry();
         Arc::new(Report {
             reason: registry.reason.clone(),
@@ -313,18 +316,14 @@ impl Core {
 
 /// Tells one thread or task to stop. Returns whether it was told now: adopted tasks cannot be, and
 /// nobody is told twice.
-pub(crate) fn tell(entry: &Entry) -> bool {
-    let Action::Running(Running {
-        token: Some(token),
-        wake,
-        ..
-    }) = &entry.action
-    else {
+pub(crate) fn tell(entry: &mut Entry) -> bool {
+    let Action::Running(Running { token, wake, .. }) = &mut entry.action else {
         return false;
     };
-    if token.is_cancelled() {
+    // Let go while it is at hand: who was told needs it no more.
+    let Some(token) = token.take().filter(|token| !token.is_cancelled()) else {
         return false;
-    }
+    };
     token.cancel();
     if let Some(wake) = wake {
         // A caller's code: its panic must not end the stop.
@@ -351,7 +350,7 @@ impl Drop for Core {
             .registry
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
-        let entries = std::mem::take(&mut registry.entries);
+        let mut entries = std::mem::take(&mut registry.entries);
         if self.stopped.get().is_some() {
             // Stopped, but not cleaned up: nobody asked for it.
             std::mem::forget(entries);
@@ -359,7 +358,7 @@ impl Drop for Core {
         }
         self.clear_running();
         self.requested.cancel();
-        for entry in entries.values() {
+        for entry in entries.values_mut() {
             tell(entry);
         }
         let names: Vec<Name> = entries.values().map(|entry| entry.name.clone()).collect();
