@@ -79,6 +79,8 @@ pub mod report;
 pub mod scenario;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(feature = "sim")]
+mod stage;
 pub mod watchdog;
 mod words;
 

@@ -176,10 +176,10 @@ mod tests {
 
     use super::*;
     use crate::journal::{Event, What};
-    use crate::sim::body::Pause;
     use crate::sim::laid::lay;
-    use crate::sim::part::NEVER;
+    use crate::sim::pace::Pause;
     use crate::sim::{Journal, Options, host, run};
+    use crate::stage::NEVER;
 
     /// A thread of that name works when the process is killed at 10 s.
     fn killed(thread: &str) -> Journal {

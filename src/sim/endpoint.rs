@@ -1,65 +1,14 @@
 //! The health endpoint: a script of answers. A probe takes virtual time.
 
 use std::pin::Pin;
-use std::time::Duration;
 
 use super::clock::Sleep;
 use super::coroutine;
-use super::millis;
-use super::part::{NEVER, Strike};
 use super::world::{self, World};
 use crate::journal::{Name, What};
 use crate::scenario::Answer;
+use crate::stage::Strike;
 use crate::watchdog::{Probe, ProbeError};
-
-/// How the endpoint behaves from some moment on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Behaviour {
-    pub answer: Answer,
-    pub takes: Duration,
-    /// Only each so-many-th answer is like this.
-    pub every: u32,
-    /// When it ends; then what was before holds again.
-    pub until: u64,
-}
-
-/// The endpoint as the script left it: healthy, until something is said.
-#[derive(Default)]
-pub(crate) struct Endpoint {
-    behaviours: Vec<(Behaviour, u32)>,
-    probes: u32,
-}
-
-impl Endpoint {
-    pub fn behave(&mut self, behaviour: Behaviour) {
-        if behaviour.until == NEVER {
-            self.behaviours.clear();
-        }
-        self.behaviours.push((behaviour, 0));
-    }
-
-    /// What the next request meets, and after how long.
-    fn answer(&mut self, now: u64) -> (Answer, u64) {
-        while self
-            .behaviours
-            .last()
-            .is_some_and(|(behaviour, _)| behaviour.until <= now)
-        {
-            self.behaviours.pop();
-        }
-        match self.behaviours.last_mut() {
-            None => (Answer::Status(200), 0),
-            Some((behaviour, asked)) => {
-                *asked += 1;
-                if asked.is_multiple_of(behaviour.every) {
-                    (behaviour.answer, millis(behaviour.takes))
-                } else {
-                    (Answer::Status(200), 0)
-                }
-            }
-        }
-    }
-}
 
 /// Probes the world's endpoint, on behalf of one watchdog.
 pub(crate) struct SimProbe {
@@ -78,9 +27,7 @@ async fn ask(part: usize) -> Result<u16, ProbeError> {
     let (n, answer, takes, began) = world::with(|world| {
         let now = world.now();
         let mut endpoint = world.endpoint.borrow_mut();
-        endpoint.probes += 1;
-        let n = endpoint.probes;
-        let (answer, takes) = endpoint.answer(now);
+        let (n, answer, takes) = endpoint.asked(now);
         drop(endpoint);
         world.record(What::ProbeBegan { n });
         (n, answer, takes, now)
@@ -182,7 +129,7 @@ pub(crate) fn meet_faults(part: usize) {
         }
         match hung {
             Some(until) if coroutine::is_body() => {
-                super::host::block(super::body::Pause::new(until, None))
+                super::host::block(super::pace::Pause::new(until, None))
             }
             _ => return,
         }

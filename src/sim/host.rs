@@ -7,19 +7,18 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::body::{Ear, Pause};
 use super::clock::Sleep;
 use super::coroutine::{self, Blocking, Turned};
 use super::endpoint::meet_faults;
 use super::entity::{AbortEntity, Class, Role};
-use super::millis;
-use super::part::NEVER;
+use super::pace::{Ear, Pause};
 use super::world::{self, World};
 use crate::context::Sink;
 use crate::host::{
     Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Host, OnEnd, Scope, SpawnError, Who,
 };
 use crate::journal::{Cause, Id, Kind, What};
+use crate::stage::{NEVER, millis};
 
 /// The host of a simulated worker context. Everything is looked up in the world of this thread.
 #[derive(Clone, Copy, Debug)]

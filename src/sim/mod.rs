@@ -3,7 +3,6 @@
 //! [`run`] drives a worker context through a scenario in virtual time and returns the journal of what
 //! happened. The same scenario and the same seed give the same journal, to the byte, on any machine.
 
-mod body;
 mod choose;
 mod clock;
 mod coroutine;
@@ -13,11 +12,11 @@ mod guard;
 mod host;
 #[cfg(test)]
 mod laid;
-mod part;
+mod pace;
 mod plan;
 mod ready;
 mod runners;
-mod script;
+mod stage;
 mod subject;
 mod worker;
 mod workers;
@@ -25,11 +24,11 @@ mod world;
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::context::{Budget, Limits, Line};
 use crate::journal::{Event, Kind, What};
 use crate::scenario::Scenario;
+use crate::stage::millis;
 
 pub use runners::{Ran, Run, RunError, Runners, Running, WorkerId};
 pub use world::{EVENTS_A_MILLISECOND, EVENTS_A_RUN, HORIZON, TURNS_A_RUN};
@@ -181,9 +180,4 @@ pub fn budget(scenario: &Scenario) -> Budget {
         (id, line)
     });
     Budget::of(limits, lines.collect())
-}
-
-/// A duration in whole milliseconds, rounded up.
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -13,13 +13,12 @@ use std::time::Duration;
 use tokio::sync::{Notify, SetOnce};
 use tokio_util::sync::CancellationToken;
 
-use super::body::{Awaits, Blocks, blocking, called, live};
 use super::clock::Sleep;
 use super::endpoint::SimProbe;
 use super::entity::{AbortEntity, Class, EntityId, Role};
 use super::host::{SimHost, block, scope};
-use super::millis;
-use super::subject::{self, Ending, Said, Subject};
+use super::pace::{Awaits, Blocks};
+use super::subject::{Ending, Said, Subject};
 use super::world::{self, World};
 use crate::context::{MainError, own_bound};
 use crate::host::Host as _;
@@ -27,6 +26,7 @@ use crate::host::{Abort, BoxError, BoxFuture, Ended, Scope, timeout_at};
 use crate::journal::{Call, Cause, How, Id, Kind, MAIN, Name, Outcome, Phase, SignalName, What};
 use crate::plan::{Callback, Line, PlanCtx, Task, Thread};
 use crate::scenario::Component;
+use crate::stage::{self, blocking, called, live, millis};
 use crate::watchdog::Probe as _;
 use crate::words::{one_line, panic_message};
 
@@ -110,7 +110,7 @@ impl Plan {
 impl Shared {
     fn start(&self, scope: &Scope) -> Result<(), MainError> {
         let nth = begins(Role::Component(MAIN));
-        let main = || self.ctx.start(|| blocking(subject::main(&Blocks(scope))));
+        let main = || self.ctx.start(|| blocking(stage::main(&Blocks(scope))));
         let result = catch_unwind(AssertUnwindSafe(main));
         let (how, error) = match &result {
             Ok(Ok(())) => (How::Ok, None),
@@ -286,7 +286,7 @@ fn watchdog(part: usize, spec: &Component, scope: &Scope) -> Result<(), BoxError
                 attempt += 1;
                 if attempt >= u64::from(limits.attempts) {
                     world::with(|world| {
-                        if !world.kill_fails.get() {
+                        if !world.parts.kill_fails.get() {
                             world.exit(KILLED, Cause::Watchdog);
                         }
                     });

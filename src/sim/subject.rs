@@ -1,12 +1,7 @@
 //! The context under test, as the world sees it: one trait, two implementations.
 
-use std::rc::Rc;
-
-use super::body::{Pace, ends, work};
 use super::entity::{Class, Role};
-use super::part::MAIN_PART;
 use super::world::{self, World};
-use crate::context::MainError;
 use crate::host::BoxFuture;
 use crate::journal::{Call, Cause, How, Id, Name, Row, SignalName, What};
 
@@ -60,9 +55,9 @@ pub(crate) trait Subject {
 
 impl World {
     /// Begins: the life of a process, or a program that only calls.
-    pub fn begin(self: &Rc<Self>, run: bool) {
+    pub fn begin(&self, run: bool) {
         if !run {
-            self.call(Call::Start, None, None);
+            self.call_by(Call::Start, None, None);
             return;
         }
         let caller = self.next_caller();
@@ -92,7 +87,7 @@ impl World {
     }
 
     /// Somebody calls the context; from inside a component where one is named.
-    pub fn call(self: &Rc<Self>, call: Call, from: Option<Name>, message: Option<String>) {
+    pub fn call_by(&self, call: Call, from: Option<Name>, message: Option<String>) {
         let caller = self.next_caller();
         self.open_calls.set(self.open_calls.get() + 1);
         let role = if from.is_some() {
@@ -147,33 +142,9 @@ impl World {
     }
 
     /// Registers a part, unless it is refused.
-    pub fn register(&self, index: usize) {
+    pub fn register_part(&self, index: usize) {
         if let Some(id) = self.subject().register(index) {
-            self.registered(index, id);
+            self.stage().registered(index, id);
         }
     }
-}
-
-/// The scripted main: registers the components one after another, in the order of the file.
-pub(crate) async fn main(pace: &impl Pace) -> Result<(), MainError> {
-    let parts = world::with(|world| world.parts.all.len());
-    for index in 1..parts {
-        let (late, after, before) = world::with(|world| {
-            let spec = world.parts.all[index].spec();
-            (
-                spec.late,
-                super::millis(spec.after),
-                world.parts.all[MAIN_PART].strike_before(&spec.name),
-            )
-        });
-        if late {
-            continue;
-        }
-        work(MAIN_PART, pace, after).await?;
-        if let Some(strike) = before {
-            return ends(strike);
-        }
-        world::with(|world| world.register(index));
-    }
-    work(MAIN_PART, pace, 0).await
 }

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use tokio::sync::SetOnce;
+use tokio_util::sync::CancellationToken;
 
-use super::body::{Awaits, Blocks, blocking, called, live};
 use super::endpoint::SimProbe;
 use super::entity::{AbortEntity, Class, EntityId, Role};
 use super::host::{SimHost, SimSink};
-use super::subject::{self, Ending, Said, Subject};
+use super::pace::{Awaits, Blocks};
+use super::subject::{Ending, Said, Subject};
 use super::world;
-use crate::context::{BodyOpts, CallOpts, Life, LifeEnd, Report, StartError, WorkerCtx};
-use crate::host::{Abort, Adopt, BoxFuture, Ended};
-use crate::journal::{Call, How, Id, Kind, Name, SignalName, Ties, Told};
-use crate::scenario::{Component, Scenario};
-use crate::watchdog::Watchdog;
+use crate::context::{BodyOpts, Life, LifeEnd, Report, StartError, WorkerCtx};
+use crate::host::{Abort, Adopt, BoxFuture, Ended, Scope};
+use crate::journal::{Call, How, Id, Name, SignalName, Ties};
+use crate::scenario::Scenario;
+use crate::stage::{self, Cast};
 
 pub(crate) struct Worker {
     ctx: WorkerCtx,
@@ -45,98 +46,39 @@ impl Worker {
     }
 }
 
-fn body_opts(spec: &Component) -> BodyOpts {
-    let opts = BodyOpts::new()
-        .order(spec.order)
-        .timeout(spec.timeout)
-        .uses(spec.uses.iter().cloned());
-    if spec.told == Told::InTurn {
-        opts.in_turn()
-    } else {
-        opts
-    }
-}
+/// Scripted components in virtual time.
+#[derive(Clone, Copy)]
+struct SimCast;
 
-fn call_opts(spec: &Component) -> CallOpts {
-    let opts = CallOpts::new()
-        .order(spec.order)
-        .timeout(spec.timeout)
-        .uses(spec.uses.iter().cloned());
-    match spec.floor {
-        Some(floor) => opts.floor(floor),
-        None => opts,
-    }
-}
+impl Cast for SimCast {
+    type Blocks<'a> = Blocks<'a>;
+    type Awaits = Awaits;
+    type Probe = SimProbe;
 
-/// Registers one scripted component with a context.
-fn register(ctx: &WorkerCtx, part: usize, spec: &Component) -> Option<Id> {
-    let name = spec.name.clone();
-    match (spec.kind, spec.is_async) {
-        (Kind::Thread, _) => ctx
-            .add_thread(name, body_opts(spec), move |scope| {
-                blocking(live(part, &Blocks(scope), true))
-            })
-            .ok(),
-        (Kind::Task, _) if spec.adopted => {
-            let task = SimTask::spawn(part, name.clone());
-            let entity = task.entity;
-            let id = ctx.adopt_task(name, body_opts(spec), task).ok();
-            if id.is_none() {
-                AbortEntity {
-                    id: entity,
-                    generation: world::with(|world| world.generation),
-                }
-                .abort();
+    fn blocks<'a>(&self, scope: &'a Scope) -> Blocks<'a> {
+        Blocks(scope)
+    }
+
+    fn awaits(&self, token: Option<CancellationToken>) -> Awaits {
+        Awaits::new(token)
+    }
+
+    fn adopt(&self, ctx: &WorkerCtx, opts: BodyOpts, part: usize, name: Name) -> Option<Id> {
+        let task = SimTask::spawn(part, name.clone());
+        let entity = task.entity;
+        let id = ctx.adopt_task(name, opts, task).ok();
+        if id.is_none() {
+            AbortEntity {
+                id: entity,
+                generation: world::with(|world| world.generation),
             }
-            id
+            .abort();
         }
-        (Kind::Task, _) => ctx
-            .add_task(name, body_opts(spec), move |token| async move {
-                live(part, &Awaits::new(Some(token)), true).await
-            })
-            .ok(),
-        (Kind::Stop, false) => ctx
-            .defer_stop(name, call_opts(spec), move |scope| {
-                blocking(called(part, &Blocks(scope)))
-            })
-            .ok(),
-        (Kind::Stop, true) => ctx
-            .defer_stop_async(name, call_opts(spec), move || async move {
-                called(part, &Awaits::new(None)).await
-            })
-            .ok(),
-        (Kind::Cleanup, false) => ctx
-            .defer_cleanup(name, call_opts(spec), move |scope| {
-                blocking(called(part, &Blocks(scope)))
-            })
-            .ok(),
-        (Kind::Cleanup, true) => ctx
-            .defer_cleanup_async(name, call_opts(spec), move || async move {
-                called(part, &Awaits::new(None)).await
-            })
-            .ok(),
-        (Kind::Closeable, false) => ctx
-            .add_closeable_with(name, call_opts(spec), part, |part, scope| {
-                blocking(called(*part, &Blocks(scope)))
-            })
-            .ok(),
-        (Kind::Closeable, true) => ctx
-            .add_closeable_async(name, call_opts(spec), move || async move {
-                called(part, &Awaits::new(None)).await
-            })
-            .ok(),
-        (Kind::Watchdog, _) => {
-            let limits = spec.watchdog.expect("a watchdog has its limits");
-            let mut watchdog = Watchdog::new(SimProbe { part })
-                .interval(limits.interval)
-                .attempts(limits.attempts)
-                .request_timeout(limits.request_timeout);
-            if let Some(grace) = limits.start_grace {
-                watchdog = watchdog.start_grace(grace);
-            }
-            ctx.add_watchdog(name, body_opts(spec), watchdog).ok()
-        }
-        (Kind::Main, _) => None,
+        id
+    }
+
+    fn probe(&self, part: usize) -> SimProbe {
+        SimProbe { part }
     }
 }
 
@@ -147,7 +89,7 @@ impl Subject for Worker {
 
     fn register(&self, part: usize) -> Option<Id> {
         let spec = world::with(|world| world.parts.all[part].spec().clone());
-        register(&self.ctx, part, &spec)
+        stage::register(&self.ctx, &SimCast, part, &spec)
     }
 
     fn live(&self) -> BoxFuture<Ending> {
@@ -159,7 +101,7 @@ impl Subject for Worker {
                 started,
                 report,
             } = life
-                .live(|| async { subject::main(&Awaits::new(None)).await })
+                .live(|| async { stage::main(&Awaits::new(None)).await })
                 .await;
             Ending {
                 said: said_of(&started, &report),
@@ -178,7 +120,7 @@ impl Subject for Worker {
         Box::pin(async move {
             match call {
                 Call::Start | Call::Run => match ctx
-                    .start(|_| async { subject::main(&Awaits::new(None)).await })
+                    .start(|_| async { stage::main(&Awaits::new(None)).await })
                     .await
                 {
                     Ok(()) => Said::plain("ok"),
@@ -247,7 +189,7 @@ impl SimTask {
     fn spawn(part: usize, name: Name) -> Self {
         let done = Arc::new(SetOnce::new());
         let set = Arc::clone(&done);
-        let future = Box::pin(async move { live(part, &Awaits::new(None), true).await });
+        let future = Box::pin(async move { stage::live(part, &Awaits::new(None), true).await });
         world::with(|world| {
             let on_end = Box::new(move |ended: Ended| {
                 let _ = set.set(ended);

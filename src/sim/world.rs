@@ -17,15 +17,13 @@ use std::time::Duration;
 use super::choose::Choice;
 use super::clock::{Due, Timers};
 use super::coroutine::Blocking;
-use super::endpoint::Endpoint;
 use super::entity::{Entities, EntityId};
 use super::guard::Watched;
-use super::part::{MAIN_PART, Parts};
-use super::script::Script;
 use super::subject::Subject;
 use crate::host::BoxError;
 use crate::journal::{Cause, Event, Name, StuckWhy, What};
 use crate::scenario::Scenario;
+use crate::stage::{Endpoint, MAIN_PART, Parts, Script};
 
 /// The horizon of virtual time: 24 hours.
 pub const HORIZON: Duration = Duration::from_secs(24 * 3_600);
@@ -80,10 +78,6 @@ pub(crate) struct World {
     pub run: bool,
     pub callers: Cell<u32>,
     pub open_calls: Cell<u32>,
-    /// The exit code that main asked for with its error.
-    pub main_code: Cell<Option<i32>>,
-    /// Whether the plan's kill tool fails.
-    pub kill_fails: Cell<bool>,
 }
 
 /// Calls `f` with the world of this thread.
@@ -156,8 +150,6 @@ impl World {
             run: scenario.worker.run,
             callers: Cell::new(0),
             open_calls: Cell::new(0),
-            main_code: Cell::new(None),
-            kill_fails: Cell::new(false),
         })
     }
 
@@ -247,7 +239,7 @@ impl World {
     pub fn quiet(self: &Rc<Self>) {
         self.nobodys_turn();
         loop {
-            self.strike_due();
+            self.stage().strike_due();
             if self.is_over() {
                 return;
             }
@@ -303,7 +295,7 @@ impl World {
             self.events_now.set(0);
             self.turns_now.set(0);
         }
-        self.strike_due();
+        self.stage().strike_due();
         while !self.is_over() {
             let Some(due) = self.timers.borrow_mut().take_due(to) else {
                 return;

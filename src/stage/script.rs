@@ -1,14 +1,11 @@
 //! The timeline of a scenario: what strikes when. Everything in it strikes before all else in its
 //! instant.
 
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::endpoint::Behaviour;
-use super::millis;
-use super::part::{NEVER, Strike};
-use super::world::World;
-use crate::journal::{Cause, FaultVerb, Ms, Name, SignalName, What};
+use super::{Behaviour, NEVER, Stage, Strike, millis};
+use crate::journal::{FaultVerb, Ms, Name, SignalName, What};
 use crate::scenario::{Answer, Scenario, Timed, Verb, When};
 
 /// A SIGTERM or SIGINT within this many milliseconds of the last counted one is the same one.
@@ -19,7 +16,7 @@ const PLATFORM_KILL: usize = usize::MAX;
 
 /// What is still to strike.
 pub(crate) struct Script {
-    timeline: Rc<[Timed]>,
+    timeline: Arc<[Timed]>,
     /// The next one last.
     due: Vec<(u64, usize)>,
     /// Events that wait for the begin of a step.
@@ -118,30 +115,30 @@ fn put(due: &mut Vec<(u64, usize)>, event: (u64, usize)) {
     due.insert(place, event);
 }
 
-impl World {
+impl dyn Stage + '_ {
     /// Strikes everything that is due.
-    pub fn strike_due(self: &Rc<Self>) {
+    pub fn strike_due(&self) {
         while !self.is_over() {
-            let Some(index) = self.script.borrow_mut().take_due(self.now()) else {
+            let Some(index) = self.script().borrow_mut().take_due(self.now()) else {
                 return;
             };
             if index == PLATFORM_KILL {
                 self.kill(SignalName::Sigkill);
             } else {
-                let timeline = Rc::clone(&self.script.borrow().timeline);
+                let timeline = Arc::clone(&self.script().borrow().timeline);
                 self.strike_event(&timeline[index].verb);
             }
         }
     }
 
-    fn strike_event(self: &Rc<Self>, verb: &Verb) {
+    fn strike_event(&self, verb: &Verb) {
         let part = |name: &Name| {
-            self.parts
+            self.parts()
                 .named(name)
                 .expect("a scenario's names are known")
         };
         match verb {
-            Verb::Signal(signal) => self.signal(*signal),
+            Verb::Signal(signal) => self.strike_signal(*signal),
             Verb::Call {
                 call,
                 from,
@@ -153,7 +150,7 @@ impl World {
                 }
             }
             Verb::Register { name, .. } => {
-                if let Some(index) = self.parts.index(name) {
+                if let Some(index) = self.parts().index(name) {
                     self.register(index);
                 }
             }
@@ -168,7 +165,7 @@ impl World {
                     lasts: None,
                     answer: None,
                 });
-                self.kill_fails.set(true);
+                self.parts().kill_fails.set(true);
             }
             Verb::Fail {
                 name,
@@ -195,7 +192,7 @@ impl World {
             Verb::End { name } => self.strike(part(name), FaultVerb::End, Strike::End, None),
             Verb::Hold { name, lasts } => self.hold_fault(part(name), *lasts),
             Verb::Job { name, count, takes } => {
-                if let Some(index) = self.parts.index(name) {
+                if let Some(index) = self.parts().index(name) {
                     self.jobs(index, *count, *takes);
                 }
             }
@@ -214,7 +211,7 @@ impl World {
                 });
                 let until = lasts.map_or(NEVER, |lasts| self.now().saturating_add(millis(lasts)));
                 let takes: Duration = *takes;
-                self.endpoint.borrow_mut().behave(Behaviour {
+                self.endpoint().borrow_mut().behave(Behaviour {
                     answer: *answer,
                     takes,
                     every: (*every).max(1),
@@ -224,22 +221,16 @@ impl World {
         }
     }
 
-    fn signal(self: &Rc<Self>, name: SignalName) {
-        if name == SignalName::Sigkill || !self.script.borrow().run {
+    fn strike_signal(&self, name: SignalName) {
+        if name == SignalName::Sigkill || !self.script().borrow().run {
             // Nobody handles it: the process ends where it stands.
             self.record(What::Signal { name, nth: 1 });
             self.kill(name);
             return;
         }
-        let nth = self.script.borrow_mut().count(self.now());
+        let nth = self.script().borrow_mut().count(self.now());
         self.record(What::Signal { name, nth });
-        self.subject().signal(name);
-    }
-
-    /// A signal that is not handled ends the process.
-    fn kill(&self, signal: SignalName) {
-        self.record(What::Killed { signal });
-        self.exit(128 + signal.number(), Cause::Killed);
+        self.signal(name);
     }
 }
 

@@ -4,9 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::entity::{EntityId, Role};
-use super::millis;
-use super::world::World;
+use super::{Later, Stage, millis};
 use crate::journal::{FaultVerb, How, Id, Kind, LostWhat, MAIN, Name, Registered, What};
 use crate::scenario::{Component, Lasts, Scenario};
 
@@ -31,12 +29,15 @@ pub(crate) enum Strike {
 
 /// One component, or main, and what has become of it.
 pub(crate) struct Part {
+    /// Its place among the parts.
+    pub index: usize,
     pub name: Name,
     pub kind: Kind,
     /// What the file says of it; `None` for main.
     pub component: Option<Component>,
     pub id: Cell<Option<Id>>,
-    entity: Cell<Option<EntityId>>,
+    /// Who runs its code, as the stage numbers them.
+    pub runs_as: Cell<Option<u32>>,
     hung_until: Cell<u64>,
     ignoring_until: Cell<u64>,
     slow: Cell<u64>,
@@ -57,13 +58,14 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    fn new(name: Name, kind: Kind, component: Option<Component>) -> Self {
+    fn new(index: usize, name: Name, kind: Kind, component: Option<Component>) -> Self {
         Part {
+            index,
             name,
             kind,
             component,
             id: Cell::new(None),
-            entity: Cell::new(None),
+            runs_as: Cell::new(None),
             hung_until: Cell::new(0),
             ignoring_until: Cell::new(0),
             slow: Cell::new(0),
@@ -149,15 +151,20 @@ pub(crate) struct Parts {
     by_name: BTreeMap<Name, usize>,
     by_id: RefCell<Vec<usize>>,
     jobs: Cell<u32>,
+    /// The exit code that main asked for with its error.
+    pub main_code: Cell<Option<i32>>,
+    /// Whether the plan's kill tool fails.
+    pub kill_fails: Cell<bool>,
 }
 
 impl Parts {
     pub fn new(scenario: &Scenario) -> Self {
-        let main = Part::new("main".into(), Kind::Main, None);
+        let main = Part::new(MAIN_PART, "main".into(), Kind::Main, None);
         main.id.set(Some(MAIN));
         let components = scenario.worker.components.iter().flatten();
-        let parts = components.map(|component| {
+        let parts = (1..).zip(components).map(|(index, component)| {
             Part::new(
+                index,
                 component.name.clone(),
                 component.kind,
                 Some(component.clone()),
@@ -174,6 +181,8 @@ impl Parts {
             by_name,
             by_id: RefCell::new(vec![MAIN_PART]),
             jobs: Cell::new(0),
+            main_code: Cell::new(None),
+            kill_fails: Cell::new(false),
         }
     }
 
@@ -239,13 +248,13 @@ impl Parts {
     }
 }
 
-impl World {
+impl dyn Stage + '_ {
     /// A part was registered: from here on it has an id, and everything of it is written down.
     pub fn registered(&self, index: usize, id: Id) {
-        let part = &self.parts.all[index];
+        let part = &self.parts().all[index];
         part.id.set(Some(id));
         {
-            let mut by_id = self.parts.by_id.borrow_mut();
+            let mut by_id = self.parts().by_id.borrow_mut();
             debug_assert_eq!(
                 by_id.len(),
                 id as usize,
@@ -275,24 +284,9 @@ impl World {
         })));
     }
 
-    fn part_of(&self, role: Role) -> Option<&Part> {
-        match role {
-            Role::Component(id) => self.parts.by_id(id),
-            Role::Part(index) => self
-                .parts
-                .all
-                .get(index)
-                .filter(|part| part.id.get().is_some()),
-            Role::Nobody | Role::Inside => None,
-        }
-    }
-
     /// The code of a component runs for the first time, or is called: for which time, from 1.
-    pub fn began(&self, role: Role, entity: EntityId) -> u32 {
-        let Some(part) = self.part_of(role) else {
-            return 1;
-        };
-        part.entity.set(Some(entity));
+    pub fn began(&self, part: &Part, runs_as: u32) -> u32 {
+        part.runs_as.set(Some(runs_as));
         part.calls.set(part.calls.get() + 1);
         part.runs.set(true);
         part.ended.set(false);
@@ -303,7 +297,7 @@ impl World {
             nth: part.calls.get(),
         });
         if id == MAIN {
-            self.script.borrow_mut().began(&part.name, self.now());
+            self.script().borrow_mut().began(&part.name, self.now());
         }
         if let Some(lasts) = part.hold.take() {
             self.hold(part, lasts);
@@ -312,10 +306,7 @@ impl World {
     }
 
     /// The code of a component is over, for the `nth` time; 0 if it never began.
-    pub fn ended(&self, role: Role, nth: u32, how: How, error: Option<Name>) {
-        let Some(part) = self.part_of(role) else {
-            return;
-        };
+    pub fn ended(&self, part: &Part, nth: u32, how: How, error: Option<Name>) {
         part.runs.set(false);
         part.ended.set(true);
         let id = part.id.get().unwrap_or(MAIN);
@@ -326,6 +317,7 @@ impl World {
             how,
             error,
             code: self
+                .parts()
                 .main_code
                 .get()
                 .filter(|_| id == MAIN && how == How::Failed),
@@ -338,7 +330,7 @@ impl World {
                 what: LostWhat::Job,
             });
         }
-        for other in &self.parts.all {
+        for other in &self.parts().all {
             if other
                 .component
                 .as_ref()
@@ -361,8 +353,8 @@ impl World {
 
     /// Something about a part has changed: its pause ends early.
     pub fn interrupt(&self, part: &Part) {
-        if let (Some(entity), true) = (part.entity.get(), part.runs.get()) {
-            self.entities.borrow_mut().interrupt(entity);
+        if part.runs.get() {
+            self.wake(part);
         }
     }
 
@@ -372,7 +364,7 @@ impl World {
             return;
         };
         for used in &spec.uses {
-            let Some(used) = self.parts.named(used) else {
+            let Some(used) = self.parts().named(used) else {
                 continue;
             };
             if let Some(of) = used.id.get() {
@@ -442,35 +434,49 @@ impl World {
             id,
             name: name.clone(),
         });
-        self.entities.borrow_mut().hold(true);
+        self.hold_executor(part, true);
         if let Some(lasts) = lasts {
-            self.after(millis(lasts), move |world| {
-                world.entities.borrow_mut().hold(false);
-                world.record(What::Released { id, name });
-            });
+            self.later(millis(lasts), Later::Release(part.index));
+        }
+    }
+
+    /// A hold is over.
+    fn release(&self, part: &Part) {
+        self.hold_executor(part, false);
+        if let Some(id) = part.id.get() {
+            let name = part.name.clone();
+            self.record(What::Released { id, name });
+        }
+    }
+
+    /// What was set for later happens.
+    pub fn happen(&self, later: Later) {
+        match later {
+            Later::Release(index) => self.release(&self.parts().all[index]),
+            Later::JobDone(index, job) => self.job_done(index, job),
         }
     }
 
     pub fn jobs(&self, index: usize, count: u32, takes: Lasts) {
-        let part = &self.parts.all[index];
+        let part = &self.parts().all[index];
         self.fault(part, FaultVerb::Job, takes);
         let Some(id) = part.id.get() else { return };
         if part.ended.get() {
             return;
         }
         for _ in 0..count {
-            let job = self.parts.jobs.get() + 1;
-            self.parts.jobs.set(job);
+            let job = self.parts().jobs.get() + 1;
+            self.parts().jobs.set(job);
             part.jobs.borrow_mut().push(job);
             self.record(What::JobBegan { id, job });
             if let Some(takes) = takes {
-                self.after(millis(takes), move |world| world.job_done(index, job));
+                self.later(millis(takes), Later::JobDone(index, job));
             }
         }
     }
 
     fn job_done(&self, index: usize, job: u32) {
-        let part = &self.parts.all[index];
+        let part = &self.parts().all[index];
         let Some(id) = part.id.get() else { return };
         let mut jobs = part.jobs.borrow_mut();
         let Some(position) = jobs.iter().position(|open| *open == job) else {

@@ -1,0 +1,188 @@
+//! How scripted behaviours wait in virtual time: by blocking in a scope, or by awaiting.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::clock::Sleep;
+use super::world;
+use crate::host::Scope;
+use crate::stage::{NEVER, Pace, Stage};
+
+/// Blocks in a scope. Its futures are ready when first polled: the waiting is done inside.
+pub(crate) struct Blocks<'a>(pub &'a Scope);
+
+impl Pace for Blocks<'_> {
+    fn look<R>(&self, look: impl FnOnce(&dyn Stage) -> R) -> R {
+        world::with(|world| look(world.stage()))
+    }
+
+    fn register(&self, index: usize) {
+        world::with(|world| world.register_part(index));
+    }
+
+    #[cfg(test)]
+    fn enter(&self, index: usize) -> Option<Box<dyn std::any::Any + Send>> {
+        super::laid::call(index)
+    }
+
+    async fn pause(&self, until: u64, heed: bool) {
+        let limit = world::with(|world| match until {
+            NEVER => Duration::MAX,
+            until => Duration::from_millis(until.saturating_sub(world.now())),
+        });
+        if heed {
+            let _ = self.0.wait(limit);
+        } else {
+            self.0.sleep(limit);
+        }
+    }
+
+    fn told(&self) -> bool {
+        !self.0.running()
+    }
+}
+
+/// Awaits, with a token or without.
+pub(crate) struct Awaits(Option<Ear>);
+
+impl Awaits {
+    pub fn new(token: Option<CancellationToken>) -> Self {
+        Awaits(token.map(Ear::new))
+    }
+}
+
+impl Pace for Awaits {
+    fn look<R>(&self, look: impl FnOnce(&dyn Stage) -> R) -> R {
+        world::with(|world| look(world.stage()))
+    }
+
+    fn register(&self, index: usize) {
+        world::with(|world| world.register_part(index));
+    }
+
+    #[cfg(test)]
+    fn enter(&self, index: usize) -> Option<Box<dyn std::any::Any + Send>> {
+        super::laid::call(index)
+    }
+
+    async fn pause(&self, until: u64, heed: bool) {
+        Pause::new(until, self.0.as_ref().filter(|_| heed)).await;
+    }
+
+    fn told(&self) -> bool {
+        self.0.as_ref().is_some_and(Ear::told)
+    }
+}
+
+/// Listens to a token on behalf of one entity. It registers once, not at every wait (the waker of an
+/// entity never changes), and from then on it knows by itself whether the token was cancelled.
+pub(crate) struct Ear {
+    token: CancellationToken,
+    heard: Arc<Heard>,
+    listening: Mutex<Option<Pin<Box<WaitForCancellationFutureOwned>>>>,
+}
+
+/// What a token wakes: it takes note, and wakes the entity.
+struct Heard {
+    told: AtomicBool,
+    /// Set once the ear listens.
+    entity: OnceLock<Waker>,
+}
+
+impl Wake for Heard {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.told.store(true, Ordering::Release);
+        if let Some(entity) = self.entity.get() {
+            entity.wake_by_ref();
+        }
+    }
+}
+
+impl Ear {
+    pub fn new(token: CancellationToken) -> Self {
+        let heard = Arc::new(Heard {
+            told: AtomicBool::new(false),
+            entity: OnceLock::new(),
+        });
+        Ear {
+            token,
+            heard,
+            listening: Mutex::new(None),
+        }
+    }
+
+    pub fn told(&self) -> bool {
+        // Asking a token takes a lock, and bodies ask at every turn.
+        if self.heard.entity.get().is_some() {
+            self.heard.told.load(Ordering::Acquire)
+        } else {
+            self.token.is_cancelled()
+        }
+    }
+
+    fn listen(&self, cx: &mut Context<'_>) {
+        if self.heard.entity.get().is_some() {
+            return;
+        }
+        let mut future = Box::pin(self.token.clone().cancelled_owned());
+        let _ = self.heard.entity.set(cx.waker().clone());
+        let waker = Waker::from(Arc::clone(&self.heard));
+        if future
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_ready()
+        {
+            self.heard.told.store(true, Ordering::Release);
+        }
+        *self
+            .listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(future);
+    }
+}
+
+/// Waits until an instant, until told, or until something about its component has changed.
+pub(crate) struct Pause<'a> {
+    sleep: Option<Sleep>,
+    ear: Option<&'a Ear>,
+}
+
+impl<'a> Pause<'a> {
+    pub fn new(until: u64, ear: Option<&'a Ear>) -> Self {
+        Pause {
+            sleep: (until != NEVER).then(|| Sleep::until(until)),
+            ear,
+        }
+    }
+}
+
+impl Future for Pause<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let changed = world::with(|world| world.entities.borrow_mut().take_interrupt());
+        let told = self.ear.is_some_and(|ear| {
+            ear.listen(cx);
+            ear.told()
+        });
+        if changed
+            || told
+            || self
+                .sleep
+                .as_mut()
+                .is_some_and(|sleep| Pin::new(sleep).poll(cx).is_ready())
+        {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}

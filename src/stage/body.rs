@@ -1,0 +1,203 @@
+//! What scripted components do: one behaviour, for threads and tasks, blocking and async.
+//!
+//! A behaviour waits through its [`Pace`] only. The pace of a thread blocks in its scope, as a user's
+//! body would; the pace of a task awaits. Every pause ends early when something about the component
+//! has changed, and the behaviour looks again.
+
+use std::any::Any;
+use std::panic::resume_unwind;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use super::part::{MAIN_PART, NEVER, Part, Strike};
+use super::{Stage, millis};
+use crate::context::MainError;
+use crate::host::BoxError;
+use crate::scenario::Needs;
+
+/// Through what a behaviour sees its stage, and how it waits.
+pub(crate) trait Pace: Sync {
+    /// Looks at the stage. Never waits.
+    fn look<R>(&self, look: impl FnOnce(&dyn Stage) -> R) -> R;
+
+    /// Until an instant, or until something has changed; where `heed`, until told.
+    fn pause(&self, until: u64, heed: bool) -> impl Future<Output = ()> + Send;
+
+    /// Whether it was told to stop.
+    fn told(&self) -> bool;
+
+    /// Main comes to the registration of a part.
+    fn register(&self, index: usize);
+
+    /// The code of a part begins; what is returned is held to its end. Only for tests.
+    fn enter(&self, _index: usize) -> Option<Box<dyn Any + Send>> {
+        None
+    }
+
+    /// Looks at one part.
+    fn part<R>(&self, index: usize, look: impl FnOnce(&dyn Stage, &Part) -> R) -> R {
+        self.look(|stage| look(stage, &stage.parts().all[index]))
+    }
+}
+
+/// Runs a behaviour that blocks instead of waiting.
+pub(crate) fn blocking<T>(behaviour: impl Future<Output = T>) -> T {
+    match pin!(behaviour).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("a behaviour with a blocking pace never waits by itself"),
+    }
+}
+
+/// Ends a body as the script says.
+pub(crate) fn ends(pace: &impl Pace, strike: Strike) -> Result<(), MainError> {
+    match strike {
+        Strike::End => Ok(()),
+        Strike::Fail { message, code } => {
+            let error: BoxError = message
+                .unwrap_or_else(|| "scripted failure".to_owned())
+                .into();
+            if code.is_some() {
+                pace.look(|stage| stage.parts().main_code.set(code));
+            }
+            Err(MainError { code, error })
+        }
+        // The panic hook stays silent: this panic is part of the script.
+        Strike::Panic { message } => resume_unwind(Box::new(
+            message.unwrap_or_else(|| "scripted panic".to_owned()),
+        )),
+    }
+}
+
+/// A thread or task: works until told, then takes its time to end. `wakes` says whether its waits end
+/// when it is told; in a context without tokens they do not.
+pub(crate) async fn live(index: usize, pace: &impl Pace, wakes: bool) -> Result<(), BoxError> {
+    let _held = pace.enter(index);
+    loop {
+        let (over, strike, now, hung, ignoring, period) = pace.part(index, |stage, part| {
+            let now = stage.now();
+            (
+                stage.is_over(),
+                part.strike(),
+                now,
+                part.hung(now),
+                part.ignoring(now),
+                part.spec().period,
+            )
+        });
+        // Ended by itself a body costs least, and leaves nothing behind.
+        if over {
+            return Ok(());
+        }
+        if let Some(strike) = strike {
+            return ends(pace, strike).map_err(|error| error.error);
+        }
+        if let Some(until) = hung {
+            pace.pause(until, false).await;
+            continue;
+        }
+        let told = pace.told();
+        if told && ignoring.is_none() {
+            break;
+        }
+        let cycle = period.map_or(NEVER, |period| now.saturating_add(millis(period)));
+        let until = if told {
+            cycle.min(ignoring.unwrap_or(NEVER))
+        } else {
+            cycle
+        };
+        pace.pause(until, !told && (wakes || period.is_none()))
+            .await;
+    }
+    pace.part(index, |stage, part| stage.heard(part));
+    let takes = pace.part(index, |_, part| millis(part.spec().takes));
+    work(index, pace, takes).await.map_err(|error| error.error)
+}
+
+/// A callback: takes its time from the call to the return.
+pub(crate) async fn called(index: usize, pace: &impl Pace) -> Result<(), BoxError> {
+    let _held = pace.enter(index);
+    let takes = pace.part(index, |_, part| millis(part.spec().takes));
+    work(index, pace, takes).await.map_err(|error| error.error)
+}
+
+/// Works for `left` milliseconds, however long that takes; then waits for what it needs and for its
+/// jobs, and touches what it uses.
+pub(crate) async fn work(index: usize, pace: &impl Pace, mut left: u64) -> Result<(), MainError> {
+    let mut asked_executor = false;
+    loop {
+        let (over, strike, now, hung) = pace.part(index, |stage, part| {
+            left = left.saturating_add(part.take_slow());
+            (
+                stage.is_over(),
+                part.strike(),
+                stage.now(),
+                part.hung(stage.now()),
+            )
+        });
+        if over {
+            return Ok(());
+        }
+        if let Some(strike) = strike {
+            return ends(pace, strike);
+        }
+        if let Some(until) = hung {
+            pace.pause(until, false).await;
+        } else if left > 0 {
+            pace.pause(now.saturating_add(left), false).await;
+            left = left.saturating_sub(pace.part(index, |stage, _| stage.now() - now));
+        } else if pace.part(index, |stage, part| waits(stage, part, &mut asked_executor)) {
+            pace.pause(NEVER, false).await;
+        } else {
+            break;
+        }
+    }
+    pace.part(index, |stage, part| stage.touch(part));
+    Ok(())
+}
+
+/// Whether a part still waits for something before it can end.
+fn waits(stage: &dyn Stage, part: &Part, asked_executor: &mut bool) -> bool {
+    if part.has_jobs() {
+        return true;
+    }
+    match part.component.as_ref().and_then(|spec| spec.needs.as_ref()) {
+        None => false,
+        Some(Needs::Component(name)) => stage
+            .parts()
+            .named(name)
+            .is_some_and(|needed| !needed.has_ended()),
+        Some(Needs::Executor) => {
+            if !std::mem::replace(asked_executor, true) {
+                // Something of the part's has to run on the executor: when it did, the part looks again.
+                part.executor_ran.set(false);
+                stage.ask_executor(part);
+            }
+            !part.executor_ran.get()
+        }
+    }
+}
+
+/// The scripted main: registers the components one after another, in the order of the file.
+pub(crate) async fn main(pace: &impl Pace) -> Result<(), MainError> {
+    let parts = pace.look(|stage| stage.parts().all.len());
+    for index in 1..parts {
+        let (late, after, before) = pace.look(|stage| {
+            let parts = stage.parts();
+            let spec = parts.all[index].spec();
+            (
+                spec.late,
+                millis(spec.after),
+                parts.all[MAIN_PART].strike_before(&spec.name),
+            )
+        });
+        if late {
+            continue;
+        }
+        work(MAIN_PART, pace, after).await?;
+        if let Some(strike) = before {
+            return ends(pace, strike);
+        }
+        pace.register(index);
+    }
+    work(MAIN_PART, pace, 0).await
+}

@@ -1,0 +1,109 @@
+//! Registration of scripted components, as a service registers its own.
+
+use tokio_util::sync::CancellationToken;
+
+use super::body::{Pace, blocking, called, live};
+use crate::context::{BodyOpts, CallOpts, WorkerCtx};
+use crate::host::Scope;
+use crate::journal::{Id, Kind, Name, Told};
+use crate::scenario::Component;
+use crate::watchdog::{Probe, Watchdog};
+
+/// How the scripted components of a run wait, and what only a host can give them.
+pub(crate) trait Cast: Clone + Send + Sync + 'static {
+    /// Waits by blocking.
+    type Blocks<'a>: Pace;
+    /// Waits by awaiting.
+    type Awaits: Pace + Send;
+    /// Asks the scripted health endpoint.
+    type Probe: Probe;
+
+    fn blocks<'a>(&self, scope: &'a Scope) -> Self::Blocks<'a>;
+
+    /// Told by the token, or not at all.
+    fn awaits(&self, token: Option<CancellationToken>) -> Self::Awaits;
+
+    /// Starts a task of its own accord, and has the context adopt it.
+    fn adopt(&self, ctx: &WorkerCtx, opts: BodyOpts, part: usize, name: Name) -> Option<Id>;
+
+    fn probe(&self, part: usize) -> Self::Probe;
+}
+
+fn body_opts(spec: &Component) -> BodyOpts {
+    let opts = BodyOpts::new()
+        .order(spec.order)
+        .timeout(spec.timeout)
+        .uses(spec.uses.iter().cloned());
+    if spec.told == Told::InTurn {
+        opts.in_turn()
+    } else {
+        opts
+    }
+}
+
+fn call_opts(spec: &Component) -> CallOpts {
+    let opts = CallOpts::new()
+        .order(spec.order)
+        .timeout(spec.timeout)
+        .uses(spec.uses.iter().cloned());
+    match spec.floor {
+        Some(floor) => opts.floor(floor),
+        None => opts,
+    }
+}
+
+/// Registers one scripted component with a context; `None` if it is refused.
+pub(crate) fn register<C: Cast>(
+    ctx: &WorkerCtx,
+    cast: &C,
+    part: usize,
+    spec: &Component,
+) -> Option<Id> {
+    let name = spec.name.clone();
+    let cast = cast.clone();
+    let calls = {
+        let cast = cast.clone();
+        move |scope: &Scope| blocking(called(part, &cast.blocks(scope)))
+    };
+    // An async callback makes its pace where it runs.
+    let awaits = {
+        let cast = cast.clone();
+        move || {
+            let pace = cast.awaits(None);
+            async move { called(part, &pace).await }
+        }
+    };
+    match (spec.kind, spec.is_async) {
+        (Kind::Thread, _) => ctx
+            .add_thread(name, body_opts(spec), move |scope| {
+                blocking(live(part, &cast.blocks(scope), true))
+            })
+            .ok(),
+        (Kind::Task, _) if spec.adopted => cast.adopt(ctx, body_opts(spec), part, name),
+        (Kind::Task, _) => ctx
+            .add_task(name, body_opts(spec), move |token| async move {
+                live(part, &cast.awaits(Some(token)), true).await
+            })
+            .ok(),
+        (Kind::Stop, false) => ctx.defer_stop(name, call_opts(spec), calls).ok(),
+        (Kind::Stop, true) => ctx.defer_stop_async(name, call_opts(spec), awaits).ok(),
+        (Kind::Cleanup, false) => ctx.defer_cleanup(name, call_opts(spec), calls).ok(),
+        (Kind::Cleanup, true) => ctx.defer_cleanup_async(name, call_opts(spec), awaits).ok(),
+        (Kind::Closeable, false) => ctx
+            .add_closeable_with(name, call_opts(spec), (), move |(), scope| calls(scope))
+            .ok(),
+        (Kind::Closeable, true) => ctx.add_closeable_async(name, call_opts(spec), awaits).ok(),
+        (Kind::Watchdog, _) => {
+            let limits = spec.watchdog.expect("a watchdog has its limits");
+            let mut watchdog = Watchdog::new(cast.probe(part))
+                .interval(limits.interval)
+                .attempts(limits.attempts)
+                .request_timeout(limits.request_timeout);
+            if let Some(grace) = limits.start_grace {
+                watchdog = watchdog.start_grace(grace);
+            }
+            ctx.add_watchdog(name, body_opts(spec), watchdog).ok()
+        }
+        (Kind::Main, _) => None,
+    }
+}
