@@ -128,7 +128,7 @@ pub(crate) async fn run(
         group,
         started: core.host.now(),
         members: Members::with_capacity(size),
-        hurried: core.registry().hurried,
+        hurried: core.hurried(),
         ended_before,
         members_begun: 0,
     };
@@ -231,6 +231,7 @@ impl Waiting<'_> {
             self.abort(&member);
         }
         self.members.begin(member);
+        self.core.open().insert(id, (kind, name));
         if let Err(error) = spawned {
             let at = self.core.host.now();
             self.ended(
@@ -262,7 +263,7 @@ impl Waiting<'_> {
     async fn wait(mut self) {
         loop {
             self.collect();
-            if !self.hurried && self.core.registry().hurried {
+            if !self.hurried && self.core.hurried() {
                 self.hurry().await;
             }
             let Some(next) = self.members.next() else {
@@ -277,7 +278,7 @@ impl Waiting<'_> {
                 // What ended in this instant ended in time: let it, before anything is called overdue.
                 self.core.host.settle().await;
                 self.collect();
-                if !self.hurried && self.core.registry().hurried {
+                if !self.hurried && self.core.hurried() {
                     self.hurry().await;
                 }
                 self.strike();
@@ -433,6 +434,7 @@ impl Waiting<'_> {
     fn finish(&mut self, mut member: Member, outcome: Outcome) {
         member.row.outcome = outcome;
         let row = &member.row;
+        self.core.open().remove(&row.id);
         self.core.emit(What::StepEnded {
             phase: row.phase,
             name: row.name.clone(),

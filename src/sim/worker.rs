@@ -33,6 +33,7 @@ impl Worker {
             .reserve(limits.reserve)
             .margin(limits.margin)
             .start_timeout(limits.start_timeout)
+            .pre_stop(limits.pre_stop)
             .host(Arc::new(SimHost))
             .own_sink(Arc::new(SimSink));
         if limits.ties == Ties::Last {
