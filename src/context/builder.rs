@@ -72,9 +72,9 @@ impl Builder {
     /// # use std::time::Duration;
     /// use deadstop::context::WorkerCtx;
     /// let ctx = WorkerCtx::builder().pre_stop(Duration::from_secs(5)).build(())?;
-    /// // grace 30s = stop 19.5s (its first 5s are the pre-stop delay) + cleanup 10s + margin 500ms
+    /// // grace 30 s = stop 19.5 s (its first 5 s are the pre-stop delay) + cleanup 10 s + margin 500 ms
     /// println!("{}", ctx.budget());
-    /// # assert!(ctx.budget().to_string().contains("(its first 5s are the pre-stop delay)"));
+    /// # assert!(ctx.budget().to_string().contains("(its first 5 s are the pre-stop delay)"));
     /// # Ok::<(), deadstop::context::LimitsError>(())
     /// ```
     pub fn pre_stop(mut self, delay: Duration) -> Self {

@@ -386,7 +386,7 @@ impl Core {
 
 /// Tells one thread or task to stop. Returns whether it was told now: adopted tasks cannot be, and
 /// nobody is told twice.
-pub(crate) fn tell(entry: &mut Entry) -> bool {
+pub(crate) fn tell(host: &dyn Host, entry: &mut Entry) -> bool {
     let Action::Running(Running { token, wake, .. }) = &mut entry.action else {
         return false;
     };
@@ -395,9 +395,9 @@ pub(crate) fn tell(entry: &mut Entry) -> bool {
         return false;
     };
     token.cancel();
-    if let Some(wake) = wake {
-        // A caller's code: its panic must not end the stop.
-        contained(wake);
+    if let Some(wake) = wake.take() {
+        // A caller's code, and so is its drop: neither its panic nor its blocking is the stop's.
+        host.call(&entry.name, wake);
     }
     true
 }
@@ -430,7 +430,7 @@ impl Drop for Core {
         self.disarmed.cancel();
         self.requested.cancel();
         for entry in entries.values_mut() {
-            tell(entry);
+            tell(&*self.host, entry);
         }
         let names: Vec<Name> = entries.values().map(|entry| entry.name.clone()).collect();
         // Values of callbacks that were never called are forgotten, not dropped: a drop can block.

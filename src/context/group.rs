@@ -56,8 +56,8 @@ pub(crate) struct Group {
 
 impl Step {
     /// A step of a registered component; tells it, if it is to be told in its turn.
-    pub fn of(mut entry: Entry, bound: Bound, floor: Duration) -> (Self, bool) {
-        let told = tell(&mut entry);
+    pub fn of(core: &Core, mut entry: Entry, bound: Bound, floor: Duration) -> (Self, bool) {
+        let told = tell(&*core.host, &mut entry);
         let Entry {
             id,
             name,
@@ -307,7 +307,11 @@ impl Waiting<'_> {
             self.core.registry().early.insert(id, ended);
             return;
         };
+        // It ended after its deadline, and before anybody looked: it was overdue, and is gone. What nobody
+        // waits for has no deadline but the look. In whole milliseconds, as everything.
+        let late = !member.unawaited() && ms(ended.at) > ms(member.deadline);
         let outcome = match (member.stage, member.row.kind) {
+            (Stage::Half | Stage::Bound, _) if late => Outcome::TimedOut,
             (_, Kind::Task) if member.adopted && ended.how == How::Dropped => Outcome::Ok,
             (Stage::Confirm, Kind::Task | Kind::Main) => Outcome::Aborted,
             (Stage::Confirm, _) => Outcome::TimedOut,
@@ -349,11 +353,7 @@ impl Waiting<'_> {
         if let Some(token) = &member.told_when_over {
             token.cancel();
         }
-        if matches!(
-            member.row.bound_by,
-            BoundBy::ShareGone | BoundBy::SecondSignal
-        ) && self.group.phase == Phase::Stop
-        {
+        if member.unawaited() {
             member.row.took = now.saturating_sub(member.row.started);
             self.finish(member, Outcome::NotAwaited);
         } else if member.abort.is_some() && !member.adopted {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::report::StepReport;
 use crate::host::Abort;
-use crate::journal::Id;
+use crate::journal::{BoundBy, Id, Phase};
 
 /// What a member of a group waits for next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,17 @@ pub(super) struct Member {
     pub adopted: bool,
     /// A blocking callback's scope is told when its bound is over.
     pub told_when_over: Option<CancellationToken>,
+}
+
+impl Member {
+    /// Whether its wait was over before it began (rules 4 and 11): it is looked at once.
+    pub fn unawaited(&self) -> bool {
+        self.row.phase != Phase::Cleanup
+            && matches!(
+                self.row.bound_by,
+                BoundBy::ShareGone | BoundBy::SecondSignal
+            )
+    }
 }
 
 /// The members of one group.
@@ -140,7 +151,7 @@ impl Members {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::{BoundBy, Kind, Outcome, Phase};
+    use crate::journal::{Kind, Outcome};
 
     const MS: Duration = Duration::from_millis(1);
 
