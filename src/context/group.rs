@@ -16,7 +16,7 @@ use super::members::{Member, Members, Stage};
 use super::registry::{Action, Callback, Entry, Running};
 use super::report::StepReport;
 use crate::host::{Abort, Ended};
-use crate::journal::{BoundBy, How, Id, Kind, Name, Outcome, Phase, What};
+use crate::journal::{How, Id, Kind, Name, Outcome, Phase, What};
 use crate::words::{contained, one_line};
 
 /// A step that is about to begin.
