@@ -1,6 +1,6 @@
 //! The journal through `tracing`: the plan's words, at the plan's levels.
 
-use std::fmt;
+use std::fmt::{self, Display};
 use std::panic::Location;
 use std::sync::{Mutex, PoisonError};
 
@@ -17,7 +17,7 @@ pub struct Tracing {
 }
 
 impl Tracing {
-    fn log(&self, what: &What, place: Option<&Location<'_>>) {
+    fn log(&self, what: &What, more: &dyn Display) {
         // What is never logged: every good end of a body, and many bodies may end at once.
         if what.level().is_none() {
             return;
@@ -27,38 +27,42 @@ impl Tracing {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .of(what);
-        log(what, level, place);
+        log(what, level, more);
     }
 }
 
 impl Sink for Tracing {
     fn claim(&self, claim: &What) {
-        self.log(claim, None);
+        self.log(claim, &"");
     }
 
     fn claim_of(&self, claim: &What, place: &'static Location<'static>) {
-        self.log(claim, Some(place));
+        self.log(claim, &format_args!(", registered at {place}"));
+    }
+
+    fn claim_why(&self, claim: &What, why: &str) {
+        self.log(claim, &format_args!(": {why}"));
     }
 
     fn fact(&self, fact: &What) {
-        self.log(fact, None);
+        self.log(fact, &"");
     }
 }
 
 /// Emits one event, if it is one that a service logs.
 pub fn trace(what: &What) {
-    log(what, what.level(), None);
+    log(what, what.level(), &"");
 }
 
-fn log(what: &What, level: Option<Level>, place: Option<&Location<'_>>) {
+fn log(what: &What, level: Option<Level>, more: &dyn Display) {
     let Some(level) = level else { return };
     // A subscriber may panic: one that writes to standard error does when nobody reads it any more. It
     // must not take the stop with it, nor abort the process when a handle is dropped.
-    contained(|| emit(what, level, place));
+    contained(|| emit(what, level, more));
 }
 
-fn emit(what: &What, level: Level, place: Option<&Location<'_>>) {
-    let (event, words) = (what.name(), Words { what, place });
+fn emit(what: &What, level: Level, more: &dyn Display) {
+    let (event, words) = (what.name(), Words { what, more });
     match level {
         Level::Debug => tracing::debug!(target: "deadstop", event, "{words}"),
         Level::Info => tracing::info!(target: "deadstop", event, "{words}"),
@@ -70,15 +74,12 @@ fn emit(what: &What, level: Level, place: Option<&Location<'_>>) {
 /// An event in words, which are not put together where nobody reads them.
 struct Words<'a> {
     what: &'a What,
-    place: Option<&'a Location<'a>>,
+    more: &'a dyn Display,
 }
 
-impl fmt::Display for Words<'_> {
+impl Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.what.say(f, false, &Names::default())?;
-        match self.place {
-            Some(place) => write!(f, ", registered at {place}"),
-            None => Ok(()),
-        }
+        write!(f, "{}", self.more)
     }
 }
