@@ -137,6 +137,7 @@ pub(crate) async fn run(
     }
     waiting.recall();
     waiting.wait().await;
+    core.open().clear();
 }
 
 impl Waiting<'_> {
@@ -231,7 +232,7 @@ impl Waiting<'_> {
             self.abort(&member);
         }
         self.members.begin(member);
-        self.core.open().insert(id, (kind, name));
+        self.core.open().push((id, kind, name));
         if let Err(error) = spawned {
             let at = self.core.host.now();
             self.ended(
@@ -434,7 +435,6 @@ impl Waiting<'_> {
     fn finish(&mut self, mut member: Member, outcome: Outcome) {
         member.row.outcome = outcome;
         let row = &member.row;
-        self.core.open().remove(&row.id);
         self.core.emit(What::StepEnded {
             phase: row.phase,
             name: row.name.clone(),
