@@ -1,6 +1,5 @@
 //! The part of a worker context that all its handles share, and that is not generic.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -41,8 +40,8 @@ pub(crate) struct Core {
     hurried: AtomicBool,
     /// When the grace began; for the last resort, which must not need the registry for it.
     pub grace: SetOnce<Duration>,
-    /// What is waited for right now, by name.
-    pub open: Mutex<BTreeMap<Id, (Kind, Name)>>,
+    /// The steps of the group that is waited for right now, those that have ended among them.
+    pub open: Mutex<Vec<(Id, Kind, Name)>>,
     /// Each with its place among the steps as they began.
     pub steps: Mutex<Vec<(usize, StepReport)>>,
     pub started: SetOnce<Result<(), StartError>>,
@@ -65,7 +64,7 @@ impl Core {
             signals: Counting::default(),
             hurried: AtomicBool::new(false),
             grace: SetOnce::new(),
-            open: Mutex::new(BTreeMap::new()),
+            open: Mutex::new(Vec::new()),
             steps: Mutex::new(Vec::new()),
             started: SetOnce::new(),
             stopped: SetOnce::new(),
@@ -93,8 +92,8 @@ impl Core {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is waited for right now; held for a few instructions, like the registry.
-    pub fn open(&self) -> MutexGuard<'_, BTreeMap<Id, (Kind, Name)>> {
+    /// The steps that are waited for; held for a few instructions, like the registry.
+    pub fn open(&self) -> MutexGuard<'_, Vec<(Id, Kind, Name)>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -142,9 +141,13 @@ impl Core {
             contained(|| drop(left));
             return;
         }
+        // The driver takes all that has ended at once: it is woken for the first of it.
+        let first = registry.ended.is_empty();
         registry.ended.push_back((id, ended));
         drop(registry);
-        self.wake.notify_one();
+        if first {
+            self.wake.notify_one();
+        }
     }
 
     /// A future that was run where it was called is over; if it failed, that is logged.
@@ -322,14 +325,13 @@ impl Core {
 
     /// The report as it stands.
     pub fn report(&self) -> Arc<Report> {
-        let mut steps = self
-            .steps
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        // The members of a group end in any order.
-        steps.sort_by_key(|(place, _)| *place);
-        let steps = steps.into_iter().map(|(_, step)| step).collect();
+        let steps = {
+            let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut steps: Vec<_> = steps.iter().collect();
+            // The members of a group end in any order.
+            steps.sort_unstable_by_key(|(place, _)| *place);
+            steps.into_iter().map(|(_, step)| step.clone()).collect()
+        };
         let registry = self.registry();
         Arc::new(Report {
             reason: registry.reason.clone(),
@@ -357,11 +359,16 @@ impl Core {
             }
         }
         use crate::journal::Outcome;
+        use std::collections::BTreeSet;
         let mut left = Vec::new();
-        for (kind, name) in unlocked(&self.open)?.values() {
-            left.push(format!("{kind} {name} (waited for)"));
+        let steps = unlocked(&self.steps)?;
+        let ended: BTreeSet<Id> = steps.iter().map(|(_, step)| step.id).collect();
+        for (id, kind, name) in unlocked(&self.open)?.iter() {
+            if !ended.contains(id) {
+                left.push(format!("{kind} {name} (waited for)"));
+            }
         }
-        for (_, step) in unlocked(&self.steps)?.iter() {
+        for (_, step) in steps.iter() {
             if matches!(step.outcome, Outcome::Leaked | Outcome::NotAwaited) {
                 left.push(format!("{} {} ({})", step.kind, step.name, step.outcome));
             }
@@ -397,17 +404,13 @@ impl Core {
 /// Tells one thread or task to stop. Returns whether it was told now: adopted tasks cannot be, and
 /// nobody is told twice.
 pub(crate) fn tell(host: &dyn Host, entry: &mut Entry) -> bool {
-    let Action::Running(Running {
-        token: Some(token),
-        wake,
-        ..
-    }) = &mut entry.action
-    else {
+    let Action::Running(Running { token, wake, .. }) = &mut entry.action else {
         return false;
     };
-    if token.is_cancelled() {
+    // Let go while it is at hand: who was told needs it no more.
+    let Some(token) = token.take().filter(|token| !token.is_cancelled()) else {
         return false;
-    }
+    };
     token.cancel();
     if let Some(wake) = wake.take() {
         // A caller's code, and so is its drop: neither its panic nor its blocking is the stop's.

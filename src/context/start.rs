@@ -236,7 +236,7 @@ impl Core {
             ends,
             later_floors: Duration::ZERO,
         };
-        group::run(self, group, vec![(step, true)]).await;
+        group::run(self, group, [(step, true)]).await;
     }
 
     /// Says which resources would be closed before their users (the contract's `uses`).
