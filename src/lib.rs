@@ -55,9 +55,15 @@
 - [`laws`]: what must hold of every journal
 - [`plan`]: the second subject, a specimen"
 )]
-#![cfg_attr(feature = "cli", doc = "- [`report`]: timelines, verdicts, snapshots")]
+#![cfg_attr(
+    feature = "kit",
+    doc = "
+- [`kit`]: a service's own worker in the simulator, for its tests
+- [`report`]: timelines, verdicts, snapshots"
+)]
 //!
-//! Features: `cli` (default) builds the `deadstop` command and turns `sim` on; `parameters` reads the
+//! Features: `cli` (default) builds the `deadstop` command and turns `kit` on, the test kit, and that turns
+//! `sim` on; `parameters` reads the
 //! watchdog's parameters as a platform hands them over. Without any, the context alone is built.
 
 #![deny(missing_docs)]
@@ -69,11 +75,13 @@ pub mod cli;
 pub mod context;
 pub mod host;
 pub mod journal;
+#[cfg(feature = "kit")]
+pub mod kit;
 #[cfg(feature = "sim")]
 pub mod laws;
 #[cfg(feature = "sim")]
 pub mod plan;
-#[cfg(feature = "cli")]
+#[cfg(feature = "kit")]
 pub mod report;
 #[cfg(feature = "sim")]
 pub mod scenario;

@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::journal::What;
+use crate::journal::{Registered, What};
 use crate::words::contained;
 
 /// Takes the events of a worker context. Called without any lock held. It must not block; where it
@@ -42,6 +42,12 @@ pub trait Sink: Send + Sync + 'static {
         self.claim(claim);
     }
 
+    /// A component was registered at `place`: what it is, and with which limits. Said once the component is
+    /// taken; its code may run already.
+    fn registered(&self, registered: &Registered, place: &'static Location<'static>) {
+        let _ = (registered, place);
+    }
+
     /// The host said that something happened. A sink whose host writes its facts itself leaves this
     /// out.
     fn fact(&self, fact: &What) {
@@ -59,6 +65,10 @@ impl Sink for Contained {
 
     fn claim_of(&self, claim: &What, place: &'static Location<'static>) {
         contained(|| self.0.claim_of(claim, place));
+    }
+
+    fn registered(&self, registered: &Registered, place: &'static Location<'static>) {
+        contained(|| self.0.registered(registered, place));
     }
 
     fn fact(&self, fact: &What) {

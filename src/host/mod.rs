@@ -163,6 +163,16 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
         ended: OnEnd,
     ) -> Result<(), SpawnError>;
 
+    /// The token that a task is given: the one that the context tells it by. A simulator may withhold it.
+    fn given(
+        &self,
+        who: &Who,
+        told: tokio_util::sync::CancellationToken,
+    ) -> tokio_util::sync::CancellationToken {
+        let _ = who;
+        told
+    }
+
     /// Whether threads of the operating system that run already can be taken over.
     fn adopts_threads(&self) -> bool {
         true

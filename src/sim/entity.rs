@@ -325,7 +325,12 @@ impl Future for Gated {
                 // Everything here goes through the gate: where one turn has ended nothing else can run,
                 // and the next can be granted without a detour over tokio's park.
                 if polled.is_some() {
-                    world.quiet();
+                    if world.is_foreign() {
+                        // Here something can: what a user's code has spawned past the gate.
+                        world.nobodys_turn();
+                    } else {
+                        world.quiet();
+                    }
                 }
                 polled.unwrap_or(Poll::Pending)
             });
