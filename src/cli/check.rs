@@ -136,7 +136,11 @@ impl Check {
             cases.iter().filter(|case| case.scenario.is_some()).count() - runnable.len();
         let items = runnable.iter().flat_map(|(at, scenario)| {
             seeds.iter().map(|seed| {
-                let options = Options { seed, subject };
+                let options = Options {
+                    seed,
+                    subject,
+                    ..Options::default()
+                };
                 (*at, Run::new(Arc::clone(scenario), options))
             })
         });

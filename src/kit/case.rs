@@ -8,7 +8,7 @@ use crate::report::{
     Problem, ProblemKind, Source, Style, differs, invalid, judge, shown, timeline,
 };
 use crate::scenario::{self, Diagnostic, Invalid, Scenario};
-use crate::sim::{Journal, Options, Own, Run, Twice};
+use crate::sim::{Bodies, Journal, Options, Own, Run, Twice};
 
 use super::names::{cannot_be, not_adopted, not_registered};
 
@@ -73,6 +73,8 @@ impl Case {
     pub fn run(scenario: &Arc<Scenario>, own: &Own, seed: u64) -> Run {
         let options = Options {
             seed,
+            // A user's code has thread-locals, locks and destructors.
+            bodies: Bodies::Batons,
             ..Options::default()
         };
         Run::new(Arc::clone(scenario), options).of(own.clone())

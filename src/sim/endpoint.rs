@@ -2,8 +2,8 @@
 
 use std::pin::Pin;
 
+use super::bodies;
 use super::clock::Sleep;
-use super::coroutine;
 use super::world::{self, World};
 use crate::journal::{Name, What};
 use crate::scenario::Answer;
@@ -128,7 +128,7 @@ pub(crate) fn meet_faults(part: usize) {
             Some(Strike::End) | None => {}
         }
         match hung {
-            Some(until) if coroutine::is_body() => {
+            Some(until) if bodies::is_body() => {
                 super::host::block(super::pace::Pause::new(until, None))
             }
             _ => return,

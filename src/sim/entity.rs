@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use super::bodies::Bodies;
 use super::ready::Ready;
 use super::world::{self, World};
 use crate::host::{Abort, BoxError, BoxFuture, Ended, OnEnd, SpawnError};
@@ -322,11 +323,11 @@ impl Future for Gated {
             // What a component panics with is caught before. What is left tokio would swallow.
             let polled = world.or_fail(|| {
                 let polled = self.poll_turn(world, cx);
-                // Everything here goes through the gate: where one turn has ended nothing else can run,
-                // and the next can be granted without a detour over tokio's park.
+                // Scripted components all go through the gate: where one turn has ended nothing else can
+                // run, and the next can be granted without a detour over tokio's park. A user's code may
+                // have spawned tasks past the gate, which are to run before time moves.
                 if polled.is_some() {
-                    if world.is_foreign() {
-                        // Here something can: what a user's code has spawned past the gate.
+                    if world.is_foreign() || world.runs_on != Bodies::Coroutines {
                         world.nobodys_turn();
                     } else {
                         world.quiet();

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::bodies::{self, Blocking, Turned};
 use super::clock::Sleep;
-use super::coroutine::{self, Blocking, Turned};
 use super::endpoint::meet_faults;
 use super::entity::{AbortEntity, Class, Role};
 use super::overlay;
@@ -19,7 +19,7 @@ use crate::context::Sink;
 use crate::host::{
     Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Host, OnEnd, Scope, SpawnError, Who,
 };
-use crate::journal::{Cause, Id, Kind, Registered, What};
+use crate::journal::{Cause, Id, Kind, Name, Registered, What};
 use crate::stage::{NEVER, millis};
 
 /// The host of a simulated worker context. Everything is looked up in the world of this thread.
@@ -84,7 +84,7 @@ impl Host for SimHost {
         world::with(|world| {
             let strikes = Strikes::of(world, &who);
             let told = overlay::given(world, who.id, told);
-            let future = world.body(move || {
+            let future = world.body(&who.name, move || {
                 let scope = scope_of(told, strikes);
                 if let Strikes::Own(id) = strikes {
                     return overlay::run(id, who.kind, || body(&scope));
@@ -158,13 +158,14 @@ fn scope_of(told: CancellationToken, strikes: Strikes) -> Scope {
 }
 
 impl World {
-    /// A body as a future: each poll is a turn of its coroutine. The world keeps the coroutine; the
-    /// future holds its place only.
+    /// A body as a future: each poll is a turn of its. The world keeps the body; the future holds its
+    /// place only.
     pub fn body(
         &self,
+        name: &Name,
         body: impl FnOnce() -> Result<(), BoxError> + 'static,
     ) -> Result<BoxFuture<Result<(), BoxError>>, SpawnError> {
-        let blocking = Blocking::new(body)?;
+        let blocking = Blocking::new(self.runs_on, name, self.watched.as_ref(), body)?;
         let mut bodies = self.bodies.borrow_mut();
         let place = bodies.len();
         bodies.push((Some(blocking), None));
@@ -236,7 +237,7 @@ impl Future for Settle {
     }
 }
 
-/// Lets a coroutine wait.
+/// Lets a body wait.
 struct SimBlocker {
     ear: Ear,
     strikes: Strikes,
@@ -300,8 +301,7 @@ impl Blocker for SimBlocker {
         if let Strikes::Own(id) = self.strikes {
             overlay::meet(id);
             // A fault ends the pause early, and the sleep goes on.
-            while world::with(|world| !world.is_over() && world.now() < until)
-                && !std::thread::panicking()
+            while world::with(|world| !world.is_over() && world.now() < until) && bodies::can_wait()
             {
                 block(Pause::new(until, None));
                 overlay::meet(id);
@@ -339,7 +339,7 @@ fn wait_for<F: Future<Output = ()> + ?Sized>(
     loop {
         let over = world::with(|world| world.is_over());
         if over {
-            coroutine::suspend(true);
+            bodies::suspend(true);
             if !to_its_end {
                 return;
             }
@@ -350,10 +350,10 @@ fn wait_for<F: Future<Output = ()> + ?Sized>(
         if !over {
             // Where nothing switches no time passes either: what waits in a destructor while its body
             // panics goes on at once, or it would wait for ever.
-            if !to_its_end && std::thread::panicking() {
+            if !to_its_end && !bodies::can_wait() {
                 return;
             }
-            coroutine::suspend(false);
+            bodies::suspend(false);
             if let Strikes::Own(id) = strikes {
                 overlay::meet(id);
             }

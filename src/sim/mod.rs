@@ -3,6 +3,8 @@
 //! [`run`] drives a worker context through a scenario in virtual time and returns the journal of what
 //! happened. The same scenario and the same seed give the same journal, to the byte, on any machine.
 
+mod baton;
+mod bodies;
 mod choose;
 mod clock;
 mod coroutine;
@@ -34,6 +36,7 @@ use crate::journal::{Event, Kind, What};
 use crate::scenario::Scenario;
 use crate::stage::millis;
 
+pub use bodies::Bodies;
 pub use own::Own;
 pub use runners::{Ran, Run, RunError, Runners, Running, WorkerId};
 pub use twice::{TWICE_AT_ONCE, Twice, twice};
@@ -66,6 +69,8 @@ pub struct Options {
     pub seed: u64,
     /// The context under test.
     pub subject: Subject,
+    /// What bodies run on. The journal does not say: it is the same.
+    pub bodies: Bodies,
 }
 
 /// What happened in a run.
@@ -103,7 +108,14 @@ fn run_watched(
     own: Option<&Own>,
     watched: Option<&Arc<guard::Watched>>,
 ) -> Journal {
-    let world = world::World::new(scenario, options.seed, own.is_some(), watched.cloned());
+    let foreign = own.is_some();
+    let world = world::World::new(
+        scenario,
+        options.seed,
+        options.bodies,
+        foreign,
+        watched.cloned(),
+    );
     let entered = world::Entered::new(&world);
     let mut builder = tokio::runtime::Builder::new_current_thread();
     if own.is_some() {
