@@ -116,11 +116,13 @@ impl Case {
             };
             let log = text(&first.events);
             let judged = judge(&run.scenario, source, &first.events, &log, style);
-            problems.extend(judged.into_iter().map(|mut problem| {
-                if problem.kind == ProblemKind::Stuck && first.registered().is_empty() {
+            let kept_its_thread = first.stuck().is_some() && first.registered().is_empty();
+            problems.extend(judged.into_iter().filter_map(|mut problem| {
+                if kept_its_thread {
                     problem.detail = format!("{BLOCKS}\n");
                 }
-                problem
+                // Of such a run nothing else is known.
+                (!kept_its_thread || problem.kind == ProblemKind::Stuck).then_some(problem)
             }));
         }
         Verdict {
