@@ -17,7 +17,7 @@ cargo fmt --check
 
 step 'clippy, and every combination of features'
 cargo clippy --all-targets --all-features -- -D warnings
-for features in '' parameters sim sim,parameters cli; do
+for features in '' parameters sim sim,parameters kit cli; do
   echo "-- features: ${features:-none}"
   cargo clippy --lib --bins --no-default-features --features "$features" -- -D warnings
 done
@@ -30,6 +30,9 @@ cargo run --release -- check
 
 step 'the README: the tests'
 cargo test
+
+step 'the test kit, from a crate of its own'
+ci/kit.sh
 
 step 'the context alone'
 cargo test --no-default-features --features parameters

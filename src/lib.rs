@@ -96,3 +96,8 @@ mod words;
 #[cfg(all(doctest, feature = "cli"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+// So is that of the page about tests.
+#[cfg(all(doctest, feature = "kit"))]
+#[doc = include_str!("../docs/testing.md")]
+struct Testing;
