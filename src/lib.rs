@@ -62,9 +62,9 @@
 - [`report`]: timelines, verdicts, snapshots"
 )]
 //!
-//! Features: `cli` (default) builds the `deadstop` command and turns `kit` on, the test kit, and that turns
-//! `sim` on; `parameters` reads the
-//! watchdog's parameters as a platform hands them over. Without any, the context alone is built.
+//! Features: `cli` (default) builds the `deadstop` command and turns `kit` on, the test kit, which turns
+//! `sim` on; `http` has the watchdog probe over HTTP, and comes with `sim`; `parameters` reads the watchdog's
+//! parameters as a platform hands them over. Without any, the context alone is built.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]

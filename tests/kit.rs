@@ -10,5 +10,7 @@
 mod clock;
 #[path = "kit/faults.rs"]
 mod faults;
+#[path = "kit/health.rs"]
+mod health;
 #[path = "kit/told.rs"]
 mod told;

@@ -48,6 +48,13 @@ pub trait Sink: Send + Sync + 'static {
         let _ = (registered, place);
     }
 
+    /// The context says why, too. Journals do not know it, since the words of an error differ from one
+    /// operating system to the next; logs do.
+    fn claim_why(&self, claim: &What, why: &str) {
+        let _ = why;
+        self.claim(claim);
+    }
+
     /// The host said that something happened. A sink whose host writes its facts itself leaves this
     /// out.
     fn fact(&self, fact: &What) {
@@ -69,6 +76,10 @@ impl Sink for Contained {
 
     fn registered(&self, registered: &Registered, place: &'static Location<'static>) {
         contained(|| self.0.registered(registered, place));
+    }
+
+    fn claim_why(&self, claim: &What, why: &str) {
+        contained(|| self.0.claim_why(claim, why));
     }
 
     fn fact(&self, fact: &What) {

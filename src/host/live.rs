@@ -50,6 +50,8 @@ type Driver = mpsc::UnboundedSender<BoxFuture<()>>;
 pub struct Live {
     epoch: Instant,
     driver: Mutex<Option<Driver>>,
+    #[cfg(feature = "http")]
+    names: super::connect::Names,
 }
 
 impl Live {
@@ -60,6 +62,8 @@ impl Live {
         Live {
             epoch,
             driver: Mutex::new(None),
+            #[cfg(feature = "http")]
+            names: Default::default(),
         }
     }
 
@@ -179,6 +183,11 @@ impl Host for Live {
         start_thread(&name, run)
     }
 
+    #[cfg(feature = "http")]
+    fn connect(&self, authority: &str) -> BoxFuture<std::io::Result<Box<dyn super::Stream>>> {
+        super::connect::connect(&self.names, authority)
+    }
+
     fn is_inside(&self, context: ContextId) -> bool {
         INSIDE
             .try_with(|inside| inside.borrow().contains(&context))
@@ -232,7 +241,10 @@ fn spawn_on(runtime: &Handle, task: Task) -> Result<Box<dyn Abort>, SpawnError> 
     }
 }
 
-fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), SpawnError> {
+pub(super) fn start_thread(
+    name: &str,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<(), SpawnError> {
     // The operating system cuts thread names short; it does not refuse long ones.
     let name: String = name.chars().filter(|c| *c != '\0').collect();
     let builder = std::thread::Builder::new().name(name);

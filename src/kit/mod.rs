@@ -58,19 +58,9 @@ pub use trial::{Time, Trial};
 ///
 /// It stands in a file of `tests/`, once:
 ///
-/// ```no_run
-/// # mod my_service {
-/// #     use deadstop::context::{CallOpts, MainError, WorkerCtx};
-/// #     pub async fn register(ctx: WorkerCtx) -> Result<(), MainError> {
-/// #         ctx.defer_cleanup("db", CallOpts::new(), |_scope| {})?;
-/// #         Ok(())
-/// #     }
-/// # }
-/// # mod tests_shutdown_rs {
-/// # use super::my_service;
+/// ```ignore
 /// // tests/shutdown.rs
 /// deadstop::scenarios!(my_service::register, "scenarios/");
-/// # }
 /// ```
 ///
 /// It works with and without `harness = false` in the manifest's `[[test]]`. With it each file is a test,

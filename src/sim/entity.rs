@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
+
+use tokio::task::unconstrained;
 
 use super::bodies::Bodies;
 use super::ready::Ready;
@@ -134,6 +136,11 @@ impl Entities {
     /// Who runs.
     pub fn current(&self) -> Option<EntityId> {
         self.current
+    }
+
+    /// What who runs is to the journal.
+    pub fn current_role(&self) -> Option<Role> {
+        self.current.map(|id| self.all[id as usize].role)
     }
 
     /// Whether who runs is a body, step or task of the context.
@@ -375,7 +382,18 @@ impl Gated {
             return Some(Poll::Ready(()));
         };
         let mut cx = Context::from_waker(&waker);
-        let (how, error) = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
+        // tokio has who did much in one turn yield, and wakes him when the executor parks. Here that is
+        // when time moves: he would find himself later in the day. The guard is who sees to spinning. In a
+        // foreign world it is tokio that moves time, and who yields has another turn before.
+        let foreign = world.is_foreign();
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            if foreign {
+                future.as_mut().poll(&mut cx)
+            } else {
+                pin!(unconstrained(future.as_mut())).poll(&mut cx)
+            }
+        }));
+        let (how, error) = match polled {
             Ok(Poll::Pending) => {
                 world.entities.borrow_mut().current = None;
                 return Some(Poll::Pending);

@@ -10,14 +10,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::bodies::{self, Blocking, Turned};
 use super::clock::Sleep;
-use super::endpoint::meet_faults;
+use super::endpoint::{self, meet_faults};
 use super::entity::{AbortEntity, Class, Role};
 use super::overlay;
 use super::pace::{Ear, Pause};
 use super::world::{self, World};
 use crate::context::Sink;
 use crate::host::{
-    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Host, OnEnd, Scope, SpawnError, Who,
+    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Host, OnEnd, Scope, SpawnError, Stream,
+    Who,
 };
 use crate::journal::{Cause, Id, Kind, Name, Registered, What};
 use crate::stage::{NEVER, millis};
@@ -106,6 +107,10 @@ impl Host for SimHost {
 
     fn given(&self, who: &Who, told: CancellationToken) -> CancellationToken {
         world::with(|world| overlay::given(world, who.id, told))
+    }
+
+    fn connect(&self, _authority: &str) -> BoxFuture<std::io::Result<Box<dyn Stream>>> {
+        Box::pin(endpoint::connect())
     }
 
     fn adopts_threads(&self) -> bool {

@@ -9,6 +9,7 @@ mod endpoint;
 mod growing;
 mod own;
 mod part;
+mod peer;
 mod register;
 mod script;
 
@@ -20,6 +21,7 @@ use crate::journal::{Call, Name, SignalName, What};
 pub(crate) use body::{Pace, blocking, called, live, main};
 pub(crate) use endpoint::{Behaviour, Endpoint};
 pub(crate) use part::{MAIN_PART, NEVER, Part, Parts, Strike};
+pub(crate) use peer::{Ends, serve};
 pub(crate) use register::{Cast, register};
 pub(crate) use script::Script;
 

@@ -214,3 +214,25 @@ proptest! {
         }
     }
 }
+
+/// A task that always has something to do yields, as tokio has it, and loses no time by that.
+#[test]
+fn who_does_much_in_one_turn_yields_within_its_instant() {
+    let register = |ctx: WorkerCtx| async move {
+        let (send, mut receive) = mpsc::channel(1);
+        ctx.add_task("sends", BodyOpts::new(), move |_| async move {
+            for _ in 0..10_000 {
+                tokio::task::yield_now().await;
+                send.send(()).await.map_err(|_| "nobody listens")?;
+            }
+            Ok::<(), &str>(())
+        })?;
+        ctx.add_task("listens", BodyOpts::new(), move |_| async move {
+            while receive.recv().await.is_some() {}
+        })?;
+        Ok(())
+    };
+    let journal = Trial::of(register).at("10s").signal("SIGTERM").run();
+    assert_eq!(ended(&journal, "sends"), Some(0), "{journal}");
+    assert_eq!(ended(&journal, "listens"), Some(0));
+}
