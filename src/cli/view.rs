@@ -68,7 +68,7 @@ pub fn show(
 ) -> Result<(Exit, Vec<Event>), (Exit, String)> {
     if loaded.scenario.worker.components.is_none() {
         err(&format!(
-            "{}: it has no [worker] components: it is for a worker of your own, and there is nothing to run here",
+            "{}: it has no [worker] components: it is for a worker of your own, whose tests run it with `deadstop::scenarios!`",
             loaded.path
         ));
         return Ok((Exit::Nothing, Vec::new()));

@@ -129,11 +129,22 @@ impl Case {
             picture: if problems.is_empty() {
                 String::new()
             } else {
-                timeline(&first.events, style)
+                timeline(&first.events, style) + &self.unstruck(&run.scenario, &first)
             },
             problems,
             journal: Some(first),
         }
+    }
+
+    /// What of the timeline never struck: a test of a second signal that never came tests nothing.
+    fn unstruck(&self, scenario: &Scenario, journal: &Journal) -> String {
+        let mut said = String::new();
+        let unstruck = journal.unstruck.iter();
+        for timed in unstruck.filter_map(|index| scenario.timeline.get(*index)) {
+            let line = scenario::line_of(&self.text, timed.span.start);
+            let _ = writeln!(said, "note: the event at {}:{line} never struck", self.path);
+        }
+        said
     }
 
     fn wrong(&self, diagnostics: Vec<Diagnostic>) -> Vec<Problem> {

@@ -74,6 +74,9 @@ fn cannot_strike(timed: &Timed, text: &str) -> Option<Diagnostic> {
     )
 }
 
+/// The names of an expectation.
+type Names = Spanned<Vec<Name>>;
+
 /// A name in the file, and the event's key that it stands with.
 struct Mention<'a> {
     name: &'a Name,
@@ -106,7 +109,7 @@ fn mentions<'a>(scenario: &'a Scenario, calls: &'a [&'static str]) -> Vec<Mentio
         }
     }
     let expect = &scenario.expect;
-    let sets: [(&Option<Spanned<Vec<Name>>>, &[&str]); 10] = [
+    let sets: [(&Option<Names>, &[&str]); 10] = [
         (&expect.closed, &[]),
         (&expect.leaked, &["main"]),
         (&expect.timed_out, &[]),

@@ -8,12 +8,15 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use super::entity::EntityId;
+use super::workers::lock;
 use super::world::World;
 
 /// What only a foreign world has.
@@ -25,6 +28,35 @@ pub(crate) struct Foreign {
     set_for: Cell<u64>,
     /// What listens to the tokens that tasks and bodies are told by.
     pub listening: RefCell<Vec<Pin<Box<WaitForCancellationFutureOwned>>>>,
+    /// Wakes from threads that the world knows nothing of, such as those of tokio's blocking pool.
+    pub outside: Arc<Outside>,
+}
+
+/// Where threads outside of a world leave whom they wake.
+#[derive(Default)]
+pub(crate) struct Outside {
+    woken: Mutex<Vec<EntityId>>,
+    executor: Mutex<Option<Waker>>,
+}
+
+impl Outside {
+    /// Wakes an entity, and has the executor look.
+    pub fn wake(&self, id: EntityId) {
+        lock(&self.woken).push(id);
+        let executor = lock(&self.executor).clone();
+        if let Some(executor) = executor {
+            executor.wake();
+        }
+    }
+
+    /// The executor is woken by that.
+    pub fn executor_is(&self, waker: &Waker) {
+        *lock(&self.executor) = Some(waker.clone());
+    }
+
+    pub fn take(&self) -> Vec<EntityId> {
+        std::mem::take(&mut *lock(&self.woken))
+    }
 }
 
 #[allow(

@@ -17,8 +17,10 @@ use crate::scenario::Scenario;
 /// For each run the state is made anew, and the function is called as main.
 #[derive(Clone)]
 pub struct Own {
-    make: Arc<dyn Fn(&Scenario) -> Rc<dyn Subject> + Send + Sync>,
+    make: Arc<Make>,
 }
+
+type Make = dyn Fn(&Scenario) -> Rc<dyn Subject> + Send + Sync;
 
 impl fmt::Debug for Own {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -223,6 +223,9 @@ impl World {
             return Poll::Ready(());
         }
         *self.root.borrow_mut() = Some(cx.waker().clone());
+        if let Some(foreign) = &self.foreign {
+            foreign.outside.executor_is(cx.waker());
+        }
         Poll::Pending
     }
 
@@ -293,7 +296,11 @@ impl World {
     /// Nothing else can run: somebody is granted a poll, or time moves.
     pub fn quiet(self: &Rc<Self>) {
         self.nobodys_turn();
-        if self.is_foreign() {
+        if let Some(foreign) = &self.foreign {
+            let woken = foreign.outside.take();
+            woken
+                .into_iter()
+                .for_each(|id| self.entities.borrow_mut().enter(id));
             self.fire_due();
         }
         loop {

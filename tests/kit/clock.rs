@@ -1,9 +1,11 @@
 //! tokio's own waits run on the paused clock, to the millisecond, mixed with those of the scope.
 
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
-use deadstop::journal::{How, What};
+use deadstop::journal::{How, Outcome, What};
 use deadstop::kit::{Own, Trial};
 use deadstop::sim::Journal;
 use proptest::prelude::*;
@@ -235,4 +237,90 @@ fn who_does_much_in_one_turn_yields_within_its_instant() {
     let journal = Trial::of(register).at("10s").signal("SIGTERM").run();
     assert_eq!(ended(&journal, "sends"), Some(0), "{journal}");
     assert_eq!(ended(&journal, "listens"), Some(0));
+}
+
+/// At its deadline a task still asks one that was spawned past the context: all of that is in one instant,
+/// and what has ended at its deadline has ended in time.
+#[test]
+fn what_was_spawned_has_its_turns_before_a_deadline_is_over() {
+    let register = |ctx: WorkerCtx| async move {
+        let (ask, mut asked) = mpsc::channel::<tokio::sync::oneshot::Sender<()>>(1);
+        tokio::spawn(async move {
+            while let Some(answer) = asked.recv().await {
+                let _ = answer.send(());
+            }
+        });
+        ctx.add_task(
+            "asks",
+            BodyOpts::new().timeout(ms(2_000)),
+            |token| async move {
+                token.cancelled().await;
+                sleep(ms(2_000)).await;
+                for _ in 0..3 {
+                    let (answer, answered) = tokio::sync::oneshot::channel();
+                    ask.send(answer).await?;
+                    answered.await?;
+                }
+                Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+            },
+        )?;
+        Ok(())
+    };
+    let journal = Trial::of(register).at("10s").signal("SIGTERM").run();
+    assert_eq!(journal.outcome("asks"), Some(Outcome::Ok), "{journal}");
+    assert_eq!(journal.took("asks"), Some(ms(2_000)));
+}
+
+/// tokio holds the clock while its blocking pool works.
+#[test]
+fn what_tokios_blocking_pool_does_takes_no_virtual_time() {
+    let register = |ctx: WorkerCtx| async move {
+        ctx.add_task("asks the pool", BodyOpts::new(), |_| async {
+            sleep(ms(5)).await;
+            let computed = tokio::task::spawn_blocking(|| (1..=20_u64).product::<u64>());
+            timeout(ms(1), computed).await.map(drop)
+        })?;
+        Ok(())
+    };
+    let journal = Trial::of(register).at("10s").signal("SIGTERM").run();
+    assert_eq!(ended(&journal, "asks the pool"), Some(5), "{journal}");
+}
+
+#[test]
+fn whatever_a_seed_chooses_in_an_instant_waits_take_what_they_say() {
+    for seed in 0..20 {
+        let trial = Trial::of(every_wait).seed(seed);
+        let journal = trial.at("10s").signal("SIGTERM").run();
+        assert_eq!(ended(&journal, "receives in a thread"), Some(666), "{seed}");
+        assert_eq!(ended(&journal, "spawns"), Some(60), "{seed}");
+        assert_eq!(journal.ended_at(), Some(ms(10_000)), "{seed}");
+    }
+}
+
+/// Somebody has kept the waker of who once waited, and wakes it in the instant of the signal, when nothing
+/// is set for later yet.
+#[test]
+fn who_has_ended_and_is_woken_holds_nothing_up() {
+    let register = |ctx: WorkerCtx| async move {
+        let kept = Arc::new(Mutex::new(None));
+        let wakes = Arc::clone(&kept);
+        tokio::spawn(async move {
+            sleep(ms(10_000)).await;
+            let kept: Option<Waker> = wakes.lock().ok()?.take();
+            kept.map(Waker::wake)
+        });
+        ctx.add_task("over", BodyOpts::new(), |_| {
+            std::future::poll_fn(move |cx| {
+                if let Ok(mut kept) = kept.lock() {
+                    *kept = Some(cx.waker().clone());
+                }
+                Poll::Ready(())
+            })
+        })?;
+        ctx.defer_cleanup("db", CallOpts::new(), |scope| scope.sleep(ms(100)))?;
+        Ok(())
+    };
+    let journal = Trial::of(register).at("10s").signal("SIGTERM").run();
+    assert_eq!(ended(&journal, "over"), Some(0), "{journal}");
+    assert_eq!(journal.ended_at(), Some(ms(10_100)));
 }

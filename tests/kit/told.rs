@@ -198,3 +198,10 @@ fn thread_locals_and_locks_are_a_threads_own() {
     let journal = Trial::of(register).at("1s").signal("SIGTERM").run();
     assert_eq!(journal.exit_code(), Some(0), "{journal}");
 }
+
+#[test]
+fn what_never_struck_is_told_with_what_failed() {
+    let trial = Trial::of(two_dbs).at("10s").fail("db").signal("SIGTERM");
+    let said = fails(trial.at("20s").signal("SIGTERM").breaks("told/first"));
+    says(&said, &["note: the event at the trial:9 never struck"]);
+}
