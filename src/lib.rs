@@ -46,6 +46,10 @@
 //! - [`context`]: the worker context, its options, errors and report
 //! - [`host`]: the seam through which it runs code and waits; the live host
 //! - [`watchdog`]: the health watchdog
+#![cfg_attr(
+    all(feature = "process", unix),
+    doc = "- [`run`](fn@run), [`process`]: the life of a process in one call, with signals and a last resort"
+)]
 //! - [`journal`]: the typed events, as text, as JSON and through `tracing`
 #![cfg_attr(
     feature = "sim",
@@ -62,9 +66,10 @@
 - [`report`]: timelines, verdicts, snapshots"
 )]
 //!
-//! Features: `cli` (default) builds the `deadstop` command and turns `kit` on, the test kit, which turns
-//! `sim` on; `http` has the watchdog probe over HTTP, and comes with `sim`; `parameters` reads the watchdog's
-//! parameters as a platform hands them over. Without any, the context alone is built.
+//! Features: `cli` (default) builds the `deadstop` command and turns `kit` and `process` on; `kit` is the test kit,
+//! and turns `sim` on; `process` is the life of a process in one call; `http` has the watchdog probe over
+//! HTTP, and comes with `sim`; `parameters` reads the watchdog's parameters as a platform hands them
+//! over. Without any, the context alone is built.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
@@ -81,6 +86,8 @@ pub mod kit;
 pub mod laws;
 #[cfg(feature = "sim")]
 pub mod plan;
+#[cfg(all(feature = "process", unix))]
+pub mod process;
 #[cfg(feature = "kit")]
 pub mod report;
 #[cfg(feature = "sim")]
@@ -91,6 +98,9 @@ pub mod sim;
 mod stage;
 pub mod watchdog;
 mod words;
+
+#[cfg(all(feature = "process", unix))]
+pub use process::run;
 
 // The README's Rust is run as a documentation test.
 #[cfg(all(doctest, feature = "cli"))]

@@ -7,7 +7,7 @@ use super::budget::Budget;
 use super::builder::Builder;
 use super::core::Core;
 use super::error::{BlockingError, CalledFromInside, LimitsError, MainError, StartError};
-use super::report::Report;
+use super::report::{Reason, Report};
 use super::start::Main;
 use crate::host::{BoxFuture, Scope};
 use crate::journal::{By, Name, RefusedReason};
@@ -146,6 +146,29 @@ impl<A> WorkerCtx<A> {
         self.core.running()
     }
 
+    /// Whether the worker takes on new work: true from the end of a start that went well until the first
+    /// request to stop. What a readiness probe answers.
+    ///
+    /// Between that request and the begin of stop the worker runs on: see
+    /// [`pre_stop`](Builder::pre_stop).
+    ///
+    /// ```
+    /// # use deadstop::context::WorkerCtx;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// assert!(!ctx.ready(), "it has not started");
+    /// ctx.start(|_ctx| async { Ok(()) }).await?;
+    /// assert!(ctx.ready());
+    /// ctx.request_stop("no more work");
+    /// assert!(!ctx.ready() && ctx.running());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ready(&self) -> bool {
+        self.core.ready()
+    }
+
     /// How the grace is divided, and what each component gets of it.
     ///
     /// ```
@@ -185,7 +208,8 @@ impl<A> WorkerCtx<A> {
     /// Requests a stop, and returns at once. The first reason wins; it does not begin the grace and
     /// refuses nothing by itself, but it disarms the watchdog.
     pub fn request_stop(&self, reason: impl Into<Name>) {
-        self.core.request(one_line(&reason.into()), By::Call);
+        let words = one_line(&reason.into());
+        self.core.request(Reason::new(words, By::Call));
     }
 
     /// Starts: runs main, which registers what the worker is made of. When main fails, panics, or a stop
@@ -384,7 +408,7 @@ impl<A> WorkerCtx<A> {
         self.core.refuse_call(call, RefusedReason::Inside);
         if !cleanup {
             let words = "stop was called from inside";
-            self.core.request(words.into(), By::Call);
+            self.core.request(Reason::new(words, By::Call));
         }
         Err(CalledFromInside)
     }
@@ -399,7 +423,7 @@ impl<A> WorkerCtx<A> {
         if done.is_some() {
             return None;
         }
-        self.core.request(words.into(), By::Call);
+        self.core.request(Reason::new(words, By::Call));
         self.core.begin_grace();
         self.core.close(cleanup)
     }

@@ -56,8 +56,8 @@ pub(crate) struct Group {
 
 impl Step {
     /// A step of a registered component; tells it, if it is to be told in its turn.
-    pub fn of(entry: Entry, bound: Bound, floor: Duration) -> (Self, bool) {
-        let told = tell(&entry);
+    pub fn of(core: &Core, mut entry: Entry, bound: Bound, floor: Duration) -> (Self, bool) {
+        let told = tell(&*core.host, &mut entry);
         let Entry {
             id,
             name,
@@ -124,6 +124,17 @@ struct Member {
     told_when_over: Option<CancellationToken>,
 }
 
+impl Member {
+    /// Whether its wait was over before it began (rules 4 and 11): it is looked at once.
+    fn unawaited(&self) -> bool {
+        self.row.phase != Phase::Cleanup
+            && matches!(
+                self.row.bound_by,
+                BoundBy::ShareGone | BoundBy::SecondSignal
+            )
+    }
+}
+
 /// The waiting for one group.
 pub(crate) struct Waiting<'a> {
     core: &'a Arc<Core>,
@@ -143,7 +154,7 @@ pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: Vec<(Step, bool)>
         group,
         members: BTreeMap::new(),
         timers: BTreeSet::new(),
-        hurried: core.registry().hurried,
+        hurried: core.hurried(),
         ended_before: core
             .steps
             .lock()
@@ -255,6 +266,7 @@ impl Waiting<'_> {
         }
         self.timers.insert((timer, id));
         self.members.insert(id, member);
+        self.core.open().insert(id, (kind, name));
         if let Err(error) = spawned {
             let at = self.core.host.now();
             self.ended(
@@ -271,7 +283,7 @@ impl Waiting<'_> {
     async fn wait(mut self) {
         loop {
             self.collect();
-            if !self.hurried && self.core.registry().hurried {
+            if !self.hurried && self.core.hurried() {
                 self.hurry().await;
             }
             let Some(&(next, _)) = self.timers.first() else {
@@ -286,7 +298,7 @@ impl Waiting<'_> {
                 // What ended in this instant ended in time: let it, before anything is called overdue.
                 self.core.host.settle().await;
                 self.collect();
-                if !self.hurried && self.core.registry().hurried {
+                if !self.hurried && self.core.hurried() {
                     self.hurry().await;
                 }
                 self.strike();
@@ -311,7 +323,11 @@ impl Waiting<'_> {
             self.core.registry().early.insert(id, ended.clone());
             return;
         };
+        // It ended after its deadline, and before anybody looked: it was overdue, and is gone. What nobody
+        // waits for has no deadline but the look. In whole milliseconds, as everything.
+        let late = !member.unawaited() && ms(ended.at) > ms(member.deadline);
         let outcome = match (member.stage, member.row.kind) {
+            (Stage::Half | Stage::Bound, _) if late => Outcome::TimedOut,
             (_, Kind::Task) if member.adopted && ended.how == How::Dropped => Outcome::Ok,
             (Stage::Confirm, Kind::Task | Kind::Main) => Outcome::Aborted,
             (Stage::Confirm, _) => Outcome::TimedOut,
@@ -359,11 +375,7 @@ impl Waiting<'_> {
         if let Some(token) = &member.told_when_over {
             token.cancel();
         }
-        if matches!(
-            member.row.bound_by,
-            BoundBy::ShareGone | BoundBy::SecondSignal
-        ) && self.group.phase == Phase::Stop
-        {
+        if member.unawaited() {
             member.row.took = now.saturating_sub(member.row.started);
             self.finish(member, Outcome::NotAwaited);
         } else if member.abort.is_some() && !member.adopted {
@@ -451,6 +463,7 @@ impl Waiting<'_> {
     fn finish(&mut self, mut member: Member, outcome: Outcome) {
         member.row.outcome = outcome;
         let row = &member.row;
+        self.core.open().remove(&row.id);
         self.core.emit(What::StepEnded {
             phase: row.phase,
             name: row.name.clone(),

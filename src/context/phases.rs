@@ -18,6 +18,21 @@ impl Core {
     /// that depends on its caller is better than none.
     #[must_use]
     pub(crate) fn close(self: &Arc<Self>, cleanup: bool) -> Option<BoxFuture<()>> {
+        // Whoever calls for the end does not want to wait for a balancer.
+        self.undelayed.cancel();
+        self.begin_close(cleanup)
+    }
+
+    /// Asks for stop and cleanup, once the pre-stop delay is over where the worker runs.
+    #[must_use]
+    pub(crate) fn close_after_delay(self: &Arc<Self>) -> Option<BoxFuture<()>> {
+        if self.registry().state != State::Running {
+            self.undelayed.cancel();
+        }
+        self.begin_close(true)
+    }
+
+    fn begin_close(self: &Arc<Self>, cleanup: bool) -> Option<BoxFuture<()>> {
         {
             let mut registry = self.registry();
             registry.want_stop = true;
@@ -31,7 +46,25 @@ impl Core {
             registry.closing = true;
         }
         let core = Arc::clone(self);
-        self.drive(Box::pin(async move { core.drive_close().await }))
+        self.drive(Box::pin(async move {
+            core.pre_stop().await;
+            core.drive_close().await;
+        }))
+    }
+
+    /// Waits until the pre-stop delay is over, on the driver: everything runs on, and the service's runtime
+    /// may be wedged.
+    async fn pre_stop(&self) {
+        let delay = self.limits.pre_stop;
+        if delay.is_zero() || self.undelayed.is_cancelled() {
+            return;
+        }
+        let over = self.mark_grace() + delay;
+        tokio::select! {
+            biased;
+            () = self.undelayed.cancelled() => {}
+            () = self.host.sleep_until(over) => {}
+        }
     }
 
     /// Stop, then cleanup once somebody wants it.
@@ -64,8 +97,8 @@ impl Core {
         self.emit(What::State {
             state: State::Stopping,
         });
-        for entry in &entries {
-            if is_told_at_once(entry) && tell(entry) {
+        for entry in &mut entries {
+            if is_told_at_once(entry) && tell(&*self.host, entry) {
                 self.emit(What::Told {
                     name: entry.name.clone(),
                     id: entry.id,
@@ -90,12 +123,12 @@ impl Core {
                 members.push(next);
             }
             let left = self.left(ends);
-            let hurried = self.registry().hurried;
+            let hurried = self.hurried();
             let steps = members
                 .into_iter()
                 .map(|entry| {
                     let bound = stop_bound(entry.kind, entry.timeout, left, hurried);
-                    Step::of(entry, bound, Duration::ZERO)
+                    Step::of(self, entry, bound, Duration::ZERO)
                 })
                 .collect();
             let group = Group {
@@ -138,7 +171,7 @@ impl Core {
         let mut later: Duration = floors.iter().sum();
         for ((number, entry), floor) in (1..).zip(entries).zip(floors) {
             later = later.saturating_sub(floor);
-            let hurried = self.registry().hurried;
+            let hurried = self.hurried();
             let bound = cleanup_bound(entry.timeout, floor, self.left(ends), later, hurried);
             let group = Group {
                 phase: Phase::Cleanup,
@@ -146,7 +179,7 @@ impl Core {
                 ends,
                 later_floors: later,
             };
-            group::run(self, group, vec![Step::of(entry, bound, floor)]).await;
+            group::run(self, group, vec![Step::of(self, entry, bound, floor)]).await;
         }
         self.emit(What::PhaseEnded {
             phase: Phase::Cleanup,

@@ -109,6 +109,11 @@ impl Trial {
         self.limit("start-timeout", &text(&timeout.said()))
     }
 
+    /// How long the worker still runs after the request to stop, while it is not ready any more; none.
+    pub fn pre_stop(self, delay: impl Time) -> Self {
+        self.limit("pre-stop", &text(&delay.said()))
+    }
+
     /// Cleanup closes the last registered of equal orders first.
     pub fn last_registered_first(self) -> Self {
         self.limit("ties", &text("last"))

@@ -3,7 +3,8 @@
 //!
 //! The world belongs to the executor's thread. While a body has its turn that thread is blocked in the
 //! hand-over, so the body has the world for itself; it is lent to it for the turn, and taken back with
-//! the baton. The hand-over is a lock, so that whatever one thread has done the next one sees.
+//! the baton. It is handed over under a lock, so that whatever one thread has done the next one sees,
+//! and a [bell](super::bell) wakes who gets it.
 //!
 //! A body's last turn ends with its thread: the destructors of its thread-locals are a part of it.
 //!
@@ -14,19 +15,24 @@
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::Dispatch;
 use tracing::dispatcher::{get_default, set_default};
 use tracing::subscriber::NoSubscriber;
 
+use super::bell::Bell;
 use super::bodies::{Turn, Turned, WorldEnded};
 use super::guard::{ThreadId, Watched};
 use super::world::{self, World};
 use crate::journal::Name;
 
-/// Threads that may be left behind before this thread takes no more bodies.
-const LEAKS: u32 = 200;
+/// Threads that may be left behind before an executor takes no more bodies.
+const LEAKS: u32 = 100;
+/// Pipes of one executor's bodies at once; each is two files, and a user's code wants some too. More
+/// bodies than these are woken through locks.
+const PIPES: u32 = 64;
 
 thread_local! {
     /// The desk at which the body of this thread hands over. Its end is that of the body: what a thread
@@ -34,8 +40,12 @@ thread_local! {
     static SEAT: Seat = const { Seat(RefCell::new(None)) };
     /// The world, while the body of this thread has its turn; null otherwise.
     static LENT: Cell<*const Rc<World>> = const { Cell::new(std::ptr::null()) };
-    /// The bodies of this executor's that could not be ended.
-    static LEAKED: Cell<u32> = const { Cell::new(0) };
+    /// What the bodies of this executor share.
+    static EXECUTOR: Arc<Executor> = Arc::new(Executor {
+        bell: Bell::new(true),
+        pipes: AtomicU32::new(0),
+        left: AtomicU32::new(0),
+    });
 }
 
 /// Carries what is not `Send` to the body's thread and back.
@@ -62,11 +72,31 @@ enum Holder {
     Gone,
 }
 
+/// A thread that runs worlds, as its bodies know it.
+struct Executor {
+    bell: Bell,
+    /// The bodies that have a pipe.
+    pipes: AtomicU32,
+    /// The bodies that could not be ended.
+    left: AtomicU32,
+}
+
+impl Executor {
+    /// That of the caller, who may be a body that starts another one.
+    fn current() -> Arc<Self> {
+        let seat = SEAT.try_with(|seat| seat.0.borrow().clone()).ok().flatten();
+        seat.map_or_else(
+            || EXECUTOR.with(Arc::clone),
+            |(desk, _)| Arc::clone(&desk.executor),
+        )
+    }
+}
+
 /// Where an executor and one body hand the baton over.
 struct Desk {
     holder: Mutex<Holder>,
-    to_body: Condvar,
-    to_executor: Condvar,
+    bell: Bell,
+    executor: Arc<Executor>,
     watched: Option<Arc<Watched>>,
 }
 
@@ -78,32 +108,28 @@ impl Desk {
     /// The executor gives a turn, and waits for its end; says whether the body waits.
     fn give(&self, turn: Turn, world: *const Rc<World>) -> bool {
         *self.holder() = Holder::Body(turn, Carried(world));
-        self.to_body.notify_one();
-        let mut holder = self.holder();
-        while let Holder::Body(..) = *holder {
-            holder = self
-                .to_executor
-                .wait(holder)
-                .unwrap_or_else(PoisonError::into_inner);
+        self.bell.ring();
+        loop {
+            self.executor.bell.wait();
+            match *self.holder() {
+                Holder::Body(..) => {}
+                Holder::Executor => return true,
+                Holder::Gone => return false,
+            }
         }
-        matches!(*holder, Holder::Executor)
     }
 
     /// The body waits for its turn.
     fn turn(&self, thread: ThreadId) -> Turn {
-        let mut holder = self.holder();
         loop {
-            if let Holder::Body(turn, Carried(world)) = *holder {
+            self.bell.wait();
+            if let Holder::Body(turn, Carried(world)) = *self.holder() {
                 LENT.set(world);
                 if let Some(watched) = &self.watched {
                     watched.lent_to(thread);
                 }
                 return turn;
             }
-            holder = self
-                .to_body
-                .wait(holder)
-                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -111,7 +137,7 @@ impl Desk {
     fn hand_back(&self, to: Holder) {
         LENT.set(std::ptr::null());
         *self.holder() = to;
-        self.to_executor.notify_one();
+        self.executor.bell.ring();
     }
 }
 
@@ -143,15 +169,17 @@ impl<T: 'static> Baton<T> {
         watched: Option<Arc<Watched>>,
         body: impl FnOnce() -> T + 'static,
     ) -> std::io::Result<Self> {
-        if LEAKED.get() >= LEAKS {
+        let executor = Executor::current();
+        if executor.left.load(Ordering::Relaxed) >= LEAKS {
             return Err(std::io::Error::other(
                 "too many bodies of this thread could not be ended",
             ));
         }
+        let by_pipe = executor.pipes.fetch_add(1, Ordering::Relaxed) < PIPES;
         let desk = Arc::new(Desk {
             holder: Mutex::new(Holder::Executor),
-            to_body: Condvar::new(),
-            to_executor: Condvar::new(),
+            bell: Bell::new(by_pipe),
+            executor,
             watched,
         });
         let result = Arc::new(Mutex::new(None));
@@ -214,8 +242,14 @@ impl<T: 'static> Baton<T> {
 
     /// Leaves a body and its thread as they are, for good: it waits for a turn that never comes.
     pub fn leave(self) {
-        LEAKED.set(LEAKED.get() + 1);
-        std::mem::forget(self);
+        self.desk.executor.left.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Desk {
+    /// Where the last of executor and body leaves it.
+    fn drop(&mut self) {
+        self.executor.pipes.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -249,14 +283,14 @@ pub(super) fn with_lent<R>(f: impl FnOnce(&Rc<World>) -> R) -> Option<R> {
 /// How many this thread has left behind.
 #[cfg(test)]
 pub(super) fn left() -> u32 {
-    LEAKED.get()
+    EXECUTOR.with(|executor| executor.left.load(Ordering::Relaxed))
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
     use std::num::NonZeroU64;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::AtomicU64;
     use std::thread::{self, ThreadId as Id};
 
     use tracing::span::{Attributes, Record};
@@ -290,7 +324,7 @@ mod tests {
             crate::journal::What::Exit { code, .. } => *code,
             other => panic!("{other:?}"),
         };
-        assert_eq!((now, code, LEAKED.get()), (10_000, 0, 0));
+        assert_eq!((now, code, left()), (10_000, 0, 0));
         assert!(LENT.get().is_null() && !is_body());
         journal
     }
@@ -416,10 +450,13 @@ mod tests {
         static ENTERED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
     }
 
+    /// When an event came, and within which spans.
+    type Seen = Vec<(u64, Vec<u64>)>;
+
     /// Keeps the spans that are entered by thread, as registries do.
     struct Scopes {
         spans: AtomicU64,
-        seen: Arc<Mutex<Vec<(u64, Vec<u64>)>>>,
+        seen: Arc<Mutex<Seen>>,
     }
 
     impl Subscriber for Scopes {
@@ -485,11 +522,12 @@ mod tests {
     #[test]
     fn after_so_many_left_behind_the_thread_takes_no_more() {
         let new = || Baton::new(&"one of many".into(), None, || ());
-        LEAKED.set(LEAKS - 1);
+        let leave = || EXECUTOR.with(|executor| executor.left.store(LEAKS - 1, Ordering::Relaxed));
+        leave();
         let body = new().expect("one more");
         body.leave();
         assert!(new().is_err());
-        LEAKED.set(LEAKS - 1);
+        leave();
         assert!(matches!(
             new().expect("one more").turn(Turn::Run),
             Turned::Done(Ok(()))
@@ -507,6 +545,26 @@ mod tests {
             assert!(body.done());
         }
         assert_eq!(Arc::strong_count(&alive), 1);
+    }
+
+    #[test]
+    fn bodies_that_get_no_pipe_have_their_turns_all_the_same() {
+        let bodies = (0..PIPES + 6).map(|n| {
+            let body = move || {
+                suspend();
+                n
+            };
+            Baton::new(&"one of many".into(), None, body).expect("a thread")
+        });
+        let mut bodies: Vec<_> = bodies.collect();
+        let by_pipe = bodies.iter().filter(|body| body.desk.bell.is_pipe());
+        assert_eq!(by_pipe.count(), PIPES as usize);
+        for body in &mut bodies {
+            assert!(matches!(body.turn(Turn::Run), Turned::Waits));
+        }
+        for (body, n) in bodies.iter_mut().zip(0..) {
+            assert!(matches!(body.turn(Turn::Run), Turned::Done(Ok(done)) if done == n));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! happened. The same scenario and the same seed give the same journal, to the byte, on any machine.
 
 mod baton;
+mod bell;
 mod bodies;
 mod choose;
 mod clock;
@@ -185,6 +186,7 @@ fn header(scenario: &Scenario, options: &Options) -> [What; 2] {
             margin: millis(limits.margin),
             ties: limits.ties,
             start_timeout: millis(limits.start_timeout),
+            pre_stop: (!limits.pre_stop.is_zero()).then(|| millis(limits.pre_stop)),
         },
     ]
 }
@@ -198,6 +200,7 @@ pub fn budget(scenario: &Scenario) -> Budget {
         margin: worker.margin,
         ties: worker.ties,
         start_timeout: worker.start_timeout,
+        pre_stop: worker.pre_stop,
     };
     let on_time = worker
         .components

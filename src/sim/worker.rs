@@ -43,6 +43,7 @@ pub(super) fn builder(limits: &scenario::Worker) -> Builder {
         .reserve(limits.reserve)
         .margin(limits.margin)
         .start_timeout(limits.start_timeout)
+        .pre_stop(limits.pre_stop)
         .host(Arc::new(SimHost))
         .own_sink(Arc::new(SimSink));
     if limits.ties == Ties::Last {
