@@ -10,6 +10,7 @@ pub(super) struct Flags {
     exact: bool,
     /// Only the ignored ones, of which there are none.
     ignored: bool,
+    pub help: bool,
     pub list: bool,
     /// One letter a test.
     pub terse: bool,
@@ -68,7 +69,7 @@ impl Flags {
                 }
                 "--include-ignored" | "--test" | "--shuffle" | "--report-time"
                 | "--ensure-time" => {}
-                "-h" | "--help" => return Err(HELP.to_owned()),
+                "-h" | "--help" => flags.help = true,
                 other => return Err(format!("there is no flag {other}\n\n{HELP}")),
             }
         }
@@ -90,7 +91,8 @@ impl Flags {
     }
 }
 
-const HELP: &str = "\
+/// What the binary understands.
+pub(super) const HELP: &str = "\
 [NAME…] [--exact] [--skip NAME] [--list] [--show-output] [--quiet] [--test-threads N]
 
 Each scenario file is a test. NAME is a part of its name, or all of it with --exact; --show-output writes

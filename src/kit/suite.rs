@@ -9,7 +9,7 @@ use crate::report::figures::plural;
 use crate::sim::{Own, Run, Runners, Twice, twice};
 
 use super::case::{Case, Verdict};
-use super::flags::Flags;
+use super::flags::{Flags, HELP};
 
 /// Picks scenarios where the usual harness has only one test for all.
 const PICK: &str = "DEADSTOP_SCENARIO";
@@ -84,16 +84,17 @@ impl Suite {
 
     /// Runs each file as a test, as the process's arguments ask.
     pub fn main(&self) -> ExitCode {
-        let mut out = String::new();
-        let code = match Flags::read(std::env::args().skip(1)) {
+        match Flags::read(std::env::args().skip(1)) {
+            Ok(flags) if flags.help => {
+                write(&format!("{HELP}\n"));
+                ExitCode::SUCCESS
+            }
             Ok(flags) => self.harness(&flags),
             Err(message) => {
-                let _ = writeln!(out, "{message}");
+                write(&format!("{message}\n"));
                 ExitCode::from(FAILED)
             }
-        };
-        write(&out);
-        code
+        }
     }
 
     fn harness(&self, flags: &Flags) -> ExitCode {
