@@ -19,7 +19,7 @@ step 'clippy, and every combination of features'
 cargo clippy --all-targets --all-features -- -D warnings
 # The example as it is built, where nobody else asks for more of the library.
 cargo clippy -p model-server --lib --bins -- -D warnings
-for features in '' parameters process http http,parameters sim sim,parameters cli; do
+for features in '' parameters process http http,parameters sim sim,parameters kit cli; do
   echo "-- features: ${features:-none}"
   cargo clippy -p deadstop --lib --bins --no-default-features --features "$features" -- -D warnings
 done
@@ -32,6 +32,9 @@ cargo run --release -- check
 
 step 'the README: the tests'
 cargo test
+
+step 'the test kit, from a crate of its own'
+ci/kit.sh
 
 step 'the context alone'
 cargo test -p deadstop --no-default-features --features parameters,process

@@ -8,11 +8,11 @@ mod lint;
 mod new;
 mod output;
 mod place;
+mod progress;
 mod replay;
 mod run;
 mod schema;
 mod seeds;
-mod twice;
 mod view;
 
 use std::ffi::OsString;

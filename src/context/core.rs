@@ -180,7 +180,11 @@ impl Core {
                     let id = registry.take_id();
                     match make(self, id, &spec) {
                         Ok(action) => {
+                            let registered = spec.registered(id, &action);
+                            let place = spec.place;
                             registry.insert(id, spec, action);
+                            drop(registry);
+                            self.sink.registered(&registered, place);
                             return Ok(id);
                         }
                         Err(refusal) => refusal,

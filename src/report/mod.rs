@@ -4,6 +4,7 @@
 //! the machine, the clock or the terminal.
 
 mod diff;
+mod failure;
 pub(crate) mod figures;
 mod paint;
 mod policy;
@@ -12,6 +13,9 @@ mod timeline;
 mod verdict;
 
 pub use diff::diff;
+pub(crate) use failure::{differs, shown};
+#[cfg(feature = "cli")]
+pub(crate) use failure::{listed, sentence};
 pub use policy::{Policy, force_pass};
 pub use snapshot::{SnapshotError, State, Store, Wrote};
 pub use timeline::timeline;

@@ -11,10 +11,10 @@ use super::host::{SimHost, SimSink};
 use super::pace::{Awaits, Blocks};
 use super::subject::{Ending, Said, Subject};
 use super::world;
-use crate::context::{BodyOpts, Life, LifeEnd, Report, StartError, WorkerCtx};
+use crate::context::{BodyOpts, Builder, Life, LifeEnd, MainError, Report, StartError, WorkerCtx};
 use crate::host::{Abort, Adopt, BoxFuture, Ended, Scope};
 use crate::journal::{Call, How, Id, Name, SignalName, Ties};
-use crate::scenario::Scenario;
+use crate::scenario::{self, Scenario};
 use crate::stage::{self, Cast};
 use crate::watchdog::HttpProbe;
 
@@ -28,23 +28,28 @@ impl Worker {
     ///
     /// If the scenario's limits are not ones that the context accepts: its parser has looked.
     pub fn new(scenario: &Scenario) -> Self {
-        let limits = &scenario.worker;
-        let mut builder = WorkerCtx::builder()
-            .grace(limits.grace)
-            .reserve(limits.reserve)
-            .margin(limits.margin)
-            .start_timeout(limits.start_timeout)
-            .pre_stop(limits.pre_stop)
-            .host(Arc::new(SimHost))
-            .own_sink(Arc::new(SimSink));
-        if limits.ties == Ties::Last {
-            builder = builder.last_registered_first();
-        }
-        let ctx = builder
+        let ctx = builder(&scenario.worker)
             .build(())
             .expect("a parsed scenario has limits that a context accepts");
         let life = Life::new(&ctx);
         Worker { ctx, life }
+    }
+}
+
+/// A context with a scenario's limits, in the simulator.
+pub(super) fn builder(limits: &scenario::Worker) -> Builder {
+    let builder = WorkerCtx::builder()
+        .grace(limits.grace)
+        .reserve(limits.reserve)
+        .margin(limits.margin)
+        .start_timeout(limits.start_timeout)
+        .pre_stop(limits.pre_stop)
+        .host(Arc::new(SimHost))
+        .own_sink(Arc::new(SimSink));
+    if limits.ties == Ties::Last {
+        builder.last_registered_first()
+    } else {
+        builder
     }
 }
 
@@ -97,19 +102,8 @@ impl Subject for Worker {
     fn live(&self) -> BoxFuture<Ending> {
         let life = self.life.clone();
         Box::pin(async move {
-            let LifeEnd {
-                code,
-                cause,
-                started,
-                report,
-            } = life
-                .live(|| async { stage::main(&Awaits::new(None)).await })
-                .await;
-            Ending {
-                said: said_of(&started, &report),
-                code,
-                cause,
-            }
+            let main = || async { stage::main(&Awaits::new(None)).await };
+            ending(life.live(main).await)
         })
     }
 
@@ -118,35 +112,8 @@ impl Subject for Worker {
     }
 
     fn call(&self, call: Call, message: Option<String>) -> BoxFuture<Said> {
-        let ctx = self.ctx.clone();
-        Box::pin(async move {
-            match call {
-                Call::Start | Call::Run => match ctx
-                    .start(|_| async { stage::main(&Awaits::new(None)).await })
-                    .await
-                {
-                    Ok(()) => Said::plain("ok"),
-                    Err(error) => match &error {
-                        StartError::Main { report, .. } | StartError::StopRequested { report } => {
-                            said_of(&Err(error.clone()), report)
-                        }
-                        _ => Said::plain(word_of(&error)),
-                    },
-                },
-                Call::Stop => ctx.stop().await.map_or_else(
-                    |_| Said::plain("called-from-inside"),
-                    |report| said_of(&Ok(()), &report),
-                ),
-                Call::Cleanup => ctx.cleanup().await.map_or_else(
-                    |_| Said::plain("called-from-inside"),
-                    |report| said_of(&Ok(()), &report),
-                ),
-                Call::RequestStop => {
-                    ctx.request_stop(message.unwrap_or_else(|| "request-stop".to_owned()));
-                    Said::plain("ok")
-                }
-            }
-        })
+        let main = |_| async { stage::main(&Awaits::new(None)).await };
+        self::call(self.ctx.clone(), call, message, main)
     }
 
     fn exit_code(&self) -> i32 {
@@ -156,6 +123,60 @@ impl Subject for Worker {
     fn waits_for(&self) -> Option<Name> {
         None
     }
+}
+
+/// What the life of a process came to.
+pub(super) fn ending(end: LifeEnd) -> Ending {
+    let LifeEnd {
+        code,
+        cause,
+        started,
+        report,
+    } = end;
+    Ending {
+        said: said_of(&started, &report),
+        code,
+        cause,
+    }
+}
+
+/// Calls a context.
+pub(super) fn call<A, M, F>(
+    ctx: WorkerCtx<A>,
+    call: Call,
+    message: Option<String>,
+    main: M,
+) -> BoxFuture<Said>
+where
+    A: Send + Sync + 'static,
+    M: FnOnce(WorkerCtx<A>) -> F + Send + 'static,
+    F: Future<Output = Result<(), MainError>> + Send + 'static,
+{
+    Box::pin(async move {
+        match call {
+            Call::Start | Call::Run => match ctx.start(main).await {
+                Ok(()) => Said::plain("ok"),
+                Err(error) => match &error {
+                    StartError::Main { report, .. } | StartError::StopRequested { report } => {
+                        said_of(&Err(error.clone()), report)
+                    }
+                    _ => Said::plain(word_of(&error)),
+                },
+            },
+            Call::Stop => ctx.stop().await.map_or_else(
+                |_| Said::plain("called-from-inside"),
+                |report| said_of(&Ok(()), &report),
+            ),
+            Call::Cleanup => ctx.cleanup().await.map_or_else(
+                |_| Said::plain("called-from-inside"),
+                |report| said_of(&Ok(()), &report),
+            ),
+            Call::RequestStop => {
+                ctx.request_stop(message.unwrap_or_else(|| "request-stop".to_owned()));
+                Said::plain("ok")
+            }
+        }
+    })
 }
 
 fn said_of(started: &Result<(), StartError>, report: &Report) -> Said {
