@@ -311,26 +311,26 @@ impl Core {
     }
 }
 
-/// Tells one thread or task to stop. Returns whether it was told now: adopted tasks cannot be, and
-/// nobody is told twice.
-pub(crate) fn tell(entry: &Entry) -> bool {
+/// Tells one thread or task to stop, after `said` has said so: it may be over before this returns, and
+/// no log should have its end first. Adopted tasks cannot be told, and nobody is told twice.
+pub(crate) fn tell(entry: &Entry, said: impl FnOnce()) {
     let Action::Running(Running {
         token: Some(token),
         wake,
         ..
     }) = &entry.action
     else {
-        return false;
+        return;
     };
     if token.is_cancelled() {
-        return false;
+        return;
     }
+    said();
     token.cancel();
     if let Some(wake) = wake {
         // A caller's code: its panic must not end the stop.
         contained(wake);
     }
-    true
 }
 
 /// Whether a component is told as soon as stop begins.
@@ -360,7 +360,7 @@ impl Drop for Core {
         self.clear_running();
         self.requested.cancel();
         for entry in entries.values() {
-            tell(entry);
+            tell(entry, || {});
         }
         let names: Vec<Name> = entries.values().map(|entry| entry.name.clone()).collect();
         // Values of callbacks that were never called are forgotten, not dropped: a drop can block.

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::core::{Core, outcome_of, tell};
+use super::core::{Core, outcome_of};
 use super::limits::{Bound, CONFIRM, ms};
+use super::opts::Wake;
 use super::registry::{Action, Callback, Entry, Running};
 use super::report::StepReport;
 use crate::host::{Abort, Ended};
@@ -31,6 +32,18 @@ pub(crate) struct Step {
     pub floor: Duration,
     /// How it is begun.
     pub begin: Begin,
+    /// Whether it is told when it begins.
+    pub told: Told,
+}
+
+/// Whether a step's component is told when the step begins.
+pub(crate) enum Told {
+    /// By these, after the word that it is: it may be over at once.
+    Now(CancellationToken, Option<Wake>),
+    /// Just now, by who begins the step; there is only the word to be said.
+    Already,
+    /// It was told earlier, or cannot be.
+    No,
 }
 
 /// How a step is begun.
@@ -55,9 +68,8 @@ pub(crate) struct Group {
 }
 
 impl Step {
-    /// A step of a registered component; tells it, if it is to be told in its turn.
-    pub fn of(entry: Entry, bound: Bound, floor: Duration) -> (Self, bool) {
-        let told = tell(&entry);
+    /// A step of a registered component.
+    pub fn of(entry: Entry, bound: Bound, floor: Duration) -> Self {
         let Entry {
             id,
             name,
@@ -67,32 +79,34 @@ impl Step {
             action,
             ..
         } = entry;
-        let begin = match action {
+        let (begin, told) = match action {
             Action::Running(Running {
                 token, abort, wake, ..
             }) => {
-                // It has been called, and its drop is the caller's code too.
-                contained(|| drop(wake));
-                Begin::Wait {
-                    abort,
-                    adopted: token.is_none(),
-                }
+                let adopted = token.is_none();
+                let told = match token.filter(|token| !token.is_cancelled()) {
+                    Some(token) => Told::Now(token, wake),
+                    None => {
+                        // It has been called, and its drop is the caller's code too.
+                        contained(|| drop(wake));
+                        Told::No
+                    }
+                };
+                (Begin::Wait { abort, adopted }, told)
             }
-            Action::Call(callback) => Begin::Call(callback),
+            Action::Call(callback) => (Begin::Call(callback), Told::No),
         };
-        (
-            Step {
-                id,
-                name,
-                kind,
-                order,
-                place,
-                bound,
-                floor,
-                begin,
-            },
+        Step {
+            id,
+            name,
+            kind,
+            order,
+            place,
+            bound,
+            floor,
+            begin,
             told,
-        )
+        }
     }
 }
 
@@ -137,7 +151,7 @@ pub(crate) struct Waiting<'a> {
 }
 
 /// Runs a group to its end: every member has ended for the context.
-pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: Vec<(Step, bool)>) {
+pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: Vec<Step>) {
     let mut waiting = Waiting {
         core,
         group,
@@ -151,14 +165,14 @@ pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: Vec<(Step, bool)>
             .len(),
         members_begun: 0,
     };
-    for (step, told) in steps {
-        waiting.begin(step, told);
+    for step in steps {
+        waiting.begin(step);
     }
     waiting.wait().await;
 }
 
 impl Waiting<'_> {
-    fn begin(&mut self, step: Step, told: bool) {
+    fn begin(&mut self, step: Step) {
         let Step {
             id,
             name,
@@ -168,6 +182,7 @@ impl Waiting<'_> {
             bound,
             floor,
             begin,
+            told,
         } = step;
         let phase = self.group.phase;
         let started = self.core.host.now();
@@ -181,10 +196,18 @@ impl Waiting<'_> {
             kind,
             group: self.group.number,
         });
-        if told {
+        if !matches!(told, Told::No) {
             self.core.emit(What::Told {
                 name: name.clone(),
                 id,
+            });
+        }
+        if let Told::Now(token, wake) = told {
+            token.cancel();
+            contained(|| {
+                if let Some(wake) = wake {
+                    wake();
+                }
             });
         }
         let row = StepReport {
@@ -426,11 +449,12 @@ impl Waiting<'_> {
 
     fn abort(&self, member: &Member) {
         if let Some(abort) = &member.abort {
-            contained(|| abort.abort());
+            // First the word: what is aborted may be gone at once.
             self.core.emit(What::Abort {
                 name: member.row.name.clone(),
                 id: member.row.id,
             });
+            contained(|| abort.abort());
         }
     }
 

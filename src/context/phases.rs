@@ -65,10 +65,12 @@ impl Core {
             state: State::Stopping,
         });
         for entry in &entries {
-            if is_told_at_once(entry) && tell(entry) {
-                self.emit(What::Told {
-                    name: entry.name.clone(),
-                    id: entry.id,
+            if is_told_at_once(entry) {
+                tell(entry, || {
+                    self.emit(What::Told {
+                        name: entry.name.clone(),
+                        id: entry.id,
+                    });
                 });
             }
         }

@@ -120,7 +120,7 @@ fn run_watched(
 }
 
 fn open(world: &Rc<world::World>, scenario: &Scenario, options: &Options) {
-    for what in header(scenario, options) {
+    for what in header(scenario, options, "sim") {
         world.record(what);
     }
     let subject: Rc<dyn subject::Subject> = match options.subject {
@@ -132,7 +132,7 @@ fn open(world: &Rc<world::World>, scenario: &Scenario, options: &Options) {
 }
 
 /// The events with which every journal begins.
-fn header(scenario: &Scenario, options: &Options) -> [What; 2] {
+pub(crate) fn header(scenario: &Scenario, options: &Options, host: &str) -> [What; 2] {
     let limits = &scenario.worker;
     [
         What::Journal {
@@ -140,7 +140,7 @@ fn header(scenario: &Scenario, options: &Options) -> [What; 2] {
             scenario: scenario.name.clone(),
             seed: options.seed,
             subject: options.subject.as_str().into(),
-            host: "sim".into(),
+            host: host.into(),
         },
         What::Worker {
             grace: millis(limits.grace),

@@ -8,6 +8,7 @@ mod body;
 mod endpoint;
 mod part;
 mod register;
+mod said;
 mod script;
 
 use std::cell::RefCell;
@@ -19,6 +20,7 @@ pub(crate) use body::{Pace, blocking, called, live, main};
 pub(crate) use endpoint::{Behaviour, Endpoint};
 pub(crate) use part::{MAIN_PART, NEVER, Part, Parts, Strike};
 pub(crate) use register::{Cast, register};
+pub(crate) use said::{Said, call};
 pub(crate) use script::Script;
 
 /// What a script needs of whoever runs it. Nothing here waits.
