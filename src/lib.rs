@@ -46,6 +46,10 @@
 //! - [`context`]: the worker context, its options, errors and report
 //! - [`host`]: the seam through which it runs code and waits; the live host
 //! - [`watchdog`]: the health watchdog
+#![cfg_attr(
+    all(feature = "process", unix),
+    doc = "- [`run`](process::run), [`process`]: the life of a process in one call, with signals and a last resort"
+)]
 //! - [`journal`]: the typed events, as text, as JSON and through `tracing`
 #![cfg_attr(
     feature = "sim",
@@ -57,7 +61,8 @@
 )]
 #![cfg_attr(feature = "cli", doc = "- [`report`]: timelines, verdicts, snapshots")]
 //!
-//! Features: `cli` (default) builds the `deadstop` command and turns `sim` on; `parameters` reads the
+//! Features: `cli` (default) builds the `deadstop` command and turns `sim` and `process` on; `process` is the life of a
+//! process in one call; `parameters` reads the
 //! watchdog's parameters as a platform hands them over. Without any, the context alone is built.
 
 #![deny(missing_docs)]
@@ -73,6 +78,8 @@ pub mod journal;
 pub mod laws;
 #[cfg(feature = "sim")]
 pub mod plan;
+#[cfg(all(feature = "process", unix))]
+pub mod process;
 #[cfg(feature = "cli")]
 pub mod report;
 #[cfg(feature = "sim")]
@@ -83,6 +90,9 @@ pub mod sim;
 mod stage;
 pub mod watchdog;
 mod words;
+
+#[cfg(all(feature = "process", unix))]
+pub use process::run;
 
 // The README's Rust is run as a documentation test.
 #[cfg(all(doctest, feature = "cli"))]

@@ -1,5 +1,6 @@
 //! The part of a worker context that all its handles share, and that is not generic.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -7,13 +8,14 @@ use std::time::Duration;
 use tokio::sync::{Notify, SetOnce};
 use tokio_util::sync::CancellationToken;
 
+use super::counting::Counting;
 use super::error::{Refusal, StartError};
 use super::limits::{Instants, Limits, ms};
 use super::registry::{Action, Entry, Registry, Running, Spec};
 use super::report::{Reason, Report, StepReport};
 use super::sink::Sink;
 use crate::host::{BoxFuture, ContextId, Ended, Host, OnEnd, Who};
-use crate::journal::{By, How, Id, Kind, Name, State, Told, WatchdogIs, What};
+use crate::journal::{How, Id, Kind, Name, State, Told, WatchdogIs, What};
 use crate::words::{contained, one_line};
 
 /// Reasons after the first that are kept.
@@ -27,8 +29,18 @@ pub(crate) struct Core {
     registry: Mutex<Registry>,
     /// Wakes the driver: something ended, a stop was requested, a signal came.
     pub wake: Notify,
-    /// Cancelled at the first request; watchdogs hold it too.
+    /// Cancelled at the first request, once that is said: what follows it is said after it.
     pub requested: CancellationToken,
+    /// Cancelled at the first request, before anything else: watchdogs hold it.
+    pub disarmed: CancellationToken,
+    /// The signals that have come.
+    pub signals: Counting,
+    /// Whether a second signal came. No lock: whoever hears signals must not be held up by anybody.
+    hurried: AtomicBool,
+    /// When the grace began; for the last resort, which must not need the registry for it.
+    pub grace: SetOnce<Duration>,
+    /// What is waited for right now, by name.
+    pub open: Mutex<BTreeMap<Id, (Kind, Name)>>,
     /// Each with its place among the steps as they began.
     pub steps: Mutex<Vec<(usize, StepReport)>>,
     pub started: SetOnce<Result<(), StartError>>,
@@ -46,6 +58,11 @@ impl Core {
             registry: Mutex::new(Registry::new()),
             wake: Notify::new(),
             requested: CancellationToken::new(),
+            disarmed: CancellationToken::new(),
+            signals: Counting::default(),
+            hurried: AtomicBool::new(false),
+            grace: SetOnce::new(),
+            open: Mutex::new(BTreeMap::new()),
             steps: Mutex::new(Vec::new()),
             started: SetOnce::new(),
             stopped: SetOnce::new(),
@@ -66,6 +83,11 @@ impl Core {
     /// cannot happen while it is held, so a poisoned lock is as good as any.
     pub fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is waited for right now; held for a few instructions, like the registry.
+    pub fn open(&self) -> MutexGuard<'_, BTreeMap<Id, (Kind, Name)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn emit(&self, claim: What) {
@@ -181,17 +203,14 @@ impl Core {
 
     /// Somebody wants the worker to stop. The first reason wins; at the first the watchdogs are
     /// disarmed.
-    pub fn request(&self, words: Name, by: By) {
+    pub fn request(&self, reason: Reason) {
         let mut disarmed = Vec::new();
+        let Reason { words, by, .. } = reason.clone();
         {
             let mut registry = self.registry();
             if registry.state == State::Done {
                 return; // What is over already cannot be asked for.
             }
-            let reason = Reason {
-                words: words.clone(),
-                by,
-            };
             if registry.reason.is_none() {
                 registry.reason = Some(reason);
                 for entry in registry.entries.values() {
@@ -207,6 +226,8 @@ impl Core {
                 registry.later_reasons.push(reason);
             }
         }
+        // Disarmed before anything is said: the sink may be slow, and no probe may follow the word.
+        self.disarmed.cancel();
         self.emit(What::Requested { reason: words, by });
         self.requested.cancel();
         for attempt in disarmed {
@@ -221,12 +242,12 @@ impl Core {
     /// The grace begins, once, now.
     pub fn begin_grace(&self) -> Instants {
         let (instants, first) = {
-            let now = self.host.now();
+            let from = self.mark_grace();
             let mut registry = self.registry();
             match registry.instants {
                 Some(instants) => (instants, false),
                 None => {
-                    let instants = self.limits.instants(now);
+                    let instants = self.limits.instants(from);
                     registry.instants = Some(instants);
                     (instants, true)
                 }
@@ -243,10 +264,23 @@ impl Core {
         instants
     }
 
+    /// Notes when the grace began, if it has not begun before. Nothing is said yet, and no lock is taken
+    /// that a caller's code could hold.
+    pub fn mark_grace(&self) -> Duration {
+        let now = self.host.now();
+        let _ = self.grace.set(now);
+        self.grace.get().copied().unwrap_or(now)
+    }
+
     /// A second signal: nothing is waited for any more but the floors.
     pub fn hurry(&self) {
-        self.registry().hurried = true;
+        self.hurried.store(true, Ordering::SeqCst);
         self.wake.notify_one();
+    }
+
+    /// Whether a second signal came.
+    pub fn hurried(&self) -> bool {
+        self.hurried.load(Ordering::SeqCst)
     }
 
     pub fn set_state(&self, state: State) {
@@ -287,6 +321,33 @@ impl Core {
     /// The report that every caller has; before there is one, what there is of it.
     pub fn last_report(&self) -> Arc<Report> {
         self.cleaned.get().map_or_else(|| self.report(), Arc::clone)
+    }
+
+    /// What has not ended, or not well: what runs, what was given up, what was never begun. Waits for no
+    /// lock, and gives nothing where one is held.
+    #[cfg(all(feature = "process", unix))]
+    pub fn left_behind(&self) -> Option<Vec<String>> {
+        fn unlocked<T>(lock: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+            match lock.try_lock() {
+                Ok(guard) => Some(guard),
+                Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                Err(std::sync::TryLockError::WouldBlock) => None,
+            }
+        }
+        use crate::journal::Outcome;
+        let mut left = Vec::new();
+        for (kind, name) in unlocked(&self.open)?.values() {
+            left.push(format!("{kind} {name} (waited for)"));
+        }
+        for (_, step) in unlocked(&self.steps)?.iter() {
+            if matches!(step.outcome, Outcome::Leaked | Outcome::NotAwaited) {
+                left.push(format!("{} {} ({})", step.kind, step.name, step.outcome));
+            }
+        }
+        for entry in unlocked(&self.registry)?.entries.values() {
+            left.push(format!("{} {} (not begun)", entry.kind, entry.name));
+        }
+        Some(left)
     }
 
     /// Has the host drive a future. Where it cannot, the future is handed back: the caller drives it.
@@ -358,6 +419,7 @@ impl Drop for Core {
             return;
         }
         self.clear_running();
+        self.disarmed.cancel();
         self.requested.cancel();
         for entry in entries.values() {
             tell(entry, || {});

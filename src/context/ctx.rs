@@ -7,7 +7,7 @@ use super::budget::Budget;
 use super::builder::Builder;
 use super::core::Core;
 use super::error::{BlockingError, CalledFromInside, LimitsError, MainError, StartError};
-use super::report::Report;
+use super::report::{Reason, Report};
 use super::start::Main;
 use crate::host::{BoxFuture, Scope};
 use crate::journal::{By, Name, RefusedReason};
@@ -185,7 +185,8 @@ impl<A> WorkerCtx<A> {
     /// Requests a stop, and returns at once. The first reason wins; it does not begin the grace and
     /// refuses nothing by itself, but it disarms the watchdog.
     pub fn request_stop(&self, reason: impl Into<Name>) {
-        self.core.request(one_line(&reason.into()), By::Call);
+        let words = one_line(&reason.into());
+        self.core.request(Reason::new(words, By::Call));
     }
 
     /// Starts: runs main, which registers what the worker is made of. When main fails, panics, or a stop
@@ -384,7 +385,7 @@ impl<A> WorkerCtx<A> {
         self.core.refuse_call(call, RefusedReason::Inside);
         if !cleanup {
             let words = "stop was called from inside";
-            self.core.request(words.into(), By::Call);
+            self.core.request(Reason::new(words, By::Call));
         }
         Err(CalledFromInside)
     }
@@ -399,7 +400,7 @@ impl<A> WorkerCtx<A> {
         if done.is_some() {
             return None;
         }
-        self.core.request(words.into(), By::Call);
+        self.core.request(Reason::new(words, By::Call));
         self.core.begin_grace();
         self.core.close(cleanup)
     }

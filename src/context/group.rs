@@ -157,7 +157,7 @@ pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: Vec<Step>) {
         group,
         members: BTreeMap::new(),
         timers: BTreeSet::new(),
-        hurried: core.registry().hurried,
+        hurried: core.hurried(),
         ended_before: core
             .steps
             .lock()
@@ -278,6 +278,7 @@ impl Waiting<'_> {
         }
         self.timers.insert((timer, id));
         self.members.insert(id, member);
+        self.core.open().insert(id, (kind, name));
         if let Err(error) = spawned {
             let at = self.core.host.now();
             self.ended(
@@ -294,7 +295,7 @@ impl Waiting<'_> {
     async fn wait(mut self) {
         loop {
             self.collect();
-            if !self.hurried && self.core.registry().hurried {
+            if !self.hurried && self.core.hurried() {
                 self.hurry().await;
             }
             let Some(&(next, _)) = self.timers.first() else {
@@ -309,7 +310,7 @@ impl Waiting<'_> {
                 // What ended in this instant ended in time: let it, before anything is called overdue.
                 self.core.host.settle().await;
                 self.collect();
-                if !self.hurried && self.core.registry().hurried {
+                if !self.hurried && self.core.hurried() {
                     self.hurry().await;
                 }
                 self.strike();
@@ -475,6 +476,7 @@ impl Waiting<'_> {
     fn finish(&mut self, mut member: Member, outcome: Outcome) {
         member.row.outcome = outcome;
         let row = &member.row;
+        self.core.open().remove(&row.id);
         self.core.emit(What::StepEnded {
             phase: row.phase,
             name: row.name.clone(),

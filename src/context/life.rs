@@ -4,16 +4,14 @@
 //! drive, or it would prove nothing about production.
 
 use std::panic::Location;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use super::core::Core;
 use super::error::StartError;
-use super::limits::DOUBLED_SIGNAL;
-use super::report::Report;
+use super::report::{Reason, Report};
+use super::start::Main;
 use super::{MainError, WorkerCtx};
-use crate::journal::{By, Cause, Name, SignalName, State};
+use crate::journal::{By, Cause, Name, SignalName};
 
 /// Exit codes of a worker process, beside those of signals (128 + the signal's number) and main's own.
 pub mod exit_code {
@@ -62,25 +60,25 @@ pub struct LifeEnd {
 /// ```
 #[derive(Clone)]
 pub struct Life {
-    core: Arc<Core>,
-    signals: Arc<Signals>,
+    pub(crate) core: Arc<Core>,
 }
 
-#[derive(Default)]
-struct Signals {
-    counted: AtomicU32,
-    /// When the last counted one came.
-    last: Mutex<Option<Duration>>,
-    /// The number of the second one.
-    second: AtomicU32,
+impl std::fmt::Debug for Life {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Life").finish_non_exhaustive()
+    }
 }
+
+/// A counted signal that has yet to be heeded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heard(SignalName);
 
 impl Life {
-    /// The life of the process around that context.
+    /// The life of the process around that context. All lives of one context are one: they count their
+    /// signals together.
     pub fn new<A>(ctx: &WorkerCtx<A>) -> Self {
         Life {
             core: Arc::clone(&ctx.core),
-            signals: Arc::default(),
         }
     }
 
@@ -88,36 +86,40 @@ impl Life {
     /// waiting but for the floors, the third ends the process at once. One within 200 ms of the last
     /// counted one is the same one, doubled.
     ///
-    /// Never blocks; it may be called before the start, and from any thread, but not from a signal
-    /// handler: handlers set a flag, and something else looks at it.
+    /// It may be called before the start, and from any thread, but not from a signal handler: handlers set
+    /// a flag, and something else looks at it. It waits for nothing but the sink, which is told of the
+    /// request.
     pub fn signal(&self, signal: SignalName) {
-        let now = self.core.host.now();
-        {
-            let mut last = self
-                .signals
-                .last
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            if last.is_some_and(|last| now.saturating_sub(last) <= DOUBLED_SIGNAL) {
-                return;
-            }
-            *last = Some(now);
+        if let Some(heard) = self.hear(signal) {
+            self.heed(heard);
         }
-        let nth = self.signals.counted.fetch_add(1, Ordering::SeqCst) + 1;
-        let code = exit_code::SIGNAL + signal.number();
-        let done = self.core.registry().state == State::Done;
+    }
+
+    /// The part of [`signal`](Self::signal) that nobody can hold up: no lock is taken that is ever held
+    /// across a caller's code, and nothing is said. A third signal ends the process here.
+    pub(crate) fn hear(&self, signal: SignalName) -> Option<Heard> {
+        let nth = self.core.signals.count(signal, self.core.host.now())?;
+        let done = self.core.cleaned.get().is_some();
         if nth >= 3 || done {
+            let code = exit_code::SIGNAL + signal.number();
             self.core.host.exit(code, Cause::ThirdSignal);
-            return;
+            return None;
         }
-        self.core.request(Name::from(signal.as_str()), By::Signal);
-        self.core.begin_grace();
+        self.core.mark_grace();
         if nth == 2 {
-            self.signals
-                .second
-                .store(code.unsigned_abs(), Ordering::SeqCst);
             self.core.hurry();
         }
+        Some(Heard(signal))
+    }
+
+    /// The other part: the stop is requested, and said to be.
+    pub(crate) fn heed(&self, Heard(signal): Heard) {
+        self.core.request(Reason {
+            words: Name::from(signal.as_str()),
+            by: By::Signal,
+            signal: Some(signal),
+        });
+        self.core.begin_grace();
     }
 
     /// The code with which a program should end whose worker was stopped by calls.
@@ -139,15 +141,15 @@ impl Life {
     {
         // Main's place is that of this call; an async function would give its own.
         let place = Location::caller();
+        let main = || Main::Async(Box::pin(async move { main().await }));
         self.clone().run(main, place)
     }
 
-    async fn run<M, F>(self, main: M, place: &'static Location<'static>) -> LifeEnd
-    where
-        M: FnOnce() -> F + Send + 'static,
-        F: Future<Output = Result<(), MainError>> + Send + 'static,
-    {
-        let main = || super::start::Main::Async(Box::pin(async move { main().await }));
+    pub(crate) async fn run(
+        self,
+        main: impl FnOnce() -> Main + Send,
+        place: &'static Location<'static>,
+    ) -> LifeEnd {
         let started = self.core.start(main, place).await;
         // Started by somebody else, the worker lives all the same, and has to be stopped.
         if matches!(started, Ok(()) | Err(StartError::Again)) {
@@ -161,12 +163,10 @@ impl Life {
         // The process ends with this: let everybody who waits for the report have it first.
         self.core.host.settle().await;
         let code = self.core.exit_code();
-        let second = self.signals.second.load(Ordering::SeqCst);
         let (code, cause) = match &started {
-            _ if second != 0 => (
-                i32::try_from(second).unwrap_or(exit_code::FAILED),
-                Cause::SecondSignal,
-            ),
+            _ if let Some(number) = self.core.signals.second() => {
+                (exit_code::SIGNAL + number, Cause::SecondSignal)
+            }
             Err(StartError::Main { .. }) => (code, Cause::StartFailed),
             _ => (code, Cause::Stopped),
         };

@@ -6,6 +6,7 @@
 mod budget;
 mod builder;
 mod core;
+mod counting;
 mod ctx;
 mod ending;
 mod error;
@@ -34,3 +35,5 @@ pub(crate) use limits::{BOUND_MAX, BOUND_MIN};
 pub use opts::{BodyOpts, CallOpts};
 pub use report::{Death, Reason, Report, StepReport};
 pub use sink::Sink;
+#[cfg(all(feature = "process", unix))]
+pub(crate) use start::Main;

@@ -92,7 +92,7 @@ impl Core {
                 members.push(next);
             }
             let left = self.left(ends);
-            let hurried = self.registry().hurried;
+            let hurried = self.hurried();
             let steps = members
                 .into_iter()
                 .map(|entry| {
@@ -140,7 +140,7 @@ impl Core {
         let mut later: Duration = floors.iter().sum();
         for ((number, entry), floor) in (1..).zip(entries).zip(floors) {
             later = later.saturating_sub(floor);
-            let hurried = self.registry().hurried;
+            let hurried = self.hurried();
             let bound = cleanup_bound(entry.timeout, floor, self.left(ends), later, hurried);
             let group = Group {
                 phase: Phase::Cleanup,

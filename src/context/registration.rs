@@ -307,7 +307,7 @@ impl<A> WorkerCtx<A> {
             }
             let token = CancellationToken::new();
             let link = Link::new(
-                core.requested.clone(),
+                core.disarmed.clone(),
                 Arc::clone(&core.host),
                 Arc::clone(&core.sink),
             );

@@ -94,8 +94,6 @@ pub(crate) struct Registry {
     pub reason: Option<Reason>,
     pub later_reasons: Vec<Reason>,
     pub instants: Option<Instants>,
-    /// Whether a second signal came.
-    pub hurried: bool,
     pub want_stop: bool,
     pub want_cleanup: bool,
     /// Whether somebody drives stop and cleanup.
@@ -121,7 +119,6 @@ impl Registry {
             reason: None,
             later_reasons: Vec::new(),
             instants: None,
-            hurried: false,
             want_stop: false,
             want_cleanup: false,
             closing: false,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::journal::{BoundBy, By, How, Id, Kind, Ms, Name, Outcome, Phase, Row};
+use crate::journal::{BoundBy, By, How, Id, Kind, Ms, Name, Outcome, Phase, Row, SignalName};
 
 use super::limits::ms;
 
@@ -78,6 +78,19 @@ pub struct Reason {
     pub words: Name,
     /// Who asked.
     pub by: By,
+    /// Which signal, where one asked.
+    pub signal: Option<SignalName>,
+}
+
+impl Reason {
+    /// A reason that is no signal's.
+    pub(crate) fn new(words: impl Into<Name>, by: By) -> Self {
+        Reason {
+            words: words.into(),
+            by,
+            signal: None,
+        }
+    }
 }
 
 /// What stop and cleanup did.

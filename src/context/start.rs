@@ -12,6 +12,7 @@ use super::error::{MainError, StartError};
 use super::group::{self, Begin, Group, Step, Told};
 use super::limits::{cleanup_key, stop_bound};
 use super::registry::{Entry, is_stop_kind};
+use super::report::Reason;
 use crate::host::{Abort, Body, BoxError, BoxFuture, Scope};
 use crate::journal::{By, How, Id, Kind, MAIN, Name, Outcome, Phase, RefusedReason, State, What};
 
@@ -150,7 +151,7 @@ impl Core {
             }
         } else {
             let words = main_failed().unwrap_or_else(|| Name::from("main failed"));
-            self.request(Name::from(format!("main failed: {words}")), By::Main);
+            self.request(Reason::new(format!("main failed: {words}"), By::Main));
             self.begin_grace();
         }
         self.emit(What::PhaseEnded {
@@ -210,7 +211,7 @@ impl Core {
             token.cancel();
         }
         let ends = self.begin_grace().stop_ends;
-        let hurried = self.registry().hurried;
+        let hurried = self.hurried();
         let bound = stop_bound(
             Kind::Main,
             self.limits.start_timeout,

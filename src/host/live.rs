@@ -186,7 +186,9 @@ impl Host for Live {
     }
 
     fn exit(&self, code: i32, _cause: Cause) {
-        std::process::exit(code);
+        // Not `exit`, whose handlers and destructors could hold it up, or be held up by another one that
+        // is in them already.
+        signal_hook::low_level::exit(code);
     }
 }
 

@@ -1,0 +1,111 @@
+//! The last resort (rule 16): a plain thread that ends the process when its grace is nearly over.
+//!
+//! It depends on nothing that can be stuck. It waits on its own thread, takes no lock that another thread
+//! could hold for long, has its words written by a thread of their own, and ends the process by `_exit`,
+//! which calls no exit handler and waits for nobody who does.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Thread;
+use std::time::Instant;
+
+use super::say::{PATIENCE, say};
+use crate::context::{Life, exit_code};
+use crate::host::poll_until;
+
+/// How many of those who were left behind are named.
+const NAMED: usize = 20;
+
+/// Ends the process with code 124 when half of the margin is left of the grace.
+///
+/// It is armed for the life of a process, since ending the process is right only where the worker's end is
+/// its end: [`run`](super::run) arms it, a context alone does not. See [`Signals`](super::Signals) for an
+/// example.
+#[must_use = "when it is dropped, the last resort is disarmed"]
+#[derive(Debug)]
+pub struct LastResort {
+    disarmed: Arc<AtomicBool>,
+    thread: Thread,
+}
+
+impl LastResort {
+    /// Arms it for that life. It waits until the grace begins, and then for the grace to be nearly over.
+    ///
+    /// # Errors
+    ///
+    /// If no thread can be had.
+    pub fn arm(life: &Life) -> io::Result<LastResort> {
+        let life = life.clone();
+        let disarmed = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&disarmed);
+        // The host's clock as one that asks nobody.
+        let epoch = Instant::now().checked_sub(life.core.host.now());
+        let epoch = epoch.unwrap_or_else(Instant::now);
+        let builder = std::thread::Builder::new().name("deadstop-resort".to_owned());
+        let thread = builder.spawn(move || {
+            let armed = || !seen.load(Ordering::SeqCst);
+            let parked = || {
+                std::thread::park();
+                armed()
+            };
+            let Some(from) = poll_until(life.core.grace.wait(), parked) else {
+                return;
+            };
+            let Some(strikes) = epoch.checked_add(life.core.limits.instants(*from).last_resort)
+            else {
+                return; // Beyond the clock.
+            };
+            while armed() {
+                let left = strikes.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    strike(life);
+                    return;
+                }
+                std::thread::park_timeout(left);
+            }
+        })?;
+        Ok(LastResort {
+            disarmed,
+            thread: thread.thread().clone(),
+        })
+    }
+
+    /// Keeps it armed until the process ends: also while `main` returns, exit handlers run and statics are
+    /// dropped.
+    pub fn for_good(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for LastResort {
+    fn drop(&mut self) {
+        self.disarmed.store(true, Ordering::SeqCst);
+        self.thread.unpark();
+    }
+}
+
+fn strike(life: Life) {
+    // Half of the margin is left, and it is not for waiting.
+    let patience = PATIENCE.min(life.core.limits.margin / 8);
+    say(patience, move || words(&life));
+    signal_hook::low_level::exit(exit_code::LAST_RESORT);
+}
+
+/// Who is to blame, as far as can be told without waiting for a lock.
+fn words(life: &Life) -> String {
+    let left = life.core.left_behind();
+    let left = match left.as_deref() {
+        None => "what was left behind is not known".to_owned(),
+        Some([]) => "nothing of the worker was left behind".to_owned(),
+        Some(left) => {
+            let more = match left.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(", and {more} more"),
+            };
+            let named = left.get(..NAMED).unwrap_or(left);
+            format!("left behind: {}{more}", named.join(", "))
+        }
+    };
+    format!("deadstop: the grace is nearly over, and the process ends by its last resort; {left}\n")
+}

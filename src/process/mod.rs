@@ -1,0 +1,20 @@
+//! The life of a process in one call: signals, start, stop, cleanup, the exit code, and a last resort.
+//!
+//! [`run`] is for a `main` that does nothing else. Who builds the life of a process by hand, around a
+//! [`Life`](crate::context::Life), has its parts: [`Signals`] hears, [`LastResort`] ends what cannot end.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a process is a host: its threads hear signals and end it where nothing else can any more"
+)]
+
+mod last_resort;
+mod run;
+mod say;
+mod signals;
+mod worker;
+
+pub use last_resort::LastResort;
+pub use run::run;
+pub use signals::Signals;
+pub use worker::Worker;

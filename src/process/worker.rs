@@ -1,0 +1,114 @@
+//! What a process is made of: the app, its main function, its limits, its runtime.
+
+use std::panic::Location;
+
+use tokio::runtime::Handle;
+
+use crate::context::{Builder, Main, MainError, WorkerCtx};
+use crate::host::Scope;
+
+/// A worker process, for [`run`](super::run).
+///
+/// Its main function registers what the worker is made of and returns; the worker then runs until it is
+/// asked to stop.
+#[must_use = "a worker does nothing until it is run"]
+pub struct Worker<A = ()> {
+    pub(super) app: A,
+    pub(super) main: MainOf<A>,
+    /// Where it was made: main's place in reports.
+    pub(super) place: &'static Location<'static>,
+    pub(super) limits: Builder,
+    pub(super) runtime: Kind,
+    pub(super) raise_again: bool,
+}
+
+/// Main, once it is given its context.
+pub(super) type MainOf<A> = Box<dyn FnOnce(WorkerCtx<A>) -> Main + Send>;
+
+/// Which runtime the service runs on.
+#[derive(Debug)]
+pub(super) enum Kind {
+    MultiThread { threads: Option<usize> },
+    CurrentThread,
+    Given(Handle),
+}
+
+impl<A> std::fmt::Debug for Worker<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("runtime", &self.runtime)
+            .field("raise_again", &self.raise_again)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<A: Send + Sync + 'static> Worker<A> {
+    /// A worker around the service's own state, with the default limits, on a multi-thread runtime.
+    #[track_caller]
+    pub fn new<F, Fut>(app: A, main: F) -> Self
+    where
+        F: FnOnce(WorkerCtx<A>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), MainError>> + Send + 'static,
+    {
+        let main = |ctx| Main::Async(Box::pin(async move { main(ctx).await }));
+        Worker::of(app, Box::new(main), Location::caller())
+    }
+
+    /// A worker whose main may block; it runs on a thread of its own.
+    #[track_caller]
+    pub fn blocking<F>(app: A, main: F) -> Self
+    where
+        F: FnOnce(WorkerCtx<A>, &Scope) -> Result<(), MainError> + Send + 'static,
+    {
+        let main = |ctx| Main::Blocking(Box::new(move |scope: &Scope| main(ctx, scope)));
+        Worker::of(app, Box::new(main), Location::caller())
+    }
+
+    fn of(app: A, main: MainOf<A>, place: &'static Location<'static>) -> Self {
+        Worker {
+            app,
+            main,
+            place,
+            limits: WorkerCtx::builder(),
+            runtime: Kind::MultiThread { threads: None },
+            raise_again: false,
+        }
+    }
+
+    /// Its limits: grace, reserve, margin, pre-stop delay.
+    pub fn limits(mut self, limits: Builder) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The service's runtime is a multi-thread one with that many threads, at least one. Without this
+    /// there is one a core.
+    pub fn worker_threads(mut self, threads: usize) -> Self {
+        self.runtime = Kind::MultiThread {
+            threads: Some(threads.max(1)),
+        };
+        self
+    }
+
+    /// The service's runtime is a current-thread one, driven by a thread of its own.
+    pub fn current_thread(mut self) -> Self {
+        self.runtime = Kind::CurrentThread;
+        self
+    }
+
+    /// The service runs on a runtime that is there already, and that is not shut down at the end.
+    pub fn on(mut self, runtime: Handle) -> Self {
+        self.runtime = Kind::Given(runtime);
+        self
+    }
+
+    /// A process that a signal stopped ends by that signal, once everything is done: shells and supervisors
+    /// then see that it did, as they would of a process that hears none.
+    ///
+    /// Where the exit code says more, it is kept: main failed, or a step did not end well. A third signal and
+    /// the last resort end the process with their codes as ever. No exit handler is called.
+    pub fn raise_again(mut self) -> Self {
+        self.raise_again = true;
+        self
+    }
+}
