@@ -76,6 +76,8 @@ pub mod host;
 pub mod journal;
 #[cfg(feature = "sim")]
 pub mod laws;
+#[cfg(feature = "cli")]
+pub mod live;
 #[cfg(feature = "sim")]
 pub mod plan;
 #[cfg(all(feature = "process", unix))]

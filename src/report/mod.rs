@@ -7,12 +7,14 @@ mod diff;
 pub(crate) mod figures;
 mod paint;
 mod policy;
+mod sides;
 mod snapshot;
 mod timeline;
 mod verdict;
 
 pub use diff::diff;
 pub use policy::{Policy, force_pass};
+pub use sides::side_by_side;
 pub use snapshot::{SnapshotError, State, Store, Wrote};
 pub use timeline::timeline;
 pub use verdict::{Problem, ProblemKind, Source, invalid, judge};

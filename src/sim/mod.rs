@@ -31,6 +31,8 @@ use crate::scenario::Scenario;
 use crate::stage::millis;
 
 pub use runners::{Ran, Run, RunError, Runners, Running, WorkerId};
+#[cfg(feature = "cli")]
+pub(crate) use worker::builder;
 pub use world::{EVENTS_A_MILLISECOND, EVENTS_A_RUN, HORIZON, TURNS_A_RUN};
 
 /// The context under test.

@@ -1,0 +1,416 @@
+//! The live journal held against the simulated ones: component by component, with the times.
+//!
+//! What happens in one instant the simulator puts in an order that the seed decides. A live run may take
+//! any of those orders: it agrees if it agrees with one seed, and it has to in everything at once.
+//!
+//! Compared is what each component goes through, in its own order and at its times; what the context says
+//! of itself; what every caller gets; which step began after which ended. Not compared are the order
+//! between unrelated components, probes and still-waiting lines.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use similar::{Algorithm, DiffOp, capture_diff_slices};
+
+use crate::journal::{At, Event, Id, Name, What, text};
+use crate::scenario::Scenario;
+use crate::sim::{Journal, Options, RunError, Runners, Subject};
+
+/// Where an event's words begin in a line of the log.
+const WORDS: usize = 19;
+
+/// Where a difference belongs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Track {
+    /// The context and the process.
+    Worker,
+    /// One component.
+    Component(Name),
+    /// One call.
+    Caller(u32),
+    /// What the watchdogs say.
+    Watchdog,
+    /// The health endpoint.
+    Health,
+}
+
+impl fmt::Display for Track {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Track::Worker => f.write_str("the worker"),
+            Track::Component(name) => write!(f, "\"{name}\""),
+            Track::Caller(n) => write!(f, "call {n}"),
+            Track::Watchdog => f.write_str("the watchdog"),
+            Track::Health => f.write_str("the health endpoint"),
+        }
+    }
+}
+
+/// One event of a track.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Entry {
+    t: u64,
+    line: String,
+}
+
+/// A journal, sorted for comparison.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Tracks {
+    tracks: BTreeMap<Track, Vec<Entry>>,
+    /// For each step, which had ended when it began.
+    after: BTreeMap<Name, BTreeSet<Name>>,
+}
+
+impl Tracks {
+    fn of(events: &[Event]) -> Self {
+        let mut names: BTreeMap<Id, Name> = BTreeMap::new();
+        let mut tracks = Tracks::default();
+        let mut ended = BTreeSet::new();
+        let log = text(events);
+        for (event, line) in events.iter().zip(log.lines()) {
+            match &event.what {
+                What::Registered(registered) => {
+                    names.insert(registered.id, registered.name.clone());
+                }
+                What::StepStarted { name, .. } => {
+                    tracks.after.insert(name.clone(), ended.clone());
+                }
+                What::StepEnded { name, .. } => {
+                    ended.insert(name.clone());
+                }
+                _ => {}
+            }
+            let Some(track) = track_of(&event.what, &names) else {
+                continue;
+            };
+            let mut line = line.get(WORDS..).unwrap_or(line).trim_end().to_owned();
+            if let What::Returned { steps, deaths, .. } = &event.what {
+                // The log leaves the figures of a report out.
+                for row in steps {
+                    let crate::journal::Row {
+                        id,
+                        outcome,
+                        bound,
+                        bound_by,
+                        started,
+                        took,
+                    } = row;
+                    line += &format!(", #{id} {outcome} {bound} {bound_by} {started} {took}");
+                }
+                let mut deaths = deaths.clone();
+                deaths.sort_unstable_by_key(|(id, _)| *id);
+                for (id, how) in deaths {
+                    line += &format!(", #{id} {how}");
+                }
+            }
+            let entry = Entry { t: event.t, line };
+            tracks.tracks.entry(track).or_default().push(entry);
+        }
+        tracks
+    }
+
+    /// When the two differ first, track by track.
+    fn differ<'a>(&'a self, live: &'a Tracks) -> Vec<(u64, &'a Track)> {
+        let all: BTreeSet<&Track> = self.tracks.keys().chain(live.tracks.keys()).collect();
+        let none = Vec::new();
+        let of = |tracks: &'_ Tracks, track: &Track| -> Vec<Entry> {
+            tracks.tracks.get(track).unwrap_or(&none).clone()
+        };
+        let mut differ: Vec<_> = all
+            .into_iter()
+            .filter_map(|track| {
+                let (simulated, live) = (of(self, track), of(live, track));
+                let first = (0..simulated.len().max(live.len()))
+                    .find(|at| simulated.get(*at) != live.get(*at))?;
+                let at = |entries: &[Entry]| entries.get(first).map_or(u64::MAX, |entry| entry.t);
+                Some((at(&simulated).min(at(&live)), track))
+            })
+            .collect();
+        differ.sort();
+        differ
+    }
+}
+
+/// Where an event belongs; nowhere if it is not compared.
+fn track_of(what: &What, names: &BTreeMap<Id, Name>) -> Option<Track> {
+    let component = |id: &Id| {
+        let name = names.get(id).cloned();
+        Some(Track::Component(name.unwrap_or_else(|| match id {
+            0 => "main".into(),
+            _ => format!("#{id}").into(),
+        })))
+    };
+    match what {
+        What::Journal { .. }
+        | What::ProbeBegan { .. }
+        | What::Probe { .. }
+        | What::StillWaiting { .. } => None,
+        What::Registered(registered) => component(&registered.id),
+        What::Told { id, .. }
+        | What::Abort { id, .. }
+        | What::Began { id, .. }
+        | What::Heard { id, .. }
+        | What::Ended { id, .. }
+        | What::StepStarted { id, .. }
+        | What::StepEnded { id, .. }
+        | What::Leak { id, .. }
+        | What::Lost { id, .. }
+        | What::JobBegan { id, .. }
+        | What::JobEnded { id, .. }
+        | What::Used { id, .. }
+        | What::Held { id, .. }
+        | What::Released { id, .. } => component(id),
+        What::Refused { name, .. } => Some(Track::Component(name.clone())),
+        What::Fault { name, answer, .. } => Some(match answer {
+            Some(_) => Track::Health,
+            None => Track::Component(name.clone()),
+        }),
+        What::Watchdog { .. } => Some(Track::Watchdog),
+        What::CallBegan { caller, .. } | What::Returned { caller, .. } => {
+            Some(Track::Caller(*caller))
+        }
+        _ => Some(Track::Worker),
+    }
+}
+
+/// What the simulator says of a scenario: its journals, by seed.
+#[derive(Debug)]
+pub struct Known {
+    /// Each with the first seed that gave it.
+    journals: Vec<(u64, Tracks)>,
+    instants: BTreeSet<u64>,
+    seeds: u64,
+}
+
+impl Known {
+    /// Simulates a scenario with that many seeds.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with deadstop itself.
+    pub fn new(runners: &Runners, scenario: &Arc<Scenario>, seeds: u64) -> Result<Self, RunError> {
+        let runs = (0..seeds).map(|seed| {
+            let options = Options {
+                seed,
+                subject: Subject::Worker,
+            };
+            crate::sim::Run::new(Arc::clone(scenario), options)
+        });
+        let mut journals = Vec::new();
+        for ran in runners.run_all(runs) {
+            journals.push(ran?.journal);
+        }
+        Ok(Known::of(&journals))
+    }
+
+    /// From journals, the first of seed 0 and so on.
+    fn of(journals: &[Journal]) -> Self {
+        let mut known = Known {
+            journals: Vec::new(),
+            instants: BTreeSet::new(),
+            seeds: journals.len() as u64,
+        };
+        let mut seen = BTreeSet::new();
+        for (seed, journal) in (0..).zip(journals) {
+            known
+                .instants
+                .extend(journal.events.iter().map(|event| event.t));
+            let tracks = Tracks::of(&journal.events);
+            if seen.insert(tracks.clone()) {
+                known.journals.push((seed, tracks));
+            }
+        }
+        known
+    }
+
+    /// Every instant of every journal, in milliseconds.
+    pub fn instants(&self) -> impl Iterator<Item = u64> {
+        self.instants.iter().copied()
+    }
+
+    /// How many journals there are that differ in what is compared.
+    pub fn ways(&self) -> usize {
+        self.journals.len()
+    }
+}
+
+/// How a live run differs from the simulation that comes nearest to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The one thing that went wrong first, in a sentence.
+    pub headline: String,
+    /// The seed of the simulation that comes nearest.
+    pub seed: u64,
+    /// Of how many seeds.
+    pub seeds: u64,
+    /// What differs, by component: its name and its lines.
+    pub tracks: Vec<(String, Vec<Side>)>,
+}
+
+/// A line of the simulation and its counterpart, each with its instant in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Side {
+    /// In the simulation.
+    pub simulated: Option<(u64, String)>,
+    /// Live.
+    pub live: Option<(u64, String)>,
+}
+
+impl Side {
+    /// Whether the two are the same.
+    pub fn is_same(&self) -> bool {
+        self.simulated == self.live
+    }
+}
+
+/// Holds a live journal against the simulated ones: nothing if it agrees with one of them, or how it
+/// differs from the nearest.
+pub fn compare(known: &Known, events: &[Event]) -> Option<Difference> {
+    let live = Tracks::of(events);
+    if known.journals.iter().any(|(_, tracks)| *tracks == live) {
+        return None;
+    }
+    let (seed, nearest, differ) = known
+        .journals
+        .iter()
+        .map(|(seed, tracks)| (*seed, tracks, tracks.differ(&live)))
+        .min_by_key(|(seed, _, differ)| (differ.len(), *seed))?;
+    let tracks: Vec<(String, Vec<Side>)> = differ
+        .iter()
+        .map(|(_, track)| (track.to_string(), sides(nearest, &live, track)))
+        .collect();
+    let headline = match tracks.first() {
+        Some((name, sides)) => headline(name, sides),
+        None => order(&nearest.after, &live.after),
+    };
+    Some(Difference {
+        headline,
+        seed,
+        seeds: known.seeds,
+        tracks,
+    })
+}
+
+/// One track of both, line by line.
+fn sides(simulated: &Tracks, live: &Tracks, track: &Track) -> Vec<Side> {
+    let none = Vec::new();
+    let old = simulated.tracks.get(track).unwrap_or(&none);
+    let new = live.tracks.get(track).unwrap_or(&none);
+    let pair = |entry: &Entry| (entry.t, entry.line.clone());
+    let mut sides = Vec::new();
+    for op in capture_diff_slices(Algorithm::Myers, old, new) {
+        let (old_range, new_range) = match op {
+            DiffOp::Equal {
+                old_index,
+                new_index,
+                len,
+            } => (old_index..old_index + len, new_index..new_index + len),
+            DiffOp::Delete {
+                old_index,
+                old_len,
+                new_index,
+            } => (old_index..old_index + old_len, new_index..new_index),
+            DiffOp::Insert {
+                old_index,
+                new_index,
+                new_len,
+            } => (old_index..old_index, new_index..new_index + new_len),
+            DiffOp::Replace {
+                old_index,
+                old_len,
+                new_index,
+                new_len,
+            } => (
+                old_index..old_index + old_len,
+                new_index..new_index + new_len,
+            ),
+        };
+        let (old, new) = (&old[old_range], &new[new_range]);
+        for at in 0..old.len().max(new.len()) {
+            sides.push(Side {
+                simulated: old.get(at).map(pair),
+                live: new.get(at).map(pair),
+            });
+        }
+    }
+    sides
+}
+
+/// The first thing in which a track differs, in a sentence.
+fn headline(name: &str, sides: &[Side]) -> String {
+    let Some(side) = sides.iter().find(|side| !side.is_same()) else {
+        return format!("{name} differs");
+    };
+    // The same event may have moved.
+    let moved = |line: &str, of: fn(&Side) -> &Option<(u64, String)>| {
+        let mut others = sides.iter().filter(|side| !side.is_same());
+        others.find_map(|side| {
+            of(side)
+                .as_ref()
+                .filter(|(_, other)| other == line)
+                .map(|(t, _)| *t)
+        })
+    };
+    let said = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    match (&side.simulated, &side.live) {
+        (Some((t, line)), _) if let Some(live) = moved(line, |side| &side.live) => {
+            let way = if live > *t { "later" } else { "earlier" };
+            let way = if live == *t { "in another order" } else { way };
+            format!(
+                "{name}: \"{}\" came {way} live: at {}, where the simulation has {}",
+                said(line),
+                At(live),
+                At(*t)
+            )
+        }
+        (Some((t, line)), None) => {
+            format!(
+                "{name}: live there was no \"{}\", which the simulation has at {}",
+                said(line),
+                At(*t)
+            )
+        }
+        (None, Some((t, line))) => {
+            format!(
+                "{name}: live there was \"{}\" at {}, which the simulation does not have",
+                said(line),
+                At(*t)
+            )
+        }
+        (Some((t, line)), Some((live, other))) => format!(
+            "{name}: live \"{}\" at {}, in the simulation \"{}\" at {}",
+            said(other),
+            At(*live),
+            said(line),
+            At(*t)
+        ),
+        (None, None) => format!("{name} differs"),
+    }
+}
+
+/// The first step that began after others than in the simulation.
+fn order(
+    simulated: &BTreeMap<Name, BTreeSet<Name>>,
+    live: &BTreeMap<Name, BTreeSet<Name>>,
+) -> String {
+    let list = |names: Option<&BTreeSet<Name>>| match names {
+        Some(names) if !names.is_empty() => names
+            .iter()
+            .map(|name| format!("\"{name}\""))
+            .collect::<Vec<_>>()
+            .join(", "),
+        _ => "none".to_owned(),
+    };
+    let other = live
+        .iter()
+        .find(|(name, after)| simulated.get(*name) != Some(*after));
+    match other {
+        Some((name, after)) => format!(
+            "\"{name}\" began live when these had ended: {}; in the simulation: {}",
+            list(Some(after)),
+            list(simulated.get(name))
+        ),
+        None => "the steps began after others than in the simulation".to_owned(),
+    }
+}
