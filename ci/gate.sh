@@ -17,7 +17,7 @@ cargo fmt --check
 
 step 'clippy, and every combination of features'
 cargo clippy --all-targets --all-features -- -D warnings
-for features in '' parameters sim sim,parameters cli; do
+for features in '' parameters process sim sim,parameters cli; do
   echo "-- features: ${features:-none}"
   cargo clippy --lib --bins --no-default-features --features "$features" -- -D warnings
 done
@@ -32,7 +32,7 @@ step 'the README: the tests'
 cargo test
 
 step 'the context alone'
-cargo test --no-default-features --features parameters
+cargo test --no-default-features --features parameters,process
 
 step 'the scenarios under many seeds, and in another count of jobs'
 cargo run --release --quiet -- check --seed 0..50

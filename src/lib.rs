@@ -48,7 +48,7 @@
 //! - [`watchdog`]: the health watchdog
 #![cfg_attr(
     all(feature = "process", unix),
-    doc = "- [`run`](process::run), [`process`]: the life of a process in one call, with signals and a last resort"
+    doc = "- [`run`](fn@run), [`process`]: the life of a process in one call, with signals and a last resort"
 )]
 //! - [`journal`]: the typed events, as text, as JSON and through `tracing`
 #![cfg_attr(

@@ -695,6 +695,28 @@ mod signals {
     }
 }
 
+mod several_lives {
+    use super::*;
+
+    #[test]
+    fn two_lives_of_one_context_count_their_signals_together() {
+        let (host, ctx) = worker();
+        thread(&ctx, "hangs", BodyOpts::new());
+        let (one, other) = (Life::new(&ctx), Life::new(&ctx));
+        let mut lives = spawn(one.live(|| async { Ok(()) }));
+        assert_pending!(lives.poll());
+        host.turn();
+        one.signal(SignalName::Sigterm);
+        other.signal(SignalName::Sigterm); // the same one, doubled
+        host.advance(ms(250));
+        other.signal(SignalName::Sigint);
+        host.advance(ms(250));
+        assert_eq!(host.exits(), []);
+        one.signal(SignalName::Sigterm);
+        assert_eq!(host.exits(), [(128 + 15, Cause::ThirdSignal)]);
+    }
+}
+
 mod second_signal {
     use super::*;
 

@@ -252,6 +252,19 @@ events = [{ at = "1s", on = "drain", after = "1s", signal = "SIGTERM" }]
 "#,
     ),
     (
+        "pre-stop-over-share",
+        r#"
+title = "A delay that leaves stop nothing"
+[worker]
+grace = "10s"
+reserve = "4s"
+pre-stop = "5500ms"
+components = [{ closeable = "db" }]
+[timeline]
+events = [{ at = "1s", signal = "SIGTERM" }]
+"#,
+    ),
+    (
         "two-selectors",
         r#"
 title = "Both"

@@ -103,6 +103,8 @@ struct Case {
     reserve: Option<u64>,
     last_first: bool,
     start_timeout: Option<u64>,
+    /// In percent of stop's share.
+    pre_stop: Option<u64>,
     run: bool,
     parts: Vec<Part>,
     strikes: Vec<Strike>,
@@ -198,18 +200,20 @@ fn case() -> impl Strategy<Value = File> {
             of(1_u64..90),
             any::<bool>(),
             of(select(BOUNDS)),
+            of(0_u64..100),
             proptest::bool::weighted(0.85),
         ),
         vec(part(), 0..8),
         vec(strike(), 0..8),
     )
         .prop_map(
-            |((grace, reserve, last_first, start_timeout, run), parts, strikes)| {
+            |((grace, reserve, last_first, start_timeout, pre_stop, run), parts, strikes)| {
                 let case = Case {
                     grace,
                     reserve,
                     last_first,
                     start_timeout,
+                    pre_stop,
                     run,
                     parts,
                     strikes,
@@ -243,6 +247,13 @@ impl Case {
         }
         if let Some(bound) = self.start_timeout {
             let _ = writeln!(text, "start-timeout = \"{bound}ms\"");
+        }
+        if let Some(percent) = self.pre_stop {
+            // 0 ms is no bound; where the percentage comes to that, there is no delay.
+            let delay = (self.grace - margin - reserve) * percent / 100;
+            if delay > 0 {
+                let _ = writeln!(text, "pre-stop = \"{delay}ms\"");
+            }
         }
         if !self.run {
             text += "run = false\n";
@@ -504,6 +515,7 @@ fn plain() -> impl Strategy<Value = File> {
                 reserve,
                 last_first,
                 start_timeout: None,
+                pre_stop: None,
                 run: true,
                 parts,
                 strikes: Vec::new(),

@@ -69,6 +69,10 @@ const HAZARDS: &[Hazard] = &[
     ("platform/budget-chain", &["steps/bounded", "phase/within-grace"], &[]),
     ("platform/endless-stream", &["steps/bounded"], &[]),
     ("platform/one-second-cleanup", &["cleanup/floor", "phase/within-grace"], &[]),
+    // Nobody asked it, in its words: it is called to stop, and its life goes on without an end.
+    ("platform/pre-stop-cut-by-a-call", &[], &["ends-at", "closed"]),
+    ("platform/pre-stop-delay", &["stop/after-delay"], &[]),
+    ("platform/pre-stop-second-signal", &["stop/after-delay"], &[]),
     ("platform/second-signal", &["steps/isolated", "report/agrees", "exit/code"], &[]),
     ("platform/signal-during-start", &["late/refused", "steps/isolated"], &[]),
     ("tasks/abort-at-the-share-end", &["uses/closed-after-users", "ledger/accounted"], &[]),

@@ -50,8 +50,9 @@ fn the_steps_are_logged_in_the_plans_words() {
 fn what_is_waited_for_and_left_behind_is_named() {
     let host = ByHand::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
-    ctx.add_thread("hangs", BodyOpts::new().timeout(ms(50)), |_| {})
-        .expect("accepted");
+    let line = line!() + 1;
+    let registered = ctx.add_thread("hangs", BodyOpts::new().timeout(ms(50)), |_| {});
+    registered.expect("accepted");
     let mut stop = tokio_test::task::spawn(ctx.stop());
     assert_pending!(stop.poll());
     host.turn();
@@ -59,6 +60,8 @@ fn what_is_waited_for_and_left_behind_is_named() {
     assert!(!logs_contain("still waiting for"));
     host.advance(ms(1));
     assert_logged!("WARN", "still waiting for hangs");
+    let place = format!("registered at {}:{line}:", file!());
+    assert!(logs_contain(&place), "{place}");
     host.advance(ms(25));
     assert_logged!("WARN", "thread hangs (#1) is left behind");
     assert_ready!(stop.poll()).expect("from outside");

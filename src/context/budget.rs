@@ -82,7 +82,8 @@ impl Budget {
 
     /// Works out what is left for each if everything before it overruns.
     fn work_out(&mut self) {
-        let mut left = self.stop_share;
+        // At worst the stop is delayed.
+        let mut left = self.stop_share.saturating_sub(self.limits.pre_stop);
         let mut group: Option<(i32, Duration)> = None;
         for line in &mut self.stop {
             let joins = line.kind != Kind::Stop;
@@ -141,13 +142,21 @@ impl fmt::Display for Budget {
             grace,
             reserve,
             margin,
+            pre_stop,
             ..
         } = self.limits;
         write!(
             f,
-            "grace {} = stop {} + cleanup {} + margin {}",
+            "grace {} = stop {}",
             words(grace),
-            words(self.stop_share),
+            words(self.stop_share)
+        )?;
+        if !pre_stop.is_zero() {
+            write!(f, " (its first {} are the pre-stop delay)", words(pre_stop))?;
+        }
+        write!(
+            f,
+            " + cleanup {} + margin {}",
             words(reserve),
             words(margin)
         )?;

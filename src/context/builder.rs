@@ -31,6 +31,7 @@ pub struct Builder {
     reserve: Option<Duration>,
     margin: Option<Duration>,
     start_timeout: Option<Duration>,
+    pre_stop: Duration,
     last_registered_first: bool,
     host: Option<Arc<dyn Host>>,
     sink: Option<Arc<dyn Sink>>,
@@ -58,6 +59,26 @@ impl Builder {
     /// How long main is waited for when a stop is requested while it runs. 5 s.
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
         self.start_timeout = Some(timeout);
+        self
+    }
+
+    /// How long a running worker goes on after a signal or a request, while [`ready`](WorkerCtx::ready) says
+    /// no already: the time that a load balancer takes to notice. 0 s.
+    ///
+    /// The grace has begun by then, so that the delay is taken from stop's share; it must be shorter than that.
+    /// A second signal cuts it, and so does a call of stop or cleanup.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use deadstop::context::WorkerCtx;
+    /// let ctx = WorkerCtx::builder().pre_stop(Duration::from_secs(5)).build(())?;
+    /// // grace 30 s = stop 19.5 s (its first 5 s are the pre-stop delay) + cleanup 10 s + margin 500 ms
+    /// println!("{}", ctx.budget());
+    /// # assert!(ctx.budget().to_string().contains("(its first 5 s are the pre-stop delay)"));
+    /// # Ok::<(), deadstop::context::LimitsError>(())
+    /// ```
+    pub fn pre_stop(mut self, delay: Duration) -> Self {
+        self.pre_stop = delay;
         self
     }
 
@@ -92,7 +113,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If a duration is outside its limits, or if reserve and margin leave stop nothing of the grace.
+    /// If a duration is outside its limits, if reserve and margin leave stop nothing of the grace, or if the
+    /// pre-stop delay leaves it nothing of its share.
     pub fn build<A>(self, app: A) -> Result<WorkerCtx<A>, LimitsError> {
         let ranged = |what, was: Duration| {
             let rounded = whole_ms(was);
@@ -114,6 +136,10 @@ impl Builder {
             "the start timeout",
             self.start_timeout.unwrap_or(Duration::from_secs(5)),
         )?;
+        let pre_stop = match self.pre_stop {
+            Duration::ZERO => Duration::ZERO,
+            delay => ranged("the pre-stop delay", delay)?,
+        };
         let ties = if self.last_registered_first {
             Ties::Last
         } else {
@@ -125,12 +151,19 @@ impl Builder {
             margin,
             ties,
             start_timeout,
+            pre_stop,
         };
         if limits.stop_share().is_zero() {
             return Err(LimitsError::NoShare {
                 grace,
                 reserve,
                 margin,
+            });
+        }
+        if pre_stop >= limits.stop_share() {
+            return Err(LimitsError::PreStop {
+                delay: pre_stop,
+                share: limits.stop_share(),
             });
         }
         let host = self

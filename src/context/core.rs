@@ -33,6 +33,8 @@ pub(crate) struct Core {
     pub requested: CancellationToken,
     /// Cancelled at the first request, before anything else: watchdogs hold it.
     pub disarmed: CancellationToken,
+    /// Cancelled once stop need not wait any longer: a second signal, or a call.
+    pub undelayed: CancellationToken,
     /// The signals that have come.
     pub signals: Counting,
     /// Whether a second signal came. No lock: whoever hears signals must not be held up by anybody.
@@ -59,6 +61,7 @@ impl Core {
             wake: Notify::new(),
             requested: CancellationToken::new(),
             disarmed: CancellationToken::new(),
+            undelayed: CancellationToken::new(),
             signals: Counting::default(),
             hurried: AtomicBool::new(false),
             grace: SetOnce::new(),
@@ -77,6 +80,11 @@ impl Core {
 
     pub fn running(&self) -> bool {
         self.running.load(Ordering::SeqCst)
+    }
+
+    /// Whether new work is welcome: started well, and nobody has asked for a stop.
+    pub fn ready(&self) -> bool {
+        self.registry().state == State::Running && !self.disarmed.is_cancelled()
     }
 
     /// The registry. Held for a few instructions, never across a wait; a panic of a caller's code
@@ -229,13 +237,14 @@ impl Core {
         // Disarmed before anything is said: the sink may be slow, and no probe may follow the word.
         self.disarmed.cancel();
         self.emit(What::Requested { reason: words, by });
-        self.requested.cancel();
         for attempt in disarmed {
             self.emit(What::Watchdog {
                 is: WatchdogIs::Disarmed,
                 attempt,
             });
         }
+        // Whoever waits for the request may stop at once: all words about it come first.
+        self.requested.cancel();
         self.wake.notify_one();
     }
 
@@ -275,6 +284,7 @@ impl Core {
     /// A second signal: nothing is waited for any more but the floors.
     pub fn hurry(&self) {
         self.hurried.store(true, Ordering::SeqCst);
+        self.undelayed.cancel();
         self.wake.notify_one();
     }
 
@@ -374,12 +384,12 @@ impl Core {
 
 /// Tells one thread or task to stop, after `said` has said so: it may be over before this returns, and
 /// no log should have its end first. Adopted tasks cannot be told, and nobody is told twice.
-pub(crate) fn tell(entry: &Entry, said: impl FnOnce()) {
+pub(crate) fn tell(host: &dyn Host, entry: &mut Entry, said: impl FnOnce()) {
     let Action::Running(Running {
         token: Some(token),
         wake,
         ..
-    }) = &entry.action
+    }) = &mut entry.action
     else {
         return;
     };
@@ -388,9 +398,9 @@ pub(crate) fn tell(entry: &Entry, said: impl FnOnce()) {
     }
     said();
     token.cancel();
-    if let Some(wake) = wake {
-        // A caller's code: its panic must not end the stop.
-        contained(wake);
+    if let Some(wake) = wake.take() {
+        // A caller's code, and so is its drop: neither its panic nor its blocking is the stop's.
+        host.call(&entry.name, wake);
     }
 }
 
@@ -412,7 +422,7 @@ impl Drop for Core {
             .registry
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
-        let entries = std::mem::take(&mut registry.entries);
+        let mut entries = std::mem::take(&mut registry.entries);
         if self.stopped.get().is_some() {
             // Stopped, but not cleaned up: nobody asked for it.
             std::mem::forget(entries);
@@ -421,8 +431,8 @@ impl Drop for Core {
         self.clear_running();
         self.disarmed.cancel();
         self.requested.cancel();
-        for entry in entries.values() {
-            tell(entry, || {});
+        for entry in entries.values_mut() {
+            tell(&*self.host, entry, || {});
         }
         let names: Vec<Name> = entries.values().map(|entry| entry.name.clone()).collect();
         // Values of callbacks that were never called are forgotten, not dropped: a drop can block.

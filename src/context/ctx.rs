@@ -146,6 +146,29 @@ impl<A> WorkerCtx<A> {
         self.core.running()
     }
 
+    /// Whether the worker takes on new work: true from the end of a start that went well until the first
+    /// request to stop. What a readiness probe answers.
+    ///
+    /// Between that request and the begin of stop the worker runs on: see
+    /// [`pre_stop`](Builder::pre_stop).
+    ///
+    /// ```
+    /// # use deadstop::context::WorkerCtx;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ctx = WorkerCtx::new(());
+    /// assert!(!ctx.ready(), "it has not started");
+    /// ctx.start(|_ctx| async { Ok(()) }).await?;
+    /// assert!(ctx.ready());
+    /// ctx.request_stop("no more work");
+    /// assert!(!ctx.ready() && ctx.running());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ready(&self) -> bool {
+        self.core.ready()
+    }
+
     /// How the grace is divided, and what each component gets of it.
     ///
     /// ```

@@ -116,6 +116,14 @@ pub enum LimitsError {
         /// The margin.
         margin: Duration,
     },
+    /// The pre-stop delay would use up what stop has.
+    #[error("a pre-stop delay of {delay:?} leaves stop nothing of its share of {share:?}")]
+    PreStop {
+        /// The delay.
+        delay: Duration,
+        /// Stop's share of the grace.
+        share: Duration,
+    },
 }
 
 /// The call was made from inside a body, step or task of the same context, which would wait for itself.

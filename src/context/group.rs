@@ -138,6 +138,17 @@ struct Member {
     told_when_over: Option<CancellationToken>,
 }
 
+impl Member {
+    /// Whether its wait was over before it began (rules 4 and 11): it is looked at once.
+    fn unawaited(&self) -> bool {
+        self.row.phase != Phase::Cleanup
+            && matches!(
+                self.row.bound_by,
+                BoundBy::ShareGone | BoundBy::SecondSignal
+            )
+    }
+}
+
 /// The waiting for one group.
 pub(crate) struct Waiting<'a> {
     core: &'a Arc<Core>,
@@ -204,11 +215,10 @@ impl Waiting<'_> {
         }
         if let Told::Now(token, wake) = told {
             token.cancel();
-            contained(|| {
-                if let Some(wake) = wake {
-                    wake();
-                }
-            });
+            if let Some(wake) = wake {
+                // A caller's code, and so is its drop: neither its panic nor its blocking is the stop's.
+                self.core.host.call(&name, wake);
+            }
         }
         let row = StepReport {
             phase,
@@ -335,7 +345,11 @@ impl Waiting<'_> {
             self.core.registry().early.insert(id, ended.clone());
             return;
         };
+        // It ended after its deadline, and before anybody looked: it was overdue, and is gone. What nobody
+        // waits for has no deadline but the look. In whole milliseconds, as everything.
+        let late = !member.unawaited() && ms(ended.at) > ms(member.deadline);
         let outcome = match (member.stage, member.row.kind) {
+            (Stage::Half | Stage::Bound, _) if late => Outcome::TimedOut,
             (_, Kind::Task) if member.adopted && ended.how == How::Dropped => Outcome::Ok,
             (Stage::Confirm, Kind::Task | Kind::Main) => Outcome::Aborted,
             (Stage::Confirm, _) => Outcome::TimedOut,
@@ -383,11 +397,7 @@ impl Waiting<'_> {
         if let Some(token) = &member.told_when_over {
             token.cancel();
         }
-        if matches!(
-            member.row.bound_by,
-            BoundBy::ShareGone | BoundBy::SecondSignal
-        ) && self.group.phase == Phase::Stop
-        {
+        if member.unawaited() {
             member.row.took = now.saturating_sub(member.row.started);
             self.finish(member, Outcome::NotAwaited);
         } else if member.abort.is_some() && !member.adopted {

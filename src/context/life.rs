@@ -155,7 +155,7 @@ impl Life {
         if matches!(started, Ok(()) | Err(StartError::Again)) {
             self.core.requested.cancelled().await;
             self.core.begin_grace();
-            if let Some(undriven) = self.core.close(true) {
+            if let Some(undriven) = self.core.close_after_delay() {
                 undriven.await;
             }
             self.core.cleaned.wait().await;

@@ -38,6 +38,8 @@ pub struct Limits {
     pub ties: Ties,
     /// How long main is waited for when a stop is requested while it runs.
     pub start_timeout: Duration,
+    /// How long stop waits after a request to a running worker. Taken from stop's share; zero is not at all.
+    pub pre_stop: Duration,
 }
 
 /// The instants of one grace, on the host's clock.
@@ -199,6 +201,7 @@ mod tests {
             margin: Duration::from_millis(500),
             ties: Ties::First,
             start_timeout: s(5),
+            pre_stop: Duration::ZERO,
         }
     }
 

@@ -18,6 +18,21 @@ impl Core {
     /// that depends on its caller is better than none.
     #[must_use]
     pub(crate) fn close(self: &Arc<Self>, cleanup: bool) -> Option<BoxFuture<()>> {
+        // Whoever calls for the end does not want to wait for a balancer.
+        self.undelayed.cancel();
+        self.begin_close(cleanup)
+    }
+
+    /// Asks for stop and cleanup, once the pre-stop delay is over where the worker runs.
+    #[must_use]
+    pub(crate) fn close_after_delay(self: &Arc<Self>) -> Option<BoxFuture<()>> {
+        if self.registry().state != State::Running {
+            self.undelayed.cancel();
+        }
+        self.begin_close(true)
+    }
+
+    fn begin_close(self: &Arc<Self>, cleanup: bool) -> Option<BoxFuture<()>> {
         {
             let mut registry = self.registry();
             registry.want_stop = true;
@@ -31,7 +46,25 @@ impl Core {
             registry.closing = true;
         }
         let core = Arc::clone(self);
-        self.drive(Box::pin(async move { core.drive_close().await }))
+        self.drive(Box::pin(async move {
+            core.pre_stop().await;
+            core.drive_close().await;
+        }))
+    }
+
+    /// Waits until the pre-stop delay is over, on the driver: everything runs on, and the service's runtime
+    /// may be wedged.
+    async fn pre_stop(&self) {
+        let delay = self.limits.pre_stop;
+        if delay.is_zero() || self.undelayed.is_cancelled() {
+            return;
+        }
+        let over = self.mark_grace() + delay;
+        tokio::select! {
+            biased;
+            () = self.undelayed.cancelled() => {}
+            () = self.host.sleep_until(over) => {}
+        }
     }
 
     /// Stop, then cleanup once somebody wants it.
@@ -64,14 +97,10 @@ impl Core {
         self.emit(What::State {
             state: State::Stopping,
         });
-        for entry in &entries {
+        for entry in &mut entries {
             if is_told_at_once(entry) {
-                tell(entry, || {
-                    self.emit(What::Told {
-                        name: entry.name.clone(),
-                        id: entry.id,
-                    });
-                });
+                let (name, id) = (entry.name.clone(), entry.id);
+                tell(&*self.host, entry, || self.emit(What::Told { name, id }));
             }
         }
         let ends = instants.stop_ends;

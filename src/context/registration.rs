@@ -176,7 +176,7 @@ impl<A> WorkerCtx<A> {
     /// Takes over a task that runs already, such as tokio's `JoinHandle`. It has no token: stop aborts it
     /// at once, and its timeout is the time that the abort may take. Being so cancelled is ok.
     ///
-    /// What the task returns is dropped by the context, on its own thread: that must not block.
+    /// What the task returns is dropped on a thread that all adopted tasks share: that should not block.
     ///
     /// ```
     /// # use deadstop::context::{BodyOpts, WorkerCtx};
@@ -215,7 +215,7 @@ impl<A> WorkerCtx<A> {
                     at: host.now(),
                 });
             };
-            core.host.drive(Box::pin(watch)).map_err(refusal)?;
+            core.host.watch(Box::pin(watch)).map_err(refusal)?;
             Ok(Begun {
                 token: None,
                 abort: abort.take(),

@@ -13,8 +13,9 @@ use crate::words::{contained, panic_message};
 
 /// A running task that a worker context can take over: waited for, and aborted, but not told.
 ///
-/// Its future is polled, and its abort asked for, on the context's own thread: what blocks there holds up
-/// every bound.
+/// Its future is polled on a thread that all adopted tasks of a host share: one that blocks there hides the
+/// ends of the others, but holds up no bound. Its abort is asked for on the context's own thread, and must not
+/// block.
 pub trait Adopt: Send + 'static {
     /// What can abort the task while its end is waited for.
     fn aborter(&self) -> Box<dyn Abort>;

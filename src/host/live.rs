@@ -14,6 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -21,11 +22,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::passing::lasting;
+use super::reapers::Reapers;
 use super::{
     Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, Passing,
     Scope, SpawnError, Who, small_runtime,
 };
-use crate::journal::{Cause, How};
+use crate::journal::{Cause, How, Name};
 use crate::words::{contained, one_line, panic_message};
 
 thread_local! {
@@ -35,6 +37,10 @@ thread_local! {
     /// What has become of the task that this thread is spawning right now.
     static SPAWNING: Cell<Option<Spot>> = const { Cell::new(None) };
 }
+
+/// What a build is told whose panics cannot be caught.
+const NO_ISOLATION: &str = "this is built with panic = \"abort\": a panic of a body or a callback ends the \
+     process at once, without the steps after it";
 
 /// A runtime that has been shut down drops a new task on the spot, inside `spawn`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,6 +56,9 @@ type Driver = mpsc::UnboundedSender<BoxFuture<()>>;
 pub struct Live {
     epoch: Instant,
     driver: Mutex<Option<Driver>>,
+    /// Waits for tasks that were taken over, beside the driver: how they are waited for is callers' code.
+    watcher: Mutex<Option<Driver>>,
+    reapers: Arc<Reapers>,
 }
 
 impl Live {
@@ -60,16 +69,14 @@ impl Live {
         Live {
             epoch,
             driver: Mutex::new(None),
+            watcher: Mutex::new(None),
+            reapers: Arc::default(),
         }
     }
 
-    /// Who runs the context's own futures; started when it is first asked for.
+    /// Who runs the context's own futures.
     fn driver(&self) -> Result<Driver, SpawnError> {
-        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*driver {
-            Some(driver) => Ok(driver.clone()),
-            None => Ok(driver.insert(start_driver()?).clone()),
-        }
+        started(&self.driver, "deadstop")
     }
 }
 
@@ -136,12 +143,31 @@ impl Host for Live {
     }
 
     fn ready(&self) -> Result<(), SpawnError> {
+        if cfg!(panic = "abort") {
+            contained(|| tracing::warn!(target: "deadstop", "{NO_ISOLATION}"));
+        }
         self.driver().map(drop)
     }
 
     fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
-        let sent = self.driver()?.send(future);
-        sent.map_err(|_| SpawnError::Unsupported("anything more: its driver has ended"))
+        send(&self.driver()?, future)
+    }
+
+    fn watch(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        send(&started(&self.watcher, "deadstop-adopted")?, future)
+    }
+
+    fn call(&self, name: &Name, call: Box<dyn FnOnce() + Send + 'static>) {
+        let slot = Arc::new(Mutex::new(Some(call)));
+        let theirs = Arc::clone(&slot);
+        let call = move |slot: &Mutex<Option<_>>| {
+            let call: Option<Box<dyn FnOnce() + Send>> = take(slot);
+            call.map(contained);
+        };
+        if start_thread(name, move || call(&theirs)).is_err() {
+            // Better held up than never woken.
+            call(&slot);
+        }
     }
 
     fn spawn_task(
@@ -170,13 +196,29 @@ impl Host for Live {
     ) -> Result<(), SpawnError> {
         let epoch = self.epoch;
         let name = who.name.clone();
+        let reapers = Arc::clone(&self.reapers);
+        let (give, given) = std::sync::mpsc::sync_channel(1);
         let run = move || {
-            let _mark = Mark::enter(who.context);
-            let scope = Scope::new(told, Arc::new(ParkBlocker));
-            let result = catch_unwind(AssertUnwindSafe(|| body(&scope)));
-            ended(end_of(result, epoch.elapsed()));
+            let end = {
+                let _mark = Mark::enter(who.context);
+                let scope = Scope::new(told, Arc::new(ParkBlocker));
+                end_of(
+                    catch_unwind(AssertUnwindSafe(|| body(&scope))),
+                    epoch.elapsed(),
+                )
+            };
+            // The code is over, and the thread is not: its locals have yet to be dropped.
+            match given.recv() {
+                Ok(this) => reapers.join(this, move || {
+                    let at = epoch.elapsed();
+                    ended(Ended { at, ..end });
+                }),
+                Err(_) => ended(end),
+            }
         };
-        start_thread(&name, run)
+        let thread = start_thread(&name, run)?;
+        let _ = give.send(thread);
+        Ok(())
     }
 
     fn is_inside(&self, context: ContextId) -> bool {
@@ -234,7 +276,10 @@ fn spawn_on(runtime: &Handle, task: Task) -> Result<Box<dyn Abort>, SpawnError> 
     }
 }
 
-fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), SpawnError> {
+pub(super) fn start_thread(
+    name: &str,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, SpawnError> {
     // The operating system cuts thread names short; it does not refuse long ones.
     let name: String = name.chars().filter(|c| *c != '\0').collect();
     let builder = std::thread::Builder::new().name(name);
@@ -245,7 +290,7 @@ fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), S
             run();
         }
     });
-    spawned.map(drop).map_err(|error| {
+    spawned.map_err(|error| {
         // Never dropped here, on the driver's thread: what it holds may block when it is dropped.
         std::mem::forget(take(&run));
         SpawnError::Thread(error)
@@ -256,9 +301,23 @@ fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
     slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// Starts the thread on which the context's own futures run. It ends when the host is dropped and
+/// The thread behind that door; started when it is first asked for.
+fn started(door: &Mutex<Option<Driver>>, name: &str) -> Result<Driver, SpawnError> {
+    let mut driver = door.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*driver {
+        Some(driver) => Ok(driver.clone()),
+        None => Ok(driver.insert(start_driver(name)?).clone()),
+    }
+}
+
+fn send(driver: &Driver, future: BoxFuture<()>) -> Result<(), SpawnError> {
+    let sent = driver.send(future);
+    sent.map_err(|_| SpawnError::Unsupported("anything more: its driver has ended"))
+}
+
+/// Starts a thread on which the context's own futures run. It ends when the host is dropped and
 /// its last future is done.
-fn start_driver() -> Result<Driver, SpawnError> {
+fn start_driver(name: &str) -> Result<Driver, SpawnError> {
     let runtime = small_runtime()?;
     let (sender, mut futures) = mpsc::unbounded_channel::<BoxFuture<()>>();
     let drive = move || {
@@ -277,7 +336,7 @@ fn start_driver() -> Result<Driver, SpawnError> {
             while running.join_next().await.is_some() {}
         });
     };
-    start_thread("deadstop", drive)?;
+    start_thread(name, drive)?;
     Ok(sender)
 }
 

@@ -7,6 +7,7 @@
 mod adopt;
 mod live;
 mod passing;
+mod reapers;
 mod scope;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use std::task::{Context, Poll, Wake};
 use std::time::Duration;
 
 use crate::journal::{Cause, How, Id, Kind, Name};
+use crate::words::contained;
 
 pub use adopt::Adopt;
 pub(crate) use adopt::join;
@@ -131,6 +133,23 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
     ///
     /// If nothing can be started any more.
     fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError>;
+
+    /// Runs a future of somebody else's, which waits for a task that runs already: what blocks in it must not
+    /// hold up what [`drive`](Self::drive) runs.
+    ///
+    /// # Errors
+    ///
+    /// If nothing can be started any more.
+    fn watch(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        self.drive(future)
+    }
+
+    /// Calls what wakes a body that was told. It is the caller's code, whose panics end here; nobody waits
+    /// for it where the host can see to that. The default calls it there and then.
+    fn call(&self, name: &Name, call: Box<dyn FnOnce() + Send + 'static>) {
+        let _ = name;
+        contained(call);
+    }
 
     /// Runs a task on the service's executor. Panics are caught and handed to `ended`.
     ///

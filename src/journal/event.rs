@@ -61,6 +61,12 @@ pub enum What {
         margin: u64,
         ties: Ties,
         start_timeout: u64,
+        /// How long stop waits for the world to see that the worker is not ready; absent where it does not.
+        #[cfg_attr(
+            feature = "sim",
+            serde(default, skip_serializing_if = "Option::is_none")
+        )]
+        pre_stop: Option<u64>,
     },
     /// Fact: a component was registered, with all of its limits.
     Registered(Box<Registered>),

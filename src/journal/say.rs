@@ -83,14 +83,21 @@ impl What {
                 margin,
                 ties,
                 start_timeout,
-            } => write!(
-                out,
-                "grace {}, reserve {}, margin {}, ties {ties}, start timeout {}",
-                Ms(*grace),
-                Ms(*reserve),
-                Ms(*margin),
-                Ms(*start_timeout)
-            ),
+                pre_stop,
+            } => {
+                write!(
+                    out,
+                    "grace {}, reserve {}, margin {}, ties {ties}, start timeout {}",
+                    Ms(*grace),
+                    Ms(*reserve),
+                    Ms(*margin),
+                    Ms(*start_timeout)
+                )?;
+                match pre_stop {
+                    Some(delay) => write!(out, ", pre-stop delay {}", Ms(*delay)),
+                    None => Ok(()),
+                }
+            }
             What::Registered(registered) => say_registered(out, registered),
             What::Refused { what, name, reason } => write!(out, "refused {what} {name}: {reason}"),
             What::State { state } => write!(out, "{state}"),

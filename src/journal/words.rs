@@ -92,7 +92,8 @@ words! {
         Failed = "failed",
         /// It panicked.
         Panicked = "panicked",
-        /// An async callback overran its bound; it was aborted and is gone.
+        /// It overran its bound, and is gone: an async callback that was aborted, or what ended late before
+        /// anybody had looked.
         TimedOut = "timed-out",
         /// A task overran its bound; it was aborted and is gone.
         Aborted = "aborted",

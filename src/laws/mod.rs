@@ -30,6 +30,7 @@ mod steps_exactly_once;
 mod steps_isolated;
 mod steps_one_at_a_time;
 mod steps_patient;
+mod stop_after_delay;
 mod stop_ascending;
 mod task_escalation;
 mod ties_registration_order;
@@ -104,6 +105,7 @@ static LAWS: &[Law] = &[
     watchdog_disarmed_first::LAW,
     watchdog_just::LAW,
     told_first::LAW,
+    stop_after_delay::LAW,
     stop_ascending::LAW,
     cleanup_descending::LAW,
     ties_registration_order::LAW,

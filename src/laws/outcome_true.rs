@@ -31,10 +31,15 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             Outcome::Failed => by_itself.is_some_and(|fact| fact.how == How::Failed),
             Outcome::Panicked => by_itself.is_some_and(|fact| fact.how == How::Panicked),
             Outcome::TimedOut | Outcome::Aborted => {
+                // What ended late, and before anybody looked, needed no abort: it overran, and is gone.
+                let late = fact.is_some_and(|fact| fact.t > deadline);
+                let unlooked =
+                    end.outcome == Outcome::TimedOut && late && (part.aborts.is_empty() || adopted);
                 // A call is timed out, a cancel aborted; what was not waited for is neither.
-                is_call(step.kind) == (end.outcome == Outcome::TimedOut)
-                    && !unawaited(step)
-                    && fact.is_some_and(|fact| fact.how == How::Dropped || fact.t > deadline)
+                (unlooked && !unawaited(step))
+                    || is_call(step.kind) == (end.outcome == Outcome::TimedOut)
+                        && !unawaited(step)
+                        && fact.is_some_and(|fact| fact.how == How::Dropped || fact.t > deadline)
             }
             Outcome::Leaked => {
                 fact.is_none()

@@ -16,6 +16,7 @@ pub(super) struct Limits {
     pub margin: u64,
     pub ties: Ties,
     pub start_timeout: u64,
+    pub pre_stop: u64,
 }
 
 /// The instants of the grace, worked out anew from its begin and the limits.
@@ -176,6 +177,7 @@ impl<'a> Record<'a> {
                 margin,
                 ties,
                 start_timeout,
+                pre_stop,
             } => {
                 self.limits = Some(Limits {
                     grace: *grace,
@@ -183,6 +185,7 @@ impl<'a> Record<'a> {
                     margin: *margin,
                     ties: *ties,
                     start_timeout: *start_timeout,
+                    pre_stop: pre_stop.unwrap_or_default(),
                 });
             }
             What::Registered(registered) => {

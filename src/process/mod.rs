@@ -1,5 +1,7 @@
 //! The life of a process in one call: signals, start, stop, cleanup, the exit code, and a last resort.
 //!
+//! It is there on Unix, where signals are.
+//!
 //! [`run`] is for a `main` that does nothing else. Who builds the life of a process by hand, around a
 //! [`Life`](crate::context::Life), has its parts: [`Signals`] hears, [`LastResort`] ends what cannot end.
 

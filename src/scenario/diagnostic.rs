@@ -23,6 +23,7 @@ pub const CODES: &[&str] = &[
     "not-late",
     "not-utf8",
     "out-of-range",
+    "pre-stop-over-share",
     "registered-twice",
     "syntax",
     "too-large",

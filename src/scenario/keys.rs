@@ -229,6 +229,7 @@ pub static KEYS: &[Key] = &[
     key(Worker, "reserve", BOUND, "a third of the grace", "The part of the grace that stop leaves to cleanup.", r#"reserve = "5s""#),
     key(Worker, "ties", Type::Word(|| words(Ties::ALL, Ties::as_str)), "first", "Which of equal orders cleanup runs first: the first registered, or the last.", r#"ties = "last""#),
     key(Worker, "start-timeout", BOUND, "5s", "How long main is waited for when a stop is requested while it runs.", r#"start-timeout = "2s""#),
+    key(Worker, "pre-stop", BOUND, "stop begins at once", "How long after a signal or `request-stop` stop begins: the worker says that it is not ready, and runs on. It is taken from stop's share, and has to be shorter.", r#"pre-stop = "5s""#),
     key(Worker, "run", Type::Flag, "true", "`false`: the program handles no signals (one ends it at once), and is stopped by `call` events only.", "run = false"),
     key(Worker, "components", Type::Tables, "a test brings a worker of its own", "What the worker is made of: one list, in the order of registration.", r#"components = [{ closeable = "db" }]"#),
     //

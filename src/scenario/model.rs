@@ -80,6 +80,8 @@ pub struct Worker {
     pub ties: Ties,
     /// How long main is waited for when a stop is requested while it runs.
     pub start_timeout: Duration,
+    /// How long stop waits after a request to a running worker; zero is not at all.
+    pub pre_stop: Duration,
     /// Whether the process handles signals; otherwise only `call` events happen.
     pub run: bool,
     /// The components in the order of registration; `None` for a user's own worker.

@@ -252,10 +252,29 @@ fn worker(reader: &mut Reader, fields: &Fields) -> Worker {
             .help("reserve less, or ask for a longer grace"),
         );
     }
+    let pre_stop = fields.time("pre-stop").unwrap_or_default();
+    let share = grace.saturating_sub(reserve + margin);
+    if !share.is_zero() && pre_stop >= share {
+        let span = fields.span_of("pre-stop");
+        reader.note(
+            Diagnostic::error(
+                "pre-stop-over-share",
+                span.unwrap_or(fields.span.clone()),
+                format!(
+                    "a pre-stop delay of {} leaves stop nothing of its share of {}",
+                    time(pre_stop),
+                    time(share)
+                ),
+                "not shorter than stop's share",
+            )
+            .help("a shorter delay, or a longer grace"),
+        );
+    }
     Worker {
         grace,
         reserve,
         margin,
+        pre_stop,
         ties: fields
             .text("ties")
             .and_then(|word| Ties::ALL.iter().find(|ties| ties.as_str() == word))

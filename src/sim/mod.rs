@@ -150,6 +150,7 @@ pub(crate) fn header(scenario: &Scenario, options: &Options, host: &str) -> [Wha
             margin: millis(limits.margin),
             ties: limits.ties,
             start_timeout: millis(limits.start_timeout),
+            pre_stop: (!limits.pre_stop.is_zero()).then(|| millis(limits.pre_stop)),
         },
     ]
 }
@@ -163,6 +164,7 @@ pub fn budget(scenario: &Scenario) -> Budget {
         margin: worker.margin,
         ties: worker.ties,
         start_timeout: worker.start_timeout,
+        pre_stop: worker.pre_stop,
     };
     let on_time = worker
         .components

@@ -44,7 +44,8 @@ pub(crate) fn builder(scenario: &Scenario) -> Builder {
         .grace(limits.grace)
         .reserve(limits.reserve)
         .margin(limits.margin)
-        .start_timeout(limits.start_timeout);
+        .start_timeout(limits.start_timeout)
+        .pre_stop(limits.pre_stop);
     if limits.ties == Ties::Last {
         builder.last_registered_first()
     } else {

@@ -1,0 +1,470 @@
+//! What the live host promises beyond a single step: who looks late, who blocks where it must not, what is
+//! left of ten thousand, and from where a stop may be called.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the live host is tested with real threads, tasks and time"
+)]
+
+use std::cell::RefCell;
+use std::sync::mpsc;
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use deadstop::context::{BodyOpts, CallOpts, Report, WorkerCtx};
+use deadstop::host::{
+    Abort, Adopt, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, Scope,
+    SpawnError, Who,
+};
+use deadstop::journal::{Cause, How, Outcome};
+use tokio_util::sync::CancellationToken;
+
+const GUARD: Duration = Duration::from_secs(20);
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn outcomes(report: &Report) -> Vec<(&str, Outcome)> {
+    let rows = report.steps.iter();
+    rows.map(|step| (&*step.name, step.outcome)).collect()
+}
+
+/// The live host, whose timers fire a minute late: as on a machine whose every core is busy, only longer.
+#[derive(Debug)]
+struct LooksLate(Live);
+
+impl Host for LooksLate {
+    fn now(&self) -> Duration {
+        self.0.now()
+    }
+    fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
+        self.0.sleep_until(at + Duration::from_secs(60))
+    }
+    fn settle(&self) -> BoxFuture<()> {
+        self.0.settle()
+    }
+    fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        self.0.drive(future)
+    }
+    fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError> {
+        self.0.spawn_task(who, future, ended)
+    }
+    fn executor(&self) -> Option<Box<dyn Executor>> {
+        self.0.executor()
+    }
+    fn spawn_body(
+        &self,
+        who: Who,
+        told: CancellationToken,
+        body: Body,
+        ended: OnEnd,
+    ) -> Result<(), SpawnError> {
+        self.0.spawn_body(who, told, body, ended)
+    }
+    fn is_inside(&self, context: ContextId) -> bool {
+        self.0.is_inside(context)
+    }
+    fn exit(&self, code: i32, cause: Cause) {
+        self.0.exit(code, cause);
+    }
+}
+
+#[tokio::test]
+async fn what_ends_after_its_deadline_is_overdue_though_nobody_has_looked() {
+    let host = Arc::new(LooksLate(Live::new()));
+    let ctx = WorkerCtx::<()>::builder().host(host).build(());
+    let ctx = ctx.expect("the limits are right");
+    let bound = BodyOpts::new().timeout(ms(10));
+    ctx.add_thread("thread", bound, |scope: &Scope| {
+        while scope.wait(Duration::MAX).elapsed() {}
+        scope.sleep(ms(40));
+    })
+    .expect("accepted");
+    let bound = BodyOpts::new().timeout(ms(10));
+    ctx.add_task("task", bound, |token| async move {
+        token.cancelled().await;
+        tokio::time::sleep(ms(40)).await;
+    })
+    .expect("accepted");
+    let bound = CallOpts::new().timeout(ms(10)).order(1);
+    ctx.defer_stop("callback", bound, |scope| scope.sleep(ms(40)))
+        .expect("accepted");
+    let patient = CallOpts::new().order(2);
+    ctx.defer_stop("in time", patient, |scope| scope.sleep(ms(40)))
+        .expect("accepted");
+    let report = ctx.stop().await.expect("from outside");
+    let late = Outcome::TimedOut;
+    assert_eq!(
+        {
+            let mut outcomes = outcomes(&report);
+            outcomes.sort_by_key(|(name, _)| *name);
+            outcomes
+        },
+        [
+            ("callback", late),
+            ("in time", Outcome::Ok),
+            ("task", late),
+            ("thread", late)
+        ]
+    );
+    let thread = report.steps.iter().find(|step| &*step.name == "thread");
+    let took = thread.expect("it has a row").took;
+    assert!(took >= ms(40) && took < GUARD, "{took:?}");
+}
+
+#[test]
+fn a_wake_that_blocks_holds_up_nobody() {
+    let ctx = WorkerCtx::new(());
+    let (release, released) = mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let (wakes, is_woken) = mpsc::channel();
+    let blocks = BodyOpts::new().timeout(GUARD).wake(move || {
+        let _ = wakes.send(());
+        let _ = released.lock().map(|released| released.recv());
+    });
+    ctx.add_thread("first", blocks, |scope: &Scope| {
+        while scope.wait(Duration::MAX).elapsed() {}
+    })
+    .expect("accepted");
+    let (wake, woken) = mpsc::channel::<()>();
+    let opts = BodyOpts::new().timeout(GUARD).wake(move || {
+        let _ = wake.send(());
+    });
+    ctx.add_thread("second", opts, move |_| woken.recv())
+        .expect("accepted");
+    let report = ctx.cleanup_blocking().expect("from outside");
+    assert!(report.is_ok(), "{report}");
+    is_woken.recv_timeout(GUARD).expect("it was called");
+    drop(release);
+}
+
+/// A task whose waiting blocks the thread that polls it.
+struct BlocksWhenJoined(mpsc::Receiver<()>);
+
+struct Nothing;
+
+impl Abort for Nothing {
+    fn abort(&self) {}
+}
+
+impl Adopt for BlocksWhenJoined {
+    fn aborter(&self) -> Box<dyn Abort> {
+        Box::new(Nothing)
+    }
+    fn join(self: Box<Self>) -> BoxFuture<(How, Option<String>)> {
+        Box::pin(async move {
+            let _ = self.0.recv();
+            (How::Ok, None)
+        })
+    }
+}
+
+#[test]
+fn an_adopted_task_whose_waiting_blocks_holds_up_no_bound() {
+    let ctx = WorkerCtx::new(());
+    let (release, released) = mpsc::channel::<()>();
+    let bound = BodyOpts::new().timeout(ms(20));
+    ctx.adopt_task("blocks", bound, BlocksWhenJoined(released))
+        .expect("accepted");
+    ctx.defer_cleanup("db", CallOpts::new(), |_| {})
+        .expect("accepted");
+    let report = ctx.cleanup_blocking().expect("from outside");
+    assert_eq!(
+        outcomes(&report),
+        [("blocks", Outcome::Leaked), ("db", Outcome::Ok)]
+    );
+    drop(release);
+}
+
+/// Holds up its thread when that is over already, until it may go.
+struct Lingers(mpsc::Receiver<()>, mpsc::Sender<()>);
+
+impl Drop for Lingers {
+    fn drop(&mut self) {
+        let _ = self.1.send(());
+        let _ = self.0.recv();
+    }
+}
+
+thread_local! {
+    static LOCAL: RefCell<Option<Lingers>> = const { RefCell::new(None) };
+}
+
+fn linger(lingers: Lingers) {
+    LOCAL.with(|local| *local.borrow_mut() = Some(lingers));
+}
+
+#[test]
+fn a_thread_has_ended_when_its_locals_have_been_dropped() {
+    let ctx = WorkerCtx::new(());
+    let (says, lingering) = mpsc::channel();
+    let mut releases = Vec::new();
+    let mut held = || {
+        let (release, released) = mpsc::channel();
+        releases.push(release);
+        Lingers(released, says.clone())
+    };
+    let bound = || BodyOpts::new().timeout(ms(30));
+    let own = held();
+    ctx.add_thread("own", bound(), move |_| linger(own))
+        .expect("accepted");
+    let adopted = held();
+    let handle = thread::spawn(move || linger(adopted));
+    ctx.adopt_thread("adopted", bound(), handle)
+        .expect("accepted");
+    for _ in 0..2 {
+        lingering.recv_timeout(GUARD).expect("its code is over");
+    }
+    let called = held();
+    let call = CallOpts::new().order(1).timeout(ms(30));
+    ctx.defer_stop("callback", call, move |_| linger(called))
+        .expect("accepted");
+    let report = ctx.stop_blocking().expect("from outside");
+    let mut outcomes = outcomes(&report);
+    outcomes.sort_by_key(|(name, _)| *name);
+    assert_eq!(
+        outcomes,
+        [
+            ("adopted", Outcome::Leaked),
+            ("callback", Outcome::Leaked),
+            ("own", Outcome::Leaked)
+        ]
+    );
+    drop(releases);
+}
+
+#[test]
+fn a_thread_whose_locals_take_a_moment_is_ok_once_they_are_gone() {
+    let ctx = WorkerCtx::new(());
+    let (says, lingering) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let lingers = Lingers(released, says);
+    ctx.add_thread(
+        "own",
+        BodyOpts::new().timeout(GUARD),
+        move |scope: &Scope| {
+            while scope.wait(Duration::MAX).elapsed() {}
+            linger(lingers);
+        },
+    )
+    .expect("accepted");
+    let stops = {
+        let ctx = ctx.clone();
+        thread::spawn(move || ctx.stop_blocking())
+    };
+    lingering.recv_timeout(GUARD).expect("its code is over");
+    assert!(!stops.is_finished(), "its locals are not gone");
+    drop(release);
+    let report = stops.join().expect("no panic").expect("from outside");
+    assert_eq!(outcomes(&report), [("own", Outcome::Ok)]);
+}
+
+mod memory {
+    use super::*;
+
+    /// The process's resident memory, in KiB.
+    fn resident() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let figure = line.and_then(|line| line.split_whitespace().next());
+        figure.and_then(|figure| figure.parse().ok()).unwrap_or(0)
+    }
+
+    /// Rounds of short lives leave nothing in the registry, and memory as it was after the first rounds.
+    fn holds_nothing(ctx: &WorkerCtx, round: impl Fn()) {
+        let mut after = Vec::new();
+        for _ in 0..5 {
+            round();
+            // An end is noted just after its code is over.
+            let waits = std::time::Instant::now();
+            while !ctx.budget().stop.is_empty() {
+                assert!(waits.elapsed() < GUARD, "{}", ctx.budget());
+                thread::yield_now();
+            }
+            after.push(resident());
+        }
+        // The allocator keeps what it has had; 10,000 entries of a kilobyte in each of three rounds it has not.
+        let grown = after[4].saturating_sub(after[1]);
+        assert!(grown < 15_000, "{after:?} KiB");
+    }
+
+    // One test, since the memory is the process's.
+    #[test]
+    fn ten_thousand_short_tasks_and_a_thousand_short_threads_leave_nothing_behind() {
+        let ctx = WorkerCtx::new(());
+        holds_nothing(&ctx, || {
+            for _ in 0..1_000 {
+                ctx.add_thread("short", BodyOpts::new(), |_| {})
+                    .expect("accepted");
+            }
+        });
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
+        {
+            let _on = runtime.enter();
+            holds_nothing(&ctx, || {
+                for _ in 0..10_000 {
+                    ctx.add_task("short", BodyOpts::new(), |_| async {})
+                        .expect("accepted");
+                }
+            });
+        }
+        let report = ctx.cleanup_blocking().expect("from outside");
+        assert_eq!((report.steps.len(), report.deaths_in_all), (0, 0));
+    }
+}
+
+mod callers {
+    use super::*;
+
+    /// Two components on the runtime, one beside it, and one to close.
+    fn register(ctx: &WorkerCtx) {
+        ctx.add_task("task", BodyOpts::new().timeout(GUARD), |token| async move {
+            token.cancelled().await;
+            tokio::time::sleep(ms(1)).await;
+        })
+        .expect("accepted");
+        ctx.add_thread("thread", BodyOpts::new().timeout(GUARD), |scope: &Scope| {
+            while scope.wait(Duration::MAX).elapsed() {}
+        })
+        .expect("accepted");
+        ctx.defer_stop_async("drain", CallOpts::new(), || async {
+            tokio::time::sleep(ms(1)).await;
+        })
+        .expect("accepted");
+        ctx.defer_cleanup("db", CallOpts::new(), |_| {})
+            .expect("accepted");
+    }
+
+    fn is_whole(report: &Report) {
+        assert!(report.is_ok(), "{report}");
+        assert_eq!(report.steps.len(), 4, "{report:?}");
+    }
+
+    #[tokio::test]
+    async fn from_async_code_on_a_current_thread_runtime() {
+        let ctx = WorkerCtx::new(());
+        register(&ctx);
+        is_whole(&ctx.cleanup().await.expect("from outside"));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn from_async_code_on_a_multi_thread_runtime() {
+        let ctx = WorkerCtx::new(());
+        register(&ctx);
+        is_whole(&ctx.cleanup().await.expect("from outside"));
+    }
+
+    #[tokio::test]
+    async fn from_a_plain_thread_beside_a_current_thread_runtime() {
+        let ctx = WorkerCtx::new(());
+        register(&ctx);
+        let caller = ctx.clone();
+        let (said, says) = tokio::sync::oneshot::channel();
+        thread::spawn(move || said.send(caller.cleanup_blocking()));
+        let report = says.await.expect("an answer").expect("from outside");
+        is_whole(&report);
+    }
+
+    #[test]
+    fn from_main_whose_runtime_is_another_threads() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime can be built");
+        let ctx = WorkerCtx::new(());
+        let registered = Arc::new(Barrier::new(2));
+        let over = CancellationToken::new();
+        let service = {
+            let (ctx, registered, over) = (ctx.clone(), Arc::clone(&registered), over.clone());
+            thread::spawn(move || {
+                runtime.block_on(async {
+                    register(&ctx);
+                    registered.wait();
+                    over.cancelled().await;
+                });
+            })
+        };
+        registered.wait();
+        is_whole(&ctx.cleanup_blocking().expect("from outside"));
+        over.cancel();
+        service.join().expect("no panic");
+    }
+
+    #[test]
+    fn from_main_without_any_runtime() {
+        let ctx = WorkerCtx::new(());
+        ctx.add_thread("thread", BodyOpts::new().timeout(GUARD), |scope: &Scope| {
+            while scope.wait(Duration::MAX).elapsed() {}
+        })
+        .expect("accepted");
+        ctx.defer_stop_async("drain", CallOpts::new(), || async {
+            tokio::time::sleep(ms(1)).await;
+        })
+        .expect("accepted");
+        let report = ctx.cleanup_blocking().expect("from outside");
+        assert!(report.is_ok(), "{report}");
+    }
+}
+
+mod ready {
+    use super::*;
+    use deadstop::context::{Life, LimitsError};
+    use deadstop::journal::SignalName;
+
+    #[tokio::test]
+    async fn from_the_end_of_start_to_the_first_request() {
+        let limits = WorkerCtx::<()>::builder().pre_stop(ms(50));
+        let ctx = limits.build(()).expect("the limits are right");
+        assert!(!ctx.ready());
+        let life = Life::new(&ctx);
+        let lived = tokio::spawn(life.live(|| async { Ok(()) }));
+        let started = {
+            let ctx = ctx.clone();
+            async move {
+                while !ctx.ready() {
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        tokio::time::timeout(GUARD, started)
+            .await
+            .expect("it starts");
+        life.signal(SignalName::Sigterm);
+        assert!(!ctx.ready() && ctx.running(), "the delay is not over");
+        let end = lived.await.expect("no panic");
+        assert_eq!(end.code, 0, "{end:?}");
+        let reason = end.report.reason.as_ref().and_then(|reason| reason.signal);
+        assert_eq!(reason, Some(SignalName::Sigterm));
+        assert_eq!(end.report.later_reasons, []);
+    }
+
+    #[test]
+    fn a_delay_that_leaves_stop_nothing_is_refused() {
+        let builder = || {
+            WorkerCtx::<()>::builder()
+                .grace(Duration::from_secs(10))
+                .reserve(Duration::from_secs(4))
+                .margin(ms(500))
+        };
+        let refused = builder().pre_stop(ms(5_500)).build(());
+        assert_eq!(
+            refused.expect_err("all of stop's share"),
+            LimitsError::PreStop {
+                delay: ms(5_500),
+                share: ms(5_500)
+            }
+        );
+        builder()
+            .pre_stop(ms(5_499))
+            .build(())
+            .expect("1 ms is left");
+        builder().pre_stop(Duration::ZERO).build(()).expect("none");
+    }
+}

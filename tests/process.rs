@@ -1,0 +1,388 @@
+//! Processes: real ones, with real signals. The children are this executable, run again with a role.
+//!
+//! Whatever a test waits for, a child says on standard output, or its end says; the guard keeps a hang from
+//! stopping the suite. What must not come too early is compared exactly, what must not come too late
+//! generously.
+
+#![cfg(unix)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "processes and their signals are tested with real threads and real time"
+)]
+
+#[path = "process/child.rs"]
+mod child;
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+const ROLE: &str = "DEADSTOP_TEST_ROLE";
+const GUARD: Duration = Duration::from_secs(30);
+
+/// When the last resort strikes, of a grace of 2 s with its default margin of 100 ms.
+const LAST_RESORT: Duration = Duration::from_millis(1_950);
+
+fn main() -> ExitCode {
+    if let Ok(role) = std::env::var(ROLE) {
+        return child::play(&role);
+    }
+    let trials = TESTS.iter().map(|(name, test)| {
+        Trial::test(*name, || {
+            test();
+            Ok::<(), Failed>(())
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+}
+
+/// A child, which is killed if its test fails.
+struct Process {
+    id: u32,
+    lines: mpsc::Receiver<String>,
+    errors: Option<std::process::ChildStderr>,
+    end: mpsc::Receiver<ExitStatus>,
+    ended: bool,
+}
+
+impl Process {
+    fn start(role: &str) -> Self {
+        let here = std::env::current_exe().expect("this executable has a path");
+        let mut child = Command::new(here)
+            .env(ROLE, role)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("this executable can be run again");
+        let (says, lines) = mpsc::channel();
+        let out = child.stdout.take().expect("it is piped");
+        thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                let _ = says.send(line);
+            }
+        });
+        let (id, errors) = (child.id(), child.stderr.take());
+        let (ends, end) = mpsc::channel();
+        thread::spawn(move || {
+            let _ = ends.send(child.wait().expect("a child can be waited for"));
+        });
+        Process {
+            id,
+            lines,
+            errors,
+            end,
+            ended: false,
+        }
+    }
+
+    /// Waits for a word of the child's; others are passed over.
+    fn says(&self, word: &str) -> Instant {
+        let until = Instant::now() + GUARD;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) if line == word => return Instant::now(),
+                Ok(_) => {}
+                Err(error) => panic!("it never said {word:?}: {error}"),
+            }
+        }
+    }
+
+    /// Sends a signal; when it was, at the latest, not yet sent.
+    fn signal(&self, signal: &str) -> Instant {
+        let before = Instant::now();
+        let kill = format!("kill -{signal} {}", self.id);
+        let sent = Command::new("sh").arg("-c").arg(kill).status();
+        assert!(sent.expect("there is a shell").success());
+        before
+    }
+
+    /// Waits for its end, and for all that it has still to say.
+    fn ends(mut self) -> End {
+        let status = self.end.recv_timeout(GUARD).expect("it ends");
+        let at = Instant::now();
+        self.ended = true;
+        let mut errors = String::new();
+        if let Some(mut stderr) = self.errors.take() {
+            let _ = stderr.read_to_string(&mut errors);
+        }
+        End {
+            at,
+            status,
+            said: self.lines.iter().collect(),
+            errors,
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !self.ended {
+            let kill = format!("kill -KILL {}", self.id);
+            let _ = Command::new("sh").arg("-c").arg(kill).status();
+        }
+    }
+}
+
+/// A child's end.
+struct End {
+    at: Instant,
+    status: ExitStatus,
+    said: Vec<String>,
+    errors: String,
+}
+
+impl End {
+    #[track_caller]
+    fn is(&self, code: i32) -> &Self {
+        let End {
+            status,
+            said,
+            errors,
+            ..
+        } = self;
+        assert_eq!(status.code(), Some(code), "{status}; {said:?}; {errors}");
+        self
+    }
+
+    #[track_caller]
+    fn said(&self, word: &str) -> &Self {
+        assert!(self.said.iter().any(|line| line == word), "{:?}", self.said);
+        self
+    }
+
+    #[track_caller]
+    fn not_said(&self, word: &str) -> &Self {
+        assert!(self.said.iter().all(|line| line != word), "{:?}", self.said);
+        self
+    }
+
+    #[track_caller]
+    fn complains(&self, words: &str) -> &Self {
+        assert!(self.errors.contains(words), "{:?}", self.errors);
+        self
+    }
+
+    /// Not before that time since then, and not long after.
+    #[track_caller]
+    fn after(&self, since: Instant, at_least: Duration) -> &Self {
+        let took = self.at.duration_since(since);
+        assert!(took >= at_least, "it ended after {took:?}");
+        assert!(took < at_least + Duration::from_secs(5), "{took:?}");
+        self
+    }
+}
+
+type Test = (&'static str, fn());
+
+const TESTS: &[Test] = &[
+    ("signals::the_first_stops_and_cleans_up", || {
+        for role in [
+            "service",
+            "service on one thread",
+            "service on a given runtime",
+            "blocking main",
+        ] {
+            for signal in ["TERM", "INT"] {
+                let process = Process::start(role);
+                process.says("ready");
+                process.signal(signal);
+                let end = process.ends();
+                end.is(0).said("told").said("closed");
+                if role == "service on a given runtime" {
+                    end.said("it runs");
+                }
+            }
+        }
+    }),
+    (
+        "signals::the_second_ends_all_waiting_but_for_floors",
+        || {
+            for (second, code) in [("TERM", 143), ("INT", 130)] {
+                let process = Process::start("deaf");
+                process.says("ready");
+                process.signal("TERM");
+                process.says("later");
+                process.signal(second);
+                process.ends().is(code).said("closed");
+            }
+        },
+    ),
+    ("signals::the_third_ends_the_process_at_once", || {
+        let process = Process::start("deaf to the end");
+        process.says("ready");
+        process.signal("TERM");
+        process.says("later");
+        process.signal("TERM");
+        process.says("later");
+        process.signal("INT");
+        process.ends().is(130);
+    }),
+    (
+        "signals::the_third_is_heard_while_the_sink_is_blocked",
+        || {
+            let process = Process::start("blocked sink for long");
+            process.says("ready");
+            process.signal("TERM");
+            process.says("later");
+            process.signal("TERM");
+            process.says("later");
+            process.signal("INT");
+            process.ends().is(130);
+        },
+    ),
+    ("signals::a_doubled_one_does_not_count", || {
+        let process = Process::start("doubled");
+        process.says("ready");
+        process.signal("TERM");
+        process.ends().is(0).said("closed");
+    }),
+    (
+        "signals::one_that_comes_when_all_is_done_ends_it_at_once",
+        || {
+            let process = Process::start("hangs in exit");
+            process.says("ready");
+            process.signal("TERM");
+            process.says("in exit");
+            // The last resort would say 124.
+            process.says("later");
+            process.signal("INT");
+            process.ends().is(130);
+        },
+    ),
+    (
+        "signals::one_is_raised_again_for_the_supervisor_to_see",
+        || {
+            for (signal, number) in [("TERM", 15), ("INT", 2)] {
+                let process = Process::start("raises");
+                process.says("ready");
+                process.signal(signal);
+                let end = process.ends();
+                assert_eq!(end.status.signal(), Some(number), "{}", end.status);
+                end.said("closed");
+            }
+        },
+    ),
+    ("signals::none_is_raised_over_a_failure", || {
+        let process = Process::start("raises in spite of a failure");
+        process.says("ready");
+        process.signal("TERM");
+        process.ends().is(1);
+    }),
+    ("signals::a_life_by_hand_hears_them_too", || {
+        let process = Process::start("by hand");
+        process.says("ready");
+        process.signal("INT");
+        process.ends().is(0).said("closed").said("Some(Sigint)");
+    }),
+    ("pre_stop::stop_begins_when_the_delay_is_over", || {
+        let process = Process::start("pre-stop");
+        process.says("ready");
+        let sent = process.signal("TERM");
+        let told = process.says("told").duration_since(sent);
+        assert!(told >= Duration::from_millis(300), "told after {told:?}");
+        process.ends().is(0).said("closed");
+    }),
+    (
+        "pre_stop::the_worker_is_not_ready_and_runs_and_a_second_signal_cuts_it",
+        || {
+            let process = Process::start("long pre-stop");
+            process.says("ready");
+            process.signal("TERM");
+            process.says("unready");
+            process.says("later");
+            process.signal("TERM");
+            process.ends().is(143).said("told").said("closed");
+        },
+    ),
+    (
+        "start::a_failing_main_is_rolled_back_and_its_code_is_the_processs",
+        || {
+            let end = Process::start("fails").ends();
+            end.is(42).said("closed").complains("main failed: no model");
+        },
+    ),
+    ("start::what_cannot_be_begun_is_said", || {
+        let end = Process::start("cannot begin").ends();
+        end.is(1).not_said("ready").complains("the grace is 0ns");
+    }),
+    (
+        "wedged::bounds_hold_beside_a_runtime_that_is_blocked_for_ever",
+        || {
+            for role in ["wedged", "wedged workers"] {
+                let process = Process::start(role);
+                process.says("wedged");
+                let sent = process.signal("TERM");
+                // Its bound, and the confirmation of its abort.
+                let end = process.ends();
+                end.is(1)
+                    .said("closed")
+                    .after(sent, Duration::from_millis(200));
+            }
+        },
+    ),
+    ("last_resort::ends_a_process_whose_sink_is_blocked", || {
+        let process = Process::start("blocked sink");
+        process.says("ready");
+        let sent = process.signal("TERM");
+        let end = process.ends();
+        end.is(124).after(sent, LAST_RESORT);
+        end.complains("by its last resort")
+            .complains("thread announcer (not begun)");
+    }),
+    (
+        "last_resort::needs_no_lock_that_somebody_holds_for_ever",
+        || {
+            let process = Process::start("held registry");
+            process.says("ready");
+            let sent = process.signal("TERM");
+            let end = process.ends();
+            end.is(124)
+                .after(sent, LAST_RESORT)
+                .complains("is not known");
+        },
+    ),
+    (
+        "last_resort::ends_a_process_whose_standard_error_is_closed",
+        || {
+            let mut process = Process::start("blocked sink");
+            process.says("ready");
+            process.errors = None;
+            let sent = process.signal("TERM");
+            process.ends().is(124).after(sent, LAST_RESORT);
+        },
+    ),
+    (
+        "last_resort::ends_a_process_whose_standard_error_nobody_reads",
+        || {
+            let process = Process::start("full stderr");
+            process.says("ready");
+            let sent = process.signal("TERM");
+            process
+                .ends()
+                .is(124)
+                .after(sent, LAST_RESORT)
+                .not_said("closed");
+        },
+    ),
+    ("last_resort::ends_a_process_that_hangs_inside_exit", || {
+        let process = Process::start("hangs in exit");
+        process.says("ready");
+        let sent = process.signal("TERM");
+        process.says("in exit");
+        let end = process.ends();
+        end.is(124).after(sent, LAST_RESORT);
+        end.complains("nothing of the worker was left behind");
+    }),
+    ("last_resort::is_disarmed_when_it_is_dropped", || {
+        Process::start("outlives its worker").ends().is(0);
+        Process::start("does not outlive its worker").ends().is(124);
+    }),
+];

@@ -1,0 +1,348 @@
+//! The worker processes under test: each a role, played by this executable when it is run again.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use deadstop::context::{BodyOpts, Builder, CallOpts, Life, MainError, Sink, WorkerCtx, exit_code};
+use deadstop::host::{
+    Abort, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, Scope, SpawnError,
+    Who,
+};
+use deadstop::journal::{Cause, What};
+use deadstop::process::{LastResort, Signals, Worker};
+use tokio_util::sync::CancellationToken;
+
+/// Long after a signal that is counted: the next one is another.
+const LATER: Duration = Duration::from_millis(250);
+const LONG: Duration = Duration::from_secs(3_000);
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// A word to the test, which waits for it.
+fn say(word: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{word}");
+    let _ = out.flush();
+}
+
+fn for_ever() {
+    loop {
+        thread::park();
+    }
+}
+
+fn grace(of: Duration) -> Builder {
+    WorkerCtx::builder().grace(of)
+}
+
+/// Says when the worker is ready, and then that it was told.
+fn announces(ctx: &WorkerCtx) -> Result<(), MainError> {
+    let weak = ctx.downgrade();
+    let ready = move || weak.upgrade().is_some_and(|ctx| ctx.ready());
+    ctx.add_thread(
+        "announcer",
+        BodyOpts::new().order(-1),
+        move |scope: &Scope| {
+            while !ready() && scope.wait(ms(1)).elapsed() {}
+            say("ready");
+            while scope.wait(Duration::MAX).elapsed() {}
+            say("told");
+        },
+    )?;
+    Ok(())
+}
+
+/// Says when it is closed.
+fn closes(ctx: &WorkerCtx) -> Result<(), MainError> {
+    ctx.defer_cleanup("db", CallOpts::new(), |_| say("closed"))?;
+    Ok(())
+}
+
+/// A small service: it announces itself, has a task, and closes a resource.
+async fn service(ctx: WorkerCtx) -> Result<(), MainError> {
+    announces(&ctx)?;
+    ctx.add_task("ticks", BodyOpts::new(), |token| async move {
+        let mut ticks = tokio::time::interval(ms(1));
+        while token.run_until_cancelled(ticks.tick()).await.is_some() {}
+    })?;
+    closes(&ctx)
+}
+
+/// A thread that takes no notice of being told; it says so once, and once more when the next signal counts.
+fn deaf(ctx: &WorkerCtx) -> Result<(), MainError> {
+    ctx.add_thread("deaf", BodyOpts::new().timeout(LONG), |scope: &Scope| {
+        while scope.wait(Duration::MAX).elapsed() {}
+        scope.sleep(LATER);
+        say("later");
+        for_ever();
+    })?;
+    Ok(())
+}
+
+/// Blocks for ever in what it is told of a request; between whiles it says that time has gone by.
+struct Blocks;
+
+impl Sink for Blocks {
+    fn claim(&self, claim: &What) {
+        if let What::Requested { .. } = claim {
+            say("blocked");
+            thread::sleep(LATER);
+            say("later");
+            thread::sleep(LATER);
+            say("later");
+            for_ever();
+        }
+    }
+}
+
+/// Writes to standard error like a log of the usual kind, under its lock.
+struct Logs;
+
+impl Sink for Logs {
+    fn claim(&self, claim: &What) {
+        let _ = writeln!(io::stderr().lock(), "{}", claim.name());
+    }
+}
+
+/// A host that starts no thread, and never says so: whoever asks waits with the registry's lock in hand.
+#[derive(Debug)]
+struct Wedged(Live);
+
+impl Host for Wedged {
+    fn now(&self) -> Duration {
+        self.0.now()
+    }
+    fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
+        self.0.sleep_until(at)
+    }
+    fn settle(&self) -> BoxFuture<()> {
+        self.0.settle()
+    }
+    fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        self.0.drive(future)
+    }
+    fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError> {
+        self.0.spawn_task(who, future, ended)
+    }
+    fn executor(&self) -> Option<Box<dyn Executor>> {
+        self.0.executor()
+    }
+    fn spawn_body(
+        &self,
+        _: Who,
+        _: CancellationToken,
+        _: Body,
+        _: OnEnd,
+    ) -> Result<(), SpawnError> {
+        say("ready");
+        for_ever();
+        Ok(())
+    }
+    fn is_inside(&self, context: ContextId) -> bool {
+        self.0.is_inside(context)
+    }
+    fn exit(&self, code: i32, cause: Cause) {
+        self.0.exit(code, cause);
+    }
+}
+
+/// Blocks the thread that drops it.
+struct NeverGone;
+
+impl Drop for NeverGone {
+    fn drop(&mut self) {
+        say("in exit");
+        thread::sleep(LATER);
+        say("later");
+        for_ever();
+    }
+}
+
+thread_local! {
+    /// The main thread's are dropped by `exit`.
+    static AT_EXIT: NeverGone = const { NeverGone };
+}
+
+/// Plays a role to its end.
+pub fn play(role: &str) -> ExitCode {
+    let two = grace(Duration::from_secs(2));
+    let long = grace(Duration::from_secs(600));
+    match role {
+        "service" => deadstop::run(Worker::new((), service)),
+        "service on one thread" => deadstop::run(Worker::new((), service).current_thread()),
+        "service on a given runtime" => {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
+            let code = deadstop::run(Worker::new((), service).on(runtime.handle().clone()));
+            // It is not shut down.
+            runtime.block_on(async { tokio::time::sleep(ms(1)).await });
+            say("it runs");
+            code
+        }
+        "blocking main" => deadstop::run(Worker::blocking((), |ctx, _| {
+            announces(&ctx)?;
+            closes(&ctx)
+        })),
+        "deaf" => deadstop::run(
+            Worker::new((), |ctx| async move {
+                announces(&ctx)?;
+                deaf(&ctx)?;
+                closes(&ctx)
+            })
+            .limits(long),
+        ),
+        "deaf to the end" => deadstop::run(
+            Worker::new((), |ctx| async move {
+                announces(&ctx)?;
+                deaf(&ctx)?;
+                let sure = CallOpts::new()
+                    .timeout(LONG)
+                    .floor(Duration::from_secs(100));
+                ctx.defer_cleanup("hangs", sure, |scope| {
+                    scope.sleep(LATER);
+                    say("later");
+                    for_ever();
+                })?;
+                Ok(())
+            })
+            .limits(long),
+        ),
+        "doubled" => deadstop::run(Worker::new((), |ctx: WorkerCtx| async move {
+            announces(&ctx)?;
+            closes(&ctx)?;
+            ctx.defer_stop("again", CallOpts::new(), |_| {
+                // The same signal once more, as through a supervisor.
+                signal_hook::low_level::raise(signal_hook::consts::SIGTERM)
+            })?;
+            Ok(())
+        })),
+        "raises" => deadstop::run(Worker::new((), service).raise_again()),
+        "raises in spite of a failure" => deadstop::run(
+            Worker::new((), |ctx: WorkerCtx| async move {
+                announces(&ctx)?;
+                ctx.defer_cleanup("db", CallOpts::new(), |_| Err("still in use"))?;
+                Ok(())
+            })
+            .raise_again(),
+        ),
+        "pre-stop" => deadstop::run(Worker::new((), service).limits(two.pre_stop(ms(300)))),
+        "long pre-stop" => {
+            let main = |ctx: WorkerCtx| async move {
+                announces(&ctx)?;
+                let weak = ctx.downgrade();
+                ctx.add_thread("watches", BodyOpts::new(), move |scope: &Scope| {
+                    let looks = || weak.upgrade().map(|ctx| (ctx.ready(), ctx.running()));
+                    while looks() != Some((true, true)) && scope.wait(ms(1)).elapsed() {}
+                    while looks() != Some((false, true)) && scope.wait(ms(1)).elapsed() {}
+                    say("unready");
+                    scope.sleep(LATER);
+                    say("later");
+                })?;
+                closes(&ctx)
+            };
+            let delay = Duration::from_secs(60);
+            deadstop::run(Worker::new((), main).limits(long.pre_stop(delay)))
+        }
+        "fails" => deadstop::run(Worker::new((), |ctx: WorkerCtx| async move {
+            closes(&ctx)?;
+            Err(MainError::with_code(42, "no model"))
+        })),
+        "cannot begin" => deadstop::run(Worker::new((), service).limits(grace(Duration::ZERO))),
+        "wedged" | "wedged workers" => {
+            let main = |ctx: WorkerCtx| async move {
+                announces(&ctx)?;
+                closes(&ctx)?;
+                let bound = BodyOpts::new().timeout(ms(100));
+                let weak = ctx.downgrade();
+                ctx.add_task("wedges", bound, move |_| async move {
+                    while !weak.upgrade().is_some_and(|ctx| ctx.ready()) {
+                        tokio::task::yield_now().await;
+                    }
+                    say("wedged");
+                    for_ever();
+                })?;
+                Ok(())
+            };
+            let worker = Worker::new((), main).limits(grace(Duration::from_secs(30)));
+            deadstop::run(match role {
+                "wedged" => worker.current_thread(),
+                _ => worker.worker_threads(1),
+            })
+        }
+        "blocked sink" => deadstop::run(
+            Worker::new((), |ctx| async move { announces(&ctx) })
+                .limits(two.sink(Arc::new(Blocks))),
+        ),
+        "blocked sink for long" => deadstop::run(
+            Worker::new((), |ctx| async move { announces(&ctx) })
+                .limits(long.sink(Arc::new(Blocks))),
+        ),
+        "held registry" => {
+            let host = Arc::new(Wedged(Live::new()));
+            let main = |ctx: WorkerCtx| async move {
+                ctx.add_thread("never", BodyOpts::new(), |_| {})?;
+                Ok(())
+            };
+            deadstop::run(Worker::new((), main).limits(two.host(host)))
+        }
+        "full stderr" => {
+            let main = |ctx: WorkerCtx| async move {
+                thread::spawn(|| {
+                    let mut stderr = io::stderr().lock();
+                    // Ready, in that nothing else writes to it from here on.
+                    say("ready");
+                    let _ = stderr.write_all(&[b'x'; 1 << 22]);
+                });
+                closes(&ctx)
+            };
+            deadstop::run(Worker::new((), main).limits(two.sink(Arc::new(Logs))))
+        }
+        "hangs in exit" => {
+            AT_EXIT.with(|_| {});
+            deadstop::run(Worker::new((), service).limits(two))
+        }
+        "by hand" => {
+            let ctx = two.build(()).expect("the limits are right");
+            let life = Life::new(&ctx);
+            let _signals = Signals::listen(&life).expect("signals can be heard");
+            let _last = LastResort::arm(&life).expect("a thread can be had");
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
+            let main = service(ctx.clone());
+            let end = runtime.block_on(life.live(|| main));
+            say(&format!(
+                "{:?}",
+                end.report.reason.as_ref().and_then(|reason| reason.signal)
+            ));
+            ExitCode::from(u8::try_from(end.code).expect("a code of one byte"))
+        }
+        "outlives its worker" | "does not outlive its worker" => {
+            let ctx = grace(ms(100)).build(()).expect("the limits are right");
+            let last = LastResort::arm(&Life::new(&ctx)).expect("a thread can be had");
+            if role == "does not outlive its worker" {
+                last.for_good();
+            } else {
+                ctx.stop_blocking().expect("from outside");
+                drop(last);
+            }
+            let stopped = Instant::now();
+            ctx.stop_blocking().expect("from outside");
+            while stopped.elapsed() < ms(400) {
+                thread::park_timeout(ms(400));
+            }
+            ExitCode::from(u8::try_from(exit_code::OK).expect("a code of one byte"))
+        }
+        _ => {
+            say(&format!("nobody plays {role:?}"));
+            ExitCode::FAILURE
+        }
+    }
+}
