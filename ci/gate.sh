@@ -17,7 +17,7 @@ cargo fmt --check
 
 step 'clippy, and every combination of features'
 cargo clippy --all-targets --all-features -- -D warnings
-for features in '' parameters process sim sim,parameters cli; do
+for features in '' parameters process http http,parameters sim sim,parameters cli; do
   echo "-- features: ${features:-none}"
   cargo clippy --lib --bins --no-default-features --features "$features" -- -D warnings
 done

@@ -62,7 +62,7 @@
 #![cfg_attr(feature = "cli", doc = "- [`report`]: timelines, verdicts, snapshots")]
 //!
 //! Features: `cli` (default) builds the `deadstop` command and turns `sim` and `process` on; `process` is the life of a
-//! process in one call; `parameters` reads the
+//! process in one call; `http` has the watchdog's probe over HTTP, and comes with `sim`; `parameters` reads the
 //! watchdog's parameters as a platform hands them over. Without any, the context alone is built.
 
 #![deny(missing_docs)]

@@ -418,7 +418,17 @@ impl Case {
                 keys.push(format!(
                     "health = \"{}\"",
                     word(&[
-                        "200", "503", "refused", "silent", "stalls", "cut", "garbage"
+                        "200",
+                        "503",
+                        "refused",
+                        "silent",
+                        "half-line",
+                        "stalls",
+                        "drip",
+                        "endless",
+                        "cut",
+                        "reset",
+                        "garbage"
                     ])
                 ));
                 keys.push(format!("for = \"{lasts}\", every = {}", strike.count));

@@ -99,9 +99,11 @@ const HAZARDS: &[Hazard] = &[
     // It does kill, as it should, but as if somebody else had.
     ("watchdog/answers-late", &["exit/code"], &[]),
     ("watchdog/body-stalls", &["exit/code"], &[]),
+    ("watchdog/endless-body", &["exit/code"], &[]),
     ("watchdog/five-hundred-is-healthy", &["watchdog/just"], &["watchdog"]),
     // It counts anew after a success, as it should; at its end it probes on, and is left behind.
     ("watchdog/flapping", &["watchdog/disarmed-first", "ledger/accounted"], &[]),
+    ("watchdog/half-a-status-line", &["ledger/accounted"], &[]),
     ("watchdog/hang-is-over", &["ledger/accounted"], &[]),
     ("watchdog/hot-loop", &["watchdog/just"], &[]),
     ("watchdog/hung-at-its-begin", &["watchdog/disarmed-first"], &[]),
@@ -111,6 +113,8 @@ const HAZARDS: &[Hazard] = &[
     ("watchdog/kills-during-cleanup", &["watchdog/disarmed-first"], &["watchdog"]),
     ("watchdog/kills-during-drain", &["watchdog/disarmed-first"], &["watchdog"]),
     ("watchdog/never-boots", &["watchdog/just"], &[]),
+    ("watchdog/reset", &["ledger/accounted"], &[]),
+    ("watchdog/slow-drip", &["exit/code"], &[]),
     ("watchdog/stop-beats-the-last-probe", &["watchdog/disarmed-first"], &["watchdog"]),
     ("context/cleanup-after-the-grace", &["phase/within-grace"], &["leaked"]),
     ("context/failures-isolated", &["exit/code"], &["exit"]),

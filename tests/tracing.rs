@@ -6,8 +6,10 @@
 mod by_hand;
 
 use by_hand::{ByHand, ms};
-use deadstop::context::{BodyOpts, CallOpts, WorkerCtx};
+use deadstop::context::{BodyOpts, CallOpts, WeakCtx, WorkerCtx};
+use deadstop::host::Host;
 use deadstop::journal::How;
+use deadstop::watchdog::{Probe, ProbeError, Probing, Watchdog};
 use tokio_test::{assert_pending, assert_ready};
 use tracing_test::traced_test;
 
@@ -65,6 +67,40 @@ fn what_is_waited_for_and_left_behind_is_named() {
     host.advance(ms(25));
     assert_logged!("WARN", "thread hangs (#1) is left behind");
     assert_ready!(stop.poll()).expect("from outside");
+}
+
+/// Well at first, and then gone; after that it asks for the stop at which a watchdog comes to rest.
+struct Gone(u32, WeakCtx);
+
+impl Probe for Gone {
+    fn probe<'a>(&'a mut self, _host: &'a dyn Host) -> Probing<'a> {
+        self.0 += 1;
+        if self.0 == 3 {
+            let ctx = self.1.upgrade().expect("the test holds the worker");
+            ctx.request_stop("it has failed");
+        }
+        let gone = ProbeError("the connection\nwas refused".to_owned());
+        Box::pin(std::future::ready(match self.0 {
+            1 => Ok(200),
+            _ => Err(gone),
+        }))
+    }
+}
+
+#[traced_test]
+#[test]
+fn why_a_probe_failed_is_in_the_line_that_says_so() {
+    let host = ByHand::new();
+    let ctx = host.ctx(WorkerCtx::<()>::builder());
+    let watchdog = Watchdog::new(Gone(0, ctx.downgrade())).attempts(2);
+    ctx.add_watchdog("watchdog", BodyOpts::new(), watchdog)
+        .expect("accepted");
+    host.run_until_told("watchdog");
+    assert_logged!(
+        "WARN",
+        "failed, 1 failure in a row: the connection\\nwas refused"
+    );
+    assert_logged!("WARN", "failed, 1 failure in a row");
 }
 
 #[traced_test]

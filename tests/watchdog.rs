@@ -3,14 +3,13 @@
 
 mod by_hand;
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use by_hand::{ByHand, ms};
 use deadstop::context::{BodyOpts, WeakCtx, WorkerCtx, exit_code};
 use deadstop::host::Host;
 use deadstop::journal::{Cause, RefusedReason};
-use deadstop::watchdog::{Probe, ProbeError, Watchdog};
+use deadstop::watchdog::{Probe, ProbeError, Probing, Watchdog};
 
 /// What an endpoint does at one probe.
 #[derive(Clone, Copy)]
@@ -32,7 +31,7 @@ struct Script {
 }
 
 impl Probe for Script {
-    fn probe(&mut self) -> Pin<Box<dyn Future<Output = Result<u16, ProbeError>> + Send + '_>> {
+    fn probe<'a>(&'a mut self, _host: &'a dyn Host) -> Probing<'a> {
         let _ = self.asked_at.send(self.host.now());
         let request = || {
             let ctx = self.ctx.upgrade().expect("the test holds the worker");

@@ -42,6 +42,13 @@ pub trait Sink: Send + Sync + 'static {
         self.claim(claim);
     }
 
+    /// The context says why, too. Journals do not know it, since the words of an error differ from one
+    /// operating system to the next; logs do.
+    fn claim_why(&self, claim: &What, why: &str) {
+        let _ = why;
+        self.claim(claim);
+    }
+
     /// The host said that something happened. A sink whose host writes its facts itself leaves this
     /// out.
     fn fact(&self, fact: &What) {
@@ -59,6 +66,10 @@ impl Sink for Contained {
 
     fn claim_of(&self, claim: &What, place: &'static Location<'static>) {
         contained(|| self.0.claim_of(claim, place));
+    }
+
+    fn claim_why(&self, claim: &What, why: &str) {
+        contained(|| self.0.claim_why(claim, why));
     }
 
     fn fact(&self, fact: &What) {

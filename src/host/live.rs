@@ -59,6 +59,8 @@ pub struct Live {
     /// Waits for tasks that were taken over, beside the driver: how they are waited for is callers' code.
     watcher: Mutex<Option<Driver>>,
     reapers: Arc<Reapers>,
+    #[cfg(feature = "http")]
+    names: super::connect::Names,
 }
 
 impl Live {
@@ -71,6 +73,8 @@ impl Live {
             driver: Mutex::new(None),
             watcher: Mutex::new(None),
             reapers: Arc::default(),
+            #[cfg(feature = "http")]
+            names: Default::default(),
         }
     }
 
@@ -219,6 +223,11 @@ impl Host for Live {
         let thread = start_thread(&name, run)?;
         let _ = give.send(thread);
         Ok(())
+    }
+
+    #[cfg(feature = "http")]
+    fn connect(&self, authority: &str) -> BoxFuture<std::io::Result<Box<dyn super::Stream>>> {
+        super::connect::connect(&self.names, authority)
     }
 
     fn is_inside(&self, context: ContextId) -> bool {

@@ -5,6 +5,8 @@
 //! body is a coroutine and time is virtual. The context cannot tell which.
 
 mod adopt;
+#[cfg(feature = "http")]
+mod connect;
 mod live;
 mod passing;
 mod reapers;
@@ -21,6 +23,8 @@ use crate::words::contained;
 
 pub use adopt::Adopt;
 pub(crate) use adopt::join;
+#[cfg(feature = "http")]
+pub use connect::Stream;
 pub use live::Live;
 pub(crate) use passing::Passing;
 pub use scope::{Blocker, Scope, Waited};
@@ -181,6 +185,24 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
         body: Body,
         ended: OnEnd,
     ) -> Result<(), SpawnError>;
+
+    /// Connects to `HOST:PORT`, where the host is a name, an IPv4 address, or an IPv6 address in brackets.
+    /// Live that is TCP; in the simulator the scenario's health endpoint answers, whatever the name.
+    ///
+    /// Live, the future has to be polled where tokio has I/O, as it has in [`Scope::block_on`]. Dropped, it
+    /// gives up; a name that is being looked up then goes on being looked up on a thread of its own.
+    ///
+    /// # Errors
+    ///
+    /// If there is no connection; by default, that this host makes none.
+    #[cfg(feature = "http")]
+    fn connect(&self, authority: &str) -> BoxFuture<std::io::Result<Box<dyn Stream>>> {
+        let _ = authority;
+        Box::pin(std::future::ready(Err(std::io::Error::new(
+            std::io::ErrorKind::Unsupported,
+            "this host makes no connections",
+        ))))
+    }
 
     /// Whether threads of the operating system that run already can be taken over.
     fn adopts_threads(&self) -> bool {

@@ -8,18 +8,30 @@ use tokio::task::JoinHandle;
 use super::small_runtime;
 
 thread_local! {
-    /// The passing runtime that this thread drives.
-    static DRIVEN: Cell<Option<Id>> = const { Cell::new(None) };
+    /// The passing runtime that this thread drives, and whether it has I/O.
+    static DRIVEN: Cell<Option<(Id, bool)>> = const { Cell::new(None) };
 }
 
 /// A runtime on one thread, gone when the future that it drives is ready: with all that the service has
 /// of tokio. Where its I/O cannot be had, since no file can be opened any more, it still has time.
-pub(crate) struct Passing(Runtime);
+pub(crate) struct Passing {
+    runtime: Runtime,
+    has_io: bool,
+}
 
 impl Passing {
     pub fn new() -> std::io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build();
-        runtime.or_else(|_| small_runtime()).map(Passing)
+        let whole = Builder::new_current_thread().enable_all().build();
+        let has_io = whole.is_ok();
+        let runtime = whole.or_else(|_| small_runtime())?;
+        Ok(Passing { runtime, has_io })
+    }
+
+    #[cfg(all(test, feature = "http"))]
+    pub fn without_io() -> Self {
+        let runtime = small_runtime().expect("it needs no file");
+        let has_io = false;
+        Passing { runtime, has_io }
     }
 
     #[allow(
@@ -27,23 +39,36 @@ impl Passing {
         reason = "it is where the live host starts what has no other runtime"
     )]
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
-        self.0.spawn(future)
+        self.runtime.spawn(future)
     }
 
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        struct Outer(Option<Id>);
+        struct Outer(Option<(Id, bool)>);
         impl Drop for Outer {
             fn drop(&mut self) {
                 DRIVEN.set(self.0);
             }
         }
-        let _outer = Outer(DRIVEN.replace(Some(self.0.handle().id())));
-        self.0.block_on(future)
+        let driven = (self.runtime.handle().id(), self.has_io);
+        let _outer = Outer(DRIVEN.replace(Some(driven)));
+        self.runtime.block_on(future)
     }
 }
 
 /// The runtime around the caller, for what is to run there later: none that passes.
 pub(crate) fn lasting() -> Option<Handle> {
     let here = Handle::try_current().ok()?;
-    (DRIVEN.get() != Some(here.id())).then_some(here)
+    driven(&here).is_none().then_some(here)
+}
+
+/// Whether what runs here has tokio's I/O, as far as that can be known: of a caller's own runtime it cannot.
+#[cfg(feature = "http")]
+pub(crate) fn has_io() -> bool {
+    Handle::try_current().is_ok_and(|here| driven(&here).unwrap_or(true))
+}
+
+/// If that is the passing runtime of this thread, whether it has I/O.
+fn driven(here: &Handle) -> Option<bool> {
+    let (id, has_io) = DRIVEN.get()?;
+    (id == here.id()).then_some(has_io)
 }

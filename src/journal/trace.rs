@@ -1,6 +1,6 @@
 //! The journal through `tracing`: the plan's words, at the plan's levels.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::panic::Location;
 use std::sync::{Mutex, PoisonError};
 
@@ -17,49 +17,51 @@ pub struct Tracing {
 }
 
 impl Tracing {
-    fn log(&self, what: &What, place: Option<&Location<'_>>) {
+    fn log(&self, what: &What, more: &dyn Display) {
         let level = self
             .levels
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .of(what);
-        log(what, level, place);
+        log(what, level, more);
     }
 }
 
 impl Sink for Tracing {
     fn claim(&self, claim: &What) {
-        self.log(claim, None);
+        self.log(claim, &"");
     }
 
     fn claim_of(&self, claim: &What, place: &'static Location<'static>) {
-        self.log(claim, Some(place));
+        self.log(claim, &format_args!(", registered at {place}"));
+    }
+
+    fn claim_why(&self, claim: &What, why: &str) {
+        self.log(claim, &format_args!(": {why}"));
     }
 
     fn fact(&self, fact: &What) {
-        self.log(fact, None);
+        self.log(fact, &"");
     }
 }
 
 /// Emits one event, if it is one that a service logs.
 pub fn trace(what: &What) {
-    log(what, what.level(), None);
+    log(what, what.level(), &"");
 }
 
-fn log(what: &What, level: Option<Level>, place: Option<&Location<'_>>) {
+fn log(what: &What, level: Option<Level>, more: &dyn Display) {
     let Some(level) = level else { return };
     // A subscriber may panic: one that writes to standard error does when nobody reads it any more. It
     // must not take the stop with it, nor abort the process when a handle is dropped.
-    contained(|| emit(what, level, place));
+    contained(|| emit(what, level, more));
 }
 
-fn emit(what: &What, level: Level, place: Option<&Location<'_>>) {
+fn emit(what: &What, level: Level, more: &dyn Display) {
     let mut words = String::new();
     // Writing to a string does not fail.
     let _ = what.say(&mut words, false, &Names::default());
-    if let Some(place) = place {
-        let _ = write!(words, ", registered at {place}");
-    }
+    let _ = write!(words, "{more}");
     let event = what.name();
     match level {
         Level::Debug => tracing::debug!(target: "deadstop", event, "{words}"),

@@ -110,6 +110,8 @@ fn begin() -> Result<(Arc<Play>, bool), Box<dyn std::error::Error>> {
 
 /// Lives, and returns with the code with which the process ends.
 fn live(play: &Arc<Play>, run: bool) -> ExitCode {
+    // What strikes at the start strikes before anything begins.
+    while timeline::strike_next(play) {}
     let strikes = Arc::clone(play);
     let code = if run {
         let caller = play.look(|scene| {

@@ -25,8 +25,12 @@ const WORDS: usize = 19;
 enum Track {
     /// The context and the process.
     Worker,
-    /// One component.
+    /// The process, as it was seen from outside.
+    Process,
+    /// What one component went through.
     Component(Name),
+    /// What the context says of one component.
+    Said(Name),
     /// One call.
     Caller(u32),
     /// What the watchdogs say.
@@ -39,7 +43,9 @@ impl fmt::Display for Track {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Track::Worker => f.write_str("the worker"),
+            Track::Process => f.write_str("the process"),
             Track::Component(name) => write!(f, "\"{name}\""),
+            Track::Said(name) => write!(f, "the context of \"{name}\""),
             Track::Caller(n) => write!(f, "call {n}"),
             Track::Watchdog => f.write_str("the watchdog"),
             Track::Health => f.write_str("the health endpoint"),
@@ -134,13 +140,17 @@ impl Tracks {
 
 /// Where an event belongs; nowhere if it is not compared.
 fn track_of(what: &What, names: &BTreeMap<Id, Name>) -> Option<Track> {
-    let component = |id: &Id| {
+    let name = |id: &Id| {
         let name = names.get(id).cloned();
-        Some(Track::Component(name.unwrap_or_else(|| match id {
+        name.unwrap_or_else(|| match id {
             0 => "main".into(),
             _ => format!("#{id}").into(),
-        })))
+        })
     };
+    // Who runs and who drives the stop are two threads: in one instant there is no order between them but
+    // that which the laws demand.
+    let component = |id: &Id| Some(Track::Component(name(id)));
+    let said = |id: &Id| Some(Track::Said(name(id)));
     match what {
         What::Journal { .. }
         | What::ProbeBegan { .. }
@@ -149,19 +159,19 @@ fn track_of(what: &What, names: &BTreeMap<Id, Name>) -> Option<Track> {
         What::Registered(registered) => component(&registered.id),
         What::Told { id, .. }
         | What::Abort { id, .. }
-        | What::Began { id, .. }
-        | What::Heard { id, .. }
-        | What::Ended { id, .. }
         | What::StepStarted { id, .. }
         | What::StepEnded { id, .. }
-        | What::Leak { id, .. }
+        | What::Leak { id, .. } => said(id),
+        What::Began { id, .. }
+        | What::Heard { id, .. }
+        | What::Ended { id, .. }
         | What::Lost { id, .. }
         | What::JobBegan { id, .. }
         | What::JobEnded { id, .. }
         | What::Used { id, .. }
         | What::Held { id, .. }
         | What::Released { id, .. } => component(id),
-        What::Refused { name, .. } => Some(Track::Component(name.clone())),
+        What::Refused { name, .. } => Some(Track::Said(name.clone())),
         What::Fault { name, answer, .. } => Some(match answer {
             Some(_) => Track::Health,
             None => Track::Component(name.clone()),
@@ -169,6 +179,9 @@ fn track_of(what: &What, names: &BTreeMap<Id, Name>) -> Option<Track> {
         What::Watchdog { .. } => Some(Track::Watchdog),
         What::CallBegan { caller, .. } | What::Returned { caller, .. } => {
             Some(Track::Caller(*caller))
+        }
+        What::Signal { .. } | What::Killed { .. } | What::Exit { .. } | What::Stuck { .. } => {
+            Some(Track::Process)
         }
         _ => Some(Track::Worker),
     }

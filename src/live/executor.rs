@@ -44,7 +44,11 @@ impl Future for Watched {
         {
             self.nth.store(self.play.began(part), Ordering::SeqCst);
             // What holds the executor from its first moment on comes to nothing else before it lets go.
-            self.play.hold_if_asked(part);
+            if self.play.hold_if_asked(part) {
+                // Its section is over, and the next await comes.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
         self.future.as_mut().poll(cx)
     }

@@ -13,10 +13,10 @@ use super::play::Play;
 use super::probe::meet_faults;
 use crate::context::Sink;
 use crate::host::{
-    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, Scope,
+    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, Scope, Stream,
     SpawnError, Who,
 };
-use crate::journal::{Cause, Kind, What};
+use crate::journal::{Cause, Kind, Name, What};
 
 /// Threads, tasks and waits are the live host's own.
 pub(super) struct LiveHost {
@@ -81,10 +81,18 @@ impl Host for LiveHost {
     /// An instant has an extent here, and this waits until it is over for everything that can run.
     fn settle(&self) -> BoxFuture<()> {
         let clock = &self.play.clock;
-        let settled = clock.at(clock.score.settled(clock.real()));
+        let left = clock.score.settled(clock.real()).saturating_sub(clock.real());
+        // On a thread of its own: it is waited for where the service's runtime is the one around, too, and
+        // that may be wedged.
+        let (over, is_over) = tokio::sync::oneshot::channel::<()>();
+        let wait = move || {
+            std::thread::sleep(Duration::from_nanos(left));
+            drop(over);
+        };
+        let waits = std::thread::Builder::new().name("settle".to_owned()).spawn(wait);
         Box::pin(async move {
-            if let Some(at) = settled {
-                tokio::time::sleep_until(at.into()).await;
+            if waits.is_ok() {
+                let _ = is_over.await;
             }
         })
     }
@@ -140,6 +148,18 @@ impl Host for LiveHost {
             body(&Scope::new(scope.token().clone(), Arc::new(blocker)))
         };
         self.live.spawn_body(who, told, Box::new(body), ended)
+    }
+
+    fn watch(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        self.live.watch(future)
+    }
+
+    fn call(&self, name: &Name, call: Box<dyn FnOnce() + Send + 'static>) {
+        self.live.call(name, call);
+    }
+
+    fn connect(&self, authority: &str) -> BoxFuture<std::io::Result<Box<dyn Stream>>> {
+        self.live.connect(authority)
     }
 
     fn adopts_threads(&self) -> bool {

@@ -108,6 +108,13 @@ pub(super) struct Awaits {
 }
 
 impl Awaits {
+    /// Blocks the executor, if it is to: between two awaits, as who computes does.
+    async fn hold(&self) {
+        while self.play.hold_if_asked(self.part) {
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub fn new(play: Arc<Play>, part: usize, token: Option<CancellationToken>) -> Self {
         Awaits { play, part, token }
     }
@@ -123,7 +130,7 @@ impl Pace for Awaits {
     }
 
     async fn pause(&self, until: u64, heed: bool) {
-        self.play.hold_if_asked(self.part);
+        self.hold().await;
         let bell = match self.token.as_ref().filter(|_| heed) {
             Some(token) => token.child_token(),
             None => CancellationToken::new(),
@@ -150,7 +157,7 @@ impl Pace for Awaits {
         }
         self.play.look(|scene| scene.disarm(self.part));
         // What it was woken for may be to hold the executor.
-        self.play.hold_if_asked(self.part);
+        self.hold().await;
     }
 
     fn told(&self) -> bool {

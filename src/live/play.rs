@@ -118,6 +118,7 @@ impl Play {
                     scene.parts.step_began(*id);
                     scene.script().borrow_mut().began(name, scene.now());
                 }
+                What::Requested { .. } => scene.requests.set(scene.requests.get() + 1),
                 What::Leak { id, .. } => scene.parts.leaked(*id),
                 _ => {}
             }
@@ -216,11 +217,13 @@ impl Play {
         })
     }
 
-    /// Waits, on this very thread, for as long as a part holds the executor.
-    pub fn hold_if_asked(&self, part: usize) {
-        if self.look(|scene| scene.holds(part)) {
+    /// Waits, on this very thread, for as long as a part holds the executor. Whether it has.
+    pub fn hold_if_asked(&self, part: usize) -> bool {
+        let holds = self.look(|scene| scene.holds(part));
+        if holds {
             self.watch(None, |scene| !scene.holds(part));
         }
+        holds
     }
 
     /// Looks at one part.

@@ -1,72 +1,62 @@
 //! Probes of a live run: the production probe against the real endpoint, and what is written down of it.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-
 use super::play::Play;
+use super::server::Meets;
+use crate::host::Host;
 use crate::journal::{Name, What};
+use crate::scenario::Answer;
 use crate::stage::{Stage, Strike};
-use crate::watchdog::{Probe, ProbeError};
+use crate::watchdog::{HttpProbe, Probe, Probing};
 use crate::words::one_line;
 
-/// Asks the live endpoint, on behalf of one watchdog.
+/// Asks the live endpoint as a service would, on behalf of one watchdog.
 pub(super) struct LiveProbe {
     play: Arc<Play>,
     part: usize,
+    inner: HttpProbe,
 }
 
 impl LiveProbe {
     pub fn new(play: Arc<Play>, part: usize) -> Self {
-        LiveProbe { play, part }
+        let url = format!("http://{}/health", play.server.address());
+        let inner = HttpProbe::new(&url).expect("that is a URL");
+        LiveProbe { play, part, inner }
     }
 }
 
 impl Probe for LiveProbe {
-    fn probe(&mut self) -> Pin<Box<dyn Future<Output = Result<u16, ProbeError>> + Send + '_>> {
+    fn probe<'a>(&'a mut self, host: &'a dyn Host) -> Probing<'a> {
         Box::pin(async move {
             meet_faults(&self.play, self.part);
-            let (n, answer, at, began) = self.play.look(|scene| {
-                let now = scene.now();
-                let (n, answer, takes) = scene.endpoint().borrow_mut().asked(now);
+            let (n, next) = self.play.look(|scene| {
+                let began = scene.now();
+                let (n, answer, takes) = scene.endpoint().borrow_mut().asked(began);
                 scene.record(What::ProbeBegan { n });
-                (n, answer, now.saturating_add(takes), now)
+                let next = Meets {
+                    answer,
+                    takes,
+                    began,
+                };
+                (n, next)
             });
             let open = Open {
                 play: &self.play,
                 n,
-                began,
+                began: next.began,
             };
-            let at = std::time::Duration::from_millis(at);
-            self.play.server.meets(answer, at).await;
-            let answered = ask(&self.play).await;
-            open.says(match &answered {
-                Ok(status) => status.to_string().into(),
-                Err(error) => one_line(error),
+            self.play.server.meets(next).await;
+            let answered = self.inner.probe(host).await;
+            open.says(match (&answered, next.answer) {
+                (Ok(status), _) => status.to_string().into(),
+                // What the script calls it, where it is no answer by the script.
+                (Err(error), Answer::Status(_)) => one_line(error),
+                (Err(_), scripted) => scripted.to_string().into(),
             });
             answered
         })
     }
-}
-
-async fn ask(play: &Play) -> Result<u16, ProbeError> {
-    let failed = |error: std::io::Error| ProbeError(error.to_string());
-    let mut stream = TcpStream::connect(play.server.address())
-        .await
-        .map_err(failed)?;
-    stream
-        .write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        .await
-        .map_err(failed)?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.map_err(failed)?;
-    let text = String::from_utf8_lossy(&answer);
-    text.strip_prefix("HTTP/1.1 ")
-        .filter(|_| text.contains("\r\n\r\n"))
-        .and_then(|rest| rest.get(..3)?.parse().ok())
-        .ok_or_else(|| ProbeError("no HTTP".to_owned()))
 }
 
 /// A probe in flight. Dropped without an answer it was given up.

@@ -98,6 +98,8 @@ pub(super) struct Scene {
     executor: Handle,
     /// For what is asked of the executor.
     play: std::sync::Weak<Play>,
+    /// How often the context said that a stop was requested.
+    pub requests: Cell<u32>,
     pub callers: Cell<u32>,
     pub open_calls: Cell<u32>,
 }
@@ -128,6 +130,7 @@ impl Scene {
             holds: RefCell::default(),
             executor,
             play,
+            requests: Cell::new(0),
             callers: Cell::new(0),
             open_calls: Cell::new(0),
         }

@@ -6,29 +6,28 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 
 use super::scene::Clock;
 use crate::scenario::Answer;
+use crate::stage::{Ends, serve};
 
-/// The longest request that is read.
-const REQUEST: usize = 64 * 1024;
-
-/// How the next request is met.
-struct Next {
-    answer: Answer,
-    /// When the answer comes, in the scenario's time.
-    at: Duration,
-    /// Told when the endpoint is ready for it.
-    ready: oneshot::Sender<()>,
+/// How a request is met, and when it was made, in milliseconds of the scenario.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Meets {
+    pub answer: Answer,
+    pub takes: u64,
+    pub began: u64,
 }
+
+/// Told when the endpoint is ready for it.
+type Ready = oneshot::Sender<()>;
 
 /// A health endpoint on a thread of its own.
 pub(super) struct Server {
     address: SocketAddr,
-    next: mpsc::UnboundedSender<Next>,
+    next: mpsc::UnboundedSender<(Meets, Ready)>,
 }
 
 impl Server {
@@ -42,7 +41,7 @@ impl Server {
         let address = reserved.local_addr()?;
         let (next, requests) = mpsc::unbounded_channel();
         let serve = move || {
-            runtime.block_on(serve(address, clock, requests));
+            runtime.block_on(accept(address, clock, requests));
             drop(reserved);
         };
         let builder = std::thread::Builder::new().name("health".to_owned());
@@ -56,9 +55,9 @@ impl Server {
     }
 
     /// The next request is met so.
-    pub async fn meets(&self, answer: Answer, at: Duration) {
+    pub async fn meets(&self, next: Meets) {
         let (ready, is_ready) = oneshot::channel();
-        if self.next.send(Next { answer, at, ready }).is_ok() {
+        if self.next.send((next, ready)).is_ok() {
             let _ = is_ready.await;
         }
     }
@@ -70,14 +69,15 @@ fn socket() -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-async fn serve(
+async fn accept(
     address: SocketAddr,
     clock: Arc<Clock>,
-    mut requests: mpsc::UnboundedReceiver<Next>,
+    mut requests: mpsc::UnboundedReceiver<(Meets, Ready)>,
 ) {
     let mut connections = tokio::task::JoinSet::new();
-    while let Some(Next { answer, at, ready }) = requests.recv().await {
-        if answer == Answer::Refused {
+    while let Some((next, ready)) = requests.recv().await {
+        if next.answer == Answer::Refused {
+            // It would be refused after some time, if there were a way.
             let _ = ready.send(());
             continue;
         }
@@ -91,7 +91,7 @@ async fn serve(
             let accepted = listener.accept().await;
             drop(listener);
             if let Ok((stream, _)) = accepted {
-                let _ = meet(stream, answer, at, &clock).await;
+                let _ = meet(stream, &next, &clock).await;
             }
         });
     }
@@ -103,50 +103,21 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(16)
 }
 
-/// One connection, as the script has it.
-async fn meet(
-    mut stream: TcpStream,
-    answer: Answer,
-    at: Duration,
-    clock: &Clock,
-) -> io::Result<()> {
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") && request.len() < REQUEST {
-        if stream.read_buf(&mut request).await? == 0 {
-            return Ok(());
+/// One connection, as the script has it: by the code that answers in the simulator.
+async fn meet(mut stream: TcpStream, next: &Meets, clock: &Clock) -> io::Result<()> {
+    let until = |after: u64| {
+        let at = Duration::from_millis(next.began.saturating_add(after));
+        let wakes = clock.at(clock.score.wakes(at));
+        async move {
+            match wakes {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
         }
+    };
+    if serve(&mut stream, next.answer, next.takes, until).await? == Ends::Reset {
+        // Without a lingering end the system tears the connection down.
+        stream.set_zero_linger()?;
     }
-    if let Some(at) = clock.at(clock.score.wakes(at)) {
-        tokio::time::sleep_until(at.into()).await;
-    }
-    match answer {
-        Answer::Status(status) => {
-            let head = format!("HTTP/1.1 {status} Scripted\r\n");
-            let rest = if status == 204 || status == 304 {
-                "connection: close\r\n\r\n"
-            } else {
-                "content-length: 2\r\nconnection: close\r\n\r\nok"
-            };
-            stream.write_all((head + rest).as_bytes()).await?;
-        }
-        Answer::Cut => stream.write_all(b"HTTP/1.1 20").await?,
-        Answer::Garbage => {
-            stream
-                .write_all(b"\x00\xffnothing that is HTTP\r\n\r\n")
-                .await?
-        }
-        Answer::Stalls => {
-            stream.write_all(b"HTTP/1.1 200 Scripted\r\n").await?;
-            return gone(stream).await;
-        }
-        Answer::Silent | Answer::Refused => return gone(stream).await,
-    }
-    stream.shutdown().await
-}
-
-/// Until the other side gives up.
-async fn gone(mut stream: TcpStream) -> io::Result<()> {
-    let mut rest = [0; 64];
-    while stream.read(&mut rest).await? != 0 {}
     Ok(())
 }

@@ -233,6 +233,11 @@ impl Score {
         self.seen_to_come(at, real)
     }
 
+    /// How long a signal may take to be heard, within the script's lead.
+    pub fn soon(&self) -> u64 {
+        self.lead() / 2
+    }
+
     /// How much earlier than all else the script strikes.
     fn lead(&self) -> u64 {
         self.stretch / 10

@@ -10,15 +10,20 @@ use crate::host::{Host, Who, block_on};
 use crate::journal::{Call, Cause, Kind, Name, SignalName, What};
 use crate::stage::{self, Stage};
 
+/// Strikes one thing that is due, if there is one.
+pub(super) fn strike_next(play: &Arc<Play>) -> bool {
+    let struck = play.look(|scene| scene.stage().strike_next() || scene.happen_next());
+    while let Some(effect) = play.look(|scene| scene.effects.borrow_mut().pop_front()) {
+        has(play, effect);
+    }
+    struck
+}
+
 /// Strikes what is due until the process ends.
 pub(super) fn strikes(play: &Arc<Play>, run: bool) {
     let mut done_at = None;
     loop {
-        let struck = play.look(|scene| scene.stage().strike_next() || scene.happen_next());
-        while let Some(effect) = play.look(|scene| scene.effects.borrow_mut().pop_front()) {
-            has(play, effect);
-        }
-        if struck {
+        if strike_next(play) {
             continue;
         }
         let (over, next, done) =
@@ -48,8 +53,15 @@ pub(super) fn strikes(play: &Arc<Play>, run: bool) {
 
 fn has(play: &Arc<Play>, effect: Effect) {
     match effect {
-        // Heard, or not, by whoever hears signals in this process.
-        Effect::Signal(signal) => raise(signal),
+        Effect::Signal(signal) => {
+            let heeded = play.look(|scene| scene.requests.get());
+            raise(signal);
+            // What strikes next strikes after it, also if somebody else has to hear it first.
+            let soon = play.clock.real() + play.clock.score.soon();
+            play.watch(Some(soon), |scene| {
+                scene.is_over() || scene.requests.get() > heeded
+            });
+        }
         Effect::Kill(signal) => raise(signal),
         Effect::Register(index) => play.register(index),
         Effect::Call {

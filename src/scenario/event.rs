@@ -2,7 +2,7 @@
 
 use super::component::{Names, lookup};
 use super::diagnostic::{Diagnostic, any_of};
-use super::keys::{self, Place, Type};
+use super::keys::{self, ANSWERS, Place, Type};
 use super::model::{Answer, Component, Lasts, Span, Timed, Verb, When};
 use super::read::{Fields, Reader};
 use crate::journal::{Call, Kind, Name, SignalName};
@@ -85,14 +85,10 @@ pub(super) fn event(
 }
 
 fn answer(word: &str) -> Option<Answer> {
-    Some(match word {
-        "refused" => Answer::Refused,
-        "silent" => Answer::Silent,
-        "stalls" => Answer::Stalls,
-        "cut" => Answer::Cut,
-        "garbage" => Answer::Garbage,
-        status => Answer::Status(status.parse().ok()?),
-    })
+    match ANSWERS.iter().find(|(known, _)| *known == word) {
+        Some((_, answer)) => Some(*answer),
+        None => word.parse().ok().map(Answer::Status),
+    }
 }
 
 /// Notes what only an event about `main` can say.

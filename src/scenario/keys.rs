@@ -1,6 +1,7 @@
 //! The one table of keys: the parser's checks, did-you-mean, the grammar's page and the editor's schema
 //! all come from it.
 
+use super::model::Answer;
 use crate::journal::{Call, Cause, SignalName, Ties, Told};
 use crate::laws;
 
@@ -130,7 +131,22 @@ pub fn calls() -> Vec<&'static str> {
 }
 
 /// What the health endpoint can answer, but for a status.
-pub const ANSWERS: &[&str] = &["refused", "silent", "stalls", "cut", "garbage"];
+pub const ANSWERS: &[(&str, Answer)] = &[
+    ("refused", Answer::Refused),
+    ("silent", Answer::Silent),
+    ("half-line", Answer::HalfLine),
+    ("stalls", Answer::Stalls),
+    ("drip", Answer::Drip),
+    ("endless", Answer::Endless),
+    ("cut", Answer::Cut),
+    ("reset", Answer::Reset),
+    ("garbage", Answer::Garbage),
+];
+
+/// The words among what it can answer.
+pub fn answers() -> Vec<&'static str> {
+    ANSWERS.iter().map(|(word, _)| *word).collect()
+}
 
 const TIME: Type = Type::Time {
     min: 0,
@@ -272,7 +288,7 @@ pub static KEYS: &[Key] = &[
     key(Event, "end", NAME, "", "It ends early, and well.", r#"{ at = "5s", end = "writer" }"#).selects().on(BODIES),
     key(Event, "hold", NAME, "", "It holds the executor, so that no task and no async callback runs: a task now, an async callback when it is called.", r#"{ at = "5s", hold = "writer", for = "3s" }"#).selects().on(&["task", "stop", "cleanup", "closeable"]),
     key(Event, "job", NAME, "", "It has jobs in flight; its end waits for them.", r#"{ at = "5s", job = "thread pool", count = 4, takes = "3s" }"#).selects().on(&["thread", "task", "stop", "cleanup", "closeable"]),
-    key(Event, "health", Type::Answer, "", "What the health endpoint answers from here on. `silent` accepts and says nothing, `stalls` sends a status line and then nothing, `cut` ends in the middle, `garbage` is no HTTP.", r#"{ at = "5s", health = "503", takes = "2s" }"#).selects(),
+    key(Event, "health", Type::Answer, "", "What the health endpoint answers from here on. `silent` accepts and says nothing, `half-line` sends half of a status line and then nothing, `stalls` all of it and then nothing. `drip` is 200 byte by byte, over the whole of `takes`, or without it a byte a second for ever; `endless` is 200 with a body that does not end. `cut` ends in the middle, `reset` tears the connection down, `garbage` is no HTTP.", r#"{ at = "5s", health = "503", takes = "2s" }"#).selects(),
     key(Event, "at", TIME, "the start", "When it strikes: so long after the worker began.", r#"{ at = "10s", signal = "SIGTERM" }"#),
     key(Event, "on", Type::Name(&["main"]), "", "When it strikes: at the first begin of that component's step, or of `main`.", r#"{ on = "flush", signal = "SIGTERM" }"#),
     key(Event, "after", TIME, "0ms", "So long after the begin of the step that `on` names.", r#"{ on = "flush", after = "500ms", signal = "SIGTERM" }"#),

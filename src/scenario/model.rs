@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::keys::ANSWERS;
 use crate::journal::{Call, Kind, Name, SignalName, Ties, Told};
 
 pub use crate::journal::Cause;
@@ -278,12 +279,30 @@ pub enum Answer {
     Refused,
     /// It accepts and says nothing.
     Silent,
+    /// Half of a status line, then nothing.
+    HalfLine,
     /// A status line, then nothing.
     Stalls,
-    /// The connection is cut in the middle of the answer.
+    /// A good answer, byte by byte.
+    Drip,
+    /// A good status, and a body that does not end.
+    Endless,
+    /// The connection is closed in the middle of the answer.
     Cut,
+    /// The connection is torn down before the answer.
+    Reset,
     /// Something that is not HTTP.
     Garbage,
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Answer::Status(status) = self {
+            return write!(f, "{status}");
+        }
+        let mut words = ANSWERS.iter().filter(|(_, answer)| answer == self);
+        words.try_for_each(|(word, _)| f.write_str(word))
+    }
 }
 
 /// Whether the watchdog ended the process.

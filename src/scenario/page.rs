@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::diagnostic::any_of;
-use super::keys::{self, ANSWERS, KEYS, Key, Place, Type};
+use super::keys::{self, KEYS, Key, Place, Type, answers};
 use super::lint::LINTS;
 use super::value::type_words;
 use crate::laws;
@@ -76,7 +76,7 @@ fn row(page: &mut String, key: &Key, with_default: bool) {
 fn value(key: &Key) -> String {
     match key.ty {
         Type::Word(words) => any_of('`', words()),
-        Type::Answer => format!("`200` to `599`, {}", any_of('`', ANSWERS.iter().copied())),
+        Type::Answer => format!("`200` to `599`, {}", any_of('`', answers())),
         Type::Int(min, max) if max < i64::from(i32::MAX) => {
             format!("a whole number, {min} to {max}")
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, ANSWERS, Key, Place, Type};
+use super::keys::{self, Key, Place, Type, answers};
 use super::model::limits;
 
 /// The JSON schema of a scenario file, for editors.
@@ -99,7 +99,7 @@ fn of_type(key: &Key) -> Value {
         Type::NewName | Type::Name(_) => name,
         Type::Names | Type::NamesOrCalls => json!({ "type": "array", "items": name }),
         Type::Answer => json!({
-            "anyOf": [{ "enum": ANSWERS }, { "type": "string", "pattern": "^[2-5][0-9][0-9]$" }],
+            "anyOf": [{ "enum": answers() }, { "type": "string", "pattern": "^[2-5][0-9][0-9]$" }],
         }),
         Type::Word(words) => json!({ "enum": words() }),
         Type::Words(words) => {

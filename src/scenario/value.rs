@@ -6,7 +6,7 @@ use toml::Spanned as TomlSpanned;
 use toml::de::DeValue;
 
 use super::diagnostic::{Diagnostic, any_of, did_you_mean, time};
-use super::keys::{ANSWERS, Key, Type};
+use super::keys::{Key, Type, answers};
 use super::model::{Span, Spanned, limits};
 use super::read::Reader;
 
@@ -110,7 +110,7 @@ impl Reader {
     fn is_answer(&mut self, key: &Key, text: &str, span: &Span) -> bool {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if !digits {
-            return self.is_word(key, text, ANSWERS, span);
+            return self.is_word(key, text, &answers(), span);
         }
         let is_status = text.len() == 3 && ("200"..="599").contains(&text);
         if !is_status {

@@ -1,65 +1,137 @@
-//! The health endpoint: a script of answers. A probe takes virtual time.
+//! The health endpoint: scripted answers, byte for byte, over a pipe. A probe takes virtual time.
 
+use std::io;
 use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 
 use super::clock::Sleep;
 use super::coroutine;
 use super::world::{self, World};
-use crate::journal::{Name, What};
+use crate::host::{BoxFuture, Stream};
+use crate::journal::{Kind, Name, What};
 use crate::scenario::Answer;
-use crate::stage::Strike;
-use crate::watchdog::{Probe, ProbeError};
+use crate::stage::{Ends, Strike, serve};
+use crate::watchdog::HttpProbe;
 
-/// Probes the world's endpoint, on behalf of one watchdog.
-pub(crate) struct SimProbe {
-    pub part: usize,
+/// What fits into the pipe on each side.
+const PIPE: usize = 16 * 1024;
+
+/// The probe of a scripted watchdog: the one that a service has.
+pub(crate) fn probe() -> HttpProbe {
+    HttpProbe::new("http://127.0.0.1:8000/health").expect("that is a URL")
 }
 
-impl Probe for SimProbe {
-    fn probe(&mut self) -> Pin<Box<dyn Future<Output = Result<u16, ProbeError>> + Send + '_>> {
-        Box::pin(ask(self.part))
+/// One connection to the world's endpoint, whatever it is called.
+pub(crate) async fn connect() -> io::Result<Box<dyn Stream>> {
+    if let Some(part) = asking_watchdog() {
+        meet_faults(part);
     }
-}
-
-/// One request.
-async fn ask(part: usize) -> Result<u16, ProbeError> {
-    meet_faults(part);
     let (n, answer, takes, began) = world::with(|world| {
         let now = world.now();
-        let mut endpoint = world.endpoint.borrow_mut();
-        let (n, answer, takes) = endpoint.asked(now);
-        drop(endpoint);
+        let (n, answer, takes) = world.endpoint.borrow_mut().asked(now);
         world.record(What::ProbeBegan { n });
         (n, answer, takes, now)
     });
+    let until = move |after: u64| Sleep::until(began.saturating_add(after));
     let open = OpenProbe {
         n,
         began,
-        answers: answer_word(answer).map(|word| (word, began.saturating_add(takes))),
+        answers: answer_word(answer, takes).map(|word| (word, began.saturating_add(takes))),
     };
-    match answer {
-        Answer::Silent | Answer::Stalls => std::future::pending().await,
-        Answer::Status(_) | Answer::Refused | Answer::Cut | Answer::Garbage => {
-            Sleep::until(began.saturating_add(takes)).await
-        }
+    if answer == Answer::Refused {
+        until(takes).await;
+        open.answered();
+        return Err(io::ErrorKind::ConnectionRefused.into());
     }
-    open.answered();
-    match answer {
-        Answer::Status(status) => Ok(status),
-        other => Err(ProbeError(
-            answer_word(other).map_or_else(String::new, |word| word.to_string()),
-        )),
+    let (ours, mut theirs) = duplex(PIPE);
+    let peer = Box::pin(async move {
+        let ends = serve(&mut theirs, answer, takes, until).await;
+        if ends.is_ok() {
+            open.answered();
+        }
+        // Who asked has gone otherwise, and with that the connection.
+        ends.unwrap_or(Ends::Closed)
+    });
+    Ok(Box::new(Line {
+        ours,
+        peer: Some(peer),
+        reset: false,
+    }))
+}
+
+/// The watchdog that asks, if it is one.
+fn asking_watchdog() -> Option<usize> {
+    world::with(|world| {
+        let role = world.entities.borrow().current_role()?;
+        let part = world.part_of(role)?;
+        (part.kind == Kind::Watchdog).then_some(part.index)
+    })
+}
+
+/// A connection, with its other end: that has its turns when this one reads or writes, so that a probe is
+/// one turn of its watchdog's wherever no time passes.
+struct Line {
+    ours: DuplexStream,
+    peer: Option<BoxFuture<Ends>>,
+    reset: bool,
+}
+
+impl Line {
+    fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if let Some(peer) = &mut self.peer
+            && let Poll::Ready(ends) = peer.as_mut().poll(cx)
+        {
+            self.peer = None;
+            self.reset = ends == Ends::Reset;
+        }
+        match self.reset {
+            true => Err(io::ErrorKind::ConnectionReset.into()),
+            false => Ok(()),
+        }
     }
 }
 
-/// The word for an answer that comes at all.
-fn answer_word(answer: Answer) -> Option<Name> {
+impl AsyncRead for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.turn(cx)?;
+        Pin::new(&mut self.ours).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.turn(cx)?;
+        Pin::new(&mut self.ours).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.ours).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.ours).poll_shutdown(cx)
+    }
+}
+
+/// The word for an answer that comes to an end.
+fn answer_word(answer: Answer, takes: u64) -> Option<Name> {
     match answer {
         Answer::Status(status) => Some(Name::from(status.to_string())),
-        Answer::Refused => Some("refused".into()),
-        Answer::Cut => Some("cut".into()),
-        Answer::Garbage => Some("garbage".into()),
-        Answer::Silent | Answer::Stalls => None,
+        Answer::Drip if takes > 0 => Some("200".into()),
+        Answer::Refused | Answer::Cut | Answer::Garbage | Answer::Reset => {
+            Some(Name::from(answer.to_string()))
+        }
+        Answer::Silent | Answer::HalfLine | Answer::Stalls | Answer::Endless | Answer::Drip => None,
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
+
+use tokio::task::unconstrained;
 
 use super::ready::Ready;
 use super::world::{self, World};
@@ -133,6 +135,11 @@ impl Entities {
     /// Who runs.
     pub fn current(&self) -> Option<EntityId> {
         self.current
+    }
+
+    /// What who runs is to the journal.
+    pub fn current_role(&self) -> Option<Role> {
+        self.current.map(|id| self.all[id as usize].role)
     }
 
     /// Whether who runs is a body, step or task of the context.
@@ -369,6 +376,9 @@ impl Gated {
             return Some(Poll::Ready(()));
         };
         let mut cx = Context::from_waker(&waker);
+        // tokio has who did much in one turn yield, and wakes him when the executor parks. Here that is
+        // when time moves: he would find himself later in the day. The guard is who sees to spinning.
+        let mut future = pin!(unconstrained(future.as_mut()));
         let (how, error) = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
             Ok(Poll::Pending) => {
                 world.entities.borrow_mut().current = None;

@@ -9,13 +9,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::Sleep;
 use super::coroutine::{self, Blocking, Turned};
-use super::endpoint::meet_faults;
+use super::endpoint::{self, meet_faults};
 use super::entity::{AbortEntity, Class, Role};
 use super::pace::{Ear, Pause};
 use super::world::{self, World};
 use crate::context::Sink;
 use crate::host::{
-    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Host, OnEnd, Scope, SpawnError, Who,
+    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Host, OnEnd, Scope, SpawnError, Stream,
+    Who,
 };
 use crate::journal::{Cause, Id, Kind, What};
 use crate::stage::{NEVER, millis};
@@ -91,6 +92,10 @@ impl Host for SimHost {
                 )
                 .map(drop)
         })
+    }
+
+    fn connect(&self, _authority: &str) -> BoxFuture<std::io::Result<Box<dyn Stream>>> {
+        Box::pin(endpoint::connect())
     }
 
     fn adopts_threads(&self) -> bool {

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, SetOnce};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Sleep;
-use super::endpoint::SimProbe;
+use super::endpoint;
 use super::entity::{AbortEntity, Class, EntityId, Role};
 use super::host::{SimHost, block, scope};
 use super::pace::{Awaits, Blocks};
@@ -268,13 +268,13 @@ impl Task for PlanTask {
 
 /// The plan's watchdog: looks at a flag that nobody clears, takes an error status for nothing at all,
 /// counts from its first probe, and kills by a tool.
-fn watchdog(part: usize, spec: &Component, scope: &Scope) -> Result<(), BoxError> {
+fn watchdog(spec: &Component, scope: &Scope) -> Result<(), BoxError> {
     let limits = spec.watchdog.ok_or("a watchdog has its limits")?;
-    let mut probe = SimProbe { part };
+    let mut probe = endpoint::probe();
     let mut attempt: u64 = 0;
     loop {
         let deadline = SimHost.now() + limits.request_timeout;
-        match scope.block_on(timeout_at(&SimHost, deadline, probe.probe())) {
+        match scope.block_on(timeout_at(&SimHost, deadline, probe.probe(&SimHost))) {
             Some(Ok(status)) if status < 400 => {
                 attempt = 0;
                 // In small steps, to look at the flag between them.
@@ -333,7 +333,7 @@ impl Subject for Plan {
                 let of = spec.clone();
                 world::with(|world| {
                     let body = world.body(move || match of.kind {
-                        Kind::Watchdog => watchdog(part, &of, &scope(token)),
+                        Kind::Watchdog => watchdog(&of, &scope(token)),
                         _ => blocking(live(part, &Blocks(&scope(token)), false)),
                     });
                     let body = body.expect("stacks for the plan's threads");

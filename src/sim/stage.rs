@@ -82,7 +82,7 @@ impl World {
         self
     }
 
-    fn part_of(&self, role: Role) -> Option<&Part> {
+    pub fn part_of(&self, role: Role) -> Option<&Part> {
         match role {
             Role::Component(id) => self.parts.by_id(id),
             Role::Part(index) => self

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
 
-use super::endpoint::SimProbe;
+use super::endpoint;
 use super::entity::{AbortEntity, Class, EntityId, Role};
 use super::host::{SimHost, SimSink};
 use super::pace::{Awaits, Blocks};
@@ -16,6 +16,7 @@ use crate::host::{Abort, Adopt, BoxFuture, Ended, Scope};
 use crate::journal::{Call, How, Id, Name, SignalName, Ties};
 use crate::scenario::Scenario;
 use crate::stage::{self, Cast, Said};
+use crate::watchdog::HttpProbe;
 
 pub(crate) struct Worker {
     ctx: WorkerCtx,
@@ -60,7 +61,7 @@ struct SimCast;
 impl Cast for SimCast {
     type Blocks<'a> = Blocks<'a>;
     type Awaits = Awaits;
-    type Probe = SimProbe;
+    type Probe = HttpProbe;
 
     fn blocks<'a>(&self, _part: usize, scope: &'a Scope) -> Blocks<'a> {
         Blocks(scope)
@@ -84,8 +85,8 @@ impl Cast for SimCast {
         id
     }
 
-    fn probe(&self, part: usize) -> SimProbe {
-        SimProbe { part }
+    fn probe(&self, _part: usize) -> HttpProbe {
+        endpoint::probe()
     }
 }
 

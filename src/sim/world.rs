@@ -521,6 +521,28 @@ mod tests {
         assert_eq!(end, (0, stuck(StuckWhy::Spinning, "writes without end")));
     }
 
+    /// tokio has who takes much in one turn yield, and wakes him after the hook in which time moves.
+    #[test]
+    fn who_takes_much_in_one_instant_is_not_put_off_to_a_later_one() {
+        static DONE_AT: AtomicU64 = AtomicU64::new(u64::MAX);
+        lay("takes a thousand", || {
+            let (give, mut take) = tokio::sync::mpsc::unbounded_channel();
+            for n in 0..1_000 {
+                let _ = give.send(n);
+            }
+            host::block(async move {
+                for _ in 0..1_000 {
+                    let _ = take.recv().await;
+                }
+            });
+            DONE_AT.store(with(|world| world.now()), Ordering::Relaxed);
+        });
+        let worker = "components = [{ thread = \"takes a thousand\" }]";
+        let events = "{ at = \"10s\", signal = \"SIGTERM\" }";
+        end_of(worker, events, Subject::Worker);
+        assert_eq!(DONE_AT.load(Ordering::Relaxed), 0);
+    }
+
     #[test]
     fn a_watchdog_that_probes_for_ever_comes_to_the_limit_of_events() {
         let worker = "components = [{ watchdog = \"eager\", interval = \"100ms\" }]";

@@ -7,6 +7,7 @@
 mod body;
 mod endpoint;
 mod part;
+mod peer;
 mod register;
 mod said;
 mod script;
@@ -19,6 +20,7 @@ use crate::journal::{Call, Name, SignalName, What};
 pub(crate) use body::{Pace, blocking, called, live, main};
 pub(crate) use endpoint::{Behaviour, Endpoint};
 pub(crate) use part::{MAIN_PART, NEVER, Part, Parts, Strike};
+pub(crate) use peer::{Ends, serve};
 pub(crate) use register::{Cast, register};
 pub(crate) use said::{Said, call};
 pub(crate) use script::Script;

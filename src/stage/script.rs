@@ -243,14 +243,7 @@ impl dyn Stage + '_ {
 
 /// What the endpoint answers, in words.
 fn answers(answer: Answer, takes: Duration, every: u32) -> Name {
-    let mut words = match answer {
-        Answer::Status(status) => status.to_string(),
-        Answer::Refused => "refused".to_owned(),
-        Answer::Silent => "silent".to_owned(),
-        Answer::Stalls => "stalls".to_owned(),
-        Answer::Cut => "cut".to_owned(),
-        Answer::Garbage => "garbage".to_owned(),
-    };
+    let mut words = answer.to_string();
     if !takes.is_zero() {
         words += &format!(" after {}", Ms(millis(takes)));
     }

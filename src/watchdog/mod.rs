@@ -1,11 +1,16 @@
 //! The health watchdog: ends the process when its own health endpoint fails several times in a row.
 //!
 //! It runs on a thread of its own, never on the runtime that it watches, and is disarmed by the first
-//! request to stop: a server that drains must not be killed for being closed.
+//! request to stop: a server that drains must not be killed for being closed. How it asks is a [`Probe`]'s
+//! affair; over HTTP it is `HttpProbe`'s (feature `http`).
 
+#[cfg(feature = "http")]
+mod http;
 #[cfg(feature = "parameters")]
 mod parameters;
 mod probe;
+#[cfg(feature = "http")]
+mod together;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,10 +21,13 @@ use tokio_util::sync::CancellationToken;
 use crate::context::{BOUND_MAX, BOUND_MIN, Sink, exit_code};
 use crate::host::{BoxError, Host, Scope, timeout_at};
 use crate::journal::{Cause, WatchdogIs, What};
+use crate::words::one_line;
 
+#[cfg(feature = "http")]
+pub use http::{HttpProbe, InvalidUrl};
 #[cfg(feature = "parameters")]
 pub use parameters::{Parameters, Unreadable};
-pub use probe::{Probe, ProbeError};
+pub use probe::{Probe, ProbeError, Probing};
 
 /// A watchdog over one endpoint.
 ///
@@ -28,14 +36,15 @@ pub use probe::{Probe, ProbeError};
 /// at the last it ends the process with code 75, without cleanup.
 ///
 /// ```
-/// # use std::{pin::Pin, time::Duration};
+/// # use std::time::Duration;
 /// # use deadstop::context::{BodyOpts, WorkerCtx};
-/// use deadstop::watchdog::{Probe, ProbeError, Watchdog};
+/// # use deadstop::host::Host;
+/// use deadstop::watchdog::{Probe, Probing, Watchdog};
 ///
 /// struct Always(u16);
 ///
 /// impl Probe for Always {
-///     fn probe(&mut self) -> Pin<Box<dyn Future<Output = Result<u16, ProbeError>> + Send + '_>> {
+///     fn probe<'a>(&'a mut self, _host: &'a dyn Host) -> Probing<'a> {
 ///         Box::pin(async { Ok(self.0) })
 ///     }
 /// }
@@ -77,6 +86,27 @@ impl Watchdog {
             request_timeout: Duration::from_secs(120),
             start_grace: None,
         }
+    }
+
+    /// A watchdog over an HTTP endpoint, asked as [`HttpProbe`] does it, with the plan's parameters.
+    ///
+    /// ```
+    /// # use deadstop::context::{BodyOpts, WorkerCtx};
+    /// # let ctx = WorkerCtx::new(());
+    /// use deadstop::watchdog::Watchdog;
+    ///
+    /// let watchdog = Watchdog::http("http://127.0.0.1:8000/health")?;
+    /// ctx.add_watchdog("watchdog", BodyOpts::new(), watchdog)?;
+    /// # assert!(ctx.stop_blocking()?.is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUrl`] for all but `http://HOST[:PORT][/PATH]`.
+    #[cfg(feature = "http")]
+    pub fn http(url: &str) -> Result<Self, InvalidUrl> {
+        HttpProbe::new(url).map(Watchdog::new)
     }
 
     /// The pause from the end of a good probe to the next.
@@ -127,11 +157,12 @@ impl Watchdog {
         let arms_at = self.start_grace.map(|grace| link.host.now() + grace);
         let mut failures = 0;
         while scope.running() {
-            let Some(success) = self.probe_once(scope, link) else {
+            let Some(probed) = self.probe_once(scope, link) else {
                 // Disarmed: nothing is probed any more, and there is nothing to do but to be told.
                 while scope.wait(Duration::MAX).elapsed() {}
                 return Ok(());
             };
+            let success = probed.is_ok();
             let was_armed = armed;
             armed |= success || arms_at.is_some_and(|at| link.host.now() >= at);
             if armed && !was_armed {
@@ -144,8 +175,8 @@ impl Watchdog {
             } else {
                 back_off(failures)
             };
-            if failures > 0 {
-                link.claim(WatchdogIs::Failed, failures);
+            if let (1.., Err(why)) = (failures, &probed) {
+                link.failed(failures, why);
             }
             // One more look: the stop may have been requested while the probe failed.
             if failures >= self.attempts && !link.requested.is_cancelled() {
@@ -160,21 +191,24 @@ impl Watchdog {
         Ok(())
     }
 
-    /// One probe: whether it succeeded, or nothing if a stop was requested before its end.
-    fn probe_once(&mut self, scope: &Scope, link: &Link) -> Option<bool> {
+    /// One probe: whether it succeeded, and if not why; or nothing if a stop was requested before its end.
+    fn probe_once(&mut self, scope: &Scope, link: &Link) -> Option<Result<(), String>> {
         if link.requested.is_cancelled() {
             return None;
         }
         let deadline = link.host.now() + self.request_timeout;
-        let probe = self.probe.probe();
+        let probe = self.probe.probe(&*link.host);
         scope.block_on(async {
             tokio::select! {
                 biased;
                 () = link.requested.cancelled() => None,
-                answer = timeout_at(&*link.host, deadline, probe) => {
+                answer = timeout_at(&*link.host, deadline, probe) => Some(match answer {
                     // Only 2xx is success.
-                    Some(matches!(answer, Some(Ok(200..=299))))
-                }
+                    Some(Ok(200..=299)) => Ok(()),
+                    Some(Ok(status)) => Err(format!("the answer was {status}")),
+                    Some(Err(ProbeError(why))) => Err(why),
+                    None => Err(format!("no whole answer in {:?}", self.request_timeout)),
+                })
             }
         })
     }
@@ -211,6 +245,12 @@ impl Link {
 
     fn claim(&self, is: WatchdogIs, attempt: u32) {
         self.sink.claim(&What::Watchdog { is, attempt });
+    }
+
+    fn failed(&self, attempt: u32, why: &str) {
+        let is = WatchdogIs::Failed;
+        let claim = What::Watchdog { is, attempt };
+        self.sink.claim_why(&claim, &one_line(&why));
     }
 }
 

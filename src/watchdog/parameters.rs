@@ -94,6 +94,55 @@ impl Parameters {
         };
         (parameters, unreadable)
     }
+
+    /// The endpoint of a server on this machine: `/info/` on that port, below the prefix. It names the
+    /// address, so that no name has to be looked up.
+    ///
+    /// ```
+    /// # use deadstop::watchdog::Parameters;
+    /// let mut parameters = Parameters::default();
+    /// assert_eq!(parameters.url(8080), "http://127.0.0.1:8080/info/");
+    /// parameters.url_prefix = "models/7/".to_owned();
+    /// assert_eq!(parameters.url(8080), "http://127.0.0.1:8080/models/7/info/");
+    /// ```
+    pub fn url(&self, port: u16) -> String {
+        let prefix = self.url_prefix.trim().trim_matches('/');
+        let slash = if prefix.is_empty() { "" } else { "/" };
+        format!("http://127.0.0.1:{port}{slash}{prefix}/info/")
+    }
+
+    /// The watchdog over that endpoint; `None` where there is to be none.
+    ///
+    /// ```
+    /// # use deadstop::context::{BodyOpts, WorkerCtx};
+    /// # use deadstop::watchdog::Parameters;
+    /// # let ctx = WorkerCtx::new(());
+    /// let (parameters, unreadable) = Parameters::read(|name| std::env::var(name).ok());
+    /// for problem in &unreadable {
+    ///     eprintln!("{problem}");
+    /// }
+    /// if let Some(watchdog) = parameters.watchdog(8080)? {
+    ///     ctx.add_watchdog("NIM Sidecar Watchdog", BodyOpts::new(), watchdog)?;
+    /// }
+    /// # assert!(ctx.stop_blocking()?.is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUrl`](super::InvalidUrl) if the prefix or the port cannot be part of a URL.
+    #[cfg(feature = "http")]
+    pub fn watchdog(&self, port: u16) -> Result<Option<super::Watchdog>, super::InvalidUrl> {
+        if !self.enabled {
+            return Ok(None);
+        }
+        let watchdog = super::Watchdog::http(&self.url(port))?;
+        Ok(Some(
+            watchdog
+                .attempts(self.max_attempts)
+                .request_timeout(self.request_timeout),
+        ))
+    }
 }
 
 /// The payload of `{"type": …, "payload": …}` as text, if the text is that.
@@ -164,6 +213,43 @@ mod tests {
         assert!(parameters.enabled);
         assert_eq!(parameters.request_timeout, Duration::from_secs(30));
         assert_eq!(parameters.url_prefix, "/v1");
+    }
+
+    #[test]
+    fn the_prefix_stands_before_the_path_however_it_is_written() {
+        for (prefix, path) in [
+            ("", "/info/"),
+            ("/", "/info/"),
+            ("/v1", "/v1/info/"),
+            (" v1/a/ ", "/v1/a/info/"),
+        ] {
+            let parameters = Parameters {
+                url_prefix: prefix.to_owned(),
+                ..Parameters::default()
+            };
+            assert_eq!(parameters.url(80), format!("http://127.0.0.1:80{path}"));
+        }
+    }
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn they_lead_to_a_watchdog() {
+        let mut parameters = Parameters::default();
+        assert!(matches!(parameters.watchdog(8080), Ok(None)));
+        parameters.enabled = true;
+        parameters.max_attempts = 7;
+        let watchdog = parameters.watchdog(8080).expect("a URL").expect("enabled");
+        assert_eq!(
+            format!("{watchdog:?}"),
+            "Watchdog { interval: 10s, attempts: 7, request_timeout: 120s, start_grace: None, .. }"
+        );
+        parameters.url_prefix = "a b".to_owned();
+        let error = parameters.watchdog(8080).expect_err("a space in a URL");
+        assert!(error.url.ends_with("/a b/info/"), "{error}");
+        parameters.url_prefix = "@evil:80".to_owned();
+        let watchdog = parameters.watchdog(8080).expect("part of the path");
+        assert!(watchdog.is_some());
+        assert!(parameters.watchdog(0).is_err());
     }
 
     #[test]

@@ -1,0 +1,143 @@
+//! Connections of the live host: TCP, with names looked up on threads of their own.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::SetOnce;
+
+use super::live::start_thread;
+use super::passing::has_io;
+use super::{BoxFuture, SpawnError};
+
+/// A connection as [`Host::connect`](super::Host::connect) makes it.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// The names that are being looked up.
+///
+/// The system's resolver blocks, and cannot be told to stop. It is not asked on a runtime's blocking pool:
+/// a runtime waits for its pool as it goes, and so would the body whose runtime it is. And no name is
+/// asked for twice at once, so that a resolver that hangs holds one thread a name, however often somebody
+/// tries.
+#[derive(Default)]
+pub(super) struct Names(Arc<Mutex<BTreeMap<String, Lookup>>>);
+
+/// A lookup, for all who wait for it.
+type Lookup = Arc<SetOnce<Result<Vec<SocketAddr>, (io::ErrorKind, String)>>>;
+type Resolve = fn(&str) -> io::Result<Vec<SocketAddr>>;
+
+impl Names {
+    fn look_up(&self, authority: &str, resolve: Resolve) -> Result<Lookup, SpawnError> {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lookup) = names.get(authority) {
+            return Ok(Arc::clone(lookup));
+        }
+        let lookup = Lookup::default();
+        let (all, name) = (Arc::clone(&self.0), authority.to_owned());
+        let found = Arc::clone(&lookup);
+        start_thread("deadstop resolver", move || {
+            let addresses = resolve(&name).map_err(|error| (error.kind(), error.to_string()));
+            let _ = found.set(addresses);
+            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.remove(&name);
+        })?;
+        // Its thread removes it, and cannot have done so yet: that takes the lock.
+        names.insert(authority.to_owned(), Arc::clone(&lookup));
+        Ok(lookup)
+    }
+
+    async fn addresses(lookup: Result<Lookup, SpawnError>) -> io::Result<Vec<SocketAddr>> {
+        let lookup = lookup.map_err(io::Error::other)?;
+        match lookup.wait().await {
+            Ok(addresses) => Ok(addresses.clone()),
+            Err((kind, words)) => Err(io::Error::new(*kind, words.clone())),
+        }
+    }
+}
+
+pub(super) fn connect(names: &Names, authority: &str) -> BoxFuture<io::Result<Box<dyn Stream>>> {
+    let address = authority.parse();
+    let lookup = match address {
+        Ok(_) => None,
+        Err(_) => Some(names.look_up(authority, system)),
+    };
+    Box::pin(async move {
+        // tokio panics where there is none.
+        if !has_io() {
+            return Err(io::Error::other("no file can be opened any more"));
+        }
+        let addresses = match (address, lookup) {
+            (Ok(address), _) => vec![address],
+            (Err(_), Some(lookup)) => Names::addresses(lookup).await?,
+            (Err(_), None) => Vec::new(),
+        };
+        let stream = TcpStream::connect(&*addresses).await?;
+        Ok(Box::new(stream) as Box<dyn Stream>)
+    })
+}
+
+fn system(authority: &str) -> io::Result<Vec<SocketAddr>> {
+    authority.to_socket_addrs().map(Iterator::collect)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Condvar, MutexGuard};
+
+    use super::*;
+    use crate::host::{Host, Live, Passing, block_on};
+
+    static GATE: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+
+    fn open() -> MutexGuard<'static, bool> {
+        GATE.0.lock().unwrap()
+    }
+
+    /// A resolver that hangs until it is let go.
+    fn hangs(_: &str) -> io::Result<Vec<SocketAddr>> {
+        ASKED.fetch_add(1, Ordering::SeqCst);
+        drop(GATE.1.wait_while(open(), |open| !*open).unwrap());
+        Err(io::Error::new(io::ErrorKind::NotFound, "no such name"))
+    }
+
+    #[test]
+    fn a_resolver_that_hangs_holds_one_thread_however_many_wait_and_is_forgotten_in_the_end() {
+        let names = Names::default();
+        let mut waiting = Vec::new();
+        for _ in 0..100 {
+            let lookup = names.look_up("service.internal:80", hangs);
+            let mut wait = tokio_test::task::spawn(Box::pin(Names::addresses(lookup)));
+            assert!(wait.poll().is_pending());
+            waiting.push(wait);
+        }
+        // Who gives up leaves nothing that has to be waited for.
+        waiting.truncate(1);
+        *open() = true;
+        GATE.1.notify_all();
+        let error = block_on(waiting.remove(0).into_inner()).expect_err("there is none");
+        assert_eq!(
+            (error.kind(), ASKED.load(Ordering::SeqCst)),
+            (io::ErrorKind::NotFound, 1)
+        );
+        while !names.0.lock().unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn where_no_file_can_be_opened_that_is_an_error_and_no_panic() {
+        let host = Live::new();
+        let connected = Passing::without_io().block_on(host.connect("127.0.0.1:1"));
+        let error = connected.err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), Some("no file can be opened any more"));
+        let connected = block_on(host.connect("127.0.0.1:1"));
+        assert!(connected.is_err(), "without any runtime, too");
+    }
+}

@@ -1,0 +1,192 @@
+//! Two futures that need one another, in one.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+/// Nobody needs to be woken: the parts are being polled, or gone.
+const QUIET: u8 = 0;
+/// Woken while they were being polled: they are polled again.
+const AGAIN: u8 = 1;
+/// They wait, and whoever polls them has to be woken.
+const WAITS: u8 = 2;
+
+/// Polls at once so often; then others have their turn.
+const ROUNDS: usize = 64;
+
+/// Runs `answer` to its end, and `engine`, without which it does not come to it, beside it. Nothing is
+/// spawned: where this is dropped both are gone.
+///
+/// What one of them does wakes the other. Such a wake stays inside: they are polled again at once, and
+/// the executor around them (in the simulator, the gate) hears only of what comes from elsewhere.
+pub(super) async fn together<A: Future>(engine: impl Future, answer: A) -> A::Output {
+    let inside = Arc::new(Inside {
+        state: AtomicU8::new(QUIET),
+        outside: Mutex::new(Waker::noop().clone()),
+    });
+    let waker = Waker::from(Arc::clone(&inside));
+    let mut engine = pin!(Some(engine));
+    let mut answer = pin!(answer);
+    // Dropped first: what the two do as they go wakes nobody.
+    let inside = Hush(inside);
+    std::future::poll_fn(move |cx| {
+        inside.0.heard_by(cx.waker());
+        for _ in 0..ROUNDS {
+            inside.0.state.store(QUIET, Ordering::SeqCst);
+            let mut within = Context::from_waker(&waker);
+            if let Some(running) = engine.as_mut().as_pin_mut()
+                && running.poll(&mut within).is_ready()
+            {
+                // It goes before the answer is looked at, which is to hear of its end.
+                engine.set(None);
+            }
+            if let Poll::Ready(output) = answer.as_mut().poll(&mut within) {
+                return Poll::Ready(output);
+            }
+            let waits =
+                inside
+                    .0
+                    .state
+                    .compare_exchange(QUIET, WAITS, Ordering::SeqCst, Ordering::SeqCst);
+            if waits.is_ok() {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await
+}
+
+struct Inside {
+    state: AtomicU8,
+    outside: Mutex<Waker>,
+}
+
+impl Inside {
+    fn heard_by(&self, waker: &Waker) {
+        let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
+        outside.clone_from(waker);
+    }
+}
+
+impl Wake for Inside {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.state.swap(AGAIN, Ordering::SeqCst) == WAITS {
+            let outside = self
+                .outside
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            outside.wake();
+        }
+    }
+}
+
+struct Hush(Arc<Inside>);
+
+impl Drop for Hush {
+    fn drop(&mut self) {
+        self.0.state.store(QUIET, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+    use tokio_test::task::spawn;
+    use tokio_test::{assert_pending, assert_ready_eq};
+
+    use super::*;
+
+    #[test]
+    fn what_wakes_one_another_comes_to_its_end_in_one_poll() {
+        let (ask, mut asked) = unbounded_channel();
+        let (tell, mut told) = unbounded_channel();
+        let engine = async move {
+            while let Some(n) = asked.recv().await {
+                let _ = tell.send(n + 1);
+            }
+        };
+        let answer = async {
+            let mut n = 0;
+            while n < 20 {
+                let _ = ask.send(n);
+                n = told.recv().await.unwrap_or_default();
+            }
+            n
+        };
+        let mut both = spawn(together(engine, answer));
+        assert_ready_eq!(both.poll(), 20);
+        assert!(!both.is_woken());
+    }
+
+    #[test]
+    fn a_wake_from_elsewhere_reaches_the_executor_once() {
+        let (tell, mut told) = unbounded_channel();
+        let mut both = spawn(together(std::future::pending::<()>(), async {
+            told.recv().await
+        }));
+        assert_pending!(both.poll());
+        assert!(!both.is_woken());
+        assert!(tell.send(7).is_ok());
+        assert!(both.is_woken());
+        assert_ready_eq!(both.poll(), Some(7));
+    }
+
+    #[test]
+    fn the_end_of_the_engine_is_heard_of() {
+        let (tell, mut told) = unbounded_channel::<()>();
+        let engine = async move { drop(tell) };
+        let mut both = spawn(together(engine, async { told.recv().await }));
+        assert_ready_eq!(both.poll(), None);
+    }
+
+    #[test]
+    fn dropped_it_wakes_nobody() {
+        let (tell, mut told) = unbounded_channel();
+        let engine = async move {
+            let _tell = OnDrop(tell);
+            std::future::pending::<()>().await;
+        };
+        let executor = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&executor));
+        let mut both = Box::pin(together(engine, async { told.recv().await }));
+        assert_pending!(both.as_mut().poll(&mut Context::from_waker(&waker)));
+        drop(both);
+        assert!(!executor.0.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn one_that_wakes_itself_for_ever_leaves_others_their_turn() {
+        let restless = std::future::poll_fn(|cx: &mut Context<'_>| {
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        });
+        let mut both = spawn(together(restless, std::future::pending::<()>()));
+        assert_pending!(both.poll());
+        assert!(both.is_woken());
+    }
+
+    struct OnDrop(tokio::sync::mpsc::UnboundedSender<()>);
+
+    impl Drop for OnDrop {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+
+    #[derive(Default)]
+    struct Woken(std::sync::atomic::AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+}

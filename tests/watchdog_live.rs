@@ -1,0 +1,378 @@
+//! Whole watchdogs over HTTP, live: on threads of their own, against a real server. The host is the live one,
+//! but for two things: it writes down how the process would have ended, and bodies wait a hundredth of the
+//! time, since a back-off is of seconds.
+#![cfg(feature = "http")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the live host is tested with real threads, sockets and time"
+)]
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use deadstop::context::{BodyOpts, Sink, WorkerCtx, exit_code};
+use deadstop::host::{
+    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, Scope,
+    SpawnError, Stream, Who,
+};
+use deadstop::journal::{Cause, Outcome, WatchdogIs, What};
+use deadstop::watchdog::Watchdog;
+use tokio::net::TcpListener;
+use tokio::runtime;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_util::sync::CancellationToken;
+use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers};
+
+const GUARD: Duration = Duration::from_secs(20);
+const HASTE: u32 = 100;
+
+/// What the watchdog says, and how it ends the process.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    Is(WatchdogIs, u32),
+    Why(String),
+    Exit(i32, Cause),
+}
+
+#[derive(Debug)]
+struct Hasty {
+    live: Live,
+    says: UnboundedSender<Said>,
+}
+
+impl Host for Hasty {
+    fn now(&self) -> Duration {
+        self.live.now()
+    }
+
+    fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
+        self.live.sleep_until(at)
+    }
+
+    fn settle(&self) -> BoxFuture<()> {
+        self.live.settle()
+    }
+
+    fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        self.live.drive(future)
+    }
+
+    fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError> {
+        self.live.spawn_task(who, future, ended)
+    }
+
+    fn executor(&self) -> Option<Box<dyn Executor>> {
+        self.live.executor()
+    }
+
+    fn spawn_body(
+        &self,
+        who: Who,
+        told: CancellationToken,
+        body: Body,
+        ended: OnEnd,
+    ) -> Result<(), SpawnError> {
+        let hurried = told.clone();
+        let body = Box::new(move |_: &Scope| body(&Scope::new(hurried, Arc::new(Hurries))));
+        self.live.spawn_body(who, told, body, ended)
+    }
+
+    fn connect(&self, authority: &str) -> BoxFuture<io::Result<Box<dyn Stream>>> {
+        self.live.connect(authority)
+    }
+
+    fn is_inside(&self, context: ContextId) -> bool {
+        self.live.is_inside(context)
+    }
+
+    fn exit(&self, code: i32, cause: Cause) {
+        let _ = self.says.send(Said::Exit(code, cause));
+    }
+}
+
+struct Hurries;
+
+fn run(future: impl Future<Output = ()>) {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(future);
+}
+
+impl Blocker for Hurries {
+    fn wait(&self, told: &CancellationToken, limit: Option<Duration>) {
+        run(async {
+            match limit {
+                None => told.cancelled().await,
+                Some(limit) => {
+                    let _ = tokio::time::timeout(limit / HASTE, told.cancelled()).await;
+                }
+            }
+        });
+    }
+
+    fn sleep(&self, duration: Duration) {
+        run(tokio::time::sleep(duration / HASTE));
+    }
+
+    fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+        run(future);
+    }
+}
+
+struct Says(UnboundedSender<Said>);
+
+impl Sink for Says {
+    fn claim(&self, claim: &What) {
+        if let What::Watchdog { is, attempt } = claim {
+            let _ = self.0.send(Said::Is(*is, *attempt));
+        }
+    }
+
+    fn claim_why(&self, claim: &What, why: &str) {
+        self.claim(claim);
+        let _ = self.0.send(Said::Why(why.to_owned()));
+    }
+}
+
+/// A worker with that watchdog, and what it will say.
+fn worker(watchdog: Watchdog) -> (WorkerCtx, UnboundedReceiver<Said>) {
+    let (says, said) = unbounded_channel();
+    let host = Hasty {
+        live: Live::new(),
+        says: says.clone(),
+    };
+    let builder = WorkerCtx::<()>::builder().host(Arc::new(host));
+    let ctx = builder.sink(Arc::new(Says(says))).build(());
+    let ctx = ctx.expect("the limits are the usual ones");
+    ctx.add_watchdog("watchdog", BodyOpts::new(), watchdog)
+        .expect("it is not too late");
+    (ctx, said)
+}
+
+async fn next(said: &mut UnboundedReceiver<Said>) -> Said {
+    let next = tokio::time::timeout(GUARD, said.recv()).await;
+    next.expect("in time").expect("it goes on")
+}
+
+/// It says exactly that.
+async fn says(said: &mut UnboundedReceiver<Said>, expected: impl IntoIterator<Item = Said>) {
+    for expected in expected {
+        assert_eq!(next(said).await, expected);
+    }
+}
+
+fn armed() -> Said {
+    Said::Is(WatchdogIs::Armed, 0)
+}
+
+fn failed(attempt: u32, why: &str) -> [Said; 2] {
+    [
+        Said::Is(WatchdogIs::Failed, attempt),
+        Said::Why(why.to_owned()),
+    ]
+}
+
+fn fires(attempt: u32) -> [Said; 2] {
+    [
+        Said::Is(WatchdogIs::Fired, attempt),
+        Said::Exit(exit_code::WATCHDOG, Cause::Watchdog),
+    ]
+}
+
+/// Stops the worker, and wants the watchdog disarmed and gone in good order.
+async fn stops(ctx: WorkerCtx, mut said: UnboundedReceiver<Said>) {
+    let report = tokio::time::timeout(GUARD, ctx.stop()).await;
+    let report = report.expect("in time").expect("from outside");
+    let outcomes: Vec<_> = report.steps.iter().map(|step| step.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Ok]);
+    drop(ctx);
+    let mut rest = Vec::new();
+    while let Some(said) = said.recv().await {
+        rest.push(said);
+    }
+    let disarmed = |said: &Said| matches!(said, Said::Is(WatchdogIs::Disarmed, _));
+    assert!(rest.iter().any(disarmed), "{rest:?}");
+    // A probe may have failed while it was disarmed. It has not fired.
+    assert!(
+        !rest.iter().any(|said| matches!(said, Said::Exit(..))),
+        "{rest:?}"
+    );
+}
+
+/// A server whose nth answer, from 1, is that.
+async fn server(answer: impl Fn(usize) -> ResponseTemplate + Send + Sync + 'static) -> MockServer {
+    let server = MockServer::builder().start().await;
+    let asked = AtomicUsize::new(0);
+    let respond = move |_: &Request| answer(asked.fetch_add(1, Ordering::SeqCst) + 1);
+    let mock = Mock::given(matchers::path("/health")).respond_with(respond);
+    mock.mount(&server).await;
+    server
+}
+
+fn over(server: &MockServer) -> Watchdog {
+    let url = format!("{}/health", server.uri());
+    let watchdog = Watchdog::http(&url).expect("a URL");
+    watchdog.interval(Duration::from_millis(100))
+}
+
+const GOOD: fn() -> ResponseTemplate = || ResponseTemplate::new(200);
+const BAD: fn() -> ResponseTemplate = || ResponseTemplate::new(503);
+
+#[tokio::test]
+async fn three_failures_in_a_row_end_the_process_with_75() {
+    let server = server(|n| if n <= 2 { GOOD() } else { BAD() }).await;
+    let (ctx, mut said) = worker(over(&server));
+    let why = "the answer was 503";
+    says(&mut said, [armed()]).await;
+    for attempt in 1..=3 {
+        says(&mut said, failed(attempt, why)).await;
+    }
+    says(&mut said, fires(3)).await;
+    let requests = server.received_requests().await.expect("they are kept");
+    assert_eq!(requests.len(), 5);
+    drop(ctx);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_flaps_is_never_a_reason_to_end_it() {
+    let server = server(|n| if n % 2 == 1 { GOOD() } else { BAD() }).await;
+    let (ctx, mut said) = worker(over(&server).attempts(2));
+    says(&mut said, [armed()]).await;
+    for _ in 0..5 {
+        says(&mut said, failed(1, "the answer was 503")).await;
+    }
+    stops(ctx, said).await;
+}
+
+#[tokio::test]
+async fn a_server_that_dies_takes_the_process_with_it() {
+    let server = server(|_| GOOD()).await;
+    let (ctx, mut said) = worker(over(&server).attempts(1));
+    says(&mut said, [armed()]).await;
+    drop(server);
+    assert_eq!(next(&mut said).await, Said::Is(WatchdogIs::Failed, 1));
+    // Refused, or torn down in the middle of a probe.
+    let why = next(&mut said).await;
+    assert!(matches!(&why, Said::Why(_)), "{why:?}");
+    says(&mut said, fires(1)).await;
+    drop(ctx);
+}
+
+#[tokio::test]
+async fn a_server_that_dies_and_returns_is_forgiven() {
+    let first = server(|_| GOOD()).await;
+    let address = *first.address();
+    let (ctx, mut said) = worker(over(&first).attempts(1_000));
+    says(&mut said, [armed()]).await;
+    drop(first);
+    assert_eq!(next(&mut said).await, Said::Is(WatchdogIs::Failed, 1));
+    let listener = tokio::time::timeout(GUARD, async {
+        loop {
+            match std::net::TcpListener::bind(address) {
+                Ok(listener) => return listener,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    });
+    let listener = listener.await.expect("the first server is gone");
+    let second = MockServer::builder().listener(listener).start().await;
+    let (asked, mut is_asked) = unbounded_channel();
+    let respond = move |_: &Request| {
+        let _ = asked.send(());
+        GOOD()
+    };
+    let mock = Mock::given(matchers::any()).respond_with(respond);
+    mock.mount(&second).await;
+    for _ in 0..2 {
+        // Asked for the second time it has counted the first answer.
+        let asked = tokio::time::timeout(GUARD, is_asked.recv()).await;
+        assert_eq!(asked, Ok(Some(())));
+    }
+    // What it said before that is of the first server.
+    while said.try_recv().is_ok() {}
+    drop(second);
+    assert_eq!(next(&mut said).await, Said::Is(WatchdogIs::Failed, 1));
+    stops(ctx, said).await;
+}
+
+#[tokio::test]
+async fn an_answer_beyond_the_request_timeout_is_a_failure() {
+    let late = Arc::new(AtomicBool::new(false));
+    let is_late = Arc::clone(&late);
+    let server = server(move |_| match is_late.load(Ordering::SeqCst) {
+        true => GOOD().set_delay(GUARD),
+        false => GOOD(),
+    })
+    .await;
+    let watchdog = over(&server).attempts(1);
+    let (ctx, mut said) = worker(watchdog.request_timeout(Duration::from_millis(300)));
+    says(&mut said, [armed()]).await;
+    late.store(true, Ordering::SeqCst);
+    says(&mut said, failed(1, "no whole answer in 300ms")).await;
+    says(&mut said, fires(1)).await;
+    drop(ctx);
+}
+
+#[tokio::test]
+async fn a_redirect_does_not_arm_it_and_is_not_followed() {
+    let (asked, mut is_asked) = unbounded_channel();
+    let server = server(move |n| {
+        let _ = asked.send(n);
+        ResponseTemplate::new(302).insert_header("location", "/well")
+    })
+    .await;
+    Mock::given(matchers::path("/well"))
+        .respond_with(GOOD())
+        .mount(&server)
+        .await;
+    let (ctx, said) = worker(over(&server).attempts(1));
+    for n in 1..=3 {
+        let asked = tokio::time::timeout(GUARD, is_asked.recv()).await;
+        assert_eq!(asked, Ok(Some(n)));
+    }
+    stops(ctx, said).await;
+    let requests = server.received_requests().await.expect("they are kept");
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.url.path() == "/health")
+    );
+}
+
+/// It accepts and says nothing; the stop does not wait for the request timeout of two minutes.
+#[tokio::test]
+async fn a_stop_in_the_middle_of_a_probe_ends_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let url = format!("http://{}/", listener.local_addr().expect("bound"));
+    let (ctx, said) = worker(Watchdog::http(&url).expect("a URL"));
+    let accepted = tokio::time::timeout(GUARD, listener.accept()).await;
+    let (stream, _) = accepted.expect("in time").expect("a connection");
+    stops(ctx, said).await;
+    drop(stream);
+}
+
+/// A name that nobody has is looked up on a thread of its own; what comes of it is a failure like others.
+#[tokio::test]
+async fn a_name_that_cannot_be_found_is_a_failure() {
+    let watchdog = Watchdog::http("http://name-that-nobody-has.invalid/").expect("a URL");
+    // A resolver that nobody answers hangs for longer; the watchdog does not.
+    let watchdog = watchdog.request_timeout(Duration::from_secs(2));
+    let (ctx, mut said) = worker(watchdog.attempts(1).start_grace(Duration::from_millis(1)));
+    assert_eq!(next(&mut said).await, armed());
+    assert_eq!(next(&mut said).await, Said::Is(WatchdogIs::Failed, 1));
+    let why = next(&mut said).await;
+    let Said::Why(why) = why else {
+        panic!("{why:?}");
+    };
+    let late = why == "no whole answer in 2s";
+    assert!(late || why.starts_with("no connection: "), "{why}");
+    says(&mut said, fires(1)).await;
+    drop(ctx);
+}
