@@ -25,6 +25,8 @@ const WORDS: usize = 19;
 enum Track {
     /// The context and the process.
     Worker,
+    /// Who asked for the stop: each asks on a thread of its own.
+    Requests,
     /// The process, as it was seen from outside.
     Process,
     /// What one component went through.
@@ -43,6 +45,7 @@ impl fmt::Display for Track {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Track::Worker => f.write_str("the worker"),
+            Track::Requests => f.write_str("the requests to stop"),
             Track::Process => f.write_str("the process"),
             Track::Component(name) => write!(f, "\"{name}\""),
             Track::Said(name) => write!(f, "the context of \"{name}\""),
@@ -180,6 +183,7 @@ fn track_of(what: &What, names: &BTreeMap<Id, Name>) -> Option<Track> {
         What::CallBegan { caller, .. } | What::Returned { caller, .. } => {
             Some(Track::Caller(*caller))
         }
+        What::Requested { .. } => Some(Track::Requests),
         What::Signal { .. } | What::Killed { .. } | What::Exit { .. } | What::Stuck { .. } => {
             Some(Track::Process)
         }

@@ -13,8 +13,8 @@ use super::play::Play;
 use super::probe::meet_faults;
 use crate::context::Sink;
 use crate::host::{
-    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, Scope, Stream,
-    SpawnError, Who,
+    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, Scope,
+    SpawnError, Stream, Who,
 };
 use crate::journal::{Cause, Kind, Name, What};
 
@@ -81,7 +81,10 @@ impl Host for LiveHost {
     /// An instant has an extent here, and this waits until it is over for everything that can run.
     fn settle(&self) -> BoxFuture<()> {
         let clock = &self.play.clock;
-        let left = clock.score.settled(clock.real()).saturating_sub(clock.real());
+        let left = clock
+            .score
+            .settled(clock.real())
+            .saturating_sub(clock.real());
         // On a thread of its own: it is waited for where the service's runtime is the one around, too, and
         // that may be wedged.
         let (over, is_over) = tokio::sync::oneshot::channel::<()>();
@@ -89,7 +92,9 @@ impl Host for LiveHost {
             std::thread::sleep(Duration::from_nanos(left));
             drop(over);
         };
-        let waits = std::thread::Builder::new().name("settle".to_owned()).spawn(wait);
+        let waits = std::thread::Builder::new()
+            .name("settle".to_owned())
+            .spawn(wait);
         Box::pin(async move {
             if waits.is_ok() {
                 let _ = is_over.await;

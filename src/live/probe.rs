@@ -50,9 +50,12 @@ impl Probe for LiveProbe {
             let answered = self.inner.probe(host).await;
             open.says(match (&answered, next.answer) {
                 (Ok(status), _) => status.to_string().into(),
-                // What the script calls it, where it is no answer by the script.
                 (Err(error), Answer::Status(_)) => one_line(error),
-                (Err(_), scripted) => scripted.to_string().into(),
+                // In the script's words, where there is an end of it to be answered with.
+                (Err(_), Answer::Refused | Answer::Cut | Answer::Garbage | Answer::Reset) => {
+                    next.answer.to_string().into()
+                }
+                (Err(_), _) => "given-up".into(),
             });
             answered
         })
