@@ -61,8 +61,8 @@
 )]
 #![cfg_attr(feature = "cli", doc = "- [`report`]: timelines, verdicts, snapshots")]
 //!
-//! Features: `cli` (default) builds the `deadstop` command and turns `sim` and `process` on; `process` is the life of a
-//! process in one call; `http` has the watchdog's probe over HTTP, and comes with `sim`; `parameters` reads the
+//! Features: `cli` (default) builds the `deadstop` command and turns `sim` and `process` on; `process` is the life
+//! of a process in one call; `http` has the watchdog probe over HTTP, and comes with `sim`; `parameters` reads the
 //! watchdog's parameters as a platform hands them over. Without any, the context alone is built.
 
 #![deny(missing_docs)]

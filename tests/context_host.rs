@@ -31,6 +31,15 @@ fn outcomes(report: &Report) -> Vec<(&str, Outcome)> {
     rows.map(|step| (&*step.name, step.outcome)).collect()
 }
 
+/// Cleans up on a thread of its own, so that a hang is a failure.
+fn cleans_up(ctx: &WorkerCtx) -> Arc<Report> {
+    let ctx = ctx.clone();
+    let (says, said) = mpsc::channel();
+    thread::spawn(move || says.send(ctx.cleanup_blocking()));
+    let report = said.recv_timeout(GUARD).expect("an answer");
+    report.expect("from outside")
+}
+
 /// The live host, whose timers fire a minute late: as on a machine whose every core is busy, only longer.
 #[derive(Debug)]
 struct LooksLate(Live);
@@ -139,7 +148,7 @@ fn a_wake_that_blocks_holds_up_nobody() {
     });
     ctx.add_thread("second", opts, move |_| woken.recv())
         .expect("accepted");
-    let report = ctx.cleanup_blocking().expect("from outside");
+    let report = cleans_up(&ctx);
     assert!(report.is_ok(), "{report}");
     is_woken.recv_timeout(GUARD).expect("it was called");
     drop(release);
@@ -175,7 +184,7 @@ fn an_adopted_task_whose_waiting_blocks_holds_up_no_bound() {
         .expect("accepted");
     ctx.defer_cleanup("db", CallOpts::new(), |_| {})
         .expect("accepted");
-    let report = ctx.cleanup_blocking().expect("from outside");
+    let report = cleans_up(&ctx);
     assert_eq!(
         outcomes(&report),
         [("blocks", Outcome::Leaked), ("db", Outcome::Ok)]
@@ -264,60 +273,6 @@ fn a_thread_whose_locals_take_a_moment_is_ok_once_they_are_gone() {
     drop(release);
     let report = stops.join().expect("no panic").expect("from outside");
     assert_eq!(outcomes(&report), [("own", Outcome::Ok)]);
-}
-
-mod memory {
-    use super::*;
-
-    /// The process's resident memory, in KiB.
-    fn resident() -> u64 {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let figure = line.and_then(|line| line.split_whitespace().next());
-        figure.and_then(|figure| figure.parse().ok()).unwrap_or(0)
-    }
-
-    /// Rounds of short lives leave nothing in the registry, and memory as it was after the first rounds.
-    fn holds_nothing(ctx: &WorkerCtx, round: impl Fn()) {
-        let mut after = Vec::new();
-        for _ in 0..5 {
-            round();
-            // An end is noted just after its code is over.
-            let waits = std::time::Instant::now();
-            while !ctx.budget().stop.is_empty() {
-                assert!(waits.elapsed() < GUARD, "{}", ctx.budget());
-                thread::yield_now();
-            }
-            after.push(resident());
-        }
-        // The allocator keeps what it has had; 10,000 entries of a kilobyte in each of three rounds it has not.
-        let grown = after[4].saturating_sub(after[1]);
-        assert!(grown < 15_000, "{after:?} KiB");
-    }
-
-    // One test, since the memory is the process's.
-    #[test]
-    fn ten_thousand_short_tasks_and_a_thousand_short_threads_leave_nothing_behind() {
-        let ctx = WorkerCtx::new(());
-        holds_nothing(&ctx, || {
-            for _ in 0..1_000 {
-                ctx.add_thread("short", BodyOpts::new(), |_| {})
-                    .expect("accepted");
-            }
-        });
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
-        {
-            let _on = runtime.enter();
-            holds_nothing(&ctx, || {
-                for _ in 0..10_000 {
-                    ctx.add_task("short", BodyOpts::new(), |_| async {})
-                        .expect("accepted");
-                }
-            });
-        }
-        let report = ctx.cleanup_blocking().expect("from outside");
-        assert_eq!((report.steps.len(), report.deaths_in_all), (0, 0));
-    }
 }
 
 mod callers {

@@ -381,6 +381,9 @@ const TESTS: &[Test] = &[
         end.is(124).after(sent, LAST_RESORT);
         end.complains("nothing of the worker was left behind");
     }),
+    ("memory::what_ends_by_itself_leaves_nothing_behind", || {
+        Process::start("short lives").ends().is(0).said("flat");
+    }),
     ("last_resort::is_disarmed_when_it_is_dropped", || {
         Process::start("outlives its worker").ends().is(0);
         Process::start("does not outlive its worker").ends().is(124);
