@@ -1,11 +1,11 @@
-//! How memory and time grow: many runs in one process, many steps in one context. Prints a table; there
-//! is nothing to compare but the lines of the table themselves.
+//! How memory and time grow: many steps in one context, many short lives in one context, many runs in one
+//! process. Prints a table each; there is nothing to compare but the lines of a table themselves.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
 use std::time::{Duration, Instant};
 
-use deadstop::context::{CallOpts, WorkerCtx};
+use deadstop::context::{BodyOpts, CallOpts, WorkerCtx};
 use deadstop::scenario::parse;
 use deadstop::sim::{Options, run};
 
@@ -70,6 +70,44 @@ fn steps(n: u32) -> (Duration, f64) {
     })
 }
 
+/// One context, in which 10,000 tasks and 1,000 threads end by themselves, over and over: memory is flat.
+fn short_lives() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    println!("{:>10}  {:>12}  {:>10}", "ended", "resident", "each");
+    runtime.block_on(async {
+        let ctx = WorkerCtx::new(());
+        let mut done = 0;
+        for until in [1, 10, 25, 50, 75, 100] {
+            let (began, n) = (Instant::now(), until - done);
+            for _ in done..until {
+                for _ in 0..10_000 {
+                    ctx.add_task("short", BodyOpts::new(), |_token| async {})
+                        .expect("it is taken");
+                }
+                for _ in 0..1_000 {
+                    ctx.add_thread("short", BodyOpts::new(), |_scope| {})
+                        .expect("it is taken");
+                }
+                while !ctx.budget().stop.is_empty() {
+                    tokio::task::yield_now().await;
+                }
+            }
+            done = until;
+            let each = began.elapsed() / (n * 11_000);
+            println!(
+                "{:>10}  {:>8} KiB  {each:>10.1?}",
+                done * 11_000,
+                resident()
+            );
+        }
+        let report = ctx.stop().await.expect("called from outside");
+        assert!(report.steps.is_empty(), "all had ended before");
+    });
+}
+
 fn main() {
     // `cargo test --benches` only wants to see that it builds.
     if !std::env::args().any(|argument| argument == "--bench") {
@@ -84,6 +122,8 @@ fn main() {
         let unit = took.as_nanos() as f64 / (f64::from(n) * f64::from(n).log2());
         println!("{n:>10}  {took:>10.1?}  {unit:>11.1} ns  {bytes:>12.0} B");
     }
+    println!();
+    short_lives();
     println!();
     runs();
 }

@@ -165,7 +165,8 @@ impl Live {
             }
             let known = Known::new(&runners, &scenario, SEEDS).map_err(|error| broken(&error))?;
             let pace = self.speed.map_or(Pace::Stretch(STRETCH), Pace::Even);
-            let tempo = Tempo::new(known.instants(), pace).map_err(|error| error.to_string());
+            let tempo =
+                Tempo::new(known.instants(), known.ends(), pace).map_err(|error| error.to_string());
             let tempo = tempo.and_then(|tempo| match tempo.takes() {
                 takes if takes > LONGEST && self.speed.is_none() => Err(format!(
                     "live it would take {} s, and {} s is the longest",

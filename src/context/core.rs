@@ -142,9 +142,13 @@ impl Core {
             contained(|| drop(left));
             return;
         }
+        // The driver takes all that has ended at once: it is woken for the first of it.
+        let first = registry.ended.is_empty();
         registry.ended.push_back((id, ended));
         drop(registry);
-        self.wake.notify_one();
+        if first {
+            self.wake.notify_one();
+        }
     }
 
     /// A future that was run where it was called is over; if it failed, that is logged.
@@ -310,14 +314,13 @@ impl Core {
 
     /// The report as it stands.
     pub fn report(&self) -> Arc<Report> {
-        let mut steps = self
-            .steps
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        // The members of a group end in any order.
-        steps.sort_by_key(|(place, _)| *place);
-        let steps = steps.into_iter().map(|(_, step)| step).collect();
+        let steps = {
+            let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut steps: Vec<_> = steps.iter().collect();
+            // The members of a group end in any order.
+            steps.sort_unstable_by_key(|(place, _)| *place);
+            steps.into_iter().map(|(_, step)| step.clone()).collect()
+        };
         let registry = self.registry();
         Arc::new(Report {
             reason: registry.reason.clone(),
@@ -385,17 +388,13 @@ impl Core {
 /// Tells one thread or task to stop, after `said` has said so: it may be over before this returns, and
 /// no log should have its end first. Adopted tasks cannot be told, and nobody is told twice.
 pub(crate) fn tell(host: &dyn Host, entry: &mut Entry, said: impl FnOnce()) {
-    let Action::Running(Running {
-        token: Some(token),
-        wake,
-        ..
-    }) = &mut entry.action
-    else {
+    let Action::Running(Running { token, wake, .. }) = &mut entry.action else {
         return;
     };
-    if token.is_cancelled() {
+    // Let go while it is at hand: who was told needs it no more.
+    let Some(token) = token.take().filter(|token| !token.is_cancelled()) else {
         return;
-    }
+    };
     said();
     token.cancel();
     if let Some(wake) = wake.take() {

@@ -4,7 +4,6 @@
 //! while it runs, is a group of one. So there is one place that waits, names what it waits for, calls
 //! a step overdue and escalates (rules 2 to 6, 11 and 14 of the contract).
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -13,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, outcome_of};
 use super::limits::{Bound, CONFIRM, ms};
+use super::members::{Member, Members, Stage};
 use super::opts::Wake;
 use super::registry::{Action, Callback, Entry, Running};
 use super::report::StepReport;
 use crate::host::{Abort, Ended};
-use crate::journal::{BoundBy, How, Id, Kind, Name, Outcome, Phase, What};
+use crate::journal::{How, Id, Kind, Name, Outcome, Phase, What};
 use crate::words::{contained, one_line};
 
 /// A step that is about to begin.
@@ -81,9 +81,12 @@ impl Step {
         } = entry;
         let (begin, told) = match action {
             Action::Running(Running {
-                token, abort, wake, ..
+                adopted,
+                token,
+                abort,
+                wake,
+                ..
             }) => {
-                let adopted = token.is_none();
                 let told = match token.filter(|token| !token.is_cancelled()) {
                     Some(token) => Told::Now(token, wake),
                     None => {
@@ -110,75 +113,42 @@ impl Step {
     }
 }
 
-/// What a member of a group waits for next.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// Half of the bound, to be named.
-    Half,
-    /// The bound.
-    Bound,
-    /// The confirmation of its abort.
-    Confirm,
-}
-
-/// A step that has begun and not ended.
-struct Member {
-    row: StepReport,
-    /// How many steps had begun before it, in all phases.
-    began: usize,
-    floor: Duration,
-    deadline: Duration,
-    stage: Stage,
-    /// When that stage is over.
-    timer: Duration,
-    abort: Option<Box<dyn Abort>>,
-    /// Adopted tasks are aborted at once: their bound is the confirmation.
-    adopted: bool,
-    /// A blocking callback's scope is told when its bound is over.
-    told_when_over: Option<CancellationToken>,
-}
-
-impl Member {
-    /// Whether its wait was over before it began (rules 4 and 11): it is looked at once.
-    fn unawaited(&self) -> bool {
-        self.row.phase != Phase::Cleanup
-            && matches!(
-                self.row.bound_by,
-                BoundBy::ShareGone | BoundBy::SecondSignal
-            )
-    }
-}
-
 /// The waiting for one group.
 pub(crate) struct Waiting<'a> {
     core: &'a Arc<Core>,
     group: Group,
-    members: BTreeMap<Id, Member>,
-    timers: BTreeSet<(Duration, Id)>,
+    /// When the group began. Its members' bounds count from here.
+    started: Duration,
+    members: Members,
     hurried: bool,
     /// How many steps there were before this group; they have all ended.
     ended_before: usize,
     members_begun: usize,
 }
 
-/// Runs a group to its end: every member has ended for the context.
-pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: Vec<Step>) {
+/// Runs a group to its end: every member has ended for the context. The steps come in the order of
+/// their ids.
+pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: impl IntoIterator<Item = Step>) {
+    let steps = steps.into_iter();
+    let size = steps.size_hint().0;
+    let ended_before = {
+        let mut ended = core.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.reserve(size);
+        ended.len()
+    };
     let mut waiting = Waiting {
         core,
         group,
-        members: BTreeMap::new(),
-        timers: BTreeSet::new(),
+        started: core.host.now(),
+        members: Members::with_capacity(size),
         hurried: core.hurried(),
-        ended_before: core
-            .steps
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len(),
+        ended_before,
         members_begun: 0,
     };
     for step in steps {
         waiting.begin(step);
     }
+    waiting.recall();
     waiting.wait().await;
 }
 
@@ -196,7 +166,7 @@ impl Waiting<'_> {
             told,
         } = step;
         let phase = self.group.phase;
-        let started = self.core.host.now();
+        let started = self.started;
         self.core.emit(What::StepStarted {
             phase,
             name: name.clone(),
@@ -254,11 +224,6 @@ impl Waiting<'_> {
         self.members_begun += 1;
         let spawned = match begin {
             Begin::Wait { abort, adopted } => {
-                let mut registry = self.core.registry();
-                if let Some(ended) = registry.early.remove(&id) {
-                    registry.ended.push_front((id, ended));
-                }
-                drop(registry);
                 member.abort = abort;
                 member.adopted = adopted;
                 Ok(())
@@ -286,14 +251,13 @@ impl Waiting<'_> {
         if member.adopted {
             self.abort(&member);
         }
-        self.timers.insert((timer, id));
-        self.members.insert(id, member);
+        self.members.begin(member);
         self.core.open().insert(id, (kind, name));
         if let Err(error) = spawned {
             let at = self.core.host.now();
             self.ended(
                 id,
-                &Ended {
+                Ended {
                     how: How::Failed,
                     error: Some(one_line(&error)),
                     at,
@@ -302,13 +266,28 @@ impl Waiting<'_> {
         }
     }
 
+    /// What ended before its step began has its step now.
+    fn recall(&mut self) {
+        let mut early = std::mem::take(&mut self.core.registry().early);
+        if early.is_empty() {
+            return;
+        }
+        // The latest of them first, as journals have it.
+        for id in self.members.ids().into_iter().rev() {
+            if let Some(ended) = early.remove(&id) {
+                self.ended(id, ended);
+            }
+        }
+        self.core.registry().early = early;
+    }
+
     async fn wait(mut self) {
         loop {
             self.collect();
             if !self.hurried && self.core.hurried() {
                 self.hurry().await;
             }
-            let Some(&(next, _)) = self.timers.first() else {
+            let Some(next) = self.members.next() else {
                 return;
             };
             let due = tokio::select! {
@@ -331,18 +310,22 @@ impl Waiting<'_> {
     /// Takes note of all that has ended.
     fn collect(&mut self) {
         loop {
-            let Some((id, ended)) = self.core.registry().ended.pop_front() else {
+            // All of it at once: those that end contend for the registry.
+            let ended = std::mem::take(&mut self.core.registry().ended);
+            if ended.is_empty() {
                 return;
-            };
-            self.ended(id, &ended);
+            }
+            for (id, ended) in ended {
+                self.ended(id, ended);
+            }
         }
     }
 
     /// A member's code is over. What belongs to no member was left behind earlier, or has its step yet to
     /// come: it is kept for that.
-    fn ended(&mut self, id: Id, ended: &Ended) {
-        let Some(mut member) = self.take(id) else {
-            self.core.registry().early.insert(id, ended.clone());
+    fn ended(&mut self, id: Id, ended: Ended) {
+        let Some(mut member) = self.members.take(id) else {
+            self.core.registry().early.insert(id, ended);
             return;
         };
         // It ended after its deadline, and before anybody looked: it was overdue, and is gone. What nobody
@@ -355,7 +338,7 @@ impl Waiting<'_> {
             (Stage::Confirm, _) => Outcome::TimedOut,
             _ => outcome_of(ended.how),
         };
-        member.row.error = ended.error.clone();
+        member.row.error = ended.error;
         member.row.took = ended.at.saturating_sub(member.row.started);
         self.finish(member, outcome);
     }
@@ -364,17 +347,13 @@ impl Waiting<'_> {
     /// confirmed everything that can run has to run, even where the phase has no time left for it.
     fn strike(&mut self) {
         let now = self.core.host.now();
-        let due: Vec<Id> = self
-            .timers
-            .iter()
-            .take_while(|(timer, _)| *timer <= now)
-            .map(|(_, id)| *id)
-            .collect();
-        for id in due {
-            let Some(member) = self.take(id) else {
+        let mut aborts = Vec::new();
+        for id in self.members.due(now) {
+            let Some(member) = self.members.take(id) else {
                 continue;
             };
             match member.stage {
+                Stage::Bound if member.abort.is_some() => aborts.push(member),
                 Stage::Half => {
                     let waiting = What::StillWaiting {
                         name: member.row.name.clone(),
@@ -389,6 +368,10 @@ impl Waiting<'_> {
                 Stage::Bound => self.overdue(member, now),
                 Stage::Confirm => self.leave_behind(member, now),
             }
+        }
+        // Last: an abort may free a thread, which must not end before the word that it was left behind.
+        for member in aborts {
+            self.overdue(member, now);
         }
     }
 
@@ -431,8 +414,8 @@ impl Waiting<'_> {
         self.core.host.settle().await;
         self.collect();
         let now = self.core.host.now();
-        for id in self.members.keys().copied().collect::<Vec<_>>() {
-            let Some(mut member) = self.take(id) else {
+        for id in self.members.ids() {
+            let Some(mut member) = self.members.take(id) else {
                 continue;
             };
             if self.group.phase != Phase::Cleanup {
@@ -469,17 +452,10 @@ impl Waiting<'_> {
         }
     }
 
-    fn take(&mut self, id: Id) -> Option<Member> {
-        let member = self.members.remove(&id)?;
-        self.timers.remove(&(member.timer, id));
-        Some(member)
-    }
-
     fn put(&mut self, mut member: Member, stage: Stage, timer: Duration) {
         member.stage = stage;
         member.timer = timer;
-        self.timers.insert((timer, member.row.id));
-        self.members.insert(member.row.id, member);
+        self.members.put(member);
     }
 
     /// The step has ended for the context.

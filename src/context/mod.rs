@@ -13,6 +13,7 @@ mod error;
 mod group;
 mod life;
 mod limits;
+mod members;
 mod opts;
 pub mod order;
 mod phases;

@@ -108,27 +108,18 @@ impl Core {
             phase: Phase::Stop,
             ends: Some(ms(ends)),
         });
-        entries.sort_by_key(|entry| (entry.order, entry.id));
-        let mut entries = entries.into_iter().peekable();
+        // Ids differ, so an unstable sort sorts no worse, and needs no memory of its own.
+        entries.sort_unstable_by_key(|entry| (entry.order, entry.id));
+        let mut entries = entries.into_iter();
         let mut number = 0;
-        while let Some(first) = entries.next() {
+        while let Some(size) = first_group(entries.as_slice()) {
             number += 1;
-            let joins = is_join(&first).then_some(first.order);
-            let mut members = vec![first];
-            while let Some(next) =
-                entries.next_if(|next| is_join(next) && Some(next.order) == joins)
-            {
-                members.push(next);
-            }
             let left = self.left(ends);
             let hurried = self.hurried();
-            let steps = members
-                .into_iter()
-                .map(|entry| {
-                    let bound = stop_bound(entry.kind, entry.timeout, left, hurried);
-                    Step::of(entry, bound, Duration::ZERO)
-                })
-                .collect();
+            let steps = entries.by_ref().take(size).map(|entry| {
+                let bound = stop_bound(entry.kind, entry.timeout, left, hurried);
+                Step::of(entry, bound, Duration::ZERO)
+            });
             let group = Group {
                 phase: Phase::Stop,
                 number,
@@ -160,7 +151,7 @@ impl Core {
             ends: Some(ms(ends)),
         });
         let ties = self.limits.ties;
-        entries.sort_by_key(|entry| cleanup_key(entry.order, entry.id, ties));
+        entries.sort_unstable_by_key(|entry| cleanup_key(entry.order, entry.id, ties));
         let limits: Vec<_> = entries
             .iter()
             .map(|entry| (entry.timeout, entry.floor))
@@ -177,7 +168,7 @@ impl Core {
                 ends,
                 later_floors: later,
             };
-            group::run(self, group, vec![Step::of(entry, bound, floor)]).await;
+            group::run(self, group, [Step::of(entry, bound, floor)]).await;
         }
         self.emit(What::PhaseEnded {
             phase: Phase::Cleanup,
@@ -186,6 +177,13 @@ impl Core {
         self.set_state(State::Done);
         let _ = self.cleaned.set(self.report());
     }
+}
+
+/// How many of the entries, which are sorted, make the first group; `None` where there are no more.
+fn first_group(entries: &[Entry]) -> Option<usize> {
+    let first = entries.first()?;
+    let joins = |entry: &&Entry| is_join(entry) && entry.order == first.order;
+    Some(entries.iter().take_while(joins).count().max(1))
 }
 
 /// Whether a component's step is a join or a cancel, which can share a group.

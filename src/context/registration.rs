@@ -596,6 +596,7 @@ impl<A> WorkerCtx<A> {
                 attempts,
             } = begin(core, id, spec, value)?;
             Ok(Action::Running(Running {
+                adopted: token.is_none(),
                 token,
                 told,
                 wake: wake.take(),

@@ -27,8 +27,9 @@ pub(crate) enum Callback {
 
 /// A thread or task that runs.
 pub(crate) struct Running {
-    /// Told to stop by this; `None` for an adopted task, which cannot be told.
+    /// Told to stop by this; `None` for what was adopted, which cannot be told, and for what was told.
     pub token: Option<CancellationToken>,
+    pub adopted: bool,
     pub told: Told,
     pub wake: Option<Wake>,
     /// `Some` for tasks.
@@ -47,7 +48,7 @@ impl Action {
     /// Whether what overruns its bound can be aborted, and then has its end confirmed.
     pub fn can_be_aborted(&self) -> bool {
         match self {
-            Action::Running(running) => running.abort.is_some() && running.token.is_some(),
+            Action::Running(running) => running.abort.is_some() && !running.adopted,
             Action::Call(callback) => matches!(callback, Callback::Async(..)),
         }
     }
@@ -254,10 +255,14 @@ impl Registry {
     /// Takes out the components of one phase, as they were registered.
     pub fn take_phase(&mut self, stop: bool) -> Vec<Entry> {
         let all = std::mem::take(&mut self.entries);
-        let (taken, kept): (Vec<_>, Vec<_>) = all
-            .into_values()
-            .partition(|entry| is_stop_kind(entry.kind) == stop);
-        self.entries = kept.into_iter().map(|entry| (entry.id, entry)).collect();
+        let mut taken = Vec::with_capacity(all.len());
+        for (id, entry) in all {
+            if is_stop_kind(entry.kind) == stop {
+                taken.push(entry);
+            } else {
+                self.entries.insert(id, entry);
+            }
+        }
         taken
     }
 }

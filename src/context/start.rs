@@ -238,7 +238,7 @@ impl Core {
             ends,
             later_floors: Duration::ZERO,
         };
-        group::run(self, group, vec![step]).await;
+        group::run(self, group, [step]).await;
     }
 
     /// Says which resources would be closed before their users (the contract's `uses`).

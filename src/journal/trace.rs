@@ -1,6 +1,6 @@
 //! The journal through `tracing`: the plan's words, at the plan's levels.
 
-use std::fmt::{Display, Write};
+use std::fmt::{self, Display};
 use std::panic::Location;
 use std::sync::{Mutex, PoisonError};
 
@@ -18,6 +18,10 @@ pub struct Tracing {
 
 impl Tracing {
     fn log(&self, what: &What, more: &dyn Display) {
+        // What is never logged: every good end of a body, and many bodies may end at once.
+        if what.level().is_none() {
+            return;
+        }
         let level = self
             .levels
             .lock()
@@ -58,15 +62,24 @@ fn log(what: &What, level: Option<Level>, more: &dyn Display) {
 }
 
 fn emit(what: &What, level: Level, more: &dyn Display) {
-    let mut words = String::new();
-    // Writing to a string does not fail.
-    let _ = what.say(&mut words, false, &Names::default());
-    let _ = write!(words, "{more}");
-    let event = what.name();
+    let (event, words) = (what.name(), Words { what, more });
     match level {
         Level::Debug => tracing::debug!(target: "deadstop", event, "{words}"),
         Level::Info => tracing::info!(target: "deadstop", event, "{words}"),
         Level::Warn => tracing::warn!(target: "deadstop", event, "{words}"),
         Level::Error => tracing::error!(target: "deadstop", event, "{words}"),
+    }
+}
+
+/// An event in words, which are not put together where nobody reads them.
+struct Words<'a> {
+    what: &'a What,
+    more: &'a dyn Display,
+}
+
+impl Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.what.say(f, false, &Names::default())?;
+        self.more.fmt(f)
     }
 }

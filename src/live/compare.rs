@@ -14,8 +14,9 @@ use std::sync::Arc;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use crate::journal::{At, Event, Id, Name, What, text};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, When};
 use crate::sim::{Journal, Options, RunError, Runners, Subject};
+use crate::stage::millis;
 
 /// Where an event's words begin in a line of the log.
 const WORDS: usize = 19;
@@ -197,6 +198,7 @@ pub struct Known {
     /// Each with the first seed that gave it.
     journals: Vec<(u64, Tracks)>,
     instants: BTreeSet<u64>,
+    ends: u64,
     seeds: u64,
 }
 
@@ -218,7 +220,17 @@ impl Known {
         for ran in runners.run_all(runs) {
             journals.push(ran?.journal);
         }
-        Ok(Known::of(&journals))
+        let mut known = Known::of(&journals);
+        // What strikes in vain is kept apart from the rest as well.
+        let strikes = scenario
+            .timeline
+            .iter()
+            .filter_map(|event| match event.when {
+                When::At(at) => Some(millis(at)),
+                When::On(..) => None,
+            });
+        known.instants.extend(strikes);
+        Ok(known)
     }
 
     /// From journals, the first of seed 0 and so on.
@@ -226,13 +238,21 @@ impl Known {
         let mut known = Known {
             journals: Vec::new(),
             instants: BTreeSet::new(),
+            ends: 0,
             seeds: journals.len() as u64,
         };
         let mut seen = BTreeSet::new();
         for (seed, journal) in (0..).zip(journals) {
-            known
-                .instants
-                .extend(journal.events.iter().map(|event| event.t));
+            known.ends = known
+                .ends
+                .max(journal.events.last().map_or(0, |event| event.t));
+            for event in &journal.events {
+                known.instants.insert(event.t);
+                if let What::GraceBegan { kill, .. } = event.what {
+                    // The platform waits for it, although nothing of it is to be seen.
+                    known.instants.insert(kill);
+                }
+            }
             let tracks = Tracks::of(&journal.events);
             if seen.insert(tracks.clone()) {
                 known.journals.push((seed, tracks));
@@ -241,7 +261,12 @@ impl Known {
         known
     }
 
-    /// Every instant of every journal, in milliseconds.
+    /// When the last of the runs is over, in milliseconds.
+    pub fn ends(&self) -> u64 {
+        self.ends
+    }
+
+    /// Every instant that has to be kept apart from the others, in milliseconds.
     pub fn instants(&self) -> impl Iterator<Item = u64> {
         self.instants.iter().copied()
     }

@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 pub struct Tempo {
     /// The instants, in milliseconds of the scenario, ascending from 0.
     instants: Vec<u64>,
+    /// When the run is over.
+    ends: u64,
     pace: Pace,
 }
 
@@ -47,16 +49,25 @@ pub struct TooFast {
 }
 
 impl Tempo {
-    /// A tempo for a scenario whose simulated journals have these instants, in any order.
+    /// A tempo for a scenario whose simulated journals have these instants, in any order, and end at the last
+    /// but for those after `ends`.
     ///
     /// # Errors
     ///
     /// If they are closer than [`CLOSEST`] at an even pace.
-    pub fn new(instants: impl IntoIterator<Item = u64>, pace: Pace) -> Result<Self, TooFast> {
+    pub fn new(
+        instants: impl IntoIterator<Item = u64>,
+        ends: u64,
+        pace: Pace,
+    ) -> Result<Self, TooFast> {
         let mut instants: Vec<u64> = instants.into_iter().chain([0]).collect();
         instants.sort_unstable();
         instants.dedup();
-        let tempo = Tempo { instants, pace };
+        let tempo = Tempo {
+            instants,
+            ends,
+            pace,
+        };
         if let (Some(gap_ms), Pace::Even(speed)) = (tempo.closest(), pace)
             && tempo.score().stretch < nanos(CLOSEST)
         {
@@ -80,6 +91,7 @@ impl Tempo {
         };
         Tempo {
             instants: self.instants.clone(),
+            ends: self.ends,
             pace,
         }
     }
@@ -89,10 +101,10 @@ impl Tempo {
         Duration::from_nanos(self.score().stretch / 10)
     }
 
-    /// How long a run takes that ends at the last instant.
+    /// How long a run takes.
     pub fn takes(&self) -> Duration {
         let score = self.score();
-        Duration::from_nanos(score.ticks.last().map_or(0, |(_, real)| *real))
+        Duration::from_nanos(score.comes(Duration::from_millis(self.ends)))
     }
 
     /// Worked out, to be played.
@@ -288,8 +300,8 @@ mod tests {
 
     #[test]
     fn two_instants_are_a_stretch_apart_whatever_lies_between() {
-        let tempo =
-            Tempo::new([3_600_000, 10_000, 10_001], STRETCH).expect("a stretch is never short");
+        let tempo = Tempo::new([3_600_000, 10_000, 10_001], 3600000, STRETCH)
+            .expect("a stretch is never short");
         assert_eq!(tempo.takes(), ms(600));
         let score = tempo.score();
         for (n, t) in [0, 10_000, 10_001, 3_600_000].into_iter().enumerate() {
@@ -299,7 +311,9 @@ mod tests {
 
     #[test]
     fn for_half_a_stretch_after_an_instant_it_is_that_instant() {
-        let score = Tempo::new([10_000, 20_000], STRETCH).expect("well").score();
+        let score = Tempo::new([10_000, 20_000], 20000, STRETCH)
+            .expect("well")
+            .score();
         let reads = |real_ms: u64| score.reads(real_ms * MS);
         assert_eq!(reads(0), ms(0));
         assert_eq!(reads(200), ms(10_000));
@@ -312,7 +326,7 @@ mod tests {
     /// However far apart its neighbours are, what comes late by half the smallest gap is seen to.
     #[test]
     fn an_instant_takes_in_no_more_than_half_of_the_smallest_gap() {
-        let score = Tempo::new([1_000, 1_100, 3_600_000], STRETCH)
+        let score = Tempo::new([1_000, 1_100, 3_600_000], 3600000, STRETCH)
             .expect("well")
             .score();
         for (tick, _) in [(1_000, 1), (1_100, 2), (3_600_000, 3)] {
@@ -324,8 +338,8 @@ mod tests {
     #[test]
     fn who_is_woken_never_reads_an_earlier_time() {
         for pace in [STRETCH, Pace::Even(7.3)] {
-            let score = Tempo::new([7, 1_313, 77_777], pace)
-                .or_else(|_| Tempo::new([1_313, 77_777], pace))
+            let score = Tempo::new([7, 1_313, 77_777], 77777, pace)
+                .or_else(|_| Tempo::new([1_313, 77_777], 77777, pace))
                 .expect("well")
                 .score();
             for t in [1, 6, 7, 8, 500, 1_312, 1_313, 1_314, 50_000, 77_777, 99_999] {
@@ -339,19 +353,19 @@ mod tests {
 
     #[test]
     fn an_even_pace_is_even_and_refused_where_instants_blur() {
-        let tempo = Tempo::new([10_000, 11_000], Pace::Even(10.0)).expect("100 ms apart");
+        let tempo = Tempo::new([10_000, 11_000], 11000, Pace::Even(10.0)).expect("100 ms apart");
         assert_eq!(tempo.takes(), ms(1_100));
         let score = tempo.score();
         assert_eq!(score.reads(550 * MS), ms(5_500));
         assert_eq!(score.reads(1_049 * MS), ms(10_000));
         assert_eq!(score.reads(1_050 * MS), ms(10_500));
-        let refused = Tempo::new([10_000, 10_001], Pace::Even(1.0)).expect_err("1 ms apart");
+        let refused = Tempo::new([10_000, 10_001], 10001, Pace::Even(1.0)).expect_err("1 ms apart");
         assert!(refused.to_string().contains("1 ms apart"), "{refused}");
     }
 
     #[test]
     fn an_instant_is_settled_after_its_timers_and_never_at_once() {
-        let score = Tempo::new([1_000], STRETCH).expect("well").score();
+        let score = Tempo::new([1_000], 1000, STRETCH).expect("well").score();
         let tick = score.comes(ms(1_000));
         assert_eq!(score.settled(tick), tick + 50 * MS);
         assert!(score.settled(tick) > score.wakes(ms(1_000)));
