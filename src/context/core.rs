@@ -216,6 +216,11 @@ impl Core {
     /// Somebody wants the worker to stop. The first reason wins; at the first the watchdogs are
     /// disarmed.
     pub fn request(&self, reason: Reason) {
+        self.request_and(reason, || {});
+    }
+
+    /// The same, and something more that has to be said before whoever waits for the request goes on.
+    pub fn request_and(&self, reason: Reason, more: impl FnOnce()) {
         let mut disarmed = Vec::new();
         let Reason { words, by, .. } = reason.clone();
         {
@@ -247,6 +252,7 @@ impl Core {
                 attempt,
             });
         }
+        more();
         // Whoever waits for the request may stop at once: all words about it come first.
         self.requested.cancel();
         self.wake.notify_one();

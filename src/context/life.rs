@@ -114,12 +114,14 @@ impl Life {
 
     /// The other part: the stop is requested, and said to be.
     pub(crate) fn heed(&self, Heard(signal): Heard) {
-        self.core.request(Reason {
+        let reason = Reason {
             words: Name::from(signal.as_str()),
             by: By::Signal,
             signal: Some(signal),
+        };
+        self.core.request_and(reason, || {
+            self.core.begin_grace();
         });
-        self.core.begin_grace();
     }
 
     /// The code with which a program should end whose worker was stopped by calls.

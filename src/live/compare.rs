@@ -21,25 +21,26 @@ use crate::stage::millis;
 /// Where an event's words begin in a line of the log.
 const WORDS: usize = 19;
 
-/// Where a difference belongs.
+/// Where a difference belongs. Of several that begin in one instant the first here is told first: what a
+/// component went through leads to what is said of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Track {
-    /// The context and the process.
-    Worker,
-    /// Who asked for the stop: each asks on a thread of its own.
-    Requests,
-    /// The process, as it was seen from outside.
-    Process,
     /// What one component went through.
     Component(Name),
-    /// What the context says of one component.
-    Said(Name),
-    /// One call.
-    Caller(u32),
-    /// What the watchdogs say.
-    Watchdog,
     /// The health endpoint.
     Health,
+    /// What the watchdogs say.
+    Watchdog,
+    /// What the context says of one component.
+    Said(Name),
+    /// Who asked for the stop: each asks on a thread of its own.
+    Requests,
+    /// What the context says of itself.
+    Worker,
+    /// One call.
+    Caller(u32),
+    /// The process, as it was seen from outside.
+    Process,
 }
 
 impl fmt::Display for Track {

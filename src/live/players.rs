@@ -15,6 +15,9 @@ use crate::journal::{Cause, Event, SignalName, What};
 /// How much longer than the simulated one a run may take, beside as long again.
 const MARGIN: Duration = Duration::from_secs(5);
 
+/// How often it is looked whether a process has ended.
+const LOOK: Duration = Duration::from_millis(2);
+
 /// How long a process may take to end once it has closed its journal.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -77,6 +80,7 @@ pub enum Failed {
 pub struct Players {
     program: PathBuf,
     arguments: Vec<String>,
+    margin: Duration,
 }
 
 impl Players {
@@ -85,7 +89,15 @@ impl Players {
         Players {
             program: program.into(),
             arguments: arguments.iter().map(ToString::to_string).collect(),
+            margin: MARGIN,
         }
+    }
+
+    /// A process is killed that takes more than twice its time and that much; 5 s without this.
+    #[must_use]
+    pub fn margin(mut self, margin: Duration) -> Self {
+        self.margin = margin;
+        self
     }
 
     /// Runs one, and waits for its end; it is killed if it overstays.
@@ -102,7 +114,7 @@ impl Players {
             // A Ctrl-C is for who asked for the run, not for the worker in it.
             .process_group(0)
             .spawn()?;
-        let played = follow(&mut child, request);
+        let played = follow(&mut child, request, self.margin);
         if played.is_err() {
             // Whatever it is, nothing is left behind of it.
             let _ = child.kill();
@@ -112,8 +124,8 @@ impl Players {
     }
 }
 
-fn follow(child: &mut Child, request: &Request) -> Result<Played, Failed> {
-    let bound = request.tempo.takes() * 2 + MARGIN;
+fn follow(child: &mut Child, request: &Request, margin: Duration) -> Result<Played, Failed> {
+    let bound = request.tempo.takes() * 2 + margin;
     let began = Instant::now();
     let (mut input, output, errors) = (
         child.stdin.take().expect("it is piped"),
@@ -177,7 +189,7 @@ fn end_of(child: &mut Child) -> Result<ExitStatus, Failed> {
             child.kill()?;
             return Ok(child.wait()?);
         }
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(LOOK);
     }
 }
 
