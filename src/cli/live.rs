@@ -27,7 +27,7 @@ pub const PERFORM: &str = "perform";
 /// With so many seeds a live run is compared.
 const SEEDS: u64 = 64;
 /// From instant to instant in that much real time.
-const STRETCH: Duration = Duration::from_millis(200);
+const STRETCH: Duration = Duration::from_millis(300);
 /// A run that takes longer is none: the file says so.
 const LONGEST: Duration = Duration::from_secs(60);
 /// So often a run that the machine held up is run again, more slowly each time.
@@ -42,7 +42,7 @@ pub struct Live {
     /// Files, folders, parts of names, or tags; all scenarios without any
     #[arg(value_name = "PATH|FILTER")]
     what: Vec<String>,
-    /// So many times as fast as real time, all along [default: from instant to instant in 200 ms]
+    /// So many times as fast as real time, all along [default: from instant to instant in 300 ms]
     #[arg(long, value_name = "N", value_parser = speed)]
     speed: Option<f64>,
     /// How often each is run

@@ -44,7 +44,7 @@ impl Probe for LiveProbe {
             let open = Open {
                 play: &self.play,
                 n,
-                began: next.began,
+                next,
             };
             self.play.server.meets(next).await;
             let answered = self.inner.probe(host).await;
@@ -64,9 +64,9 @@ impl Probe for LiveProbe {
 
 /// A probe in flight. Dropped without an answer it was given up.
 struct Open<'a> {
-    play: &'a Play,
+    play: &'a Arc<Play>,
     n: u32,
-    began: u64,
+    next: Meets,
 }
 
 impl Open<'_> {
@@ -75,7 +75,7 @@ impl Open<'_> {
             scene.record(What::Probe {
                 n: self.n,
                 result,
-                took: scene.now() - self.began,
+                took: scene.now() - self.next.began,
                 ignored: false,
             });
         });
@@ -90,6 +90,30 @@ impl Open<'_> {
 impl Drop for Open<'_> {
     fn drop(&mut self) {
         self.record("given-up".into());
+        let Meets {
+            answer,
+            takes,
+            began,
+        } = self.next;
+        // An answer that comes later is nobody's.
+        if let Answer::Status(_) = answer {
+            let (play, n) = (Arc::clone(self.play), self.n);
+            let comes = move || {
+                let at = std::time::Duration::from_millis(began.saturating_add(takes));
+                let wakes = play.clock.score.wakes(at);
+                play.watch(Some(wakes), |scene| scene.is_over());
+                play.look(|scene| {
+                    scene.record(What::Probe {
+                        n,
+                        result: answer.to_string().into(),
+                        took: takes,
+                        ignored: true,
+                    });
+                });
+            };
+            let builder = std::thread::Builder::new().name("late answer".to_owned());
+            let _ = builder.spawn(comes);
+        }
     }
 }
 

@@ -5,8 +5,9 @@
 //! clock goes slowly: at the speed at which the closest two of them are a stretch apart. What lies idle
 //! between is passed over quickly. An hour in which nothing happens takes as long as a second of it.
 //!
-//! A live thread always comes a little late. What the clock reads less than half a stretch after an
-//! instant is that instant; what it reads later is later, and shows in the journal.
+//! A live thread always comes a little late. What the clock reads within three quarters of a stretch after an
+//! instant is that instant; what it reads later is later, and shows in the journal. In the scenario's time
+//! an instant so takes in half of the smallest gap between two, and no more, whatever the speed elsewhere.
 
 use std::time::Duration;
 
@@ -36,6 +37,12 @@ pub const CLOSEST: Duration = Duration::from_millis(50);
 
 /// Behind the last instant nothing should happen any more; whatever does comes so much faster.
 const AFTERWARDS: u64 = 20;
+
+/// How much of a stretch an instant takes: whoever is late has that time. What lies between it and the next
+/// is for the clock to pass.
+const fn instant_of(stretch: u64) -> u64 {
+    stretch / 4 * 3
+}
 
 /// The instants are too close at that speed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -98,7 +105,7 @@ impl Tempo {
 
     /// How late a thread may be woken without harm to the order of what the scenario keeps apart.
     pub fn patience(&self) -> Duration {
-        Duration::from_nanos(self.score().stretch / 10)
+        Duration::from_nanos(self.score().stretch / 30)
     }
 
     /// How long a run takes.
@@ -121,7 +128,7 @@ impl Tempo {
                 (ratio.real(closest), ratio)
             }
         };
-        let half = stretch / 2;
+        let instant = instant_of(stretch);
         let mut real = 0;
         let mut ticks = Vec::with_capacity(self.instants.len());
         for (at, instant) in self.instants.iter().enumerate() {
@@ -135,8 +142,8 @@ impl Tempo {
             if matches!(self.pace, Pace::Even(_)) {
                 real += slow.real(gap);
             } else {
-                // Slowly for half a stretch, and then as fast as it takes.
-                knots.push((t + slow.scaled(half).min(gap / 2), real + half));
+                // Slowly while it is that instant, and then as fast as it takes.
+                knots.push((t + (closest / 2).min(gap / 2), real + instant));
                 real += stretch;
             }
         }
@@ -144,7 +151,7 @@ impl Tempo {
             Pace::Even(_) => slow,
             Pace::Stretch(_) => {
                 let (t, real) = (ticks.last().map_or(0, |(t, _)| t * 1_000_000), real);
-                knots.push((t + slow.scaled(half), real + half));
+                knots.push((t + closest / 2, real + instant));
                 if slow.0 / slow.1 >= AFTERWARDS {
                     slow
                 } else {
@@ -157,6 +164,10 @@ impl Tempo {
             knots,
             tail,
             stretch,
+            instant: match self.pace {
+                Pace::Stretch(_) => instant,
+                Pace::Even(_) => stretch / 2,
+            },
         }
     }
 }
@@ -192,6 +203,8 @@ pub(crate) struct Score {
     tail: Ratio,
     /// The real time between the closest two instants.
     stretch: u64,
+    /// How long an instant is.
+    instant: u64,
 }
 
 impl Score {
@@ -212,7 +225,7 @@ impl Score {
 
     /// How long an instant is.
     pub fn tolerance(&self) -> u64 {
-        self.stretch / 2
+        self.instant
     }
 
     /// When a time of the scenario comes: what the script does happens then.
@@ -257,7 +270,7 @@ impl Score {
 
     /// When everything that can run in this instant has run.
     pub fn settled(&self, real: u64) -> u64 {
-        let least = real + self.stretch / 20;
+        let least = real + self.stretch / 30;
         match self.tick(real) {
             Some((_, since)) if since < self.tolerance() => {
                 least.max(real - since + self.stretch / 4)
@@ -310,15 +323,15 @@ mod tests {
     }
 
     #[test]
-    fn for_half_a_stretch_after_an_instant_it_is_that_instant() {
+    fn for_three_quarters_of_a_stretch_after_an_instant_it_is_that_instant() {
         let score = Tempo::new([10_000, 20_000], 20000, STRETCH)
             .expect("well")
             .score();
         let reads = |real_ms: u64| score.reads(real_ms * MS);
         assert_eq!(reads(0), ms(0));
         assert_eq!(reads(200), ms(10_000));
-        assert_eq!(reads(299), ms(10_000));
-        assert!(reads(300) > ms(10_000), "what comes later shows");
+        assert_eq!(reads(349), ms(10_000));
+        assert!(reads(350) > ms(10_000), "what comes later shows");
         assert!(reads(399) < ms(20_000));
         assert_eq!(reads(400), ms(20_000));
     }
@@ -369,6 +382,9 @@ mod tests {
         let tick = score.comes(ms(1_000));
         assert_eq!(score.settled(tick), tick + 50 * MS);
         assert!(score.settled(tick) > score.wakes(ms(1_000)));
-        assert_eq!(score.settled(tick + 60 * MS), tick + 70 * MS);
+        assert_eq!(
+            score.settled(tick + 60 * MS),
+            tick + 60 * MS + 200 * MS / 30
+        );
     }
 }
