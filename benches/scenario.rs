@@ -8,7 +8,7 @@ use std::process::Command;
 use criterion::{Criterion, criterion_group, criterion_main};
 use deadstop::report::Store;
 use deadstop::scenario::{Scenario, parse};
-use deadstop::sim::{Options, run};
+use deadstop::sim::{Bodies, Options, run};
 use deadstop::{journal, laws, report};
 
 const SHAPE: &str = include_str!("shape.toml");
@@ -39,6 +39,25 @@ fn one_scenario(criterion: &mut Criterion) {
     group.bench_function("simulated", |bencher| {
         bencher.iter(|| black_box(run(&scenario, &Options::default())))
     });
+    group.finish();
+}
+
+/// The same scenario, its bodies as coroutines and as threads: once as this process is scheduled, and
+/// once more where it is bound to one CPU (`taskset -c 0 cargo bench`).
+fn on_bodies(criterion: &mut Criterion) {
+    let scenario = shape();
+    let options = |bodies| Options {
+        bodies,
+        ..Options::default()
+    };
+    let (coroutines, batons) = (options(Bodies::Coroutines), options(Bodies::Batons));
+    assert_eq!(run(&scenario, &coroutines), run(&scenario, &batons));
+    let mut group = criterion.benchmark_group("bodies");
+    for (name, options) in [("coroutines", coroutines), ("batons", batons)] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| black_box(run(&scenario, &options)))
+        });
+    }
     group.finish();
 }
 
@@ -107,5 +126,5 @@ fn checked(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, one_scenario, judged, parsed, checked);
+criterion_group!(benches, one_scenario, on_bodies, judged, parsed, checked);
 criterion_main!(benches);

@@ -278,7 +278,7 @@ proptest! {
     fn any_scenario_runs(text in file(), seed in 0_u64..4) {
         if let Some(scenario) = read(text.as_bytes()) {
             for subject in [sim::Subject::Worker, sim::Subject::Plan] {
-                let journal = sim::run(&scenario, &sim::Options { seed, subject });
+                let journal = sim::run(&scenario, &sim::Options { seed, subject, ..Default::default() });
                 prop_assert!(!journal.events.is_empty());
             }
         }

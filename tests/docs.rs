@@ -254,7 +254,10 @@ fn what_happens_in_the_corpus_is_in_the_page() {
             continue; // Not every file is meant to be one: some show what a mistake looks like.
         };
         for subject in [sim::Subject::Worker, sim::Subject::Plan] {
-            let options = sim::Options { seed: 0, subject };
+            let options = sim::Options {
+                subject,
+                ..Default::default()
+            };
             for event in sim::run(&parsed, &options).events {
                 assert_eq!(wrong(&sections, &event), None, "{name}: {event:?}");
                 seen.insert(event.what.name().to_owned());

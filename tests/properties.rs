@@ -486,7 +486,7 @@ fn wrong(text: &str, seed: u64) -> Vec<String> {
         &scenario,
         &Options {
             seed,
-            subject: Subject::Worker,
+            ..Options::default()
         },
     );
     if journal::json(&verdict.events) != journal::json(&again.events) {

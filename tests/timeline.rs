@@ -12,7 +12,14 @@ use proptest::prelude::*;
 fn events(text: &str, subject: sim::Subject) -> Vec<Event> {
     let scenario = scenario::parse_bytes("shutdown", text.as_bytes())
         .unwrap_or_else(|error| panic!("{:?}", error.diagnostics));
-    sim::run(&scenario, &sim::Options { seed: 0, subject }).events
+    sim::run(
+        &scenario,
+        &sim::Options {
+            subject,
+            ..Default::default()
+        },
+    )
+    .events
 }
 
 fn picture(text: &str, subject: sim::Subject) -> String {

@@ -197,6 +197,7 @@ impl Case {
             let options = Options {
                 seed,
                 subject: context.into(),
+                ..Options::default()
             };
             let _ = writeln!(
                 said,

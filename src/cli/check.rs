@@ -138,7 +138,11 @@ impl Check {
             seeds.iter().map(|seed| Item {
                 at: *at,
                 scenario: Arc::clone(scenario),
-                options: Options { seed, subject },
+                options: Options {
+                    seed,
+                    subject,
+                    ..Options::default()
+                },
             })
         });
         let total = runnable.len() as u64 * seeds.len();

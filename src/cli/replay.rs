@@ -79,6 +79,7 @@ impl Replay {
         let options = Options {
             seed: *seed,
             subject: subject.into(),
+            ..Options::default()
         };
         let (exit, again) = show(&loaded, &self.how, &options)?;
         if exit == Exit::Nothing {

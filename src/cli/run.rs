@@ -42,6 +42,7 @@ impl How {
         Options {
             seed: self.seed,
             subject: self.context.into(),
+            ..Options::default()
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The worker context waits for futures only, and everything that depends on where it runs goes
 //! through one [`Host`]. Live, a body is an OS thread and time is the system's; in the simulator a
-//! body is a coroutine and time is virtual. The context cannot tell which.
+//! body is a coroutine, or a thread that runs only when it is its turn, and time is virtual. The context cannot tell which.
 
 mod adopt;
 #[cfg(feature = "http")]

@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 
+use super::bodies;
 use super::clock::Sleep;
-use super::coroutine;
 use super::world::{self, World};
 use crate::host::{BoxFuture, Stream};
 use crate::journal::{Kind, Name, What};
@@ -200,7 +200,7 @@ pub(crate) fn meet_faults(part: usize) {
             Some(Strike::End) | None => {}
         }
         match hung {
-            Some(until) if coroutine::is_body() => {
+            Some(until) if bodies::is_body() => {
                 super::host::block(super::pace::Pause::new(until, None))
             }
             _ => return,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::task::unconstrained;
 
+use super::bodies::Bodies;
 use super::ready::Ready;
 use super::world::{self, World};
 use crate::host::{Abort, BoxError, BoxFuture, Ended, OnEnd, SpawnError};
@@ -329,9 +330,10 @@ impl Future for Gated {
             // What a component panics with is caught before. What is left tokio would swallow.
             let polled = world.or_fail(|| {
                 let polled = self.poll_turn(world, cx);
-                // Everything here goes through the gate: where one turn has ended nothing else can run,
-                // and the next can be granted without a detour over tokio's park.
-                if polled.is_some() {
+                // Scripted components all go through the gate: where one turn has ended nothing else can
+                // run, and the next can be granted without a detour over tokio's park. A user's bodies
+                // may have spawned tasks past the gate, which are to run before time moves.
+                if polled.is_some() && world.runs_on == Bodies::Coroutines {
                     world.quiet();
                 }
                 polled.unwrap_or(Poll::Pending)

@@ -15,16 +15,44 @@ use crate::journal::{Name, StuckWhy};
 
 /// How often the guard looks.
 pub(crate) const PERIOD: Duration = Duration::from_millis(50);
-/// Looks in a row that find the thread asleep, without having run in between, before it is *blocked*.
-const ASLEEP_LOOKS: u32 = 3;
-/// Sleep in one turn, in naps between which the thread does run, before it is *blocked*.
-const NAPS: Duration = Duration::from_secs(2);
-/// CPU in one turn before it is *spinning*.
-const SPIN: Duration = Duration::from_millis(500);
 /// Where the kernel tells nothing, or that the thread waits for a disk: one turn by the wall clock.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WALL: Duration = Duration::from_secs(10);
 /// A guard that comes later than this was stopped itself, and its measure is worth nothing.
 const LATE: Duration = Duration::from_secs(1);
+
+/// How much one turn may take of real time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Looks in a row that find the thread asleep, without having run in between, before it is *blocked*.
+    looks: u32,
+    /// Sleep in one turn, in naps between which the thread does run, before it is *blocked*.
+    naps: Duration,
+    /// CPU in one turn before it is *spinning*.
+    spin: Duration,
+}
+
+impl Patience {
+    /// With scripted components, which have no business to sleep or to compute.
+    pub const SCRIPTED: Patience = Patience {
+        looks: 3,
+        naps: Duration::from_secs(2),
+        spin: Duration::from_millis(500),
+    };
+
+    /// With a user's code, which may well write to a disk, or compute for a while.
+    pub const fn of(limit: Duration) -> Self {
+        Patience {
+            looks: u32::MAX,
+            naps: limit,
+            spin: limit,
+        }
+    }
+
+    /// The longest, where the kernel does not tell who is at fault.
+    fn wall(&self) -> Duration {
+        self.naps.max(WALL)
+    }
+}
 
 /// Nobody's turn: the simulator's own.
 const NOBODY: EntityId = EntityId::MAX;
@@ -37,20 +65,47 @@ pub(crate) struct Watched {
     entity: AtomicU32,
     now: AtomicU64,
     names: Mutex<Vec<Name>>,
-    /// The kernel's number of the thread; `None` inside where there is no telling.
-    thread: OnceLock<Option<u32>>,
+    /// The thread that runs the worlds.
+    thread: OnceLock<ThreadId>,
+    /// The body's thread that has the turn; 0 while nobody's has.
+    lent: AtomicU32,
+}
+
+/// The kernel's number of a thread, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ThreadId(u32);
+
+impl ThreadId {
+    /// That which runs the worlds.
+    pub const OWN: ThreadId = ThreadId(0);
+    /// One that has not said yet.
+    pub const UNKNOWN: ThreadId = ThreadId(u32::MAX);
+    /// One that cannot know.
+    const UNTOLD: ThreadId = ThreadId(u32::MAX - 1);
+
+    /// The calling thread's, if somebody wants to know.
+    pub fn mine(wanted: bool) -> Self {
+        let id = || {
+            // "PID/task/TID". Only Linux says it without a call to the C library.
+            let link = std::fs::read_link("/proc/thread-self").ok()?;
+            link.file_name()?.to_str()?.parse().ok()
+        };
+        let id = wanted.then(id).flatten();
+        id.map_or(ThreadId::UNTOLD, ThreadId)
+    }
 }
 
 impl Watched {
     /// Said once, by the thread that will run the worlds.
     pub fn is_this_thread(&self) {
-        let _ = self.thread.set(this_thread());
+        let _ = self.thread.set(ThreadId::mine(true));
     }
 
     /// A new world begins.
     pub fn begins(&self) {
         self.names().clear();
         self.now.store(0, Ordering::Relaxed);
+        self.lent.store(ThreadId::OWN.0, Ordering::Relaxed);
         self.nobodys_turn();
     }
 
@@ -92,20 +147,29 @@ impl Watched {
         )
     }
 
-    /// What the kernel says of the thread.
+    /// From here on the turn goes on on that thread.
+    pub fn lent_to(&self, thread: ThreadId) {
+        self.lent.store(thread.0, Ordering::Relaxed);
+        // To the guard another thread is another turn.
+        self.turn_of(self.entity.load(Ordering::Relaxed));
+    }
+
+    /// Whether the turn is one of a thread that has yet to begin with it: nobody can be blamed there.
+    pub fn is_passing_on(&self) -> bool {
+        self.lent.load(Ordering::Relaxed) == ThreadId::UNKNOWN.0
+    }
+
+    /// What the kernel says of the thread that has the turn.
     pub fn usage(&self) -> Option<Usage> {
-        Usage::of((*self.thread.get()?)?)
+        match ThreadId(self.lent.load(Ordering::Relaxed)) {
+            ThreadId::OWN => Usage::of(*self.thread.get()?),
+            lent => Usage::of(lent),
+        }
     }
 
     fn names(&self) -> MutexGuard<'_, Vec<Name>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The kernel's number of the calling thread. Only Linux says it without a call to the C library.
-fn this_thread() -> Option<u32> {
-    let stat = std::fs::read_to_string("/proc/thread-self/stat").ok()?;
-    stat.split(' ').next()?.parse().ok()
 }
 
 /// What a thread does now.
@@ -130,7 +194,7 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    fn of(thread: u32) -> Option<Self> {
+    fn of(ThreadId(thread): ThreadId) -> Option<Self> {
         let read = |file| std::fs::read_to_string(format!("/proc/self/task/{thread}/{file}")).ok();
         Usage::parse(&read("stat")?, &read("schedstat")?)
     }
@@ -174,7 +238,13 @@ impl Seen {
     }
 
     /// Looks at the thread at an instant of real time; says so when it will not give its turn back.
-    pub fn look(&mut self, at: Duration, turn: u64, usage: Option<Usage>) -> Option<StuckWhy> {
+    pub fn look(
+        &mut self,
+        at: Duration,
+        turn: u64,
+        usage: Option<Usage>,
+        patience: Patience,
+    ) -> Option<StuckWhy> {
         let look = Look { turn, at, usage };
         let (Some(first), Some(last)) = (self.first, self.last) else {
             return self.begin(look);
@@ -185,10 +255,10 @@ impl Seen {
         self.last = Some(look);
         let wall = at.saturating_sub(first.at);
         let (Some(usage), Some(from), Some(before)) = (usage, first.usage, last.usage) else {
-            return (wall >= PATIENCE).then_some(StuckWhy::Blocked);
+            return (wall >= patience.wall()).then_some(StuckWhy::Blocked);
         };
         let ran = usage.ran.saturating_sub(from.ran);
-        if ran >= SPIN {
+        if ran >= patience.spin {
             return Some(StuckWhy::Spinning);
         }
         // What it waits for a CPU is added up only when it gets one: while it runs, or would, it is not
@@ -204,10 +274,10 @@ impl Seen {
         }
         let slept = wall.saturating_sub(ran + usage.starved.saturating_sub(from.starved));
         let naps = match usage.state {
-            State::Sleeps => NAPS,
-            State::Runs | State::Waits => PATIENCE,
+            State::Sleeps => patience.naps,
+            State::Runs | State::Waits => patience.wall(),
         };
-        (self.asleep >= ASLEEP_LOOKS || slept >= naps).then_some(StuckWhy::Blocked)
+        (self.asleep >= patience.looks || slept >= naps).then_some(StuckWhy::Blocked)
     }
 
     fn begin(&mut self, look: Look) -> Option<StuckWhy> {
@@ -247,15 +317,36 @@ mod tests {
     }
 
     /// Looks every 50 ms; when the verdict came, and which.
-    fn verdict(
+    fn verdict(looks: u64, at: impl FnMut(u64) -> (u64, Option<Usage>)) -> Option<(u64, StuckWhy)> {
+        verdict_of(Patience::SCRIPTED, looks, at)
+    }
+
+    fn verdict_of(
+        patience: Patience,
         looks: u64,
         mut at: impl FnMut(u64) -> (u64, Option<Usage>),
     ) -> Option<(u64, StuckWhy)> {
         let mut seen = Seen::default();
         (0..looks).find_map(|n| {
             let (turn, usage) = at(50 * n);
-            seen.look(ms(50 * n), turn, usage).map(|why| (50 * n, why))
+            let why = seen.look(ms(50 * n), turn, usage, patience);
+            why.map(|why| (50 * n, why))
         })
+    }
+
+    #[test]
+    fn a_users_code_may_sleep_and_compute_for_as_long_as_was_said() {
+        let sleeps = |_| (7, usage(State::Sleeps, 3, 1));
+        let spins = |at| (7, usage(State::Runs, at, 0));
+        let disk = |_| (7, usage(State::Waits, 3, 1));
+        for (limit, by_the_wall) in [(1_000, 10_000), (5_000, 10_000), (20_000, 20_000)] {
+            let verdict = |at: fn(u64) -> _| verdict_of(Patience::of(ms(limit)), 1_000, at);
+            assert_eq!(verdict(sleeps), Some((limit, StuckWhy::Blocked)));
+            assert_eq!(verdict(spins), Some((limit, StuckWhy::Spinning)));
+            for at in [disk, |_| (7, None)] {
+                assert_eq!(verdict(at), Some((by_the_wall, StuckWhy::Blocked)));
+            }
+        }
     }
 
     #[test]
@@ -315,9 +406,16 @@ mod tests {
         let mut seen = Seen::default();
         let asleep = usage(State::Sleeps, 3, 0);
         for at in [0, 50, 100, 5_000, 5_050, 5_100] {
-            assert_eq!(seen.look(ms(at), 7, asleep), None, "at {at}");
+            assert_eq!(
+                seen.look(ms(at), 7, asleep, Patience::SCRIPTED),
+                None,
+                "at {at}"
+            );
         }
-        assert_eq!(seen.look(ms(5_150), 7, asleep), Some(StuckWhy::Blocked));
+        assert_eq!(
+            seen.look(ms(5_150), 7, asleep, Patience::SCRIPTED),
+            Some(StuckWhy::Blocked)
+        );
     }
 
     #[test]
@@ -343,5 +441,31 @@ mod tests {
         watched.is_this_thread();
         let usage = watched.usage().expect("Linux tells");
         assert_eq!(usage.state, State::Runs);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn while_a_turn_is_lent_the_other_thread_is_looked_at() {
+        let watched = Watched::default();
+        watched.is_this_thread();
+        let (turn, own) = (watched.turn(), ThreadId::mine(true));
+        watched.lent_to(ThreadId::UNKNOWN);
+        assert!(watched.is_passing_on());
+        #[allow(clippy::disallowed_methods, reason = "it looks at its creator")]
+        let looked = std::thread::spawn(move || {
+            watched.lent_to(ThreadId::mine(true));
+            assert!(!watched.is_passing_on());
+            let runs = watched.usage().map(|usage| usage.state);
+            // Its creator waits for it.
+            watched.lent_to(own);
+            while watched
+                .usage()
+                .is_none_or(|usage| usage.state != State::Sleeps)
+            {}
+            watched.lent_to(ThreadId::UNTOLD);
+            (runs, watched.usage(), watched.turn())
+        });
+        let looked = looked.join().expect("it looks");
+        assert_eq!(looked, (Some(State::Runs), None, turn + 4));
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::bodies::{self, Blocking, Turned};
 use super::clock::Sleep;
-use super::coroutine::{self, Blocking, Turned};
 use super::endpoint::{self, meet_faults};
 use super::entity::{AbortEntity, Class, Role};
 use super::pace::{Ear, Pause};
@@ -18,7 +18,7 @@ use crate::host::{
     Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Host, OnEnd, Scope, SpawnError, Stream,
     Who,
 };
-use crate::journal::{Cause, Id, Kind, What};
+use crate::journal::{Cause, Id, Kind, Name, What};
 use crate::stage::{NEVER, millis};
 
 /// The host of a simulated worker context. Everything is looked up in the world of this thread.
@@ -78,7 +78,7 @@ impl Host for SimHost {
         world::with(|world| {
             // A watchdog's body is the production one: its faults strike it where it waits.
             let strikes = (who.kind == Kind::Watchdog).then_some(who.id);
-            let future = world.body(move || {
+            let future = world.body(&who.name, move || {
                 meet_faults_of(strikes);
                 body(&scope_of(told, strikes))
             })?;
@@ -131,13 +131,14 @@ fn scope_of(told: CancellationToken, strikes: Option<Id>) -> Scope {
 }
 
 impl World {
-    /// A body as a future: each poll is a turn of its coroutine. The world keeps the coroutine; the
-    /// future holds its place only.
+    /// A body as a future: each poll is a turn of its. The world keeps the body; the future holds its
+    /// place only.
     pub fn body(
         &self,
+        name: &Name,
         body: impl FnOnce() -> Result<(), BoxError> + 'static,
     ) -> Result<BoxFuture<Result<(), BoxError>>, SpawnError> {
-        let blocking = Blocking::new(body)?;
+        let blocking = Blocking::new(self.runs_on, name, self.watched.as_ref(), body)?;
         let mut bodies = self.bodies.borrow_mut();
         let place = bodies.len();
         bodies.push((Some(blocking), None));
@@ -209,7 +210,7 @@ impl Future for Settle {
     }
 }
 
-/// Lets a coroutine wait.
+/// Lets a body wait.
 struct SimBlocker {
     ear: Ear,
     /// The component whose faults strike it while it waits. A scripted behaviour looks after its own.
@@ -270,7 +271,7 @@ fn wait_for<F: Future<Output = ()> + ?Sized>(mut future: Pin<&mut F>, to_its_end
     loop {
         let over = world::with(|world| world.is_over());
         if over {
-            coroutine::suspend(true);
+            bodies::suspend(true);
             if !to_its_end {
                 return;
             }
@@ -281,10 +282,10 @@ fn wait_for<F: Future<Output = ()> + ?Sized>(mut future: Pin<&mut F>, to_its_end
         if !over {
             // Where nothing switches no time passes either: what waits in a destructor while its body
             // panics goes on at once, or it would wait for ever.
-            if !to_its_end && std::thread::panicking() {
+            if !to_its_end && !bodies::can_wait() {
                 return;
             }
-            coroutine::suspend(false);
+            bodies::suspend(false);
         }
     }
 }

@@ -3,6 +3,9 @@
 //! [`run`] drives a worker context through a scenario in virtual time and returns the journal of what
 //! happened. The same scenario and the same seed give the same journal, to the byte, on any machine.
 
+mod baton;
+mod bell;
+mod bodies;
 mod choose;
 mod clock;
 mod coroutine;
@@ -30,6 +33,7 @@ use crate::journal::{Event, Kind, What};
 use crate::scenario::Scenario;
 use crate::stage::millis;
 
+pub use bodies::Bodies;
 pub use runners::{Ran, Run, RunError, Runners, Running, WorkerId};
 #[cfg(feature = "cli")]
 pub(crate) use worker::builder;
@@ -62,6 +66,8 @@ pub struct Options {
     pub seed: u64,
     /// The context under test.
     pub subject: Subject,
+    /// What bodies run on. The journal does not say: it is the same.
+    pub bodies: Bodies,
 }
 
 /// What happened in a run.
@@ -89,7 +95,7 @@ fn run_watched(
     options: &Options,
     watched: Option<&Arc<guard::Watched>>,
 ) -> Journal {
-    let world = world::World::new(scenario, options.seed, watched.cloned());
+    let world = world::World::new(scenario, options.seed, options.bodies, watched.cloned());
     let entered = world::Entered::new(&world);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

@@ -81,7 +81,7 @@ impl Plan {
         let result = Arc::new(Mutex::new(None));
         let put = Arc::clone(&result);
         let body = world::with(|world| {
-            world.body(move || {
+            world.body(&Name::from("executor"), move || {
                 while !on_top && shared.busy.get() > 0 {
                     let freed = Arc::clone(&shared.freed);
                     block(async move { freed.notified().await });
@@ -332,7 +332,7 @@ impl Subject for Plan {
                 let timeout = spec.timeout;
                 let of = spec.clone();
                 world::with(|world| {
-                    let body = world.body(move || match of.kind {
+                    let body = world.body(&name, move || match of.kind {
                         Kind::Watchdog => watchdog(&of, &scope(token)),
                         _ => blocking(live(part, &Blocks(&scope(token)), false)),
                     });

@@ -4,6 +4,7 @@
 //! left behind, and another takes its place.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::workers::{Batch, Job, Shared, lock};
 use super::{Journal, Options};
@@ -80,7 +81,7 @@ pub enum RunError {
 /// Threads on which scenarios are run.
 ///
 /// A body that blocks its thread for real, or spins, is the verdict [`stuck`](crate::journal::What::Stuck) with its
-/// name, not a hang. Such a thread stays behind and [is replaced](Runners::left_behind) three times;
+/// name, not a hang; [how long it may](Runners::patience) is a matter of what bodies run on. Such a thread stays behind and [is replaced](Runners::left_behind) three times;
 /// with the fourth every further run is [given up](RunError::GivenUp).
 ///
 /// Can be used from several threads at once; a waiting one watches the runs of all. Dropped, it ends
@@ -123,6 +124,26 @@ impl Runners {
                 .add_worker(&mut lock(&runners.shared.guard))?;
         }
         Ok(runners)
+    }
+
+    /// How long the code of a body may keep its turn before its run is [`stuck`](crate::journal::What::Stuck), where
+    /// bodies are [batons](super::Bodies::Batons): so much real time asleep is *blocked*, so much CPU is *spinning*.
+    /// Time without a CPU does not count. 5 s by default, so that a slow disk or a debug build is no
+    /// verdict. Waiting for a disk, and where the system tells nothing of threads, it is at least 10 s.
+    ///
+    /// On coroutines, which are for scripted components, it is 150 ms asleep and 500 ms of CPU.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deadstop::sim::Runners;
+    /// let runners = Runners::new(2)?.patience(Duration::from_secs(60));
+    /// # assert_eq!(runners.left_behind(), 0);
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[must_use]
+    pub fn patience(self, limit: Duration) -> Self {
+        lock(&self.shared.guard).patience = Some(limit);
+        self
     }
 
     /// Runs one scenario, and waits for it.
@@ -229,17 +250,19 @@ impl<I> Drop for Running<'_, I> {
     reason = "the tests of real time start threads and read the clock"
 )]
 mod tests {
+    use std::cell::RefCell;
     use std::collections::{BTreeSet, VecDeque};
     use std::path::Path;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::sync::{Mutex, mpsc};
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use super::*;
     use crate::journal::{Cause, Event, StuckWhy, What};
     use crate::sim::guard::{PERIOD, Watched};
     use crate::sim::laid::lay;
-    use crate::sim::{self, Subject};
+    use crate::sim::pace::Pause;
+    use crate::sim::{self, Bodies, Subject, host};
 
     fn scenario(name: &str, text: &str) -> Arc<Scenario> {
         let parsed = crate::scenario::parse(name, text);
@@ -378,6 +401,100 @@ mod tests {
             );
             drop(open);
         }
+    }
+
+    const BATONS: Options = Options {
+        seed: 0,
+        subject: Subject::Worker,
+        bodies: Bodies::Batons,
+    };
+
+    /// A thread of that name, told at 10 s.
+    fn thread(name: &str) -> Arc<Scenario> {
+        let text = format!(
+            "title = \"One thread\"\n[worker]\ncomponents = [{{ thread = \"{name}\" }}, {{ thread = \"calm\" }}]\n\
+             [timeline]\nevents = [{{ at = \"10s\", signal = \"SIGTERM\" }}]\n"
+        );
+        scenario(name, &text)
+    }
+
+    #[test]
+    fn a_body_that_keeps_its_baton_is_named_when_patience_is_over() {
+        struct Blocks(Arc<Mutex<mpsc::Receiver<()>>>);
+        impl Drop for Blocks {
+            fn drop(&mut self) {
+                let _ = lock(&self.0).recv();
+            }
+        }
+        thread_local! {
+            static LAST: RefCell<Option<Blocks>> = const { RefCell::new(None) };
+        }
+        let patience = Duration::from_millis(300);
+        let (open, closed) = mpsc::channel();
+        let closed = Arc::new(Mutex::new(closed));
+        let over = Arc::new(AtomicBool::new(false));
+        let at = Arc::clone(&closed);
+        lay("blocks with a baton", move || lock(&at).recv().is_ok());
+        let at = Arc::clone(&closed);
+        lay("has a thread-local that blocks", move || {
+            LAST.set(Some(Blocks(Arc::clone(&at))));
+        });
+        let spins = Arc::clone(&over);
+        lay("spins with a baton", move || {
+            while !spins.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        for (name, t, why) in [
+            ("blocks with a baton", 0, StuckWhy::Blocked),
+            ("spins with a baton", 0, StuckWhy::Spinning),
+            ("has a thread-local that blocks", 10_000, StuckWhy::Blocked),
+        ] {
+            let runners = Runners::new(2).unwrap().patience(patience);
+            let began = Instant::now();
+            let journal = runners.run(thread(name), BATONS).unwrap();
+            let took = began.elapsed();
+            assert_eq!(stuck(&journal), Some((t, why, name)));
+            assert!(took >= patience, "{name}: {took:?}");
+            assert!(took < Duration::from_secs(30), "{name}: {took:?}");
+            assert_eq!(runners.left_behind(), 1);
+            assert!(exits(&runners.run(thread("the next"), BATONS).unwrap()));
+        }
+        over.store(true, Ordering::Relaxed);
+        drop(open);
+    }
+
+    /// One waits in virtual time with a lock, and another wants it in real time.
+    #[test]
+    fn a_body_that_waits_for_anothers_lock_is_named() {
+        static LOCK: Mutex<()> = Mutex::new(());
+        lay("has the lock", || {
+            let _held = lock(&LOCK);
+            host::block(Pause::new(5_000, None));
+        });
+        lay("wants the lock", || drop(lock(&LOCK)));
+        let text = "title = \"Two threads\"\n[worker]\ncomponents = [{ thread = \"has the lock\" }, { thread = \"wants the lock\" }]\n\
+                    [timeline]\nevents = [{ at = \"10s\", signal = \"SIGTERM\" }]\n";
+        let runners = Runners::new(2).unwrap().patience(3 * PERIOD);
+        let journal = runners.run(scenario("lock", text), BATONS).unwrap();
+        assert_eq!(
+            stuck(&journal),
+            Some((0, StuckWhy::Blocked, "wants the lock"))
+        );
+    }
+
+    #[test]
+    fn a_users_code_may_be_slow_for_real() {
+        let (_open, closed) = mpsc::channel::<()>();
+        let closed = Mutex::new(closed);
+        // On a coroutine it would be blocked at 150 ms.
+        lay("slow for real", move || {
+            lock(&closed).recv_timeout(8 * PERIOD).is_err()
+        });
+        let runners = Runners::new(2).unwrap();
+        let journal = runners.run(thread("slow for real"), BATONS).unwrap();
+        assert!(exits(&journal), "{:?}", journal.events.last());
+        assert_eq!(runners.left_behind(), 0);
     }
 
     #[test]
@@ -578,7 +695,14 @@ mod tests {
             let scenario = scenario(&path.to_string_lossy(), &text);
             for subject in [Subject::Worker, Subject::Plan] {
                 for seed in [0, 1, 99] {
-                    runs.push(Run::new(Arc::clone(&scenario), Options { seed, subject }));
+                    runs.push(Run::new(
+                        Arc::clone(&scenario),
+                        Options {
+                            seed,
+                            subject,
+                            ..Options::default()
+                        },
+                    ));
                 }
             }
         }

@@ -8,12 +8,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::guard::{PERIOD, Seen, Watched};
+use super::bodies::Bodies;
+use super::guard::{PERIOD, Patience, Seen, Watched};
 use super::runners::{Ran, Run, RunError, WorkerId};
 use super::{Journal, header, run_watched};
 use crate::journal::{Event, Name, StuckWhy, What};
 use crate::words::{one_line, panic_message};
 
+/// How long a user's code may keep its turn, where nothing else is said.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// How many threads that were left behind are replaced.
 const REPLACEMENTS: usize = 3;
 
@@ -105,6 +108,8 @@ pub(super) struct Guard {
     pub left_behind: usize,
     began: Option<Instant>,
     looked: Option<Duration>,
+    /// How long a user's code may keep its turn; else as is said of [`Runners`](super::Runners).
+    pub patience: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -251,8 +256,9 @@ impl Shared {
             return;
         }
         guard.looked = Some(now);
+        let limit = guard.patience.unwrap_or(PATIENCE);
         for mut worker in std::mem::take(&mut guard.workers) {
-            match worker.look(now) {
+            match worker.look(now, limit) {
                 None => guard.workers.push(worker),
                 Some((job, why)) => self.leave_behind(&mut guard, &worker, job, why),
             }
@@ -287,14 +293,23 @@ impl Shared {
 
 impl Worker {
     /// Takes its run away from a worker that will not come back.
-    fn look(&mut self, now: Duration) -> Option<(Job, StuckWhy)> {
+    fn look(&mut self, now: Duration, limit: Duration) -> Option<(Job, StuckWhy)> {
         let mut job = lock(&self.place.job);
-        if job.is_none() {
+        let Some(bodies) = job.as_ref().map(|job| job.run.options.bodies) else {
+            self.seen.idle();
+            return None;
+        };
+        let patience = match bodies {
+            Bodies::Coroutines => Patience::SCRIPTED,
+            Bodies::Batons => Patience::of(limit),
+        };
+        let watched = &self.place.watched;
+        if watched.is_passing_on() {
             self.seen.idle();
             return None;
         }
-        let watched = &self.place.watched;
-        let why = self.seen.look(now, watched.turn(), watched.usage())?;
+        let (turn, usage) = (watched.turn(), watched.usage());
+        let why = self.seen.look(now, turn, usage, patience)?;
         job.take().map(|job| (job, why))
     }
 }

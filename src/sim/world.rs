@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use super::baton;
+use super::bodies::{Blocking, Bodies};
 use super::choose::Choice;
 use super::clock::{Due, Timers};
-use super::coroutine::Blocking;
 use super::entity::{Entities, EntityId};
 use super::guard::Watched;
 use super::subject::Subject;
@@ -58,6 +59,8 @@ pub(crate) struct World {
     pub settlers: RefCell<Vec<Waker>>,
     /// The bodies that have not ended, and what runs each.
     pub bodies: RefCell<Vec<Kept>>,
+    /// What bodies run on.
+    pub runs_on: Bodies,
     events: RefCell<Vec<Event>>,
     /// Events and turns in this millisecond.
     events_now: Cell<u32>,
@@ -91,15 +94,26 @@ pub(crate) fn with<R>(f: impl FnOnce(&Rc<World>) -> R) -> R {
 
 /// Calls `f` with the world of this thread, if it runs one.
 pub(crate) fn try_with<R>(f: impl FnOnce(&Rc<World>) -> R) -> Option<R> {
-    CURRENT
-        .try_with(|current| {
-            current
-                .try_borrow()
-                .ok()
-                .and_then(|current| current.as_ref().map(f))
-        })
-        .ok()
-        .flatten()
+    let mut f = Some(f);
+    let own = CURRENT.try_with(|current| {
+        let current = current.try_borrow().ok()?;
+        let world = current.as_ref()?;
+        f.take().map(|f| f(world))
+    });
+    match own {
+        Ok(Some(result)) => Some(result),
+        // Not this thread's own; a body's thread has it for its turn.
+        _ => f.and_then(baton::with_lent),
+    }
+}
+
+/// Calls `f` with where this thread keeps its world, null without one. There it stays meanwhile.
+pub(crate) fn lend<R>(f: impl FnOnce(*const Rc<World>) -> R) -> R {
+    CURRENT.with_borrow(|current| {
+        f(current
+            .as_ref()
+            .map_or(std::ptr::null(), std::ptr::from_ref))
+    })
 }
 
 /// Makes a world that of this thread, until dropped.
@@ -124,7 +138,12 @@ impl Drop for Entered {
 }
 
 impl World {
-    pub fn new(scenario: &Scenario, seed: u64, watched: Option<Arc<Watched>>) -> Rc<Self> {
+    pub fn new(
+        scenario: &Scenario,
+        seed: u64,
+        runs_on: Bodies,
+        watched: Option<Arc<Watched>>,
+    ) -> Rc<Self> {
         Rc::new(World {
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             now: Cell::new(0),
@@ -135,6 +154,7 @@ impl World {
             entities: RefCell::default(),
             settlers: RefCell::default(),
             bodies: RefCell::default(),
+            runs_on,
             events: RefCell::new(Vec::with_capacity(128)),
             events_now: Cell::new(0),
             turns_now: Cell::new(0),
@@ -423,7 +443,13 @@ mod tests {
 
     /// The last event of a run.
     fn end_of(worker: &str, events: &str, subject: Subject) -> (u64, What) {
-        let journal = run(&parsed(worker, events), &Options { seed: 0, subject });
+        let journal = run(
+            &parsed(worker, events),
+            &Options {
+                subject,
+                ..Options::default()
+            },
+        );
         let last = journal.events.last().expect("no journal is empty");
         (last.t, last.what.clone())
     }

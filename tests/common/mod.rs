@@ -68,7 +68,15 @@ pub struct Verdict {
 
 impl Verdict {
     pub fn of(scenario: &Scenario, subject: Subject, seed: u64) -> Self {
-        let events = sim::run(scenario, &Options { seed, subject }).events;
+        let events = sim::run(
+            scenario,
+            &Options {
+                seed,
+                subject,
+                ..Options::default()
+            },
+        )
+        .events;
         let log = journal::text(&events);
         let broken = laws::judge(&events);
         let names: Vec<&str> = broken.iter().map(|broken| broken.law).collect();

@@ -1,0 +1,581 @@
+//! Bodies as threads of the operating system's, of which one has the baton: a body's thread runs only
+//! while the executor's thread waits for it to hand the baton back.
+//!
+//! The world belongs to the executor's thread. While a body has its turn that thread is blocked in the
+//! hand-over, so the body has the world for itself; it is lent to it for the turn, and taken back with
+//! the baton. It is handed over under a lock, so that whatever one thread has done the next one sees,
+//! and a [bell](super::bell) wakes who gets it.
+//!
+//! A body's last turn ends with its thread: the destructors of its thread-locals are a part of it.
+//!
+//! Nobody spins, and nobody is bound to a core: that is the caller's own to do.
+
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tracing::Dispatch;
+use tracing::dispatcher::{get_default, set_default};
+use tracing::subscriber::NoSubscriber;
+
+use super::bell::Bell;
+use super::bodies::{Turn, Turned, WorldEnded};
+use super::guard::{ThreadId, Watched};
+use super::world::{self, World};
+use crate::journal::Name;
+
+/// Threads that may be left behind before an executor takes no more bodies.
+const LEAKS: u32 = 100;
+/// Pipes of one executor's bodies at once; each is two files, and a user's code wants some too. More
+/// bodies than these are woken through locks.
+const PIPES: u32 = 64;
+
+thread_local! {
+    /// The desk at which the body of this thread hands over. Its end is that of the body: what a thread
+    /// has first goes last, after the thread-locals of the body.
+    static SEAT: Seat = const { Seat(RefCell::new(None)) };
+    /// The world, while the body of this thread has its turn; null otherwise.
+    static LENT: Cell<*const Rc<World>> = const { Cell::new(std::ptr::null()) };
+    /// What the bodies of this executor share.
+    static EXECUTOR: Arc<Executor> = Arc::new(Executor {
+        bell: Bell::new(true),
+        pipes: AtomicU32::new(0),
+        left: AtomicU32::new(0),
+    });
+}
+
+/// Carries what is not `Send` to the body's thread and back.
+struct Carried<T>(T);
+
+// SAFETY: what is carried is touched by one thread at a time: by the body's during its turns, by the
+// executor's between them, and each hand-over of the turn is through the desk's lock, which orders the
+// one before the other. Nothing carried is bound to the thread that made it: `Rc` and `Cell` are not
+// `Send` only for what two threads could do at once.
+unsafe impl<T> Send for Carried<T> {}
+
+impl<T> Carried<T> {
+    /// By value: a closure that named the field would capture that alone.
+    fn take(self) -> T {
+        self.0
+    }
+}
+
+/// Who has the baton.
+enum Holder {
+    Executor,
+    Body(Turn, Carried<*const Rc<World>>),
+    /// Nobody any more: the body's thread comes to its end.
+    Gone,
+}
+
+/// A thread that runs worlds, as its bodies know it.
+struct Executor {
+    bell: Bell,
+    /// The bodies that have a pipe.
+    pipes: AtomicU32,
+    /// The bodies that could not be ended.
+    left: AtomicU32,
+}
+
+impl Executor {
+    /// That of the caller, who may be a body that starts another one.
+    fn current() -> Arc<Self> {
+        let seat = SEAT.try_with(|seat| seat.0.borrow().clone()).ok().flatten();
+        seat.map_or_else(
+            || EXECUTOR.with(Arc::clone),
+            |(desk, _)| Arc::clone(&desk.executor),
+        )
+    }
+}
+
+/// Where an executor and one body hand the baton over.
+struct Desk {
+    holder: Mutex<Holder>,
+    bell: Bell,
+    executor: Arc<Executor>,
+    watched: Option<Arc<Watched>>,
+}
+
+impl Desk {
+    fn holder(&self) -> MutexGuard<'_, Holder> {
+        self.holder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The executor gives a turn, and waits for its end; says whether the body waits.
+    fn give(&self, turn: Turn, world: *const Rc<World>) -> bool {
+        *self.holder() = Holder::Body(turn, Carried(world));
+        self.bell.ring();
+        loop {
+            self.executor.bell.wait();
+            match *self.holder() {
+                Holder::Body(..) => {}
+                Holder::Executor => return true,
+                Holder::Gone => return false,
+            }
+        }
+    }
+
+    /// The body waits for its turn.
+    fn turn(&self, thread: ThreadId) -> Turn {
+        loop {
+            self.bell.wait();
+            if let Holder::Body(turn, Carried(world)) = *self.holder() {
+                LENT.set(world);
+                if let Some(watched) = &self.watched {
+                    watched.lent_to(thread);
+                }
+                return turn;
+            }
+        }
+    }
+
+    /// The body gives its turn back.
+    fn hand_back(&self, to: Holder) {
+        LENT.set(std::ptr::null());
+        *self.holder() = to;
+        self.executor.bell.ring();
+    }
+}
+
+/// Who sits at a desk on this thread.
+struct Seat(RefCell<Option<(Arc<Desk>, ThreadId)>>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Some((desk, _)) = self.0.take() {
+            desk.hand_back(Holder::Gone);
+        }
+    }
+}
+
+/// A body with its own thread.
+pub(crate) struct Baton<T: 'static> {
+    desk: Arc<Desk>,
+    result: Arc<Mutex<Option<Carried<std::thread::Result<T>>>>>,
+    done: bool,
+}
+
+impl<T: 'static> Baton<T> {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a simulated body's thread is started here"
+    )]
+    pub fn new(
+        name: &Name,
+        watched: Option<Arc<Watched>>,
+        body: impl FnOnce() -> T + 'static,
+    ) -> std::io::Result<Self> {
+        let executor = Executor::current();
+        if executor.left.load(Ordering::Relaxed) >= LEAKS {
+            return Err(std::io::Error::other(
+                "too many bodies of this thread could not be ended",
+            ));
+        }
+        let by_pipe = executor.pipes.fetch_add(1, Ordering::Relaxed) < PIPES;
+        let desk = Arc::new(Desk {
+            holder: Mutex::new(Holder::Executor),
+            bell: Bell::new(by_pipe),
+            executor,
+            watched,
+        });
+        let result = Arc::new(Mutex::new(None));
+        let runtime = tokio::runtime::Handle::try_current().ok();
+        let dispatch = get_default(Dispatch::clone);
+        // None would be one too, and hide what is set for the whole process later.
+        let dispatch = (!dispatch.is::<NoSubscriber>()).then_some(dispatch);
+        let (at, put, body) = (Arc::clone(&desk), Arc::clone(&result), Carried(body));
+        // The operating system cuts names short; std refuses only this.
+        let name = name.chars().filter(|c| *c != '\0').collect();
+        std::thread::Builder::new().name(name).spawn(move || {
+            let thread = ThreadId::mine(at.watched.is_some());
+            SEAT.with(|seat| *seat.0.borrow_mut() = Some((Arc::clone(&at), thread)));
+            let _inside = runtime.as_ref().map(|runtime| runtime.enter());
+            let turn = at.turn(thread);
+            let body = body.take();
+            let subscriber = dispatch.as_ref().map(set_default);
+            let ran = catch_unwind(AssertUnwindSafe(|| match turn {
+                Turn::Run => body(),
+                // Never begun: what the body holds is dropped with it, here.
+                Turn::End => {
+                    drop(body);
+                    resume_unwind(Box::new(WorldEnded))
+                }
+            }));
+            drop(subscriber);
+            *put.lock().unwrap_or_else(PoisonError::into_inner) = Some(Carried(ran));
+        })?;
+        Ok(Baton {
+            desk,
+            result,
+            done: false,
+        })
+    }
+
+    /// Gives the body its turn, until it waits or its thread comes to its end.
+    pub fn turn(&mut self, turn: Turn) -> Turned<T> {
+        if let Some(watched) = &self.desk.watched {
+            watched.lent_to(ThreadId::UNKNOWN);
+        }
+        let waits = world::lend(|world| self.desk.give(turn, world));
+        if let Some(watched) = &self.desk.watched {
+            watched.lent_to(ThreadId::OWN);
+        }
+        if waits {
+            return Turned::Waits;
+        }
+        self.done = true;
+        let result = self
+            .result
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        Turned::Done(result.map_or_else(|| Err(Box::new("its thread ended") as _), Carried::take))
+    }
+
+    pub fn done(&self) -> bool {
+        self.done
+    }
+
+    /// Leaves a body and its thread as they are, for good: it waits for a turn that never comes.
+    pub fn leave(self) {
+        self.desk.executor.left.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Desk {
+    /// Where the last of executor and body leaves it.
+    fn drop(&mut self) {
+        self.executor.pipes.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether the caller runs on the thread of a body.
+pub(super) fn is_body() -> bool {
+    SEAT.try_with(|seat| seat.0.borrow().is_some())
+        .unwrap_or(false)
+}
+
+/// Hands the baton back, and waits for the next turn; says whether this is a body's thread.
+pub(super) fn suspend() -> bool {
+    let seat = SEAT.try_with(|seat| seat.0.borrow().clone()).ok().flatten();
+    let Some((desk, thread)) = seat else {
+        return false;
+    };
+    desk.hand_back(Holder::Executor);
+    let _turn = desk.turn(thread);
+    true
+}
+
+/// Calls `f` with the world, if the body of this thread has its turn.
+pub(super) fn with_lent<R>(f: impl FnOnce(&Rc<World>) -> R) -> Option<R> {
+    let world = LENT.get();
+    // SAFETY: not null, it was lent to this thread for a turn that goes on: `hand_back` sets it to null
+    // before it lets the executor go. Until then the executor's thread is blocked in `give`, below
+    // `world::lend`, which keeps the world where it is; so nobody else touches it meanwhile, and what
+    // was done to it before is seen here by way of the desk's lock.
+    unsafe { world.as_ref() }.map(f)
+}
+
+/// How many this thread has left behind.
+#[cfg(test)]
+pub(super) fn left() -> u32 {
+    EXECUTOR.with(|executor| executor.left.load(Ordering::Relaxed))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::num::NonZeroU64;
+    use std::sync::atomic::AtomicU64;
+    use std::thread::{self, ThreadId as Id};
+
+    use tracing::span::{Attributes, Record};
+    use tracing::{Event, Metadata, Subscriber, span};
+
+    use super::*;
+    use crate::sim::laid::lay;
+    use crate::sim::pace::Pause;
+    use crate::sim::{Bodies, Journal, Options, host, run};
+
+    /// The threads of these names work until they are told at 10 s.
+    fn stopped(names: [&str; 2]) -> Journal {
+        let [a, b] = names;
+        let text = format!(
+            "title = \"Stopped\"\n[worker]\ncomponents = [{{ thread = \"{a}\" }}, {{ thread = \"{b}\" }}]\n\
+             [timeline]\nevents = [{{ at = \"10s\", signal = \"SIGTERM\" }}]\n"
+        );
+        let scenario = crate::scenario::parse("stopped", &text)
+            .unwrap_or_else(|invalid| panic!("{:?}", invalid.diagnostics));
+        let options = Options {
+            bodies: Bodies::Batons,
+            ..Options::default()
+        };
+        let journal = run(&scenario, &options);
+        let (now, last) = journal
+            .events
+            .last()
+            .map(|end| (end.t, &end.what))
+            .expect("an end");
+        let code = match last {
+            crate::journal::What::Exit { code, .. } => *code,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((now, code, left()), (10_000, 0, 0));
+        assert!(LENT.get().is_null() && !is_body());
+        journal
+    }
+
+    fn wait_until(at: u64) {
+        host::block(Pause::new(at, None));
+    }
+
+    fn now() -> u64 {
+        world::with(|world| world.now())
+    }
+
+    #[test]
+    fn a_body_has_a_thread_of_its_own_with_its_name() {
+        static SEEN: Mutex<Vec<(Option<String>, Id)>> = Mutex::new(Vec::new());
+        let see = || {
+            let me = thread::current();
+            let seen = (me.name().map(str::to_owned), me.id());
+            SEEN.lock().expect("nobody panics").push(seen);
+        };
+        for name in ["a thread with its name", "and another"] {
+            lay(name, move || {
+                see();
+                wait_until(3_000);
+                see();
+            });
+        }
+        stopped(["a thread with its name", "and another"]);
+        let seen = SEEN.lock().expect("nobody panics");
+        let names: Vec<_> = seen.iter().map(|(name, _)| name.as_deref()).collect();
+        let (a, b) = (Some("a thread with its name"), Some("and another"));
+        assert_eq!(names, [a, b, a, b]);
+        let ids: BTreeSet<String> = seen.iter().map(|(_, id)| format!("{id:?}")).collect();
+        assert_eq!(ids.len(), 2);
+        assert!(seen.iter().all(|(_, id)| *id != thread::current().id()));
+    }
+
+    #[test]
+    fn thread_locals_are_a_bodys_own_and_fresh_in_every_run() {
+        thread_local! {
+            static COUNT: Cell<u32> = const { Cell::new(0) };
+        }
+        static SEEN: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+        for name in ["counts", "counts too"] {
+            lay(name, || {
+                for at in [1_000, 2_000, 3_000] {
+                    COUNT.set(COUNT.get() + 1);
+                    wait_until(at);
+                }
+                SEEN.lock().expect("nobody panics").push(COUNT.get());
+            });
+        }
+        for run in 1..=3 {
+            stopped(["counts", "counts too"]);
+            assert_eq!(*SEEN.lock().expect("nobody panics"), vec![3; 2 * run]);
+        }
+        assert_eq!(COUNT.get(), 0);
+    }
+
+    /// What a thread-local's destructor does is done in the body's last turn, in its world.
+    #[test]
+    fn the_destructors_of_thread_locals_are_a_part_of_the_last_turn() {
+        static SEEN: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+        struct Sees;
+        impl Drop for Sees {
+            fn drop(&mut self) {
+                assert!(is_body());
+                let ended = world::with(|world| world.parts.all[1].has_ended());
+                assert!(!ended, "its end is reported when its thread is over");
+                SEEN.lock().expect("nobody panics").push(now());
+            }
+        }
+        thread_local! {
+            static LAST: RefCell<Option<Sees>> = const { RefCell::new(None) };
+        }
+        lay("has a thread-local", || LAST.set(Some(Sees)));
+        stopped(["has a thread-local", "has none"]);
+        assert_eq!(*SEEN.lock().expect("nobody panics"), [10_000]);
+    }
+
+    #[test]
+    fn a_lock_is_held_across_a_wait_by_its_body_alone() {
+        static LOCK: Mutex<()> = Mutex::new(());
+        static FREE: Mutex<Vec<(u64, bool)>> = Mutex::new(Vec::new());
+        lay("holds a lock till 5 s", || {
+            let _held = LOCK.lock().expect("nobody panics");
+            wait_until(5_000);
+        });
+        lay("tries a lock", || {
+            for at in [1_000, 6_000] {
+                wait_until(at);
+                let free = LOCK.try_lock().is_ok();
+                FREE.lock().expect("nobody panics").push((at, free));
+            }
+        });
+        stopped(["holds a lock till 5 s", "tries a lock"]);
+        let free = FREE.lock().expect("nobody panics");
+        assert_eq!(*free, [(1_000, false), (6_000, true)]);
+    }
+
+    #[test]
+    fn a_body_has_the_runtime_of_its_world_and_its_clock() {
+        static TOOK: Mutex<Option<(u64, u64)>> = Mutex::new(None);
+        static SPAWNED: AtomicU64 = AtomicU64::new(0);
+        lay("spawns on the runtime", || {
+            #[allow(clippy::disallowed_methods, reason = "as a user's body would")]
+            let (before, spawned) = (
+                tokio::time::Instant::now(),
+                tokio::spawn(async { SPAWNED.fetch_add(1, Ordering::Relaxed) }),
+            );
+            wait_until(3_000);
+            assert!(spawned.is_finished());
+            let took = before.elapsed().as_millis();
+            let took = u64::try_from(took).expect("some seconds");
+            *TOOK.lock().expect("nobody panics") = Some((took, now()));
+        });
+        stopped(["spawns on the runtime", "spawns nothing"]);
+        assert_eq!(*TOOK.lock().expect("nobody panics"), Some((3_000, 3_000)));
+        assert_eq!(SPAWNED.load(Ordering::Relaxed), 1);
+    }
+
+    thread_local! {
+        static ENTERED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// When an event came, and within which spans.
+    type Seen = Vec<(u64, Vec<u64>)>;
+
+    /// Keeps the spans that are entered by thread, as registries do.
+    struct Scopes {
+        spans: AtomicU64,
+        seen: Arc<Mutex<Seen>>,
+    }
+
+    impl Subscriber for Scopes {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == module_path!()
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> span::Id {
+            let n = self.spans.fetch_add(1, Ordering::Relaxed) + 1;
+            span::Id::from_non_zero_u64(NonZeroU64::new(n).expect("counted from 1"))
+        }
+        fn record(&self, _: &span::Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn event(&self, _: &Event<'_>) {
+            let scope = ENTERED.with_borrow(Vec::clone);
+            self.seen
+                .lock()
+                .expect("nobody panics")
+                .push((now(), scope));
+        }
+        fn enter(&self, span: &span::Id) {
+            ENTERED.with_borrow_mut(|entered| entered.push(span.into_u64()));
+        }
+        fn exit(&self, _: &span::Id) {
+            ENTERED.with_borrow_mut(Vec::pop);
+        }
+    }
+
+    /// The subscriber is the caller's own, in its scope; the spans are each body's own.
+    #[test]
+    fn a_span_entered_across_a_wait_is_entered_for_its_body_alone() {
+        for (name, at) in [
+            ("in a span", [1_000, 3_000]),
+            ("in another", [2_000, 4_000]),
+        ] {
+            lay(name, move || {
+                let span = tracing::info_span!("a body's");
+                let _entered = span.enter();
+                for at in at {
+                    wait_until(at);
+                    tracing::info!("after a wait");
+                }
+            });
+        }
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let scopes = Scopes {
+            spans: AtomicU64::new(0),
+            seen: Arc::clone(&seen),
+        };
+        tracing::subscriber::with_default(scopes, || {
+            tracing::info_span!("the caller's").in_scope(|| stopped(["in a span", "in another"]))
+        });
+        // The caller's is 1.
+        let (one, other) = (vec![2], vec![3]);
+        let right = [
+            (1_000, one.clone()),
+            (2_000, other.clone()),
+            (3_000, one),
+            (4_000, other),
+        ];
+        assert_eq!(*seen.lock().expect("nobody panics"), right);
+    }
+
+    #[test]
+    fn after_so_many_left_behind_the_thread_takes_no_more() {
+        let new = || Baton::new(&"one of many".into(), None, || ());
+        let leave = || EXECUTOR.with(|executor| executor.left.store(LEAKS - 1, Ordering::Relaxed));
+        leave();
+        let body = new().expect("one more");
+        body.leave();
+        assert!(new().is_err());
+        leave();
+        assert!(matches!(
+            new().expect("one more").turn(Turn::Run),
+            Turned::Done(Ok(()))
+        ));
+    }
+
+    /// The threads of bodies that were ended, or never had a turn, come to their end.
+    #[test]
+    fn no_thread_is_left_behind_without_being_counted() {
+        let alive = Arc::new(());
+        for turn in [Turn::Run, Turn::End] {
+            let held = Arc::clone(&alive);
+            let mut body = Baton::new(&"short".into(), None, move || drop(held)).expect("a thread");
+            assert!(matches!(body.turn(turn), Turned::Done(_)));
+            assert!(body.done());
+        }
+        assert_eq!(Arc::strong_count(&alive), 1);
+    }
+
+    #[test]
+    fn bodies_that_get_no_pipe_have_their_turns_all_the_same() {
+        let bodies = (0..PIPES + 6).map(|n| {
+            let body = move || {
+                suspend();
+                n
+            };
+            Baton::new(&"one of many".into(), None, body).expect("a thread")
+        });
+        let mut bodies: Vec<_> = bodies.collect();
+        let by_pipe = bodies.iter().filter(|body| body.desk.bell.is_pipe());
+        assert_eq!(by_pipe.count(), PIPES as usize);
+        for body in &mut bodies {
+            assert!(matches!(body.turn(Turn::Run), Turned::Waits));
+        }
+        for (body, n) in bodies.iter_mut().zip(0..) {
+            assert!(matches!(body.turn(Turn::Run), Turned::Done(Ok(done)) if done == n));
+        }
+    }
+
+    #[test]
+    fn any_name_will_do_for_a_thread() {
+        for name in ["", "a\0b", "a name that is longer than the kernel keeps"] {
+            let named = || thread::current().name().map(str::to_owned);
+            let mut body = Baton::new(&name.into(), None, named).expect("a thread");
+            match body.turn(Turn::Run) {
+                Turned::Done(Ok(is)) => assert_eq!(is, Some(name.replace('\0', ""))),
+                _ => panic!("it returns"),
+            }
+        }
+    }
+}

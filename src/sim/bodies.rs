@@ -1,0 +1,420 @@
+//! How bodies are run: blocking code that waits in virtual time, in one of two ways.
+//!
+//! Either way one body runs at a time, and only while the executor waits for it to give its turn back.
+//! So both make the same choices in the same order, and the same journal.
+
+use std::cell::Cell;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use super::baton::{self, Baton};
+use super::coroutine::{self, Coroutine};
+use super::guard::Watched;
+use crate::journal::Name;
+
+/// What simulated bodies run on.
+///
+/// Both give the same journal, to the byte, for bodies that know nothing of their thread. Where bodies
+/// are a user's own code, with thread-locals, locks, destructors and span guards, batons are right.
+///
+/// Either way a body waits through its [`Scope`](crate::host::Scope). One that blocks otherwise keeps its turn, and nothing
+/// else runs: in [`run`](super::run) for as long as it blocks, in [`Runners`](super::Runners) until their
+/// [patience](super::Runners::patience) is over. So does one that wants a lock which another body holds across a wait.
+///
+/// ```
+/// use deadstop::{scenario, sim::{self, Bodies, Options}};
+///
+/// let text = "title = 'A thread stops'\n[worker]\ncomponents = [{ thread = 'worker' }]\n\
+///             [timeline]\nevents = [{ at = '10s', signal = 'SIGTERM' }]\n";
+/// let scenario = scenario::parse("stops", text).map_err(|_| "invalid")?;
+///
+/// let batons = Options { bodies: Bodies::Batons, ..Options::default() };
+/// assert_eq!(sim::run(&scenario, &batons), sim::run(&scenario, &Options::default()));
+/// # Ok::<(), &str>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Bodies {
+    /// Coroutines on the simulator's own thread: fast. All share that thread's thread-locals, its name
+    /// and its id, and a span that is entered across a wait is entered for the others too.
+    #[default]
+    Coroutines,
+    /// Each body on a thread of the operating system's, of its own and with its name, which runs only
+    /// while the simulator's thread waits for it: slower, and all that belongs to a thread is the body's
+    /// alone. The scoped `tracing` subscriber and the tokio runtime of the simulator's thread hold there.
+    Batons,
+}
+
+/// What a body is resumed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Run,
+    End,
+}
+
+/// How a body's turn ended.
+pub(crate) enum Turned<T> {
+    /// It waits.
+    Waits,
+    /// It returned, or panicked with that payload.
+    Done(std::thread::Result<T>),
+}
+
+/// Waits that return at once after the world's end, before the body is unwound.
+const WAITS_AFTER_END: u32 = 64;
+/// How often a body is unwound before it is given up.
+const UNWINDS: u32 = 8;
+
+/// The payload that unwinds a body at the world's end.
+pub(crate) struct WorldEnded;
+
+thread_local! {
+    /// Waits since the world's end of the body that is being ended on this thread.
+    static WAITS: Cell<u32> = const { Cell::new(0) };
+    static UNWOUND: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A body that has its own stack, and perhaps its own thread.
+pub(crate) enum Blocking<T: 'static> {
+    Coroutine(Coroutine<T>),
+    Baton(Baton<T>),
+}
+
+impl<T: 'static> Blocking<T> {
+    pub fn new(
+        bodies: Bodies,
+        name: &Name,
+        watched: Option<&Arc<Watched>>,
+        body: impl FnOnce() -> T + 'static,
+    ) -> std::io::Result<Self> {
+        Ok(match bodies {
+            Bodies::Coroutines => Blocking::Coroutine(Coroutine::new(body)?),
+            Bodies::Batons => Blocking::Baton(Baton::new(name, watched.cloned(), body)?),
+        })
+    }
+
+    /// Gives the body its turn, until it waits or is done.
+    pub fn resume(&mut self) -> Turned<T> {
+        self.turn(Turn::Run)
+    }
+
+    fn turn(&mut self, turn: Turn) -> Turned<T> {
+        match self {
+            Blocking::Coroutine(coroutine) => coroutine.turn(turn),
+            Blocking::Baton(baton) => baton.turn(turn),
+        }
+    }
+
+    fn done(&self) -> bool {
+        match self {
+            Blocking::Coroutine(coroutine) => coroutine.done(),
+            Blocking::Baton(baton) => baton.done(),
+        }
+    }
+
+    /// Gives what a body that is done has left to the next one.
+    pub fn recycle(self) {
+        if let Blocking::Coroutine(coroutine) = self {
+            coroutine.recycle();
+        }
+    }
+
+    /// Takes a body down at the world's end.
+    pub fn end(mut self) {
+        if !self.done() {
+            WAITS.set(0);
+            UNWOUND.set(0);
+            if let Turned::Waits = self.turn(Turn::End) {
+                self.leave();
+                return;
+            }
+        }
+        self.recycle();
+    }
+
+    /// Leaves a body and its stack as they are, for good.
+    pub fn leave(self) {
+        match self {
+            Blocking::Coroutine(coroutine) => coroutine.leave(),
+            Blocking::Baton(baton) => baton.leave(),
+        }
+    }
+}
+
+/// Whether the caller runs inside a body.
+pub(crate) fn is_body() -> bool {
+    coroutine::is_body() || baton::is_body()
+}
+
+/// Whether what waits here can wait. A coroutine that switched while it unwinds would leave every other
+/// body of its thread unwinding too; a thread of its own unwinds alone.
+pub(crate) fn can_wait() -> bool {
+    !std::thread::panicking() || baton::is_body()
+}
+
+/// Gives the turn back to the executor, until the body is given its next. `over` says that the world
+/// has ended: then nothing is waited for any more.
+pub(crate) fn suspend(over: bool) {
+    if !can_wait() {
+        return;
+    }
+    if over {
+        WAITS.set(WAITS.get() + 1);
+        if WAITS.get() <= WAITS_AFTER_END {
+            return;
+        }
+        // A second panic while one unwinds would end the process.
+        if UNWOUND.get() < UNWINDS && !std::thread::panicking() {
+            UNWOUND.set(UNWOUND.get() + 1);
+            // No panic hook: this is no panic of anybody's.
+            resume_unwind(Box::new(WorldEnded));
+        }
+    }
+    if !baton::suspend() {
+        coroutine::suspend();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Mutex, mpsc};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::journal::{Event, How, What};
+    use crate::sim::laid::lay;
+    use crate::sim::pace::Pause;
+    use crate::sim::{Journal, Options, host, run};
+    use crate::stage::NEVER;
+
+    const BOTH: [Bodies; 2] = [Bodies::Coroutines, Bodies::Batons];
+
+    /// How many bodies this thread has left behind.
+    fn left(bodies: Bodies) -> u32 {
+        match bodies {
+            Bodies::Coroutines => coroutine::left(),
+            Bodies::Batons => baton::left(),
+        }
+    }
+
+    /// A thread of that name works when the process is killed at 10 s.
+    fn killed(thread: &str, bodies: Bodies) -> Journal {
+        let text = format!(
+            "title = \"Killed\"\n[worker]\ncomponents = [{{ thread = \"{thread}\" }}, {{ thread = \"other\" }}]\n\
+             [timeline]\nevents = [{{ at = \"10s\", signal = \"SIGKILL\" }}]\n"
+        );
+        let scenario = crate::scenario::parse("killed", &text)
+            .unwrap_or_else(|invalid| panic!("{:?}", invalid.diagnostics));
+        let options = Options {
+            bodies,
+            ..Options::default()
+        };
+        let journal = run(&scenario, &options);
+        let exit = |what: &What| matches!(what, What::Exit { code: 137, .. });
+        let last = journal.events.last();
+        assert!(
+            last.is_some_and(|Event { t, what, .. }| *t == 10_000 && exit(what)),
+            "{last:?}"
+        );
+        assert!(!std::thread::panicking());
+        assert!(!is_body());
+        journal
+    }
+
+    /// The same on a thread that is watched: it would hang for real.
+    fn killed_in_time(thread: &'static str, bodies: Bodies) -> Journal {
+        let (done, is_done) = mpsc::channel();
+        #[allow(clippy::disallowed_methods, reason = "it would hang for real")]
+        std::thread::spawn(move || done.send((killed(thread, bodies), left(bodies))));
+        let (journal, left) = is_done
+            .recv_timeout(Duration::from_secs(20))
+            .expect("the run comes to an end");
+        assert_eq!(left, 0);
+        journal
+    }
+
+    fn wait() {
+        host::block(Pause::new(NEVER, None));
+    }
+
+    /// Does something when dropped.
+    struct Drops<F: FnMut()>(F);
+
+    impl<F: FnMut()> Drop for Drops<F> {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+
+    /// When, and how the first component ended.
+    fn end_of_first(journal: &Journal) -> Option<(u64, How)> {
+        journal.events.iter().find_map(|event| match event.what {
+            What::Ended { id: 1, how, .. } => Some((event.t, how)),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_destructor_that_waits_ends_with_the_world() {
+        static DROPPED: AtomicUsize = AtomicUsize::new(0);
+        lay("waits as it goes", || {
+            Drops(|| {
+                wait();
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+            })
+        });
+        for (bodies, dropped) in BOTH.into_iter().zip(1..) {
+            killed("waits as it goes", bodies);
+            assert_eq!(
+                (DROPPED.load(Ordering::Relaxed), left(bodies)),
+                (dropped, 0)
+            );
+        }
+    }
+
+    /// No coroutine switches while it unwinds: what waits there goes on at once. A thread can wait.
+    #[test]
+    fn a_destructor_waits_while_its_body_panics_where_it_can() {
+        lay("panics and waits as it goes", || {
+            let _waits = Drops(|| host::block(Pause::new(5_000, None)));
+            resume_unwind(Box::new("scripted"))
+        });
+        let ended = |bodies| end_of_first(&killed_in_time("panics and waits as it goes", bodies));
+        assert_eq!(ended(Bodies::Coroutines), Some((0, How::Panicked)));
+        assert_eq!(ended(Bodies::Batons), Some((5_000, How::Panicked)));
+    }
+
+    #[test]
+    fn a_destructor_that_waits_for_ever_while_its_body_panics_ends_with_the_world() {
+        static DROPPED: AtomicUsize = AtomicUsize::new(0);
+        lay("panics and waits for ever", || {
+            let _waits = Drops(|| {
+                wait();
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+            });
+            resume_unwind(Box::new("scripted"))
+        });
+        killed_in_time("panics and waits for ever", Bodies::Batons);
+        assert_eq!(DROPPED.load(Ordering::Relaxed), 1);
+    }
+
+    /// Unwound a second time it would take the process along.
+    #[test]
+    fn a_destructor_that_waits_again_and_again_while_its_body_panics_is_left() {
+        lay("panics and waits again and again", || {
+            let _waits = Drops(|| {
+                loop {
+                    wait();
+                }
+            });
+            resume_unwind(Box::new("scripted"))
+        });
+        killed("panics and waits again and again", Bodies::Batons);
+        assert_eq!(left(Bodies::Batons), 1);
+    }
+
+    #[test]
+    fn a_destructor_that_panics_ends_with_the_world() {
+        lay("panics as it goes", || {
+            Drops(|| resume_unwind(Box::new("scripted")))
+        });
+        for bodies in BOTH {
+            killed("panics as it goes", bodies);
+            assert_eq!(left(bodies), 0);
+        }
+    }
+
+    #[test]
+    fn a_lock_held_across_a_wait_is_not_poisoned() {
+        let mutex = Arc::new(Mutex::new(0));
+        let held = Arc::clone(&mutex);
+        lay("holds a lock", move || {
+            let mut held = held.lock().expect("nobody else has it");
+            wait();
+            *held += 1;
+        });
+        for (bodies, times) in BOTH.into_iter().zip(1..) {
+            killed("holds a lock", bodies);
+            assert_eq!(mutex.lock().map(|held| *held).ok(), Some(times));
+        }
+    }
+
+    #[test]
+    fn a_body_that_waits_for_ever_is_unwound_with_what_it_holds() {
+        static DROPPED: AtomicUsize = AtomicUsize::new(0);
+        lay("waits in a loop", || {
+            let _held = Drops(|| {
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+            });
+            loop {
+                wait();
+            }
+        });
+        for (bodies, dropped) in BOTH.into_iter().zip(1..) {
+            killed("waits in a loop", bodies);
+            assert_eq!(
+                (DROPPED.load(Ordering::Relaxed), left(bodies)),
+                (dropped, 0)
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_body_holds_is_dropped_last_first() {
+        static ORDER: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+        let drops = |n| Drops(move || ORDER.lock().expect("nobody panics with it").push(n));
+        lay("holds three", move || {
+            let _first = drops(1);
+            let _second = drops(2);
+            let _third = drops(3);
+            loop {
+                wait();
+            }
+        });
+        for bodies in BOTH {
+            killed("holds three", bodies);
+            let order = std::mem::take(&mut *ORDER.lock().expect("nobody panics with it"));
+            assert_eq!(order, [3, 2, 1], "{bodies:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_catches_everything_is_left_and_the_next_run_is_as_ever() {
+        lay("catches everything", || {
+            loop {
+                let _ = catch_unwind(|| {
+                    loop {
+                        wait();
+                    }
+                });
+            }
+        });
+        let before = killed("an ordinary one", Bodies::Coroutines);
+        for bodies in BOTH {
+            for n in 1..=3 {
+                killed("catches everything", bodies);
+                assert_eq!(left(bodies), n);
+                assert_eq!(killed("an ordinary one", bodies), before);
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_that_never_began_drops_what_it_holds_on_its_own_stack() {
+        static DROPPED: AtomicUsize = AtomicUsize::new(0);
+        for (bodies, dropped) in BOTH.into_iter().zip(1..) {
+            let held = Drops(|| {
+                assert!(is_body());
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+            });
+            let body = Blocking::new(bodies, &"own".into(), None, move || drop(held));
+            body.expect("there is a stack").end();
+            assert_eq!(
+                (DROPPED.load(Ordering::Relaxed), left(bodies)),
+                (dropped, 0)
+            );
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Coroutines and batons: the same journals.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use deadstop::journal;
+use deadstop::scenario::{self, Scenario};
+use deadstop::sim::{Bodies, Options, Run, Runners, Subject};
+
+/// All scenarios that can be run.
+fn corpus() -> Vec<Arc<Scenario>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut paths = Vec::new();
+    collect(&root, &mut paths);
+    paths.sort();
+    let parsed = paths.iter().filter_map(|path| {
+        let name = path.strip_prefix(&root).ok()?.with_extension("");
+        let bytes = fs::read(path).expect("a scenario can be read");
+        scenario::parse_bytes(&name.display().to_string(), &bytes).ok()
+    });
+    parsed
+        .filter(|scenario| scenario.worker.components.is_some())
+        .map(Arc::new)
+        .collect()
+}
+
+fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder can be read") {
+        let path = entry.expect("a folder can be read").path();
+        if path.is_dir() {
+            collect(&path, paths);
+        } else if path.extension().is_some_and(|ext| ext == "toml") {
+            paths.push(path);
+        }
+    }
+}
+
+/// Every file of the corpus, with both subjects and several seeds, to the byte.
+#[test]
+fn the_corpus_gives_the_same_journals_on_coroutines_and_on_batons() {
+    let corpus = corpus();
+    assert!(corpus.len() > 50, "{}", corpus.len());
+    let mut runs = Vec::new();
+    for scenario in &corpus {
+        for subject in [Subject::Worker, Subject::Plan] {
+            for seed in [0, 1, 99] {
+                for bodies in [Bodies::Coroutines, Bodies::Batons] {
+                    let options = Options {
+                        seed,
+                        subject,
+                        bodies,
+                    };
+                    runs.push(Run::new(Arc::clone(scenario), options));
+                }
+            }
+        }
+    }
+    let runners = Runners::new(2).expect("there are threads");
+    let journals: Vec<_> = runners
+        .run_all(runs.iter().cloned())
+        .map(|ran| ran.expect("a run has a journal").journal)
+        .collect();
+    for (runs, journals) in runs.chunks(2).zip(journals.chunks(2)) {
+        let (name, options) = (&runs[0].scenario.name, runs[0].options);
+        assert_eq!(
+            journal::json(&journals[0].events),
+            journal::json(&journals[1].events),
+            "{name}, {options:?}"
+        );
+        assert_eq!(journals[0], journals[1], "{name}, {options:?}");
+    }
+    assert_eq!(runners.left_behind(), 0);
+}
