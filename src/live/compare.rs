@@ -15,7 +15,7 @@ use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use crate::journal::{At, Event, Id, Name, What, text};
 use crate::scenario::{Scenario, When};
-use crate::sim::{Journal, Options, RunError, Runners, Subject};
+use crate::sim::{Journal, Options, RunError, Runners};
 use crate::stage::millis;
 
 /// Where an event's words begin in a line of the log.
@@ -66,9 +66,11 @@ struct Entry {
 }
 
 /// A journal, sorted for comparison.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default)]
 struct Tracks {
     tracks: BTreeMap<Track, Vec<Entry>>,
+    /// Where in the journal each entry stands. Not compared.
+    places: BTreeMap<Track, Vec<usize>>,
     /// For each step, which had ended when it began.
     after: BTreeMap<Name, BTreeSet<Name>>,
 }
@@ -79,7 +81,7 @@ impl Tracks {
         let mut tracks = Tracks::default();
         let mut ended = BTreeSet::new();
         let log = text(events);
-        for (event, line) in events.iter().zip(log.lines()) {
+        for (place, (event, line)) in events.iter().zip(log.lines()).enumerate() {
             match &event.what {
                 What::Registered(registered) => {
                     names.insert(registered.id, registered.name.clone());
@@ -116,14 +118,20 @@ impl Tracks {
                 }
             }
             let entry = Entry { t: event.t, line };
+            let places = tracks.places.entry(track.clone()).or_default();
+            places.push(place);
             tracks.tracks.entry(track).or_default().push(entry);
         }
         tracks
     }
 
-    /// When the two differ first, track by track.
-    fn differ<'a>(&'a self, live: &'a Tracks) -> Vec<(u64, &'a Track)> {
-        let all: BTreeSet<&Track> = self.tracks.keys().chain(live.tracks.keys()).collect();
+    fn agree(&self, other: &Tracks) -> bool {
+        self.tracks == other.tracks && self.after == other.after
+    }
+
+    /// The tracks that differ, the one first that differs first.
+    fn differ<'a>(&'a self, other: &'a Tracks) -> Vec<&'a Track> {
+        let all: BTreeSet<&Track> = self.tracks.keys().chain(other.tracks.keys()).collect();
         let none = Vec::new();
         let of = |tracks: &'_ Tracks, track: &Track| -> Vec<Entry> {
             tracks.tracks.get(track).unwrap_or(&none).clone()
@@ -131,15 +139,21 @@ impl Tracks {
         let mut differ: Vec<_> = all
             .into_iter()
             .filter_map(|track| {
-                let (simulated, live) = (of(self, track), of(live, track));
+                let (simulated, live) = (of(self, track), of(other, track));
                 let first = (0..simulated.len().max(live.len()))
                     .find(|at| simulated.get(*at) != live.get(*at))?;
                 let at = |entries: &[Entry]| entries.get(first).map_or(u64::MAX, |entry| entry.t);
-                Some((at(&simulated).min(at(&live)), track))
+                let t = at(&simulated).min(at(&live));
+                // What comes first in a journal leads to what comes later.
+                let places = [&self.places, &other.places];
+                let place = places
+                    .iter()
+                    .find_map(|places| places.get(track)?.get(first).copied());
+                Some((t, place.unwrap_or(usize::MAX), track))
             })
             .collect();
         differ.sort();
-        differ
+        differ.into_iter().map(|(_, _, track)| track).collect()
     }
 }
 
@@ -213,7 +227,7 @@ impl Known {
         let runs = (0..seeds).map(|seed| {
             let options = Options {
                 seed,
-                subject: Subject::Worker,
+                ..Options::default()
             };
             crate::sim::Run::new(Arc::clone(scenario), options)
         });
@@ -255,7 +269,7 @@ impl Known {
                 }
             }
             let tracks = Tracks::of(&journal.events);
-            if seen.insert(tracks.clone()) {
+            if seen.insert((tracks.tracks.clone(), tracks.after.clone())) {
                 known.journals.push((seed, tracks));
             }
         }
@@ -311,7 +325,7 @@ impl Side {
 /// differs from the nearest.
 pub fn compare(known: &Known, events: &[Event]) -> Option<Difference> {
     let live = Tracks::of(events);
-    if known.journals.iter().any(|(_, tracks)| *tracks == live) {
+    if known.journals.iter().any(|(_, tracks)| tracks.agree(&live)) {
         return None;
     }
     let (seed, nearest, differ) = known
@@ -321,7 +335,7 @@ pub fn compare(known: &Known, events: &[Event]) -> Option<Difference> {
         .min_by_key(|(seed, _, differ)| (differ.len(), *seed))?;
     let tracks: Vec<(String, Vec<Side>)> = differ
         .iter()
-        .map(|(_, track)| (track.to_string(), sides(nearest, &live, track)))
+        .map(|track| (track.to_string(), sides(nearest, &live, track)))
         .collect();
     let headline = match tracks.first() {
         Some((name, sides)) => headline(name, sides),
@@ -455,5 +469,161 @@ fn order(
             list(simulated.get(name))
         ),
         None => "the steps began after others than in the simulation".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::parse;
+    use crate::sim::run;
+
+    const FILE: &str = r#"
+title = "Two threads that end together"
+[worker]
+components = [{ thread = "one" }, { thread = "two" }, { watchdog = "watchdog" }, { closeable = "db" }]
+[timeline]
+events = [{ at = "10s", signal = "SIGTERM" }]
+"#;
+
+    fn journals(seeds: u64) -> Vec<Journal> {
+        let scenario = parse("two", FILE).expect("a valid file");
+        let seeds = 0..seeds;
+        seeds
+            .map(|seed| {
+                let options = Options {
+                    seed,
+                    ..Options::default()
+                };
+                run(&scenario, &options)
+            })
+            .collect()
+    }
+
+    fn headline(change: impl FnOnce(&mut Vec<Event>)) -> Option<String> {
+        let journals = journals(1);
+        let mut live = journals[0].events.clone();
+        change(&mut live);
+        compare(&Known::of(&journals), &live).map(|difference| difference.headline)
+    }
+
+    fn place(events: &[Event], is: impl Fn(&What) -> bool) -> usize {
+        let mut events = events.iter();
+        events
+            .position(|event| is(&event.what))
+            .expect("it is there")
+    }
+
+    #[test]
+    fn probes_and_still_waiting_lines_are_not_compared() {
+        let unsaid = headline(|events| {
+            events.retain(|event| {
+                !matches!(event.what, What::ProbeBegan { .. } | What::Probe { .. })
+            });
+        });
+        assert_eq!(unsaid, None);
+    }
+
+    #[test]
+    fn the_order_between_two_components_is_not_compared_and_that_within_one_is() {
+        let heard = |n: Id| move |what: &What| matches!(what, What::Heard { id, .. } if *id == n);
+        let ended = |n: Id| move |what: &What| matches!(what, What::Ended { id, .. } if *id == n);
+        let between = headline(|events| {
+            let two = events.remove(place(events, heard(2)));
+            events.insert(place(events, heard(1)), two);
+        });
+        assert_eq!(between, None);
+        let within = headline(|events| {
+            let (heard, ended) = (place(events, heard(1)), place(events, ended(1)));
+            events.swap(heard, ended);
+        });
+        let within = within.expect("a difference");
+        assert!(
+            within.contains("in another order live: at 10.000"),
+            "{within}"
+        );
+    }
+
+    #[test]
+    fn one_more_one_less_and_another_are_told_apart() {
+        let closed = |what: &What| matches!(what, What::Ended { name, .. } if &**name == "db");
+        let less = headline(|events| {
+            events.remove(place(events, closed));
+        });
+        assert_eq!(
+            less.as_deref(),
+            Some(
+                "\"db\": live there was no \"ended db (#4): ok\", which the simulation has at 10.000"
+            )
+        );
+        let more = headline(|events| {
+            let again = events[place(events, closed)].clone();
+            events.insert(place(events, closed), again);
+        });
+        assert_eq!(
+            more.as_deref(),
+            Some(
+                "\"db\": live there was \"ended db (#4): ok\" at 10.000, which the simulation does not have"
+            )
+        );
+        let other = headline(|events| {
+            let at = place(events, closed);
+            if let What::Ended { how, .. } = &mut events[at].what {
+                *how = crate::journal::How::Dropped;
+            }
+        });
+        assert_eq!(
+            other.as_deref(),
+            Some(
+                "\"db\": live \"ended db (#4): dropped\" at 10.000, in the simulation \"ended db (#4): ok\" at 10.000"
+            )
+        );
+    }
+
+    #[test]
+    fn a_step_that_began_before_another_had_ended_is_a_difference() {
+        let early = headline(|events| {
+            let is_end =
+                |what: &What| matches!(what, What::StepEnded { name, .. } if &**name == "one");
+            let is_close =
+                |what: &What| matches!(what, What::StepStarted { name, .. } if &**name == "db");
+            let end = events.remove(place(events, is_end));
+            let at = place(events, is_close);
+            events.insert(at + 1, end);
+        });
+        assert_eq!(
+            early.as_deref(),
+            Some(
+                "\"db\" began live when these had ended: \"two\", \"watchdog\"; in the simulation: \"one\", \"two\", \"watchdog\""
+            )
+        );
+    }
+
+    #[test]
+    fn the_figures_of_a_report_are_compared() {
+        let other = headline(|events| {
+            for event in events {
+                if let What::Returned { steps, .. } = &mut event.what {
+                    steps[0].took += 1;
+                }
+            }
+        });
+        assert!(other.is_some_and(|other| other.starts_with("call 1: ")));
+    }
+
+    #[test]
+    fn it_has_to_agree_with_one_seed_in_everything() {
+        let journals = journals(64);
+        let known = Known::of(&journals);
+        for journal in &journals {
+            assert_eq!(compare(&known, &journal.events), None);
+        }
+        let instants: Vec<u64> = known.instants().collect();
+        assert_eq!(
+            instants,
+            [0, 10_000, 40_000],
+            "the grace's end is kept apart as well"
+        );
+        assert_eq!(known.ends(), 10_000);
     }
 }
