@@ -7,6 +7,7 @@
 //! of itself; what every caller gets; which step began after which ended. Not compared are the order
 //! between unrelated components, probes and still-waiting lines.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -412,14 +413,10 @@ fn headline(name: &str, sides: &[Side]) -> String {
     let said = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     match (&side.simulated, &side.live) {
         (Some((t, line)), _) if let Some(live) = moved(line, |side| &side.live) => {
-            let way = if live > *t { "later" } else { "earlier" };
-            let way = if live == *t { "in another order" } else { way };
-            format!(
-                "{name}: \"{}\" came {way} live: at {}, where the simulation has {}",
-                said(line),
-                At(live),
-                At(*t)
-            )
+            came(name, &said(line), *t, live)
+        }
+        (_, Some((live, line))) if let Some(t) = moved(line, |side| &side.simulated) => {
+            came(name, &said(line), t, *live)
         }
         (Some((t, line)), None) => {
             format!(
@@ -444,6 +441,17 @@ fn headline(name: &str, sides: &[Side]) -> String {
         ),
         (None, None) => format!("{name} differs"),
     }
+}
+
+/// The same event at another time, or in another order.
+fn came(name: &str, line: &str, simulated: u64, live: u64) -> String {
+    let way = match live.cmp(&simulated) {
+        Ordering::Less => "earlier",
+        Ordering::Equal => "in another order",
+        Ordering::Greater => "later",
+    };
+    let (live, simulated) = (At(live), At(simulated));
+    format!("{name}: \"{line}\" came {way} live: at {live}, where the simulation has {simulated}")
 }
 
 /// The first step that began after others than in the simulation.

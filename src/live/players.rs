@@ -134,8 +134,10 @@ fn follow(child: &mut Child, request: &Request, margin: Duration) -> Result<Play
     );
     // Kept open to the end: when it closes, the process takes itself for left alone.
     let line = serde_json::to_string(request).map_err(std::io::Error::from)?;
-    input.write_all(line.as_bytes())?;
-    input.write_all(b"\n")?;
+    // A process that ends without having heard it tells more by its end.
+    let _ = input
+        .write_all(line.as_bytes())
+        .and_then(|()| input.write_all(b"\n"));
     let (lines, read) = mpsc::channel();
     let builder = || std::thread::Builder::new();
     builder().spawn(move || {
