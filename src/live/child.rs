@@ -1,6 +1,7 @@
 //! One scenario, live, in a process of its own.
 
 use std::io::{BufRead, Read, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -76,10 +77,7 @@ fn begin() -> Result<(Arc<Play>, bool), Box<dyn std::error::Error>> {
     let began = Instant::now() + RISES;
     let clock = Arc::new(Clock::new(request.tempo.score(), began));
     let server = Server::start(Arc::clone(&clock))?;
-    let out = Box::new(Out(std::os::fd::OwnedFd::from(
-        std::os::fd::AsFd::as_fd(&std::io::stdout()).try_clone_to_owned()?,
-    )
-    .into()));
+    let out = Box::new(Out(std::io::stdout().as_fd().try_clone_to_owned()?.into()));
     let play = Play::new(
         |play| Scene::new(&scenario, Arc::clone(&clock), executor.clone(), play, out),
         Arc::clone(&clock),
