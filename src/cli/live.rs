@@ -13,13 +13,14 @@ use clap::Args;
 use crate::journal::text;
 use crate::live::{Failed, Known, Pace, Played, Players, Request, Tempo, compare, perform};
 use crate::report::figures::plural;
-use crate::report::{Problem, ProblemKind, Source, Style, judge, side_by_side};
+use crate::report::{
+    Problem, ProblemKind, Source, Style, judge, listed, rest, sentence, side_by_side,
+};
 use crate::scenario::Scenario;
 use crate::sim::Runners;
 
 use super::case::Case;
 use super::output::{is_watched, out, shell, style};
-use super::view::{listed, rest, sentence};
 use super::{Done, Exit, place};
 
 /// The hidden subcommand that runs one scenario in its own process.

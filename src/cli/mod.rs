@@ -9,11 +9,11 @@ mod live;
 mod new;
 mod output;
 mod place;
+mod progress;
 mod replay;
 mod run;
 mod schema;
 mod seeds;
-mod twice;
 mod view;
 
 use std::ffi::OsString;

@@ -1,6 +1,5 @@
 //! The part of a worker context that all its handles share, and that is not generic.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -41,8 +40,8 @@ pub(crate) struct Core {
     hurried: AtomicBool,
     /// When the grace began; for the last resort, which must not need the registry for it.
     pub grace: SetOnce<Duration>,
-    /// What is waited for right now, by name.
-    pub open: Mutex<BTreeMap<Id, (Kind, Name)>>,
+    /// The steps of the group that is waited for right now, those that have ended among them.
+    pub open: Mutex<Vec<(Id, Kind, Name)>>,
     /// Each with its place among the steps as they began.
     pub steps: Mutex<Vec<(usize, StepReport)>>,
     pub started: SetOnce<Result<(), StartError>>,
@@ -65,7 +64,7 @@ impl Core {
             signals: Counting::default(),
             hurried: AtomicBool::new(false),
             grace: SetOnce::new(),
-            open: Mutex::new(BTreeMap::new()),
+            open: Mutex::new(Vec::new()),
             steps: Mutex::new(Vec::new()),
             started: SetOnce::new(),
             stopped: SetOnce::new(),
@@ -93,8 +92,8 @@ impl Core {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is waited for right now; held for a few instructions, like the registry.
-    pub fn open(&self) -> MutexGuard<'_, BTreeMap<Id, (Kind, Name)>> {
+    /// The steps that are waited for; held for a few instructions, like the registry.
+    pub fn open(&self) -> MutexGuard<'_, Vec<(Id, Kind, Name)>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -181,7 +180,11 @@ impl Core {
                     let id = registry.take_id();
                     match make(self, id, &spec) {
                         Ok(action) => {
+                            let registered = spec.registered(id, &action);
+                            let place = spec.place;
                             registry.insert(id, spec, action);
+                            drop(registry);
+                            self.sink.registered(&registered, place);
                             return Ok(id);
                         }
                         Err(refusal) => refusal,
@@ -216,11 +219,15 @@ impl Core {
     /// Somebody wants the worker to stop. The first reason wins; at the first the watchdogs are
     /// disarmed.
     pub fn request(&self, reason: Reason) {
-        self.request_and(reason, || {});
+        self.ask(reason, false);
     }
 
-    /// The same, and something more that has to be said before whoever waits for the request goes on.
-    pub fn request_and(&self, reason: Reason, more: impl FnOnce()) {
+    /// As [`request`](Self::request), and the grace begins with it.
+    pub fn request_now(&self, reason: Reason) {
+        self.ask(reason, true);
+    }
+
+    fn ask(&self, reason: Reason, grace_begins: bool) {
         let mut disarmed = Vec::new();
         let Reason { words, by, .. } = reason.clone();
         {
@@ -252,8 +259,10 @@ impl Core {
                 attempt,
             });
         }
-        more();
-        // Whoever waits for the request may stop at once: all words about it come first.
+        if grace_begins {
+            self.begin_grace();
+        }
+        // Last: whoever this wakes says on another thread what comes next.
         self.requested.cancel();
         self.wake.notify_one();
     }
@@ -354,11 +363,16 @@ impl Core {
             }
         }
         use crate::journal::Outcome;
+        use std::collections::BTreeSet;
         let mut left = Vec::new();
-        for (kind, name) in unlocked(&self.open)?.values() {
-            left.push(format!("{kind} {name} (waited for)"));
+        let steps = unlocked(&self.steps)?;
+        let ended: BTreeSet<Id> = steps.iter().map(|(_, step)| step.id).collect();
+        for (id, kind, name) in unlocked(&self.open)?.iter() {
+            if !ended.contains(id) {
+                left.push(format!("{kind} {name} (waited for)"));
+            }
         }
-        for (_, step) in unlocked(&self.steps)?.iter() {
+        for (_, step) in steps.iter() {
             if matches!(step.outcome, Outcome::Leaked | Outcome::NotAwaited) {
                 left.push(format!("{} {} ({})", step.kind, step.name, step.outcome));
             }

@@ -150,6 +150,7 @@ pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: impl IntoIterator
     }
     waiting.recall();
     waiting.wait().await;
+    core.open().clear();
 }
 
 impl Waiting<'_> {
@@ -252,7 +253,7 @@ impl Waiting<'_> {
             self.abort(&member);
         }
         self.members.begin(member);
-        self.core.open().insert(id, (kind, name));
+        self.core.open().push((id, kind, name));
         if let Err(error) = spawned {
             let at = self.core.host.now();
             self.ended(
@@ -462,7 +463,6 @@ impl Waiting<'_> {
     fn finish(&mut self, mut member: Member, outcome: Outcome) {
         member.row.outcome = outcome;
         let row = &member.row;
-        self.core.open().remove(&row.id);
         self.core.emit(What::StepEnded {
             phase: row.phase,
             name: row.name.clone(),

@@ -114,13 +114,10 @@ impl Life {
 
     /// The other part: the stop is requested, and said to be.
     pub(crate) fn heed(&self, Heard(signal): Heard) {
-        let reason = Reason {
+        self.core.request_now(Reason {
             words: Name::from(signal.as_str()),
             by: By::Signal,
             signal: Some(signal),
-        };
-        self.core.request_and(reason, || {
-            self.core.begin_grace();
         });
     }
 

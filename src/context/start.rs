@@ -151,8 +151,7 @@ impl Core {
             }
         } else {
             let words = main_failed().unwrap_or_else(|| Name::from("main failed"));
-            self.request(Reason::new(format!("main failed: {words}"), By::Main));
-            self.begin_grace();
+            self.request_now(Reason::new(format!("main failed: {words}"), By::Main));
         }
         self.emit(What::PhaseEnded {
             phase: Phase::Start,

@@ -2,8 +2,9 @@
 //! thread-locals run after it, and may block. Std has no join with a timeout, so somebody else joins, and says
 //! when the thread is gone; whoever waits for that word can wait with a bound.
 //!
-//! Joining takes a moment where nothing blocks, so a few reapers do for many threads. None waits behind one that is
-//! held up: whenever somebody is to be joined, a reaper is idle or on its way.
+//! Joining takes a moment where nothing blocks, so one reaper goes through all that wait to be joined, and a
+//! second one watches it: where it comes to no next thread in time, the second takes its place. So a thousand
+//! threads that end at once are joined by one, and one that does not end holds up the others by a moment.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,8 @@ use super::live::start_thread;
 
 /// How long a reaper without work stays.
 const LINGERS: Duration = Duration::from_secs(1);
+/// How long one join may take before another reaper goes on with the rest.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 /// A thread whose code is over, and what to do when the thread is.
 struct Job {
@@ -21,12 +24,22 @@ struct Job {
     gone: Box<dyn FnOnce() + Send>,
 }
 
+/// A turn at the threads that wait: one a join.
+type Turn = u64;
+
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
-    /// Reapers that wait for work.
+    turns: Turn,
+    /// The turn of the reaper that goes through the jobs; `None` while nobody does.
+    active: Option<Turn>,
+    /// Reapers that look whether that turn comes to its end.
+    watching: usize,
+    /// Reapers that wait for work, and have not been called.
     idle: usize,
-    /// Reapers that have been started, and have not looked for work yet.
+    /// Reapers that were called, and have not looked for work yet.
+    called: usize,
+    /// The same for those that were started.
     coming: usize,
 }
 
@@ -47,13 +60,7 @@ impl Reapers {
         let mut state = self.state();
         let gone = Box::new(gone);
         state.jobs.push_back(Job { thread, gone });
-        if state.idle + state.coming > 0 {
-            self.work.notify_one();
-            return;
-        }
-        state.coming += 1;
-        drop(state);
-        if !self.start() {
+        if !self.attend(state) {
             let job = self.state().jobs.pop_back();
             if let Some(job) = job {
                 (job.gone)();
@@ -61,8 +68,23 @@ impl Reapers {
         }
     }
 
-    /// Starts a reaper that has been counted as coming.
-    fn start(self: &Arc<Self>) -> bool {
+    /// Sees to it that somebody looks after the jobs: where a reaper goes through them, one that watches it.
+    /// False where no thread can be had.
+    fn attend(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> bool {
+        let watched = state.active.is_some() && state.watching > 0;
+        if watched || state.called + state.coming > 0 {
+            return true;
+        }
+        if state.idle > 0 {
+            state.idle -= 1;
+            state.called += 1;
+            drop(state);
+            // Those that watch wait here too, so everybody looks.
+            self.work.notify_all();
+            return true;
+        }
+        state.coming += 1;
+        drop(state);
         let reapers = Arc::clone(self);
         let started = start_thread("deadstop-reaper", move || reapers.reap()).is_ok();
         if !started {
@@ -74,26 +96,54 @@ impl Reapers {
     fn reap(self: &Arc<Self>) {
         let mut state = self.state();
         state.coming -= 1;
+        let mut mine = None;
         loop {
-            let Some(job) = state.jobs.pop_front() else {
+            if state.jobs.is_empty() {
+                if state.active == mine {
+                    state.active = None;
+                }
+                mine = None;
                 state.idle += 1;
                 let (woken, waited) = self
                     .work
                     .wait_timeout(state, LINGERS)
                     .unwrap_or_else(PoisonError::into_inner);
                 state = woken;
+                if state.called > 0 {
+                    // Whoever of the idle is first is the one that was called.
+                    state.called -= 1;
+                    continue;
+                }
                 state.idle -= 1;
                 if waited.timed_out() && state.jobs.is_empty() {
                     return;
                 }
                 continue;
+            }
+            if state.active.is_some() && state.active != mine {
+                let turn = state.active;
+                state.watching += 1;
+                let (woken, waited) = self
+                    .work
+                    .wait_timeout(state, PATIENCE)
+                    .unwrap_or_else(PoisonError::into_inner);
+                state = woken;
+                state.watching -= 1;
+                if !waited.timed_out() || state.active != turn || state.jobs.is_empty() {
+                    continue;
+                }
+                // It is held up. The rest is for this one.
+            }
+            state.turns += 1;
+            mine = Some(state.turns);
+            state.active = mine;
+            let Some(job) = state.jobs.pop_front() else {
+                continue;
             };
-            // This one may hold it up: the next is another's.
-            let next = !state.jobs.is_empty() && state.idle + state.coming == 0;
-            state.coming += usize::from(next);
-            drop(state);
-            if next {
-                self.start();
+            if state.jobs.is_empty() {
+                drop(state);
+            } else {
+                self.attend(state);
             }
             let _ = job.thread.join();
             (job.gone)();

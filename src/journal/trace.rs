@@ -80,6 +80,6 @@ struct Words<'a> {
 impl Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.what.say(f, false, &Names::default())?;
-        self.more.fmt(f)
+        write!(f, "{}", self.more)
     }
 }

@@ -18,7 +18,7 @@ use crate::host::block_on;
 use crate::journal::{Call, What};
 use crate::process::Signals;
 use crate::scenario;
-use crate::sim::{Options, builder, header};
+use crate::sim::{Options, header, limits_of};
 use crate::stage::{Said, Stage};
 
 /// How long a run's threads are given to be there before its clock begins.
@@ -91,7 +91,7 @@ fn begin() -> Result<(Arc<Play>, bool), Box<dyn std::error::Error>> {
     });
     let host = Arc::new(LiveHost::new(Arc::clone(&play)));
     let _ = play.host.set(Arc::clone(&host));
-    let ctx = builder(&scenario)
+    let ctx = limits_of(&scenario.worker)
         .host(host)
         .own_sink(Arc::new(LiveSink(Arc::clone(&play))))
         .build(())?;

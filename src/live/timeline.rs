@@ -89,7 +89,8 @@ pub(super) fn calls(
     let theirs = Arc::clone(play);
     let called = async move {
         theirs.look(|scene| scene.record(What::CallBegan { call, caller, from }));
-        let said = stage::call(theirs.ctx(), call, message, theirs.main()).await;
+        let main = theirs.main();
+        let said = stage::call(theirs.ctx(), call, message, move |_| main()).await;
         theirs.look(|scene| {
             scene.record(said.returned(call, caller));
             scene.open_calls.set(scene.open_calls.get() - 1);

@@ -4,6 +4,7 @@
 //! the machine, the clock or the terminal.
 
 mod diff;
+mod failure;
 pub(crate) mod figures;
 mod paint;
 mod policy;
@@ -13,6 +14,9 @@ mod timeline;
 mod verdict;
 
 pub use diff::diff;
+pub(crate) use failure::{differs, shown};
+#[cfg(feature = "cli")]
+pub(crate) use failure::{listed, rest, sentence};
 pub use policy::{Policy, force_pass};
 pub use sides::side_by_side;
 pub use snapshot::{SnapshotError, State, Store, Wrote};

@@ -198,9 +198,9 @@ fn log(world: &Rc<World>, line: &Line) {
             name,
             order,
             bound: millis(spec.timeout),
-            bound_by: own_bound(part.kind),
+            bound_by: own_bound(part.kind()),
             id,
-            kind: part.kind,
+            kind: part.kind(),
             group: 0,
         },
         Some(error) => {

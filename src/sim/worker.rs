@@ -11,10 +11,10 @@ use super::host::{SimHost, SimSink};
 use super::pace::{Awaits, Blocks};
 use super::subject::{Ending, Subject};
 use super::world;
-use crate::context::{BodyOpts, Builder, Life, LifeEnd, WorkerCtx};
+use crate::context::{BodyOpts, Builder, Life, LifeEnd, MainError, WorkerCtx};
 use crate::host::{Abort, Adopt, BoxFuture, Ended, Scope};
 use crate::journal::{Call, How, Id, Name, SignalName, Ties};
-use crate::scenario::Scenario;
+use crate::scenario::{self, Scenario};
 use crate::stage::{self, Cast, Said};
 use crate::watchdog::HttpProbe;
 
@@ -28,9 +28,7 @@ impl Worker {
     ///
     /// If the scenario's limits are not ones that the context accepts: its parser has looked.
     pub fn new(scenario: &Scenario) -> Self {
-        let ctx = builder(scenario)
-            .host(Arc::new(SimHost))
-            .own_sink(Arc::new(SimSink))
+        let ctx = builder(&scenario.worker)
             .build(())
             .expect("a parsed scenario has limits that a context accepts");
         let life = Life::new(&ctx);
@@ -38,9 +36,15 @@ impl Worker {
     }
 }
 
+/// A context with a scenario's limits, in the simulator.
+pub(super) fn builder(limits: &scenario::Worker) -> Builder {
+    limits_of(limits)
+        .host(Arc::new(SimHost))
+        .own_sink(Arc::new(SimSink))
+}
+
 /// A context with a scenario's limits, yet without a host.
-pub(crate) fn builder(scenario: &Scenario) -> Builder {
-    let limits = &scenario.worker;
+pub(crate) fn limits_of(limits: &scenario::Worker) -> Builder {
     let builder = WorkerCtx::builder()
         .grace(limits.grace)
         .reserve(limits.reserve)
@@ -103,19 +107,8 @@ impl Subject for Worker {
     fn live(&self) -> BoxFuture<Ending> {
         let life = self.life.clone();
         Box::pin(async move {
-            let LifeEnd {
-                code,
-                cause,
-                started,
-                report,
-            } = life
-                .live(|| async { stage::main(&Awaits::new(None)).await })
-                .await;
-            Ending {
-                said: Said::of(&started, &report),
-                code,
-                cause,
-            }
+            let main = || async { stage::main(&Awaits::new(None)).await };
+            ending(life.live(main).await)
         })
     }
 
@@ -124,9 +117,8 @@ impl Subject for Worker {
     }
 
     fn call(&self, call: Call, message: Option<String>) -> BoxFuture<Said> {
-        let ctx = self.ctx.clone();
-        let main = || async { stage::main(&Awaits::new(None)).await };
-        Box::pin(async move { stage::call(&ctx, call, message, main).await })
+        let main = |_| async { stage::main(&Awaits::new(None)).await };
+        self::call(self.ctx.clone(), call, message, main)
     }
 
     fn exit_code(&self) -> i32 {
@@ -136,6 +128,36 @@ impl Subject for Worker {
     fn waits_for(&self) -> Option<Name> {
         None
     }
+}
+
+/// What the life of a process came to.
+pub(super) fn ending(end: LifeEnd) -> Ending {
+    let LifeEnd {
+        code,
+        cause,
+        started,
+        report,
+    } = end;
+    Ending {
+        said: Said::of(&started, &report),
+        code,
+        cause,
+    }
+}
+
+/// Calls a context.
+pub(super) fn call<A, M, F>(
+    ctx: WorkerCtx<A>,
+    call: Call,
+    message: Option<String>,
+    main: M,
+) -> BoxFuture<Said>
+where
+    A: Send + Sync + 'static,
+    M: FnOnce(WorkerCtx<A>) -> F + Send + 'static,
+    F: Future<Output = Result<(), MainError>> + Send + 'static,
+{
+    Box::pin(async move { stage::call(&ctx, call, message, main).await })
 }
 
 /// A task that the world runs before it is registered.

@@ -6,6 +6,8 @@
 
 mod body;
 mod endpoint;
+mod growing;
+mod own;
 mod part;
 mod peer;
 mod register;

@@ -45,17 +45,18 @@ impl Said {
 }
 
 /// Calls a context; `main` is what a start runs.
-pub(crate) async fn call<F>(
-    ctx: &WorkerCtx,
+pub(crate) async fn call<A, F>(
+    ctx: &WorkerCtx<A>,
     call: Call,
     message: Option<String>,
-    main: impl FnOnce() -> F + Send + 'static,
+    main: impl FnOnce(WorkerCtx<A>) -> F + Send + 'static,
 ) -> Said
 where
+    A: Send + Sync + 'static,
     F: Future<Output = Result<(), MainError>> + Send + 'static,
 {
     match call {
-        Call::Start | Call::Run => match ctx.start(|_| main()).await {
+        Call::Start | Call::Run => match ctx.start(main).await {
             Ok(()) => Said::plain("ok"),
             Err(error) => match &error {
                 StartError::Main { report, .. } | StartError::StopRequested { report } => {

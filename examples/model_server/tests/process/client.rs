@@ -1,0 +1,153 @@
+//! A caller over a plain socket, which knows exactly what became of each request.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
+
+use super::server::{PATIENCE, Server};
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// A whole answer.
+    Answer {
+        status: u16,
+        /// Whether the connection ends with it.
+        last: bool,
+        body: String,
+    },
+    /// No connection: nobody listens.
+    Refused,
+    /// The connection ended before the first byte of an answer.
+    Nothing,
+    /// The connection ended within the answer.
+    Part,
+}
+
+impl Came {
+    /// The answer's status; 0 if there was none.
+    pub fn status(&self) -> u16 {
+        match self {
+            Came::Answer { status, .. } => *status,
+            _ => 0,
+        }
+    }
+}
+
+/// A caller, with one connection at a time.
+pub struct Client {
+    address: SocketAddr,
+    prefix: String,
+    connection: Option<TcpStream>,
+}
+
+impl Client {
+    pub fn new(server: &Server) -> Self {
+        Client {
+            address: server.address,
+            prefix: server.prefix.clone(),
+            connection: None,
+        }
+    }
+
+    /// Asks for a prediction.
+    pub fn predict(&mut self, request: &str, takes_ms: u64) -> Came {
+        self.begin_predict(request, takes_ms);
+        self.answer()
+    }
+
+    /// Writes a request for a prediction; its answer is still to be read. Returns when it was written,
+    /// or nothing if nobody listens.
+    pub fn begin_predict(&mut self, request: &str, takes_ms: u64) -> Option<Instant> {
+        let body = format!(r#"{{"request":"{request}","features":[1,2],"takes_ms":{takes_ms}}}"#);
+        self.begin("POST", "/predict", &body)
+    }
+
+    pub fn get(&mut self, path: &str) -> Came {
+        self.begin("GET", path, "");
+        self.answer()
+    }
+
+    pub fn post(&mut self, path: &str) -> Came {
+        self.begin("POST", path, "");
+        self.answer()
+    }
+
+    /// Writes a request, on the connection that is open or on a new one.
+    pub fn begin(&mut self, method: &str, path: &str, body: &str) -> Option<Instant> {
+        if self.connection.is_none() {
+            let connection = TcpStream::connect_timeout(&self.address, PATIENCE).ok()?;
+            connection.set_read_timeout(Some(PATIENCE)).unwrap();
+            connection.set_write_timeout(Some(PATIENCE)).unwrap();
+            connection.set_nodelay(true).unwrap();
+            self.connection = Some(connection);
+        }
+        let request = format!(
+            "{method} {}{path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            self.prefix,
+            self.address,
+            body.len()
+        );
+        // What could not be written is seen when the answer is read.
+        let _ = self.connection.as_mut()?.write_all(request.as_bytes());
+        Some(Instant::now())
+    }
+
+    /// Reads the answer to what was written.
+    pub fn answer(&mut self) -> Came {
+        let Some(connection) = &mut self.connection else {
+            return Came::Refused;
+        };
+        let mut bytes = Vec::new();
+        let came = match read(connection, &mut bytes) {
+            Ok(came) => came,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => panic!("no answer: {error}"),
+            Err(_) if bytes.is_empty() => Came::Nothing,
+            Err(_) => Came::Part,
+        };
+        if !matches!(came, Came::Answer { last: false, .. }) {
+            self.hang_up();
+        }
+        came
+    }
+
+    /// Closes the connection.
+    pub fn hang_up(&mut self) {
+        self.connection = None;
+    }
+}
+
+/// Reads one answer.
+fn read(connection: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<Came> {
+    let mut more = |bytes: &mut Vec<u8>| {
+        let mut some = [0; 1024];
+        match connection.read(&mut some)? {
+            0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+            n => {
+                bytes.extend_from_slice(&some[..n]);
+                Ok(())
+            }
+        }
+    };
+    let head = loop {
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            break end + 4;
+        }
+        more(bytes)?;
+    };
+    let text = String::from_utf8_lossy(&bytes[..head]).to_lowercase();
+    let header = |name: &str| {
+        let mut lines = text.lines();
+        lines.find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(": ")?.to_owned()))
+    };
+    let length: usize = header("content-length").unwrap().parse().unwrap();
+    while bytes.len() < head + length {
+        more(bytes)?;
+    }
+    Ok(Came::Answer {
+        status: text.split(' ').nth(1).unwrap().parse().unwrap(),
+        last: header("connection").as_deref() == Some("close"),
+        body: String::from_utf8_lossy(&bytes[head..]).into_owned(),
+    })
+}

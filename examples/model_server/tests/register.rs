@@ -1,0 +1,122 @@
+//! The registration, without a socket or a file: as it is made, as it fails, and as the plan has it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use deadstop::context::{Sink, StartError, WorkerCtx, order};
+use deadstop::journal::What;
+use model_server::listen::{Callers, Listening};
+use model_server::store::Database;
+use model_server::{App, register};
+
+/// Callers in quick succession.
+fn callers() -> Callers {
+    Callers {
+        every: Duration::from_millis(5),
+        takes: Duration::from_millis(20),
+        fared: Arc::default(),
+    }
+}
+
+fn app(callers: &Callers) -> App {
+    App {
+        listening: Listening::Callers(callers.clone()),
+        ..App::default()
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_called_when_it_stops_has_an_answer() {
+    let callers = callers();
+    let ctx = WorkerCtx::new(app(&callers));
+    ctx.start(register).await.unwrap();
+    let mut answered = callers.fared.answered.subscribe();
+    answered.wait_for(|answered| *answered >= 10).await.unwrap();
+
+    let report = ctx.cleanup().await.unwrap();
+    assert!(report.is_ok(), "{report}");
+    let called = *callers.fared.called.borrow();
+    let all = answered.wait_for(|answered| *answered == called);
+    all.await.unwrap();
+
+    let names: Vec<&str> = report.steps.iter().map(|step| &*step.name).collect();
+    let in_order = [
+        "http",
+        "worker 1",
+        "worker 2",
+        "worker 3",
+        "worker 4",
+        "flusher",
+        "thread pool",
+        "predictor",
+        "stdout flusher",
+        "telemetry",
+        "db",
+    ];
+    assert_eq!(names, in_order);
+}
+
+#[tokio::test]
+async fn a_start_that_fails_half_way_closes_what_it_had_opened() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ctx = WorkerCtx::new(App {
+        listening: Listening::Tcp(taken.local_addr().unwrap()),
+        ..App::default()
+    });
+    let Err(StartError::Main { report, .. }) = ctx.start(register).await else {
+        panic!("the address is taken");
+    };
+    assert!(report.is_ok(), "{report}");
+    assert_eq!(report.steps.last().map(|step| &*step.name), Some("db"));
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_opened_is_said() {
+    let ctx = WorkerCtx::new(App {
+        database: Database::File("/".into()),
+        ..App::default()
+    });
+    let Err(StartError::Main {
+        message, report, ..
+    }) = ctx.start(register).await
+    else {
+        panic!("a folder is no database");
+    };
+    assert!(message.contains("unable to open"), "{message}");
+    assert_eq!(report.steps.len(), 0);
+}
+
+/// Keeps the warnings of start.
+#[derive(Default)]
+struct Warnings(Mutex<Vec<(String, String)>>);
+
+impl Sink for Warnings {
+    fn claim(&self, claim: &What) {
+        if let What::ClosesBeforeUser { name, user, .. } = claim {
+            let pair = (name.to_string(), user.to_string());
+            self.0.lock().unwrap().push(pair);
+        }
+    }
+}
+
+async fn warnings_with(predictor_order: i32) -> Vec<(String, String)> {
+    let warnings = Arc::new(Warnings::default());
+    let ctx = WorkerCtx::<()>::builder()
+        .sink(Arc::clone(&warnings) as Arc<dyn Sink>)
+        .build(App {
+            predictor_order,
+            ..app(&callers())
+        })
+        .unwrap();
+    ctx.start(register).await.unwrap();
+    let _ = ctx.cleanup().await;
+    let warnings = warnings.0.lock().unwrap();
+    warnings.clone()
+}
+
+#[tokio::test]
+async fn the_plans_order_is_warned_of_and_this_ones_is_not() {
+    let planned = warnings_with(order::PREDICTOR).await;
+    assert_eq!(planned, [("predictor".into(), "thread pool".into())]);
+    assert_eq!(warnings_with(order::PREDICTOR_AFTER_POOL).await, []);
+}
