@@ -258,9 +258,9 @@ impl Score {
         self.seen_to_come(at, real)
     }
 
-    /// How long a signal may take to be heard, within the script's lead.
+    /// How long a signal may take to be heard; most of an instant is left after that.
     pub fn soon(&self) -> u64 {
-        self.lead() / 2
+        self.stretch / 4
     }
 
     /// How much earlier than all else the script strikes.
