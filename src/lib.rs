@@ -84,6 +84,8 @@ pub mod journal;
 pub mod kit;
 #[cfg(feature = "sim")]
 pub mod laws;
+#[cfg(feature = "cli")]
+pub mod live;
 #[cfg(feature = "sim")]
 pub mod plan;
 #[cfg(all(feature = "process", unix))]

@@ -405,22 +405,22 @@ impl Core {
     }
 }
 
-/// Tells one thread or task to stop. Returns whether it was told now: adopted tasks cannot be, and
-/// nobody is told twice.
-pub(crate) fn tell(host: &dyn Host, entry: &mut Entry) -> bool {
+/// Tells one thread or task to stop, after `said` has said so: it may be over before this returns, and
+/// no log should have its end first. Adopted tasks cannot be told, and nobody is told twice.
+pub(crate) fn tell(host: &dyn Host, entry: &mut Entry, said: impl FnOnce()) {
     let Action::Running(Running { token, wake, .. }) = &mut entry.action else {
-        return false;
+        return;
     };
     // Let go while it is at hand: who was told needs it no more.
     let Some(token) = token.take().filter(|token| !token.is_cancelled()) else {
-        return false;
+        return;
     };
+    said();
     token.cancel();
     if let Some(wake) = wake.take() {
         // A caller's code, and so is its drop: neither its panic nor its blocking is the stop's.
         host.call(&entry.name, wake);
     }
-    true
 }
 
 /// Whether a component is told as soon as stop begins.
@@ -451,7 +451,7 @@ impl Drop for Core {
         self.disarmed.cancel();
         self.requested.cancel();
         for entry in entries.values_mut() {
-            tell(&*self.host, entry);
+            tell(&*self.host, entry, || {});
         }
         let names: Vec<Name> = entries.values().map(|entry| entry.name.clone()).collect();
         // Values of callbacks that were never called are forgotten, not dropped: a drop can block.

@@ -41,6 +41,8 @@ pub use bodies::Bodies;
 pub use own::Own;
 pub use runners::{Ran, Run, RunError, Runners, Running, WorkerId};
 pub use twice::{TWICE_AT_ONCE, Twice, twice};
+#[cfg(feature = "cli")]
+pub(crate) use worker::limits_of;
 pub use world::{EVENTS_A_MILLISECOND, EVENTS_A_RUN, HORIZON, TURNS_A_RUN};
 
 /// The context under test.
@@ -157,7 +159,7 @@ fn open(world: &Rc<world::World>, scenario: &Scenario, options: &Options, own: O
     if let Some(foreign) = &world.foreign {
         foreign.begin();
     }
-    for what in header(scenario, options) {
+    for what in header(scenario, options, "sim") {
         world.record(what);
     }
     let subject: Rc<dyn subject::Subject> = match (own, options.subject) {
@@ -170,7 +172,7 @@ fn open(world: &Rc<world::World>, scenario: &Scenario, options: &Options, own: O
 }
 
 /// The events with which every journal begins.
-fn header(scenario: &Scenario, options: &Options) -> [What; 2] {
+pub(crate) fn header(scenario: &Scenario, options: &Options, host: &str) -> [What; 2] {
     let limits = &scenario.worker;
     [
         What::Journal {
@@ -178,7 +180,7 @@ fn header(scenario: &Scenario, options: &Options) -> [What; 2] {
             scenario: scenario.name.clone(),
             seed: options.seed,
             subject: options.subject.as_str().into(),
-            host: "sim".into(),
+            host: host.into(),
         },
         What::Worker {
             grace: millis(limits.grace),

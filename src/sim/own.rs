@@ -5,12 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::overlay;
-use super::subject::{Ending, Said, Subject};
+use super::subject::{Ending, Subject};
 use super::worker::{builder, call, ending};
 use crate::context::{Life, MainError, WorkerCtx};
 use crate::host::BoxFuture;
 use crate::journal::{Call, Id, Name, SignalName};
 use crate::scenario::Scenario;
+use crate::stage::Said;
 
 /// What a user's own worker is made of: its state, and the function that registers what it runs.
 ///

@@ -9,13 +9,13 @@ use super::endpoint;
 use super::entity::{AbortEntity, Class, EntityId, Role};
 use super::host::{SimHost, SimSink};
 use super::pace::{Awaits, Blocks};
-use super::subject::{Ending, Said, Subject};
+use super::subject::{Ending, Subject};
 use super::world;
-use crate::context::{BodyOpts, Builder, Life, LifeEnd, MainError, Report, StartError, WorkerCtx};
+use crate::context::{BodyOpts, Builder, Life, LifeEnd, MainError, WorkerCtx};
 use crate::host::{Abort, Adopt, BoxFuture, Ended, Scope};
 use crate::journal::{Call, How, Id, Name, SignalName, Ties};
 use crate::scenario::{self, Scenario};
-use crate::stage::{self, Cast};
+use crate::stage::{self, Cast, Said};
 use crate::watchdog::HttpProbe;
 
 pub(crate) struct Worker {
@@ -38,14 +38,19 @@ impl Worker {
 
 /// A context with a scenario's limits, in the simulator.
 pub(super) fn builder(limits: &scenario::Worker) -> Builder {
+    limits_of(limits)
+        .host(Arc::new(SimHost))
+        .own_sink(Arc::new(SimSink))
+}
+
+/// A context with a scenario's limits, yet without a host.
+pub(crate) fn limits_of(limits: &scenario::Worker) -> Builder {
     let builder = WorkerCtx::builder()
         .grace(limits.grace)
         .reserve(limits.reserve)
         .margin(limits.margin)
         .start_timeout(limits.start_timeout)
-        .pre_stop(limits.pre_stop)
-        .host(Arc::new(SimHost))
-        .own_sink(Arc::new(SimSink));
+        .pre_stop(limits.pre_stop);
     if limits.ties == Ties::Last {
         builder.last_registered_first()
     } else {
@@ -62,11 +67,11 @@ impl Cast for SimCast {
     type Awaits = Awaits;
     type Probe = HttpProbe;
 
-    fn blocks<'a>(&self, scope: &'a Scope) -> Blocks<'a> {
+    fn blocks<'a>(&self, _part: usize, scope: &'a Scope) -> Blocks<'a> {
         Blocks(scope)
     }
 
-    fn awaits(&self, token: Option<CancellationToken>) -> Awaits {
+    fn awaits(&self, _part: usize, token: Option<CancellationToken>) -> Awaits {
         Awaits::new(token)
     }
 
@@ -134,7 +139,7 @@ pub(super) fn ending(end: LifeEnd) -> Ending {
         report,
     } = end;
     Ending {
-        said: said_of(&started, &report),
+        said: Said::of(&started, &report),
         code,
         cause,
     }
@@ -152,53 +157,7 @@ where
     M: FnOnce(WorkerCtx<A>) -> F + Send + 'static,
     F: Future<Output = Result<(), MainError>> + Send + 'static,
 {
-    Box::pin(async move {
-        match call {
-            Call::Start | Call::Run => match ctx.start(main).await {
-                Ok(()) => Said::plain("ok"),
-                Err(error) => match &error {
-                    StartError::Main { report, .. } | StartError::StopRequested { report } => {
-                        said_of(&Err(error.clone()), report)
-                    }
-                    _ => Said::plain(word_of(&error)),
-                },
-            },
-            Call::Stop => ctx.stop().await.map_or_else(
-                |_| Said::plain("called-from-inside"),
-                |report| said_of(&Ok(()), &report),
-            ),
-            Call::Cleanup => ctx.cleanup().await.map_or_else(
-                |_| Said::plain("called-from-inside"),
-                |report| said_of(&Ok(()), &report),
-            ),
-            Call::RequestStop => {
-                ctx.request_stop(message.unwrap_or_else(|| "request-stop".to_owned()));
-                Said::plain("ok")
-            }
-        }
-    })
-}
-
-fn said_of(started: &Result<(), StartError>, report: &Report) -> Said {
-    Said {
-        result: started.as_ref().err().map_or_else(|| "ok".into(), word_of),
-        steps: report.steps.iter().map(|step| step.row()).collect(),
-        deaths: report
-            .deaths
-            .iter()
-            .map(|death| (death.id, death.how))
-            .collect(),
-    }
-}
-
-/// The word for how start failed.
-fn word_of(error: &StartError) -> Name {
-    match error {
-        StartError::Main { message, .. } => format!("start-failed: {message}").into(),
-        StartError::StopRequested { .. } => "stop-requested".into(),
-        StartError::Again => "again".into(),
-        StartError::CalledFromInside(_) => "called-from-inside".into(),
-    }
+    Box::pin(async move { stage::call(&ctx, call, message, main).await })
 }
 
 /// A task that the world runs before it is registered.

@@ -43,7 +43,7 @@ impl Job {
             why,
             name: name.clone(),
         };
-        let events = header(&self.run.scenario, &self.run.options)
+        let events = header(&self.run.scenario, &self.run.options, "sim")
             .map(|what| (0, what))
             .into_iter()
             .chain([(t, stuck)])
