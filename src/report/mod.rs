@@ -15,11 +15,9 @@ mod timeline;
 mod verdict;
 
 pub use diff::diff;
-#[cfg(feature = "cli")]
-#[cfg(feature = "cli")]
-pub(crate) use failure::rest;
 pub(crate) use failure::{differs, shown};
-pub(crate) use failure::{listed, sentence};
+#[cfg(feature = "cli")]
+pub(crate) use failure::{listed, rest, sentence};
 pub use policy::{Policy, force_pass};
 #[cfg(feature = "cli")]
 pub use sides::side_by_side;
