@@ -19,7 +19,7 @@ step 'clippy, and every combination of features'
 cargo clippy --all-targets --all-features -- -D warnings
 # The example as it is built, where nobody else asks for more of the library.
 cargo clippy -p model-server --lib --bins -- -D warnings
-for features in '' parameters process http http,parameters sim sim,parameters cli; do
+for features in '' parameters process http http,parameters sim sim,parameters kit cli; do
   echo "-- features: ${features:-none}"
   cargo clippy -p deadstop --lib --bins --no-default-features --features "$features" -- -D warnings
 done
@@ -33,12 +33,18 @@ cargo run --release -- check
 step 'the README: the tests'
 cargo test
 
+step 'the test kit, from a crate of its own'
+ci/kit.sh
+
 step 'the context alone'
 cargo test -p deadstop --no-default-features --features parameters,process
 
 step 'the scenarios under many seeds, and in another count of jobs'
 cargo run --release --quiet -- check --seed 0..50
 cargo run --release --quiet -- check --jobs 1
+
+step 'the scenarios live: real threads, signals and sockets'
+cargo run --release --quiet -- live
 
 step 'the benches build'
 cargo bench -p deadstop --no-run

@@ -59,11 +59,17 @@
 - [`laws`]: what must hold of every journal
 - [`plan`]: the second subject, a specimen"
 )]
-#![cfg_attr(feature = "cli", doc = "- [`report`]: timelines, verdicts, snapshots")]
+#![cfg_attr(
+    feature = "kit",
+    doc = "
+- [`kit`]: a service's own worker in the simulator, for its tests
+- [`report`]: timelines, verdicts, snapshots"
+)]
 //!
-//! Features: `cli` (default) builds the `deadstop` command and turns `sim` and `process` on; `process` is the life
-//! of a process in one call; `http` has the watchdog probe over HTTP, and comes with `sim`; `parameters` reads the
-//! watchdog's parameters as a platform hands them over. Without any, the context alone is built.
+//! Features: `cli` (default) builds the `deadstop` command and turns `kit` and `process` on; `kit` is the test kit,
+//! and turns `sim` on; `process` is the life of a process in one call; `http` has the watchdog probe over
+//! HTTP, and comes with `sim`; `parameters` reads the watchdog's parameters as a platform hands them
+//! over. Without any, the context alone is built.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
@@ -74,13 +80,17 @@ pub mod cli;
 pub mod context;
 pub mod host;
 pub mod journal;
+#[cfg(feature = "kit")]
+pub mod kit;
 #[cfg(feature = "sim")]
 pub mod laws;
+#[cfg(feature = "cli")]
+pub mod live;
 #[cfg(feature = "sim")]
 pub mod plan;
 #[cfg(all(feature = "process", unix))]
 pub mod process;
-#[cfg(feature = "cli")]
+#[cfg(feature = "kit")]
 pub mod report;
 #[cfg(feature = "sim")]
 pub mod scenario;
@@ -98,3 +108,8 @@ pub use process::run;
 #[cfg(all(doctest, feature = "cli"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+// So is that of the page about tests.
+#[cfg(all(doctest, feature = "kit"))]
+#[doc = include_str!("../docs/testing.md")]
+struct Testing;

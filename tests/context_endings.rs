@@ -305,3 +305,45 @@ async fn the_step_of_main_says_where_it_was_started() {
     assert_eq!((step.place.file(), step.place.line()), (file!(), line));
     assert_eq!(end.code, 1, "a step did not end well");
 }
+
+/// Notes whether whoever waits for the request has been woken when the grace is said to have begun.
+#[derive(Default)]
+struct Woken {
+    ctx: Mutex<Option<deadstop::context::WeakCtx>>,
+    early: Mutex<Vec<bool>>,
+}
+
+impl Sink for Woken {
+    fn claim(&self, claim: &What) {
+        if !matches!(claim, What::GraceBegan { .. }) {
+            return;
+        }
+        let weak = self.ctx.lock().unwrap_or_else(PoisonError::into_inner);
+        let ctx = weak.as_ref().and_then(deadstop::context::WeakCtx::upgrade);
+        let ctx = ctx.expect("the test holds it");
+        let woken = tokio_test::task::spawn(ctx.stop_requested())
+            .poll()
+            .is_ready();
+        self.early
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(woken);
+    }
+}
+
+/// Otherwise another thread says what comes after it before it is said: a log whose stop begins before its grace.
+#[test]
+fn that_the_grace_has_begun_is_said_before_anybody_is_woken() {
+    let by_signal = |ctx: &WorkerCtx| Life::new(ctx).signal(deadstop::journal::SignalName::Sigterm);
+    let by_call = |ctx: &WorkerCtx| drop(ctx.stop_blocking());
+    let ways: [&dyn Fn(&WorkerCtx); 2] = [&by_signal, &by_call];
+    for way in ways {
+        let sink = Arc::new(Woken::default());
+        let builder = WorkerCtx::<()>::builder().sink(Arc::clone(&sink) as Arc<dyn Sink>);
+        let ctx = builder.build(()).expect("the limits are the default");
+        *sink.ctx.lock().unwrap_or_else(PoisonError::into_inner) = Some(ctx.downgrade());
+        way(&ctx);
+        let early = sink.early.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(*early, [false]);
+    }
+}

@@ -392,3 +392,32 @@ fn every_dependency_has_its_reason() {
     said.sort_unstable();
     assert_eq!(said, declared.into_iter().collect::<Vec<_>>());
 }
+
+/// Somebody reads that page with a log in hand: what is logged as a warning or an error has to be there.
+#[test]
+fn every_warning_and_error_stands_in_the_page_of_the_last_lines() {
+    let page = read("docs/service.md");
+    let rows = table_rows(&page);
+    let explained: BTreeSet<&str> = rows
+        .iter()
+        .filter(|row| row.len() == 3 && row[0].starts_with('`'))
+        .flat_map(|row| ticked(&row[1]))
+        .collect();
+    let unknown: Vec<_> = explained
+        .iter()
+        .filter(|name| !events_of_the_code().contains(**name))
+        .collect();
+    assert!(unknown.is_empty(), "no events: {unknown:?}");
+    let mut bad = 0;
+    for section in sections().values() {
+        for example in section.examples.concat().lines() {
+            let event = journal::parse_json(example).unwrap().remove(0);
+            if event.what.level() >= Some(journal::Level::Warn) {
+                bad += 1;
+                let name = event.what.name();
+                assert!(explained.contains(name), "{name} is not explained");
+            }
+        }
+    }
+    assert!(bad > 5, "{bad}");
+}

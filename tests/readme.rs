@@ -120,7 +120,7 @@ fn what_the_readme_says_a_command_prints_it_prints() {
             commands += 1;
         }
     }
-    assert_eq!(commands, 8, "each command of the README was run");
+    assert_eq!(commands, 9, "each command of the README was run");
 }
 
 #[test]

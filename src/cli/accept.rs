@@ -7,8 +7,9 @@ use crate::report::{Policy, Source, State, Store, Style, judge};
 use crate::sim::Options;
 
 use super::output::{err, out};
-use super::view::{guarded, load, sentence};
+use super::view::{guarded, load};
 use super::{Done, Exit, place};
+use crate::report::sentence;
 
 /// Accept pending snapshots.
 #[derive(Debug, Args)]

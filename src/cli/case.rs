@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::journal::{Event, text};
+use crate::journal::text;
 use crate::report::{
-    Policy, Problem, ProblemKind, Source, State, Store, Style, Wrote, diff, invalid, judge,
-    timeline,
+    Policy, Problem, ProblemKind, Source, State, Store, Style, Wrote, diff, differs, invalid,
+    judge, shown, timeline,
 };
 use crate::scenario::{self, Scenario};
-use crate::sim::Options;
+use crate::sim::{Options, Run, Twice};
 
 use super::place::Found;
-use super::twice::{Item, Twice};
-use super::view::{listed, replay_line, rest, sentence};
+use super::view::replay_line;
 use super::{Context, Exit};
 
 /// A scenario file, and what is wrong with it.
@@ -100,12 +99,12 @@ impl Case {
     /// What is wrong with what two runs gave.
     pub fn fault(
         &self,
-        item: &Item,
+        run: &Run,
         ran: Twice,
         snapshots: Option<(Policy, bool)>,
         style: Style,
     ) -> Option<Fault> {
-        let seed = item.options.seed;
+        let seed = run.options.seed;
         let (first, second) = match ran {
             Twice::Ran(first, second) => (first, second),
             Twice::Broke(error) => {
@@ -119,22 +118,12 @@ impl Case {
         };
         let log = text(&first.events);
         let mut problems = Vec::new();
-        if first != second {
-            problems.push(Problem {
-                detail: diff(&log, &text(&second.events), style),
-                ..Problem::new(
-                    ProblemKind::NotDeterministic,
-                    format!(
-                        "two runs with seed {seed} gave two journals (- the first, + the second)"
-                    ),
-                )
-            });
-        }
+        problems.extend(differs(&first.events, &second.events, seed, style));
         let source = Source {
             path: &self.path,
             text: &self.text,
         };
-        problems.extend(judge(&item.scenario, source, &first.events, &log, style));
+        problems.extend(judge(&run.scenario, source, &first.events, &log, style));
         if let (Some((policy, passes)), Some(store)) = (snapshots, self.found.store()) {
             // What breaks a law or an expectation is not to be accepted: nothing of it is made pending.
             let may_be_right = problems.is_empty();
@@ -153,7 +142,12 @@ impl Case {
         }
         Some(Fault {
             seed: Some(seed),
-            picture: picture(&problems, &first.events, style),
+            picture: if Exit::of(&problems) == Exit::Snapshots {
+                // A run whose log is only not accepted needs none.
+                String::new()
+            } else {
+                timeline(&first.events, style)
+            },
             problems,
         })
     }
@@ -161,18 +155,15 @@ impl Case {
     /// A failure, as people read it.
     pub fn failure(&self, fault: &Fault, context: Context, in_full: bool) -> String {
         let mut said = String::new();
-        let Some((first, others)) = fault.problems.split_first() else {
+        if fault.problems.is_empty() {
             return said;
-        };
-        let _ = writeln!(said, "FAIL {}: {}", self.found.name, sentence(first));
-        if in_full {
-            said.push_str(&rest(first, true));
-            said.push_str(&listed(others, first.law));
-            if !fault.picture.is_empty() && !said.ends_with("\n\n") {
-                said.push('\n');
-            }
-            said.push_str(&fault.picture);
         }
+        said.push_str(&shown(
+            &self.found.name,
+            &fault.problems,
+            &fault.picture,
+            in_full,
+        ));
         if self.faults.len() > 1 {
             let seeds: Vec<_> = self
                 .faults
@@ -230,18 +221,6 @@ impl Case {
 
     pub fn exit(&self) -> Exit {
         Exit::of(self.faults.iter().flat_map(|fault| &fault.problems))
-    }
-}
-
-/// The picture of a failed run; one whose log is only not accepted needs none.
-fn picture(problems: &[Problem], events: &[Event], style: Style) -> String {
-    let failed = problems
-        .iter()
-        .any(|problem| Exit::from(problem.kind) != Exit::Snapshots);
-    if failed {
-        timeline(events, style)
-    } else {
-        String::new()
     }
 }
 

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use crate::report::figures::plural;
 use crate::report::{Policy, Problem, ProblemKind, Store, Style, force_pass};
 use crate::scenario::Scenario;
-use crate::sim::{Options, Runners, Subject};
+use crate::sim::{Options, Run, Runners, Subject, Twice, twice};
 use clap::Args;
 
 use super::case::Case;
 use super::output::{err, out, style};
 use super::place;
+use super::progress::Progress;
 use super::seeds::Seeds;
-use super::twice::{Item, twice};
 use super::{Context, Done, Exit, Format};
 
 /// So many failures are shown in full; the others in a sentence.
@@ -135,14 +135,13 @@ impl Check {
         totals.skipped =
             cases.iter().filter(|case| case.scenario.is_some()).count() - runnable.len();
         let items = runnable.iter().flat_map(|(at, scenario)| {
-            seeds.iter().map(|seed| Item {
-                at: *at,
-                scenario: Arc::clone(scenario),
-                options: Options {
+            seeds.iter().map(|seed| {
+                let options = Options {
                     seed,
                     subject,
                     ..Options::default()
-                },
+                };
+                (*at, Run::new(Arc::clone(scenario), options))
             })
         });
         let total = runnable.len() as u64 * seeds.len();
@@ -154,12 +153,15 @@ impl Check {
             )
         })?;
         let mut faults = Vec::new();
-        twice(&runners, items, total, |item, ran| {
+        let mut progress = Progress::new(total);
+        let done = |at: &usize, run: &Run, ran: Twice| {
             totals.runs += 2;
             totals.events += ran.events();
-            let fault = cases[item.at].fault(item, ran, snapshots, style);
-            faults.extend(fault.map(|fault| (item.at, fault)));
-        });
+            let fault = cases[*at].fault(run, ran, snapshots, style);
+            faults.extend(fault.map(|fault| (*at, fault)));
+        };
+        twice(&runners, items, done, |runs| progress.advance(runs));
+        progress.over();
         for (at, fault) in faults {
             cases[at].faults.push(fault);
         }

@@ -66,6 +66,8 @@ impl From<ProblemKind> for Exit {
             ProblemKind::Stuck
             | ProblemKind::Law
             | ProblemKind::Expectation
+            | ProblemKind::LiveDiffers
+            | ProblemKind::NotLive
             | ProblemKind::SnapshotDiffers
             | ProblemKind::SnapshotError => Exit::Failed,
             ProblemKind::SnapshotMissing

@@ -5,14 +5,15 @@ mod case;
 mod check;
 mod exit;
 mod lint;
+mod live;
 mod new;
 mod output;
 mod place;
+mod progress;
 mod replay;
 mod run;
 mod schema;
 mod seeds;
-mod twice;
 mod view;
 
 use std::ffi::OsString;
@@ -53,6 +54,10 @@ enum Command {
     Reject(accept::Reject),
     /// Run again what a failure's last line names, or what a journal has recorded
     Replay(replay::Replay),
+    /// Run scenarios on real threads, the real clock and real sockets, and compare with the simulation
+    Live(live::Live),
+    #[command(name = live::PERFORM, hide = true)]
+    Perform(live::Perform),
     /// Look for scenarios that cannot mean what they say
     Lint(lint::Lint),
     /// Write a new scenario with comments, to start from
@@ -105,7 +110,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(exit.code());
         }
     };
-    let exit = contained(|| dispatch(cli.command)).unwrap_or_else(|| {
+    let command = match cli.command {
+        // Its exit code is the worker's, and its end no command's.
+        Command::Perform(perform) => return perform.run(),
+        command => command,
+    };
+    let exit = contained(|| dispatch(command)).unwrap_or_else(|| {
         output::err(
             "deadstop: a fault of its own, which the lines above tell of; no verdict was reached",
         );
@@ -122,6 +132,8 @@ fn dispatch(command: Command) -> Exit {
         Command::Accept(accept) => accept.run(),
         Command::Reject(reject) => reject.run(),
         Command::Replay(replay) => replay.run(),
+        Command::Live(live) => live.run(),
+        Command::Perform(_) => Ok(Exit::Internal),
         Command::Lint(lint) => lint.run(),
         Command::New(new) => new.run(),
         Command::Schema(schema) => schema.run(),

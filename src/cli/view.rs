@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::journal::{Event, json, text};
 use crate::laws;
-use crate::report::{Problem, ProblemKind, Source, Style, invalid, judge, timeline};
+use crate::report::{Problem, Source, Style, invalid, judge, listed, timeline};
 use crate::scenario::{self, Scenario};
 use crate::sim::{self, Journal, Options, Runners, Subject};
 
@@ -68,7 +68,7 @@ pub fn show(
 ) -> Result<(Exit, Vec<Event>), (Exit, String)> {
     if loaded.scenario.worker.components.is_none() {
         err(&format!(
-            "{}: it has no [worker] components: it is for a worker of your own, and there is nothing to run here",
+            "{}: it has no [worker] components: it is for a worker of your own, whose tests run it with `deadstop::scenarios!`",
             loaded.path
         ));
         return Ok((Exit::Nothing, Vec::new()));
@@ -149,55 +149,6 @@ fn verdict(loaded: &Loaded, options: &Options, events: &[Event], problems: &[Pro
         "replay: {}",
         replay_line(&loaded.path, &loaded.scenario, options)
     );
-    said
-}
-
-/// What is wrong, in one sentence.
-pub fn sentence(problem: &Problem) -> String {
-    match problem.law {
-        Some(law) => format!("broken law {law}: {problem}"),
-        None => problem.to_string(),
-    }
-}
-
-/// What there is to see of a problem beyond its sentence.
-pub fn rest(problem: &Problem, statement: bool) -> String {
-    let mut said = String::new();
-    if let Some(law) = problem
-        .law
-        .filter(|_| statement)
-        .and_then(|law| laws::all().iter().find(|one| one.name == law))
-    {
-        let _ = writeln!(said, "  it says: {}", law.statement);
-    }
-    if !problem.detail.is_empty() {
-        said.push_str(problem.detail.trim_end());
-        said.push('\n');
-    }
-    if !said.is_empty() {
-        said.push('\n');
-    }
-    said
-}
-
-/// Each problem, in a sentence, with what there is to see of it. `before` is the law that was told of
-/// last, whose statement need not be said again.
-pub fn listed(problems: &[Problem], before: Option<&str>) -> String {
-    let mut said = String::new();
-    let mut law = before;
-    for problem in problems {
-        // The rendered lines of the file begin with the sentence.
-        let rendered = matches!(
-            problem.kind,
-            ProblemKind::Expectation | ProblemKind::Invalid
-        ) && !problem.detail.is_empty();
-        if !rendered {
-            said.push_str(&sentence(problem));
-            said.push('\n');
-        }
-        said.push_str(&rest(problem, problem.law != law));
-        law = problem.law;
-    }
     said
 }
 

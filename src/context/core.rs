@@ -180,7 +180,11 @@ impl Core {
                     let id = registry.take_id();
                     match make(self, id, &spec) {
                         Ok(action) => {
+                            let registered = spec.registered(id, &action);
+                            let place = spec.place;
                             registry.insert(id, spec, action);
+                            drop(registry);
+                            self.sink.registered(&registered, place);
                             return Ok(id);
                         }
                         Err(refusal) => refusal,
@@ -215,6 +219,15 @@ impl Core {
     /// Somebody wants the worker to stop. The first reason wins; at the first the watchdogs are
     /// disarmed.
     pub fn request(&self, reason: Reason) {
+        self.ask(reason, false);
+    }
+
+    /// As [`request`](Self::request), and the grace begins with it.
+    pub fn request_now(&self, reason: Reason) {
+        self.ask(reason, true);
+    }
+
+    fn ask(&self, reason: Reason, grace_begins: bool) {
         let mut disarmed = Vec::new();
         let Reason { words, by, .. } = reason.clone();
         {
@@ -240,13 +253,17 @@ impl Core {
         // Disarmed before anything is said: the sink may be slow, and no probe may follow the word.
         self.disarmed.cancel();
         self.emit(What::Requested { reason: words, by });
-        self.requested.cancel();
         for attempt in disarmed {
             self.emit(What::Watchdog {
                 is: WatchdogIs::Disarmed,
                 attempt,
             });
         }
+        if grace_begins {
+            self.begin_grace();
+        }
+        // Last: whoever this wakes says on another thread what comes next.
+        self.requested.cancel();
         self.wake.notify_one();
     }
 
@@ -388,22 +405,22 @@ impl Core {
     }
 }
 
-/// Tells one thread or task to stop. Returns whether it was told now: adopted tasks cannot be, and
-/// nobody is told twice.
-pub(crate) fn tell(host: &dyn Host, entry: &mut Entry) -> bool {
+/// Tells one thread or task to stop, after `said` has said so: it may be over before this returns, and
+/// no log should have its end first. Adopted tasks cannot be told, and nobody is told twice.
+pub(crate) fn tell(host: &dyn Host, entry: &mut Entry, said: impl FnOnce()) {
     let Action::Running(Running { token, wake, .. }) = &mut entry.action else {
-        return false;
+        return;
     };
     // Let go while it is at hand: who was told needs it no more.
     let Some(token) = token.take().filter(|token| !token.is_cancelled()) else {
-        return false;
+        return;
     };
+    said();
     token.cancel();
     if let Some(wake) = wake.take() {
         // A caller's code, and so is its drop: neither its panic nor its blocking is the stop's.
         host.call(&entry.name, wake);
     }
-    true
 }
 
 /// Whether a component is told as soon as stop begins.
@@ -434,7 +451,7 @@ impl Drop for Core {
         self.disarmed.cancel();
         self.requested.cancel();
         for entry in entries.values_mut() {
-            tell(&*self.host, entry);
+            tell(&*self.host, entry, || {});
         }
         let names: Vec<Name> = entries.values().map(|entry| entry.name.clone()).collect();
         // Values of callbacks that were never called are forgotten, not dropped: a drop can block.

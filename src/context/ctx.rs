@@ -423,8 +423,7 @@ impl<A> WorkerCtx<A> {
         if done.is_some() {
             return None;
         }
-        self.core.request(Reason::new(words, By::Call));
-        self.core.begin_grace();
+        self.core.request_now(Reason::new(words, By::Call));
         self.core.close(cleanup)
     }
 }

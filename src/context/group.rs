@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::core::{Core, outcome_of, tell};
+use super::core::{Core, outcome_of};
 use super::limits::{Bound, CONFIRM, ms};
 use super::members::{Member, Members, Stage};
+use super::opts::Wake;
 use super::registry::{Action, Callback, Entry, Running};
 use super::report::StepReport;
 use crate::host::{Abort, Ended};
@@ -31,6 +32,18 @@ pub(crate) struct Step {
     pub floor: Duration,
     /// How it is begun.
     pub begin: Begin,
+    /// Whether it is told when it begins.
+    pub told: Told,
+}
+
+/// Whether a step's component is told when the step begins.
+pub(crate) enum Told {
+    /// By these, after the word that it is: it may be over at once.
+    Now(CancellationToken, Option<Wake>),
+    /// Just now, by who begins the step; there is only the word to be said.
+    Already,
+    /// It was told earlier, or cannot be.
+    No,
 }
 
 /// How a step is begun.
@@ -55,9 +68,8 @@ pub(crate) struct Group {
 }
 
 impl Step {
-    /// A step of a registered component; tells it, if it is to be told in its turn.
-    pub fn of(core: &Core, mut entry: Entry, bound: Bound, floor: Duration) -> (Self, bool) {
-        let told = tell(&*core.host, &mut entry);
+    /// A step of a registered component.
+    pub fn of(entry: Entry, bound: Bound, floor: Duration) -> Self {
         let Entry {
             id,
             name,
@@ -67,32 +79,37 @@ impl Step {
             action,
             ..
         } = entry;
-        let begin = match action {
+        let (begin, told) = match action {
             Action::Running(Running {
                 adopted,
+                token,
                 abort,
                 wake,
                 ..
             }) => {
-                // It has been called, and its drop is the caller's code too.
-                contained(|| drop(wake));
-                Begin::Wait { abort, adopted }
+                let told = match token.filter(|token| !token.is_cancelled()) {
+                    Some(token) => Told::Now(token, wake),
+                    None => {
+                        // It has been called, and its drop is the caller's code too.
+                        contained(|| drop(wake));
+                        Told::No
+                    }
+                };
+                (Begin::Wait { abort, adopted }, told)
             }
-            Action::Call(callback) => Begin::Call(callback),
+            Action::Call(callback) => (Begin::Call(callback), Told::No),
         };
-        (
-            Step {
-                id,
-                name,
-                kind,
-                order,
-                place,
-                bound,
-                floor,
-                begin,
-            },
+        Step {
+            id,
+            name,
+            kind,
+            order,
+            place,
+            bound,
+            floor,
+            begin,
             told,
-        )
+        }
     }
 }
 
@@ -111,11 +128,7 @@ pub(crate) struct Waiting<'a> {
 
 /// Runs a group to its end: every member has ended for the context. The steps come in the order of
 /// their ids.
-pub(crate) async fn run(
-    core: &Arc<Core>,
-    group: Group,
-    steps: impl IntoIterator<Item = (Step, bool)>,
-) {
+pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: impl IntoIterator<Item = Step>) {
     let steps = steps.into_iter();
     let size = steps.size_hint().0;
     let ended_before = {
@@ -132,8 +145,8 @@ pub(crate) async fn run(
         ended_before,
         members_begun: 0,
     };
-    for (step, told) in steps {
-        waiting.begin(step, told);
+    for step in steps {
+        waiting.begin(step);
     }
     waiting.recall();
     waiting.wait().await;
@@ -141,7 +154,7 @@ pub(crate) async fn run(
 }
 
 impl Waiting<'_> {
-    fn begin(&mut self, step: Step, told: bool) {
+    fn begin(&mut self, step: Step) {
         let Step {
             id,
             name,
@@ -151,6 +164,7 @@ impl Waiting<'_> {
             bound,
             floor,
             begin,
+            told,
         } = step;
         let phase = self.group.phase;
         let started = self.started;
@@ -164,11 +178,18 @@ impl Waiting<'_> {
             kind,
             group: self.group.number,
         });
-        if told {
+        if !matches!(told, Told::No) {
             self.core.emit(What::Told {
                 name: name.clone(),
                 id,
             });
+        }
+        if let Told::Now(token, wake) = told {
+            token.cancel();
+            if let Some(wake) = wake {
+                // A caller's code, and so is its drop: neither its panic nor its blocking is the stop's.
+                self.core.host.call(&name, wake);
+            }
         }
         let row = StepReport {
             phase,
@@ -327,11 +348,13 @@ impl Waiting<'_> {
     /// confirmed everything that can run has to run, even where the phase has no time left for it.
     fn strike(&mut self) {
         let now = self.core.host.now();
+        let mut aborts = Vec::new();
         for id in self.members.due(now) {
             let Some(member) = self.members.take(id) else {
                 continue;
             };
             match member.stage {
+                Stage::Bound if member.abort.is_some() => aborts.push(member),
                 Stage::Half => {
                     let waiting = What::StillWaiting {
                         name: member.row.name.clone(),
@@ -346,6 +369,10 @@ impl Waiting<'_> {
                 Stage::Bound => self.overdue(member, now),
                 Stage::Confirm => self.leave_behind(member, now),
             }
+        }
+        // Last: an abort may free a thread, which must not end before the word that it was left behind.
+        for member in aborts {
+            self.overdue(member, now);
         }
     }
 
@@ -417,11 +444,12 @@ impl Waiting<'_> {
 
     fn abort(&self, member: &Member) {
         if let Some(abort) = &member.abort {
-            contained(|| abort.abort());
+            // First the word: what is aborted may be gone at once.
             self.core.emit(What::Abort {
                 name: member.row.name.clone(),
                 id: member.row.id,
             });
+            contained(|| abort.abort());
         }
     }
 

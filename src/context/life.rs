@@ -114,12 +114,11 @@ impl Life {
 
     /// The other part: the stop is requested, and said to be.
     pub(crate) fn heed(&self, Heard(signal): Heard) {
-        self.core.request(Reason {
+        self.core.request_now(Reason {
             words: Name::from(signal.as_str()),
             by: By::Signal,
             signal: Some(signal),
         });
-        self.core.begin_grace();
     }
 
     /// The code with which a program should end whose worker was stopped by calls.

@@ -98,11 +98,9 @@ impl Core {
             state: State::Stopping,
         });
         for entry in &mut entries {
-            if is_told_at_once(entry) && tell(&*self.host, entry) {
-                self.emit(What::Told {
-                    name: entry.name.clone(),
-                    id: entry.id,
-                });
+            if is_told_at_once(entry) {
+                let (name, id) = (entry.name.clone(), entry.id);
+                tell(&*self.host, entry, || self.emit(What::Told { name, id }));
             }
         }
         let ends = instants.stop_ends;
@@ -120,7 +118,7 @@ impl Core {
             let hurried = self.hurried();
             let steps = entries.by_ref().take(size).map(|entry| {
                 let bound = stop_bound(entry.kind, entry.timeout, left, hurried);
-                Step::of(self, entry, bound, Duration::ZERO)
+                Step::of(entry, bound, Duration::ZERO)
             });
             let group = Group {
                 phase: Phase::Stop,
@@ -170,7 +168,7 @@ impl Core {
                 ends,
                 later_floors: later,
             };
-            group::run(self, group, [Step::of(self, entry, bound, floor)]).await;
+            group::run(self, group, [Step::of(entry, bound, floor)]).await;
         }
         self.emit(What::PhaseEnded {
             phase: Phase::Cleanup,

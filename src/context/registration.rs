@@ -12,7 +12,7 @@ use super::error::{Refusal, Refused};
 use super::opts::{BodyOpts, CallOpts, Wake};
 use super::registry::{Action, AsyncCall, Callback, Running, Spec};
 use crate::host::{Abort, Adopt, Body, BoxFuture, Ended, Scope, SpawnError};
-use crate::journal::{Id, Kind, Name, Told};
+use crate::journal::{Id, Kind, Name, RefusedReason, Told};
 use crate::watchdog::{Link, Watchdog};
 use crate::words::one_line;
 
@@ -98,9 +98,11 @@ impl<A> WorkerCtx<A> {
         let body_spec = body_spec(name, Kind::Thread, opts);
         self.register_body(body_spec, handle, |core, id, spec, handle| {
             if !core.host.adopts_threads() {
-                return Err(refusal(SpawnError::Unsupported(
-                    "a thread that runs already",
-                )));
+                let unsupported = SpawnError::Unsupported("a thread that runs already");
+                return Err(Refusal {
+                    reason: RefusedReason::Host,
+                    detail: unsupported.to_string(),
+                });
             }
             // Std has no timed join: a second thread joins, and its end is waited for with a bound.
             let reaper: Body = Box::new(move |_| match handle.take().join() {
@@ -160,9 +162,9 @@ impl<A> WorkerCtx<A> {
         let body_spec = body_spec(name, Kind::Task, opts);
         self.register_body(body_spec, task, |core, id, spec, task| {
             let token = CancellationToken::new();
-            let given = token.clone();
-            let future = Box::pin(async move { task.take()(given).await.into_result() });
             let who = core.who(id, &spec.name, spec.kind);
+            let given = core.host.given(&who, token.clone());
+            let future = Box::pin(async move { task.take()(given).await.into_result() });
             let on_end = core.on_end(id, spec.name.clone());
             let abort = core.host.spawn_task(who, future, on_end).map_err(refusal)?;
             Ok(Begun {
@@ -256,11 +258,12 @@ impl<A> WorkerCtx<A> {
                     let future = Box::pin(async move { future.take().await.into_result() });
                     let who = core.who(id, &spec.name, spec.kind);
                     let on_end = core.on_end(id, spec.name.clone());
-                    let abort = core.host.spawn_task(who, future, on_end).map_err(refusal)?;
                     // A token that nobody listens to: stop tells, then awaits.
-                    let token = Some(CancellationToken::new());
+                    let token = CancellationToken::new();
+                    drop(core.host.given(&who, token.clone()));
+                    let abort = core.host.spawn_task(who, future, on_end).map_err(refusal)?;
                     Ok(Begun {
-                        token,
+                        token: Some(token),
                         abort: Some(abort),
                         attempts: None,
                     })
@@ -299,7 +302,8 @@ impl<A> WorkerCtx<A> {
         opts: BodyOpts,
         watchdog: Watchdog,
     ) -> Result<Id, Refused<Watchdog>> {
-        let body_spec = body_spec(name, Kind::Watchdog, opts);
+        let mut body_spec = body_spec(name, Kind::Watchdog, opts);
+        body_spec.0.watchdog = Some(watchdog.limits());
         let flaw = watchdog.flaw();
         self.register_body(body_spec, watchdog, |core, id, spec, watchdog| {
             if let Some(flaw) = flaw {
@@ -661,6 +665,7 @@ fn body_spec(name: impl Into<Name>, kind: Kind, opts: BodyOpts) -> (Spec, Told, 
         floor: None,
         uses,
         place: Location::caller(),
+        watchdog: None,
     };
     (spec, told, wake)
 }
@@ -681,6 +686,7 @@ fn call_spec(name: impl Into<Name>, kind: Kind, opts: CallOpts) -> Spec {
         floor,
         uses,
         place: Location::caller(),
+        watchdog: None,
     }
 }
 

@@ -13,7 +13,8 @@ use super::limits::{BOUND_MAX, BOUND_MIN, DEATHS_KEPT, Instants, NAME_BYTES, who
 use super::opts::Wake;
 use super::report::{Death, Reason};
 use crate::host::{Abort, Body, BoxError, BoxFuture, Ended, Executor};
-use crate::journal::{Id, Kind, Name, RefusedReason, State, Told};
+use crate::journal::{Id, Kind, Name, RefusedReason, Registered, State, Told};
+use crate::watchdog::Limits;
 
 /// An async callback that has not been called.
 pub(crate) type AsyncCall = Box<dyn FnOnce() -> BoxFuture<Result<(), BoxError>> + Send + 'static>;
@@ -76,6 +77,42 @@ pub(crate) struct Spec {
     pub floor: Option<Duration>,
     pub uses: Vec<Name>,
     pub place: &'static Location<'static>,
+    /// A watchdog's limits.
+    pub watchdog: Option<Limits>,
+}
+
+impl Spec {
+    /// What was registered with these limits, as a sink is told.
+    pub fn registered(&self, id: Id, action: &Action) -> Registered {
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let (told, is_async, adopted) = match action {
+            Action::Running(running) => (
+                running.told,
+                running.abort.is_some(),
+                running.token.is_none(),
+            ),
+            Action::Call(callback) => {
+                (Told::AtOnce, matches!(callback, Callback::Async(..)), false)
+            }
+        };
+        let watchdog = self.watchdog;
+        Registered {
+            id,
+            kind: self.kind,
+            name: self.name.clone(),
+            order: self.order,
+            timeout: ms(self.timeout),
+            floor: self.floor.map(ms),
+            uses: self.uses.clone(),
+            told,
+            is_async,
+            adopted,
+            interval: watchdog.map(|limits| ms(limits.interval)),
+            attempts: watchdog.map(|limits| limits.attempts),
+            request_timeout: watchdog.map(|limits| ms(limits.request_timeout)),
+            start_grace: watchdog.and_then(|limits| limits.start_grace).map(ms),
+        }
+    }
 }
 
 /// Whether a kind belongs to stop, rather than to cleanup.
@@ -210,6 +247,7 @@ impl Registry {
             floor,
             uses,
             place,
+            watchdog: _,
         } = spec;
         self.entries.insert(
             id,

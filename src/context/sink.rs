@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::journal::What;
+use crate::journal::{Registered, What};
 use crate::words::contained;
 
 /// Takes the events of a worker context. Called without any lock held. It must not block; where it
@@ -42,6 +42,12 @@ pub trait Sink: Send + Sync + 'static {
         self.claim(claim);
     }
 
+    /// A component was registered at `place`: what it is, and with which limits. Said once the component is
+    /// taken; its code may run already.
+    fn registered(&self, registered: &Registered, place: &'static Location<'static>) {
+        let _ = (registered, place);
+    }
+
     /// The context says why, too. Journals do not know it, since the words of an error differ from one
     /// operating system to the next; logs do.
     fn claim_why(&self, claim: &What, why: &str) {
@@ -66,6 +72,10 @@ impl Sink for Contained {
 
     fn claim_of(&self, claim: &What, place: &'static Location<'static>) {
         contained(|| self.0.claim_of(claim, place));
+    }
+
+    fn registered(&self, registered: &Registered, place: &'static Location<'static>) {
+        contained(|| self.0.registered(registered, place));
     }
 
     fn claim_why(&self, claim: &What, why: &str) {

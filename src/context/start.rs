@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
 use super::error::{MainError, StartError};
-use super::group::{self, Begin, Group, Step};
+use super::group::{self, Begin, Group, Step, Told};
 use super::limits::{cleanup_key, stop_bound};
 use super::registry::{Entry, is_stop_kind};
 use super::report::Reason;
@@ -151,8 +151,7 @@ impl Core {
             }
         } else {
             let words = main_failed().unwrap_or_else(|| Name::from("main failed"));
-            self.request(Reason::new(format!("main failed: {words}"), By::Main));
-            self.begin_grace();
+            self.request_now(Reason::new(format!("main failed: {words}"), By::Main));
         }
         self.emit(What::PhaseEnded {
             phase: Phase::Start,
@@ -230,6 +229,7 @@ impl Core {
                 abort,
                 adopted: false,
             },
+            told: Told::Already,
         };
         let group = Group {
             phase: Phase::Start,
@@ -237,7 +237,7 @@ impl Core {
             ends,
             later_floors: Duration::ZERO,
         };
-        group::run(self, group, [(step, true)]).await;
+        group::run(self, group, [step]).await;
     }
 
     /// Says which resources would be closed before their users (the contract's `uses`).

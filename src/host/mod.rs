@@ -186,6 +186,16 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
         ended: OnEnd,
     ) -> Result<(), SpawnError>;
 
+    /// The token that a task is given: the one that the context tells it by. A simulator may withhold it.
+    fn given(
+        &self,
+        who: &Who,
+        told: tokio_util::sync::CancellationToken,
+    ) -> tokio_util::sync::CancellationToken {
+        let _ = who;
+        told
+    }
+
     /// Connects to `HOST:PORT`, where the host is a name, an IPv4 address, or an IPv6 address in brackets.
     /// Live that is TCP; in the simulator the scenario's health endpoint answers, whatever the name.
     ///

@@ -71,6 +71,12 @@ impl Scope {
         Scope { told, blocker }
     }
 
+    /// How it waits: for a scope with another token.
+    #[cfg(feature = "cli")]
+    pub(crate) fn blocker(&self) -> Arc<dyn Blocker> {
+        Arc::clone(&self.blocker)
+    }
+
     /// Whether the body should go on: true until it is told to stop.
     pub fn running(&self) -> bool {
         self.blocker.running(&self.told)

@@ -203,6 +203,8 @@ words! {
         Inside = "inside",
         /// It can be done only once.
         Again = "again",
+        /// Where the worker runs it cannot be done.
+        Host = "host",
     }
 }
 

@@ -4,15 +4,25 @@
 //! the machine, the clock or the terminal.
 
 mod diff;
+mod failure;
 pub(crate) mod figures;
 mod paint;
 mod policy;
+#[cfg(feature = "cli")]
+mod sides;
 mod snapshot;
 mod timeline;
 mod verdict;
 
 pub use diff::diff;
+#[cfg(feature = "cli")]
+#[cfg(feature = "cli")]
+pub(crate) use failure::rest;
+pub(crate) use failure::{differs, shown};
+pub(crate) use failure::{listed, sentence};
 pub use policy::{Policy, force_pass};
+#[cfg(feature = "cli")]
+pub use sides::side_by_side;
 pub use snapshot::{SnapshotError, State, Store, Wrote};
 pub use timeline::timeline;
 pub use verdict::{Problem, ProblemKind, Source, invalid, judge};

@@ -23,6 +23,10 @@ pub enum ProblemKind {
     Law,
     /// An expectation of the file is not met.
     Expectation,
+    /// A live run does not agree with the simulation.
+    LiveDiffers,
+    /// It cannot be run live, and the file does not say so.
+    NotLive,
     /// The log is not the one that was accepted.
     SnapshotDiffers,
     /// The snapshot cannot be read or written.
@@ -45,6 +49,8 @@ impl ProblemKind {
             ProblemKind::Stuck => "stuck",
             ProblemKind::Law => "law",
             ProblemKind::Expectation => "expectation",
+            ProblemKind::LiveDiffers => "live-differs",
+            ProblemKind::NotLive => "not-live",
             ProblemKind::SnapshotDiffers => "snapshot-differs",
             ProblemKind::SnapshotError => "snapshot-error",
             ProblemKind::SnapshotMissing => "snapshot-missing",

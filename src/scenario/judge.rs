@@ -211,7 +211,12 @@ pub fn judge(scenario: &Scenario, events: &[Event], log: &str, broken: &[&str]) 
     ] {
         judge.set(key, expected, got);
     }
-    judge.lines(&expect.lines, log);
+    let live = matches!(events.first(), Some(Event { what: What::Journal { host, .. }, .. }) if &**host == "live");
+    if live {
+        judge.lines(&expect.lines, &in_its_order(&expect.lines, events, log));
+    } else {
+        judge.lines(&expect.lines, log);
+    }
     for law in &expect.breaks.value {
         if !broken.contains(&&**law) {
             let message = format!("the law {law} was expected to break, and holds");
@@ -321,6 +326,39 @@ impl Judge {
             }
         }
     }
+}
+
+/// A live log, in which there is no order in one instant between those who have nothing to do with one
+/// another: there the lines that are expected come in the order in which they are.
+fn in_its_order(
+    expected: &Option<Spanned<Vec<Spanned<String>>>>,
+    events: &[Event],
+    log: &str,
+) -> String {
+    let parts = expected.iter().flat_map(|expected| &expected.value);
+    let mut parts = parts.map(|part| &*part.value).peekable();
+    let lines: Vec<(u64, &str)> = events
+        .iter()
+        .map(|event| event.t)
+        .zip(log.lines())
+        .collect();
+    let mut out = String::with_capacity(log.len());
+    for instant in lines.chunk_by(|(one, _), (other, _)| one == other) {
+        let mut left: Vec<&str> = instant.iter().map(|(_, line)| *line).collect();
+        while let Some(part) = parts.peek() {
+            let Some(at) = left.iter().position(|line| line.contains(part)) else {
+                break;
+            };
+            out += left.remove(at);
+            out.push('\n');
+            parts.next();
+        }
+        for line in left {
+            out += line;
+            out.push('\n');
+        }
+    }
+    out
 }
 
 fn names(names: &[Name]) -> String {

@@ -14,6 +14,8 @@ mod schema;
 mod value;
 
 pub use diagnostic::{CODES, Diagnostic, Invalid, Severity, line_of, render};
+#[cfg(feature = "kit")]
+pub(crate) use diagnostic::{all_of, any_of, did_you_mean, time};
 pub use judge::{Unmet, judge};
 pub use lint::{LINTS, lint};
 pub use model::{

@@ -270,6 +270,43 @@ pub enum Verb {
     },
 }
 
+impl Verb {
+    /// The component that it is about: the one that it strikes, or inside which it happens.
+    pub fn about(&self) -> Option<&Name> {
+        match self {
+            Verb::Signal(_) | Verb::Health { .. } => None,
+            Verb::Call { from, .. } => from.as_ref(),
+            Verb::Register { name, .. }
+            | Verb::Hang { name, .. }
+            | Verb::Ignore { name, .. }
+            | Verb::Slow { name, .. }
+            | Verb::Fail { name, .. }
+            | Verb::Panic { name, .. }
+            | Verb::End { name }
+            | Verb::Hold { name, .. }
+            | Verb::Job { name, .. } => Some(name),
+        }
+    }
+
+    /// The key of the file that says it.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Verb::Signal(_) => "signal",
+            Verb::Call { .. } => "call",
+            Verb::Register { .. } => "register",
+            Verb::Hang { .. } => "hang",
+            Verb::Ignore { .. } => "ignore",
+            Verb::Slow { .. } => "slow",
+            Verb::Fail { .. } => "fail",
+            Verb::Panic { .. } => "panic",
+            Verb::End { .. } => "end",
+            Verb::Hold { .. } => "hold",
+            Verb::Job { .. } => "job",
+            Verb::Health { .. } => "health",
+        }
+    }
+}
+
 /// What the health endpoint answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::task::unconstrained;
 
 use super::bodies::Bodies;
+use super::foreign::Outside;
 use super::ready::Ready;
 use super::world::{self, World};
 use crate::host::{Abort, BoxError, BoxFuture, Ended, OnEnd, SpawnError};
@@ -51,6 +52,8 @@ struct Entity {
     gate: Waker,
     granted: bool,
     abort: bool,
+    /// Who has ended is woken all the same by whoever kept its waker; a turn given to it would be lost.
+    ended: bool,
     /// Something about its component has changed: a pause ends early.
     interrupted: bool,
 }
@@ -72,6 +75,8 @@ pub(crate) struct Entities {
 struct GateWaker {
     generation: u64,
     id: EntityId,
+    /// Where it is woken from another thread: only a user's own code has such.
+    outside: Option<Arc<Outside>>,
 }
 
 impl Wake for GateWaker {
@@ -80,11 +85,16 @@ impl Wake for GateWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        world::try_with(|world| {
-            if world.generation == self.generation {
+        let here = world::try_with(|world| {
+            let here = world.generation == self.generation;
+            if here {
                 world.entities.borrow_mut().enter(self.id);
             }
+            here
         });
+        if let (Some(outside), None) = (&self.outside, here) {
+            outside.wake(self.id);
+        }
     }
 }
 
@@ -94,12 +104,21 @@ impl Entities {
         self.struck.push_back(id);
     }
 
-    fn enter(&mut self, id: EntityId) {
+    pub fn enter(&mut self, id: EntityId) {
+        if self.all[id as usize].ended {
+            return;
+        }
         if self.holds > 0 && self.all[id as usize].class == Class::Executor {
             self.held_back.insert(id);
         } else {
             self.ready.insert(id);
         }
+    }
+
+    /// It is not ready any more.
+    fn forget(&mut self, id: EntityId) {
+        self.ready.remove(id);
+        self.held_back.remove(id);
     }
 
     /// Holds the executor, or frees it: then what was held back is ready.
@@ -216,6 +235,10 @@ impl World {
             let gate = Waker::from(Arc::new(GateWaker {
                 generation: self.generation,
                 id,
+                outside: self
+                    .foreign
+                    .as_ref()
+                    .map(|foreign| Arc::clone(&foreign.outside)),
             }));
             if let Some(watched) = &self.watched {
                 watched.name(&name);
@@ -234,6 +257,7 @@ impl World {
                 gate,
                 granted: false,
                 abort: false,
+                ended: false,
                 interrupted: false,
             });
             id
@@ -309,7 +333,11 @@ impl Gated {
         let role = {
             let mut entities = world.entities.borrow_mut();
             entities.current = None;
-            entities.all[self.id as usize].role
+            let entity = &mut entities.all[self.id as usize];
+            entity.ended = true;
+            let role = entity.role;
+            entities.forget(self.id);
+            role
         };
         world.ended(role, self.nth, how, error.clone());
         if let Some(on_end) = self.on_end.take() {
@@ -331,10 +359,14 @@ impl Future for Gated {
             let polled = world.or_fail(|| {
                 let polled = self.poll_turn(world, cx);
                 // Scripted components all go through the gate: where one turn has ended nothing else can
-                // run, and the next can be granted without a detour over tokio's park. A user's bodies
-                // may have spawned tasks past the gate, which are to run before time moves.
-                if polled.is_some() && world.runs_on == Bodies::Coroutines {
-                    world.quiet();
+                // run, and the next can be granted without a detour over tokio's park. A user's code may
+                // have spawned tasks past the gate, which are to run before time moves.
+                if polled.is_some() {
+                    if world.is_foreign() || world.runs_on != Bodies::Coroutines {
+                        world.nobodys_turn();
+                    } else {
+                        world.quiet();
+                    }
                 }
                 polled.unwrap_or(Poll::Pending)
             });
@@ -379,9 +411,17 @@ impl Gated {
         };
         let mut cx = Context::from_waker(&waker);
         // tokio has who did much in one turn yield, and wakes him when the executor parks. Here that is
-        // when time moves: he would find himself later in the day. The guard is who sees to spinning.
-        let mut future = pin!(unconstrained(future.as_mut()));
-        let (how, error) = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx))) {
+        // when time moves: he would find himself later in the day. The guard is who sees to spinning. In a
+        // foreign world it is tokio that moves time, and who yields has another turn before.
+        let foreign = world.is_foreign();
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            if foreign {
+                future.as_mut().poll(&mut cx)
+            } else {
+                pin!(unconstrained(future.as_mut())).poll(&mut cx)
+            }
+        }));
+        let (how, error) = match polled {
             Ok(Poll::Pending) => {
                 world.entities.borrow_mut().current = None;
                 return Some(Poll::Pending);

@@ -1,5 +1,6 @@
 //! The simulator as a host: tasks and bodies are entities of the world, time is the world's.
 
+use std::panic::Location;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,6 +12,7 @@ use super::bodies::{self, Blocking, Turned};
 use super::clock::Sleep;
 use super::endpoint::{self, meet_faults};
 use super::entity::{AbortEntity, Class, Role};
+use super::overlay;
 use super::pace::{Ear, Pause};
 use super::world::{self, World};
 use crate::context::Sink;
@@ -18,7 +20,7 @@ use crate::host::{
     Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Host, OnEnd, Scope, SpawnError, Stream,
     Who,
 };
-use crate::journal::{Cause, Id, Kind, Name, What};
+use crate::journal::{Cause, Id, Kind, Name, Registered, What};
 use crate::stage::{NEVER, millis};
 
 /// The host of a simulated worker context. Everything is looked up in the world of this thread.
@@ -54,6 +56,11 @@ impl Host for SimHost {
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError> {
         world::with(|world| {
+            let future = if world.is_foreign() {
+                overlay::task(&who, future)
+            } else {
+                future
+            };
             let id = world.spawn(
                 who.name,
                 Class::Executor,
@@ -76,11 +83,15 @@ impl Host for SimHost {
         ended: OnEnd,
     ) -> Result<(), SpawnError> {
         world::with(|world| {
-            // A watchdog's body is the production one: its faults strike it where it waits.
-            let strikes = (who.kind == Kind::Watchdog).then_some(who.id);
+            let strikes = Strikes::of(world, &who);
+            let told = overlay::given(world, who.id, told);
             let future = world.body(&who.name, move || {
-                meet_faults_of(strikes);
-                body(&scope_of(told, strikes))
+                let scope = scope_of(told, strikes);
+                if let Strikes::Own(id) = strikes {
+                    return overlay::run(id, who.kind, || body(&scope));
+                }
+                strikes.meet();
+                body(&scope)
             })?;
             world
                 .spawn(
@@ -92,6 +103,10 @@ impl Host for SimHost {
                 )
                 .map(drop)
         })
+    }
+
+    fn given(&self, who: &Who, told: CancellationToken) -> CancellationToken {
+        world::with(|world| overlay::given(world, who.id, told))
     }
 
     fn connect(&self, _authority: &str) -> BoxFuture<std::io::Result<Box<dyn Stream>>> {
@@ -118,14 +133,31 @@ impl Sink for SimSink {
     fn claim(&self, claim: &What) {
         world::try_with(|world| world.claim(claim));
     }
+
+    fn registered(&self, registered: &Registered, _place: &'static Location<'static>) {
+        world::try_with(|world| {
+            // Of a scripted component the world knows it by itself.
+            if world.is_foreign() {
+                world.stage().own_registered(registered);
+            }
+        });
+    }
+
+    fn fact(&self, fact: &What) {
+        world::try_with(|world| {
+            if world.is_foreign() {
+                world.stage().own_fact(fact);
+            }
+        });
+    }
 }
 
 /// A scope whose waits take virtual time.
 pub(crate) fn scope(told: CancellationToken) -> Scope {
-    scope_of(told, None)
+    scope_of(told, Strikes::Nobody)
 }
 
-fn scope_of(told: CancellationToken, strikes: Option<Id>) -> Scope {
+fn scope_of(told: CancellationToken, strikes: Strikes) -> Scope {
     let ear = Ear::new(told.clone());
     Scope::new(told, Arc::new(SimBlocker { ear, strikes }))
 }
@@ -213,8 +245,44 @@ impl Future for Settle {
 /// Lets a body wait.
 struct SimBlocker {
     ear: Ear,
-    /// The component whose faults strike it while it waits. A scripted behaviour looks after its own.
-    strikes: Option<Id>,
+    strikes: Strikes,
+}
+
+/// Whom faults strike while it waits.
+#[derive(Clone, Copy)]
+enum Strikes {
+    /// A scripted behaviour looks after its own.
+    Nobody,
+    /// A watchdog's body is the production one.
+    Watchdog(Id),
+    /// A user's own body.
+    Own(Id),
+}
+
+impl Strikes {
+    fn of(world: &World, who: &Who) -> Self {
+        if world.is_foreign() {
+            Strikes::Own(who.id)
+        } else if who.kind == Kind::Watchdog {
+            Strikes::Watchdog(who.id)
+        } else {
+            Strikes::Nobody
+        }
+    }
+
+    /// Meets the faults of whom they strike, and says whether there is such a one.
+    fn meet(self) -> bool {
+        match self {
+            Strikes::Nobody => return false,
+            Strikes::Watchdog(id) => {
+                if let Some(part) = world::with(|world| world.parts.index_by_id(id)) {
+                    meet_faults(part);
+                }
+            }
+            Strikes::Own(id) => overlay::meet(id),
+        }
+        true
+    }
 }
 
 impl Blocker for SimBlocker {
@@ -222,7 +290,7 @@ impl Blocker for SimBlocker {
         let until = deadline(limit);
         loop {
             block(Pause::new(until, Some(&self.ear)));
-            if !meet_faults_of(self.strikes) {
+            if !self.strikes.meet() {
                 return;
             }
             // A fault ends the pause early, and the wait goes on.
@@ -233,25 +301,26 @@ impl Blocker for SimBlocker {
     }
 
     fn sleep(&self, duration: Duration) {
-        block(Pause::new(
-            deadline((duration != Duration::MAX).then_some(duration)),
-            None,
-        ));
+        let until = deadline((duration != Duration::MAX).then_some(duration));
+        block(Pause::new(until, None));
+        if let Strikes::Own(id) = self.strikes {
+            overlay::meet(id);
+            // A fault ends the pause early, and the sleep goes on.
+            while world::with(|world| !world.is_over() && world.now() < until) && bodies::can_wait()
+            {
+                block(Pause::new(until, None));
+                overlay::meet(id);
+            }
+        }
     }
 
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
-        wait_for(future, true);
+        wait_for(future, true, self.strikes);
     }
 
     fn running(&self, _told: &CancellationToken) -> bool {
         !self.ear.told() && !world::with(|world| world.is_over())
     }
-}
-
-/// Whether somebody's faults are to be met here; if so they have been.
-fn meet_faults_of(strikes: Option<Id>) -> bool {
-    let part = strikes.and_then(|id| world::with(|world| world.parts.index_by_id(id)));
-    part.map(meet_faults).is_some()
 }
 
 fn deadline(limit: Option<Duration>) -> u64 {
@@ -260,12 +329,16 @@ fn deadline(limit: Option<Duration>) -> u64 {
 
 /// Suspends the body until the future is ready; at the world's end it returns without.
 pub(crate) fn block(future: impl Future<Output = ()>) {
-    wait_for(pin!(future), false);
+    wait_for(pin!(future), false, Strikes::Nobody);
 }
 
 /// Polls with the waker of the body's entity, and switches back to the executor in between. With
 /// `to_its_end` the caller needs what the future makes: at the world's end it is unwound instead.
-fn wait_for<F: Future<Output = ()> + ?Sized>(mut future: Pin<&mut F>, to_its_end: bool) {
+fn wait_for<F: Future<Output = ()> + ?Sized>(
+    mut future: Pin<&mut F>,
+    to_its_end: bool,
+    strikes: Strikes,
+) {
     let waker = world::with(|world| world.entities.borrow().current_waker());
     let mut cx = Context::from_waker(&waker);
     loop {
@@ -286,6 +359,9 @@ fn wait_for<F: Future<Output = ()> + ?Sized>(mut future: Pin<&mut F>, to_its_end
                 return;
             }
             bodies::suspend(false);
+            if let Strikes::Own(id) = strikes {
+                overlay::meet(id);
+            }
         }
     }
 }

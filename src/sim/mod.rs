@@ -11,16 +11,20 @@ mod clock;
 mod coroutine;
 mod endpoint;
 mod entity;
+mod foreign;
 mod guard;
 mod host;
 #[cfg(test)]
 mod laid;
+mod overlay;
+mod own;
 mod pace;
 mod plan;
 mod ready;
 mod runners;
 mod stage;
 mod subject;
+mod twice;
 mod worker;
 mod workers;
 mod world;
@@ -34,7 +38,11 @@ use crate::scenario::Scenario;
 use crate::stage::millis;
 
 pub use bodies::Bodies;
+pub use own::Own;
 pub use runners::{Ran, Run, RunError, Runners, Running, WorkerId};
+pub use twice::{TWICE_AT_ONCE, Twice, twice};
+#[cfg(feature = "cli")]
+pub(crate) use worker::limits_of;
 pub use world::{EVENTS_A_MILLISECOND, EVENTS_A_RUN, HORIZON, TURNS_A_RUN};
 
 /// The context under test.
@@ -85,17 +93,39 @@ pub struct Journal {
 ///
 /// On a fault of the simulator's own, and inside another run or runtime.
 pub fn run(scenario: &Scenario, options: &Options) -> Journal {
-    run_watched(scenario, options, None)
+    run_watched(scenario, options, None, None)
+}
+
+/// Runs a scenario for a worker of a user's own on this thread, where [nobody watches](run).
+///
+/// # Panics
+///
+/// As [`run`].
+pub fn run_own(scenario: &Scenario, options: &Options, own: &Own) -> Journal {
+    run_watched(scenario, options, Some(own), None)
 }
 
 fn run_watched(
     scenario: &Scenario,
     options: &Options,
+    own: Option<&Own>,
     watched: Option<&Arc<guard::Watched>>,
 ) -> Journal {
-    let world = world::World::new(scenario, options.seed, options.bodies, watched.cloned());
+    let foreign = own.is_some();
+    let world = world::World::new(
+        scenario,
+        options.seed,
+        options.bodies,
+        foreign,
+        watched.cloned(),
+    );
     let entered = world::Entered::new(&world);
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    if own.is_some() {
+        // A user's own code may want to bind a socket, on which nobody will call.
+        builder.enable_all();
+    }
+    let runtime = builder
         .enable_time()
         .start_paused(true)
         .on_thread_park(|| {
@@ -105,7 +135,7 @@ fn run_watched(
         .expect("a runtime without I/O needs nothing that could be missing");
     {
         let _inside = runtime.enter();
-        open(&world, scenario, options);
+        open(&world, scenario, options, own);
     }
     runtime.block_on(std::future::poll_fn(|cx| world.poll_over(cx)));
     let unstruck = world.script.borrow().unstruck();
@@ -125,20 +155,24 @@ fn run_watched(
     Journal { events, unstruck }
 }
 
-fn open(world: &Rc<world::World>, scenario: &Scenario, options: &Options) {
-    for what in header(scenario, options) {
+fn open(world: &Rc<world::World>, scenario: &Scenario, options: &Options, own: Option<&Own>) {
+    if let Some(foreign) = &world.foreign {
+        foreign.begin();
+    }
+    for what in header(scenario, options, "sim") {
         world.record(what);
     }
-    let subject: Rc<dyn subject::Subject> = match options.subject {
-        Subject::Worker => Rc::new(worker::Worker::new(scenario)),
-        Subject::Plan => Rc::new(plan::Plan::new()),
+    let subject: Rc<dyn subject::Subject> = match (own, options.subject) {
+        (Some(own), _) => own.subject(scenario),
+        (None, Subject::Worker) => Rc::new(worker::Worker::new(scenario)),
+        (None, Subject::Plan) => Rc::new(plan::Plan::new()),
     };
     *world.subject.borrow_mut() = Some(subject);
     world.begin(scenario.worker.run);
 }
 
 /// The events with which every journal begins.
-fn header(scenario: &Scenario, options: &Options) -> [What; 2] {
+pub(crate) fn header(scenario: &Scenario, options: &Options, host: &str) -> [What; 2] {
     let limits = &scenario.worker;
     [
         What::Journal {
@@ -146,7 +180,7 @@ fn header(scenario: &Scenario, options: &Options) -> [What; 2] {
             scenario: scenario.name.clone(),
             seed: options.seed,
             subject: options.subject.as_str().into(),
-            host: "sim".into(),
+            host: host.into(),
         },
         What::Worker {
             grace: millis(limits.grace),

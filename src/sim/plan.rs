@@ -18,7 +18,7 @@ use super::endpoint;
 use super::entity::{AbortEntity, Class, EntityId, Role};
 use super::host::{SimHost, block, scope};
 use super::pace::{Awaits, Blocks};
-use super::subject::{Ending, Said, Subject};
+use super::subject::{Ending, Subject};
 use super::world::{self, World};
 use crate::context::{MainError, own_bound};
 use crate::host::Host as _;
@@ -26,6 +26,7 @@ use crate::host::{Abort, BoxError, BoxFuture, Ended, Scope, timeout_at};
 use crate::journal::{Call, Cause, How, Id, Kind, MAIN, Name, Outcome, Phase, SignalName, What};
 use crate::plan::{Callback, Line, PlanCtx, Task, Thread};
 use crate::scenario::Component;
+use crate::stage::Said;
 use crate::stage::{self, blocking, called, live, millis};
 use crate::watchdog::Probe as _;
 use crate::words::{one_line, panic_message};
@@ -197,9 +198,9 @@ fn log(world: &Rc<World>, line: &Line) {
             name,
             order,
             bound: millis(spec.timeout),
-            bound_by: own_bound(part.kind),
+            bound_by: own_bound(part.kind()),
             id,
-            kind: part.kind,
+            kind: part.kind(),
             group: 0,
         },
         Some(error) => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::workers::{Batch, Job, Shared, lock};
-use super::{Journal, Options};
+use super::{Journal, Options, Own};
 use crate::journal::Name;
 use crate::scenario::Scenario;
 
@@ -21,6 +21,8 @@ pub struct Run {
     pub scenario: Arc<Scenario>,
     /// How.
     pub options: Options,
+    /// The worker, where it is not the file's.
+    pub own: Option<Own>,
     pub(super) not_on: Option<WorkerId>,
 }
 
@@ -30,8 +32,16 @@ impl Run {
         Run {
             scenario,
             options,
+            own: None,
             not_on: None,
         }
+    }
+
+    /// The worker is one of a user's own.
+    #[must_use]
+    pub fn of(mut self, own: Own) -> Self {
+        self.own = Some(own);
+        self
     }
 
     /// On any thread but that one: what depends on the thread shows as a difference.
@@ -53,6 +63,8 @@ pub struct Ran {
     pub journal: Journal,
     /// The thread that ran it.
     pub on: WorkerId,
+    /// Whether a body keeps that thread for good.
+    pub kept_its_thread: bool,
 }
 
 /// Why there is no journal of a run.

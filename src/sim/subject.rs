@@ -3,24 +3,8 @@
 use super::entity::{Class, Role};
 use super::world::{self, World};
 use crate::host::BoxFuture;
-use crate::journal::{Call, Cause, How, Id, Name, Row, SignalName, What};
-
-/// What a call brought back.
-pub(crate) struct Said {
-    pub result: Name,
-    pub steps: Vec<Row>,
-    pub deaths: Vec<(Id, How)>,
-}
-
-impl Said {
-    pub fn plain(result: impl Into<Name>) -> Self {
-        Said {
-            result: result.into(),
-            steps: Vec::new(),
-            deaths: Vec::new(),
-        }
-    }
-}
+use crate::journal::{Call, Cause, Id, Name, SignalName, What};
+use crate::stage::Said;
 
 /// How the life of a process ended.
 pub(crate) struct Ending {
@@ -115,18 +99,7 @@ impl World {
     }
 
     fn returned(&self, call: Call, caller: u32, said: Said) {
-        let Said {
-            result,
-            steps,
-            deaths,
-        } = said;
-        self.record(What::Returned {
-            call,
-            caller,
-            result,
-            steps,
-            deaths,
-        });
+        self.record(said.returned(call, caller));
     }
 
     /// Where nobody handles signals, the program ends once all its calls have returned and nothing is

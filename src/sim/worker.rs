@@ -9,13 +9,13 @@ use super::endpoint;
 use super::entity::{AbortEntity, Class, EntityId, Role};
 use super::host::{SimHost, SimSink};
 use super::pace::{Awaits, Blocks};
-use super::subject::{Ending, Said, Subject};
+use super::subject::{Ending, Subject};
 use super::world;
-use crate::context::{BodyOpts, Life, LifeEnd, Report, StartError, WorkerCtx};
+use crate::context::{BodyOpts, Builder, Life, LifeEnd, MainError, WorkerCtx};
 use crate::host::{Abort, Adopt, BoxFuture, Ended, Scope};
 use crate::journal::{Call, How, Id, Name, SignalName, Ties};
-use crate::scenario::Scenario;
-use crate::stage::{self, Cast};
+use crate::scenario::{self, Scenario};
+use crate::stage::{self, Cast, Said};
 use crate::watchdog::HttpProbe;
 
 pub(crate) struct Worker {
@@ -28,23 +28,33 @@ impl Worker {
     ///
     /// If the scenario's limits are not ones that the context accepts: its parser has looked.
     pub fn new(scenario: &Scenario) -> Self {
-        let limits = &scenario.worker;
-        let mut builder = WorkerCtx::builder()
-            .grace(limits.grace)
-            .reserve(limits.reserve)
-            .margin(limits.margin)
-            .start_timeout(limits.start_timeout)
-            .pre_stop(limits.pre_stop)
-            .host(Arc::new(SimHost))
-            .own_sink(Arc::new(SimSink));
-        if limits.ties == Ties::Last {
-            builder = builder.last_registered_first();
-        }
-        let ctx = builder
+        let ctx = builder(&scenario.worker)
             .build(())
             .expect("a parsed scenario has limits that a context accepts");
         let life = Life::new(&ctx);
         Worker { ctx, life }
+    }
+}
+
+/// A context with a scenario's limits, in the simulator.
+pub(super) fn builder(limits: &scenario::Worker) -> Builder {
+    limits_of(limits)
+        .host(Arc::new(SimHost))
+        .own_sink(Arc::new(SimSink))
+}
+
+/// A context with a scenario's limits, yet without a host.
+pub(crate) fn limits_of(limits: &scenario::Worker) -> Builder {
+    let builder = WorkerCtx::builder()
+        .grace(limits.grace)
+        .reserve(limits.reserve)
+        .margin(limits.margin)
+        .start_timeout(limits.start_timeout)
+        .pre_stop(limits.pre_stop);
+    if limits.ties == Ties::Last {
+        builder.last_registered_first()
+    } else {
+        builder
     }
 }
 
@@ -57,11 +67,11 @@ impl Cast for SimCast {
     type Awaits = Awaits;
     type Probe = HttpProbe;
 
-    fn blocks<'a>(&self, scope: &'a Scope) -> Blocks<'a> {
+    fn blocks<'a>(&self, _part: usize, scope: &'a Scope) -> Blocks<'a> {
         Blocks(scope)
     }
 
-    fn awaits(&self, token: Option<CancellationToken>) -> Awaits {
+    fn awaits(&self, _part: usize, token: Option<CancellationToken>) -> Awaits {
         Awaits::new(token)
     }
 
@@ -97,19 +107,8 @@ impl Subject for Worker {
     fn live(&self) -> BoxFuture<Ending> {
         let life = self.life.clone();
         Box::pin(async move {
-            let LifeEnd {
-                code,
-                cause,
-                started,
-                report,
-            } = life
-                .live(|| async { stage::main(&Awaits::new(None)).await })
-                .await;
-            Ending {
-                said: said_of(&started, &report),
-                code,
-                cause,
-            }
+            let main = || async { stage::main(&Awaits::new(None)).await };
+            ending(life.live(main).await)
         })
     }
 
@@ -118,35 +117,8 @@ impl Subject for Worker {
     }
 
     fn call(&self, call: Call, message: Option<String>) -> BoxFuture<Said> {
-        let ctx = self.ctx.clone();
-        Box::pin(async move {
-            match call {
-                Call::Start | Call::Run => match ctx
-                    .start(|_| async { stage::main(&Awaits::new(None)).await })
-                    .await
-                {
-                    Ok(()) => Said::plain("ok"),
-                    Err(error) => match &error {
-                        StartError::Main { report, .. } | StartError::StopRequested { report } => {
-                            said_of(&Err(error.clone()), report)
-                        }
-                        _ => Said::plain(word_of(&error)),
-                    },
-                },
-                Call::Stop => ctx.stop().await.map_or_else(
-                    |_| Said::plain("called-from-inside"),
-                    |report| said_of(&Ok(()), &report),
-                ),
-                Call::Cleanup => ctx.cleanup().await.map_or_else(
-                    |_| Said::plain("called-from-inside"),
-                    |report| said_of(&Ok(()), &report),
-                ),
-                Call::RequestStop => {
-                    ctx.request_stop(message.unwrap_or_else(|| "request-stop".to_owned()));
-                    Said::plain("ok")
-                }
-            }
-        })
+        let main = |_| async { stage::main(&Awaits::new(None)).await };
+        self::call(self.ctx.clone(), call, message, main)
     }
 
     fn exit_code(&self) -> i32 {
@@ -158,26 +130,34 @@ impl Subject for Worker {
     }
 }
 
-fn said_of(started: &Result<(), StartError>, report: &Report) -> Said {
-    Said {
-        result: started.as_ref().err().map_or_else(|| "ok".into(), word_of),
-        steps: report.steps.iter().map(|step| step.row()).collect(),
-        deaths: report
-            .deaths
-            .iter()
-            .map(|death| (death.id, death.how))
-            .collect(),
+/// What the life of a process came to.
+pub(super) fn ending(end: LifeEnd) -> Ending {
+    let LifeEnd {
+        code,
+        cause,
+        started,
+        report,
+    } = end;
+    Ending {
+        said: Said::of(&started, &report),
+        code,
+        cause,
     }
 }
 
-/// The word for how start failed.
-fn word_of(error: &StartError) -> Name {
-    match error {
-        StartError::Main { message, .. } => format!("start-failed: {message}").into(),
-        StartError::StopRequested { .. } => "stop-requested".into(),
-        StartError::Again => "again".into(),
-        StartError::CalledFromInside(_) => "called-from-inside".into(),
-    }
+/// Calls a context.
+pub(super) fn call<A, M, F>(
+    ctx: WorkerCtx<A>,
+    call: Call,
+    message: Option<String>,
+    main: M,
+) -> BoxFuture<Said>
+where
+    A: Send + Sync + 'static,
+    M: FnOnce(WorkerCtx<A>) -> F + Send + 'static,
+    F: Future<Output = Result<(), MainError>> + Send + 'static,
+{
+    Box::pin(async move { stage::call(&ctx, call, message, main).await })
 }
 
 /// A task that the world runs before it is registered.

@@ -43,7 +43,7 @@ impl Job {
             why,
             name: name.clone(),
         };
-        let events = header(&self.run.scenario, &self.run.options)
+        let events = header(&self.run.scenario, &self.run.options, "sim")
             .map(|what| (0, what))
             .into_iter()
             .chain([(t, stuck)])
@@ -156,14 +156,23 @@ impl Shared {
         place.watched.is_this_thread();
         while let Some(run) = self.take(me, place) {
             let ran = catch_unwind(AssertUnwindSafe(|| {
-                run_watched(&run.scenario, &run.options, Some(&place.watched))
+                run_watched(
+                    &run.scenario,
+                    &run.options,
+                    run.own.as_ref(),
+                    Some(&place.watched),
+                )
             }));
             let Some(job) = lock(&place.job).take() else {
                 // Given up meanwhile: another thread has this one's place.
                 return;
             };
             job.answer(match ran {
-                Ok(journal) => Ok(Ran { journal, on: me }),
+                Ok(journal) => Ok(Ran {
+                    journal,
+                    on: me,
+                    kept_its_thread: false,
+                }),
                 Err(payload) => Err(RunError::Fault {
                     scenario: run.scenario.name.clone(),
                     seed: run.options.seed,
@@ -275,6 +284,7 @@ impl Shared {
         job.answer(Ok(Ran {
             journal,
             on: worker.id,
+            kept_its_thread: true,
         }));
     }
 

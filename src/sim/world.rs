@@ -19,6 +19,7 @@ use super::bodies::{Blocking, Bodies};
 use super::choose::Choice;
 use super::clock::{Due, Timers};
 use super::entity::{Entities, EntityId};
+use super::foreign::Foreign;
 use super::guard::Watched;
 use super::subject::Subject;
 use crate::host::BoxError;
@@ -75,6 +76,8 @@ pub(crate) struct World {
     /// The step that began last and has not ended, for who is to blame.
     pub waited_for: RefCell<Option<Name>>,
     pub watched: Option<Arc<Watched>>,
+    /// A user's own code runs here, and tokio moves the clock.
+    pub foreign: Option<Foreign>,
     /// The panic of the simulator's own that ended the run.
     pub fault: Cell<Option<Box<dyn Any + Send>>>,
     /// Whether signals are handled; otherwise the program only calls.
@@ -142,8 +145,14 @@ impl World {
         scenario: &Scenario,
         seed: u64,
         runs_on: Bodies,
+        foreign: bool,
         watched: Option<Arc<Watched>>,
     ) -> Rc<Self> {
+        let parts = if foreign {
+            Parts::of_own(scenario)
+        } else {
+            Parts::new(scenario)
+        };
         Rc::new(World {
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             now: Cell::new(0),
@@ -159,13 +168,14 @@ impl World {
             events_now: Cell::new(0),
             turns_now: Cell::new(0),
             turns: Cell::new(0),
-            parts: Parts::new(scenario),
+            parts,
             script: RefCell::new(Script::new(scenario)),
             endpoint: RefCell::default(),
             subject: RefCell::new(None),
             running: Cell::new(true),
             waited_for: RefCell::new(None),
             watched,
+            foreign: foreign.then(Foreign::default),
             fault: Cell::new(None),
             run: scenario.worker.run,
             callers: Cell::new(0),
@@ -175,7 +185,21 @@ impl World {
 
     /// Milliseconds since the worker began.
     pub fn now(&self) -> u64 {
+        self.look_at_clock();
         self.now.get()
+    }
+
+    /// It is that time.
+    pub fn is_now(&self, now: u64) {
+        if now <= self.now.get() {
+            return;
+        }
+        self.now.set(now);
+        if let Some(watched) = &self.watched {
+            watched.is_now(now);
+        }
+        self.events_now.set(0);
+        self.turns_now.set(0);
     }
 
     /// Whether the process has ended.
@@ -199,6 +223,9 @@ impl World {
             return Poll::Ready(());
         }
         *self.root.borrow_mut() = Some(cx.waker().clone());
+        if let Some(foreign) = &self.foreign {
+            foreign.outside.executor_is(cx.waker());
+        }
         Poll::Pending
     }
 
@@ -230,7 +257,11 @@ impl World {
         if self.is_over() {
             return;
         }
-        match claim {
+        let mut claim = claim.clone();
+        if self.is_foreign() {
+            claim = self.stage().in_our_names(claim);
+        }
+        match &claim {
             What::StepStarted { name, id, .. } => {
                 *self.waited_for.borrow_mut() = Some(name.clone());
                 self.parts.step_began(*id);
@@ -240,7 +271,14 @@ impl World {
             What::Leak { id, .. } => self.parts.leaked(*id),
             _ => {}
         }
-        self.record(claim.clone());
+        let told = match &claim {
+            What::Told { id, .. } if self.is_foreign() => Some(*id),
+            _ => None,
+        };
+        self.record(claim);
+        if let Some(id) = told {
+            self.stage().own_told(id);
+        }
         self.look_at_running();
     }
 
@@ -258,6 +296,13 @@ impl World {
     /// Nothing else can run: somebody is granted a poll, or time moves.
     pub fn quiet(self: &Rc<Self>) {
         self.nobodys_turn();
+        if let Some(foreign) = &self.foreign {
+            let woken = foreign.outside.take();
+            woken
+                .into_iter()
+                .for_each(|id| self.entities.borrow_mut().enter(id));
+            self.fire_due();
+        }
         loop {
             self.stage().strike_due();
             if self.is_over() {
@@ -286,15 +331,22 @@ impl World {
             }
             let next = [self.timers.borrow().first(), self.script.borrow().first()];
             let horizon = u64::try_from(HORIZON.as_millis()).unwrap_or(u64::MAX);
-            let Some(next) = next
+            let mut next = next
                 .into_iter()
                 .flatten()
                 .min()
-                .filter(|next| *next <= horizon)
-            else {
+                .filter(|next| *next <= horizon);
+            // What a user's own code waits for is not known: only time can tell.
+            if self.is_foreign() && self.now() < horizon {
+                next = next.or(Some(horizon));
+            }
+            let Some(next) = next else {
                 self.stuck(StuckWhy::Horizon);
                 return;
             };
+            if self.leaves_clock_to_tokio(next) {
+                return;
+            }
             self.advance(next);
         }
     }
@@ -308,16 +360,17 @@ impl World {
             let _ = advance
                 .as_mut()
                 .poll(&mut Context::from_waker(Waker::noop()));
-            self.now.set(to);
-            if let Some(watched) = &self.watched {
-                watched.is_now(to);
-            }
-            self.events_now.set(0);
-            self.turns_now.set(0);
+            self.is_now(to);
         }
+        self.fire_due();
+    }
+
+    /// Strikes what is due, and fires the timers that are.
+    fn fire_due(self: &Rc<Self>) {
         self.stage().strike_due();
+        let now = self.now();
         while !self.is_over() {
-            let Some(due) = self.timers.borrow_mut().take_due(to) else {
+            let Some(due) = self.timers.borrow_mut().take_due(now) else {
                 return;
             };
             match due {

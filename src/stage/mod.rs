@@ -6,9 +6,12 @@
 
 mod body;
 mod endpoint;
+mod growing;
+mod own;
 mod part;
 mod peer;
 mod register;
+mod said;
 mod script;
 
 use std::cell::RefCell;
@@ -21,6 +24,7 @@ pub(crate) use endpoint::{Behaviour, Endpoint};
 pub(crate) use part::{MAIN_PART, NEVER, Part, Parts, Strike};
 pub(crate) use peer::{Ends, serve};
 pub(crate) use register::{Cast, register};
+pub(crate) use said::{Said, call};
 pub(crate) use script::Script;
 
 /// What a script needs of whoever runs it. Nothing here waits.

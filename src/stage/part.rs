@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::growing::Growing;
 use super::{Later, Stage, millis};
 use crate::journal::{FaultVerb, How, Id, Kind, LostWhat, MAIN, Name, Registered, What};
 use crate::scenario::{Component, Lasts, Scenario};
@@ -32,8 +33,9 @@ pub(crate) struct Part {
     /// Its place among the parts.
     pub index: usize,
     pub name: Name,
-    pub kind: Kind,
-    /// What the file says of it; `None` for main.
+    /// Of a user's own component it is known once that is registered.
+    pub(super) kind: Cell<Kind>,
+    /// What the file says of it; `None` for main, and for a user's own.
     pub component: Option<Component>,
     pub id: Cell<Option<Id>>,
     /// Who runs its code, as the stage numbers them.
@@ -55,14 +57,19 @@ pub(crate) struct Part {
     heard: Cell<bool>,
     /// Whether what it asked the executor to run has run.
     pub executor_ran: Cell<bool>,
+    /// Whether it ran before it was registered, out of sight.
+    pub(super) adopted: Cell<bool>,
+    /// Whether the context says that it told it, and whether its token was cancelled.
+    pub(super) told: Cell<bool>,
+    pub(super) reached: Cell<bool>,
 }
 
 impl Part {
-    fn new(index: usize, name: Name, kind: Kind, component: Option<Component>) -> Self {
+    pub(super) fn new(index: usize, name: Name, kind: Kind, component: Option<Component>) -> Self {
         Part {
             index,
             name,
-            kind,
+            kind: Cell::new(kind),
             component,
             id: Cell::new(None),
             runs_as: Cell::new(None),
@@ -80,20 +87,29 @@ impl Part {
             stepped: Cell::new(false),
             heard: Cell::new(false),
             executor_ran: Cell::new(false),
+            adopted: Cell::new(false),
+            told: Cell::new(false),
+            reached: Cell::new(false),
         }
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind.get()
     }
 
     /// What the file says of it.
     ///
     /// # Panics
     ///
-    /// For main, of which the file says nothing.
+    /// For main and for a user's own, of which the file says nothing.
     pub fn spec(&self) -> &Component {
-        self.component.as_ref().expect("only main has no component")
+        self.component
+            .as_ref()
+            .expect("a scripted component is described by its file")
     }
 
     fn is_call(&self) -> bool {
-        matches!(self.kind, Kind::Stop | Kind::Cleanup | Kind::Closeable)
+        matches!(self.kind(), Kind::Stop | Kind::Cleanup | Kind::Closeable)
     }
 
     /// Whether what it is can still be used: its close has not begun, its body has not ended.
@@ -147,9 +163,12 @@ impl Part {
 
 /// All parts of a world: main, then the components in the order of the file.
 pub(crate) struct Parts {
-    pub all: Vec<Part>,
-    by_name: BTreeMap<Name, usize>,
-    by_id: RefCell<Vec<usize>>,
+    pub all: Growing<Part>,
+    by_name: RefCell<BTreeMap<Name, usize>>,
+    /// An id may be nobody's: that of a registration that was refused.
+    by_id: RefCell<Vec<Option<usize>>>,
+    /// How often each name was registered by a user's own worker.
+    names: RefCell<BTreeMap<Name, u32>>,
     jobs: Cell<u32>,
     /// The exit code that main asked for with its error.
     pub main_code: Cell<Option<i32>>,
@@ -177,17 +196,38 @@ impl Parts {
             .map(|(index, part)| (part.name.clone(), index))
             .collect();
         Parts {
-            all,
-            by_name,
-            by_id: RefCell::new(vec![MAIN_PART]),
+            all: Growing::new(all),
+            by_name: RefCell::new(by_name),
+            by_id: RefCell::new(vec![Some(MAIN_PART)]),
+            names: RefCell::default(),
             jobs: Cell::new(0),
             main_code: Cell::new(None),
             kill_fails: Cell::new(false),
         }
     }
 
+    /// From here on the part has that name.
+    pub(super) fn call(&self, name: Name, index: usize) {
+        self.by_name.borrow_mut().insert(name, index);
+    }
+
+    /// From here on the part has that id.
+    pub(super) fn bind(&self, id: Id, index: usize) {
+        let mut by_id = self.by_id.borrow_mut();
+        by_id.resize(id as usize, None);
+        by_id.push(Some(index));
+    }
+
+    /// For which time that name is registered, from 1.
+    pub(super) fn count(&self, name: &Name) -> u32 {
+        let mut names = self.names.borrow_mut();
+        let count = names.entry(name.clone()).or_default();
+        *count += 1;
+        *count
+    }
+
     pub fn index(&self, name: &str) -> Option<usize> {
-        self.by_name.get(name).copied()
+        self.by_name.borrow().get(name).copied()
     }
 
     pub fn named(&self, name: &str) -> Option<&Part> {
@@ -195,7 +235,7 @@ impl Parts {
     }
 
     pub fn index_by_id(&self, id: Id) -> Option<usize> {
-        self.by_id.borrow().get(id as usize).copied()
+        self.by_id.borrow().get(id as usize).copied().flatten()
     }
 
     pub fn by_id(&self, id: Id) -> Option<&Part> {
@@ -217,7 +257,7 @@ impl Parts {
     /// What is lost if the process ends now.
     pub fn losses(&self) -> Vec<What> {
         let mut losses = Vec::new();
-        for &index in self.by_id.borrow().iter().skip(1) {
+        for &index in self.by_id.borrow().iter().skip(1).flatten() {
             let part = &self.all[index];
             let Some(id) = part.id.get() else { continue };
             let lost = |what| What::Lost {
@@ -228,7 +268,7 @@ impl Parts {
             if !part.leaked.get() {
                 // An async call that was aborted before it could begin has ended, and not well.
                 if part.is_call() && part.calls.get() == 0 && !part.ended.get() {
-                    losses.push(lost(if part.kind == Kind::Stop {
+                    losses.push(lost(if part.kind() == Kind::Stop {
                         LostWhat::NotStopped
                     } else {
                         LostWhat::NotClosed
@@ -260,20 +300,20 @@ impl dyn Stage + '_ {
                 id as usize,
                 "ids are given in the order of registration"
             );
-            by_id.push(index);
+            by_id.push(Some(index));
         }
         let spec = part.spec();
         let watchdog = spec.watchdog;
         self.record(What::Registered(Box::new(Registered {
             id,
-            kind: part.kind,
+            kind: part.kind(),
             name: part.name.clone(),
             order: spec.order,
             timeout: millis(spec.timeout),
             floor: spec.floor.map(millis),
             uses: spec.uses.clone(),
             told: spec.told,
-            is_async: spec.is_async || part.kind == Kind::Task,
+            is_async: spec.is_async || part.kind() == Kind::Task,
             adopted: spec.adopted,
             interval: watchdog.map(|watchdog| millis(watchdog.interval)),
             attempts: watchdog.map(|watchdog| watchdog.attempts),
@@ -305,6 +345,19 @@ impl dyn Stage + '_ {
         part.calls.get()
     }
 
+    /// The code of a part has been running before it was registered, where nobody could see it.
+    pub(super) fn runs_already(&self, part: &Part) {
+        part.calls.set(1);
+        part.runs.set(true);
+        if let Some(id) = part.id.get() {
+            self.record(What::Began {
+                id,
+                name: part.name.clone(),
+                nth: 1,
+            });
+        }
+    }
+
     /// The code of a component is over, for the `nth` time; 0 if it never began.
     pub fn ended(&self, part: &Part, nth: u32, how: How, error: Option<Name>) {
         part.runs.set(false);
@@ -330,7 +383,7 @@ impl dyn Stage + '_ {
                 what: LostWhat::Job,
             });
         }
-        for other in &self.parts().all {
+        for other in self.parts().all.iter() {
             if other
                 .component
                 .as_ref()

@@ -18,10 +18,10 @@ pub(crate) trait Cast: Clone + Send + Sync + 'static {
     /// Asks the scripted health endpoint.
     type Probe: Probe;
 
-    fn blocks<'a>(&self, scope: &'a Scope) -> Self::Blocks<'a>;
+    fn blocks<'a>(&self, part: usize, scope: &'a Scope) -> Self::Blocks<'a>;
 
     /// Told by the token, or not at all.
-    fn awaits(&self, token: Option<CancellationToken>) -> Self::Awaits;
+    fn awaits(&self, part: usize, token: Option<CancellationToken>) -> Self::Awaits;
 
     /// Starts a task of its own accord, and has the context adopt it.
     fn adopt(&self, ctx: &WorkerCtx, opts: BodyOpts, part: usize, name: Name) -> Option<Id>;
@@ -63,26 +63,26 @@ pub(crate) fn register<C: Cast>(
     let cast = cast.clone();
     let calls = {
         let cast = cast.clone();
-        move |scope: &Scope| blocking(called(part, &cast.blocks(scope)))
+        move |scope: &Scope| blocking(called(part, &cast.blocks(part, scope)))
     };
     // An async callback makes its pace where it runs.
     let awaits = {
         let cast = cast.clone();
         move || {
-            let pace = cast.awaits(None);
+            let pace = cast.awaits(part, None);
             async move { called(part, &pace).await }
         }
     };
     match (spec.kind, spec.is_async) {
         (Kind::Thread, _) => ctx
             .add_thread(name, body_opts(spec), move |scope| {
-                blocking(live(part, &cast.blocks(scope), true))
+                blocking(live(part, &cast.blocks(part, scope), true))
             })
             .ok(),
         (Kind::Task, _) if spec.adopted => cast.adopt(ctx, body_opts(spec), part, name),
         (Kind::Task, _) => ctx
             .add_task(name, body_opts(spec), move |token| async move {
-                live(part, &cast.awaits(Some(token)), true).await
+                live(part, &cast.awaits(part, Some(token)), true).await
             })
             .ok(),
         (Kind::Stop, false) => ctx.defer_stop(name, call_opts(spec), calls).ok(),

@@ -118,17 +118,24 @@ fn put(due: &mut Vec<(u64, usize)>, event: (u64, usize)) {
 impl dyn Stage + '_ {
     /// Strikes everything that is due.
     pub fn strike_due(&self) {
-        while !self.is_over() {
-            let Some(index) = self.script().borrow_mut().take_due(self.now()) else {
-                return;
-            };
-            if index == PLATFORM_KILL {
-                self.kill(SignalName::Sigkill);
-            } else {
-                let timeline = Arc::clone(&self.script().borrow().timeline);
-                self.strike_event(&timeline[index].verb);
-            }
+        while self.strike_next() {}
+    }
+
+    /// Strikes the next thing that is due, if something is.
+    pub fn strike_next(&self) -> bool {
+        if self.is_over() {
+            return false;
         }
+        let Some(index) = self.script().borrow_mut().take_due(self.now()) else {
+            return false;
+        };
+        if index == PLATFORM_KILL {
+            self.kill(SignalName::Sigkill);
+        } else {
+            let timeline = Arc::clone(&self.script().borrow().timeline);
+            self.strike_event(&timeline[index].verb);
+        }
+        true
     }
 
     fn strike_event(&self, verb: &Verb) {

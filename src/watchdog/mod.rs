@@ -65,6 +65,15 @@ pub struct Watchdog {
     start_grace: Option<Duration>,
 }
 
+/// A watchdog's limits, as a journal names them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub interval: Duration,
+    pub attempts: u32,
+    pub request_timeout: Duration,
+    pub start_grace: Option<Duration>,
+}
+
 impl std::fmt::Debug for Watchdog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Watchdog")
@@ -135,6 +144,16 @@ impl Watchdog {
     pub fn start_grace(mut self, grace: Duration) -> Self {
         self.start_grace = Some(grace);
         self
+    }
+
+    /// With which limits it runs.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            interval: self.interval,
+            attempts: self.attempts,
+            request_timeout: self.request_timeout,
+            start_grace: self.start_grace,
+        }
     }
 
     /// What about it cannot be, if anything.

@@ -156,3 +156,8 @@ pub async fn register(ctx: WorkerCtx<App>) -> Result<(), MainError> {
     }
     Ok(())
 }
+
+// The recipes of the page for services are compiled here, where the servers are that they name.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/service.md")]
+struct Recipes;

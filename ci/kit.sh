@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# The test kit from outside: a service in a crate of its own, which depends on this one by path, gets its
+# scenarios by one line, under the usual harness and under its own; and every mistake that is planted in its
+# registration is found, by name.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+
+crate=$(mktemp -d)
+trap 'rm -rf "$crate"' EXIT
+cp -r tests/kit/fixture/. Cargo.lock "$crate"
+sed "s|@DEADSTOP@|$root|" tests/kit/fixture/Cargo.toml.in > "$crate/Cargo.toml"
+export CARGO_TARGET_DIR="$root/target/fixture" CARGO_TERM_COLOR=never RUST_BACKTRACE=0
+unset DEADSTOP_SCENARIO MISTAKE
+cd "$crate"
+cargo build --tests --quiet
+
+# What a test says; the first word is how it is to end.
+test_says() {
+  local ends=$1 args=$2 said status=0
+  shift 2
+  # shellcheck disable=SC2086 # several arguments
+  said=$(cargo test --quiet $args 2> /dev/null) || status=$?
+  if [[ $ends == well && $status != 0 || $ends == badly && $status == 0 ]]; then
+    printf '%s\nMISTAKE=%s cargo test %s: ended with %s\n' "$said" "${MISTAKE-}" "$args" "$status"
+    exit 1
+  fi
+  for words; do
+    if ! grep -qF -- "$words" <<< "$said"; then
+      printf '%s\nMISTAKE=%s cargo test %s: does not say: %s\n' "$said" "${MISTAKE-}" "$args" "$words"
+      exit 1
+    fi
+  done
+}
+
+test_says well '--test each' 'running 3 tests' 'test faults/struck ... ok' '3 passed'
+test_says well '--test all' '1 passed'
+test_says well '--test each -- --list --format terse' 'faults/hung-predictor: test' 'sigterm: test'
+test_says well '--test each -- sigterm --exact' '1 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out'
+test_says well '--test each -- sigterm --show-output' 'WorkerCtx cleanup: pool'
+DEADSTOP_SCENARIO=sigterm test_says well '--test all -- --nocapture' 'WorkerCtx cleanup: pool'
+DEADSTOP_SCENARIO=nothing test_says badly '--test all' 'picks none of the 3 scenarios'
+test_says badly '--test none' 'there is no scenario in'
+test_says badly '--test none_all' 'there is no scenario in'
+test_says badly '--test wrong' \
+  '`job` cannot be laid over real code' '`hold` cannot be laid over real code' \
+  'nothing is registered by the name "predicter"' 'did you mean "predictor"?' \
+  'registered are "consumer", "db", "flusher", "pool" and "predictor"' \
+  'scenarios/wrong/unknown.toml:5' 'DEADSTOP_SCENARIO=unknown cargo test --test wrong'
+
+# Each mistake, under both harnesses.
+finds() {
+  local mistake=$1
+  shift
+  MISTAKE=$mistake test_says badly '--test planted -- sigterm' "$@" 'cargo test --test planted -- sigterm'
+  DEADSTOP_SCENARIO=sigterm MISTAKE=$mistake test_says badly '--test planted_all' "$@"
+}
+finds wrong-order 'FAIL sigterm: broken law uses/closed-after-users: "predictor" was closed'
+finds blocks-for-ever 'FAIL sigterm: the run never came to an end (blocked): "db" is to blame'
+finds waits-for-ever 'expected leaked to be empty: it was "db"' 'db leaked after 10 s'
+finds ignores-stop 'expected leaked to be empty: it was "flusher"' 'flusher leaked after 2 s'
+finds not-biased 'they part where one has' 'ended consumer (#5): ok' '`select!` without `biased`'
+
+echo 'well'

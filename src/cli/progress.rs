@@ -1,0 +1,47 @@
+//! How far a long check has come, for who watches it.
+
+use std::io::Write;
+
+use super::output::is_watched;
+use crate::report::figures::grouped;
+use crate::sim::TWICE_AT_ONCE;
+
+/// How far it has come, on a terminal, once it takes long.
+pub struct Progress {
+    total: u64,
+    done: u64,
+    shown: bool,
+    watched: bool,
+}
+
+impl Progress {
+    pub fn new(total: u64) -> Self {
+        Progress {
+            total,
+            done: 0,
+            shown: false,
+            watched: is_watched(),
+        }
+    }
+
+    /// What fits one chunk is over before anybody could read of it.
+    pub fn advance(&mut self, by: u64) {
+        self.done += by;
+        if self.watched && self.total > TWICE_AT_ONCE as u64 {
+            self.shown = true;
+            let percent = self.done * 100 / self.total.max(1);
+            let _ = write!(
+                std::io::stderr(),
+                "\r{percent:>3} % ({} of {} scenarios and seeds)",
+                grouped(self.done),
+                grouped(self.total)
+            );
+        }
+    }
+
+    pub fn over(&mut self) {
+        if self.shown {
+            let _ = write!(std::io::stderr(), "\r{:60}\r", "");
+        }
+    }
+}

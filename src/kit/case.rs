@@ -1,0 +1,161 @@
+//! One scenario for a worker of one's own: what is wrong with it, and how that is told.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use crate::journal::text;
+use crate::report::{
+    Problem, ProblemKind, Source, Style, differs, invalid, judge, shown, timeline,
+};
+use crate::scenario::{self, Diagnostic, Invalid, Scenario};
+use crate::sim::{Bodies, Journal, Options, Own, Run, Twice};
+
+use super::names::{cannot_be, not_adopted, not_registered};
+
+/// What to look for where two runs differ.
+const ADVICE: &str = "what differs from run to run: `select!` without `biased`, the order of a `HashMap`, random \
+numbers, a real clock,\na thread or a socket that the context knows nothing of, a `static` that is kept from the run \
+before";
+
+/// What to do about code that keeps its thread.
+const BLOCKS: &str = "code that waits past its scope, or computes for ever, keeps its thread for good: `scope.wait`, `scope.sleep` and\n\
+     `scope.block_on` take virtual time, and `scope.running()` says when to stop";
+
+/// A scenario's name, and its text.
+pub(super) struct Case {
+    pub name: String,
+    /// The file's path, as the user knows it.
+    pub path: String,
+    pub text: String,
+}
+
+/// What a scenario came to.
+pub(super) struct Verdict {
+    pub problems: Vec<Problem>,
+    picture: String,
+    /// What happened, if anything did.
+    pub journal: Option<Journal>,
+}
+
+impl Verdict {
+    fn of(problems: Vec<Problem>) -> Self {
+        Verdict {
+            problems,
+            picture: String::new(),
+            journal: None,
+        }
+    }
+
+    pub fn is_well(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// What went wrong, as people read it, but for how to run it again.
+    pub fn told(&self, name: &str) -> String {
+        shown(name, &self.problems, &self.picture, true)
+    }
+}
+
+impl Case {
+    /// The scenario, or what keeps it from being run.
+    pub fn parse(&self) -> Result<Arc<Scenario>, Verdict> {
+        let parsed = scenario::parse(&self.name, &self.text);
+        let scenario = parsed.map_err(|invalid| Verdict::of(self.invalid(&invalid)))?;
+        let cannot_be = cannot_be(&scenario, &self.text);
+        if cannot_be.is_empty() {
+            Ok(Arc::new(scenario))
+        } else {
+            Err(Verdict::of(self.wrong(cannot_be)))
+        }
+    }
+
+    /// A run of it.
+    pub fn run(scenario: &Arc<Scenario>, own: &Own, seed: u64) -> Run {
+        let options = Options {
+            seed,
+            // A user's code has thread-locals, locks and destructors.
+            bodies: Bodies::Batons,
+            ..Options::default()
+        };
+        Run::new(Arc::clone(scenario), options).of(own.clone())
+    }
+
+    /// Judges what two runs gave; by laws and expectations only if `laws`.
+    pub fn judge(&self, run: &Run, ran: Twice, laws: bool) -> Verdict {
+        let (first, second) = match ran {
+            Twice::Ran(first, second) => (first, second),
+            Twice::Broke(error) => {
+                let problem = Problem::new(ProblemKind::Internal, error.to_string());
+                return Verdict::of(vec![problem]);
+            }
+        };
+        let style = Style::default();
+        let mut problems = self.wrong(not_registered(&run.scenario, &self.text, &first));
+        problems.extend(not_adopted(&first).into_iter().map(|name| {
+            Problem::new(
+                ProblemKind::Invalid,
+                format!(
+                    "the thread \"{name}\" runs already, in real time, and cannot be simulated: register it with \
+                     `add_thread`, or leave it out under test"
+                ),
+            )
+        }));
+        let differ = differs(&first.events, &second.events, run.options.seed, style);
+        problems.extend(differ.map(|mut problem| {
+            let _ = writeln!(problem.detail, "\n{ADVICE}");
+            problem
+        }));
+        // What a file says of names that are not there is noise.
+        let known = problems
+            .iter()
+            .all(|problem| problem.kind != ProblemKind::Invalid);
+        if laws && known {
+            let source = Source {
+                path: &self.path,
+                text: &self.text,
+            };
+            let log = text(&first.events);
+            let judged = judge(&run.scenario, source, &first.events, &log, style);
+            let kept_its_thread = first.stuck().is_some() && first.registered().is_empty();
+            problems.extend(judged.into_iter().filter_map(|mut problem| {
+                if kept_its_thread {
+                    problem.detail = format!("{BLOCKS}\n");
+                }
+                // Of such a run nothing else is known.
+                (!kept_its_thread || problem.kind == ProblemKind::Stuck).then_some(problem)
+            }));
+        }
+        Verdict {
+            picture: if problems.is_empty() {
+                String::new()
+            } else {
+                timeline(&first.events, style) + &self.unstruck(&run.scenario, &first)
+            },
+            problems,
+            journal: Some(first),
+        }
+    }
+
+    /// What of the timeline never struck: a test of a second signal that never came tests nothing.
+    fn unstruck(&self, scenario: &Scenario, journal: &Journal) -> String {
+        let mut said = String::new();
+        let unstruck = journal.unstruck.iter();
+        for timed in unstruck.filter_map(|index| scenario.timeline.get(*index)) {
+            let line = scenario::line_of(&self.text, timed.span.start);
+            let _ = writeln!(said, "note: the event at {}:{line} never struck", self.path);
+        }
+        said
+    }
+
+    fn wrong(&self, diagnostics: Vec<Diagnostic>) -> Vec<Problem> {
+        self.invalid(&Invalid { diagnostics })
+    }
+
+    fn invalid(&self, wrong: &Invalid) -> Vec<Problem> {
+        let source = Source {
+            path: &self.path,
+            text: &self.text,
+        };
+        invalid(source, wrong, Style::default())
+    }
+}

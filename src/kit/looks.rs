@@ -1,0 +1,115 @@
+//! What a test wants to know of a journal.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::journal::{Cause, How, Kind, Name, Outcome, Phase, What, text};
+use crate::laws::{self, Broken};
+use crate::sim::Journal;
+
+/// For assertions. Components are named as the journal names them: the second `db` is `db#2`.
+impl Journal {
+    /// How the step of a component ended; `None` if it had none. A thread or task that has ended before the
+    /// stop has none.
+    pub fn outcome(&self, name: &str) -> Option<Outcome> {
+        self.events.iter().find_map(|event| match &event.what {
+            What::StepEnded {
+                name: of, outcome, ..
+            } if **of == *name => Some(*outcome),
+            _ => None,
+        })
+    }
+
+    /// How long the step of a component took.
+    pub fn took(&self, name: &str) -> Option<Duration> {
+        self.events.iter().find_map(|event| match &event.what {
+            What::StepEnded { name: of, took, .. } if **of == *name => {
+                Some(Duration::from_millis(*took))
+            }
+            _ => None,
+        })
+    }
+
+    /// The cleanup callbacks and closeables that ended well, in the order in which they did.
+    pub fn closed(&self) -> Vec<&str> {
+        let closed = self.events.iter().filter_map(|event| match &event.what {
+            What::StepEnded {
+                phase: Phase::Cleanup,
+                name,
+                outcome: Outcome::Ok,
+                ..
+            } => Some(&**name),
+            _ => None,
+        });
+        closed.collect()
+    }
+
+    /// The components, in the order of registration, each with what it is.
+    pub fn registered(&self) -> Vec<(&str, Kind)> {
+        let registered = self.events.iter().filter_map(|event| match &event.what {
+            What::Registered(registered) => Some((&*registered.name, registered.kind)),
+            _ => None,
+        });
+        registered.collect()
+    }
+
+    /// The exit code; `None` if the run never came to an end.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.exit().map(|(_, code, _)| code)
+    }
+
+    /// Why the process ended.
+    pub fn cause(&self) -> Option<Cause> {
+        self.exit().map(|(_, _, cause)| cause)
+    }
+
+    /// When the process ended, from the begin of the worker.
+    pub fn ended_at(&self) -> Option<Duration> {
+        self.exit().map(|(t, _, _)| Duration::from_millis(t))
+    }
+
+    fn exit(&self) -> Option<(u64, i32, Cause)> {
+        match self.events.last()?.what {
+            What::Exit { code, cause } => Some((self.events.last()?.t, code, cause)),
+            _ => None,
+        }
+    }
+
+    /// Who is to blame where the run never came to an end.
+    pub fn stuck(&self) -> Option<&str> {
+        match &self.events.last()?.what {
+            What::Stuck { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The laws that it breaks.
+    pub fn broken_laws(&self) -> Vec<Broken> {
+        laws::judge(&self.events)
+    }
+
+    /// The whole of it, as text.
+    pub fn log(&self) -> String {
+        text(&self.events)
+    }
+
+    /// The error with which main failed.
+    pub(super) fn main_failed(&self) -> Option<Name> {
+        self.events.iter().find_map(|event| match &event.what {
+            What::Ended {
+                id: crate::journal::MAIN,
+                how: How::Failed | How::Panicked,
+                error,
+                ..
+            } => Some(error.clone().unwrap_or_else(|| "without words".into())),
+            _ => None,
+        })
+    }
+}
+
+/// As [`log`](Journal::log).
+impl fmt::Display for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.log())
+    }
+}

@@ -1,0 +1,260 @@
+//! What a file for a worker of one's own says of components that only the worker's code knows.
+
+use std::collections::BTreeMap;
+
+use crate::journal::{Kind, Name, RefusedReason, What};
+use crate::scenario::keys::{self, Place};
+use crate::scenario::{
+    Diagnostic, Scenario, Span, Spanned, Timed, Verb, When, all_of, any_of, did_you_mean,
+};
+use crate::sim::Journal;
+
+/// What of the file cannot be laid over real code.
+pub(super) fn cannot_be(scenario: &Scenario, text: &str) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    if scenario.worker.components.is_some() {
+        let at = text.find("components").unwrap_or(0);
+        found.push(
+            Diagnostic::error(
+                "has-components",
+                at..at + "components".len(),
+                "the components of this worker are registered by code",
+                "none are expected here",
+            )
+            .help("leave `components` out: names refer to what the code registers"),
+        );
+    }
+    found.extend(
+        scenario
+            .timeline
+            .iter()
+            .filter_map(|timed| cannot_strike(timed, text)),
+    );
+    found
+}
+
+fn cannot_strike(timed: &Timed, text: &str) -> Option<Diagnostic> {
+    let key = timed.verb.key();
+    let (what, help) = match &timed.verb {
+        Verb::Hold { .. } => (
+            "`hold`".to_owned(),
+            "a task that holds its executor does so in its code; here `hang` keeps it from going on",
+        ),
+        Verb::Job { .. } => (
+            "`job`".to_owned(),
+            "jobs in flight are real code here: start them in the function that registers",
+        ),
+        Verb::Register { .. } => (
+            "`register`".to_owned(),
+            "what is registered late is registered by code: in a task of the worker's, after a `tokio::time::sleep`",
+        ),
+        Verb::Fail { name, .. } if &**name == "kill" => (
+            "`fail = \"kill\"`".to_owned(),
+            "the kill tool is the plan's; a worker of your own has none",
+        ),
+        Verb::Fail {
+            before: Some(_), ..
+        }
+        | Verb::Panic {
+            before: Some(_), ..
+        } => (
+            "`before`".to_owned(),
+            "main is real code here: it is struck where it awaits, so say when with `at`",
+        ),
+        _ => return None,
+    };
+    Some(
+        Diagnostic::error(
+            "not-simulated",
+            spot(text, &timed.span, key),
+            format!("{what} cannot be laid over real code"),
+            "not for a worker of your own",
+        )
+        .help(help),
+    )
+}
+
+/// The names of an expectation.
+type Names = Spanned<Vec<Name>>;
+
+/// A name in the file, and the event's key that it stands with.
+struct Mention<'a> {
+    name: &'a Name,
+    span: &'a Span,
+    verb: Option<&'static str>,
+    also: &'a [&'static str],
+}
+
+fn mentions<'a>(scenario: &'a Scenario, calls: &'a [&'static str]) -> Vec<Mention<'a>> {
+    let mut all = Vec::new();
+    for Timed { when, verb, span } in &scenario.timeline {
+        if let Some(name) = verb.about() {
+            all.push(Mention {
+                name,
+                span,
+                verb: Some(verb.key()),
+                also: match verb {
+                    Verb::Fail { .. } | Verb::Panic { .. } => &["main"],
+                    _ => &[],
+                },
+            });
+        }
+        if let When::On(name, _) = when {
+            all.push(Mention {
+                name,
+                span,
+                verb: None,
+                also: &["main"],
+            });
+        }
+    }
+    let expect = &scenario.expect;
+    let sets: [(&Option<Names>, &[&str]); 10] = [
+        (&expect.closed, &[]),
+        (&expect.leaked, &["main"]),
+        (&expect.timed_out, &[]),
+        (&expect.aborted, &["main"]),
+        (&expect.failed, &["main"]),
+        (&expect.panicked, &["main"]),
+        (&expect.not_awaited, &["main"]),
+        (&expect.lost, &[]),
+        (&expect.died, &[]),
+        (&expect.refused, calls),
+    ];
+    for (set, also) in sets {
+        if let Some(Spanned { value, span }) = set {
+            all.extend(value.iter().map(|name| Mention {
+                name,
+                span,
+                verb: None,
+                also,
+            }));
+        }
+    }
+    all
+}
+
+/// Names that the worker did not register, and events that are not for what it registered by that name.
+pub(super) fn not_registered(
+    scenario: &Scenario,
+    text: &str,
+    journal: &Journal,
+) -> Vec<Diagnostic> {
+    let mut known: BTreeMap<&str, Option<(Kind, bool)>> = BTreeMap::new();
+    for event in &journal.events {
+        match &event.what {
+            What::Registered(it) => {
+                known.insert(&it.name, Some((it.kind, it.adopted)));
+            }
+            What::Refused { name, .. } => {
+                known.entry(name).or_default();
+            }
+            _ => {}
+        }
+    }
+    // A run that kept its thread for good has told nothing of what was registered.
+    if known.is_empty() && journal.stuck().is_some() {
+        return Vec::new();
+    }
+    let calls = keys::calls();
+    let mut found = Vec::new();
+    for Mention {
+        name,
+        span,
+        verb,
+        also,
+    } in mentions(scenario, &calls)
+    {
+        if also.contains(&&**name) {
+            continue;
+        }
+        let span = spot(text, span, name);
+        match (known.get(&**name), verb) {
+            (None, _) => found.push(unknown(name, span, &known, also, journal)),
+            (Some(Some((kind, adopted))), Some(verb)) => {
+                found.extend(wrong_kind(name, span, verb, *kind, *adopted));
+            }
+            (Some(_), _) => {}
+        }
+    }
+    found
+}
+
+fn unknown(
+    name: &str,
+    span: Span,
+    known: &BTreeMap<&str, Option<(Kind, bool)>>,
+    also: &[&str],
+    journal: &Journal,
+) -> Diagnostic {
+    let all = || known.keys().copied().chain(also.iter().copied());
+    let mut help = match did_you_mean(name, all()) {
+        Some(meant) => format!("did you mean \"{meant}\"? "),
+        None => String::new(),
+    };
+    help += &if known.is_empty() {
+        "nothing was registered".to_owned()
+    } else {
+        format!("registered are {}", all_of('"', known.keys().copied()))
+    };
+    if let Some(error) = journal.main_failed() {
+        help += &format!("; then the registering function failed: {error}");
+    }
+    Diagnostic::error(
+        "unknown-name",
+        span,
+        format!("nothing is registered by the name \"{name}\""),
+        "unknown name",
+    )
+    .help(help)
+}
+
+fn wrong_kind(name: &str, span: Span, verb: &str, kind: Kind, adopted: bool) -> Option<Diagnostic> {
+    let on = keys::find(Place::Event, verb)?.on;
+    if !on.is_empty() && !on.contains(&kind.as_str()) {
+        return Some(Diagnostic::error(
+            "wrong-kind",
+            span,
+            format!(
+                "`{verb}` is for {}, and \"{name}\" is a {kind}",
+                any_of('`', on.iter().copied())
+            ),
+            "wrong kind",
+        ));
+    }
+    (adopted && verb != "call").then(|| {
+        Diagnostic::error(
+            "not-simulated",
+            span,
+            format!("\"{name}\" ran before it was registered: no fault can be laid over it"),
+            "an adopted task",
+        )
+        .help("register it with `add_task`, which starts it")
+    })
+}
+
+/// The threads that were to be taken over, and could not be.
+pub(super) fn not_adopted(journal: &Journal) -> Vec<&Name> {
+    let refused = journal.events.iter().filter_map(|event| match &event.what {
+        What::Refused {
+            name,
+            reason: RefusedReason::Host,
+            ..
+        } => Some(name),
+        _ => None,
+    });
+    refused.collect()
+}
+
+/// Where a word stands in a part of the file; all of the part, if it is written in some other way there.
+fn spot(text: &str, span: &Span, word: &str) -> Span {
+    let part = text.get(span.clone()).unwrap_or("");
+    let quoted = [format!("\"{word}\""), format!("'{word}'"), word.to_owned()];
+    let found = quoted
+        .iter()
+        .find_map(|word| part.find(&**word).map(|at| (at, word.len())));
+    match found {
+        Some((at, length)) => span.start + at..span.start + at + length,
+        None => span.clone(),
+    }
+}

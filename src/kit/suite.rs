@@ -1,0 +1,289 @@
+//! The scenarios of a folder as tests, under the usual harness and as a harness of their own.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::report::figures::plural;
+use crate::sim::{Own, Run, Runners, Twice, twice};
+
+use super::case::{Case, Verdict};
+use super::flags::{Flags, HELP};
+
+/// Picks scenarios where the usual harness has only one test for all.
+const PICK: &str = "DEADSTOP_SCENARIO";
+/// What a failed test ends with, as everywhere.
+const FAILED: u8 = 101;
+/// Folders nested deeper than this are not looked into.
+const DEPTH: usize = 32;
+
+/// The scenario files of a folder, for one worker. [`scenarios!`](crate::scenarios) makes it.
+#[derive(Debug)]
+pub struct Suite {
+    root: PathBuf,
+    folder: String,
+    /// How cargo knows the test.
+    target: String,
+    own: Own,
+}
+
+impl Suite {
+    /// The files below `folder`, which is relative to the crate at `root`; `file` is the source of the test.
+    pub fn new(root: &str, folder: &str, file: &str, own: Own) -> Self {
+        Suite {
+            root: root.into(),
+            folder: folder.trim_end_matches('/').to_owned(),
+            target: target(file),
+            own,
+        }
+    }
+
+    /// Runs all files as one test, or those that `DEADSTOP_SCENARIO` picks.
+    ///
+    /// # Panics
+    ///
+    /// If one fails, or if there is none; what is wrong with each goes to standard output.
+    #[track_caller]
+    pub fn test(&self) {
+        let pick = std::env::var(PICK).ok();
+        let cases = self.cases().unwrap_or_else(|message| panic!("{message}"));
+        let all = cases.len();
+        let picked = |case: &Case| pick.as_ref().is_none_or(|pick| case.name.contains(&**pick));
+        let cases: Vec<Case> = cases.into_iter().filter(picked).collect();
+        assert!(
+            !cases.is_empty(),
+            "{PICK} picks none of the {}",
+            plural(all as u64, "scenario")
+        );
+        // The harness has read them already, and knows the others.
+        let shows_logs = Flags::read(std::env::args().skip(1)).is_ok_and(|flags| flags.shows_logs);
+        let mut failed = Vec::new();
+        self.run(&cases, None, |case, verdict| {
+            if let Some(journal) = verdict.journal.as_ref().filter(|_| shows_logs) {
+                println!("\n{}\n{journal}", case.name);
+            }
+            if !verdict.is_well() {
+                failed.push(&*case.name);
+                println!(
+                    "\n{}run it again: {PICK}={} cargo test {} -- --nocapture",
+                    verdict.told(&case.name),
+                    quoted(&case.name),
+                    self.target
+                );
+            }
+        });
+        assert!(
+            failed.is_empty(),
+            "{} of {} failed: {}",
+            failed.len(),
+            plural(cases.len() as u64, "scenario"),
+            failed.join(", ")
+        );
+    }
+
+    /// Runs each file as a test, as the process's arguments ask.
+    pub fn main(&self) -> ExitCode {
+        match Flags::read(std::env::args().skip(1)) {
+            Ok(flags) if flags.help => {
+                write(&format!("{HELP}\n"));
+                ExitCode::SUCCESS
+            }
+            Ok(flags) => self.harness(&flags),
+            Err(message) => {
+                write(&format!("{message}\n"));
+                ExitCode::from(FAILED)
+            }
+        }
+    }
+
+    fn harness(&self, flags: &Flags) -> ExitCode {
+        let cases = match self.cases() {
+            Ok(cases) => cases,
+            Err(message) => {
+                write(&format!("{message}\n"));
+                return ExitCode::from(FAILED);
+            }
+        };
+        let all = cases.len();
+        let cases: Vec<Case> = cases
+            .into_iter()
+            .filter(|case| flags.take(&case.name))
+            .collect();
+        if flags.list {
+            let mut listed = String::new();
+            for case in &cases {
+                let _ = writeln!(listed, "{}: test", case.name);
+            }
+            if !flags.terse {
+                let _ = writeln!(listed, "\n{} tests, 0 benchmarks", cases.len());
+            }
+            write(&listed);
+            return ExitCode::SUCCESS;
+        }
+        write(&format!(
+            "\nrunning {}\n",
+            plural(cases.len() as u64, "test")
+        ));
+        let mut failures = String::new();
+        let mut failed = Vec::new();
+        self.run(&cases, flags.threads, |case, verdict| {
+            let well = verdict.is_well();
+            write(&match (flags.terse, well) {
+                (true, true) => ".".to_owned(),
+                (true, false) => "F".to_owned(),
+                (false, true) => format!("test {} ... ok\n", case.name),
+                (false, false) => format!("test {} ... FAILED\n", case.name),
+            });
+            if let Some(journal) = verdict.journal.as_ref().filter(|_| flags.shows_logs) {
+                write(&format!("\n{journal}\n"));
+            }
+            if !well {
+                let again = format!(
+                    "run it again: cargo test {} -- {}",
+                    self.target,
+                    quoted(&case.name)
+                );
+                let told = verdict.told(&case.name);
+                let _ = write!(failures, "---- {} ----\n{told}{again}\n\n", case.name);
+                failed.push(&case.name);
+            }
+        });
+        let mut said = String::new();
+        if !failed.is_empty() {
+            let _ = writeln!(said, "\nfailures:\n\n{failures}failures:");
+            for name in &failed {
+                let _ = writeln!(said, "    {name}");
+            }
+        }
+        let _ = writeln!(
+            said,
+            "\ntest result: {}. {} passed; {} failed; 0 ignored; 0 measured; {} filtered out\n",
+            if failed.is_empty() { "ok" } else { "FAILED" },
+            cases.len() - failed.len(),
+            failed.len(),
+            all - cases.len()
+        );
+        write(&said);
+        if failed.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(FAILED)
+        }
+    }
+
+    /// Runs cases, each twice, and hands over what became of each, in order.
+    fn run<'c>(
+        &self,
+        cases: &'c [Case],
+        threads: Option<usize>,
+        mut done: impl FnMut(&'c Case, Verdict),
+    ) {
+        let threads =
+            threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let runners = Runners::new(threads).expect("threads to run scenarios on");
+        let parsed: Vec<_> = cases.iter().map(Case::parse).collect();
+        let runs = cases.iter().zip(&parsed).filter_map(|(case, parsed)| {
+            let scenario = parsed.as_ref().ok()?;
+            Some((case, Case::run(scenario, &self.own, 0)))
+        });
+        let mut ran = Vec::new();
+        let judged = |case: &&Case, run: &Run, both: Twice| ran.push(case.judge(run, both, true));
+        twice(&runners, runs, judged, |_| {});
+        let mut ran = ran.into_iter();
+        for (case, parsed) in cases.iter().zip(parsed) {
+            let verdict = match parsed {
+                Err(invalid) => invalid,
+                Ok(_) => ran.next().expect("a verdict for each run"),
+            };
+            done(case, verdict);
+        }
+    }
+
+    /// The files, by name.
+    fn cases(&self) -> Result<Vec<Case>, String> {
+        let folder = self.root.join(&self.folder);
+        let mut files = Vec::new();
+        find(&folder, &mut files, 0).map_err(|error| {
+            format!(
+                "cannot read the folder of scenarios {}: {error}",
+                folder.display()
+            )
+        })?;
+        if files.is_empty() {
+            return Err(format!(
+                "there is no scenario in {}: a test of none would be green whatever the worker does",
+                folder.display()
+            ));
+        }
+        files.sort();
+        let read = |path: &PathBuf| {
+            let below = path
+                .strip_prefix(&folder)
+                .unwrap_or(path)
+                .with_extension("");
+            let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
+            let name = parts.join("/");
+            let path = format!("{}/{name}.toml", self.folder);
+            let text = std::fs::read_to_string(self.root.join(&path))
+                .map_err(|error| format!("cannot read {path}: {error}"))?;
+            Ok(Case { name, path, text })
+        };
+        files.iter().map(read).collect()
+    }
+}
+
+fn find(folder: &Path, files: &mut Vec<PathBuf>, depth: usize) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            if depth < DEPTH {
+                find(&path, files, depth + 1)?;
+            }
+        } else if path.extension().is_some_and(|end| end == "toml") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// What cargo calls the test with that source.
+fn target(file: &str) -> String {
+    let path = Path::new(file);
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+    match (&*stem, &*folder.to_string_lossy()) {
+        ("main", folder) => format!("--test {folder}"),
+        (stem, "tests") => format!("--test {stem}"),
+        _ => String::new(),
+    }
+}
+
+/// A name as a shell takes it.
+fn quoted(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    if name.chars().all(plain) {
+        name.to_owned()
+    } else {
+        format!("'{}'", name.replace('\'', r"'\''"))
+    }
+}
+
+/// Writes to standard output; nobody who reads it is no error.
+fn write(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_is_called_as_cargo_finds_it() {
+        assert_eq!(target("tests/shutdown.rs"), "--test shutdown");
+        assert_eq!(target("service/tests/shutdown.rs"), "--test shutdown");
+        assert_eq!(target("tests/shutdown/main.rs"), "--test shutdown");
+        assert_eq!(target("src/lib.rs"), "");
+    }
+}

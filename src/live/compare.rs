@@ -1,0 +1,637 @@
+//! The live journal held against the simulated ones: component by component, with the times.
+//!
+//! What happens in one instant the simulator puts in an order that the seed decides. A live run may take
+//! any of those orders: it agrees if it agrees with one seed, and it has to in everything at once.
+//!
+//! Compared is what each component goes through, in its own order and at its times; what the context says
+//! of itself; what every caller gets; which step began after which ended. Not compared are the order
+//! between unrelated components, probes and still-waiting lines.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use similar::{Algorithm, DiffOp, capture_diff_slices};
+
+use crate::journal::{At, Event, Id, Name, What, text};
+use crate::scenario::{Scenario, When};
+use crate::sim::{Journal, Options, RunError, Runners};
+use crate::stage::millis;
+
+/// Where an event's words begin in a line of the log.
+const WORDS: usize = 19;
+
+/// Where a difference belongs. Of several that begin in one instant the first here is told first: what a
+/// component went through leads to what is said of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Track {
+    /// What one component went through.
+    Component(Name),
+    /// The health endpoint.
+    Health,
+    /// What the watchdogs say.
+    Watchdog,
+    /// What the context says of one component.
+    Said(Name),
+    /// Who asked for the stop: each asks on a thread of its own.
+    Requests,
+    /// What the context says of itself.
+    Worker,
+    /// One call.
+    Caller(u32),
+    /// The process, as it was seen from outside.
+    Process,
+}
+
+impl fmt::Display for Track {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Track::Worker => f.write_str("the worker"),
+            Track::Requests => f.write_str("the requests to stop"),
+            Track::Process => f.write_str("the process"),
+            Track::Component(name) => write!(f, "\"{name}\""),
+            Track::Said(name) => write!(f, "the context of \"{name}\""),
+            Track::Caller(n) => write!(f, "call {n}"),
+            Track::Watchdog => f.write_str("the watchdog"),
+            Track::Health => f.write_str("the health endpoint"),
+        }
+    }
+}
+
+/// One event of a track.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Entry {
+    t: u64,
+    line: String,
+}
+
+/// A journal, sorted for comparison.
+#[derive(Clone, Debug, Default)]
+struct Tracks {
+    tracks: BTreeMap<Track, Vec<Entry>>,
+    /// Where in the journal each entry stands. Not compared.
+    places: BTreeMap<Track, Vec<usize>>,
+    /// For each step, which had ended when it began.
+    after: BTreeMap<Name, BTreeSet<Name>>,
+}
+
+impl Tracks {
+    fn of(events: &[Event]) -> Self {
+        let mut names: BTreeMap<Id, Name> = BTreeMap::new();
+        let mut tracks = Tracks::default();
+        let mut ended = BTreeSet::new();
+        let log = text(events);
+        for (place, (event, line)) in events.iter().zip(log.lines()).enumerate() {
+            match &event.what {
+                What::Registered(registered) => {
+                    names.insert(registered.id, registered.name.clone());
+                }
+                What::StepStarted { name, .. } => {
+                    tracks.after.insert(name.clone(), ended.clone());
+                }
+                What::StepEnded { name, .. } => {
+                    ended.insert(name.clone());
+                }
+                _ => {}
+            }
+            let Some(track) = track_of(&event.what, &names) else {
+                continue;
+            };
+            let mut line = line.get(WORDS..).unwrap_or(line).trim_end().to_owned();
+            if let What::Returned { steps, deaths, .. } = &event.what {
+                // The log leaves the figures of a report out.
+                for row in steps {
+                    let crate::journal::Row {
+                        id,
+                        outcome,
+                        bound,
+                        bound_by,
+                        started,
+                        took,
+                    } = row;
+                    line += &format!(", #{id} {outcome} {bound} {bound_by} {started} {took}");
+                }
+                let mut deaths = deaths.clone();
+                deaths.sort_unstable_by_key(|(id, _)| *id);
+                for (id, how) in deaths {
+                    line += &format!(", #{id} {how}");
+                }
+            }
+            let entry = Entry { t: event.t, line };
+            let places = tracks.places.entry(track.clone()).or_default();
+            places.push(place);
+            tracks.tracks.entry(track).or_default().push(entry);
+        }
+        tracks
+    }
+
+    fn agree(&self, other: &Tracks) -> bool {
+        self.tracks == other.tracks && self.after == other.after
+    }
+
+    /// The tracks that differ, the one first that differs first.
+    fn differ<'a>(&'a self, other: &'a Tracks) -> Vec<&'a Track> {
+        let all: BTreeSet<&Track> = self.tracks.keys().chain(other.tracks.keys()).collect();
+        let none = Vec::new();
+        let of = |tracks: &'_ Tracks, track: &Track| -> Vec<Entry> {
+            tracks.tracks.get(track).unwrap_or(&none).clone()
+        };
+        let mut differ: Vec<_> = all
+            .into_iter()
+            .filter_map(|track| {
+                let (simulated, live) = (of(self, track), of(other, track));
+                let first = (0..simulated.len().max(live.len()))
+                    .find(|at| simulated.get(*at) != live.get(*at))?;
+                let at = |entries: &[Entry]| entries.get(first).map_or(u64::MAX, |entry| entry.t);
+                let t = at(&simulated).min(at(&live));
+                // What comes first in a journal leads to what comes later.
+                let places = [&self.places, &other.places];
+                let place = places
+                    .iter()
+                    .find_map(|places| places.get(track)?.get(first).copied());
+                Some((t, place.unwrap_or(usize::MAX), track))
+            })
+            .collect();
+        differ.sort();
+        differ.into_iter().map(|(_, _, track)| track).collect()
+    }
+}
+
+/// Where an event belongs; nowhere if it is not compared.
+fn track_of(what: &What, names: &BTreeMap<Id, Name>) -> Option<Track> {
+    let name = |id: &Id| {
+        let name = names.get(id).cloned();
+        name.unwrap_or_else(|| match id {
+            0 => "main".into(),
+            _ => format!("#{id}").into(),
+        })
+    };
+    // Who runs and who drives the stop are two threads: in one instant there is no order between them but
+    // that which the laws demand.
+    let component = |id: &Id| Some(Track::Component(name(id)));
+    let said = |id: &Id| Some(Track::Said(name(id)));
+    match what {
+        What::Journal { .. }
+        | What::ProbeBegan { .. }
+        | What::Probe { .. }
+        | What::StillWaiting { .. } => None,
+        What::Registered(registered) => component(&registered.id),
+        What::Told { id, .. }
+        | What::Abort { id, .. }
+        | What::StepStarted { id, .. }
+        | What::StepEnded { id, .. }
+        | What::Leak { id, .. } => said(id),
+        What::Began { id, .. }
+        | What::Heard { id, .. }
+        | What::Ended { id, .. }
+        | What::Lost { id, .. }
+        | What::JobBegan { id, .. }
+        | What::JobEnded { id, .. }
+        | What::Used { id, .. }
+        | What::Held { id, .. }
+        | What::Released { id, .. } => component(id),
+        What::Refused { name, .. } => Some(Track::Said(name.clone())),
+        What::Fault { name, answer, .. } => Some(match answer {
+            Some(_) => Track::Health,
+            None => Track::Component(name.clone()),
+        }),
+        What::Watchdog { .. } => Some(Track::Watchdog),
+        What::CallBegan { caller, .. } | What::Returned { caller, .. } => {
+            Some(Track::Caller(*caller))
+        }
+        What::Requested { .. } => Some(Track::Requests),
+        What::Signal { .. } | What::Killed { .. } | What::Exit { .. } | What::Stuck { .. } => {
+            Some(Track::Process)
+        }
+        _ => Some(Track::Worker),
+    }
+}
+
+/// What the simulator says of a scenario: its journals, by seed.
+#[derive(Debug)]
+pub struct Known {
+    /// Each with the first seed that gave it.
+    journals: Vec<(u64, Tracks)>,
+    instants: BTreeSet<u64>,
+    ends: u64,
+    seeds: u64,
+}
+
+impl Known {
+    /// Simulates a scenario with that many seeds.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with deadstop itself.
+    pub fn new(runners: &Runners, scenario: &Arc<Scenario>, seeds: u64) -> Result<Self, RunError> {
+        let runs = (0..seeds).map(|seed| {
+            let options = Options {
+                seed,
+                ..Options::default()
+            };
+            crate::sim::Run::new(Arc::clone(scenario), options)
+        });
+        let mut journals = Vec::new();
+        for ran in runners.run_all(runs) {
+            journals.push(ran?.journal);
+        }
+        let mut known = Known::of(&journals);
+        // What strikes in vain is kept apart from the rest as well.
+        let strikes = scenario
+            .timeline
+            .iter()
+            .filter_map(|event| match event.when {
+                When::At(at) => Some(millis(at)),
+                When::On(..) => None,
+            });
+        known.instants.extend(strikes);
+        Ok(known)
+    }
+
+    /// From journals, the first of seed 0 and so on.
+    fn of(journals: &[Journal]) -> Self {
+        let mut known = Known {
+            journals: Vec::new(),
+            instants: BTreeSet::new(),
+            ends: 0,
+            seeds: journals.len() as u64,
+        };
+        let mut seen = BTreeSet::new();
+        for (seed, journal) in (0..).zip(journals) {
+            known.ends = known
+                .ends
+                .max(journal.events.last().map_or(0, |event| event.t));
+            for event in &journal.events {
+                known.instants.insert(event.t);
+                if let What::GraceBegan { kill, .. } = event.what {
+                    // The platform waits for it, although nothing of it is to be seen.
+                    known.instants.insert(kill);
+                }
+            }
+            let tracks = Tracks::of(&journal.events);
+            if seen.insert((tracks.tracks.clone(), tracks.after.clone())) {
+                known.journals.push((seed, tracks));
+            }
+        }
+        known
+    }
+
+    /// When the last of the runs is over, in milliseconds.
+    pub fn ends(&self) -> u64 {
+        self.ends
+    }
+
+    /// Every instant that has to be kept apart from the others, in milliseconds.
+    pub fn instants(&self) -> impl Iterator<Item = u64> {
+        self.instants.iter().copied()
+    }
+
+    /// How many journals there are that differ in what is compared.
+    pub fn ways(&self) -> usize {
+        self.journals.len()
+    }
+}
+
+/// How a live run differs from the simulation that comes nearest to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The one thing that went wrong first, in a sentence.
+    pub headline: String,
+    /// The seed of the simulation that comes nearest.
+    pub seed: u64,
+    /// Of how many seeds.
+    pub seeds: u64,
+    /// What differs, by component: its name and its lines.
+    pub tracks: Vec<(String, Vec<Side>)>,
+}
+
+/// A line of the simulation and its counterpart, each with its instant in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Side {
+    /// In the simulation.
+    pub simulated: Option<(u64, String)>,
+    /// Live.
+    pub live: Option<(u64, String)>,
+}
+
+impl Side {
+    /// Whether the two are the same.
+    pub fn is_same(&self) -> bool {
+        self.simulated == self.live
+    }
+}
+
+/// Holds a live journal against the simulated ones: nothing if it agrees with one of them, or how it
+/// differs from the nearest.
+pub fn compare(known: &Known, events: &[Event]) -> Option<Difference> {
+    let live = Tracks::of(events);
+    if known.journals.iter().any(|(_, tracks)| tracks.agree(&live)) {
+        return None;
+    }
+    let (seed, nearest, differ) = known
+        .journals
+        .iter()
+        .map(|(seed, tracks)| (*seed, tracks, tracks.differ(&live)))
+        .min_by_key(|(seed, _, differ)| (differ.len(), *seed))?;
+    let tracks: Vec<(String, Vec<Side>)> = differ
+        .iter()
+        .map(|track| (track.to_string(), sides(nearest, &live, track)))
+        .collect();
+    let headline = match tracks.first() {
+        Some((name, sides)) => headline(name, sides),
+        None => order(&nearest.after, &live.after),
+    };
+    Some(Difference {
+        headline,
+        seed,
+        seeds: known.seeds,
+        tracks,
+    })
+}
+
+/// One track of both, line by line.
+fn sides(simulated: &Tracks, live: &Tracks, track: &Track) -> Vec<Side> {
+    let none = Vec::new();
+    let old = simulated.tracks.get(track).unwrap_or(&none);
+    let new = live.tracks.get(track).unwrap_or(&none);
+    let pair = |entry: &Entry| (entry.t, entry.line.clone());
+    let mut sides = Vec::new();
+    for op in capture_diff_slices(Algorithm::Myers, old, new) {
+        let (old_range, new_range) = match op {
+            DiffOp::Equal {
+                old_index,
+                new_index,
+                len,
+            } => (old_index..old_index + len, new_index..new_index + len),
+            DiffOp::Delete {
+                old_index,
+                old_len,
+                new_index,
+            } => (old_index..old_index + old_len, new_index..new_index),
+            DiffOp::Insert {
+                old_index,
+                new_index,
+                new_len,
+            } => (old_index..old_index, new_index..new_index + new_len),
+            DiffOp::Replace {
+                old_index,
+                old_len,
+                new_index,
+                new_len,
+            } => (
+                old_index..old_index + old_len,
+                new_index..new_index + new_len,
+            ),
+        };
+        let (old, new) = (&old[old_range], &new[new_range]);
+        for at in 0..old.len().max(new.len()) {
+            sides.push(Side {
+                simulated: old.get(at).map(pair),
+                live: new.get(at).map(pair),
+            });
+        }
+    }
+    sides
+}
+
+/// The first thing in which a track differs, in a sentence.
+fn headline(name: &str, sides: &[Side]) -> String {
+    let Some(side) = sides.iter().find(|side| !side.is_same()) else {
+        return format!("{name} differs");
+    };
+    // The same event may have moved.
+    let moved = |line: &str, of: fn(&Side) -> &Option<(u64, String)>| {
+        let mut others = sides.iter().filter(|side| !side.is_same());
+        others.find_map(|side| {
+            of(side)
+                .as_ref()
+                .filter(|(_, other)| other == line)
+                .map(|(t, _)| *t)
+        })
+    };
+    let said = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    match (&side.simulated, &side.live) {
+        (Some((t, line)), _) if let Some(live) = moved(line, |side| &side.live) => {
+            came(name, &said(line), *t, live)
+        }
+        (_, Some((live, line))) if let Some(t) = moved(line, |side| &side.simulated) => {
+            came(name, &said(line), t, *live)
+        }
+        (Some((t, line)), None) => {
+            format!(
+                "{name}: live there was no \"{}\", which the simulation has at {}",
+                said(line),
+                At(*t)
+            )
+        }
+        (None, Some((t, line))) => {
+            format!(
+                "{name}: live there was \"{}\" at {}, which the simulation does not have",
+                said(line),
+                At(*t)
+            )
+        }
+        (Some((t, line)), Some((live, other))) => format!(
+            "{name}: live \"{}\" at {}, in the simulation \"{}\" at {}",
+            said(other),
+            At(*live),
+            said(line),
+            At(*t)
+        ),
+        (None, None) => format!("{name} differs"),
+    }
+}
+
+/// The same event at another time, or in another order.
+fn came(name: &str, line: &str, simulated: u64, live: u64) -> String {
+    let way = match live.cmp(&simulated) {
+        Ordering::Less => "earlier",
+        Ordering::Equal => "in another order",
+        Ordering::Greater => "later",
+    };
+    let (live, simulated) = (At(live), At(simulated));
+    format!("{name}: \"{line}\" came {way} live: at {live}, where the simulation has {simulated}")
+}
+
+/// The first step that began after others than in the simulation.
+fn order(
+    simulated: &BTreeMap<Name, BTreeSet<Name>>,
+    live: &BTreeMap<Name, BTreeSet<Name>>,
+) -> String {
+    let list = |names: Option<&BTreeSet<Name>>| match names {
+        Some(names) if !names.is_empty() => names
+            .iter()
+            .map(|name| format!("\"{name}\""))
+            .collect::<Vec<_>>()
+            .join(", "),
+        _ => "none".to_owned(),
+    };
+    let other = live
+        .iter()
+        .find(|(name, after)| simulated.get(*name) != Some(*after));
+    match other {
+        Some((name, after)) => format!(
+            "\"{name}\" began live when these had ended: {}; in the simulation: {}",
+            list(Some(after)),
+            list(simulated.get(name))
+        ),
+        None => "the steps began after others than in the simulation".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::parse;
+    use crate::sim::run;
+
+    const FILE: &str = r#"
+title = "Two threads that end together"
+[worker]
+components = [{ thread = "one" }, { thread = "two" }, { watchdog = "watchdog" }, { closeable = "db" }]
+[timeline]
+events = [{ at = "10s", signal = "SIGTERM" }]
+"#;
+
+    fn journals(seeds: u64) -> Vec<Journal> {
+        let scenario = parse("two", FILE).expect("a valid file");
+        let seeds = 0..seeds;
+        seeds
+            .map(|seed| {
+                let options = Options {
+                    seed,
+                    ..Options::default()
+                };
+                run(&scenario, &options)
+            })
+            .collect()
+    }
+
+    fn headline(change: impl FnOnce(&mut Vec<Event>)) -> Option<String> {
+        let journals = journals(1);
+        let mut live = journals[0].events.clone();
+        change(&mut live);
+        compare(&Known::of(&journals), &live).map(|difference| difference.headline)
+    }
+
+    fn place(events: &[Event], is: impl Fn(&What) -> bool) -> usize {
+        let mut events = events.iter();
+        events
+            .position(|event| is(&event.what))
+            .expect("it is there")
+    }
+
+    #[test]
+    fn probes_and_still_waiting_lines_are_not_compared() {
+        let unsaid = headline(|events| {
+            events.retain(|event| {
+                !matches!(event.what, What::ProbeBegan { .. } | What::Probe { .. })
+            });
+        });
+        assert_eq!(unsaid, None);
+    }
+
+    #[test]
+    fn the_order_between_two_components_is_not_compared_and_that_within_one_is() {
+        let heard = |n: Id| move |what: &What| matches!(what, What::Heard { id, .. } if *id == n);
+        let ended = |n: Id| move |what: &What| matches!(what, What::Ended { id, .. } if *id == n);
+        let between = headline(|events| {
+            let two = events.remove(place(events, heard(2)));
+            events.insert(place(events, heard(1)), two);
+        });
+        assert_eq!(between, None);
+        let within = headline(|events| {
+            let (heard, ended) = (place(events, heard(1)), place(events, ended(1)));
+            events.swap(heard, ended);
+        });
+        let within = within.expect("a difference");
+        assert!(
+            within.contains("in another order live: at 10.000"),
+            "{within}"
+        );
+    }
+
+    #[test]
+    fn one_more_one_less_and_another_are_told_apart() {
+        let closed = |what: &What| matches!(what, What::Ended { name, .. } if &**name == "db");
+        let less = headline(|events| {
+            events.remove(place(events, closed));
+        });
+        assert_eq!(
+            less.as_deref(),
+            Some(
+                "\"db\": live there was no \"ended db (#4): ok\", which the simulation has at 10.000"
+            )
+        );
+        let more = headline(|events| {
+            let again = events[place(events, closed)].clone();
+            events.insert(place(events, closed), again);
+        });
+        assert_eq!(
+            more.as_deref(),
+            Some(
+                "\"db\": live there was \"ended db (#4): ok\" at 10.000, which the simulation does not have"
+            )
+        );
+        let other = headline(|events| {
+            let at = place(events, closed);
+            if let What::Ended { how, .. } = &mut events[at].what {
+                *how = crate::journal::How::Dropped;
+            }
+        });
+        assert_eq!(
+            other.as_deref(),
+            Some(
+                "\"db\": live \"ended db (#4): dropped\" at 10.000, in the simulation \"ended db (#4): ok\" at 10.000"
+            )
+        );
+    }
+
+    #[test]
+    fn a_step_that_began_before_another_had_ended_is_a_difference() {
+        let early = headline(|events| {
+            let is_end =
+                |what: &What| matches!(what, What::StepEnded { name, .. } if &**name == "one");
+            let is_close =
+                |what: &What| matches!(what, What::StepStarted { name, .. } if &**name == "db");
+            let end = events.remove(place(events, is_end));
+            let at = place(events, is_close);
+            events.insert(at + 1, end);
+        });
+        assert_eq!(
+            early.as_deref(),
+            Some(
+                "\"db\" began live when these had ended: \"two\", \"watchdog\"; in the simulation: \"one\", \"two\", \"watchdog\""
+            )
+        );
+    }
+
+    #[test]
+    fn the_figures_of_a_report_are_compared() {
+        let other = headline(|events| {
+            for event in events {
+                if let What::Returned { steps, .. } = &mut event.what {
+                    steps[0].took += 1;
+                }
+            }
+        });
+        assert!(other.is_some_and(|other| other.starts_with("call 1: ")));
+    }
+
+    #[test]
+    fn it_has_to_agree_with_one_seed_in_everything() {
+        let journals = journals(64);
+        let known = Known::of(&journals);
+        for journal in &journals {
+            assert_eq!(compare(&known, &journal.events), None);
+        }
+        let instants: Vec<u64> = known.instants().collect();
+        assert_eq!(
+            instants,
+            [0, 10_000, 40_000],
+            "the grace's end is kept apart as well"
+        );
+        assert_eq!(known.ends(), 10_000);
+    }
+}

@@ -1,0 +1,106 @@
+//! Tasks of a live run: that they begin and end is written down, and one of them may hold the executor.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
+
+use super::play::Play;
+use crate::host::{BoxError, BoxFuture};
+use crate::journal::{How, Name};
+use crate::words::{one_line, panic_message};
+
+/// A task whose first turn is written down as its begin.
+pub(super) struct Watched {
+    play: Arc<Play>,
+    part: Option<usize>,
+    nth: Arc<AtomicU32>,
+    future: BoxFuture<Result<(), BoxError>>,
+}
+
+impl Watched {
+    pub fn new(
+        play: Arc<Play>,
+        part: Option<usize>,
+        nth: Arc<AtomicU32>,
+        future: BoxFuture<Result<(), BoxError>>,
+    ) -> Self {
+        Watched {
+            play,
+            part,
+            nth,
+            future,
+        }
+    }
+}
+
+impl Future for Watched {
+    type Output = Result<(), BoxError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(part) = self.part
+            && self.nth.load(Ordering::SeqCst) == 0
+        {
+            self.nth.store(self.play.began(part), Ordering::SeqCst);
+            // What holds the executor from its first moment on comes to nothing else before it lets go.
+            if self.play.hold_if_asked(part) {
+                // Its section is over, and the next await comes.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+        self.future.as_mut().poll(cx)
+    }
+}
+
+/// Writes down how a task ended that the context did not start: also when it is dropped.
+pub(super) struct Done {
+    play: Arc<Play>,
+    part: usize,
+    nth: Arc<AtomicU32>,
+    said: bool,
+}
+
+impl Done {
+    pub fn new(play: Arc<Play>, part: usize, nth: Arc<AtomicU32>) -> Self {
+        Done {
+            play,
+            part,
+            nth,
+            said: false,
+        }
+    }
+
+    /// Waits for it. A panic goes on, to whoever joins the task.
+    pub async fn with(mut self, task: Watched) {
+        let mut task = task;
+        let ended = std::future::poll_fn(|cx| {
+            std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(&mut task).poll(cx)))
+                .map_or_else(|payload| Poll::Ready(Err(payload)), |polled| polled.map(Ok))
+        })
+        .await;
+        drop(task);
+        match ended {
+            Ok(Ok(())) => self.say(How::Ok, None),
+            Ok(Err(error)) => self.say(How::Failed, Some(one_line(&error))),
+            Err(payload) => {
+                self.say(How::Panicked, Some(one_line(&panic_message(&*payload))));
+                std::panic::resume_unwind(payload);
+            }
+        }
+    }
+
+    fn say(&mut self, how: How, error: Option<Name>) {
+        if !std::mem::replace(&mut self.said, true) {
+            let nth = self.nth.load(Ordering::SeqCst);
+            self.play.ended(self.part, nth, how, error);
+        }
+    }
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.say(How::Dropped, None);
+    }
+}

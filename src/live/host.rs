@@ -1,0 +1,274 @@
+//! The live host at a scenario's tempo: its clock is another, and what it runs is written down.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::executor::Watched;
+use super::play::Play;
+use super::probe::meet_faults;
+use crate::context::Sink;
+use crate::host::{
+    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, Scope,
+    SpawnError, Stream, Who,
+};
+use crate::journal::{Cause, Kind, Name, What};
+
+/// Threads, tasks and waits are the live host's own.
+pub(super) struct LiveHost {
+    play: Arc<Play>,
+    pub live: Live,
+}
+
+impl LiveHost {
+    pub fn new(play: Arc<Play>) -> Self {
+        let live = Live::new();
+        LiveHost { play, live }
+    }
+
+    /// A task that is written down, and what to call at its end.
+    fn watched(
+        &self,
+        who: &Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> (BoxFuture<Result<(), BoxError>>, OnEnd) {
+        watched(&self.play, who, future, ended)
+    }
+}
+
+fn watched(
+    play: &Arc<Play>,
+    who: &Who,
+    future: BoxFuture<Result<(), BoxError>>,
+    ended: OnEnd,
+) -> (BoxFuture<Result<(), BoxError>>, OnEnd) {
+    play.comes(who);
+    let part = play.part_of(who.id);
+    let nth = Arc::new(AtomicU32::new(0));
+    let ended = play.on_end(part, &nth, ended);
+    (
+        Box::pin(Watched::new(Arc::clone(play), part, nth, future)),
+        ended,
+    )
+}
+
+impl fmt::Debug for LiveHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LiveHost")
+    }
+}
+
+impl Host for LiveHost {
+    fn now(&self) -> Duration {
+        self.play.clock.now()
+    }
+
+    fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
+        let wakes = self.play.clock.at(self.play.clock.score.wakes(at));
+        Box::pin(async move {
+            match wakes {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        })
+    }
+
+    /// An instant has an extent here, and this waits until it is over for everything that can run.
+    fn settle(&self) -> BoxFuture<()> {
+        let clock = &self.play.clock;
+        let left = clock
+            .score
+            .settled(clock.real())
+            .saturating_sub(clock.real());
+        // On a thread of its own: it is waited for where the service's runtime is the one around, too, and
+        // that may be wedged.
+        let (over, is_over) = tokio::sync::oneshot::channel::<()>();
+        let wait = move || {
+            std::thread::sleep(Duration::from_nanos(left));
+            drop(over);
+        };
+        let waits = std::thread::Builder::new()
+            .name("settle".to_owned())
+            .spawn(wait);
+        Box::pin(async move {
+            if waits.is_ok() {
+                let _ = is_over.await;
+            }
+        })
+    }
+
+    fn ready(&self) -> Result<(), SpawnError> {
+        self.live.ready()
+    }
+
+    fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        self.live.drive(future)
+    }
+
+    fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError> {
+        let (future, ended) = self.watched(&who, future, ended);
+        self.live.spawn_task(who, future, ended)
+    }
+
+    fn executor(&self) -> Option<Box<dyn Executor>> {
+        let home = self.live.executor()?;
+        let play = Arc::clone(&self.play);
+        Some(Box::new(Home { play, home }))
+    }
+
+    fn spawn_body(
+        &self,
+        who: Who,
+        told: CancellationToken,
+        body: Body,
+        ended: OnEnd,
+    ) -> Result<(), SpawnError> {
+        self.play.comes(&who);
+        let play = Arc::clone(&self.play);
+        let part = play.part_of(who.id);
+        let nth = Arc::new(AtomicU32::new(0));
+        let ended = play.on_end(part, &nth, ended);
+        // A watchdog's body is the production one: its faults strike it where it waits.
+        let strikes = part.filter(|_| who.kind == Kind::Watchdog);
+        let body = move |scope: &Scope| {
+            if let Some(part) = part {
+                nth.store(play.began(part), Ordering::SeqCst);
+            }
+            let blocker = ScaledBlocker {
+                play,
+                inner: scope.blocker(),
+                strikes,
+            };
+            blocker.meet_faults();
+            body(&Scope::new(scope.token().clone(), Arc::new(blocker)))
+        };
+        self.live.spawn_body(who, told, Box::new(body), ended)
+    }
+
+    fn watch(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        self.live.watch(future)
+    }
+
+    fn call(&self, name: &Name, call: Box<dyn FnOnce() + Send + 'static>) {
+        self.live.call(name, call);
+    }
+
+    fn connect(&self, authority: &str) -> BoxFuture<std::io::Result<Box<dyn Stream>>> {
+        self.live.connect(authority)
+    }
+
+    fn adopts_threads(&self) -> bool {
+        self.live.adopts_threads()
+    }
+
+    fn is_inside(&self, context: ContextId) -> bool {
+        self.live.is_inside(context)
+    }
+
+    fn exit(&self, code: i32, cause: Cause) {
+        if self.play.ends(code, cause) {
+            self.live.exit(code, cause);
+        }
+    }
+}
+
+/// Where an async callback was registered.
+struct Home {
+    play: Arc<Play>,
+    home: Box<dyn Executor>,
+}
+
+impl Executor for Home {
+    fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError> {
+        let (future, ended) = watched(&self.play, &who, future, ended);
+        self.home.spawn_task(who, future, ended)
+    }
+}
+
+/// Blocks a thread as the live host does, for as long as the scenario says.
+pub(super) struct ScaledBlocker {
+    play: Arc<Play>,
+    inner: Arc<dyn Blocker>,
+    /// The part whose faults strike while it waits. A scripted behaviour looks after its own.
+    strikes: Option<usize>,
+}
+
+impl ScaledBlocker {
+    fn meet_faults(&self) -> bool {
+        self.strikes
+            .map(|part| meet_faults(&self.play, part))
+            .is_some()
+    }
+
+    /// Waits in the live host, until that time of the scenario.
+    fn wait_until(&self, told: &CancellationToken, until: Option<Duration>) {
+        let clock = &self.play.clock;
+        loop {
+            let limit = until.map(|until| clock.until(until));
+            self.inner.wait(told, limit);
+            if until.is_none_or(|until| clock.now() >= until) || told.is_cancelled() {
+                return;
+            }
+        }
+    }
+}
+
+impl Blocker for ScaledBlocker {
+    fn wait(&self, told: &CancellationToken, limit: Option<Duration>) {
+        let now = self.play.clock.now();
+        let until = limit.and_then(|limit| now.checked_add(limit));
+        let Some(part) = self.strikes else {
+            return self.wait_until(told, until);
+        };
+        loop {
+            self.play.interruptible(part, told.child_token(), |token| {
+                self.wait_until(&token, until);
+            });
+            self.meet_faults();
+            // A fault ends the pause early, and the wait goes on.
+            let is_due = until.is_some_and(|until| self.play.clock.now() >= until);
+            if is_due || told.is_cancelled() {
+                return;
+            }
+        }
+    }
+
+    fn sleep(&self, duration: Duration) {
+        let until = self.play.clock.now().checked_add(duration);
+        while let Some(until) = until.filter(|until| self.play.clock.now() < *until) {
+            self.inner.sleep(self.play.clock.until(until));
+        }
+    }
+
+    fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+        self.inner.block_on(future);
+    }
+
+    fn running(&self, told: &CancellationToken) -> bool {
+        self.inner.running(told)
+    }
+}
+
+/// The journal as the sink of the context: it takes claims; the facts are the host's.
+pub(super) struct LiveSink(pub Arc<Play>);
+
+impl Sink for LiveSink {
+    fn claim(&self, claim: &What) {
+        self.0.claim(claim);
+    }
+}

@@ -1,0 +1,168 @@
+//! How scripted behaviours wait live: a thread in its scope, a task on the service's executor.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::executor::{Done, Watched};
+use super::play::{Play, lock};
+use super::probe::LiveProbe;
+use crate::context::{BodyOpts, WorkerCtx};
+use crate::host::Scope;
+use crate::journal::{Id, Name};
+use crate::stage::{self, Cast, NEVER, Pace, Stage};
+
+/// Scripted components on threads and tasks.
+#[derive(Clone)]
+pub(super) struct LiveCast(pub Arc<Play>);
+
+impl Cast for LiveCast {
+    type Blocks<'a> = Blocks<'a>;
+    type Awaits = Awaits;
+    type Probe = LiveProbe;
+
+    fn blocks<'a>(&self, part: usize, scope: &'a Scope) -> Blocks<'a> {
+        let play = Arc::clone(&self.0);
+        Blocks { play, part, scope }
+    }
+
+    fn awaits(&self, part: usize, token: Option<CancellationToken>) -> Awaits {
+        Awaits::new(Arc::clone(&self.0), part, token)
+    }
+
+    /// A task of tokio's own, adopted by its handle.
+    fn adopt(&self, ctx: &WorkerCtx, opts: BodyOpts, part: usize, name: Name) -> Option<Id> {
+        let (gate, opens) = oneshot::channel();
+        lock(&self.0.gates).insert(part, gate);
+        let pace = self.awaits(part, None);
+        let nth = Arc::new(AtomicU32::new(0));
+        let done = Done::new(Arc::clone(&self.0), part, Arc::clone(&nth));
+        let lives = Box::pin(async move { stage::live(part, &pace, true).await });
+        let lives = Watched::new(Arc::clone(&self.0), Some(part), nth, lives);
+        let task = self.0.executor.spawn(async move {
+            let done = done;
+            // It began long ago, but nothing of it is known before it is registered.
+            if opens.await.is_ok() {
+                done.with(lives).await;
+            }
+        });
+        match ctx.adopt_task(name, opts, task) {
+            Ok(id) => Some(id),
+            Err(refused) => {
+                refused.into_value().abort();
+                None
+            }
+        }
+    }
+
+    fn probe(&self, part: usize) -> LiveProbe {
+        LiveProbe::new(Arc::clone(&self.0), part)
+    }
+}
+
+/// Blocks in a scope. Its futures are ready when first polled: the waiting is done inside.
+pub(super) struct Blocks<'a> {
+    play: Arc<Play>,
+    part: usize,
+    scope: &'a Scope,
+}
+
+impl Pace for Blocks<'_> {
+    fn look<R>(&self, look: impl FnOnce(&dyn Stage) -> R) -> R {
+        self.play.look(|scene| look(scene))
+    }
+
+    fn register(&self, index: usize) {
+        self.play.register(index);
+    }
+
+    async fn pause(&self, until: u64, heed: bool) {
+        // What wakes it is told to the very wait of the scope.
+        let token = if heed {
+            self.scope.token().child_token()
+        } else {
+            CancellationToken::new()
+        };
+        self.play.interruptible(self.part, token, |token| {
+            let limit = match until {
+                NEVER => Duration::MAX,
+                until => Duration::from_millis(until).saturating_sub(self.play.clock.now()),
+            };
+            let _ = Scope::new(token, self.scope.blocker()).wait(limit);
+        });
+    }
+
+    fn told(&self) -> bool {
+        !self.scope.running()
+    }
+}
+
+/// Awaits, with a token or without.
+pub(super) struct Awaits {
+    play: Arc<Play>,
+    part: usize,
+    token: Option<CancellationToken>,
+}
+
+impl Awaits {
+    /// Blocks the executor, if it is to: between two awaits, as who computes does.
+    async fn hold(&self) {
+        while self.play.hold_if_asked(self.part) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub fn new(play: Arc<Play>, part: usize, token: Option<CancellationToken>) -> Self {
+        Awaits { play, part, token }
+    }
+}
+
+impl Pace for Awaits {
+    fn look<R>(&self, look: impl FnOnce(&dyn Stage) -> R) -> R {
+        self.play.look(|scene| look(scene))
+    }
+
+    fn register(&self, index: usize) {
+        self.play.register(index);
+    }
+
+    async fn pause(&self, until: u64, heed: bool) {
+        self.hold().await;
+        let bell = match self.token.as_ref().filter(|_| heed) {
+            Some(token) => token.child_token(),
+            None => CancellationToken::new(),
+        };
+        if self.play.look(|scene| scene.arm(self.part, bell.clone())) {
+            let wakes = match until {
+                NEVER => None,
+                until => {
+                    let clock = &self.play.clock;
+                    clock.at(clock.score.wakes(Duration::from_millis(until)))
+                }
+            };
+            let sleep = async {
+                match wakes {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = bell.cancelled() => {}
+                () = sleep => {}
+            }
+        }
+        self.play.look(|scene| scene.disarm(self.part));
+        // What it was woken for may be to hold the executor.
+        self.hold().await;
+    }
+
+    fn told(&self) -> bool {
+        self.token
+            .as_ref()
+            .is_some_and(CancellationToken::is_cancelled)
+    }
+}

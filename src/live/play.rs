@@ -1,0 +1,278 @@
+//! A live run: the scene behind its lock, and what its threads share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::host::LiveHost;
+use super::pace::{Awaits, LiveCast};
+use super::scene::{Clock, Scene};
+use super::server::Server;
+use crate::context::{Life, MainError, WorkerCtx};
+use crate::host::{BoxFuture, ContextId, Ended, OnEnd, Who};
+use crate::journal::{Cause, How, Id, MAIN, Name, What};
+use crate::stage::{MAIN_PART, Part, Stage, register};
+
+pub(super) struct Play {
+    scene: Mutex<Scene>,
+    /// Something about the scene has changed.
+    changed: Condvar,
+    pub clock: Arc<Clock>,
+    /// The service's executor: one thread, which a task can hold up.
+    pub executor: Handle,
+    pub server: Server,
+    /// The context, once it is built.
+    worker: OnceLock<(WorkerCtx, Life)>,
+    pub host: OnceLock<Arc<LiveHost>>,
+    context: Mutex<Option<ContextId>>,
+    /// Held by who registers, so that ids are written down in their order.
+    registers: Mutex<()>,
+    /// What lets tasks begin that were started before they were registered.
+    pub gates: Mutex<BTreeMap<usize, oneshot::Sender<()>>>,
+    /// With which code main returns, once it does.
+    returns: OnceLock<i32>,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Play {
+    pub fn new(
+        scene: impl FnOnce(std::sync::Weak<Play>) -> Scene,
+        clock: Arc<Clock>,
+        executor: Handle,
+        server: Server,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|play| Play {
+            scene: Mutex::new(scene(play.clone())),
+            changed: Condvar::new(),
+            clock,
+            executor,
+            server,
+            worker: OnceLock::new(),
+            host: OnceLock::new(),
+            context: Mutex::new(None),
+            registers: Mutex::new(()),
+            gates: Mutex::default(),
+            returns: OnceLock::new(),
+        })
+    }
+
+    pub fn opens(&self, ctx: WorkerCtx, life: Life) {
+        let _ = self.worker.set((ctx, life));
+    }
+
+    pub fn ctx(&self) -> &WorkerCtx {
+        &self.worker().0
+    }
+
+    pub fn life(&self) -> &Life {
+        &self.worker().1
+    }
+
+    fn worker(&self) -> &(WorkerCtx, Life) {
+        let worker = self.worker.get();
+        worker.expect("the context is built before anything of it runs")
+    }
+
+    /// Looks at the scene. Nothing may wait in there, nor call the context.
+    pub fn look<R>(&self, look: impl FnOnce(&Scene) -> R) -> R {
+        let looked = look(&lock(&self.scene));
+        self.changed.notify_all();
+        looked
+    }
+
+    /// Waits until the scene has changed, or until a moment of real time.
+    pub fn watch(&self, until: Option<u64>, mut over: impl FnMut(&Scene) -> bool) {
+        let mut scene = lock(&self.scene);
+        while !over(&scene) {
+            scene = match until {
+                None => self
+                    .changed
+                    .wait(scene)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(until) => {
+                    let left = until.saturating_sub(self.clock.real());
+                    if left == 0 {
+                        return;
+                    }
+                    let waited = self.changed.wait_timeout(scene, Duration::from_nanos(left));
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    /// Writes down what the context says, and whether that changed the running flag.
+    pub fn claim(&self, claim: &What) {
+        let running = self.worker.get().is_none_or(|(ctx, _)| ctx.running());
+        self.look(|scene| {
+            match claim {
+                What::StepStarted { name, id, .. } => {
+                    scene.parts.step_began(*id);
+                    scene.script().borrow_mut().began(name, scene.now());
+                }
+                What::Requested { .. } => scene.requests.set(scene.requests.get() + 1),
+                What::Leak { id, .. } => scene.parts.leaked(*id),
+                _ => {}
+            }
+            scene.record(claim.clone());
+            if scene.running.replace(running) != running {
+                scene.record(What::Running { value: running });
+            }
+        });
+    }
+
+    /// Who belongs to the context is about to run for the first time: it is written down as registered
+    /// before it does anything.
+    pub fn comes(&self, who: &Who) {
+        *lock(&self.context) = Some(who.context);
+        if who.id != MAIN {
+            self.look(|scene| {
+                if let Some(part) = scene.parts.named(&who.name)
+                    && part.id.get().is_none()
+                {
+                    scene.stage().registered(part.index, who.id);
+                }
+            });
+        }
+    }
+
+    /// The context whose code runs here.
+    pub fn context(&self) -> Option<ContextId> {
+        *lock(&self.context)
+    }
+
+    /// Registers a part, unless it is refused.
+    pub fn register(self: &Arc<Self>, index: usize) {
+        let _registers = lock(&self.registers);
+        let spec = self.look(|scene| scene.parts.all[index].spec().clone());
+        let cast = LiveCast(Arc::clone(self));
+        // A task belongs to the executor around who registers it.
+        let _on = self.executor.enter();
+        if let Some(id) = register(self.ctx(), &cast, index, &spec) {
+            self.look(|scene| {
+                if scene.parts.all[index].id.get().is_none() {
+                    scene.stage().registered(index, id);
+                }
+            });
+        }
+        // If it was refused, it is told by this.
+        if let Some(gate) = lock(&self.gates).remove(&index) {
+            let _ = gate.send(());
+        }
+    }
+
+    /// The part of that component.
+    pub fn part_of(&self, id: Id) -> Option<usize> {
+        if id == MAIN {
+            return Some(MAIN_PART);
+        }
+        self.look(|scene| scene.parts.index_by_id(id))
+    }
+
+    /// A part's code begins, for the returned time.
+    pub fn began(&self, part: usize) -> u32 {
+        self.look(|scene| {
+            let part = &scene.parts.all[part];
+            if part.id.get().is_none() {
+                return 1;
+            }
+            scene.stage().began(part, 0)
+        })
+    }
+
+    /// A part's code is over, for the `nth` time.
+    pub fn ended(&self, part: usize, nth: u32, how: How, error: Option<Name>) {
+        self.look(|scene| {
+            let part = &scene.parts.all[part];
+            if part.id.get().is_some() {
+                scene.stage().ended(part, nth, how, error);
+            }
+        });
+    }
+
+    /// Writes an end down, at the clock's time, before the context hears of it.
+    pub fn on_end(
+        self: &Arc<Self>,
+        part: Option<usize>,
+        nth: &Arc<AtomicU32>,
+        ended: OnEnd,
+    ) -> OnEnd {
+        let (play, nth) = (Arc::clone(self), Arc::clone(nth));
+        Box::new(move |end: Ended| {
+            if let Some(part) = part {
+                play.ended(part, nth.load(Ordering::SeqCst), end.how, end.error.clone());
+            }
+            ended(Ended {
+                at: play.clock.now(),
+                ..end
+            });
+        })
+    }
+
+    /// Waits, on this very thread, for as long as a part holds the executor. Whether it has.
+    pub fn hold_if_asked(&self, part: usize) -> bool {
+        let holds = self.look(|scene| scene.holds(part));
+        if holds {
+            self.watch(None, |scene| !scene.holds(part));
+        }
+        holds
+    }
+
+    /// Looks at one part.
+    pub fn part<R>(&self, index: usize, look: impl FnOnce(&dyn Stage, &Part) -> R) -> R {
+        self.look(|scene| look(scene, &scene.parts.all[index]))
+    }
+
+    /// Waits as a part does: until something about it has changed, or as long as `wait` says. The token is
+    /// told when something has changed.
+    pub fn interruptible(
+        &self,
+        part: usize,
+        token: CancellationToken,
+        wait: impl FnOnce(CancellationToken),
+    ) {
+        if self.look(|scene| scene.arm(part, token.clone())) {
+            wait(token);
+        }
+        self.look(|scene| scene.disarm(part));
+    }
+
+    /// What main does.
+    pub fn main(
+        self: &Arc<Self>,
+    ) -> impl FnOnce() -> BoxFuture<Result<(), MainError>> + Send + 'static {
+        let play = Arc::clone(self);
+        move || {
+            Box::pin(async move { crate::stage::main(&Awaits::new(play, MAIN_PART, None)).await })
+        }
+    }
+
+    /// The process ends. True for who is the first to end it.
+    pub fn ends(&self, code: i32, cause: Cause) -> bool {
+        self.look(|scene| {
+            let first = !scene.is_over();
+            if first {
+                scene.end(Some((code, cause)));
+            }
+            first
+        })
+    }
+
+    /// Main returns with that code.
+    pub fn returns(&self, code: i32) {
+        let _ = self.look(|_| self.returns.set(code));
+    }
+
+    /// The code with which main returns, once it does.
+    pub fn returned(&self) -> Option<i32> {
+        self.returns.get().copied()
+    }
+}

@@ -1,0 +1,144 @@
+//! Probes of a live run: the production probe against the real endpoint, and what is written down of it.
+
+use std::sync::Arc;
+
+use super::play::Play;
+use super::server::Meets;
+use crate::host::Host;
+use crate::journal::{Name, What};
+use crate::scenario::Answer;
+use crate::stage::{Stage, Strike};
+use crate::watchdog::{HttpProbe, Probe, Probing};
+use crate::words::one_line;
+
+/// Asks the live endpoint as a service would, on behalf of one watchdog.
+pub(super) struct LiveProbe {
+    play: Arc<Play>,
+    part: usize,
+    inner: HttpProbe,
+}
+
+impl LiveProbe {
+    pub fn new(play: Arc<Play>, part: usize) -> Self {
+        let url = format!("http://{}/health", play.server.address());
+        let inner = HttpProbe::new(&url).expect("that is a URL");
+        LiveProbe { play, part, inner }
+    }
+}
+
+impl Probe for LiveProbe {
+    fn probe<'a>(&'a mut self, host: &'a dyn Host) -> Probing<'a> {
+        Box::pin(async move {
+            meet_faults(&self.play, self.part);
+            let (n, next) = self.play.look(|scene| {
+                let began = scene.now();
+                let (n, answer, takes) = scene.endpoint().borrow_mut().asked(began);
+                scene.record(What::ProbeBegan { n });
+                let next = Meets {
+                    answer,
+                    takes,
+                    began,
+                };
+                (n, next)
+            });
+            let open = Open {
+                play: &self.play,
+                n,
+                next,
+            };
+            self.play.server.meets(next).await;
+            let answered = self.inner.probe(host).await;
+            open.says(match (&answered, next.answer) {
+                (Ok(status), _) => status.to_string().into(),
+                (Err(error), Answer::Status(_)) => one_line(error),
+                // In the script's words, where there is an end of it to be answered with.
+                (Err(_), Answer::Refused | Answer::Cut | Answer::Garbage | Answer::Reset) => {
+                    next.answer.to_string().into()
+                }
+                (Err(_), _) => "given-up".into(),
+            });
+            answered
+        })
+    }
+}
+
+/// A probe in flight. Dropped without an answer it was given up.
+struct Open<'a> {
+    play: &'a Arc<Play>,
+    n: u32,
+    next: Meets,
+}
+
+impl Open<'_> {
+    fn record(&self, result: Name) {
+        self.play.look(|scene| {
+            scene.record(What::Probe {
+                n: self.n,
+                result,
+                took: scene.now() - self.next.began,
+                ignored: false,
+            });
+        });
+    }
+
+    fn says(self, result: Name) {
+        self.record(result);
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.record("given-up".into());
+        let Meets {
+            answer,
+            takes,
+            began,
+        } = self.next;
+        // An answer that comes later is nobody's.
+        if let Answer::Status(_) = answer {
+            let (play, n) = (Arc::clone(self.play), self.n);
+            let comes = move || {
+                let at = std::time::Duration::from_millis(began.saturating_add(takes));
+                let wakes = play.clock.score.wakes(at);
+                play.watch(Some(wakes), |scene| scene.is_over());
+                play.look(|scene| {
+                    scene.record(What::Probe {
+                        n,
+                        result: answer.to_string().into(),
+                        took: takes,
+                        ignored: true,
+                    });
+                });
+            };
+            let builder = std::thread::Builder::new().name("late answer".to_owned());
+            let _ = builder.spawn(comes);
+        }
+    }
+}
+
+/// A watchdog's body is the production one; faults strike it where it waits, and where it asks.
+pub(super) fn meet_faults(play: &Play, part: usize) {
+    loop {
+        let (strike, hung) = play.part(part, |stage, part| (part.strike(), part.hung(stage.now())));
+        match strike {
+            Some(Strike::Panic { message } | Strike::Fail { message, .. }) => {
+                std::panic::resume_unwind(Box::new(
+                    message.unwrap_or_else(|| "scripted panic".to_owned()),
+                ))
+            }
+            Some(Strike::End) | None => {}
+        }
+        let Some(until) = hung else { return };
+        // Hung for real: this thread waits for nothing but the end of it.
+        let wakes = play
+            .clock
+            .score
+            .wakes(std::time::Duration::from_millis(until));
+        let until = (until != crate::stage::NEVER).then_some(wakes);
+        play.watch(until, |scene| {
+            let part = &scene.parts.all[part];
+            part.strike().is_some() || part.hung(scene.now()).is_none()
+        });
+    }
+}

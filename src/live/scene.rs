@@ -1,0 +1,336 @@
+//! The scene: everything of a live run that one lock guards. It is looked at for moments only.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::play::Play;
+use super::tempo::{Score, nanos};
+use crate::journal::{Call, Cause, Event, Name, SignalName, What};
+use crate::scenario::Scenario;
+use crate::stage::{Endpoint, Later, Part, Parts, Script, Stage};
+
+/// The clock of a live run: real time, at the scenario's tempo.
+#[derive(Debug)]
+pub(super) struct Clock {
+    began: Instant,
+    pub score: Score,
+    /// How late a thread was woken that does nothing but wait, at worst; in nanoseconds.
+    pub lag: AtomicU64,
+}
+
+impl Clock {
+    pub fn new(score: Score, began: Instant) -> Self {
+        Clock {
+            began,
+            score,
+            lag: AtomicU64::new(0),
+        }
+    }
+
+    /// Real nanoseconds since the run began.
+    pub fn real(&self) -> u64 {
+        nanos(Instant::now().saturating_duration_since(self.began))
+    }
+
+    /// What time it is in the scenario.
+    pub fn now(&self) -> Duration {
+        self.score.reads(self.real())
+    }
+
+    /// That moment of real time.
+    pub fn at(&self, real: u64) -> Option<Instant> {
+        self.began.checked_add(Duration::from_nanos(real))
+    }
+
+    /// The real time from now to when who waits for a time of the scenario is woken.
+    pub fn until(&self, at: Duration) -> Duration {
+        Duration::from_nanos(self.score.wakes(at).saturating_sub(self.real()))
+    }
+}
+
+/// What the script does that cannot be done while the scene is looked at.
+#[derive(Debug)]
+pub(super) enum Effect {
+    Signal(SignalName),
+    Kill(SignalName),
+    Call {
+        call: Call,
+        caller: u32,
+        from: Option<Name>,
+        message: Option<String>,
+    },
+    Register(usize),
+}
+
+/// What wakes whoever runs a part's code.
+#[derive(Default)]
+struct Bell {
+    /// Rung while nobody waited.
+    rung: bool,
+    waits: Option<CancellationToken>,
+}
+
+pub(super) struct Scene {
+    pub parts: Parts,
+    script: RefCell<Script>,
+    endpoint: RefCell<Endpoint>,
+    clock: Arc<Clock>,
+    out: RefCell<Box<dyn Write + Send>>,
+    seq: Cell<u64>,
+    /// The time of the last event: the journal never goes back.
+    last: Cell<u64>,
+    over: Cell<bool>,
+    /// The running flag as last read.
+    pub running: Cell<bool>,
+    pub effects: RefCell<VecDeque<Effect>>,
+    /// What happens later: when, and which came first.
+    laters: RefCell<BTreeMap<(u64, u64), Later>>,
+    bells: RefCell<Vec<Bell>>,
+    /// The parts that hold the executor.
+    holds: RefCell<BTreeMap<usize, u32>>,
+    executor: Handle,
+    /// For what is asked of the executor.
+    play: std::sync::Weak<Play>,
+    /// How often the context said that a stop was requested.
+    pub requests: Cell<u32>,
+    pub callers: Cell<u32>,
+    pub open_calls: Cell<u32>,
+}
+
+impl Scene {
+    pub fn new(
+        scenario: &Scenario,
+        clock: Arc<Clock>,
+        executor: Handle,
+        play: std::sync::Weak<Play>,
+        out: Box<dyn Write + Send>,
+    ) -> Self {
+        let parts = Parts::new(scenario);
+        let bells = parts.all.iter().map(|_| Bell::default()).collect();
+        Scene {
+            parts,
+            script: RefCell::new(Script::new(scenario)),
+            endpoint: RefCell::default(),
+            clock,
+            out: RefCell::new(out),
+            seq: Cell::new(0),
+            last: Cell::new(0),
+            over: Cell::new(false),
+            running: Cell::new(true),
+            effects: RefCell::default(),
+            laters: RefCell::default(),
+            bells: RefCell::new(bells),
+            holds: RefCell::default(),
+            executor,
+            play,
+            requests: Cell::new(0),
+            callers: Cell::new(0),
+            open_calls: Cell::new(0),
+        }
+    }
+
+    pub fn stage(&self) -> &dyn Stage {
+        self
+    }
+
+    /// Writes an event down: a line, whole and at once, so that it is there whatever comes next.
+    fn write(&self, what: What) {
+        let t = self.now().max(self.last.get());
+        self.last.set(t);
+        let seq = self.seq.replace(self.seq.get() + 1);
+        let event = Event { t, seq, what };
+        let lag = self.clock.lag.load(Ordering::Relaxed);
+        // How long after its instant it is written, for who wants to know how close things were.
+        let real = self.clock.real();
+        let late = self.clock.score.tick(real).map_or(0, |(_, since)| since);
+        let mut line = format!("{} {} ", lag / 1_000, late / 1_000).into_bytes();
+        // Names, numbers and lists only: nothing in an event cannot be JSON.
+        if serde_json::to_writer(&mut line, &event).is_ok() {
+            line.push(b'\n');
+            let mut out = self.out.borrow_mut();
+            let _ = out.write_all(&line).and_then(|()| out.flush());
+        }
+    }
+
+    /// The process is about to end: what is lost is written down, and after that only this.
+    pub fn end(&self, exit: Option<(i32, Cause)>) {
+        for lost in self.parts.losses() {
+            self.write(lost);
+        }
+        if let Some((code, cause)) = exit {
+            self.write(What::Exit { code, cause });
+        }
+        self.over.set(true);
+    }
+
+    /// Before a wait of a part's: what ends it early; nothing if it is to end at once.
+    pub fn arm(&self, part: usize, token: CancellationToken) -> bool {
+        let mut bells = self.bells.borrow_mut();
+        let bell = &mut bells[part];
+        if self.is_over() || std::mem::take(&mut bell.rung) {
+            return false;
+        }
+        bell.waits = Some(token);
+        true
+    }
+
+    /// After it.
+    pub fn disarm(&self, part: usize) {
+        self.bells.borrow_mut()[part] = Bell::default();
+    }
+
+    fn ring(&self, part: usize) {
+        let mut bells = self.bells.borrow_mut();
+        let bell = &mut bells[part];
+        bell.rung = true;
+        if let Some(token) = bell.waits.take() {
+            token.cancel();
+        }
+    }
+
+    /// Whether a part is to hold the executor.
+    pub fn holds(&self, part: usize) -> bool {
+        !self.over.get() && self.holds.borrow().contains_key(&part)
+    }
+
+    /// When something is to happen next, in real time.
+    pub fn next(&self) -> Option<u64> {
+        let ms = Duration::from_millis;
+        let strikes = self.script.borrow().first();
+        let strikes = strikes.map(|at| self.clock.score.comes(ms(at)));
+        let laters = self.laters.borrow();
+        let later = laters.keys().next();
+        let later = later.map(|(at, _)| self.clock.score.wakes(ms(*at)));
+        strikes.into_iter().chain(later).min()
+    }
+
+    /// Has happen what was set for now or earlier.
+    pub fn happen_next(&self) -> bool {
+        let real = self.clock.real();
+        let due = {
+            let mut laters = self.laters.borrow_mut();
+            let first = laters.first_entry().filter(|entry| {
+                self.clock.score.wakes(Duration::from_millis(entry.key().0)) <= real
+            });
+            first.map(std::collections::btree_map::OccupiedEntry::remove)
+        };
+        if let Some(later) = due.filter(|_| !self.is_over()) {
+            self.stage().happen(later);
+            return true;
+        }
+        false
+    }
+
+    /// A caller's number.
+    pub fn next_caller(&self) -> u32 {
+        self.callers.set(self.callers.get() + 1);
+        self.callers.get()
+    }
+
+    /// Whether a program that only calls has nothing more to do.
+    pub fn is_done(&self) -> bool {
+        !self.is_over() && self.open_calls.get() == 0 && self.script.borrow().first().is_none()
+    }
+}
+
+impl Stage for Scene {
+    fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    fn script(&self) -> &RefCell<Script> {
+        &self.script
+    }
+
+    fn endpoint(&self) -> &RefCell<Endpoint> {
+        &self.endpoint
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.clock.now().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
+    fn record(&self, what: What) {
+        if !self.is_over() {
+            self.write(what);
+        }
+    }
+
+    fn wake(&self, part: &Part) {
+        self.ring(part.index);
+    }
+
+    fn hold_executor(&self, part: &Part, hold: bool) {
+        {
+            let mut holds = self.holds.borrow_mut();
+            if hold {
+                *holds.entry(part.index).or_default() += 1;
+            } else if let Some(count) = holds.get_mut(&part.index) {
+                *count -= 1;
+                if *count == 0 {
+                    holds.remove(&part.index);
+                }
+            }
+        }
+        if hold {
+            self.ring(part.index);
+        }
+    }
+
+    fn ask_executor(&self, part: &Part) {
+        let (index, play) = (part.index, self.play.clone());
+        drop(self.executor.spawn(async move {
+            if let Some(play) = play.upgrade() {
+                play.look(|scene| {
+                    let part = &scene.parts.all[index];
+                    part.executor_ran.set(true);
+                    scene.stage().interrupt(part);
+                });
+            }
+        }));
+    }
+
+    fn later(&self, delay: u64, later: Later) {
+        let mut laters = self.laters.borrow_mut();
+        let key = (self.now().saturating_add(delay), self.seq.get());
+        // Several in one breath: the first comes first.
+        let place = (key.1..).find(|place| !laters.contains_key(&(key.0, *place)));
+        laters.insert((key.0, place.unwrap_or(key.1)), later);
+    }
+
+    fn signal(&self, signal: SignalName) {
+        self.effects.borrow_mut().push_back(Effect::Signal(signal));
+    }
+
+    fn kill(&self, signal: SignalName) {
+        // That it was killed, and its exit, is for who waits for the process to write down.
+        self.end(None);
+        self.effects.borrow_mut().push_back(Effect::Kill(signal));
+    }
+
+    fn call(&self, call: Call, from: Option<Name>, message: Option<String>) {
+        let caller = self.next_caller();
+        self.open_calls.set(self.open_calls.get() + 1);
+        self.effects.borrow_mut().push_back(Effect::Call {
+            call,
+            caller,
+            from,
+            message,
+        });
+    }
+
+    fn register(&self, index: usize) {
+        self.effects.borrow_mut().push_back(Effect::Register(index));
+    }
+}

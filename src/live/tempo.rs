@@ -1,0 +1,390 @@
+//! How fast a live run's clock goes, and what counts as one instant of it.
+//!
+//! The worker under test lives in the scenario's own milliseconds. Real time is mapped to them so that two
+//! instants of the simulated journal lie at least a *stretch* of real time apart. Around each instant the
+//! clock goes slowly: at the speed at which the closest two of them are a stretch apart. What lies idle
+//! between is passed over quickly. An hour in which nothing happens takes as long as a second of it.
+//!
+//! A live thread always comes a little late. What the clock reads within three quarters of a stretch after an
+//! instant is that instant; what it reads later is later, and shows in the journal. In the scenario's time
+//! an instant so takes in half of the smallest gap between two, and no more, whatever the speed elsewhere.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How a live run is timed: by the instants of the simulated journals, and a speed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tempo {
+    /// The instants, in milliseconds of the scenario, ascending from 0.
+    instants: Vec<u64>,
+    /// When the run is over.
+    ends: u64,
+    pace: Pace,
+}
+
+/// A speed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Pace {
+    /// From instant to instant in at least that much real time.
+    Stretch(Duration),
+    /// So many times as fast as real time, all along.
+    Even(f64),
+}
+
+/// The shortest real time between two instants in which they can be told apart.
+pub const CLOSEST: Duration = Duration::from_millis(50);
+
+/// Behind the last instant nothing should happen any more; whatever does comes so much faster.
+const AFTERWARDS: u64 = 20;
+
+/// How much of a stretch an instant takes: whoever is late has that time. What lies between it and the next
+/// is for the clock to pass.
+const fn instant_of(stretch: u64) -> u64 {
+    stretch / 4 * 3
+}
+
+/// The instants are too close at that speed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "two of its instants lie {gap_ms} ms apart; {speed} times as fast as real time that is less than the {} ms \
+     in which they can be told apart", CLOSEST.as_millis()
+)]
+pub struct TooFast {
+    gap_ms: u64,
+    speed: f64,
+}
+
+impl Tempo {
+    /// A tempo for a scenario whose simulated journals have these instants, in any order, and end at the last
+    /// but for those after `ends`.
+    ///
+    /// # Errors
+    ///
+    /// If they are closer than [`CLOSEST`] at an even pace.
+    pub fn new(
+        instants: impl IntoIterator<Item = u64>,
+        ends: u64,
+        pace: Pace,
+    ) -> Result<Self, TooFast> {
+        let mut instants: Vec<u64> = instants.into_iter().chain([0]).collect();
+        instants.sort_unstable();
+        instants.dedup();
+        let tempo = Tempo {
+            instants,
+            ends,
+            pace,
+        };
+        if let (Some(gap_ms), Pace::Even(speed)) = (tempo.closest(), pace)
+            && tempo.score().stretch < nanos(CLOSEST)
+        {
+            return Err(TooFast { gap_ms, speed });
+        }
+        Ok(tempo)
+    }
+
+    /// The closest two instants, in milliseconds of the scenario.
+    fn closest(&self) -> Option<u64> {
+        let gaps = self.instants.windows(2).map(|pair| pair[1] - pair[0]);
+        gaps.min()
+    }
+
+    /// The same, twice as slow.
+    #[must_use]
+    pub fn slower(&self) -> Self {
+        let pace = match self.pace {
+            Pace::Stretch(stretch) => Pace::Stretch(stretch * 2),
+            Pace::Even(speed) => Pace::Even(speed / 2.0),
+        };
+        Tempo {
+            instants: self.instants.clone(),
+            ends: self.ends,
+            pace,
+        }
+    }
+
+    /// How late a thread may be woken without harm to the order of what the scenario keeps apart.
+    pub fn patience(&self) -> Duration {
+        Duration::from_nanos(self.score().stretch / 30)
+    }
+
+    /// How long a run takes.
+    pub fn takes(&self) -> Duration {
+        let score = self.score();
+        Duration::from_nanos(score.comes(Duration::from_millis(self.ends)))
+    }
+
+    /// Worked out, to be played.
+    pub(crate) fn score(&self) -> Score {
+        let closest = self.closest().map_or(1_000_000_000, |gap| gap * 1_000_000);
+        let mut knots = Vec::with_capacity(self.instants.len() * 2);
+        let (stretch, slow) = match self.pace {
+            Pace::Stretch(stretch) => {
+                let stretch = nanos(stretch).max(1_000);
+                (stretch, Ratio(closest, stretch))
+            }
+            Pace::Even(speed) => {
+                let ratio = Ratio((speed * 1_000_000.0) as u64, 1_000_000);
+                (ratio.real(closest), ratio)
+            }
+        };
+        let instant = instant_of(stretch);
+        let mut real = 0;
+        let mut ticks = Vec::with_capacity(self.instants.len());
+        for (at, instant) in self.instants.iter().enumerate() {
+            let t = instant * 1_000_000;
+            ticks.push((*instant, real));
+            knots.push((t, real));
+            let Some(next) = self.instants.get(at + 1) else {
+                break;
+            };
+            let gap = (next - instant) * 1_000_000;
+            if matches!(self.pace, Pace::Even(_)) {
+                real += slow.real(gap);
+            } else {
+                // Slowly while it is that instant, and then as fast as it takes.
+                knots.push((t + (closest / 2).min(gap / 2), real + instant));
+                real += stretch;
+            }
+        }
+        let tail = match self.pace {
+            Pace::Even(_) => slow,
+            Pace::Stretch(_) => {
+                let (t, real) = (ticks.last().map_or(0, |(t, _)| t * 1_000_000), real);
+                knots.push((t + closest / 2, real + instant));
+                if slow.0 / slow.1 >= AFTERWARDS {
+                    slow
+                } else {
+                    Ratio(AFTERWARDS, 1)
+                }
+            }
+        };
+        Score {
+            ticks,
+            knots,
+            tail,
+            stretch,
+            instant: match self.pace {
+                Pace::Stretch(_) => instant,
+                Pace::Even(_) => stretch / 2,
+            },
+        }
+    }
+}
+
+/// So many nanoseconds of the scenario in so many real ones.
+#[derive(Clone, Copy, Debug)]
+struct Ratio(u64, u64);
+
+impl Ratio {
+    /// In the scenario's time, rounded down.
+    fn scaled(self, real: u64) -> u64 {
+        let Ratio(scaled, by) = self;
+        u64::try_from(u128::from(real) * u128::from(scaled) / u128::from(by.max(1)))
+            .unwrap_or(u64::MAX)
+    }
+
+    /// In real time, rounded up.
+    fn real(self, scaled: u64) -> u64 {
+        let Ratio(by, real) = self;
+        u64::try_from((u128::from(scaled) * u128::from(real)).div_ceil(u128::from(by.max(1))))
+            .unwrap_or(u64::MAX)
+    }
+}
+
+/// A tempo, worked out: what time it is in the scenario, and when a time of it comes. All in nanoseconds of
+/// real time since the run began.
+#[derive(Debug)]
+pub(crate) struct Score {
+    /// The instants in milliseconds, and when they come.
+    ticks: Vec<(u64, u64)>,
+    /// The scenario's time and the real one, between which the clock goes evenly.
+    knots: Vec<(u64, u64)>,
+    tail: Ratio,
+    /// The real time between the closest two instants.
+    stretch: u64,
+    /// How long an instant is.
+    instant: u64,
+}
+
+impl Score {
+    /// What the clock reads.
+    pub fn reads(&self, real: u64) -> Duration {
+        match self.tick(real) {
+            Some((t, since)) if since < self.tolerance() => Duration::from_millis(t),
+            _ => Duration::from_nanos(self.scaled(real)),
+        }
+    }
+
+    /// The last instant, and how long ago it was.
+    pub fn tick(&self, real: u64) -> Option<(u64, u64)> {
+        let after = self.ticks.partition_point(|(_, at)| *at <= real);
+        let (t, at) = self.ticks.get(after.checked_sub(1)?)?;
+        Some((*t, real - at))
+    }
+
+    /// How long an instant is.
+    pub fn tolerance(&self) -> u64 {
+        self.instant
+    }
+
+    /// When a time of the scenario comes: what the script does happens then.
+    pub fn comes(&self, at: Duration) -> u64 {
+        self.seen_to_come(at, self.mapped(nanos(at)))
+    }
+
+    /// A time that falls into an instant, but is later than it, comes when that instant is over: it would
+    /// not have come yet by the clock.
+    fn seen_to_come(&self, at: Duration, real: u64) -> u64 {
+        match self.tick(real) {
+            Some((t, since)) if since < self.tolerance() && Duration::from_millis(t) < at => {
+                real - since + self.tolerance()
+            }
+            _ => real,
+        }
+    }
+
+    fn mapped(&self, t: u64) -> u64 {
+        let after = self.knots.partition_point(|(from, _)| *from <= t);
+        let Some(&(from, real)) = self.knots.get(after.wrapping_sub(1)) else {
+            return 0;
+        };
+        real.saturating_add(self.ratio(after).real(t - from))
+    }
+
+    /// When who waits for a time of the scenario is woken: the script strikes before all else.
+    pub fn wakes(&self, at: Duration) -> u64 {
+        let real = self.mapped(nanos(at)).saturating_add(self.lead());
+        self.seen_to_come(at, real)
+    }
+
+    /// How long a signal may take to be heard; most of an instant is left after that.
+    pub fn soon(&self) -> u64 {
+        self.stretch / 4
+    }
+
+    /// How much earlier than all else the script strikes.
+    fn lead(&self) -> u64 {
+        self.stretch / 10
+    }
+
+    /// When everything that can run in this instant has run.
+    pub fn settled(&self, real: u64) -> u64 {
+        let least = real + self.stretch / 30;
+        match self.tick(real) {
+            Some((_, since)) if since < self.tolerance() => {
+                least.max(real - since + self.stretch / 4)
+            }
+            _ => least,
+        }
+    }
+
+    fn scaled(&self, real: u64) -> u64 {
+        let after = self.knots.partition_point(|(_, from)| *from <= real);
+        let Some(&(t, from)) = self.knots.get(after.wrapping_sub(1)) else {
+            return 0;
+        };
+        t.saturating_add(self.ratio(after).scaled(real - from))
+    }
+
+    /// How fast it goes before the knot of that number.
+    fn ratio(&self, after: usize) -> Ratio {
+        match (self.knots.get(after.wrapping_sub(1)), self.knots.get(after)) {
+            (Some((t, real)), Some((next_t, next_real))) => Ratio(next_t - t, next_real - real),
+            _ => self.tail,
+        }
+    }
+}
+
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+    const STRETCH: Pace = Pace::Stretch(Duration::from_millis(200));
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn two_instants_are_a_stretch_apart_whatever_lies_between() {
+        let tempo = Tempo::new([3_600_000, 10_000, 10_001], 3600000, STRETCH)
+            .expect("a stretch is never short");
+        assert_eq!(tempo.takes(), ms(600));
+        let score = tempo.score();
+        for (n, t) in [0, 10_000, 10_001, 3_600_000].into_iter().enumerate() {
+            assert_eq!(score.comes(ms(t)), n as u64 * 200 * MS);
+        }
+    }
+
+    #[test]
+    fn for_three_quarters_of_a_stretch_after_an_instant_it_is_that_instant() {
+        let score = Tempo::new([10_000, 20_000], 20000, STRETCH)
+            .expect("well")
+            .score();
+        let reads = |real_ms: u64| score.reads(real_ms * MS);
+        assert_eq!(reads(0), ms(0));
+        assert_eq!(reads(200), ms(10_000));
+        assert_eq!(reads(349), ms(10_000));
+        assert!(reads(350) > ms(10_000), "what comes later shows");
+        assert!(reads(399) < ms(20_000));
+        assert_eq!(reads(400), ms(20_000));
+    }
+
+    /// However far apart its neighbours are, what comes late by half the smallest gap is seen to.
+    #[test]
+    fn an_instant_takes_in_no_more_than_half_of_the_smallest_gap() {
+        let score = Tempo::new([1_000, 1_100, 3_600_000], 3600000, STRETCH)
+            .expect("well")
+            .score();
+        for (tick, _) in [(1_000, 1), (1_100, 2), (3_600_000, 3)] {
+            let late = score.comes(ms(tick + 51));
+            assert!(score.reads(late) > ms(tick), "{tick} ms");
+        }
+    }
+
+    #[test]
+    fn who_is_woken_never_reads_an_earlier_time() {
+        for pace in [STRETCH, Pace::Even(7.3)] {
+            let score = Tempo::new([7, 1_313, 77_777], 77777, pace)
+                .or_else(|_| Tempo::new([1_313, 77_777], 77777, pace))
+                .expect("well")
+                .score();
+            for t in [1, 6, 7, 8, 500, 1_312, 1_313, 1_314, 50_000, 77_777, 99_999] {
+                let at = ms(t);
+                assert!(score.reads(score.comes(at)) >= at, "{t} ms, {pace:?}");
+                assert!(score.reads(score.wakes(at)) >= at, "{t} ms, {pace:?}");
+                assert!(score.wakes(at) >= score.comes(at), "the script is first");
+            }
+        }
+    }
+
+    #[test]
+    fn an_even_pace_is_even_and_refused_where_instants_blur() {
+        let tempo = Tempo::new([10_000, 11_000], 11000, Pace::Even(10.0)).expect("100 ms apart");
+        assert_eq!(tempo.takes(), ms(1_100));
+        let score = tempo.score();
+        assert_eq!(score.reads(550 * MS), ms(5_500));
+        assert_eq!(score.reads(1_049 * MS), ms(10_000));
+        assert_eq!(score.reads(1_050 * MS), ms(10_500));
+        let refused = Tempo::new([10_000, 10_001], 10001, Pace::Even(1.0)).expect_err("1 ms apart");
+        assert!(refused.to_string().contains("1 ms apart"), "{refused}");
+    }
+
+    #[test]
+    fn an_instant_is_settled_after_its_timers_and_never_at_once() {
+        let score = Tempo::new([1_000], 1000, STRETCH).expect("well").score();
+        let tick = score.comes(ms(1_000));
+        assert_eq!(score.settled(tick), tick + 50 * MS);
+        assert!(score.settled(tick) > score.wakes(ms(1_000)));
+        assert_eq!(
+            score.settled(tick + 60 * MS),
+            tick + 60 * MS + 200 * MS / 30
+        );
+    }
+}

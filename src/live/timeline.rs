@@ -1,0 +1,129 @@
+//! The thread on which the script strikes.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::play::Play;
+use super::scene::Effect;
+use crate::host::{Host, Who, block_on};
+use crate::journal::{Call, Cause, Kind, Name, SignalName, What};
+use crate::stage::{self, Stage};
+
+/// Strikes one thing that is due, if there is one.
+pub(super) fn strike_next(play: &Arc<Play>) -> bool {
+    let struck = play.look(|scene| scene.stage().strike_next() || scene.happen_next());
+    while let Some(effect) = play.look(|scene| scene.effects.borrow_mut().pop_front()) {
+        has(play, effect);
+    }
+    struck
+}
+
+/// Strikes what is due until the process ends.
+pub(super) fn strikes(play: &Arc<Play>, run: bool) {
+    let mut done_at = None;
+    loop {
+        if strike_next(play) {
+            continue;
+        }
+        let (over, next, done) =
+            play.look(|scene| (scene.is_over(), scene.next(), scene.is_done()));
+        if over {
+            return;
+        }
+        // A program that only calls ends once nothing is to come any more, and everything that can run has.
+        done_at = match (done && !run, done_at) {
+            (false, _) => None,
+            (true, None) => Some(play.clock.score.settled(play.clock.real())),
+            (true, Some(at)) if at <= play.clock.real() => {
+                let code = play.life().exit_code();
+                if play.ends(code, Cause::Returned) {
+                    play.returns(code);
+                }
+                return;
+            }
+            (true, at) => at,
+        };
+        let until = [next, done_at].into_iter().flatten().min();
+        play.watch(until, |scene| {
+            scene.is_over() || scene.next() != next || (!run && scene.is_done() != done)
+        });
+    }
+}
+
+fn has(play: &Arc<Play>, effect: Effect) {
+    match effect {
+        Effect::Signal(signal) => {
+            let heeded = play.look(|scene| scene.requests.get());
+            raise(signal);
+            // What strikes next strikes after it, also if somebody else has to hear it first.
+            let soon = play.clock.real() + play.clock.score.soon();
+            play.watch(Some(soon), |scene| {
+                scene.is_over() || scene.requests.get() > heeded
+            });
+        }
+        Effect::Kill(signal) => raise(signal),
+        Effect::Register(index) => play.register(index),
+        Effect::Call {
+            call,
+            caller,
+            from,
+            message,
+        } => calls(play, call, caller, from, message),
+    }
+}
+
+fn raise(signal: SignalName) {
+    let _ = signal_hook::low_level::raise(signal.number());
+}
+
+/// Somebody calls the context: on a thread of its own, or inside a component where one is named.
+pub(super) fn calls(
+    play: &Arc<Play>,
+    call: Call,
+    caller: u32,
+    from: Option<Name>,
+    message: Option<String>,
+) {
+    let inside = from.clone();
+    let theirs = Arc::clone(play);
+    let called = async move {
+        theirs.look(|scene| scene.record(What::CallBegan { call, caller, from }));
+        let main = theirs.main();
+        let said = stage::call(theirs.ctx(), call, message, move |_| main()).await;
+        theirs.look(|scene| {
+            scene.record(said.returned(call, caller));
+            scene.open_calls.set(scene.open_calls.get() - 1);
+        });
+    };
+    let spawned = match (inside, play.context(), play.host.get()) {
+        (Some(name), Some(context), Some(host)) => {
+            let who = Who {
+                context,
+                id: 0,
+                name,
+                kind: Kind::Thread,
+            };
+            // As code of the context's own, of which nothing is written down.
+            let body = Box::new(move |scope: &crate::host::Scope| {
+                scope.block_on(called);
+                Ok(())
+            });
+            let told = CancellationToken::new();
+            host.live
+                .spawn_body(who, told, body, Box::new(|_| {}))
+                .is_ok()
+        }
+        _ => {
+            let executor = play.executor.clone();
+            let calls = move || {
+                // What it starts runs on the service's executor; its own waiting does not rest on that.
+                let _on = executor.enter();
+                block_on(called);
+            };
+            let builder = std::thread::Builder::new().name("caller".to_owned());
+            builder.spawn(calls).is_ok()
+        }
+    };
+    assert!(spawned, "a live run can start its threads");
+}

@@ -1,0 +1,110 @@
+//! A failure, as people read it: one sentence, what there is to see of it, and the picture of the run.
+
+use std::fmt::Write;
+
+use crate::journal::{Event, text};
+use crate::laws;
+
+use super::{Problem, ProblemKind, Style, diff};
+
+/// What is wrong with a run: its first problem in a sentence, then all there is to see of it and of the
+/// others, then the picture. Only the sentence, unless `in_full`.
+pub(crate) fn shown(name: &str, problems: &[Problem], picture: &str, in_full: bool) -> String {
+    let mut said = String::new();
+    let Some((first, others)) = problems.split_first() else {
+        return said;
+    };
+    let _ = writeln!(said, "FAIL {name}: {}", sentence(first));
+    if in_full {
+        said.push_str(&rest(first, true));
+        said.push_str(&listed(others, first.law));
+        if !picture.is_empty() && !said.ends_with("\n\n") {
+            said.push('\n');
+        }
+        said.push_str(picture);
+    }
+    said
+}
+
+/// Two runs of the same scenario with the same seed, if they differ: where they do, and how.
+pub(crate) fn differs(
+    first: &[Event],
+    second: &[Event],
+    seed: u64,
+    style: Style,
+) -> Option<Problem> {
+    if first == second {
+        return None;
+    }
+    let parts = first.iter().zip(second).find(|(one, other)| one != other);
+    let (one, other) = parts.map_or_else(
+        || (first.get(second.len()), second.get(first.len())),
+        |(one, other)| (Some(one), Some(other)),
+    );
+    let line = |event: Option<&Event>| {
+        let line = event.map(|event| text(std::slice::from_ref(event)));
+        let line = line.unwrap_or_else(|| "the end".to_owned());
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    Some(Problem {
+        detail: diff(&text(first), &text(second), style),
+        ..Problem::new(
+            ProblemKind::NotDeterministic,
+            format!(
+                "two runs with seed {seed} gave two journals (- the first, + the second): they part where one has \
+                 `{}` and the other `{}`",
+                line(one),
+                line(other)
+            ),
+        )
+    })
+}
+
+/// What is wrong, in one sentence.
+pub(crate) fn sentence(problem: &Problem) -> String {
+    match problem.law {
+        Some(law) => format!("broken law {law}: {problem}"),
+        None => problem.to_string(),
+    }
+}
+
+/// What there is to see of a problem beyond its sentence.
+pub(crate) fn rest(problem: &Problem, statement: bool) -> String {
+    let mut said = String::new();
+    if let Some(law) = problem
+        .law
+        .filter(|_| statement)
+        .and_then(|law| laws::all().iter().find(|one| one.name == law))
+    {
+        let _ = writeln!(said, "  it says: {}", law.statement);
+    }
+    if !problem.detail.is_empty() {
+        said.push_str(problem.detail.trim_end());
+        said.push('\n');
+    }
+    if !said.is_empty() {
+        said.push('\n');
+    }
+    said
+}
+
+/// Each problem, in a sentence, with what there is to see of it. `before` is the law that was told of
+/// last, whose statement need not be said again.
+pub(crate) fn listed(problems: &[Problem], before: Option<&str>) -> String {
+    let mut said = String::new();
+    let mut law = before;
+    for problem in problems {
+        // The rendered lines of the file begin with the sentence.
+        let rendered = matches!(
+            problem.kind,
+            ProblemKind::Expectation | ProblemKind::Invalid
+        ) && !problem.detail.is_empty();
+        if !rendered {
+            said.push_str(&sentence(problem));
+            said.push('\n');
+        }
+        said.push_str(&rest(problem, problem.law != law));
+        law = problem.law;
+    }
+    said
+}

@@ -1,0 +1,74 @@
+//! A simulated run and a live one, side by side.
+
+use std::fmt::Write;
+
+use super::Style;
+use super::paint::{Ink, Line, cut};
+use crate::journal::At;
+use crate::live::{Difference, Side};
+
+/// Lines of one component around what differs.
+const AROUND: usize = 3;
+/// The components that are shown.
+const TRACKS: usize = 8;
+
+/// What of a live run differs from the simulation: component by component, the simulation on the left, the
+/// live run on the right. Lines that differ have a mark between them.
+pub fn side_by_side(difference: &Difference, style: Style) -> String {
+    let mut out = String::new();
+    let half = (style.width.max(60) - 3) / 2;
+    let _ = writeln!(
+        out,
+        "{:half$}   live",
+        format!(
+            "simulated (seed {} of {})",
+            difference.seed, difference.seeds
+        )
+    );
+    for (name, sides) in difference.tracks.iter().take(TRACKS) {
+        Line::of(name, Ink::Dim).write(&mut out, style.color);
+        let mut skipped = false;
+        for (at, side) in sides.iter().enumerate() {
+            let near = sides
+                .iter()
+                .enumerate()
+                .any(|(other, side)| !side.is_same() && other.abs_diff(at) <= AROUND);
+            if !near {
+                skipped = true;
+                continue;
+            }
+            if std::mem::take(&mut skipped) {
+                Line::of("  …", Ink::Dim).write(&mut out, style.color);
+            }
+            row(&mut out, side, half, style);
+        }
+    }
+    if difference.tracks.len() > TRACKS {
+        let _ = writeln!(out, "and {} more", difference.tracks.len() - TRACKS);
+    }
+    out
+}
+
+fn row(out: &mut String, side: &Side, half: usize, style: Style) {
+    let column = |side: &Option<(u64, String)>| {
+        side.as_ref().map_or_else(String::new, |(t, line)| {
+            let words = line.split_whitespace().collect::<Vec<_>>().join(" ");
+            cut(&format!("  {:>9}  {words}", At(*t).to_string()), half)
+        })
+    };
+    let same = side.is_same();
+    let mut line = Line::of(
+        &column(&side.simulated),
+        if same { Ink::Plain } else { Ink::Good },
+    );
+    line.pad(half);
+    line.push(
+        if same { "   " } else { " ≠ " },
+        if same { Ink::Plain } else { Ink::Bad },
+    );
+    line.push(
+        &column(&side.live),
+        if same { Ink::Plain } else { Ink::Bad },
+    );
+    line.write(out, style.color);
+}

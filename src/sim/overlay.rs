@@ -1,0 +1,323 @@
+//! Faults laid over a user's own code: its bodies, its callbacks, its tasks, its main.
+//!
+//! Before the real code, and wherever it waits, the faults that the script has put on its part are met:
+//! a hang takes the turn and keeps it, a failure, a panic or an end strikes instead of what the code
+//! would do next. What a fault has struck is not called any more.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use tokio_util::sync::CancellationToken;
+
+use super::clock::{Due, Sleep};
+use super::host::block;
+use super::pace::Pause;
+use super::world::{self, World};
+use crate::context::MainError;
+use crate::host::{BoxError, BoxFuture, Who};
+use crate::journal::{Id, Kind, MAIN};
+use crate::stage::{NEVER, Part, Strike};
+
+/// What takes a body down that was struck: its result.
+struct Struck(Result<(), BoxError>);
+
+/// What the script wants of a part's code.
+enum Wants {
+    Nothing,
+    Struck(Strike),
+    Hung(u64),
+}
+
+fn of_part<R>(id: Id, look: impl FnOnce(&World, &Part) -> R) -> Option<R> {
+    world::with(|world| {
+        if world.is_over() {
+            return None;
+        }
+        world.parts.by_id(id).map(|part| look(world, part))
+    })
+}
+
+fn wants(id: Id) -> Wants {
+    let wants = of_part(id, |world, part| match part.strike() {
+        Some(strike) => Wants::Struck(strike),
+        None => part.hung(world.now()).map_or(Wants::Nothing, Wants::Hung),
+    });
+    wants.unwrap_or(Wants::Nothing)
+}
+
+/// The instant until which the code is to be delayed, from now on.
+fn delayed_until(id: Id) -> u64 {
+    let until = of_part(id, |world, part| {
+        world.now().saturating_add(part.take_slow())
+    });
+    until.unwrap_or(0)
+}
+
+fn error(message: Option<String>) -> BoxError {
+    message
+        .unwrap_or_else(|| "scripted failure".to_owned())
+        .into()
+}
+
+/// No panic hook: it is scripted.
+fn panics(message: Option<String>) -> ! {
+    resume_unwind(Box::new(
+        message.unwrap_or_else(|| "scripted panic".to_owned()),
+    ))
+}
+
+fn is_call(kind: Kind) -> bool {
+    matches!(kind, Kind::Stop | Kind::Cleanup | Kind::Closeable)
+}
+
+/// Meets the faults of a body, inside of it: it may hang here, and it may not come back.
+pub(super) fn meet(id: Id) {
+    // A body that unwinds already cannot be unwound again: that would end the process.
+    while !std::thread::panicking() {
+        match wants(id) {
+            Wants::Nothing => return,
+            Wants::Hung(until) => block(Pause::new(until, None)),
+            Wants::Struck(Strike::End) => resume_unwind(Box::new(Struck(Ok(())))),
+            Wants::Struck(Strike::Fail { message, .. }) => {
+                resume_unwind(Box::new(Struck(Err(error(message)))))
+            }
+            Wants::Struck(Strike::Panic { message }) => panics(message),
+        }
+    }
+}
+
+fn be_slow(id: Id) {
+    let mut until = delayed_until(id);
+    while of_part(id, |world, _| world.now() < until) == Some(true) {
+        block(Pause::new(until, None));
+        meet(id);
+        // More of it may have come meanwhile.
+        if let Some(more) = of_part(id, |_, part| part.take_slow()) {
+            until = until.saturating_add(more);
+        }
+    }
+}
+
+/// Runs a body or a blocking callback, and lays its faults over it.
+pub(super) fn run(
+    id: Id,
+    kind: Kind,
+    body: impl FnOnce() -> Result<(), BoxError>,
+) -> Result<(), BoxError> {
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        meet(id);
+        if is_call(kind) {
+            be_slow(id);
+        }
+        let result = body();
+        be_slow(id);
+        result
+    }));
+    ran.unwrap_or_else(|payload| match payload.downcast::<Struck>() {
+        Ok(struck) => struck.0,
+        Err(payload) => resume_unwind(payload),
+    })
+}
+
+/// A user's future with the faults of its part over it. It is struck when it is polled, and a fault has it
+/// polled.
+pub(super) struct Laid<E> {
+    id: Id,
+    is_call: bool,
+    inner: Option<BoxFuture<Result<(), E>>>,
+    result: Option<Result<(), E>>,
+    fails: fn(Option<String>, Option<i32>) -> E,
+    delayed: Option<u64>,
+    nap: Option<(u64, Sleep)>,
+}
+
+/// A task or an async callback with its faults.
+pub(super) fn task(
+    who: &Who,
+    future: BoxFuture<Result<(), BoxError>>,
+) -> BoxFuture<Result<(), BoxError>> {
+    if who.id == MAIN {
+        // Main's are laid over what the context is given: it looks at main's error itself.
+        return future;
+    }
+    Box::pin(Laid::new(who.id, who.kind, future, |message, _| {
+        error(message)
+    }))
+}
+
+/// The user's main with its faults.
+pub(super) async fn main(
+    main: impl Future<Output = Result<(), MainError>> + Send + 'static,
+) -> Result<(), MainError> {
+    let fails = |message, code| MainError {
+        code,
+        error: error(message),
+    };
+    let ended = Laid::new(MAIN, Kind::Main, Box::pin(main), fails).await;
+    if let Err(MainError { code, .. }) = &ended {
+        world::with(|world| world.parts.main_code.set(*code));
+    }
+    ended
+}
+
+impl<E> Laid<E> {
+    fn new(
+        id: Id,
+        kind: Kind,
+        future: BoxFuture<Result<(), E>>,
+        fails: fn(Option<String>, Option<i32>) -> E,
+    ) -> Self {
+        Laid {
+            id,
+            is_call: is_call(kind),
+            inner: Some(future),
+            result: None,
+            fails,
+            delayed: None,
+            nap: None,
+        }
+    }
+
+    /// Waits until an instant, or until polled for another reason.
+    fn nap(&mut self, until: u64, cx: &mut Context<'_>) -> Poll<()> {
+        if until == NEVER {
+            return Poll::Pending;
+        }
+        let nap = match self.nap.take() {
+            Some((at, nap)) if at == until => nap,
+            _ => Sleep::until(until),
+        };
+        let (_, nap) = self.nap.insert((until, nap));
+        let napped = Pin::new(nap).poll(cx);
+        if napped.is_ready() {
+            self.nap = None;
+        }
+        napped
+    }
+
+    /// Waits for as long as it is to be slow: a callback before it runs, the others at their end.
+    fn delay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let more = of_part(self.id, |_, part| part.take_slow()).unwrap_or(0);
+        let now = world::with(|world| world.now());
+        let until = self.delayed.unwrap_or(now).saturating_add(more);
+        self.delayed = Some(until);
+        if now < until {
+            return self.nap(until, cx);
+        }
+        self.delayed = None;
+        Poll::Ready(())
+    }
+}
+
+impl<E: Unpin> Future for Laid<E> {
+    type Output = Result<(), E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match wants(self.id) {
+                Wants::Nothing => {}
+                Wants::Hung(until) => {
+                    if self.nap(until, cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    continue;
+                }
+                Wants::Struck(strike) => {
+                    self.inner = None;
+                    return Poll::Ready(match strike {
+                        Strike::End => Ok(()),
+                        Strike::Fail { message, code } => Err((self.fails)(message, code)),
+                        Strike::Panic { message } => panics(message),
+                    });
+                }
+            }
+            if (self.is_call || self.result.is_some()) && self.delay(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if let Some(result) = self.result.take() {
+                return Poll::Ready(result);
+            }
+            self.is_call = false;
+            let Some(inner) = &mut self.inner else {
+                return Poll::Pending;
+            };
+            match inner.as_mut().poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(result) => {
+                    self.inner = None;
+                    self.result = Some(result);
+                }
+            }
+        }
+    }
+}
+
+/// Hands a component's own token over when the context's is cancelled, unless that is withheld.
+struct Hand {
+    id: Id,
+    generation: u64,
+    given: CancellationToken,
+}
+
+impl Wake for Hand {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        world::try_with(|world| {
+            if world.generation == self.generation {
+                self.hand_over(world);
+            }
+        });
+    }
+}
+
+impl Hand {
+    fn hand_over(self: &Arc<Self>, world: &World) {
+        let Some(part) = world.parts.by_id(self.id) else {
+            self.given.cancel();
+            return;
+        };
+        match part.ignoring(world.now()) {
+            None => {
+                self.given.cancel();
+                world.stage().reached(part);
+            }
+            Some(NEVER) => {}
+            Some(until) => {
+                let hand = Arc::clone(self);
+                let act = Due::Do(Box::new(move |world: &World| hand.hand_over(world)));
+                world.timers.borrow_mut().set(until, act);
+            }
+        }
+    }
+}
+
+/// The token that a user's own component sees: it is cancelled with the context's, but for as long as the
+/// component is to ignore that.
+pub(super) fn given(world: &World, id: Id, told: CancellationToken) -> CancellationToken {
+    let Some(foreign) = &world.foreign else {
+        return told;
+    };
+    let given = CancellationToken::new();
+    let hand = Arc::new(Hand {
+        id,
+        generation: world.generation,
+        given: given.clone(),
+    });
+    let mut listening = Box::pin(told.cancelled_owned());
+    let waker = Waker::from(Arc::clone(&hand));
+    if listening
+        .as_mut()
+        .poll(&mut Context::from_waker(&waker))
+        .is_ready()
+    {
+        hand.hand_over(world);
+    } else {
+        foreign.listening.borrow_mut().push(listening);
+    }
+    given
+}

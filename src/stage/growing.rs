@@ -1,0 +1,93 @@
+//! A list that grows while what is in it is looked at.
+
+use std::cell::{Cell, OnceCell};
+use std::ops::Index;
+
+/// Places in the first chunk; each further one has twice as many.
+const FIRST: usize = 16;
+/// Enough chunks for more than anybody registers.
+const CHUNKS: usize = 28;
+
+/// Elements that stay where they are: a worker of a user's own registers while its parts are in use.
+pub(crate) struct Growing<T> {
+    begun: Vec<T>,
+    grown: [OnceCell<Box<[OnceCell<T>]>>; CHUNKS],
+    len: Cell<usize>,
+}
+
+impl<T> Growing<T> {
+    pub fn new(begun: Vec<T>) -> Self {
+        Growing {
+            len: Cell::new(begun.len()),
+            begun,
+            grown: [const { OnceCell::new() }; CHUNKS],
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len.get()
+    }
+
+    pub fn get(&self, index: usize) -> Option<&T> {
+        let Some(grown) = index.checked_sub(self.begun.len()) else {
+            return self.begun.get(index);
+        };
+        let (chunk, place) = place_of(grown);
+        self.grown.get(chunk)?.get()?.get(place)?.get()
+    }
+
+    pub fn push(&self, value: T) {
+        let (chunk, place) = place_of(self.len.get() - self.begun.len());
+        let chunk = self.grown[chunk]
+            .get_or_init(|| (0..FIRST << chunk).map(|_| OnceCell::new()).collect());
+        let set = chunk[place].set(value);
+        assert!(set.is_ok(), "a place of a growing list is taken once");
+        self.len.set(self.len.get() + 1);
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        (0..self.len()).filter_map(|index| self.get(index))
+    }
+}
+
+/// The chunk of a grown element, and its place there.
+fn place_of(grown: usize) -> (usize, usize) {
+    let chunk = (grown / FIRST + 1).ilog2() as usize;
+    (chunk, grown - FIRST * ((1 << chunk) - 1))
+}
+
+impl<T> Index<usize> for Growing<T> {
+    type Output = T;
+
+    fn index(&self, index: usize) -> &T {
+        self.get(index)
+            .expect("an index of a part is that of a part")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_there_stays_where_it_is_while_the_list_grows() {
+        let list = Growing::new(vec![0, 1, 2]);
+        let (first, third) = (&list[0], &list[2]);
+        for n in 3..10_000 {
+            assert_eq!(list.get(n), None);
+            list.push(n);
+            assert_eq!(list.get(n), Some(&n));
+        }
+        assert_eq!((first, third, list.len()), (&0, &2, 10_000));
+        assert!(list.iter().copied().eq(0..10_000));
+    }
+
+    #[test]
+    fn chunks_follow_one_another_without_a_gap() {
+        assert_eq!(place_of(0), (0, 0));
+        assert_eq!(place_of(15), (0, 15));
+        assert_eq!(place_of(16), (1, 0));
+        assert_eq!(place_of(47), (1, 31));
+        assert_eq!(place_of(48), (2, 0));
+    }
+}

@@ -1,0 +1,91 @@
+//! Calls of a worker context, and what they bring back, in the words of a journal.
+
+use crate::context::{MainError, Report, StartError, WorkerCtx};
+use crate::journal::{Call, How, Id, Name, Row, What};
+
+/// What a call brought back.
+pub(crate) struct Said {
+    pub result: Name,
+    pub steps: Vec<Row>,
+    pub deaths: Vec<(Id, How)>,
+}
+
+impl Said {
+    pub fn plain(result: impl Into<Name>) -> Self {
+        Said {
+            result: result.into(),
+            steps: Vec::new(),
+            deaths: Vec::new(),
+        }
+    }
+
+    /// What a start came to, with the report.
+    pub fn of(started: &Result<(), StartError>, report: &Report) -> Self {
+        Said {
+            result: started.as_ref().err().map_or_else(|| "ok".into(), word_of),
+            steps: report.steps.iter().map(|step| step.row()).collect(),
+            deaths: report
+                .deaths
+                .iter()
+                .map(|death| (death.id, death.how))
+                .collect(),
+        }
+    }
+
+    /// As an event.
+    pub fn returned(self, call: Call, caller: u32) -> What {
+        What::Returned {
+            call,
+            caller,
+            result: self.result,
+            steps: self.steps,
+            deaths: self.deaths,
+        }
+    }
+}
+
+/// Calls a context; `main` is what a start runs.
+pub(crate) async fn call<A, F>(
+    ctx: &WorkerCtx<A>,
+    call: Call,
+    message: Option<String>,
+    main: impl FnOnce(WorkerCtx<A>) -> F + Send + 'static,
+) -> Said
+where
+    A: Send + Sync + 'static,
+    F: Future<Output = Result<(), MainError>> + Send + 'static,
+{
+    match call {
+        Call::Start | Call::Run => match ctx.start(main).await {
+            Ok(()) => Said::plain("ok"),
+            Err(error) => match &error {
+                StartError::Main { report, .. } | StartError::StopRequested { report } => {
+                    Said::of(&Err(error.clone()), report)
+                }
+                _ => Said::plain(word_of(&error)),
+            },
+        },
+        Call::Stop => ctx.stop().await.map_or_else(
+            |_| Said::plain("called-from-inside"),
+            |report| Said::of(&Ok(()), &report),
+        ),
+        Call::Cleanup => ctx.cleanup().await.map_or_else(
+            |_| Said::plain("called-from-inside"),
+            |report| Said::of(&Ok(()), &report),
+        ),
+        Call::RequestStop => {
+            ctx.request_stop(message.unwrap_or_else(|| "request-stop".to_owned()));
+            Said::plain("ok")
+        }
+    }
+}
+
+/// The word for how start failed.
+fn word_of(error: &StartError) -> Name {
+    match error {
+        StartError::Main { message, .. } => format!("start-failed: {message}").into(),
+        StartError::StopRequested { .. } => "stop-requested".into(),
+        StartError::Again => "again".into(),
+        StartError::CalledFromInside(_) => "called-from-inside".into(),
+    }
+}

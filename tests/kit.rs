@@ -1,0 +1,16 @@
+//! A user's own worker in the simulator: its real code, in virtual time, with faults laid over it.
+
+#![cfg(feature = "kit")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the tests are a user's code, which takes tokio's time and tasks"
+)]
+
+#[path = "kit/clock.rs"]
+mod clock;
+#[path = "kit/faults.rs"]
+mod faults;
+#[path = "kit/health.rs"]
+mod health;
+#[path = "kit/told.rs"]
+mod told;

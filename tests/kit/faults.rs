@@ -1,0 +1,247 @@
+//! Every fault over every kind of a user's real code; the times are worked out by hand.
+
+use std::time::Duration;
+
+use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
+use deadstop::journal::{How, Outcome, What};
+use deadstop::kit::Trial;
+use deadstop::sim::Journal;
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Each takes 200 ms to end: the thread and the task together until 10.2 s, then one after another the two
+/// stop callbacks (10.6), the two cleanup callbacks (11.0) and the two closeables (11.4).
+async fn one_of_each(ctx: WorkerCtx) -> Result<(), MainError> {
+    ctx.add_thread("thread", BodyOpts::new(), |scope| {
+        while scope.wait(ms(1_000)).elapsed() {}
+        scope.sleep(ms(200));
+    })?;
+    ctx.add_task("task", BodyOpts::new(), |token| async move {
+        token.cancelled().await;
+        tokio::time::sleep(ms(200)).await;
+    })?;
+    let opts = CallOpts::new;
+    ctx.defer_stop("stop", opts(), |scope| scope.sleep(ms(200)))?;
+    ctx.defer_stop_async("async stop", opts(), || tokio::time::sleep(ms(200)))?;
+    ctx.defer_cleanup("cleanup", opts(), |scope| scope.sleep(ms(200)))?;
+    ctx.defer_cleanup_async("async cleanup", opts(), || tokio::time::sleep(ms(200)))?;
+    ctx.add_closeable_with("close", opts(), (), |(), scope| scope.sleep(ms(200)))?;
+    ctx.add_closeable_async("async close", opts(), || tokio::time::sleep(ms(200)))?;
+    Ok(())
+}
+
+/// With what happens before the SIGTERM at 10 s.
+fn with(faults: impl FnOnce(Trial) -> Trial) -> Journal {
+    faults(Trial::of(one_of_each).at("5s"))
+        .at("10s")
+        .signal("SIGTERM")
+        .run()
+}
+
+/// The outcome of a component's step, and when the process ends, in milliseconds.
+#[track_caller]
+fn comes_to(journal: &Journal, name: &str, outcome: Outcome, end: u64) {
+    assert_eq!(journal.outcome(name), Some(outcome), "{name}\n{journal}");
+    assert_eq!(journal.ended_at(), Some(ms(end)), "{name}\n{journal}");
+    let well = outcome == Outcome::Ok;
+    assert_eq!(journal.exit_code(), Some(i32::from(!well)), "{name}");
+}
+
+/// How the code of a component ended, and when.
+fn ended(journal: &Journal, component: &str) -> Option<(How, u64)> {
+    journal.events.iter().find_map(|event| match &event.what {
+        What::Ended { name, how, .. } if **name == *component => Some((*how, event.t)),
+        _ => None,
+    })
+}
+
+#[test]
+fn without_faults_each_takes_its_time() {
+    let journal = with(|trial| trial);
+    comes_to(&journal, "async close", Outcome::Ok, 11_400);
+    let closed = ["cleanup", "async cleanup", "close", "async close"];
+    assert_eq!(journal.closed(), closed);
+}
+
+#[test]
+fn what_hangs_for_ever_is_left_at_its_bound() {
+    // 2 s for a join or cancel, from 10 s on; then 1.2 s for the six others.
+    let hung = |name| with(|trial| trial.hang(name));
+    comes_to(&hung("thread"), "thread", Outcome::Leaked, 13_200);
+    comes_to(&hung("task"), "task", Outcome::Aborted, 13_200);
+    // 10 s instead of 200 ms for a callback.
+    comes_to(&hung("stop"), "stop", Outcome::Leaked, 21_200);
+    comes_to(&hung("async stop"), "async stop", Outcome::TimedOut, 21_200);
+    comes_to(&hung("cleanup"), "cleanup", Outcome::Leaked, 21_200);
+    let end = hung("async cleanup");
+    comes_to(&end, "async cleanup", Outcome::TimedOut, 21_200);
+    comes_to(&hung("close"), "close", Outcome::Leaked, 21_200);
+    comes_to(
+        &hung("async close"),
+        "async close",
+        Outcome::TimedOut,
+        21_200,
+    );
+}
+
+#[test]
+fn after_a_bounded_hang_the_real_code_goes_on() {
+    // Until 11 s; then each has its 200 ms.
+    let hung = |name| with(|trial| trial.hang(name).lasting("6s"));
+    // The six others after 11.2 s.
+    comes_to(&hung("thread"), "thread", Outcome::Ok, 12_400);
+    comes_to(&hung("task"), "task", Outcome::Ok, 12_400);
+    // From its call at 10.2 s until 11.2 s, and five others; at 10.6 s until 11.2 s, and three others.
+    comes_to(&hung("stop"), "stop", Outcome::Ok, 12_200);
+    comes_to(&hung("cleanup"), "cleanup", Outcome::Ok, 11_800);
+    // From 11.0 and 11.2 s on nothing is left of it.
+    comes_to(&hung("close"), "close", Outcome::Ok, 11_400);
+    // Called at 10.8 s.
+    let journal = hung("async cleanup");
+    comes_to(&journal, "async cleanup", Outcome::Ok, 11_600);
+    assert_eq!(journal.took("async cleanup"), Some(ms(400)));
+}
+
+#[test]
+fn a_failure_or_panic_strikes_instead_of_the_callback() {
+    for name in [
+        "stop",
+        "async stop",
+        "cleanup",
+        "async cleanup",
+        "close",
+        "async close",
+    ] {
+        let failed = with(|trial| trial.fail(name).message("broken pipe"));
+        // 200 ms less: it never ran.
+        comes_to(&failed, name, Outcome::Failed, 11_200);
+        assert!(failed.log().contains("broken pipe"), "{failed}");
+        let panicked = with(|trial| trial.panic(name));
+        comes_to(&panicked, name, Outcome::Panicked, 11_200);
+    }
+}
+
+#[test]
+fn threads_and_tasks_are_struck_where_they_wait() {
+    for name in ["thread", "task"] {
+        let failed = with(|trial| trial.fail(name));
+        assert_eq!(ended(&failed, name), Some((How::Failed, 5_000)), "{failed}");
+        let panicked = with(|trial| trial.panic(name).message("poisoned"));
+        assert_eq!(ended(&panicked, name), Some((How::Panicked, 5_000)));
+        let over = with(|trial| trial.end(name));
+        assert_eq!(ended(&over, name), Some((How::Ok, 5_000)));
+        for journal in [failed, panicked, over] {
+            // It has no step any more, and its end before the stop changes nothing.
+            assert_eq!(
+                (journal.outcome(name), journal.exit_code()),
+                (None, Some(0))
+            );
+            assert_eq!(journal.ended_at(), Some(ms(11_400)));
+        }
+    }
+}
+
+#[test]
+fn what_is_slow_takes_so_much_longer() {
+    for name in [
+        "thread",
+        "task",
+        "stop",
+        "async stop",
+        "cleanup",
+        "async cleanup",
+        "close",
+        "async close",
+    ] {
+        let journal = with(|trial| trial.slow(name, "1s"));
+        comes_to(&journal, name, Outcome::Ok, 12_400);
+        assert_eq!(journal.took(name), Some(ms(1_200)), "{name}");
+    }
+    // 3 s are more than the 2 s of a join; what is left behind ends later.
+    let journal = with(|trial| trial.slow("thread", ms(3_000)));
+    comes_to(&journal, "thread", Outcome::Leaked, 13_200);
+}
+
+#[test]
+fn what_ignores_does_not_see_its_token() {
+    let ignores = |name| Trial::of(one_of_each).at("9500ms").ignore(name);
+    let term = |trial: Trial| trial.at("10s").signal("SIGTERM").run();
+    // Until 11 s, then 200 ms, and the six others.
+    for name in ["thread", "task"] {
+        let journal = term(ignores(name).lasting("1500ms"));
+        comes_to(&journal, name, Outcome::Ok, 12_400);
+    }
+    comes_to(&term(ignores("thread")), "thread", Outcome::Leaked, 13_200);
+    comes_to(&term(ignores("task")), "task", Outcome::Aborted, 13_200);
+}
+
+#[test]
+fn a_callback_can_be_struck_in_its_middle() {
+    let struck = |name, strike: fn(Trial) -> Trial| {
+        let trial = Trial::of(one_of_each).at("10s").signal("SIGTERM");
+        strike(trial.on(name).after("100ms")).run()
+    };
+    for name in ["cleanup", "async cleanup"] {
+        let fail: fn(Trial) -> Trial = match name {
+            "cleanup" => |trial| trial.fail("cleanup"),
+            _ => |trial| trial.fail("async cleanup"),
+        };
+        // 100 ms less.
+        let failed = struck(name, fail);
+        comes_to(&failed, name, Outcome::Failed, 11_300);
+    }
+    // Its own sleep was over at 10.8 s; it is let go at 11.7 s, 900 ms later.
+    let hung = struck("cleanup", |trial| trial.hang("cleanup").lasting("1s"));
+    comes_to(&hung, "cleanup", Outcome::Ok, 12_300);
+    let slow = struck("cleanup", |trial| trial.slow("cleanup", "1s"));
+    comes_to(&slow, "cleanup", Outcome::Ok, 12_400);
+}
+
+#[test]
+fn main_is_struck_where_it_awaits() {
+    let main = |ctx: WorkerCtx| async move {
+        ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
+        tokio::time::sleep(ms(700)).await;
+        ctx.defer_cleanup("never registered", CallOpts::new(), |_| {})?;
+        Ok(())
+    };
+    let failed = Trial::of(main)
+        .at("300ms")
+        .fail("main")
+        .message("no model")
+        .code(7)
+        .run();
+    assert_eq!(failed.exit_code(), Some(7), "{failed}");
+    assert_eq!(failed.closed(), ["db"]);
+    assert_eq!(failed.ended_at(), Some(ms(300)));
+    let panicked = Trial::of(main).at("300ms").panic("main").run();
+    assert_eq!(panicked.exit_code(), Some(1), "{panicked}");
+}
+
+/// What a fault takes down is taken down like any other end: what it holds is dropped.
+#[test]
+fn what_is_struck_drops_what_it_holds() {
+    struct Says<'a>(&'a deadstop::host::Scope);
+    impl Drop for Says<'_> {
+        fn drop(&mut self) {
+            // A destructor may wait too, while its thread unwinds.
+            self.0.sleep(ms(50));
+        }
+    }
+    let register = |ctx: WorkerCtx| async move {
+        ctx.add_thread("holds", BodyOpts::new(), |scope| {
+            let _held = Says(scope);
+            while scope.wait(Duration::MAX).elapsed() {}
+        })?;
+        Ok(())
+    };
+    let trial = Trial::of(register).at("5s").fail("holds");
+    let journal = trial.at("10s").signal("SIGTERM").run();
+    assert_eq!(
+        ended(&journal, "holds"),
+        Some((How::Failed, 5_050)),
+        "{journal}"
+    );
+}

@@ -1,0 +1,67 @@
+//! A user's own watchdog over HTTP: the code that runs in production, against the scripted endpoint.
+
+use std::time::Duration;
+
+use deadstop::context::{BodyOpts, MainError, WorkerCtx};
+use deadstop::journal::{Cause, What};
+use deadstop::kit::Trial;
+use deadstop::sim::Journal;
+use deadstop::watchdog::Watchdog;
+
+/// Probes at once and then 10 s after each good probe; a failure is looked at again after 4·n² s.
+async fn watched(ctx: WorkerCtx) -> Result<(), MainError> {
+    let watchdog = Watchdog::http("http://127.0.0.1:8000/v1/health/ready")?
+        .interval(Duration::from_secs(10))
+        .attempts(3)
+        .request_timeout(Duration::from_secs(120));
+    ctx.add_watchdog("watchdog", BodyOpts::new(), watchdog)?;
+    Ok(())
+}
+
+fn probes(journal: &Journal) -> Vec<u64> {
+    let probes = journal.events.iter();
+    let probes = probes.filter(|event| matches!(event.what, What::ProbeBegan { .. }));
+    probes.map(|event| event.t).collect()
+}
+
+#[test]
+fn it_fires_after_three_failures_in_a_row() {
+    // Good at 0 and 10; 503 at 20, 24 and 40 s.
+    let journal = Trial::of(watched).at("15s").health("503").run();
+    assert_eq!(probes(&journal), [0, 10_000, 20_000, 24_000, 40_000]);
+    assert_eq!(journal.cause(), Some(Cause::Watchdog), "{journal}");
+    assert_eq!(journal.exit_code(), Some(75));
+    assert_eq!(journal.ended_at(), Some(Duration::from_secs(40)));
+}
+
+#[test]
+fn what_answers_too_late_has_failed_at_its_timeout() {
+    // From 20 s on each probe takes 120 s: 20, 144, 280; the third ends at 400 s.
+    let journal = Trial::of(watched).at("15s").health("silent").run();
+    assert_eq!(probes(&journal), [0, 10_000, 20_000, 144_000, 280_000]);
+    assert_eq!(
+        journal.ended_at(),
+        Some(Duration::from_secs(400)),
+        "{journal}"
+    );
+}
+
+#[test]
+fn it_is_disarmed_by_the_first_request_to_stop() {
+    let trial = Trial::of(watched).at("15s").health("refused");
+    let journal = trial.at("21s").signal("SIGTERM").run();
+    assert_eq!(journal.exit_code(), Some(0), "{journal}");
+    assert_eq!(journal.ended_at(), Some(Duration::from_secs(21)));
+}
+
+#[test]
+fn faults_strike_it_where_it_waits() {
+    let failed = Trial::of(watched).at("15s").fail("watchdog").health("503");
+    let journal = failed.at("1m").signal("SIGTERM").run();
+    assert_eq!(probes(&journal), [0, 10_000], "{journal}");
+    assert_eq!(journal.exit_code(), Some(0));
+    // Hung from 15 s to 45 s it probes then, and once more after its interval.
+    let hung = Trial::of(watched).at("15s").hang("watchdog").lasting("30s");
+    let journal = hung.at("1m").signal("SIGTERM").run();
+    assert_eq!(probes(&journal), [0, 10_000, 45_000, 55_000], "{journal}");
+}

@@ -1,0 +1,207 @@
+//! What a test kit says: names that are not there, what cannot be simulated, what differs, what is broken.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
+use deadstop::journal::{Cause, Kind, Outcome};
+use deadstop::kit::Trial;
+
+async fn two_dbs(ctx: WorkerCtx) -> Result<(), MainError> {
+    ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
+    ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
+    ctx.add_task("poller", BodyOpts::new(), |token| async move {
+        token.cancelled().await;
+    })?;
+    ctx.adopt_task(
+        "legacy",
+        BodyOpts::new(),
+        tokio::spawn(std::future::pending::<()>()),
+    )?;
+    Ok(())
+}
+
+/// The words of a trial that fails.
+#[track_caller]
+fn fails(trial: Trial) -> String {
+    let panicked = catch_unwind(AssertUnwindSafe(|| trial.run())).map(|journal| journal.log());
+    let payload = panicked.expect_err("the trial fails");
+    payload
+        .downcast_ref::<String>()
+        .expect("a panic has words")
+        .clone()
+}
+
+#[track_caller]
+fn says(said: &str, words: &[&str]) {
+    for word in words {
+        assert!(said.contains(word), "{word:?} is not in\n{said}");
+    }
+}
+
+#[test]
+fn the_second_of_a_name_is_called_so() {
+    let journal = Trial::of(two_dbs)
+        .at("5s")
+        .hang("db#2")
+        .at("10s")
+        .signal("SIGTERM")
+        .run();
+    assert_eq!(journal.closed(), ["db"]);
+    assert_eq!(journal.outcome("db#2"), Some(Outcome::Leaked));
+    let registered = [
+        ("db", Kind::Cleanup),
+        ("db#2", Kind::Cleanup),
+        ("poller", Kind::Task),
+        ("legacy", Kind::Task),
+    ];
+    assert_eq!(journal.registered(), registered);
+    // Adopted: aborted at once, and that is well.
+    assert_eq!(journal.outcome("legacy"), Some(Outcome::Ok));
+}
+
+#[test]
+fn a_name_that_is_not_registered_is_told_at_its_line() {
+    let trial = Trial::of(two_dbs).at("5s").hang("poler");
+    let said = fails(trial.at("10s").signal("SIGTERM"));
+    says(
+        &said,
+        &[
+            "FAIL trial: nothing is registered by the name \"poler\"",
+            "--> the trial:7:",
+            "did you mean \"poller\"?",
+            "registered are \"db\", \"db#2\", \"legacy\" and \"poller\"",
+        ],
+    );
+}
+
+#[test]
+fn a_fault_that_does_not_go_with_what_is_registered_is_told() {
+    let trial = Trial::of(two_dbs).at("5s").ignore("db").hang("legacy");
+    let said = fails(trial.at("10s").signal("SIGTERM"));
+    says(
+        &said,
+        &[
+            "`ignore` is for `thread` or `task`, and \"db\" is a cleanup",
+            "\"legacy\" ran before it was registered: no fault can be laid over it",
+        ],
+    );
+}
+
+#[test]
+fn a_thread_that_runs_already_is_refused_by_name() {
+    let register = |ctx: WorkerCtx| async move {
+        let thread = std::thread::spawn(|| {});
+        // Whatever the code makes of the refusal.
+        let _ = ctx.adopt_thread("legacy", BodyOpts::new(), thread);
+        Ok(())
+    };
+    let said = fails(Trial::of(register).at("10s").signal("SIGTERM"));
+    says(
+        &said,
+        &["the thread \"legacy\" runs already, in real time, and cannot be simulated"],
+    );
+}
+
+#[test]
+fn a_law_that_breaks_fails_a_trial_unless_it_is_meant_to() {
+    let register = |ctx: WorkerCtx| async move {
+        let (early, late) = (CallOpts::new().order(200), CallOpts::new().order(100));
+        ctx.add_closeable_with("predictor", early, (), |(), _| {})?;
+        ctx.add_closeable_with("pool", late.uses(["predictor"]), (), |(), _| {})?;
+        Ok(())
+    };
+    let trial = || Trial::of(register).at("10s").signal("SIGTERM");
+    let law = "uses/closed-after-users";
+    says(&fails(trial()), &["broken law uses/closed-after-users"]);
+    let broken = trial().observe().broken_laws();
+    assert!(!broken.is_empty() && broken.iter().all(|broken| broken.law == law));
+    assert_eq!(trial().breaks(law).run().closed(), ["predictor", "pool"]);
+}
+
+#[test]
+fn what_is_kept_from_run_to_run_is_told_with_the_event_at_which_it_shows() {
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    let register = |ctx: WorkerCtx| async move {
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        ctx.defer_cleanup("db", CallOpts::new(), move |scope| {
+            scope.sleep(Duration::from_millis(run));
+        })?;
+        Ok(())
+    };
+    let said = fails(Trial::of(register).at("10s").signal("SIGTERM"));
+    says(
+        &said,
+        &[
+            "they part where one has `10.000 . ended db (#1): ok` and the other `10.001 . ended db (#1): ok`",
+            "`select!` without `biased`",
+            "a `static` that is kept from the run",
+        ],
+    );
+}
+
+#[test]
+fn a_main_that_fails_is_named_where_a_name_is_missing() {
+    let register = |_: WorkerCtx| async { Err::<(), _>("no model".into()) };
+    let said = fails(Trial::of(register).at("5s").hang("db"));
+    says(
+        &said,
+        &["nothing was registered; then the registering function failed: no model"],
+    );
+}
+
+#[test]
+fn calls_take_the_place_of_signals() {
+    let journal = Trial::of(two_dbs)
+        .without_signals()
+        .at("10s")
+        .call("cleanup")
+        .callers(2)
+        .run();
+    assert_eq!(journal.closed(), ["db", "db#2"]);
+    assert_eq!(journal.cause(), Some(Cause::Returned), "{journal}");
+    // From inside a task it is refused, and only asked for.
+    let journal = Trial::of(two_dbs)
+        .at("10s")
+        .call("stop")
+        .from("poller")
+        .run();
+    assert_eq!(journal.exit_code(), Some(0), "{journal}");
+}
+
+#[test]
+fn what_is_misspelt_is_told_as_in_a_file() {
+    let said = fails(Trial::of(two_dbs).at("10 s").signal("SIGTREM"));
+    says(&said, &["bad-duration", "SIGTERM", "the trial:"]);
+}
+
+#[test]
+fn thread_locals_and_locks_are_a_threads_own() {
+    thread_local! {
+        static MINE: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    }
+    let register = |ctx: WorkerCtx| async move {
+        for nth in 1..=3 {
+            ctx.add_thread(format!("thread {nth}"), BodyOpts::new(), move |scope| {
+                MINE.set(nth);
+                while scope.wait(Duration::from_millis(10)).elapsed() {
+                    if MINE.get() != nth {
+                        return Err("another thread's");
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    };
+    let journal = Trial::of(register).at("1s").signal("SIGTERM").run();
+    assert_eq!(journal.exit_code(), Some(0), "{journal}");
+}
+
+#[test]
+fn what_never_struck_is_told_with_what_failed() {
+    let trial = Trial::of(two_dbs).at("10s").fail("db").signal("SIGTERM");
+    let said = fails(trial.at("20s").signal("SIGTERM").breaks("told/first"));
+    says(&said, &["note: the event at the trial:9 never struck"]);
+}

@@ -1,0 +1,200 @@
+//! Live runs: real processes, threads, signals and sockets, held against the simulation.
+#![cfg(feature = "cli")]
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadstop::journal::{Event, What};
+use deadstop::live::{Failed, Known, Pace, Played, Players, Request, Tempo, compare};
+use deadstop::report::{Style, side_by_side};
+use deadstop::scenario::{Scenario, parse};
+use deadstop::sim::{Options, Runners, run};
+
+const STRETCH: Pace = Pace::Stretch(Duration::from_millis(200));
+
+const DRAIN: &str = r#"
+title = "A drain before a close"
+[worker]
+components = [{ stop = "drain", takes = "500ms" }, { closeable = "db", takes = "100ms" }]
+[timeline]
+events = [{ at = "10s", signal = "SIGTERM" }]
+"#;
+
+fn live(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_deadstop"))
+        .arg("live")
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("it can be run")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn scratch(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("live");
+    fs::create_dir_all(&folder).expect("a folder of the tests' own");
+    folder.join(name)
+}
+
+/// What the simulator knows of a scenario, and what is asked of a process.
+fn known(name: &str, file: &str) -> (Arc<Scenario>, Known, Request) {
+    let scenario = Arc::new(parse(name, file).expect("a valid file"));
+    let runners = Runners::new(1).expect("a thread");
+    let known = Known::new(&runners, &scenario, 8).expect("it can be simulated");
+    let tempo = Tempo::new(known.instants(), known.ends(), STRETCH).expect("a stretch apart");
+    let request = Request {
+        name: name.to_owned(),
+        text: file.to_owned(),
+        tempo,
+    };
+    (scenario, known, request)
+}
+
+/// A process that writes these events, as a live run does, and ends with that code.
+fn writes(name: &str, events: &[Event], code: i32) -> Players {
+    let mut lines = String::new();
+    for event in events {
+        let json = serde_json::to_string(event).expect("an event is JSON");
+        let _ = writeln!(lines, "0 0 {json}");
+    }
+    let file = scratch(name);
+    fs::write(&file, lines).expect("a file of the test's own");
+    let script = format!("cat '{}'; exit {code}", file.display());
+    Players::new("sh", &["-c", &script])
+}
+
+/// Signals, a wedged runtime, an exit in the middle of cleanup, a real endpoint, calls from inside, an
+/// adopted task, a task aborted within a millisecond: each in a process of its own.
+#[test]
+fn what_is_hardest_to_have_twice_agrees_with_the_simulation() {
+    let files = [
+        "context/double-stop-inside",
+        "context/hung-cleanup-third-signal",
+        "context/wedged-executor",
+        "platform/sigkill",
+        "tasks/adopted",
+        "tasks/one-millisecond",
+        "watchdog/never-boots",
+        "watchdog/reset",
+    ]
+    .map(|name| format!("scenarios/{name}.toml"));
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let output = live(&files);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}{}", text(&output.stderr));
+    assert!(said.starts_with("8 scenarios, 8 runs live"), "{said}");
+    assert!(said.ends_with("all agree with the simulation\n"), "{said}");
+}
+
+#[test]
+fn a_journal_that_differs_is_shown_beside_the_simulated_one() {
+    let (scenario, known, request) = known("drain", DRAIN);
+    let mut events = run(&scenario, &Options::default()).events;
+    // The drain takes 100 ms longer, and with it all that follows.
+    for event in &mut events {
+        if event.t >= 10_500 {
+            event.t += 100;
+        }
+        if let What::StepEnded { took, .. } = &mut event.what
+            && *took == 500
+        {
+            *took = 600;
+        }
+    }
+    let played = writes("later", &events, 0)
+        .play(&request)
+        .expect("a journal");
+    let difference = compare(&known, &played.events).expect("a difference");
+    assert_eq!(
+        difference.headline,
+        "\"drain\": \"ended drain (#1): ok\" came later live: at 10.600, where the simulation has 10.500"
+    );
+    let shown = side_by_side(&difference, Style::default());
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn the_same_journal_agrees() {
+    let (scenario, known, request) = known("same", DRAIN);
+    let events = run(&scenario, &Options::default()).events;
+    let played = writes("same", &events, 0)
+        .play(&request)
+        .expect("a journal");
+    assert_eq!(compare(&known, &played.events), None);
+}
+
+#[test]
+fn the_exit_code_is_that_of_the_process_whatever_its_journal_says() {
+    let (scenario, known, request) = known("lies", DRAIN);
+    let events = run(&scenario, &Options::default()).events;
+    let played = writes("lies", &events, 3)
+        .play(&request)
+        .expect("a journal");
+    let difference = compare(&known, &played.events).expect("a difference");
+    assert_eq!(
+        difference.headline,
+        "the process: live \"exit code 3, stopped\" at 10.600, in the simulation \"exit code 0, stopped\" at 10.600"
+    );
+}
+
+#[test]
+fn a_process_that_ends_without_a_word_and_one_that_raves_have_no_journal() {
+    let (scenario, _, request) = known("silent", DRAIN);
+    let mut events = run(&scenario, &Options::default()).events;
+    events.pop();
+    let failed = writes("silent", &events, 1).play(&request);
+    let Err(Failed::Silent {
+        played: Played {
+            events: written, ..
+        },
+        ..
+    }) = failed
+    else {
+        panic!("{failed:?}");
+    };
+    assert_eq!(written, events, "what it wrote is there to be looked at");
+    let failed = Players::new("sh", &["-c", "echo raving"]).play(&request);
+    assert!(matches!(failed, Err(Failed::Garbled(_))), "{failed:?}");
+}
+
+#[test]
+fn a_process_that_overstays_is_killed() {
+    let (_, _, request) = known(
+        "overstays",
+        "title = \"Over at once\"\n[worker]\nrun = false\ncomponents = []\n",
+    );
+    let players = Players::new("sh", &["-c", "exec sleep 600"]).margin(Duration::ZERO);
+    let failed = players.play(&request);
+    assert!(
+        matches!(failed, Err(Failed::Overstayed { .. })),
+        "{failed:?}"
+    );
+}
+
+#[test]
+fn what_cannot_be_live_is_counted_and_too_fast_is_said_to_be() {
+    let file = scratch("not-live.toml");
+    let text_of = format!("live = \"no: it is about a year\"\n{}", DRAIN.trim_start());
+    fs::write(&file, text_of).expect("a file of the test's own");
+    let file = file.to_str().expect("plain ASCII");
+    let output = live(&[file, "--verbose"]);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("not-live: it is about a year"), "{said}");
+    assert!(said.contains("0 runs live, 1 cannot be live"), "{said}");
+
+    let output = live(&["scenarios/tasks/one-millisecond.toml", "--speed", "10"]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("two of its instants lie 1 ms apart"),
+        "{said}"
+    );
+}
