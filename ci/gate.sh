@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The gate: format, lints, feature combinations, documentation, the README's two commands, benches.
-# Needs a Rust toolchain and nothing else. Stops at the first thing that is wrong.
+# Needs a Rust toolchain, and a C compiler for the SQLite of the example. Stops at the first thing that is wrong.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -13,11 +13,10 @@ use crate::sim::Journal;
 pub(super) fn cannot_be(scenario: &Scenario, text: &str) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     if scenario.worker.components.is_some() {
-        let at = text.find("components").unwrap_or(0);
         found.push(
             Diagnostic::error(
                 "has-components",
-                at..at + "components".len(),
+                key(text, "components"),
                 "the components of this worker are registered by code",
                 "none are expected here",
             )
@@ -246,6 +245,19 @@ pub(super) fn not_adopted(journal: &Journal) -> Vec<&Name> {
     refused.collect()
 }
 
+/// Where a key stands in the file: where a line or a table begins with it, and not in a title before.
+fn key(text: &str, key: &str) -> Span {
+    let leads = |at: &usize| {
+        let before = text[..*at].trim_end_matches([' ', '\t']);
+        before.is_empty() || before.ends_with(['\n', '{', ',']) || before.ends_with("worker.")
+    };
+    let mut all = text.match_indices(key).map(|(at, _)| at);
+    match all.clone().find(leads).or_else(|| all.next()) {
+        Some(at) => at..at + key.len(),
+        None => 0..0,
+    }
+}
+
 /// Where a word stands in a part of the file; all of the part, if it is written in some other way there.
 fn spot(text: &str, span: &Span, word: &str) -> Span {
     let part = text.get(span.clone()).unwrap_or("");
@@ -256,5 +268,27 @@ fn spot(text: &str, span: &Span, word: &str) -> Span {
     match found {
         Some((at, length)) => span.start + at..span.start + at + length,
         None => span.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_where_it_is_one() {
+        let title = "title = \"Without components\" # components\n";
+        for (before, after) in [
+            ("[worker]\n", " = []\n"),
+            ("[worker]\n  ", " = []\n"),
+            ("worker = { ", " = [] }\n"),
+            ("worker = { run = false, ", " = [] }\n"),
+            ("worker.", " = []\n"),
+            ("[[worker.", "]]\nthread = \"a\"\n"),
+        ] {
+            let text = format!("{title}{before}components{after}");
+            let at = title.len() + before.len();
+            assert_eq!(key(&text, "components"), at..at + 10, "{text}");
+        }
     }
 }

@@ -9,7 +9,8 @@ use crate::sim::{Journal, Own, Run, Runners, Twice, twice};
 
 use super::case::{Case, Verdict};
 
-/// A duration: a [`Duration`], or as a scenario file says it (`"500ms"`, `"10s"`, `"1m"`).
+/// A duration: a [`Duration`], or as a scenario file says it (`"500ms"`, `"10s"`, `"1m"`). Of a [`Duration`] whole
+/// milliseconds count, as everywhere in a scenario; the rest is cut off.
 pub trait Time {
     /// As a scenario file says it.
     fn said(self) -> String;

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use tokio_util::sync::CancellationToken;
 
+use super::bodies::WorldEnded;
 use super::clock::{Due, Sleep};
 use super::host::block;
 use super::pace::Pause;
@@ -110,6 +111,10 @@ pub(super) fn run(
         meet(id);
         if is_call(kind) {
             be_slow(id);
+        }
+        // The process has ended while it hung: who never began does not begin now.
+        if world::with(|world| world.is_over()) {
+            resume_unwind(Box::new(WorldEnded));
         }
         let result = body();
         be_slow(id);

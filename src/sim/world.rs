@@ -92,7 +92,10 @@ pub(crate) struct World {
 ///
 /// Outside of a run.
 pub(crate) fn with<R>(f: impl FnOnce(&Rc<World>) -> R) -> R {
-    try_with(f).expect("the simulator's code runs inside of a run")
+    try_with(f).expect(
+        "a simulated worker is asked by its own main, tasks, threads and callbacks only: the simulator knows \
+         nothing of this thread",
+    )
 }
 
 /// Calls `f` with the world of this thread, if it runs one.
@@ -195,6 +198,10 @@ impl World {
             return;
         }
         self.now.set(now);
+        if self.is_foreign() {
+            // tokio has moved it, perhaps for somebody who is no entity.
+            self.turns.set(self.turns.get() + 1);
+        }
         if let Some(watched) = &self.watched {
             watched.is_now(now);
         }
@@ -344,6 +351,11 @@ impl World {
                 self.stuck(StuckWhy::Horizon);
                 return;
             };
+            // A user's own timers may go off each millisecond until the horizon, and nobody has a turn.
+            if self.is_foreign() && self.turns.get() > TURNS_A_RUN {
+                self.stuck(StuckWhy::Spinning);
+                return;
+            }
             if self.leaves_clock_to_tokio(next) {
                 return;
             }
@@ -483,9 +495,10 @@ impl Drop for World {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::WorkerCtx;
     use crate::scenario::{Timed, Verb, When};
     use crate::sim::laid::lay;
-    use crate::sim::{Options, Subject, host, run};
+    use crate::sim::{Options, Own, Run, Runners, Subject, host, run};
 
     fn parsed(worker: &str, events: &str) -> Scenario {
         let text =
@@ -524,6 +537,33 @@ mod tests {
                 Poll::Pending
             }));
         }
+    }
+
+    /// A task past the gate, whose timer goes off each millisecond, in a run that nothing ends.
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "as a user's code would")]
+    fn a_users_own_timers_are_bounded_too() {
+        let own = Own::new(|_: WorkerCtx| async {
+            with(|world| world.turns.set(TURNS_A_RUN - 1_000));
+            tokio::spawn(async {
+                loop {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            });
+            Ok(())
+        });
+        let scenario =
+            crate::scenario::parse("limit", "title = \"A limit\"\n[timeline]\nevents = []\n");
+        let scenario = scenario.unwrap_or_else(|invalid| panic!("{:?}", invalid.diagnostics));
+        let runners = Runners::new(1).expect("threads to run it on");
+        let run = Run::new(Arc::new(scenario), Options::default()).of(own);
+        let ran = runners.run_all([run]).next().expect("a result for the run");
+        let ran = ran.expect("a run has a journal");
+        assert!(!ran.kept_its_thread);
+        let last = ran.journal.events.last().expect("no journal is empty");
+        assert_eq!(last.what, stuck(StuckWhy::Spinning, "worker"));
+        // Each millisecond is one; the few turns of main and of the context come before.
+        assert!((980..=1_000).contains(&last.t), "{}", last.t);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Every fault over every kind of a user's real code; the times are worked out by hand.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
 use deadstop::journal::{How, Outcome, What};
-use deadstop::kit::Trial;
+use deadstop::kit::{Own, Trial};
 use deadstop::sim::Journal;
 
 const fn ms(ms: u64) -> Duration {
@@ -120,6 +121,81 @@ fn a_failure_or_panic_strikes_instead_of_the_callback() {
         assert!(failed.log().contains("broken pipe"), "{failed}");
         let panicked = with(|trial| trial.panic(name));
         comes_to(&panicked, name, Outcome::Panicked, 11_200);
+    }
+}
+
+/// Callbacks that wait for nothing: what they do is done as soon as they are called.
+const CALLED: [&str; 6] = [
+    "stop",
+    "async stop",
+    "cleanup",
+    "async cleanup",
+    "close",
+    "async close",
+];
+
+/// Which of them were called, and when.
+fn called(fault: impl FnOnce(Trial) -> Trial) -> Vec<(&'static str, u64)> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sees = Arc::clone(&seen);
+    let own = Own::new(move |ctx: WorkerCtx| {
+        let began = tokio::time::Instant::now();
+        let see = |name| {
+            let seen = Arc::clone(&sees);
+            move || {
+                let at = u64::try_from(began.elapsed().as_millis()).expect("some seconds");
+                seen.lock().expect("nobody panics with it").push((name, at));
+            }
+        };
+        let [stop, async_stop, cleanup, async_cleanup, close, async_close] = CALLED.map(see);
+        async move {
+            let opts = CallOpts::new;
+            ctx.defer_stop("stop", opts(), move |_| stop())?;
+            ctx.defer_stop_async("async stop", opts(), || async move { async_stop() })?;
+            ctx.defer_cleanup("cleanup", opts(), move |_| cleanup())?;
+            ctx.defer_cleanup_async("async cleanup", opts(), || async move { async_cleanup() })?;
+            ctx.add_closeable_with("close", opts(), (), move |(), _| close())?;
+            ctx.add_closeable_async("async close", opts(), || async move { async_close() })?;
+            Ok(())
+        }
+    });
+    let trial = fault(Trial::of_own(own).at("5s"));
+    trial.at("10s").signal("SIGTERM").run();
+    let mut seen = seen.lock().expect("nobody panics with it").clone();
+    // It was run twice.
+    let second = seen.split_off(seen.len() / 2);
+    assert_eq!(seen, second);
+    seen
+}
+
+/// Not even begun: a callback that does its work before it first waits would have done it.
+#[test]
+fn a_callback_that_hangs_fails_or_panics_is_never_called() {
+    for struck in CALLED {
+        let faults: [fn(Trial, &str) -> Trial; 3] = [
+            |trial, name| trial.hang(name),
+            |trial, name| trial.fail(name),
+            |trial, name| trial.panic(name),
+        ];
+        for fault in faults {
+            let called = called(|trial| fault(trial, struck));
+            let names: Vec<_> = called.into_iter().map(|(name, _)| name).collect();
+            let others = CALLED.into_iter().filter(|name| *name != struck);
+            assert_eq!(names, others.collect::<Vec<_>>(), "{struck}");
+        }
+    }
+}
+
+#[test]
+fn a_callback_that_is_slow_is_called_so_much_later() {
+    for slow in CALLED {
+        let called = called(|trial| trial.slow(slow, "1s"));
+        // It and those after it at 11 s; they are called one after another.
+        let nth = CALLED.iter().position(|name| *name == slow);
+        let at = |n| if Some(n) < nth { 10_000 } else { 11_000 };
+        let expected = CALLED.into_iter().enumerate();
+        let expected = expected.map(|(n, name)| (name, at(n)));
+        assert_eq!(called, expected.collect::<Vec<_>>());
     }
 }
 
