@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::baton::{self, Baton};
 use super::coroutine::{self, Coroutine};
 use super::guard::Watched;
+use super::world;
 use crate::journal::Name;
 
 /// What simulated bodies run on.
@@ -60,7 +61,8 @@ pub(crate) enum Turned<T> {
     Done(std::thread::Result<T>),
 }
 
-/// Waits that return at once after the world's end, before the body is unwound.
+/// Waits of a scripted body that return at once after the world's end, before it is unwound: it ends by
+/// itself then. A user's body would go on with its work in a process that is gone; it gets none.
 const WAITS_AFTER_END: u32 = 64;
 /// How often a body is unwound before it is given up.
 const UNWINDS: u32 = 8;
@@ -160,7 +162,8 @@ pub(crate) fn suspend(over: bool) {
     }
     if over {
         WAITS.set(WAITS.get() + 1);
-        if WAITS.get() <= WAITS_AFTER_END {
+        let foreign = world::try_with(|world| world.is_foreign()) == Some(true);
+        if WAITS.get() <= WAITS_AFTER_END && !foreign {
             return;
         }
         // A second panic while one unwinds would end the process.

@@ -92,7 +92,8 @@ impl Wake for GateWaker {
             }
             here
         });
-        if let (Some(outside), None) = (&self.outside, here) {
+        // No world runs on this thread, or another one does.
+        if let (Some(outside), None | Some(false)) = (&self.outside, here) {
             outside.wake(self.id);
         }
     }

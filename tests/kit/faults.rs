@@ -321,3 +321,40 @@ fn what_is_struck_drops_what_it_holds() {
         "{journal}"
     );
 }
+
+/// The process is gone: what comes after a wait is not done any more, while destructors are called.
+#[test]
+fn whoever_waits_when_the_process_ends_does_nothing_after_it() {
+    struct Drops(Arc<Mutex<Vec<&'static str>>>);
+    impl Drop for Drops {
+        fn drop(&mut self) {
+            self.0
+                .lock()
+                .expect("nobody panics with it")
+                .push("dropped");
+        }
+    }
+    let done = Arc::new(Mutex::new(Vec::new()));
+    let does = Arc::clone(&done);
+    let own = Own::new(move |ctx: WorkerCtx| {
+        let does = Arc::clone(&does);
+        async move {
+            ctx.add_thread("writer", BodyOpts::new(), move |scope| {
+                let drops = Drops(Arc::clone(&does));
+                scope.sleep(ms(60_000));
+                drops
+                    .0
+                    .lock()
+                    .expect("nobody panics with it")
+                    .push("written");
+            })?;
+            Ok(())
+        }
+    });
+    Trial::of_own(own).at("10s").signal("SIGKILL").observe();
+    let done = done.lock().expect("nobody panics with it");
+    assert!(
+        !done.is_empty() && done.iter().all(|what| *what == "dropped"),
+        "{done:?}"
+    );
+}

@@ -296,6 +296,23 @@ fn a_hung_predictor_is_left_behind_and_the_rest_is_closed() {
     assert_eq!(folder.rows(), names);
 }
 
+/// As OpenTelemetry's own does, for seconds, when its collector is gone.
+#[test]
+fn telemetry_whose_shutdown_blocks_is_left_behind_and_the_database_is_closed() {
+    let folder = Folder::new("export");
+    let late = [("MODEL_SERVER_EXPORT_MS", "20000"), HUNG[0]];
+    let mut server = Server::start(&folder, &late);
+    let names = predict(&server, 5);
+    server.signal(Signal::TERM);
+    // A step did not end well: 1.
+    assert_eq!(server.code(), 1);
+    assert_eq!(server.outcome("telemetry"), "leaked");
+    assert_eq!(server.cleaned(), CLEANUP);
+    assert_eq!(server.outcome("db"), "ok");
+    assert!(folder.is_closed());
+    assert_eq!(folder.rows(), names);
+}
+
 #[test]
 fn nobody_reads_its_log_and_it_ends_the_same() {
     let folder = Folder::new("unread-load");
