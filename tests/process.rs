@@ -33,13 +33,26 @@ fn main() -> ExitCode {
     if let Ok(role) = std::env::var(ROLE) {
         return child::play(&role);
     }
+    let containers = can_contain();
     let trials = TESTS.iter().map(|(name, test)| {
-        Trial::test(*name, || {
+        let trial = Trial::test(*name, || {
             test();
             Ok::<(), Failed>(())
-        })
+        });
+        trial.with_ignored_flag(name.starts_with("container::") && !containers)
     });
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+}
+
+/// Makes what it runs the first process of a namespace of its own, as it is in a container.
+const CONTAINS: [&str; 4] = ["unshare", "--user", "--pid", "--fork"];
+
+/// Whether that is allowed here.
+fn can_contain() -> bool {
+    let mut command = Command::new(CONTAINS[0]);
+    command.args(&CONTAINS[1..]).arg("true");
+    let ran = command.stderr(Stdio::null()).status();
+    ran.is_ok_and(|status| status.success())
 }
 
 /// A child, which is killed if its test fails.
@@ -53,8 +66,18 @@ struct Process {
 
 impl Process {
     fn start(role: &str) -> Self {
-        let here = std::env::current_exe().expect("this executable has a path");
-        let mut child = Command::new(here)
+        Process::of(Command::new(here()), role)
+    }
+
+    /// As the first process of a container.
+    fn contained(role: &str) -> Self {
+        let mut command = Command::new(CONTAINS[0]);
+        command.args(&CONTAINS[1..]).arg(here());
+        Process::of(command, role)
+    }
+
+    fn of(mut command: Command, role: &str) -> Self {
+        let mut child = command
             .env(ROLE, role)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -129,6 +152,10 @@ impl Drop for Process {
             let _ = Command::new("sh").arg("-c").arg(kill).status();
         }
     }
+}
+
+fn here() -> std::path::PathBuf {
+    std::env::current_exe().expect("this executable has a path")
 }
 
 /// A child's end.
@@ -268,6 +295,21 @@ const TESTS: &[Test] = &[
                 assert_eq!(end.status.signal(), Some(number), "{}", end.status);
                 end.said("closed");
             }
+        },
+    ),
+    (
+        "signals::one_that_comes_during_the_start_is_raised_again_too",
+        || {
+            let end = Process::start("raises its own").ends();
+            assert_eq!(end.status.signal(), Some(15), "{}", end.status);
+            end.said("closed");
+        },
+    ),
+    (
+        "container::its_first_process_which_no_signal_ends_says_which_it_was_by_its_code",
+        || {
+            let end = Process::contained("raises its own").ends();
+            end.is(143).said("closed");
         },
     ),
     ("signals::none_is_raised_over_a_failure", || {

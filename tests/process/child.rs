@@ -277,6 +277,14 @@ pub fn play(role: &str) -> ExitCode {
             Ok(())
         })),
         "raises" => deadstop::run(Worker::new((), service).raise_again()),
+        "raises its own" => deadstop::run(
+            Worker::new((), |ctx: WorkerCtx| async move {
+                closes(&ctx)?;
+                signal_hook::low_level::raise(signal_hook::consts::SIGTERM)?;
+                Ok(())
+            })
+            .raise_again(),
+        ),
         "raises in spite of a failure" => deadstop::run(
             Worker::new((), |ctx: WorkerCtx| async move {
                 announces(&ctx)?;
