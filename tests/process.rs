@@ -414,6 +414,20 @@ const TESTS: &[Test] = &[
                 .not_said("closed");
         },
     ),
+    (
+        "last_resort::ends_a_process_whose_life_is_led_on_a_runtime_that_is_wedged",
+        || {
+            let process = Process::start("by hand, wedged");
+            process.says("wedged");
+            let sent = process.signal("TERM");
+            let end = process.ends();
+            end.is(124).after(sent, LAST_RESORT);
+            // The life's end is not reached there, but stop and cleanup are.
+            end.not_said("it lived to the end")
+                .said("closed")
+                .complains("left behind: task wedges (leaked)");
+        },
+    ),
     ("last_resort::ends_a_process_that_hangs_inside_exit", || {
         let process = Process::start("hangs in exit");
         process.says("ready");

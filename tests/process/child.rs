@@ -383,6 +383,26 @@ pub fn play(role: &str) -> ExitCode {
             ));
             ExitCode::from(u8::try_from(end.code).expect("a code of one byte"))
         }
+        "by hand, wedged" => {
+            let ctx = two.build(()).expect("the limits are right");
+            let life = Life::new(&ctx);
+            let _signals = Signals::listen(&life).expect("signals can be heard");
+            let _last = LastResort::arm(&life).expect("a thread can be had");
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let main = async move {
+                announces(&ctx)?;
+                closes(&ctx)?;
+                ctx.add_task("wedges", BodyOpts::new().timeout(ms(100)), |_| async {
+                    say("wedged");
+                    for_ever();
+                })?;
+                Ok(())
+            };
+            let runtime = runtime.expect("a runtime can be built");
+            let end = runtime.block_on(life.live(|| main));
+            say("it lived to the end");
+            ExitCode::from(u8::try_from(end.code).expect("a code of one byte"))
+        }
         "outlives its worker" | "does not outlive its worker" => {
             let ctx = grace(ms(100)).build(()).expect("the limits are right");
             let last = LastResort::arm(&Life::new(&ctx)).expect("a thread can be had");
