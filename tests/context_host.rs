@@ -368,6 +368,64 @@ mod callers {
     }
 }
 
+/// Waits until it runs, as a service does that is not asked to stop.
+async fn is_ready(ctx: &WorkerCtx) {
+    let ready = async {
+        while !ctx.ready() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let ready = tokio::time::timeout(GUARD, ready).await;
+    ready.expect("it starts");
+}
+
+mod a_life_that_nobody_leads_to_its_end {
+    use super::*;
+    use deadstop::context::Life;
+    use deadstop::journal::SignalName;
+
+    /// A worker that runs, and whose life's future is gone. It says when it is told, and when it is closed.
+    async fn left_alone() -> (WorkerCtx, Life, mpsc::Receiver<&'static str>) {
+        let ctx = WorkerCtx::new(());
+        let life = Life::new(&ctx);
+        let (says, said) = mpsc::channel();
+        let closes = says.clone();
+        let body = move |scope: &Scope| {
+            let _ = scope.wait(Duration::MAX);
+            let _ = says.send("told");
+        };
+        ctx.add_thread("says", BodyOpts::new(), body)
+            .expect("accepted");
+        ctx.defer_cleanup("db", CallOpts::new(), move |_| {
+            let _ = closes.send("closed");
+        })
+        .expect("accepted");
+        {
+            let lives = std::pin::pin!(life.live(|| async { Ok(()) }));
+            tokio::select! {
+                end = lives => panic!("nobody has asked for it: {end:?}"),
+                () = is_ready(&ctx) => {}
+            }
+        }
+        (ctx, life, said)
+    }
+
+    #[tokio::test]
+    async fn stops_and_cleans_up_when_it_is_asked() {
+        let (_ctx, life, said) = left_alone().await;
+        life.signal(SignalName::Sigterm);
+        assert_eq!(said.recv_timeout(GUARD), Ok("told"));
+        assert_eq!(said.recv_timeout(GUARD), Ok("closed"));
+    }
+
+    #[tokio::test]
+    async fn is_not_kept_by_waiting_to_be_asked() {
+        let (ctx, life, said) = left_alone().await;
+        drop((ctx, life));
+        assert_eq!(said.recv_timeout(GUARD), Ok("told"));
+    }
+}
+
 mod ready {
     use super::*;
     use deadstop::context::{Life, LimitsError};
@@ -375,25 +433,17 @@ mod ready {
 
     #[tokio::test]
     async fn from_the_end_of_start_to_the_first_request() {
-        let limits = WorkerCtx::<()>::builder().pre_stop(ms(50));
+        // Long enough to be looked at; the driver counts it, whatever this thread does.
+        let limits = WorkerCtx::<()>::builder().pre_stop(ms(1_000));
         let ctx = limits.build(()).expect("the limits are right");
         assert!(!ctx.ready());
         let life = Life::new(&ctx);
         let lived = tokio::spawn(life.live(|| async { Ok(()) }));
-        let started = {
-            let ctx = ctx.clone();
-            async move {
-                while !ctx.ready() {
-                    tokio::task::yield_now().await;
-                }
-            }
-        };
-        tokio::time::timeout(GUARD, started)
-            .await
-            .expect("it starts");
+        is_ready(&ctx).await;
         life.signal(SignalName::Sigterm);
         assert!(!ctx.ready() && ctx.running(), "the delay is not over");
-        let end = lived.await.expect("no panic");
+        let end = tokio::time::timeout(GUARD, lived).await;
+        let end = end.expect("it ends").expect("no panic");
         assert_eq!(end.code, 0, "{end:?}");
         let reason = end.report.reason.as_ref().and_then(|reason| reason.signal);
         assert_eq!(reason, Some(SignalName::Sigterm));

@@ -254,6 +254,7 @@ impl<A> WorkerCtx<A> {
             core.start(
                 move || Main::Async(Box::pin(async move { main(ctx).await })),
                 place,
+                false,
             )
             .await
         }
@@ -300,6 +301,7 @@ impl<A> WorkerCtx<A> {
             core.start(
                 move || Main::Blocking(Box::new(move |scope| main(ctx, scope))),
                 place,
+                false,
             )
             .await
         }

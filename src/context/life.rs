@@ -131,7 +131,7 @@ impl Life {
     ///
     /// # Cancel safety
     ///
-    /// What has begun goes on when this future is dropped.
+    /// What has begun goes on when this future is dropped: after the start, requests are heeded all the same.
     #[track_caller]
     pub fn live<M, F>(&self, main: M) -> impl Future<Output = LifeEnd> + Send + use<M, F>
     where
@@ -149,14 +149,14 @@ impl Life {
         main: impl FnOnce() -> Main + Send,
         place: &'static Location<'static>,
     ) -> LifeEnd {
-        let started = self.core.start(main, place).await;
+        let started = self.core.start(main, place, true).await;
         // Started by somebody else, the worker lives all the same, and has to be stopped.
+        if matches!(started, Err(StartError::Again))
+            && let Some(undriven) = self.core.close_when_requested()
+        {
+            undriven.await;
+        }
         if matches!(started, Ok(()) | Err(StartError::Again)) {
-            self.core.requested.cancelled().await;
-            self.core.begin_grace();
-            if let Some(undriven) = self.core.close_after_delay() {
-                undriven.await;
-            }
             self.core.cleaned.wait().await;
         }
         // The process ends with this: let everybody who waits for the report have it first.

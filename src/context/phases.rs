@@ -23,9 +23,28 @@ impl Core {
         self.begin_close(cleanup)
     }
 
+    /// Waits for a request, and then asks for stop and cleanup; on the driver, since the runtime of whoever
+    /// waits for the end may be wedged.
+    #[must_use]
+    pub(crate) fn close_when_requested(self: &Arc<Self>) -> Option<BoxFuture<()>> {
+        let requested = self.requested.clone();
+        // No handle is held meanwhile: the last one may go without a stop, which cancels this too.
+        let core = Arc::downgrade(self);
+        self.drive(Box::pin(async move {
+            requested.cancelled().await;
+            let Some(core) = core.upgrade() else {
+                return;
+            };
+            core.begin_grace();
+            if let Some(undriven) = core.close_after_delay() {
+                undriven.await;
+            }
+        }))
+    }
+
     /// Asks for stop and cleanup, once the pre-stop delay is over where the worker runs.
     #[must_use]
-    pub(crate) fn close_after_delay(self: &Arc<Self>) -> Option<BoxFuture<()>> {
+    fn close_after_delay(self: &Arc<Self>) -> Option<BoxFuture<()>> {
         if self.registry().state != State::Running {
             self.undelayed.cancel();
         }

@@ -26,10 +26,13 @@ type BlockingMain = Box<dyn FnOnce(&Scope) -> Result<(), MainError> + Send>;
 
 impl Core {
     /// Starts, once. The start goes on when its caller is dropped.
+    ///
+    /// Where it `heeds`, requests that come once it went well are heeded, whatever becomes of its caller.
     pub(crate) async fn start(
         self: &Arc<Self>,
         main: impl FnOnce() -> Main,
         place: &'static Location<'static>,
+        heeds: bool,
     ) -> Result<(), StartError> {
         if self.is_inside() {
             self.refuse_call("start", RefusedReason::Inside);
@@ -60,7 +63,13 @@ impl Core {
         let core = Arc::clone(self);
         let undriven = self.drive(Box::pin(async move {
             let result = core.drive_start(abort, place).await;
+            let heeds = heeds && result.is_ok();
             let _ = core.started.set(result);
+            let undriven = heeds.then(|| core.close_when_requested()).flatten();
+            drop(core);
+            if let Some(undriven) = undriven {
+                undriven.await;
+            }
         }));
         if let Some(start) = undriven {
             start.await;

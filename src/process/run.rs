@@ -13,6 +13,10 @@ use crate::context::{Life, LifeEnd, StartError, exit_code};
 use crate::host::block_on;
 use crate::journal::{Cause, SignalName};
 
+/// The first process of a container, which no signal of its own ends by its default: raised there, it would
+/// come to an `abort` in its stead.
+const INIT: u32 = 1;
+
 /// Runs a worker process: hears SIGTERM and SIGINT, starts, serves until it is asked to stop, stops, cleans
 /// up, and says with which code the process ends.
 ///
@@ -63,6 +67,9 @@ pub fn run<A: Send + Sync + 'static>(worker: Worker<A>) -> ExitCode {
         say(PATIENCE, move || format!("deadstop: {error}\n"));
     }
     if let Some(signal) = stopped_by(&end).filter(|_| raise_again) {
+        if std::process::id() == INIT {
+            return exit_code_of(exit_code::SIGNAL + signal.number());
+        }
         // The signal's default ends the process without the end of `main`.
         let _ = io::stdout().flush();
         let _ = signal_hook::low_level::emulate_default_handler(signal.number());

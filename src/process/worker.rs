@@ -107,6 +107,9 @@ impl<A: Send + Sync + 'static> Worker<A> {
     ///
     /// Where the exit code says more, it is kept: main failed, or a step did not end well. A third signal and
     /// the last resort end the process with their codes as ever. No exit handler is called.
+    ///
+    /// The first process of a container (PID 1) cannot end by a signal of its own. It returns 128 + the
+    /// signal's number, which is what a container's runtime would say of it.
     pub fn raise_again(mut self) -> Self {
         self.raise_again = true;
         self

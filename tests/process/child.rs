@@ -277,6 +277,14 @@ pub fn play(role: &str) -> ExitCode {
             Ok(())
         })),
         "raises" => deadstop::run(Worker::new((), service).raise_again()),
+        "raises its own" => deadstop::run(
+            Worker::new((), |ctx: WorkerCtx| async move {
+                closes(&ctx)?;
+                signal_hook::low_level::raise(signal_hook::consts::SIGTERM)?;
+                Ok(())
+            })
+            .raise_again(),
+        ),
         "raises in spite of a failure" => deadstop::run(
             Worker::new((), |ctx: WorkerCtx| async move {
                 announces(&ctx)?;
@@ -373,6 +381,26 @@ pub fn play(role: &str) -> ExitCode {
                 "{:?}",
                 end.report.reason.as_ref().and_then(|reason| reason.signal)
             ));
+            ExitCode::from(u8::try_from(end.code).expect("a code of one byte"))
+        }
+        "by hand, wedged" => {
+            let ctx = two.build(()).expect("the limits are right");
+            let life = Life::new(&ctx);
+            let _signals = Signals::listen(&life).expect("signals can be heard");
+            let _last = LastResort::arm(&life).expect("a thread can be had");
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let main = async move {
+                announces(&ctx)?;
+                closes(&ctx)?;
+                ctx.add_task("wedges", BodyOpts::new().timeout(ms(100)), |_| async {
+                    say("wedged");
+                    for_ever();
+                })?;
+                Ok(())
+            };
+            let runtime = runtime.expect("a runtime can be built");
+            let end = runtime.block_on(life.live(|| main));
+            say("it lived to the end");
             ExitCode::from(u8::try_from(end.code).expect("a code of one byte"))
         }
         "outlives its worker" | "does not outlive its worker" => {
