@@ -1,6 +1,7 @@
 //! One call from `main`: the whole life of a worker process.
 
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -130,7 +131,10 @@ impl Service {
                 if let Some(threads) = threads {
                     builder.worker_threads(threads);
                 }
-                Ok(Service::MultiThread(builder.enable_all().build()?))
+                // Where no thread can be had, tokio panics.
+                let built = catch_unwind(AssertUnwindSafe(|| builder.enable_all().build()));
+                let none = |_| Err(io::Error::other("no thread could be had for its runtime"));
+                Ok(Service::MultiThread(built.unwrap_or_else(none)?))
             }
             Kind::CurrentThread => {
                 let runtime = Builder::new_current_thread().enable_all().build()?;

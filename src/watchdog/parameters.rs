@@ -7,7 +7,8 @@ use std::time::Duration;
 /// The watchdog's parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameters {
-    /// `USE_NIM_WATCHDOG`: whether there is a watchdog at all. `true`, `1` and `yes` say so, in any case.
+    /// `USE_NIM_WATCHDOG`: whether there is a watchdog at all. `true`, `1` and `yes` say so, in any case; other
+    /// words than `false`, `0` and `no` are said to be unreadable, and mean no.
     pub enabled: bool,
     /// `NIM_WATCHDOG_REQUEST_TIMEOUT`, in seconds: 120.
     pub request_timeout: Duration,
@@ -59,7 +60,15 @@ impl Parameters {
         let mut unreadable = Vec::new();
         let default = Parameters::default();
         let enabled = get("USE_NIM_WATCHDOG").is_some_and(|text| {
-            let word = payload(&text).unwrap_or(text).to_lowercase();
+            let word = payload(&text).unwrap_or(text).trim().to_lowercase();
+            let known = ["true", "1", "yes", "false", "0", "no", ""];
+            if !known.contains(&word.as_str()) {
+                unreadable.push(Unreadable {
+                    name: "USE_NIM_WATCHDOG",
+                    problem: format!("{word:?} is neither yes nor no"),
+                    default: default.enabled.to_string(),
+                });
+            }
             ["true", "1", "yes"].contains(&word.as_str())
         });
         let mut number = |name: &'static str, default: u64, most: u64| match get(name) {
@@ -183,19 +192,18 @@ mod tests {
 
     #[test]
     fn the_accepted_words_are_the_plans() {
-        for (word, enabled) in [
-            ("true", true),
-            ("True", true),
-            ("1", true),
-            ("YES", true),
-            ("on", false),
-            ("", false),
+        for (word, enabled, said) in [
+            ("true", true, 0),
+            (" True\n", true, 0),
+            ("1", true, 0),
+            ("YES", true, 0),
+            ("no", false, 0),
+            ("", false, 0),
+            ("on", false, 1),
         ] {
-            assert_eq!(
-                read(&[("USE_NIM_WATCHDOG", word)]).0.enabled,
-                enabled,
-                "{word:?}"
-            );
+            let (parameters, unreadable) = read(&[("USE_NIM_WATCHDOG", word)]);
+            assert_eq!(parameters.enabled, enabled, "{word:?}");
+            assert_eq!(unreadable.len(), said, "{word:?}");
         }
     }
 
