@@ -1,4 +1,5 @@
 //! Coroutines and batons: the same journals.
+#![cfg(feature = "sim")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
