@@ -61,6 +61,10 @@ fn has(play: &Arc<Play>, effect: Effect) {
             play.watch(Some(soon), |scene| {
                 scene.is_over() || scene.requests.get() > heeded
             });
+            // A request is said first, and made then: a start in between would not know of it.
+            if play.look(|scene| scene.requests.get() > heeded && !scene.is_over()) {
+                block_on(play.ctx().stop_requested());
+            }
         }
         Effect::Kill(signal) => raise(signal),
         Effect::Register(index) => play.register(index),
