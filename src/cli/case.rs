@@ -53,6 +53,12 @@ struct ProblemLine<'a> {
 }
 
 impl Case {
+    /// Reads and parses all that was found.
+    pub fn read_all(found: Vec<Found>, style: Style) -> Vec<Case> {
+        let read = |found| Case::read(found, style);
+        found.into_iter().map(read).collect()
+    }
+
     /// Reads and parses a file.
     pub fn read(found: Found, style: Style) -> Case {
         let path = found.shown();

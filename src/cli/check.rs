@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::report::figures::plural;
 use crate::report::{Policy, Problem, ProblemKind, Store, Style, force_pass};
 use crate::scenario::Scenario;
-use crate::sim::{Options, Run, Runners, Subject, Twice, twice};
+use crate::sim::{Options, Run, Runners, Subject, Twice, cores, twice};
 use clap::Args;
 
 use super::case::Case;
@@ -61,11 +61,7 @@ impl Check {
         let began = std::time::Instant::now();
         let selection = place::select_some(&self.what)?;
         let style = style();
-        let mut cases: Vec<Case> = selection
-            .found
-            .into_iter()
-            .map(|found| Case::read(found, style))
-            .collect();
+        let mut cases = Case::read_all(selection.found, style);
         let mut totals = Totals::default();
         self.judge(&mut cases, style, &mut totals)?;
         let mut over = Vec::new();
@@ -197,11 +193,6 @@ impl Check {
         }
         said
     }
-}
-
-/// One run a core at once.
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Snapshots that no scenario has, and pending ones that no scenario made just now.

@@ -17,7 +17,7 @@ use crate::report::{
     Problem, ProblemKind, Source, Style, judge, listed, rest, sentence, side_by_side,
 };
 use crate::scenario::Scenario;
-use crate::sim::Runners;
+use crate::sim::{Runners, cores};
 
 use super::case::Case;
 use super::output::{is_watched, out, shell, style};
@@ -104,11 +104,7 @@ impl Live {
         let began = std::time::Instant::now();
         let selection = place::select_some(&self.what)?;
         let style = style();
-        let mut cases: Vec<Case> = selection
-            .found
-            .into_iter()
-            .map(|found| Case::read(found, style))
-            .collect();
+        let mut cases = Case::read_all(selection.found, style);
         let (plays, not_live) = self.prepare(&mut cases)?;
         let ended = self.play_all(&plays, &cases, style)?;
         let mut said = String::new();
@@ -325,11 +321,6 @@ impl Live {
         };
         line + "\n"
     }
-}
-
-/// One run a core at once.
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Runs one scenario live. What the machine holds up is run again, more slowly.

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::counting::Counting;
 use super::error::{Refusal, StartError};
 use super::limits::{Instants, Limits, ms};
+use super::opts::Wake;
 use super::registry::{Action, Entry, Registry, Running, Spec};
 use super::report::{Reason, Report, StepReport};
 use super::sink::Sink;
@@ -416,10 +417,15 @@ pub(crate) fn tell(host: &dyn Host, entry: &mut Entry, said: impl FnOnce()) {
         return;
     };
     said();
+    tell_by(host, &entry.name, &token, wake.take());
+}
+
+/// Tells by that token, and wakes.
+pub(crate) fn tell_by(host: &dyn Host, name: &Name, token: &CancellationToken, wake: Option<Wake>) {
     token.cancel();
-    if let Some(wake) = wake.take() {
+    if let Some(wake) = wake {
         // A caller's code, and so is its drop: neither its panic nor its blocking is the stop's.
-        host.call(&entry.name, wake);
+        host.call(name, wake);
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::core::{Core, outcome_of};
+use super::core::{Core, outcome_of, tell_by};
 use super::limits::{Bound, CONFIRM, ms};
 use super::members::{Member, Members, Stage};
 use super::opts::Wake;
@@ -185,11 +185,7 @@ impl Waiting<'_> {
             });
         }
         if let Told::Now(token, wake) = told {
-            token.cancel();
-            if let Some(wake) = wake {
-                // A caller's code, and so is its drop: neither its panic nor its blocking is the stop's.
-                self.core.host.call(&name, wake);
-            }
+            tell_by(&*self.core.host, &name, &token, wake);
         }
         let row = StepReport {
             phase,

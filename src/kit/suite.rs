@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::report::figures::plural;
-use crate::sim::{Own, Run, Runners, Twice, twice};
+use crate::sim::{Own, Run, Runners, Twice, cores, twice};
 
 use super::case::{Case, Verdict};
 use super::flags::{Flags, HELP};
@@ -179,8 +179,7 @@ impl Suite {
         threads: Option<usize>,
         mut done: impl FnMut(&'c Case, Verdict),
     ) {
-        let threads =
-            threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let threads = threads.unwrap_or_else(cores);
         let runners = Runners::new(threads).expect("threads to run scenarios on");
         let parsed: Vec<_> = cases.iter().map(Case::parse).collect();
         let runs = cases.iter().zip(&parsed).filter_map(|(case, parsed)| {

@@ -39,6 +39,8 @@ use crate::stage::millis;
 
 pub use bodies::Bodies;
 pub use own::Own;
+#[cfg(feature = "kit")]
+pub(crate) use runners::cores;
 pub use runners::{Ran, Run, RunError, Runners, Running, WorkerId};
 pub use twice::{TWICE_AT_ONCE, Twice, twice};
 #[cfg(feature = "cli")]

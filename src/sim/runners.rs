@@ -14,6 +14,12 @@ use crate::scenario::Scenario;
 /// How many runs are taken from the caller ahead of the one it waits for.
 const AHEAD: usize = 64;
 
+/// One run a core at once.
+#[cfg(feature = "kit")]
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// What is to be run.
 #[derive(Clone, Debug)]
 pub struct Run {
