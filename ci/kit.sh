@@ -56,9 +56,10 @@ finds() {
   DEADSTOP_SCENARIO=sigterm MISTAKE=$mistake test_says badly '--test planted_all' "$@"
 }
 finds wrong-order 'FAIL sigterm: broken law uses/closed-after-users: "predictor" was closed'
-finds blocks-for-ever 'FAIL sigterm: the run never came to an end (blocked): "db" is to blame'
-finds waits-for-ever 'expected leaked to be empty: it was "db"' 'db leaked after 10 s'
-finds ignores-stop 'expected leaked to be empty: it was "flusher"' 'flusher leaked after 2 s'
+finds blocks-for-ever 'FAIL sigterm: the run never came to an end (blocked): "db" is to blame' \
+  'broken law ends/explained: "db" waits past its scope'
+finds waits-for-ever 'FAIL sigterm: broken law ends/explained: "db" was leaked' 'after 10 s of its 10 s'
+finds ignores-stop 'FAIL sigterm: broken law ends/explained: "flusher" was leaked' 'after 2 s of its 2 s'
 finds not-biased 'they part where one has' 'ended consumer (#5): ok' '`select!` without `biased`'
 
 echo 'well'

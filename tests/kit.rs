@@ -8,6 +8,8 @@
 
 #[path = "kit/clock.rs"]
 mod clock;
+#[path = "kit/explained.rs"]
+mod explained;
 #[path = "kit/faults.rs"]
 mod faults;
 #[path = "kit/health.rs"]

@@ -170,6 +170,10 @@ const BEYOND_THE_PLAN: &[(&str, &str)] = &[
     ),
     ("uses/warned", "the plan has no words for who uses what"),
     ("waits/named", "the plan names nothing that it waits for"),
+    (
+        "ends/explained",
+        "the plan runs what files script, not a user's own code",
+    ),
 ];
 
 #[test]

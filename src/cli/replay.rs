@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::journal::{Event, What, parse_json, text};
 use crate::report::diff;
-use crate::sim::{Options, Subject};
+use crate::sim::{Options, Own, Subject};
 
 use super::output::{err, out, style};
 use super::run::{self, How};
@@ -66,6 +66,12 @@ impl Replay {
                 "its first line is no `journal` event, which says what it is of".to_owned(),
             ));
         };
+        if &**subject == Own::SUBJECT {
+            return Err(invalid(
+                "it is of a worker of somebody's own: the tests of that worker run it again"
+                    .to_owned(),
+            ));
+        }
         let plan = &**subject == Subject::Plan.as_str();
         let found = run::find(scenario).map_err(|(exit, message)| {
             let hint =

@@ -118,11 +118,11 @@ impl Case {
             let judged = judge(&run.scenario, source, &first.events, &log, style);
             let kept_its_thread = first.stuck().is_some() && first.registered().is_empty();
             problems.extend(judged.into_iter().filter_map(|mut problem| {
-                if kept_its_thread {
+                if problem.kind == ProblemKind::Stuck && kept_its_thread {
                     problem.detail = format!("{BLOCKS}\n");
                 }
-                // Of such a run nothing else is known.
-                (!kept_its_thread || problem.kind == ProblemKind::Stuck).then_some(problem)
+                // Such a run knows nothing of what the file expects.
+                (!kept_its_thread || problem.kind != ProblemKind::Expectation).then_some(problem)
             }));
         }
         Verdict {

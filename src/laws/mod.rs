@@ -13,6 +13,7 @@ mod cleanup_after_stop;
 mod cleanup_descending;
 mod cleanup_floor;
 mod deaths_reported;
+mod ends_explained;
 mod exit_code;
 mod late_refused;
 mod ledger_accounted;
@@ -130,6 +131,7 @@ static LAWS: &[Law] = &[
     waits_named::LAW,
     report_agrees::LAW,
     exit_code::LAW,
+    ends_explained::LAW,
 ];
 
 /// Every law, in the order in which they are judged.

@@ -113,6 +113,8 @@ pub(super) struct Record<'a> {
     pub events: &'a [Event],
     /// Whether the subject makes claims only where the plan logs.
     pub plan: bool,
+    /// Whether the bodies are a user's own code.
+    pub own: bool,
     pub limits: Option<Limits>,
     pub grace: Option<Grace>,
     /// By id; gaps are empty.
@@ -143,6 +145,7 @@ impl<'a> Record<'a> {
         let mut record = Record {
             events,
             plan: false,
+            own: false,
             limits: None,
             grace: None,
             parts: Vec::with_capacity(16),
@@ -170,7 +173,10 @@ impl<'a> Record<'a> {
     fn read(&mut self, at: Index, event: &'a Event) {
         let t = event.t;
         match &event.what {
-            What::Journal { subject, .. } => self.plan = &**subject == "plan",
+            What::Journal { subject, .. } => {
+                self.plan = &**subject == "plan";
+                self.own = &**subject == "own-worker";
+            }
             What::Worker {
                 grace,
                 reserve,
@@ -309,7 +315,13 @@ impl<'a> Record<'a> {
                     part.aborts.push(at);
                 }
             }
-            What::Began { id, .. } => self.note(*id, |part| &mut part.began, at),
+            What::Began { id, name, .. } => {
+                if let Some(part) = self.part_mut(*id) {
+                    // Main is never registered.
+                    part.name.get_or_insert(name);
+                    part.began.get_or_insert(at);
+                }
+            }
             What::Heard { id, .. } => self.note(*id, |part| &mut part.heard, at),
             What::Ended { id, how, .. } => {
                 if let Some(part) = self.part_mut(*id) {

@@ -85,7 +85,7 @@ fn begin() -> Result<(Arc<Play>, bool), Box<dyn std::error::Error>> {
         server,
     );
     play.look(|scene| {
-        for what in header(&scenario, &Options::default(), "live") {
+        for what in header(&scenario, &Options::default(), false, "live") {
             scene.record(what);
         }
     });

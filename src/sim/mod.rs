@@ -161,7 +161,7 @@ fn open(world: &Rc<world::World>, scenario: &Scenario, options: &Options, own: O
     if let Some(foreign) = &world.foreign {
         foreign.begin();
     }
-    for what in header(scenario, options, "sim") {
+    for what in header(scenario, options, own.is_some(), "sim") {
         world.record(what);
     }
     let subject: Rc<dyn subject::Subject> = match (own, options.subject) {
@@ -174,14 +174,19 @@ fn open(world: &Rc<world::World>, scenario: &Scenario, options: &Options, own: O
 }
 
 /// The events with which every journal begins.
-pub(crate) fn header(scenario: &Scenario, options: &Options, host: &str) -> [What; 2] {
+pub(crate) fn header(scenario: &Scenario, options: &Options, own: bool, host: &str) -> [What; 2] {
     let limits = &scenario.worker;
+    let subject = if own {
+        Own::SUBJECT
+    } else {
+        options.subject.as_str()
+    };
     [
         What::Journal {
             version: crate::journal::VERSION,
             scenario: scenario.name.clone(),
             seed: options.seed,
-            subject: options.subject.as_str().into(),
+            subject: subject.into(),
             host: host.into(),
         },
         What::Worker {

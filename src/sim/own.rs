@@ -30,6 +30,9 @@ impl fmt::Debug for Own {
 }
 
 impl Own {
+    /// What a journal calls it.
+    pub const SUBJECT: &str = "own-worker";
+
     /// A worker with the default state.
     pub fn new<A, F, Fut>(register: F) -> Self
     where

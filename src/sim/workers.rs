@@ -43,13 +43,18 @@ impl Job {
             why,
             name: name.clone(),
         };
-        let events = header(&self.run.scenario, &self.run.options, "sim")
-            .map(|what| (0, what))
-            .into_iter()
-            .chain([(t, stuck)])
-            .zip(0..)
-            .map(|((t, what), seq)| Event { t, seq, what })
-            .collect();
+        let events = header(
+            &self.run.scenario,
+            &self.run.options,
+            self.run.own.is_some(),
+            "sim",
+        )
+        .map(|what| (0, what))
+        .into_iter()
+        .chain([(t, stuck)])
+        .zip(0..)
+        .map(|((t, what), seq)| Event { t, seq, what })
+        .collect();
         let journal = Journal {
             events,
             ..Journal::default()

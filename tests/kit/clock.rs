@@ -149,7 +149,8 @@ fn main_and_cleanup_wait_on_the_same_clock() {
         })?;
         Ok(())
     };
-    let journal = Trial::of(register).at("400ms").signal("SIGTERM").run();
+    let trial = Trial::of(register).at("400ms").signal("SIGTERM");
+    let journal = trial.breaks("ends/explained").run();
     // Asked to stop at 400, main ends at 700; then 299, and 300.
     assert_eq!(journal.closed(), ["flush"]);
     assert_eq!(journal.ended_at(), Some(ms(1_299)), "{journal}");

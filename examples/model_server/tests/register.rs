@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use deadstop::context::{Sink, StartError, WorkerCtx, order};
 use deadstop::journal::What;
+use deadstop::kit::{Own, Trial};
 use model_server::listen::{Callers, Listening};
 use model_server::store::Database;
 use model_server::{App, register};
@@ -119,4 +120,21 @@ async fn the_plans_order_is_warned_of_and_this_ones_is_not() {
     let planned = warnings_with(order::PREDICTOR).await;
     assert_eq!(planned, [("predictor".into(), "thread pool".into())]);
     assert_eq!(warnings_with(order::PREDICTOR_AFTER_POOL).await, []);
+}
+
+#[test]
+fn the_plans_order_breaks_the_law_of_users_and_this_one_keeps_all() {
+    let laws_broken_with = |predictor_order| {
+        let app = move || App {
+            predictor_order,
+            ..App::default()
+        };
+        let trial = Trial::of_own(Own::with_app(app, register));
+        let broken = trial.at("10s").signal("SIGTERM").observe().broken_laws();
+        broken.iter().map(|broken| broken.law).collect::<Vec<_>>()
+    };
+    let planned = laws_broken_with(order::PREDICTOR);
+    assert_eq!(planned, ["uses/closed-after-users"]);
+    let none: [&str; 0] = [];
+    assert_eq!(laws_broken_with(order::PREDICTOR_AFTER_POOL), none);
 }

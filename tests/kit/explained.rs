@@ -1,0 +1,131 @@
+//! What a user's own code does wrong by itself breaks a law; what is struck, hurried or given up by right breaks none.
+
+use std::time::Duration;
+
+use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
+use deadstop::kit::{Own, Trial};
+use tokio::time::sleep;
+
+/// A worker that does one thing.
+fn that(does: &'static str) -> Trial {
+    Trial::of_own(Own::with_app(move || does, one_thing))
+}
+
+async fn one_thing(ctx: WorkerCtx<&'static str>) -> Result<(), MainError> {
+    let second = Duration::from_secs(1);
+    let (body, call) = (BodyOpts::new(), CallOpts::new());
+    match *ctx.app() {
+        "a thread works on for a minute" => {
+            ctx.add_thread("it", body, move |scope| {
+                for _ in 0..60 {
+                    scope.sleep(second);
+                }
+            })?;
+        }
+        "a task does not stop" => {
+            ctx.add_task("it", body, |_token| std::future::pending::<()>())?;
+        }
+        "an adopted task does not stop" => {
+            ctx.adopt_task("it", body, tokio::spawn(std::future::pending::<()>()))?;
+        }
+        "a thread dies" => {
+            ctx.add_thread("it", body, move |scope| {
+                scope.sleep(second * 3);
+                Err::<(), _>("broken pipe")
+            })?;
+        }
+        "a callback does not return" => {
+            ctx.defer_cleanup("it", call, |scope| scope.sleep(Duration::MAX))?;
+        }
+        "an async callback does not return" => {
+            ctx.defer_stop_async("it", call, std::future::pending::<()>)?;
+        }
+        "a callback fails" => {
+            ctx.defer_cleanup("it", call, |_scope| Err::<(), _>("broken pipe"))?;
+        }
+        "a callback panics" => {
+            ctx.defer_cleanup("it", call, |_scope| -> () { panic!("poisoned") })?;
+        }
+        "main fails" => return Err("no model".into()),
+        "main takes two seconds and fails" => {
+            sleep(second * 2).await;
+            return Err("told to stop".into());
+        }
+        "main takes a minute" => sleep(second * 60).await,
+        other => panic!("nothing does this: {other}"),
+    }
+    Ok(())
+}
+
+/// The laws that it breaks, and what they say.
+#[track_caller]
+fn breaks(trial: Trial) -> Vec<(&'static str, String)> {
+    let broken = trial.observe().broken_laws();
+    let said = |broken: deadstop::laws::Broken| (broken.law, broken.message);
+    broken.into_iter().map(said).collect()
+}
+
+#[test]
+fn whatever_does_not_end_well_by_itself_breaks_the_law() {
+    for (does, said) in [
+        // 2 s for a join or a cancel, 10 s for a callback; the SIGTERM is at 10 s.
+        (
+            "a thread works on for a minute",
+            "was leaked at 12.000, after 2 s of its 2 s",
+        ),
+        (
+            "a task does not stop",
+            "was aborted at 12.000, after 2 s of its 2 s",
+        ),
+        ("a thread dies", "failed at 3.000"),
+        (
+            "a callback does not return",
+            "was leaked at 20.000, after 10 s of its 10 s",
+        ),
+        (
+            "an async callback does not return",
+            "was timed-out at 20.000, after 10 s of its 10 s",
+        ),
+        ("a callback fails", "failed at 10.000"),
+        ("a callback panics", "panicked at 10.000"),
+    ] {
+        let broken = breaks(that(does).at("10s").signal("SIGTERM"));
+        let said = format!("\"it\" {said}, and no fault and no second signal came before that");
+        assert_eq!(broken, [("ends/explained", said)], "{does}");
+    }
+    let broken = breaks(that("main fails").at("10s").signal("SIGTERM"));
+    let said = "\"main\" failed at 0.000, and no fault and no second signal came before that";
+    assert_eq!(broken, [("ends/explained", said.to_owned())]);
+}
+
+#[test]
+fn a_fault_or_a_second_signal_explains_it() {
+    let struck = that("a thread works on for a minute")
+        .at("10s")
+        .ignore("it")
+        .signal("SIGTERM");
+    assert_eq!(breaks(struck), []);
+    let hurried = that("a callback does not return")
+        .at("10s")
+        .signal("SIGTERM")
+        .at("11s")
+        .signal("SIGTERM");
+    assert_eq!(breaks(hurried), []);
+    let of_the_endpoint = that("a thread dies")
+        .at("1s")
+        .health("503")
+        .at("10s")
+        .signal("SIGTERM");
+    assert_eq!(breaks(of_the_endpoint).len(), 1);
+}
+
+#[test]
+fn what_has_no_token_is_aborted_and_main_that_is_asked_to_stop_is_given_up_by_right() {
+    for does in [
+        "an adopted task does not stop",
+        "main takes two seconds and fails",
+        "main takes a minute",
+    ] {
+        assert_eq!(breaks(that(does).at("1s").signal("SIGTERM")), [], "{does}");
+    }
+}
