@@ -73,8 +73,9 @@ pub fn show(
         ));
         return Ok((Exit::Nothing, Vec::new()));
     }
-    let Journal { events, unstruck } =
-        guarded(&loaded.scenario, options).map_err(|message| (Exit::Internal, message))?;
+    let Journal {
+        events, unstruck, ..
+    } = guarded(&loaded.scenario, options).map_err(|message| (Exit::Internal, message))?;
     let log = text(&events);
     let style = style();
     let source = Source {

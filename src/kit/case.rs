@@ -21,6 +21,10 @@ before";
 const BLOCKS: &str = "code that waits past its scope, or computes for ever, keeps its thread for good: `scope.wait`, `scope.sleep` and\n\
      `scope.block_on` take virtual time, and `scope.running()` says when to stop";
 
+/// What to do about threads that are not the world's.
+const OUTSIDE: &str = "threads of `std::thread` and of `spawn_blocking` run in real time: what they ask for is in no journal, and when\n\
+     it is heard is chance. Ask from main, a task, a thread or a callback of the context's";
+
 /// A scenario's name, and its text.
 pub(super) struct Case {
     pub name: String,
@@ -100,7 +104,18 @@ impl Case {
                 ),
             )
         }));
-        let differ = differs(&first.events, &second.events, run.options.seed, style);
+        let outside = first.outside.as_ref().or(second.outside.as_ref());
+        problems.extend(outside.map(|asked| Problem {
+            detail: format!("{OUTSIDE}\n"),
+            ..Problem::new(
+                ProblemKind::Invalid,
+                format!("the context was asked for {asked} by a thread that the simulator knows nothing of"),
+            )
+        }));
+        let differ = outside
+            .is_none()
+            .then(|| differs(&first.events, &second.events, run.options.seed, style))
+            .flatten();
         problems.extend(differ.map(|mut problem| {
             let _ = writeln!(problem.detail, "\n{ADVICE}");
             problem

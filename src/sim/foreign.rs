@@ -18,6 +18,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::entity::EntityId;
 use super::workers::lock;
 use super::world::World;
+use crate::journal::Name;
 
 /// What only a foreign world has.
 #[derive(Default)]
@@ -32,11 +33,12 @@ pub(crate) struct Foreign {
     pub outside: Arc<Outside>,
 }
 
-/// Where threads outside of a world leave whom they wake.
-#[derive(Default)]
+/// Where threads outside of a world leave whom they wake, and what they asked the context for.
+#[derive(Debug, Default)]
 pub(crate) struct Outside {
     woken: Mutex<Vec<EntityId>>,
     executor: Mutex<Option<Waker>>,
+    asked: Mutex<Option<Name>>,
 }
 
 impl Outside {
@@ -52,6 +54,16 @@ impl Outside {
     /// The executor is woken by that.
     pub fn executor_is(&self, waker: &Waker) {
         *lock(&self.executor) = Some(waker.clone());
+    }
+
+    /// Such a thread has asked the context for that.
+    pub fn asked(&self, what: impl FnOnce() -> String) {
+        lock(&self.asked).get_or_insert_with(|| what().into());
+    }
+
+    /// What the first of them asked for.
+    pub fn first_asked(&self) -> Option<Name> {
+        lock(&self.asked).clone()
     }
 
     pub fn take(&self) -> Vec<EntityId> {

@@ -2,6 +2,7 @@
 
 use std::panic::Location;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use super::bodies::{self, Blocking, Turned};
 use super::clock::Sleep;
 use super::endpoint::{self, meet_faults};
 use super::entity::{AbortEntity, Class, Role};
+use super::foreign::Outside;
 use super::overlay;
 use super::pace::{Ear, Pause};
 use super::world::{self, World};
@@ -24,8 +26,40 @@ use crate::journal::{Cause, Id, Kind, Name, Registered, What};
 use crate::stage::{NEVER, millis};
 
 /// The host of a simulated worker context. Everything is looked up in the world of this thread.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SimHost;
+#[derive(Debug, Default)]
+pub(crate) struct SimHost {
+    outside: Option<Arc<Outside>>,
+}
+
+impl SimHost {
+    /// For a user's own worker: that other threads call is noted there.
+    pub fn of(outside: Option<Arc<Outside>>) -> Self {
+        SimHost { outside }
+    }
+
+    /// Calls `f` with the world of this thread.
+    ///
+    /// # Panics
+    ///
+    /// On a thread that has none.
+    fn world<R>(&self, asked: impl FnOnce() -> String, f: impl FnOnce(&Rc<World>) -> R) -> R {
+        note(&self.outside, asked);
+        world::with(f)
+    }
+}
+
+fn start_of(name: &Name) -> impl FnOnce() -> String + '_ {
+    move || format!("the start of \"{name}\"")
+}
+
+/// Notes what a context is asked for by a thread without a world.
+fn note(outside: &Option<Arc<Outside>>, asked: impl FnOnce() -> String) {
+    if let Some(outside) = outside
+        && world::try_with(|_| ()).is_none()
+    {
+        outside.asked(asked);
+    }
+}
 
 impl Host for SimHost {
     fn now(&self) -> Duration {
@@ -45,8 +79,11 @@ impl Host for SimHost {
             future.await;
             Ok(())
         });
-        world::with(|world| world.spawn("deadstop".into(), Class::Free, Role::Nobody, future, None))
-            .map(drop)
+        self.world(
+            || "a call that waits".to_owned(),
+            |world| world.spawn("deadstop".into(), Class::Free, Role::Nobody, future, None),
+        )
+        .map(drop)
     }
 
     fn spawn_task(
@@ -55,7 +92,8 @@ impl Host for SimHost {
         future: BoxFuture<Result<(), BoxError>>,
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError> {
-        world::with(|world| {
+        let name = who.name.clone();
+        self.world(start_of(&name), |world| {
             let future = if world.is_foreign() {
                 overlay::task(&who, future)
             } else {
@@ -82,7 +120,8 @@ impl Host for SimHost {
         body: Body,
         ended: OnEnd,
     ) -> Result<(), SpawnError> {
-        world::with(|world| {
+        let name = who.name.clone();
+        self.world(start_of(&name), |world| {
             let strikes = Strikes::of(world, &who);
             let told = overlay::given(world, who.id, told);
             let future = world.body(&who.name, move || {
@@ -106,7 +145,10 @@ impl Host for SimHost {
     }
 
     fn given(&self, who: &Who, told: CancellationToken) -> CancellationToken {
-        world::with(|world| overlay::given(world, who.id, told))
+        self.world(
+            || "a token".to_owned(),
+            |world| overlay::given(world, who.id, told),
+        )
     }
 
     fn connect(&self, _authority: &str) -> BoxFuture<std::io::Result<Box<dyn Stream>>> {
@@ -118,23 +160,47 @@ impl Host for SimHost {
     }
 
     fn is_inside(&self, _context: ContextId) -> bool {
-        world::with(|world| world.entities.borrow().is_inside())
+        self.world(
+            || "a stop".to_owned(),
+            |world| world.entities.borrow().is_inside(),
+        )
     }
 
     fn exit(&self, code: i32, cause: Cause) {
-        world::with(|world| world.exit(code, cause));
+        self.world(
+            || "the end of the process".to_owned(),
+            |world| world.exit(code, cause),
+        );
     }
 }
 
 /// The journal as the sink of a simulated context: it takes claims, and writes the facts itself.
-pub(crate) struct SimSink;
+#[derive(Default)]
+pub(crate) struct SimSink {
+    outside: Option<Arc<Outside>>,
+}
+
+impl SimSink {
+    /// As [`SimHost::of`].
+    pub fn of(outside: Option<Arc<Outside>>) -> Self {
+        SimSink { outside }
+    }
+}
 
 impl Sink for SimSink {
     fn claim(&self, claim: &What) {
+        note(&self.outside, || match claim {
+            What::Requested { reason, .. } => format!("a stop (\"{reason}\")"),
+            What::Refused { name, .. } => format!("the registration of \"{name}\""),
+            other => format!("`{}`", other.name()),
+        });
         world::try_with(|world| world.claim(claim));
     }
 
     fn registered(&self, registered: &Registered, _place: &'static Location<'static>) {
+        note(&self.outside, || {
+            format!("the registration of \"{}\"", registered.name)
+        });
         world::try_with(|world| {
             // Of a scripted component the world knows it by itself.
             if world.is_foreign() {

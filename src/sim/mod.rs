@@ -33,7 +33,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::context::{Budget, Limits, Line};
-use crate::journal::{Event, Kind, What};
+use crate::journal::{Event, Kind, Name, What};
 use crate::scenario::Scenario;
 use crate::stage::millis;
 
@@ -86,6 +86,9 @@ pub struct Journal {
     /// The events of the timeline that never struck, by their place in the file: the run was over, or the
     /// step that they waited for never came.
     pub unstruck: Vec<usize>,
+    /// What a thread that the simulator knows nothing of asked a [user's own](Own) context for, the first time: a thread of
+    /// std's, or of `spawn_blocking`. What it does is not in the journal, and the rest of the run is chance.
+    pub outside: Option<Name>,
 }
 
 /// Runs a scenario on this thread. Nobody watches: code that blocks the thread for real blocks the
@@ -154,7 +157,14 @@ fn run_watched(
     if let Some(fault) = fault {
         std::panic::resume_unwind(fault);
     }
-    Journal { events, unstruck }
+    // tokio has waited for its blocking threads.
+    let outside = world.foreign.as_ref();
+    let outside = outside.and_then(|foreign| foreign.outside.first_asked());
+    Journal {
+        events,
+        unstruck,
+        outside,
+    }
 }
 
 fn open(world: &Rc<world::World>, scenario: &Scenario, options: &Options, own: Option<&Own>) {

@@ -273,8 +273,9 @@ fn watchdog(spec: &Component, scope: &Scope) -> Result<(), BoxError> {
     let mut probe = endpoint::probe();
     let mut attempt: u64 = 0;
     loop {
-        let deadline = SimHost.now() + limits.request_timeout;
-        match scope.block_on(timeout_at(&SimHost, deadline, probe.probe(&SimHost))) {
+        let host = SimHost::default();
+        let deadline = host.now() + limits.request_timeout;
+        match scope.block_on(timeout_at(&host, deadline, probe.probe(&host))) {
             Some(Ok(status)) if status < 400 => {
                 attempt = 0;
                 // In small steps, to look at the flag between them.

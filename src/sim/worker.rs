@@ -1,5 +1,6 @@
 //! The first subject: the worker context of this crate, with scripted components.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::sync::SetOnce;
@@ -10,7 +11,7 @@ use super::entity::{AbortEntity, Class, EntityId, Role};
 use super::host::{SimHost, SimSink};
 use super::pace::{Awaits, Blocks};
 use super::subject::{Ending, Subject};
-use super::world;
+use super::world::{self, World};
 use crate::context::{BodyOpts, Builder, Life, LifeEnd, MainError, WorkerCtx};
 use crate::host::{Abort, Adopt, BoxFuture, Ended, Scope};
 use crate::journal::{Call, How, Id, Name, SignalName, Ties};
@@ -38,9 +39,13 @@ impl Worker {
 
 /// A context with a scenario's limits, in the simulator.
 pub(super) fn builder(limits: &scenario::Worker) -> Builder {
+    let outside = || {
+        let of = |world: &Rc<World>| Some(Arc::clone(&world.foreign.as_ref()?.outside));
+        world::try_with(of).flatten()
+    };
     limits_of(limits)
-        .host(Arc::new(SimHost))
-        .own_sink(Arc::new(SimSink))
+        .host(Arc::new(SimHost::of(outside())))
+        .own_sink(Arc::new(SimSink::of(outside())))
 }
 
 /// A context with a scenario's limits, yet without a host.

@@ -104,6 +104,71 @@ fn a_thread_that_runs_already_is_refused_by_name() {
     );
 }
 
+/// What a worker's main asks the context for, in a thread of `spawn_blocking` that it waits for.
+fn asked_aside(ask: fn(&WorkerCtx)) -> String {
+    let register = move |ctx: WorkerCtx| async move {
+        // Whatever becomes of it there.
+        let _ = tokio::task::spawn_blocking(move || ask(&ctx)).await;
+        Ok(())
+    };
+    fails(Trial::of(register).at("10s").signal("SIGTERM"))
+}
+
+#[test]
+fn what_a_thread_that_is_not_simulated_asks_for_is_refused_by_name() {
+    let says_of = |said: &str, asked: &str| {
+        let first = format!(
+            "FAIL trial: the context was asked for {asked} by a thread that the simulator knows nothing of\n"
+        );
+        says(
+            said,
+            &[&first, "Ask from main, a task, a thread or a callback"],
+        );
+        assert!(
+            !said.contains("they part where"),
+            "it differs, of course: {said}"
+        );
+    };
+    let said = asked_aside(|ctx| ctx.request_stop("the disk is full"));
+    says_of(&said, "a stop (\"the disk is full\")");
+    let said = asked_aside(|ctx| {
+        let _ = ctx.defer_cleanup("db", CallOpts::new(), |_| {});
+    });
+    says_of(&said, "the registration of \"db\"");
+    let said = asked_aside(|ctx| {
+        let _ = ctx.add_thread("flusher", BodyOpts::new(), |_scope| {});
+    });
+    says_of(&said, "the start of \"flusher\"");
+    let said = asked_aside(|ctx| {
+        let _ = ctx.stop_blocking();
+    });
+    says_of(&said, "a stop");
+}
+
+#[test]
+fn a_thread_of_stds_is_as_foreign_and_may_look() {
+    let with = |ask: fn(&WorkerCtx)| {
+        let register = move |ctx: WorkerCtx| async move {
+            let asks = ctx.clone();
+            ctx.add_thread("parent", BodyOpts::new(), move |scope| {
+                scope.sleep(Duration::from_secs(1));
+                std::thread::spawn(move || ask(&asks))
+                    .join()
+                    .is_ok()
+                    .then_some(())
+                    .ok_or("it panicked")
+            })?;
+            Ok(())
+        };
+        Trial::of(register).at("10s").signal("SIGTERM")
+    };
+    let said = fails(with(|ctx| ctx.request_stop("enough")));
+    says(&said, &["asked for a stop (\"enough\") by a thread"]);
+    // What changes nothing anybody may do.
+    let looks = with(|ctx| assert!(ctx.running() && ctx.ready())).run();
+    assert_eq!(looks.exit_code(), Some(0));
+}
+
 #[test]
 fn a_law_that_breaks_fails_a_trial_unless_it_is_meant_to() {
     let register = |ctx: WorkerCtx| async move {
