@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The gate: format, lints (benches included), feature combinations, documentation, the README's two commands, the test
-# kit from outside, live runs.
+# kit and a build with panic = "abort" from outside, live runs.
 # Needs a Rust toolchain, and a C compiler for the SQLite of the example. Stops at the first thing that is wrong.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -36,6 +36,9 @@ cargo test
 
 step 'the test kit, from a crate of its own'
 ci/kit.sh
+
+step 'a service built with panic = "abort"'
+ci/aborts.sh
 
 step 'the context alone'
 cargo test -p deadstop --no-default-features --features parameters,process

@@ -4,15 +4,9 @@
 # registration is found, by name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-root=$PWD
-
-crate=$(mktemp -d)
-trap 'rm -rf "$crate"' EXIT
-cp -r tests/kit/fixture/. Cargo.lock "$crate"
-sed "s|@DEADSTOP@|$root|" tests/kit/fixture/Cargo.toml.in > "$crate/Cargo.toml"
-export CARGO_TARGET_DIR="$root/target/fixture" CARGO_TERM_COLOR=never RUST_BACKTRACE=0
+source ci/outside.sh
+outside tests/kit/fixture
 unset DEADSTOP_SCENARIO MISTAKE
-cd "$crate"
 cargo build --tests --quiet
 
 # What a test says; the first word is how it is to end.
