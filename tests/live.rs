@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadstop::journal::{Event, What};
 use deadstop::live::{Failed, Known, Pace, Played, Players, Request, Tempo, compare};
@@ -197,4 +197,26 @@ fn what_cannot_be_live_is_counted_and_too_fast_is_said_to_be() {
         said.contains("two of its instants lie 1 ms apart"),
         "{said}"
     );
+    assert!(said.contains("and 0.02 is the fastest"), "{said}");
+}
+
+/// Its four instants are two seconds of real time; from instant to instant they would be one.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "it is about real time")]
+fn at_an_even_speed_it_agrees_too_and_takes_its_time() {
+    let drain = DRAIN.replace("10s", "1s").replace("100ms", "500ms");
+    let file = scratch("even.toml");
+    fs::write(&file, drain.trim_start()).expect("a file of the test's own");
+    let file = file.to_str().expect("plain ASCII");
+    let began = Instant::now();
+    let output = live(&[file, "--speed", "1"]);
+    let (said, took) = (text(&output.stdout), began.elapsed());
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("1 run live"), "{said}");
+    assert!(took >= Duration::from_secs(2), "{took:?}: {said}");
+    // Each but one of its instants at the fastest speed of all, and refused from there on.
+    let output = live(&[file, "--speed", "10.1"]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("and 10 is the fastest"), "{said}");
 }

@@ -374,9 +374,6 @@ impl Waiting<'_> {
 
     /// A member is over its bound: it is left, aborted, or left behind (rule 6).
     fn overdue(&mut self, mut member: Member, now: Duration) {
-        if let Some(token) = &member.told_when_over {
-            token.cancel();
-        }
         if member.unawaited() {
             member.row.took = now.saturating_sub(member.row.started);
             self.finish(member, Outcome::NotAwaited);
@@ -417,9 +414,6 @@ impl Waiting<'_> {
             };
             if self.group.phase != Phase::Cleanup {
                 // A callback's wait is over, and it learns that nobody waits for it any more.
-                if let Some(token) = &member.told_when_over {
-                    token.cancel();
-                }
                 member.row.took = now.saturating_sub(member.row.started);
                 self.finish(member, Outcome::NotAwaited);
                 continue;
@@ -458,6 +452,8 @@ impl Waiting<'_> {
     /// The step has ended for the context.
     fn finish(&mut self, mut member: Member, outcome: Outcome) {
         member.row.outcome = outcome;
+        let left = matches!(outcome, Outcome::Leaked | Outcome::NotAwaited);
+        let told_when_over = member.told_when_over.take().filter(|_| left);
         let row = &member.row;
         self.core.emit(What::StepEnded {
             phase: row.phase,
@@ -473,5 +469,9 @@ impl Waiting<'_> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push((member.began, member.row));
+        // Last, as an abort: it may be over at once.
+        if let Some(token) = told_when_over {
+            token.cancel();
+        }
     }
 }

@@ -48,11 +48,17 @@ const fn instant_of(stretch: u64) -> u64 {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
     "two of its instants lie {gap_ms} ms apart; {speed} times as fast as real time that is less than the {} ms \
-     in which they can be told apart", CLOSEST.as_millis()
+     in which they can be told apart, and {} is the fastest", CLOSEST.as_millis(), fastest(*gap_ms)
 )]
 pub struct TooFast {
     gap_ms: u64,
     speed: f64,
+}
+
+/// The highest speed at which so many milliseconds can be told from nothing.
+fn fastest(gap_ms: u64) -> f64 {
+    let closest = CLOSEST.as_millis() as f64;
+    gap_ms as f64 / closest
 }
 
 impl Tempo {
