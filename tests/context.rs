@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 
 use by_hand::{ByHand, ms};
 use deadstop::context::{
-    BlockingError, BodyOpts, CallOpts, CalledFromInside, Close, Life, MainError, Report,
+    BlockingError, BodyOpts, CallOpts, CalledFromInside, Close, Life, MainError, Report, Sink,
     StartError, WorkerCtx,
 };
 use deadstop::host::{BoxError, Host, Scope};
-use deadstop::journal::{BoundBy, By, Cause, How, Outcome, Phase, RefusedReason, SignalName};
+use deadstop::journal::{BoundBy, By, Cause, How, Outcome, Phase, RefusedReason, SignalName, What};
 use tokio_test::task::spawn;
 use tokio_test::{assert_pending, assert_ready};
 
@@ -826,5 +826,88 @@ mod budget {
             said.starts_with("grace 30 s = stop 19.5 s + cleanup 10 s + margin 500 ms\n"),
             "{said}"
         );
+    }
+}
+
+/// A word comes before what it tells of, which may be over at once: a thread that is told ends, an abort frees
+/// another.
+mod words {
+    use super::*;
+
+    /// Puts down what has come of a word when it is said.
+    struct Looks(Arc<ByHand>, Notes);
+
+    impl Sink for Looks {
+        fn claim(&self, claim: &What) {
+            let Looks(host, notes) = self;
+            match claim {
+                What::Told { name, .. } => {
+                    notes.put(format!("told {name}: {}", host.is_told(name)))
+                }
+                What::Leak { name, .. } => notes.put(format!(
+                    "leak {name}: {}, {} aborted",
+                    host.is_told(name),
+                    host.aborts()
+                )),
+                What::Abort { name, .. } => {
+                    notes.put(format!("abort {name}: {} aborted", host.aborts()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn looked_at() -> (Arc<ByHand>, WorkerCtx, Notes) {
+        let (host, notes) = (ByHand::new(), Notes::default());
+        let sink = Arc::new(Looks(Arc::clone(&host), notes.clone()));
+        let ctx = host.ctx(WorkerCtx::<()>::builder().sink(sink));
+        (host, ctx, notes)
+    }
+
+    #[test]
+    fn that_a_thread_is_told() {
+        let (host, ctx, notes) = looked_at();
+        thread(&ctx, "at once", BodyOpts::new());
+        thread(&ctx, "in turn", BodyOpts::new().in_turn());
+        let mut stop = spawn(ctx.stop());
+        assert_pending!(stop.poll());
+        host.turn();
+        assert_eq!(notes.all(), ["told at once: false", "told in turn: false"]);
+        assert!(host.is_told("at once") && host.is_told("in turn"));
+    }
+
+    #[test]
+    fn that_a_thread_is_left_behind_before_its_neighbour_is_aborted() {
+        let (host, ctx, notes) = looked_at();
+        ctx.add_task("writer", BodyOpts::new(), |_token| {
+            std::future::pending::<()>()
+        })
+        .expect("accepted");
+        thread(&ctx, "flusher", BodyOpts::new());
+        let mut stop = spawn(ctx.stop());
+        assert_pending!(stop.poll());
+        host.turn();
+        host.advance(ms(1_000));
+        host.set_forward(ms(1_000));
+        assert_eq!(notes.all(), ["told writer: false", "told flusher: false"]);
+        host.turn();
+        assert_eq!(
+            notes.all()[2..],
+            ["leak flusher: true, 0 aborted", "abort writer: 0 aborted"]
+        );
+    }
+
+    #[test]
+    fn that_a_callback_is_left_behind_before_it_hears_so() {
+        let (host, ctx, notes) = looked_at();
+        cleanup(&ctx, "db", CallOpts::new());
+        let mut cleans = spawn(ctx.cleanup());
+        assert_pending!(cleans.poll());
+        host.turn();
+        assert!(!host.is_told("db"), "it is in time");
+        host.advance(ms(5_000));
+        host.advance(ms(5_000));
+        assert_eq!(notes.all(), ["leak db: false, 0 aborted"]);
+        assert!(host.is_told("db"), "nobody waits for it any more");
     }
 }

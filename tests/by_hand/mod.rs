@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -30,6 +30,7 @@ pub struct ByHand {
     state: Mutex<State>,
     inside: AtomicBool,
     tells: AtomicBool,
+    aborts: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
@@ -162,6 +163,11 @@ impl ByHand {
         bodies.any(|waiting| &*waiting.name == name && waiting.told.is_cancelled())
     }
 
+    /// How many tasks were aborted.
+    pub fn aborts(&self) -> usize {
+        self.aborts.load(Ordering::SeqCst)
+    }
+
     /// Runs a body to its end, now; its waits take time of the clock.
     pub fn run(self: &Arc<Self>, name: &str) {
         let mut waiting = self.take(name);
@@ -243,7 +249,7 @@ impl Host for ByHand {
             aborted: Arc::clone(&aborted),
         };
         self.state().tasks.insert(who.id, task);
-        Ok(Box::new(AbortByHand(aborted)))
+        Ok(Box::new(AbortByHand(aborted, Arc::clone(&self.aborts))))
     }
 
     fn spawn_body(
@@ -272,11 +278,12 @@ impl Host for ByHand {
     }
 }
 
-struct AbortByHand(Arc<AtomicBool>);
+struct AbortByHand(Arc<AtomicBool>, Arc<AtomicUsize>);
 
 impl Abort for AbortByHand {
     fn abort(&self) {
         assert!(!self.0.swap(true, Ordering::SeqCst), "abort once");
+        self.1.fetch_add(1, Ordering::SeqCst);
     }
 }
 
