@@ -59,7 +59,7 @@ impl Own {
     }
 
     /// A worker with the default state whose main may block, as that of
-    /// [`Worker::blocking`](crate::process::Worker::blocking): it runs on a thread of its own.
+    /// [`start_blocking_main`](WorkerCtx::start_blocking_main): it runs on a thread of its own.
     pub fn blocking<A, F>(register: F) -> Self
     where
         A: Default + Send + Sync + 'static,
