@@ -182,8 +182,8 @@ fn main_error(message: Option<String>, code: Option<i32>) -> MainError {
 
 /// The journal says which code main asks for.
 fn main_ended(ended: Result<(), MainError>) -> Result<(), MainError> {
-    if let Err(MainError { code, .. }) = &ended {
-        world::with(|world| world.parts.main_code.set(*code));
+    if let Err(error) = &ended {
+        world::with(|world| world.parts.main_code.set(error.asks_for()));
     }
     ended
 }

@@ -308,6 +308,15 @@ fn main_is_struck_where_it_waits() {
 }
 
 #[test]
+fn a_main_that_fails_does_not_end_with_success_whatever_it_asks_for() {
+    for (asks, code) in [(0, 1), (3, 3)] {
+        let main = move |_: WorkerCtx| async move { Err(MainError::with_code(asks, "no model")) };
+        let failed = Trial::of(main).breaks("ends/explained").run();
+        assert_eq!(failed.exit_code(), Some(code), "{failed}");
+    }
+}
+
+#[test]
 fn main_that_is_asked_to_stop_ends_in_its_bound_or_is_given_up() {
     // Asked at 100 ms, and 5 s for the start from then on: what was registered by then is closed.
     let in_time = [Some(Outcome::Ok), Some(Outcome::Ok)];
