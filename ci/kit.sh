@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source ci/outside.sh
 outside tests/kit/fixture
-unset DEADSTOP_SCENARIO MISTAKE
+unset DEADSTOP_SCENARIO DEADSTOP_PATIENCE MISTAKE
 cargo build --tests --quiet
 
 # What a test says; the first word is how it is to end.
@@ -41,6 +41,12 @@ test_says badly '--test wrong' \
   'nothing is registered by the name "predicter"' 'did you mean "predictor"?' \
   'registered are "consumer", "db", "flusher", "pool" and "predictor"' \
   'scenarios/wrong/unknown.toml:5' 'DEADSTOP_SCENARIO=unknown cargo test --test wrong'
+
+test_says well '--test shut-down' 'test sigterm ... ok'
+MISTAKE=waits-for-ever test_says badly '--test shut-down' \
+  'FAIL sigterm: broken law ends/explained: "db" was leaked' 'run it again: cargo test --test shut-down -- sigterm'
+MISTAKE=blocks-for-ever DEADSTOP_PATIENCE=1s test_says badly '--test shut-down' 'broken law ends/explained: "db" waits past'
+DEADSTOP_PATIENCE=10 test_says badly '--test shut-down'
 
 # Each mistake, under both harnesses.
 finds() {

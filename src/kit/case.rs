@@ -19,7 +19,7 @@ before";
 
 /// What to do about code that keeps its thread.
 const BLOCKS: &str = "code that waits past its scope, or computes for ever, keeps its thread for good: `scope.wait`, `scope.sleep` and\n\
-     `scope.block_on` take virtual time, and `scope.running()` says when to stop";
+     `scope.block_on` take virtual time, and `scope.running()` says when to stop. At a breakpoint, `DEADSTOP_PATIENCE=10m`";
 
 /// What to do about threads that are not the world's.
 const OUTSIDE: &str = "threads of `std::thread` and of `spawn_blocking` run in real time: what they ask for is in no journal, and when\n\
