@@ -313,6 +313,19 @@ const TESTS: &[Test] = &[
             end.is(143).said("closed");
         },
     ),
+    (
+        "signals::the_second_is_raised_again_however_the_steps_ended",
+        || {
+            let process = Process::start("raises though deaf");
+            process.says("ready");
+            process.signal("TERM");
+            process.says("later");
+            process.signal("INT");
+            let end = process.ends();
+            assert_eq!(end.status.signal(), Some(2), "{}", end.status);
+            end.said("closed");
+        },
+    ),
     ("signals::none_is_raised_over_a_failure", || {
         let process = Process::start("raises in spite of a failure");
         process.says("ready");
