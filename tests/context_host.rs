@@ -438,3 +438,25 @@ mod ready {
         builder().pre_stop(Duration::ZERO).build(()).expect("none");
     }
 }
+
+#[tokio::test]
+async fn what_was_adopted_leaves_the_registry_when_it_has_ended() {
+    let ctx = WorkerCtx::new(());
+    for n in 0..100 {
+        let task = tokio::spawn(async {});
+        ctx.adopt_task(format!("task {n}"), BodyOpts::new(), task)
+            .expect("accepted");
+        let thread = thread::spawn(|| {});
+        ctx.adopt_thread(format!("thread {n}"), BodyOpts::new(), thread)
+            .expect("accepted");
+    }
+    let gone = async {
+        while !ctx.budget().stop.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(GUARD, gone)
+        .await
+        .expect("all of them");
+    assert_eq!(ctx.stop().await.expect("from outside").steps.len(), 0);
+}
