@@ -29,7 +29,6 @@ mod worker;
 mod workers;
 mod world;
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::context::{Budget, Limits, Line};
@@ -167,17 +166,17 @@ fn run_watched(
     }
 }
 
-fn open(world: &Rc<world::World>, scenario: &Scenario, options: &Options, own: Option<&Own>) {
+fn open(world: &world::World, scenario: &Scenario, options: &Options, own: Option<&Own>) {
     if let Some(foreign) = &world.foreign {
         foreign.begin();
     }
     for what in header(scenario, options, own.is_some(), "sim") {
         world.record(what);
     }
-    let subject: Rc<dyn subject::Subject> = match (own, options.subject) {
+    let subject: Arc<dyn subject::Subject> = match (own, options.subject) {
         (Some(own), _) => own.subject(scenario),
-        (None, Subject::Worker) => Rc::new(worker::Worker::new(scenario)),
-        (None, Subject::Plan) => Rc::new(plan::Plan::new()),
+        (None, Subject::Worker) => Arc::new(worker::Worker::new(scenario)),
+        (None, Subject::Plan) => Arc::new(plan::Plan::new()),
     };
     *world.subject.borrow_mut() = Some(subject);
     world.begin(scenario.worker.run);

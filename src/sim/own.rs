@@ -1,7 +1,6 @@
 //! A user's own worker in the simulator: its real registration code is main.
 
 use std::fmt;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::overlay;
@@ -21,7 +20,7 @@ pub struct Own {
     make: Arc<Make>,
 }
 
-type Make = dyn Fn(&Scenario) -> Rc<dyn Subject> + Send + Sync;
+type Make = dyn Fn(&Scenario) -> Arc<dyn Subject> + Send + Sync;
 
 impl fmt::Debug for Own {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,12 +52,12 @@ impl Own {
         let register: Register<A> = Arc::new(move |ctx| Box::pin(register(ctx)));
         Own {
             make: Arc::new(move |scenario| {
-                Rc::new(OwnWorker::new(scenario, app(), Arc::clone(&register)))
+                Arc::new(OwnWorker::new(scenario, app(), Arc::clone(&register)))
             }),
         }
     }
 
-    pub(super) fn subject(&self, scenario: &Scenario) -> Rc<dyn Subject> {
+    pub(super) fn subject(&self, scenario: &Scenario) -> Arc<dyn Subject> {
         (self.make)(scenario)
     }
 }
