@@ -14,6 +14,7 @@ mod entity;
 mod foreign;
 mod guard;
 mod host;
+mod inside;
 #[cfg(test)]
 mod laid;
 mod overlay;
@@ -95,7 +96,8 @@ pub struct Journal {
 ///
 /// # Panics
 ///
-/// On a fault of the simulator's own, and inside another run or runtime.
+/// On a fault of the simulator's own, and inside another run or runtime: what a scenario simulates can
+/// have a thread of its own run one, and cannot do so itself.
 pub fn run(scenario: &Scenario, options: &Options) -> Journal {
     run_watched(scenario, options, None, None)
 }
@@ -115,6 +117,7 @@ fn run_watched(
     own: Option<&Own>,
     watched: Option<&Arc<guard::Watched>>,
 ) -> Journal {
+    inside::refuse();
     let foreign = own.is_some();
     let world = world::World::new(
         scenario,
