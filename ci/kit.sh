@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source ci/outside.sh
 outside tests/kit/fixture
-unset DEADSTOP_SCENARIO MISTAKE
+unset DEADSTOP_SCENARIO DEADSTOP_PATIENCE MISTAKE
 cargo build --tests --quiet
 
 # What a test says; the first word is how it is to end.
@@ -33,6 +33,7 @@ test_says well '--test each -- --list --format terse' 'faults/hung-predictor: te
 test_says well '--test each -- sigterm --exact' '1 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out'
 test_says well '--test each -- sigterm --show-output' 'WorkerCtx cleanup: pool'
 DEADSTOP_SCENARIO=sigterm test_says well '--test all -- --nocapture' 'WorkerCtx cleanup: pool'
+DEADSTOP_SCENARIO=sigterm test_says well '--test each' '1 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out'
 DEADSTOP_SCENARIO=nothing test_says badly '--test all' 'picks none of the 3 scenarios'
 test_says badly '--test none' 'there is no scenario in'
 test_says badly '--test none_all' 'there is no scenario in'
@@ -40,13 +41,19 @@ test_says badly '--test wrong' \
   '`job` cannot be laid over real code' '`hold` cannot be laid over real code' \
   'nothing is registered by the name "predicter"' 'did you mean "predictor"?' \
   'registered are "consumer", "db", "flusher", "pool" and "predictor"' \
-  'scenarios/wrong/unknown.toml:5' 'DEADSTOP_SCENARIO=unknown cargo test --test wrong'
+  'scenarios/wrong/unknown.toml:5' 'DEADSTOP_SCENARIO=unknown cargo test -p fixture --test wrong'
+
+test_says well '--test shut-down' 'test sigterm ... ok'
+MISTAKE=waits-for-ever test_says badly '--test shut-down' \
+  'FAIL sigterm: broken law ends/explained: "db" was leaked' 'run it again: cargo test -p fixture --test shut-down -- --exact sigterm'
+MISTAKE=blocks-for-ever DEADSTOP_PATIENCE=1s test_says badly '--test shut-down' 'broken law ends/explained: "db" waits past'
+DEADSTOP_PATIENCE=10 test_says badly '--test shut-down'
 
 # Each mistake, under both harnesses.
 finds() {
   local mistake=$1
   shift
-  MISTAKE=$mistake test_says badly '--test planted -- sigterm' "$@" 'cargo test --test planted -- sigterm'
+  MISTAKE=$mistake test_says badly '--test planted -- sigterm' "$@" 'cargo test -p fixture --test planted -- --exact sigterm'
   DEADSTOP_SCENARIO=sigterm MISTAKE=$mistake test_says badly '--test planted_all' "$@"
 }
 finds wrong-order 'FAIL sigterm: broken law uses/closed-after-users: "predictor" was closed'

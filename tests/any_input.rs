@@ -147,22 +147,10 @@ fn value(key: &'static keys::Key, own: String) -> BoxedStrategy<String> {
             .prop_map(|name| format!("[{name}]"))
             .boxed(),
         Type::Word(words) => quoted(words()).boxed(),
-        Type::Answer => quoted(vec![
-            "200",
-            "204",
-            "302",
-            "503",
-            "refused",
-            "silent",
-            "half-line",
-            "stalls",
-            "drip",
-            "endless",
-            "cut",
-            "reset",
-            "garbage",
-        ])
-        .boxed(),
+        Type::Answer => {
+            let statuses = vec!["200", "204", "302", "503"];
+            quoted([statuses, keys::answers()].concat()).boxed()
+        }
         Type::Words(_) => Just("[]".to_owned()).boxed(),
         Type::Table | Type::Tables => Just("{}".to_owned()).boxed(),
     }

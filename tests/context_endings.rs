@@ -1,15 +1,16 @@
 //! The ends that are easily forgotten: a host that can start nothing, handles dropped half-way, names
 //! that are refused, names that are not unique.
 
+mod meddled;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, Life, MainError, Sink, StartError, WorkerCtx};
-use deadstop::host::{
-    Abort, Body, BoxError, BoxFuture, ContextId, Host, Live, OnEnd, SpawnError, Who,
-};
-use deadstop::journal::{Cause, Outcome, Phase, What};
+use deadstop::host::{Body, BoxFuture, Live, OnEnd, SpawnError, Who};
+use deadstop::journal::{Outcome, Phase, What};
+use meddled::{Meddles, live_but};
 use tokio_util::sync::CancellationToken;
 
 /// Keeps all that a context says.
@@ -36,31 +37,16 @@ impl Sink for Heard {
 
 /// A process that has run out of threads for the context's own futures.
 #[derive(Debug)]
-struct NoDriver(Live);
+struct NoDriver;
 
-impl Host for NoDriver {
-    fn now(&self) -> Duration {
-        self.0.now()
-    }
-    fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
-        self.0.sleep_until(at)
-    }
-    fn settle(&self) -> BoxFuture<()> {
-        self.0.settle()
-    }
-    fn drive(&self, _: BoxFuture<()>) -> Result<(), SpawnError> {
+impl Meddles for NoDriver {
+    fn drive(&self, _: &Live, _: BoxFuture<()>) -> Result<(), SpawnError> {
         Err(SpawnError::Unsupported("anything more"))
     }
-    fn spawn_task(
-        &self,
-        who: Who,
-        future: BoxFuture<Result<(), BoxError>>,
-        ended: OnEnd,
-    ) -> Result<Box<dyn Abort>, SpawnError> {
-        self.0.spawn_task(who, future, ended)
-    }
+
     fn spawn_body(
         &self,
+        _: &Live,
         _: Who,
         _: CancellationToken,
         _: Body,
@@ -68,17 +54,11 @@ impl Host for NoDriver {
     ) -> Result<(), SpawnError> {
         Err(SpawnError::Unsupported("a body"))
     }
-    fn is_inside(&self, context: ContextId) -> bool {
-        self.0.is_inside(context)
-    }
-    fn exit(&self, code: i32, cause: Cause) {
-        self.0.exit(code, cause);
-    }
 }
 
 fn without_driver() -> WorkerCtx {
     WorkerCtx::<()>::builder()
-        .host(Arc::new(NoDriver(Live::new())))
+        .host(live_but(NoDriver))
         .build(())
         .expect("the limits are good")
 }

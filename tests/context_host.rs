@@ -6,6 +6,8 @@
     reason = "the live host is tested with real threads, tasks and time"
 )]
 
+mod meddled;
+
 use std::cell::RefCell;
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier};
@@ -13,11 +15,9 @@ use std::thread;
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, Report, WorkerCtx};
-use deadstop::host::{
-    Abort, Adopt, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, Scope,
-    SpawnError, Who,
-};
-use deadstop::journal::{Cause, How, Outcome};
+use deadstop::host::{Abort, Adopt, BoxFuture, Host, Live, Scope};
+use deadstop::journal::{How, Outcome};
+use meddled::{Meddles, live_but};
 use tokio_util::sync::CancellationToken;
 
 const GUARD: Duration = Duration::from_secs(20);
@@ -40,54 +40,19 @@ fn cleans_up(ctx: &WorkerCtx) -> Arc<Report> {
     report.expect("from outside")
 }
 
-/// The live host, whose timers fire a minute late: as on a machine whose every core is busy, only longer.
+/// Timers fire a minute late: as on a machine whose every core is busy, only longer.
 #[derive(Debug)]
-struct LooksLate(Live);
+struct LooksLate;
 
-impl Host for LooksLate {
-    fn now(&self) -> Duration {
-        self.0.now()
-    }
-    fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
-        self.0.sleep_until(at + Duration::from_secs(60))
-    }
-    fn settle(&self) -> BoxFuture<()> {
-        self.0.settle()
-    }
-    fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
-        self.0.drive(future)
-    }
-    fn spawn_task(
-        &self,
-        who: Who,
-        future: BoxFuture<Result<(), BoxError>>,
-        ended: OnEnd,
-    ) -> Result<Box<dyn Abort>, SpawnError> {
-        self.0.spawn_task(who, future, ended)
-    }
-    fn executor(&self) -> Option<Box<dyn Executor>> {
-        self.0.executor()
-    }
-    fn spawn_body(
-        &self,
-        who: Who,
-        told: CancellationToken,
-        body: Body,
-        ended: OnEnd,
-    ) -> Result<(), SpawnError> {
-        self.0.spawn_body(who, told, body, ended)
-    }
-    fn is_inside(&self, context: ContextId) -> bool {
-        self.0.is_inside(context)
-    }
-    fn exit(&self, code: i32, cause: Cause) {
-        self.0.exit(code, cause);
+impl Meddles for LooksLate {
+    fn sleep_until(&self, live: &Live, at: Duration) -> BoxFuture<()> {
+        live.sleep_until(at + Duration::from_secs(60))
     }
 }
 
 #[tokio::test]
 async fn what_ends_after_its_deadline_is_overdue_though_nobody_has_looked() {
-    let host = Arc::new(LooksLate(Live::new()));
+    let host = live_but(LooksLate);
     let ctx = WorkerCtx::<()>::builder().host(host).build(());
     let ctx = ctx.expect("the limits are right");
     let bound = BodyOpts::new().timeout(ms(10));
@@ -472,4 +437,26 @@ mod ready {
             .expect("1 ms is left");
         builder().pre_stop(Duration::ZERO).build(()).expect("none");
     }
+}
+
+#[tokio::test]
+async fn what_was_adopted_leaves_the_registry_when_it_has_ended() {
+    let ctx = WorkerCtx::new(());
+    for n in 0..100 {
+        let task = tokio::spawn(async {});
+        ctx.adopt_task(format!("task {n}"), BodyOpts::new(), task)
+            .expect("accepted");
+        let thread = thread::spawn(|| {});
+        ctx.adopt_thread(format!("thread {n}"), BodyOpts::new(), thread)
+            .expect("accepted");
+    }
+    let gone = async {
+        while !ctx.budget().stop.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(GUARD, gone)
+        .await
+        .expect("all of them");
+    assert_eq!(ctx.stop().await.expect("from outside").steps.len(), 0);
 }

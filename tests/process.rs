@@ -13,6 +13,7 @@
 
 #[path = "process/child.rs"]
 mod child;
+mod meddled;
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;

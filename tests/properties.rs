@@ -14,6 +14,7 @@ use std::fmt::{self, Write as _};
 
 use common::{Verdict, parse};
 use deadstop::journal::{self, BoundBy, Cause, Event, Kind, Outcome, Ties, Told, What};
+use deadstop::scenario::keys::answers;
 use deadstop::scenario::{Component, Scenario};
 use deadstop::sim::{self, Options, Subject};
 use proptest::collection::vec;
@@ -415,22 +416,8 @@ impl Case {
                 }
             }
             "health" => {
-                keys.push(format!(
-                    "health = \"{}\"",
-                    word(&[
-                        "200",
-                        "503",
-                        "refused",
-                        "silent",
-                        "half-line",
-                        "stalls",
-                        "drip",
-                        "endless",
-                        "cut",
-                        "reset",
-                        "garbage"
-                    ])
-                ));
+                let answers = [vec!["200", "503"], answers()].concat();
+                keys.push(format!("health = \"{}\"", word(&answers)));
                 keys.push(format!("for = \"{lasts}\", every = {}", strike.count));
                 if let Some(from) = strike.from {
                     keys.push(format!("takes = \"{}ms\"", TAKES[from % TAKES.len()]));

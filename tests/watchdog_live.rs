@@ -7,19 +7,18 @@
     reason = "the live host is tested with real threads, sockets and time"
 )]
 
-use std::io;
+mod meddled;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, Sink, WorkerCtx, exit_code};
-use deadstop::host::{
-    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, Scope,
-    SpawnError, Stream, Who,
-};
+use deadstop::host::{Blocker, Body, Host, Live, OnEnd, Scope, SpawnError, Who};
 use deadstop::journal::{Cause, Outcome, WatchdogIs, What};
 use deadstop::watchdog::Watchdog;
+use meddled::{Meddles, live_but};
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -38,43 +37,12 @@ enum Said {
 }
 
 #[derive(Debug)]
-struct Hasty {
-    live: Live,
-    says: UnboundedSender<Said>,
-}
+struct Hasty(UnboundedSender<Said>);
 
-impl Host for Hasty {
-    fn now(&self) -> Duration {
-        self.live.now()
-    }
-
-    fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
-        self.live.sleep_until(at)
-    }
-
-    fn settle(&self) -> BoxFuture<()> {
-        self.live.settle()
-    }
-
-    fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
-        self.live.drive(future)
-    }
-
-    fn spawn_task(
-        &self,
-        who: Who,
-        future: BoxFuture<Result<(), BoxError>>,
-        ended: OnEnd,
-    ) -> Result<Box<dyn Abort>, SpawnError> {
-        self.live.spawn_task(who, future, ended)
-    }
-
-    fn executor(&self) -> Option<Box<dyn Executor>> {
-        self.live.executor()
-    }
-
+impl Meddles for Hasty {
     fn spawn_body(
         &self,
+        live: &Live,
         who: Who,
         told: CancellationToken,
         body: Body,
@@ -82,19 +50,11 @@ impl Host for Hasty {
     ) -> Result<(), SpawnError> {
         let hurried = told.clone();
         let body = Box::new(move |_: &Scope| body(&Scope::new(hurried, Arc::new(Hurries))));
-        self.live.spawn_body(who, told, body, ended)
+        live.spawn_body(who, told, body, ended)
     }
 
-    fn connect(&self, authority: &str) -> BoxFuture<io::Result<Box<dyn Stream>>> {
-        self.live.connect(authority)
-    }
-
-    fn is_inside(&self, context: ContextId) -> bool {
-        self.live.is_inside(context)
-    }
-
-    fn exit(&self, code: i32, cause: Cause) {
-        let _ = self.says.send(Said::Exit(code, cause));
+    fn exit(&self, _: &Live, code: i32, cause: Cause) {
+        let _ = self.0.send(Said::Exit(code, cause));
     }
 }
 
@@ -144,11 +104,8 @@ impl Sink for Says {
 /// A worker with that watchdog, and what it will say.
 fn worker(watchdog: Watchdog) -> (WorkerCtx, UnboundedReceiver<Said>) {
     let (says, said) = unbounded_channel();
-    let host = Hasty {
-        live: Live::new(),
-        says: says.clone(),
-    };
-    let builder = WorkerCtx::<()>::builder().host(Arc::new(host));
+    let host = live_but(Hasty(says.clone()));
+    let builder = WorkerCtx::<()>::builder().host(host);
     let ctx = builder.sink(Arc::new(Says(says))).build(());
     let ctx = ctx.expect("the limits are the usual ones");
     ctx.add_watchdog("watchdog", BodyOpts::new(), watchdog)

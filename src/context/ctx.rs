@@ -247,17 +247,7 @@ impl<A> WorkerCtx<A> {
         F: FnOnce(WorkerCtx<A>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<(), MainError>> + Send + 'static,
     {
-        let place = Location::caller();
-        let ctx = self.clone();
-        async move {
-            let core = Arc::clone(&ctx.core);
-            core.start(
-                move || Main::Async(Box::pin(async move { main(ctx).await })),
-                place,
-                false,
-            )
-            .await
-        }
+        self.start_main(|ctx| Main::Async(Box::pin(async move { main(ctx).await })))
     }
 
     /// Starts with a main that may block; it runs on a thread of its own.
@@ -294,16 +284,24 @@ impl<A> WorkerCtx<A> {
         A: Send + Sync + 'static,
         F: FnOnce(WorkerCtx<A>, &Scope) -> Result<(), MainError> + Send + 'static,
     {
+        self.start_main(|ctx| Main::Blocking(Box::new(move |scope| main(ctx, scope))))
+    }
+
+    /// Starts with a main of either kind.
+    #[track_caller]
+    pub(crate) fn start_main<F>(
+        &self,
+        main: F,
+    ) -> impl Future<Output = Result<(), StartError>> + Send + use<A, F>
+    where
+        A: Send + Sync + 'static,
+        F: FnOnce(WorkerCtx<A>) -> Main + Send + 'static,
+    {
         let place = Location::caller();
         let ctx = self.clone();
         async move {
             let core = Arc::clone(&ctx.core);
-            core.start(
-                move || Main::Blocking(Box::new(move |scope| main(ctx, scope))),
-                place,
-                false,
-            )
-            .await
+            core.start(move || main(ctx), place, false).await
         }
     }
 

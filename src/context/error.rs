@@ -155,7 +155,7 @@ pub struct MainError {
 }
 
 impl MainError {
-    /// An error that asks for an exit code of its own.
+    /// An error that asks for an exit code of its own. 0 would read as success, and counts as none: the code is 1 then.
     ///
     /// ```
     /// # use deadstop::context::MainError;
@@ -169,6 +169,11 @@ impl MainError {
             code: Some(code),
             error: error.into(),
         }
+    }
+
+    /// The code that it may have.
+    pub(crate) fn asks_for(&self) -> Option<i32> {
+        self.code.filter(|code| *code != 0)
     }
 }
 

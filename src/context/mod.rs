@@ -36,5 +36,5 @@ pub(crate) use limits::{BOUND_MAX, BOUND_MIN};
 pub use opts::{BodyOpts, CallOpts};
 pub use report::{Death, Reason, Report, StepReport};
 pub use sink::Sink;
-#[cfg(all(feature = "process", unix))]
+#[cfg(any(all(feature = "process", unix), feature = "sim"))]
 pub(crate) use start::Main;

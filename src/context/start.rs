@@ -94,11 +94,11 @@ impl Core {
         let on_end = self.on_end(MAIN, name);
         let core = Arc::downgrade(self);
         let note = move |result: Result<(), MainError>| {
-            result.map_err(|MainError { code, error }| {
+            result.map_err(|error| {
                 if let Some(core) = core.upgrade() {
-                    core.registry().main_code = code;
+                    core.registry().main_code = error.asks_for();
                 }
-                error
+                error.error
             })
         };
         let spawned = match main {

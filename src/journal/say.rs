@@ -72,9 +72,13 @@ impl What {
                 subject,
                 host,
             } => {
+                let whose = match &**subject {
+                    "own-worker" => "a worker of one's own".to_owned(),
+                    subject => format!("the {subject}'s context"),
+                };
                 write!(
                     out,
-                    "{scenario}, seed {seed}, the {subject}'s context on {host} (journal version {version})"
+                    "{scenario}, seed {seed}, {whose} on {host} (journal version {version})"
                 )
             }
             What::Worker {

@@ -42,6 +42,7 @@ mod case;
 mod flags;
 mod looks;
 mod names;
+mod patience;
 mod suite;
 mod trial;
 
@@ -56,6 +57,9 @@ pub use trial::{Time, Trial};
 /// crate's manifest. A third argument makes the state where the default one will not do:
 /// `deadstop::scenarios!(register, "scenarios/", app = || App::for_tests())`.
 ///
+/// A main that may block, `fn(WorkerCtx<A>, &Scope) -> Result<(), MainError>`, has the word before it:
+/// `deadstop::scenarios!(blocking register, "scenarios/")`.
+///
 /// It stands in a file of `tests/`, once:
 ///
 /// ```ignore
@@ -68,6 +72,12 @@ pub use trial::{Time, Trial};
 /// test runs all files, and `DEADSTOP_SCENARIO=hung-flush` picks some. A folder without scenarios fails.
 #[macro_export]
 macro_rules! scenarios {
+    (blocking $register:expr, $folder:expr $(,)?) => {
+        $crate::scenarios!(@ $crate::kit::Own::blocking($register), $folder);
+    };
+    (blocking $register:expr, $folder:expr, app = $app:expr $(,)?) => {
+        $crate::scenarios!(@ $crate::kit::Own::blocking_with_app($app, $register), $folder);
+    };
     ($register:expr, $folder:expr $(,)?) => {
         $crate::scenarios!(@ $crate::kit::Own::new($register), $folder);
     };
@@ -78,14 +88,28 @@ macro_rules! scenarios {
         /// All files, where the harness is the usual one.
         #[test]
         fn scenarios() {
-            $crate::kit::Suite::new(::core::env!("CARGO_MANIFEST_DIR"), $folder, ::core::file!(), $own)
+            $crate::kit::Suite::new(
+                ::core::env!("CARGO_MANIFEST_DIR"),
+                $folder,
+                ::core::env!("CARGO_PKG_NAME"),
+                ::core::file!(),
+                ::core::env!("CARGO_CRATE_NAME"),
+                $own,
+            )
                 .test();
         }
 
         /// A test a file, where the harness is this.
         #[allow(dead_code)]
         fn main() -> ::std::process::ExitCode {
-            $crate::kit::Suite::new(::core::env!("CARGO_MANIFEST_DIR"), $folder, ::core::file!(), $own)
+            $crate::kit::Suite::new(
+                ::core::env!("CARGO_MANIFEST_DIR"),
+                $folder,
+                ::core::env!("CARGO_PKG_NAME"),
+                ::core::file!(),
+                ::core::env!("CARGO_CRATE_NAME"),
+                $own,
+            )
                 .main()
         }
     };

@@ -5,11 +5,15 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
 use crate::report::figures::plural;
-use crate::sim::{Own, Run, Runners, Twice, cores, twice};
+use crate::sim::{Own, Run, Twice, cores, twice};
 
 use super::case::{Case, Verdict};
 use super::flags::{Flags, HELP};
+use super::patience::runners;
 
 /// Picks scenarios where the usual harness has only one test for all.
 const PICK: &str = "DEADSTOP_SCENARIO";
@@ -29,12 +33,21 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// The files below `folder`, which is relative to the crate at `root`; `file` is the source of the test.
-    pub fn new(root: &str, folder: &str, file: &str, own: Own) -> Self {
+    /// The files below `folder`, which is relative to the crate at `root`; `file` is the source of the test, and
+    /// `target` is what the compiler calls it.
+    /// `package` is the crate's name.
+    pub fn new(
+        root: &str,
+        folder: &str,
+        package: &str,
+        file: &str,
+        target: &str,
+        own: Own,
+    ) -> Self {
         Suite {
             root: root.into(),
             folder: folder.trim_end_matches('/').to_owned(),
-            target: target(file),
+            target: format!(" -p {package}{}", command(Path::new(root), file, target)),
             own,
         }
     }
@@ -47,7 +60,10 @@ impl Suite {
     #[track_caller]
     pub fn test(&self) {
         let pick = std::env::var(PICK).ok();
-        let cases = self.cases().unwrap_or_else(|message| panic!("{message}"));
+        let cases = match self.cases() {
+            Ok(cases) => cases,
+            Err(message) => panic!("{message}"),
+        };
         let all = cases.len();
         let picked = |case: &Case| pick.as_ref().is_none_or(|pick| case.name.contains(&**pick));
         let cases: Vec<Case> = cases.into_iter().filter(picked).collect();
@@ -66,7 +82,7 @@ impl Suite {
             if !verdict.is_well() {
                 failed.push(&*case.name);
                 println!(
-                    "\n{}run it again: {PICK}={} cargo test {} -- --nocapture",
+                    "\n{}run it again: {PICK}={} cargo test{} -- --nocapture",
                     verdict.told(&case.name),
                     quoted(&case.name),
                     self.target
@@ -106,9 +122,11 @@ impl Suite {
             }
         };
         let all = cases.len();
+        let pick = std::env::var(PICK).ok();
+        let picked = |case: &Case| pick.as_ref().is_none_or(|pick| case.name.contains(&**pick));
         let cases: Vec<Case> = cases
             .into_iter()
-            .filter(|case| flags.take(&case.name))
+            .filter(|case| flags.take(&case.name) && picked(case))
             .collect();
         if flags.list {
             let mut listed = String::new();
@@ -140,7 +158,7 @@ impl Suite {
             }
             if !well {
                 let again = format!(
-                    "run it again: cargo test {} -- {}",
+                    "run it again: cargo test{} -- --exact {}",
                     self.target,
                     quoted(&case.name)
                 );
@@ -180,7 +198,7 @@ impl Suite {
         mut done: impl FnMut(&'c Case, Verdict),
     ) {
         let threads = threads.unwrap_or_else(cores);
-        let runners = Runners::new(threads).expect("threads to run scenarios on");
+        let runners = runners(threads);
         let parsed: Vec<_> = cases.iter().map(Case::parse).collect();
         let runs = cases.iter().zip(&parsed).filter_map(|(case, parsed)| {
             let scenario = parsed.as_ref().ok()?;
@@ -246,16 +264,40 @@ fn find(folder: &Path, files: &mut Vec<PathBuf>, depth: usize) -> std::io::Resul
     Ok(())
 }
 
-/// What cargo calls the test with that source.
-fn target(file: &str) -> String {
+/// Which of the crate's tests it is, for cargo: the compiler knows a name without its dashes, which the file still has,
+/// or the manifest where it gives another.
+fn command(root: &Path, file: &str, target: &str) -> String {
     let path = Path::new(file);
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
-    match (&*stem, &*folder.to_string_lossy()) {
-        ("main", folder) => format!("--test {folder}"),
-        (stem, "tests") => format!("--test {stem}"),
-        _ => String::new(),
+    let folder = path.parent().and_then(Path::file_name);
+    let folder = folder.unwrap_or_default().to_string_lossy();
+    let by_file = if stem == "main" { folder } else { stem };
+    let by_manifest = std::fs::read_to_string(root.join("Cargo.toml"));
+    let by_manifest = by_manifest.map_or_else(|_| vec![], |manifest| tests_of(&manifest));
+    let mut names = by_manifest.into_iter().chain([by_file.into_owned()]);
+    match names.find(|name| name.replace('-', "_") == target) {
+        Some(name) => format!(" --test {name}"),
+        // A module of the library, say.
+        None => String::new(),
     }
+}
+
+/// The names that a manifest gives to tests.
+fn tests_of(manifest: &str) -> Vec<String> {
+    let Ok(manifest) = DeTable::parse(manifest) else {
+        return Vec::new();
+    };
+    let tests = manifest.get_ref().get("test");
+    let tests = tests.and_then(|tests| tests.get_ref().as_array());
+    let name = |test: &Spanned<DeValue<'_>>| {
+        let name = test.get_ref().get("name")?.get_ref().as_str()?;
+        Some(name.to_owned())
+    };
+    tests
+        .into_iter()
+        .flat_map(|tests| tests.iter())
+        .filter_map(name)
+        .collect()
 }
 
 /// A name as a shell takes it.
@@ -279,10 +321,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_test_is_called_as_cargo_finds_it() {
-        assert_eq!(target("tests/shutdown.rs"), "--test shutdown");
-        assert_eq!(target("service/tests/shutdown.rs"), "--test shutdown");
-        assert_eq!(target("tests/shutdown/main.rs"), "--test shutdown");
-        assert_eq!(target("src/lib.rs"), "");
+    fn a_test_is_called_as_cargo_knows_it() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let known = |file, target| command(root, file, target);
+        assert_eq!(known("tests/shutdown.rs", "shutdown"), " --test shutdown");
+        assert_eq!(
+            known("a/tests/shut-down.rs", "shut_down"),
+            " --test shut-down"
+        );
+        assert_eq!(
+            known("tests/shutdown/main.rs", "shutdown"),
+            " --test shutdown"
+        );
+        assert_eq!(known("src/lib.rs", "service"), "");
+    }
+
+    #[test]
+    fn a_manifest_names_tests() {
+        let manifest =
+            "[package]\nname = 'a'\n[[test]]\nname = 'shut-down'\npath = 'tests/a.rs'\n[[test]]\n";
+        assert_eq!(tests_of(manifest), ["shut-down"]);
+        assert_eq!(tests_of("= no TOML"), [""; 0]);
     }
 }

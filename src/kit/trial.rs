@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::context::{MainError, WorkerCtx};
 use crate::scenario::time;
-use crate::sim::{Journal, Own, Run, Runners, Twice, twice};
+use crate::sim::{Journal, Own, Run, Twice, twice};
 
 use super::case::{Case, Verdict};
+use super::patience::runners;
 
 /// A duration: a [`Duration`], or as a scenario file says it (`"500ms"`, `"10s"`, `"1m"`). Of a [`Duration`] whole
 /// milliseconds count, as everywhere in a scenario; the rest is cut off.
@@ -283,7 +284,7 @@ impl Trial {
         let verdict = case.parse().map_or_else(
             |invalid| invalid,
             |scenario| {
-                let runners = Runners::new(2).expect("threads to run a trial on");
+                let runners = runners(2);
                 let run = Case::run(&scenario, &self.own, self.seed);
                 let mut verdict = None;
                 let judged =

@@ -3,7 +3,7 @@
 use super::limits::{floor_of, floors};
 use super::record::{Part, Record};
 use super::{Breaks, Law};
-use crate::journal::{At, BoundBy, How, Id, Kind, Outcome, Phase};
+use crate::journal::{At, BoundBy, How, Id, Kind, MAIN, Outcome, Phase};
 
 pub(super) const LAW: Law = Law {
     name: "task/escalation",
@@ -19,7 +19,10 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let floors = floors(record);
     for (id, part) in (0..).zip(&record.parts) {
         let registered = part.registered.map(|(_, registered)| registered);
-        let task = id == 0 || registered.is_some_and(|registered| registered.kind == Kind::Task);
+        // A user's own main may block: it runs on a thread then, and only its abort would tell.
+        let awaits = !record.own || !part.aborts.is_empty();
+        let task = id == MAIN && awaits
+            || registered.is_some_and(|registered| registered.kind == Kind::Task);
         let adopted = registered.is_some_and(|registered| registered.adopted);
         let can_be_aborted = task || registered.is_some_and(|registered| registered.is_async);
         let name = part.named();

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::play::Play;
 use super::scene::Effect;
+use crate::context::Main;
 use crate::host::{Host, Who, block_on};
 use crate::journal::{Call, Cause, Kind, Name, SignalName, What};
 use crate::stage::{self, Stage};
@@ -94,7 +95,8 @@ pub(super) fn calls(
     let called = async move {
         theirs.look(|scene| scene.record(What::CallBegan { call, caller, from }));
         let main = theirs.main();
-        let said = stage::call(theirs.ctx(), call, message, move |_| main()).await;
+        let main = move |_| Main::Async(Box::pin(main()));
+        let said = stage::call(theirs.ctx(), call, message, main).await;
         theirs.look(|scene| {
             scene.record(said.returned(call, caller));
             scene.open_calls.set(scene.open_calls.get() - 1);

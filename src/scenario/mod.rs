@@ -25,3 +25,5 @@ pub use model::{
 pub use page::{examples, page};
 pub use parse::{parse, parse_bytes};
 pub use schema::schema;
+#[cfg(feature = "kit")]
+pub(crate) use value::duration;

@@ -199,7 +199,7 @@ pub(crate) fn type_words(ty: Type) -> &'static str {
 }
 
 /// A duration in whole milliseconds, with its unit; `None` is for ever.
-fn duration(text: &str, min: u64, forever: bool) -> Result<Option<Duration>, String> {
+pub(crate) fn duration(text: &str, min: u64, forever: bool) -> Result<Option<Duration>, String> {
     if text == "forever" {
         return if forever {
             Ok(None)

@@ -21,8 +21,8 @@ use crate::host::{BoxError, BoxFuture, Who};
 use crate::journal::{Id, Kind, MAIN};
 use crate::stage::{NEVER, Part, Strike};
 
-/// What takes a body down that was struck: its result.
-struct Struck(Result<(), BoxError>);
+/// What takes a body down that was struck: its result. Only main has a use for the code.
+struct Struck(Result<(), MainError>);
 
 /// What the script wants of a part's code.
 enum Wants {
@@ -81,8 +81,8 @@ pub(super) fn meet(id: Id) {
             Wants::Nothing => return,
             Wants::Hung(until) => block(Pause::new(until, None)),
             Wants::Struck(Strike::End) => resume_unwind(Box::new(Struck(Ok(())))),
-            Wants::Struck(Strike::Fail { message, .. }) => {
-                resume_unwind(Box::new(Struck(Err(error(message)))))
+            Wants::Struck(Strike::Fail { message, code }) => {
+                resume_unwind(Box::new(Struck(Err(main_error(message, code)))))
             }
             Wants::Struck(Strike::Panic { message }) => panics(message),
         }
@@ -107,6 +107,20 @@ pub(super) fn run(
     kind: Kind,
     body: impl FnOnce() -> Result<(), BoxError>,
 ) -> Result<(), BoxError> {
+    if id == MAIN {
+        // Main's are laid over what the context is given: it looks at main's error itself.
+        return body();
+    }
+    laid(id, kind, body).unwrap_or_else(|Struck(result)| result.map_err(|error| error.error))
+}
+
+/// The user's main, which may block, with its faults.
+pub(super) fn blocking_main(main: impl FnOnce() -> Result<(), MainError>) -> Result<(), MainError> {
+    let ended = laid(MAIN, Kind::Main, main).unwrap_or_else(|Struck(result)| result);
+    main_ended(ended)
+}
+
+fn laid<R>(id: Id, kind: Kind, body: impl FnOnce() -> R) -> Result<R, Struck> {
     let ran = catch_unwind(AssertUnwindSafe(|| {
         meet(id);
         if is_call(kind) {
@@ -120,8 +134,8 @@ pub(super) fn run(
         be_slow(id);
         result
     }));
-    ran.unwrap_or_else(|payload| match payload.downcast::<Struck>() {
-        Ok(struck) => struck.0,
+    ran.map_err(|payload| match payload.downcast::<Struck>() {
+        Ok(struck) => *struck,
         Err(payload) => resume_unwind(payload),
     })
 }
@@ -156,13 +170,20 @@ pub(super) fn task(
 pub(super) async fn main(
     main: impl Future<Output = Result<(), MainError>> + Send + 'static,
 ) -> Result<(), MainError> {
-    let fails = |message, code| MainError {
+    main_ended(Laid::new(MAIN, Kind::Main, Box::pin(main), main_error).await)
+}
+
+fn main_error(message: Option<String>, code: Option<i32>) -> MainError {
+    MainError {
         code,
         error: error(message),
-    };
-    let ended = Laid::new(MAIN, Kind::Main, Box::pin(main), fails).await;
-    if let Err(MainError { code, .. }) = &ended {
-        world::with(|world| world.parts.main_code.set(*code));
+    }
+}
+
+/// The journal says which code main asks for.
+fn main_ended(ended: Result<(), MainError>) -> Result<(), MainError> {
+    if let Err(error) = &ended {
+        world::with(|world| world.parts.main_code.set(error.asks_for()));
     }
     ended
 }

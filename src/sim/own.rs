@@ -1,13 +1,14 @@
 //! A user's own worker in the simulator: its real registration code is main.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use super::overlay;
 use super::subject::{Ending, Subject};
 use super::worker::{builder, call, ending};
-use crate::context::{Life, MainError, WorkerCtx};
-use crate::host::BoxFuture;
+use crate::context::{Life, Main, MainError, WorkerCtx};
+use crate::host::{BoxFuture, Scope};
 use crate::journal::{Call, Id, Name, SignalName};
 use crate::scenario::Scenario;
 use crate::stage::Said;
@@ -49,10 +50,46 @@ impl Own {
         F: Fn(WorkerCtx<A>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), MainError>> + Send + 'static,
     {
-        let register: Register<A> = Arc::new(move |ctx| Box::pin(register(ctx)));
+        let register = Arc::new(register);
+        Own::of(app, move |ctx| {
+            let register = Arc::clone(&register);
+            Main::Async(Box::pin(overlay::main(async move { register(ctx).await })))
+        })
+    }
+
+    /// A worker with the default state whose main may block, as that of
+    /// [`start_blocking_main`](WorkerCtx::start_blocking_main): it runs on a thread of its own.
+    pub fn blocking<A, F>(register: F) -> Self
+    where
+        A: Default + Send + Sync + 'static,
+        F: Fn(WorkerCtx<A>, &Scope) -> Result<(), MainError> + Send + Sync + 'static,
+    {
+        Own::blocking_with_app(A::default, register)
+    }
+
+    /// A worker whose main may block, with a state of the caller's making.
+    pub fn blocking_with_app<A, F>(app: impl Fn() -> A + Send + Sync + 'static, register: F) -> Self
+    where
+        A: Send + Sync + 'static,
+        F: Fn(WorkerCtx<A>, &Scope) -> Result<(), MainError> + Send + Sync + 'static,
+    {
+        let register = Arc::new(register);
+        Own::of(app, move |ctx| {
+            let register = Arc::clone(&register);
+            Main::Blocking(Box::new(move |scope| {
+                overlay::blocking_main(|| register(ctx, scope))
+            }))
+        })
+    }
+
+    fn of<A: Send + Sync + 'static>(
+        app: impl Fn() -> A + Send + Sync + 'static,
+        main: impl Fn(WorkerCtx<A>) -> Main + Send + Sync + 'static,
+    ) -> Self {
+        let main: MainOf<A> = Arc::new(main);
         Own {
             make: Arc::new(move |scenario| {
-                Arc::new(OwnWorker::new(scenario, app(), Arc::clone(&register)))
+                Arc::new(OwnWorker::new(scenario, app(), Arc::clone(&main)))
             }),
         }
     }
@@ -62,25 +99,22 @@ impl Own {
     }
 }
 
-type Register<A> = Arc<dyn Fn(WorkerCtx<A>) -> BoxFuture<Result<(), MainError>> + Send + Sync>;
+/// Main, with its faults, once it is given its context.
+type MainOf<A> = Arc<dyn Fn(WorkerCtx<A>) -> Main + Send + Sync>;
 
 struct OwnWorker<A> {
     ctx: WorkerCtx<A>,
     life: Life,
-    register: Register<A>,
+    main: MainOf<A>,
 }
 
 impl<A: Send + Sync + 'static> OwnWorker<A> {
-    fn new(scenario: &Scenario, app: A, register: Register<A>) -> Self {
+    fn new(scenario: &Scenario, app: A, main: MainOf<A>) -> Self {
         let ctx = builder(&scenario.worker)
             .build(app)
             .expect("a scenario has limits that a context accepts");
         let life = Life::new(&ctx);
-        OwnWorker {
-            ctx,
-            life,
-            register,
-        }
+        OwnWorker { ctx, life, main }
     }
 }
 
@@ -95,13 +129,9 @@ impl<A: Send + Sync + 'static> Subject for OwnWorker<A> {
     }
 
     fn live(&self) -> BoxFuture<Ending> {
-        let (life, ctx, register) = (
-            self.life.clone(),
-            self.ctx.clone(),
-            Arc::clone(&self.register),
-        );
-        let main = move || overlay::main(async move { register(ctx).await });
-        Box::pin(async move { ending(life.live(main).await) })
+        let (life, ctx, main) = (self.life.clone(), self.ctx.clone(), Arc::clone(&self.main));
+        let lives = life.run(move || main(ctx), Location::caller());
+        Box::pin(async move { ending(lives.await) })
     }
 
     fn signal(&self, signal: SignalName) {
@@ -109,9 +139,8 @@ impl<A: Send + Sync + 'static> Subject for OwnWorker<A> {
     }
 
     fn call(&self, what: Call, message: Option<String>) -> BoxFuture<Said> {
-        let register = Arc::clone(&self.register);
-        let main = move |ctx| overlay::main(async move { register(ctx).await });
-        call(self.ctx.clone(), what, message, main)
+        let main = Arc::clone(&self.main);
+        call(self.ctx.clone(), what, message, move |ctx| main(ctx))
     }
 
     fn exit_code(&self) -> i32 {

@@ -11,7 +11,7 @@ use super::host::{SimHost, SimSink};
 use super::pace::{Awaits, Blocks};
 use super::subject::{Ending, Subject};
 use super::world::{self, World};
-use crate::context::{BodyOpts, Builder, Life, LifeEnd, MainError, WorkerCtx};
+use crate::context::{BodyOpts, Builder, Life, LifeEnd, Main, WorkerCtx};
 use crate::host::{Abort, Adopt, BoxFuture, Ended, Scope};
 use crate::journal::{Call, How, Id, Name, SignalName, Ties};
 use crate::scenario::{self, Scenario};
@@ -121,7 +121,7 @@ impl Subject for Worker {
     }
 
     fn call(&self, call: Call, message: Option<String>) -> BoxFuture<Said> {
-        let main = |_| async { stage::main(&Awaits::new(None)).await };
+        let main = |_| Main::Async(Box::pin(async { stage::main(&Awaits::new(None)).await }));
         self::call(self.ctx.clone(), call, message, main)
     }
 
@@ -150,7 +150,7 @@ pub(super) fn ending(end: LifeEnd) -> Ending {
 }
 
 /// Calls a context.
-pub(super) fn call<A, M, F>(
+pub(super) fn call<A, M>(
     ctx: WorkerCtx<A>,
     call: Call,
     message: Option<String>,
@@ -158,8 +158,7 @@ pub(super) fn call<A, M, F>(
 ) -> BoxFuture<Said>
 where
     A: Send + Sync + 'static,
-    M: FnOnce(WorkerCtx<A>) -> F + Send + 'static,
-    F: Future<Output = Result<(), MainError>> + Send + 'static,
+    M: FnOnce(WorkerCtx<A>) -> Main + Send + 'static,
 {
     Box::pin(async move { stage::call(&ctx, call, message, main).await })
 }

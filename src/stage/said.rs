@@ -1,6 +1,6 @@
 //! Calls of a worker context, and what they bring back, in the words of a journal.
 
-use crate::context::{MainError, Report, StartError, WorkerCtx};
+use crate::context::{Main, Report, StartError, WorkerCtx};
 use crate::journal::{Call, How, Id, Name, Row, What};
 
 /// What a call brought back.
@@ -45,18 +45,17 @@ impl Said {
 }
 
 /// Calls a context; `main` is what a start runs.
-pub(crate) async fn call<A, F>(
+pub(crate) async fn call<A>(
     ctx: &WorkerCtx<A>,
     call: Call,
     message: Option<String>,
-    main: impl FnOnce(WorkerCtx<A>) -> F + Send + 'static,
+    main: impl FnOnce(WorkerCtx<A>) -> Main + Send + 'static,
 ) -> Said
 where
     A: Send + Sync + 'static,
-    F: Future<Output = Result<(), MainError>> + Send + 'static,
 {
     match call {
-        Call::Start | Call::Run => match ctx.start(main).await {
+        Call::Start | Call::Run => match ctx.start_main(main).await {
             Ok(()) => Said::plain("ok"),
             Err(error) => match &error {
                 StartError::Main { report, .. } | StartError::StopRequested { report } => {

@@ -275,25 +275,62 @@ fn a_callback_can_be_struck_in_its_middle() {
     comes_to(&slow, "cleanup", Outcome::Ok, 12_400);
 }
 
-#[test]
-fn main_is_struck_where_it_awaits() {
-    let main = |ctx: WorkerCtx| async move {
+/// The same main, awaiting and blocking: it waits for so long.
+fn mains(takes: Duration) -> [Own; 2] {
+    let awaits = Own::new(move |ctx: WorkerCtx| async move {
         ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
-        tokio::time::sleep(ms(700)).await;
-        ctx.defer_cleanup("never registered", CallOpts::new(), |_| {})?;
+        tokio::time::sleep(takes).await;
+        ctx.defer_cleanup("pool", CallOpts::new(), |_| {})?;
         Ok(())
-    };
-    let failed = Trial::of(main)
-        .at("300ms")
-        .fail("main")
-        .message("no model")
-        .code(7)
-        .run();
-    assert_eq!(failed.exit_code(), Some(7), "{failed}");
-    assert_eq!(failed.closed(), ["db"]);
-    assert_eq!(failed.ended_at(), Some(ms(300)));
-    let panicked = Trial::of(main).at("300ms").panic("main").run();
-    assert_eq!(panicked.exit_code(), Some(1), "{panicked}");
+    });
+    let blocks = Own::blocking(move |ctx: WorkerCtx, scope| {
+        ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
+        scope.sleep(takes);
+        ctx.defer_cleanup("pool", CallOpts::new(), |_| {})?;
+        Ok(())
+    });
+    [awaits, blocks]
+}
+
+#[test]
+fn main_is_struck_where_it_waits() {
+    for main in mains(ms(700)) {
+        let trial = || Trial::of_own(main.clone()).at("300ms");
+        let failed = trial().fail("main").message("no model").code(7).run();
+        assert_eq!(failed.exit_code(), Some(7), "{failed}");
+        assert_eq!(failed.closed(), ["db"]);
+        assert_eq!(failed.ended_at(), Some(ms(300)));
+        assert_eq!(ended(&failed, "main"), Some((How::Failed, 300)));
+        let panicked = trial().panic("main").run();
+        assert_eq!(panicked.exit_code(), Some(1), "{panicked}");
+        assert_eq!(ended(&panicked, "main"), Some((How::Panicked, 300)));
+    }
+}
+
+#[test]
+fn a_main_that_fails_does_not_end_with_success_whatever_it_asks_for() {
+    for (asks, code) in [(0, 1), (3, 3)] {
+        let main = move |_: WorkerCtx| async move { Err(MainError::with_code(asks, "no model")) };
+        let failed = Trial::of(main).breaks("ends/explained").run();
+        assert_eq!(failed.exit_code(), Some(code), "{failed}");
+    }
+}
+
+#[test]
+fn main_that_is_asked_to_stop_ends_in_its_bound_or_is_given_up() {
+    // Asked at 100 ms, and 5 s for the start from then on: what was registered by then is closed.
+    let in_time = [Some(Outcome::Ok), Some(Outcome::Ok)];
+    let given_up = [Some(Outcome::Aborted), Some(Outcome::Leaked)];
+    for (takes, ends, closed, outcomes) in [(5_100, 5_100, 2, in_time), (5_101, 5_100, 1, given_up)]
+    {
+        for (main, outcome) in mains(ms(takes)).into_iter().zip(outcomes) {
+            let trial = Trial::of_own(main).at("100ms").signal("SIGTERM");
+            let journal = trial.run();
+            assert_eq!(journal.outcome("main"), outcome, "{journal}");
+            assert_eq!(journal.ended_at(), Some(ms(ends)), "{journal}");
+            assert_eq!(journal.closed().len(), closed, "{journal}");
+        }
+    }
 }
 
 /// What a fault takes down is taken down like any other end: what it holds is dropped.

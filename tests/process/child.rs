@@ -7,13 +7,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use deadstop::context::{BodyOpts, Builder, CallOpts, Life, MainError, Sink, WorkerCtx, exit_code};
-use deadstop::host::{
-    Abort, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, Scope, SpawnError,
-    Who,
-};
-use deadstop::journal::{Cause, What};
+use deadstop::host::{Body, Live, OnEnd, Scope, SpawnError, Who};
+use deadstop::journal::What;
 use deadstop::process::{LastResort, Signals, Worker};
 use tokio_util::sync::CancellationToken;
+
+use crate::meddled::{Meddles, live_but};
 
 /// Long after a signal that is counted: the next one is another.
 const LATER: Duration = Duration::from_millis(250);
@@ -111,34 +110,12 @@ impl Sink for Logs {
 
 /// A host that starts no thread, and never says so: whoever asks waits with the registry's lock in hand.
 #[derive(Debug)]
-struct Wedged(Live);
+struct Wedged;
 
-impl Host for Wedged {
-    fn now(&self) -> Duration {
-        self.0.now()
-    }
-    fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
-        self.0.sleep_until(at)
-    }
-    fn settle(&self) -> BoxFuture<()> {
-        self.0.settle()
-    }
-    fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
-        self.0.drive(future)
-    }
-    fn spawn_task(
-        &self,
-        who: Who,
-        future: BoxFuture<Result<(), BoxError>>,
-        ended: OnEnd,
-    ) -> Result<Box<dyn Abort>, SpawnError> {
-        self.0.spawn_task(who, future, ended)
-    }
-    fn executor(&self) -> Option<Box<dyn Executor>> {
-        self.0.executor()
-    }
+impl Meddles for Wedged {
     fn spawn_body(
         &self,
+        _: &Live,
         _: Who,
         _: CancellationToken,
         _: Body,
@@ -147,12 +124,6 @@ impl Host for Wedged {
         say("ready");
         for_ever();
         Ok(())
-    }
-    fn is_inside(&self, context: ContextId) -> bool {
-        self.0.is_inside(context)
-    }
-    fn exit(&self, code: i32, cause: Cause) {
-        self.0.exit(code, cause);
     }
 }
 
@@ -346,7 +317,7 @@ pub fn play(role: &str) -> ExitCode {
                 .limits(long.sink(Arc::new(Blocks))),
         ),
         "held registry" => {
-            let host = Arc::new(Wedged(Live::new()));
+            let host = live_but(Wedged);
             let main = |ctx: WorkerCtx| async move {
                 ctx.add_thread("never", BodyOpts::new(), |_| {})?;
                 Ok(())

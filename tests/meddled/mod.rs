@@ -1,0 +1,132 @@
+//! The live host, but for the one or two things that a test wants otherwise.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadstop::host::{
+    Abort, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, SpawnError, Who,
+};
+use deadstop::journal::{Cause, Name};
+use tokio_util::sync::CancellationToken;
+
+/// What a test's host does otherwise than the live one. Only what some test changes is here.
+pub trait Meddles: Debug + Send + Sync + 'static {
+    fn sleep_until(&self, live: &Live, at: Duration) -> BoxFuture<()> {
+        live.sleep_until(at)
+    }
+
+    fn drive(&self, live: &Live, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        live.drive(future)
+    }
+
+    fn spawn_body(
+        &self,
+        live: &Live,
+        who: Who,
+        told: CancellationToken,
+        body: Body,
+        ended: OnEnd,
+    ) -> Result<(), SpawnError> {
+        live.spawn_body(who, told, body, ended)
+    }
+
+    fn exit(&self, live: &Live, code: i32, cause: Cause) {
+        live.exit(code, cause);
+    }
+}
+
+/// A live host, whose clock begins now, but for what `meddles` does otherwise.
+pub fn live_but(meddles: impl Meddles) -> Arc<dyn Host> {
+    Arc::new(Meddled {
+        live: Live::new(),
+        meddles,
+    })
+}
+
+#[derive(Debug)]
+struct Meddled<M> {
+    live: Live,
+    meddles: M,
+}
+
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "what is left at its default is not the live host's"
+)]
+impl<M: Meddles> Host for Meddled<M> {
+    fn now(&self) -> Duration {
+        self.live.now()
+    }
+
+    fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
+        self.meddles.sleep_until(&self.live, at)
+    }
+
+    fn settle(&self) -> BoxFuture<()> {
+        self.live.settle()
+    }
+
+    fn ready(&self) -> Result<(), SpawnError> {
+        self.live.ready()
+    }
+
+    fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        self.meddles.drive(&self.live, future)
+    }
+
+    fn watch(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        self.live.watch(future)
+    }
+
+    fn call(&self, name: &Name, call: Box<dyn FnOnce() + Send + 'static>) {
+        self.live.call(name, call);
+    }
+
+    fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError> {
+        self.live.spawn_task(who, future, ended)
+    }
+
+    fn executor(&self) -> Option<Box<dyn Executor>> {
+        self.live.executor()
+    }
+
+    fn spawn_body(
+        &self,
+        who: Who,
+        told: CancellationToken,
+        body: Body,
+        ended: OnEnd,
+    ) -> Result<(), SpawnError> {
+        self.meddles.spawn_body(&self.live, who, told, body, ended)
+    }
+
+    fn given(&self, who: &Who, told: CancellationToken) -> CancellationToken {
+        self.live.given(who, told)
+    }
+
+    #[cfg(feature = "http")]
+    fn connect(
+        &self,
+        authority: &str,
+    ) -> BoxFuture<std::io::Result<Box<dyn deadstop::host::Stream>>> {
+        self.live.connect(authority)
+    }
+
+    fn adopts_threads(&self) -> bool {
+        self.live.adopts_threads()
+    }
+
+    fn is_inside(&self, context: ContextId) -> bool {
+        self.live.is_inside(context)
+    }
+
+    fn exit(&self, code: i32, cause: Cause) {
+        self.meddles.exit(&self.live, code, cause);
+    }
+}
