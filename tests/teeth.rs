@@ -60,6 +60,8 @@ const HAZARDS: &[Hazard] = &[
     ("context/stop-during-start", &["late/refused"], &[]),
     ("context/stop-during-start-again", &["states/forward"], &["refused"]),
     ("context/stop-during-start-slow", &["late/refused"], &[]),
+    // The plan has no rollback: who stops during a start has the start's worker, open.
+    ("context/stop-at-the-start", &[], &["closed"]),
     ("context/stop-at-the-end", &["phase/within-grace"], &[]),
     ("context/stubborn-task", &["ledger/accounted"], &[]),
     ("context/ties", &["uses/closed-after-users"], &["lines"]),
@@ -99,10 +101,12 @@ const HAZARDS: &[Hazard] = &[
     // It does kill, as it should, but as if somebody else had.
     ("watchdog/answers-late", &["exit/code"], &[]),
     ("watchdog/body-stalls", &["exit/code"], &[]),
+    ("watchdog/cut", &["watchdog/disarmed-first", "ledger/accounted"], &[]),
     ("watchdog/endless-body", &["exit/code"], &[]),
     ("watchdog/five-hundred-is-healthy", &["watchdog/just"], &["watchdog"]),
     // It counts anew after a success, as it should; at its end it probes on, and is left behind.
     ("watchdog/flapping", &["watchdog/disarmed-first", "ledger/accounted"], &[]),
+    ("watchdog/garbage", &["exit/code"], &[]),
     ("watchdog/half-a-status-line", &["ledger/accounted"], &[]),
     ("watchdog/hang-is-over", &["ledger/accounted"], &[]),
     ("watchdog/hot-loop", &["watchdog/just"], &[]),
