@@ -82,6 +82,7 @@ const HAZARDS: &[Hazard] = &[
     ("tasks/aborted-before-it-began", &["ledger/accounted"], &[]),
     ("tasks/abort-in-time", &["uses/closed-after-users", "ledger/accounted"], &[]),
     ("tasks/adopted", &["uses/closed-after-users"], &[]),
+    ("tasks/adopted-fails", &["deaths/reported"], &[]),
     ("tasks/callback-holds", &["ledger/accounted", "cleanup/floor"], &[]),
     ("tasks/dies-early", &["deaths/reported"], &[]),
     ("tasks/ends-by-itself", &["uses/closed-after-users"], &[]),

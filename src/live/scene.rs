@@ -249,7 +249,13 @@ impl Scene {
         let mut calls = self.calls.borrow_mut();
         let alike = match calls.front() {
             None => 0,
-            Some(first) => 1 + calls.iter().skip(1).take_while(|c| c.is_like(first)).count(),
+            Some(first) => {
+                1 + calls
+                    .iter()
+                    .skip(1)
+                    .take_while(|c| c.is_like(first))
+                    .count()
+            }
         };
         calls.drain(..alike).collect()
     }
