@@ -41,8 +41,6 @@ pub(crate) struct Core {
     hurried: AtomicBool,
     /// When the grace began; for the last resort, which must not need the registry for it.
     pub grace: SetOnce<Duration>,
-    /// The steps of the group that is waited for right now, those that have ended among them.
-    pub open: Mutex<Vec<(Id, Kind, Name)>>,
     /// Each with its place among the steps as they began.
     pub steps: Mutex<Vec<(usize, StepReport)>>,
     pub started: SetOnce<Result<(), StartError>>,
@@ -65,7 +63,6 @@ impl Core {
             signals: Counting::default(),
             hurried: AtomicBool::new(false),
             grace: SetOnce::new(),
-            open: Mutex::new(Vec::new()),
             steps: Mutex::new(Vec::new()),
             started: SetOnce::new(),
             stopped: SetOnce::new(),
@@ -91,11 +88,6 @@ impl Core {
     /// cannot happen while it is held, so a poisoned lock is as good as any.
     pub fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The steps that are waited for; held for a few instructions, like the registry.
-    pub fn open(&self) -> MutexGuard<'_, Vec<(Id, Kind, Name)>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn emit(&self, claim: What) {
@@ -142,6 +134,7 @@ impl Core {
             contained(|| drop(left));
             return;
         }
+        registry.taken.remove(&id);
         // The driver takes all that has ended at once: it is woken for the first of it.
         let first = registry.ended.is_empty();
         registry.ended.push_back((id, ended));
@@ -352,8 +345,8 @@ impl Core {
         self.cleaned.get().map_or_else(|| self.report(), Arc::clone)
     }
 
-    /// What has not ended, or not well: what runs, what was given up, what was never begun. Waits for no
-    /// lock, and gives nothing where one is held.
+    /// What has not ended: what is waited for, what was given up, what was never begun. Waits for no lock,
+    /// and gives nothing where one is held.
     #[cfg(all(feature = "process", unix))]
     pub fn left_behind(&self) -> Option<Vec<String>> {
         fn unlocked<T>(lock: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
@@ -363,25 +356,31 @@ impl Core {
                 Err(std::sync::TryLockError::WouldBlock) => None,
             }
         }
+        use super::registry::Taken;
         use crate::journal::Outcome;
-        use std::collections::BTreeSet;
-        let mut left = Vec::new();
+        use std::collections::BTreeMap;
         let steps = unlocked(&self.steps)?;
-        let ended: BTreeSet<Id> = steps.iter().map(|(_, step)| step.id).collect();
-        for (id, kind, name) in unlocked(&self.open)?.iter() {
-            if !ended.contains(id) {
-                left.push(format!("{kind} {name} (waited for)"));
+        let registry = unlocked(&self.registry)?;
+        let ended: BTreeMap<Id, Outcome> = steps
+            .iter()
+            .map(|(_, step)| (step.id, step.outcome))
+            .collect();
+        let (mut waited_for, mut given_up, mut not_begun) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, Taken { kind, name, begun }) in &registry.taken {
+            match ended.get(id) {
+                Some(outcome @ (Outcome::Leaked | Outcome::NotAwaited)) => {
+                    given_up.push(format!("{kind} {name} ({outcome})"));
+                }
+                Some(_) => {}
+                None if *begun => waited_for.push(format!("{kind} {name} (waited for)")),
+                None => not_begun.push(format!("{kind} {name} (not begun)")),
             }
         }
-        for (_, step) in steps.iter() {
-            if matches!(step.outcome, Outcome::Leaked | Outcome::NotAwaited) {
-                left.push(format!("{} {} ({})", step.kind, step.name, step.outcome));
-            }
+        for entry in registry.entries.values() {
+            not_begun.push(format!("{} {} (not begun)", entry.kind, entry.name));
         }
-        for entry in unlocked(&self.registry)?.entries.values() {
-            left.push(format!("{} {} (not begun)", entry.kind, entry.name));
-        }
-        Some(left)
+        // Who holds the end up comes first: not all may be named.
+        Some([waited_for, given_up, not_begun].concat())
     }
 
     /// Has the host drive a future. Where it cannot, the future is handed back: the caller drives it.

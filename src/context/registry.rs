@@ -123,10 +123,24 @@ pub(crate) fn is_stop_kind(kind: Kind) -> bool {
     )
 }
 
+/// What stop or cleanup has taken to itself, and whose code is not known to be over.
+#[cfg_attr(
+    not(all(feature = "process", unix)),
+    allow(dead_code, reason = "only the last resort reads it")
+)]
+pub(crate) struct Taken {
+    pub kind: Kind,
+    pub name: Name,
+    /// Whether its step has begun.
+    pub begun: bool,
+}
+
 /// Everything about the worker that changes.
 pub(crate) struct Registry {
     pub state: State,
     pub entries: BTreeMap<Id, Entry>,
+    /// Who has left `entries` for a phase, until its code is over; and main, from its begin.
+    pub taken: BTreeMap<Id, Taken>,
     next_id: Id,
     explicit_floors: Duration,
     pub reason: Option<Reason>,
@@ -152,6 +166,7 @@ impl Registry {
         Registry {
             state: State::Created,
             entries: BTreeMap::new(),
+            taken: BTreeMap::new(),
             next_id: 1,
             explicit_floors: Duration::ZERO,
             reason: None,
@@ -290,12 +305,19 @@ impl Registry {
         Some(entry.action)
     }
 
+    /// Notes that somebody is in the hands of start, stop or cleanup.
+    pub fn take(&mut self, id: Id, kind: Kind, name: Name) {
+        let begun = false;
+        self.taken.insert(id, Taken { kind, name, begun });
+    }
+
     /// Takes out the components of one phase, as they were registered.
     pub fn take_phase(&mut self, stop: bool) -> Vec<Entry> {
         let all = std::mem::take(&mut self.entries);
         let mut taken = Vec::with_capacity(all.len());
         for (id, entry) in all {
             if is_stop_kind(entry.kind) == stop {
+                self.take(id, entry.kind, entry.name.clone());
                 taken.push(entry);
             } else {
                 self.entries.insert(id, entry);

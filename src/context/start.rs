@@ -89,7 +89,11 @@ impl Core {
     fn spawn_main(self: &Arc<Self>, main: Main) -> Option<Box<dyn Abort>> {
         let name = Name::from("main");
         let token = CancellationToken::new();
-        self.registry().main_token = Some(token.clone());
+        {
+            let mut registry = self.registry();
+            registry.main_token = Some(token.clone());
+            registry.take(MAIN, Kind::Main, name.clone());
+        }
         let who = self.who(MAIN, &name, Kind::Main);
         let on_end = self.on_end(MAIN, name);
         let core = Arc::downgrade(self);
@@ -117,7 +121,9 @@ impl Core {
             let error: BoxError = error.into();
             let at = self.host.now();
             let words = crate::words::one_line(&error);
-            self.registry().main_ended = Some(crate::host::Ended {
+            let mut registry = self.registry();
+            registry.taken.remove(&MAIN);
+            registry.main_ended = Some(crate::host::Ended {
                 how: How::Failed,
                 error: Some(words),
                 at,
