@@ -11,7 +11,7 @@ use super::counting::Counting;
 use super::error::{Refusal, StartError};
 use super::limits::{Instants, Limits, ms};
 use super::opts::Wake;
-use super::registry::{Action, Entry, Registry, Running, Spec};
+use super::registry::{Action, Entry, Registry, Running, Spec, Unsaid};
 use super::report::{Reason, Report, StepReport};
 use super::sink::Sink;
 use crate::host::{BoxFuture, ContextId, Ended, Host, OnEnd, Who};
@@ -20,6 +20,9 @@ use crate::words::{contained, one_line};
 
 /// Reasons after the first that are kept.
 const LATER_REASONS_KEPT: usize = 100;
+
+/// Requests that wait for the sink at once.
+const UNSAID_KEPT: usize = 100;
 
 pub(crate) struct Core {
     pub host: Arc<dyn Host>,
@@ -33,6 +36,8 @@ pub(crate) struct Core {
     pub requested: CancellationToken,
     /// Cancelled at the first request, before anything else: watchdogs hold it.
     pub disarmed: CancellationToken,
+    /// Cancelled once it is said that the grace has begun.
+    grace_said: CancellationToken,
     /// Cancelled once stop need not wait any longer: a second signal, or a call.
     pub undelayed: CancellationToken,
     /// The signals that have come.
@@ -59,6 +64,7 @@ impl Core {
             wake: Notify::new(),
             requested: CancellationToken::new(),
             disarmed: CancellationToken::new(),
+            grace_said: CancellationToken::new(),
             undelayed: CancellationToken::new(),
             signals: Counting::default(),
             hurried: AtomicBool::new(false),
@@ -221,14 +227,20 @@ impl Core {
         self.ask(reason, true);
     }
 
+    /// One at a time says what is to be said, in the order in which it was asked: the words of a later request
+    /// are said by whoever still says an earlier one. So nobody waits for another's sink here, nor for its own
+    /// where the sink asks; stop waits, until the first has been said (rule 1).
     fn ask(&self, reason: Reason, grace_begins: bool) {
-        let mut disarmed = Vec::new();
-        let Reason { words, by, .. } = reason.clone();
         {
             let mut registry = self.registry();
             if registry.state == State::Done {
                 return; // What is over already cannot be asked for.
             }
+            let mut unsaid = Unsaid {
+                words: reason.words.clone(),
+                by: reason.by,
+                disarmed: Vec::new(),
+            };
             if registry.reason.is_none() {
                 registry.reason = Some(reason);
                 for entry in registry.entries.values() {
@@ -237,28 +249,64 @@ impl Core {
                         ..
                     }) = &entry.action
                     {
-                        disarmed.push(attempts.load(Ordering::SeqCst));
+                        unsaid.disarmed.push(attempts.load(Ordering::SeqCst));
                     }
                 }
             } else if registry.later_reasons.len() < LATER_REASONS_KEPT {
                 registry.later_reasons.push(reason);
             }
+            if registry.unsaid.len() < UNSAID_KEPT {
+                registry.unsaid.push_back(unsaid);
+            }
         }
         // Disarmed before anything is said: the sink may be slow, and no probe may follow the word.
         self.disarmed.cancel();
-        self.emit(What::Requested { reason: words, by });
-        for attempt in disarmed {
-            self.emit(What::Watchdog {
-                is: WatchdogIs::Disarmed,
-                attempt,
-            });
-        }
         if grace_begins {
-            self.begin_grace();
+            // Now, whoever says so and when: the last resort goes by it.
+            self.mark_grace();
         }
-        // Last: whoever this wakes says on another thread what comes next.
-        self.requested.cancel();
-        self.wake.notify_one();
+        let mut saying = false;
+        while let Some(unsaid) = self.next_unsaid(&mut saying) {
+            let Unsaid {
+                words,
+                by,
+                disarmed,
+            } = unsaid;
+            self.emit(What::Requested { reason: words, by });
+            for attempt in disarmed {
+                self.emit(What::Watchdog {
+                    is: WatchdogIs::Disarmed,
+                    attempt,
+                });
+            }
+            if self.grace.get().is_some() {
+                self.begin_grace();
+            }
+            // Last: whoever this wakes says on another thread what comes next.
+            self.requested.cancel();
+            self.wake.notify_one();
+        }
+    }
+
+    /// What its caller has to say next; nothing where somebody else is saying it. `saying` is whether its caller
+    /// has been saying it.
+    fn next_unsaid(&self, saying: &mut bool) -> Option<Unsaid> {
+        let mut registry = self.registry();
+        if registry.saying && !*saying {
+            return None;
+        }
+        let next = registry.unsaid.pop_front();
+        *saying = next.is_some();
+        registry.saying = *saying;
+        next
+    }
+
+    /// As [`begin_grace`](Self::begin_grace), and waits until that is said, by whomever: what stop says comes
+    /// after it.
+    pub async fn grace_begun(&self) -> Instants {
+        let instants = self.begin_grace();
+        self.grace_said.cancelled().await;
+        instants
     }
 
     /// The grace begins, once, now.
@@ -282,6 +330,7 @@ impl Core {
                 last_resort: ms(instants.last_resort),
                 kill: ms(instants.kill),
             });
+            self.grace_said.cancel();
         }
         instants
     }

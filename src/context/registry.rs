@@ -13,7 +13,7 @@ use super::limits::{BOUND_MAX, BOUND_MIN, DEATHS_KEPT, Instants, NAME_BYTES, who
 use super::opts::Wake;
 use super::report::{Death, Reason};
 use crate::host::{Abort, Body, BoxError, BoxFuture, Ended, Executor};
-use crate::journal::{Id, Kind, Name, RefusedReason, Registered, State, Told};
+use crate::journal::{By, Id, Kind, Name, RefusedReason, Registered, State, Told};
 use crate::watchdog::Limits;
 
 /// An async callback that has not been called.
@@ -135,6 +135,14 @@ pub(crate) struct Taken {
     pub begun: bool,
 }
 
+/// A request to stop that the sink has yet to be told of.
+pub(crate) struct Unsaid {
+    pub words: Name,
+    pub by: By,
+    /// The watchdogs that it disarmed, by their failures in a row.
+    pub disarmed: Vec<u32>,
+}
+
 /// Everything about the worker that changes.
 pub(crate) struct Registry {
     pub state: State,
@@ -145,6 +153,9 @@ pub(crate) struct Registry {
     explicit_floors: Duration,
     pub reason: Option<Reason>,
     pub later_reasons: Vec<Reason>,
+    /// Requests that have yet to be said, and whether somebody is saying them.
+    pub unsaid: VecDeque<Unsaid>,
+    pub saying: bool,
     pub instants: Option<Instants>,
     pub want_stop: bool,
     pub want_cleanup: bool,
@@ -171,6 +182,8 @@ impl Registry {
             explicit_floors: Duration::ZERO,
             reason: None,
             later_reasons: Vec::new(),
+            unsaid: VecDeque::new(),
+            saying: false,
             instants: None,
             want_stop: false,
             want_cleanup: false,

@@ -159,7 +159,7 @@ impl Core {
             return self.started_well().await;
         }
         if requested {
-            self.begin_grace();
+            self.grace_begun().await;
             let ended = self.registry().main_ended.is_some();
             if ran && !ended {
                 self.await_main(abort, place).await;
@@ -167,6 +167,9 @@ impl Core {
         } else {
             let words = main_failed().unwrap_or_else(|| Name::from("main failed"));
             self.request_now(Reason::new(format!("main failed: {words}"), By::Main));
+            // Somebody else may be the first, and still be saying so.
+            self.requested.cancelled().await;
+            self.grace_begun().await;
         }
         self.emit(What::PhaseEnded {
             phase: Phase::Start,
