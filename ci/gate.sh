@@ -47,7 +47,7 @@ step 'the scenarios under many seeds, and in another count of jobs'
 cargo run --release --quiet -- check --seed 0..50
 cargo run --release --quiet -- check --jobs 1
 
-step 'the scenarios live: real threads, signals and sockets'
-cargo run --release --quiet -- live
+step 'the scenarios live, three times: real threads, signals and sockets'
+cargo run --release --quiet -- live --times 3
 
 step 'well'

@@ -33,6 +33,7 @@ test_says well '--test each -- --list --format terse' 'faults/hung-predictor: te
 test_says well '--test each -- sigterm --exact' '1 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out'
 test_says well '--test each -- sigterm --show-output' 'WorkerCtx cleanup: pool'
 DEADSTOP_SCENARIO=sigterm test_says well '--test all -- --nocapture' 'WorkerCtx cleanup: pool'
+DEADSTOP_SCENARIO=sigterm test_says well '--test each' '1 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out'
 DEADSTOP_SCENARIO=nothing test_says badly '--test all' 'picks none of the 3 scenarios'
 test_says badly '--test none' 'there is no scenario in'
 test_says badly '--test none_all' 'there is no scenario in'
@@ -40,11 +41,11 @@ test_says badly '--test wrong' \
   '`job` cannot be laid over real code' '`hold` cannot be laid over real code' \
   'nothing is registered by the name "predicter"' 'did you mean "predictor"?' \
   'registered are "consumer", "db", "flusher", "pool" and "predictor"' \
-  'scenarios/wrong/unknown.toml:5' 'DEADSTOP_SCENARIO=unknown cargo test --test wrong'
+  'scenarios/wrong/unknown.toml:5' 'DEADSTOP_SCENARIO=unknown cargo test -p fixture --test wrong'
 
 test_says well '--test shut-down' 'test sigterm ... ok'
 MISTAKE=waits-for-ever test_says badly '--test shut-down' \
-  'FAIL sigterm: broken law ends/explained: "db" was leaked' 'run it again: cargo test --test shut-down -- sigterm'
+  'FAIL sigterm: broken law ends/explained: "db" was leaked' 'run it again: cargo test -p fixture --test shut-down -- --exact sigterm'
 MISTAKE=blocks-for-ever DEADSTOP_PATIENCE=1s test_says badly '--test shut-down' 'broken law ends/explained: "db" waits past'
 DEADSTOP_PATIENCE=10 test_says badly '--test shut-down'
 
@@ -52,7 +53,7 @@ DEADSTOP_PATIENCE=10 test_says badly '--test shut-down'
 finds() {
   local mistake=$1
   shift
-  MISTAKE=$mistake test_says badly '--test planted -- sigterm' "$@" 'cargo test --test planted -- sigterm'
+  MISTAKE=$mistake test_says badly '--test planted -- sigterm' "$@" 'cargo test -p fixture --test planted -- --exact sigterm'
   DEADSTOP_SCENARIO=sigterm MISTAKE=$mistake test_says badly '--test planted_all' "$@"
 }
 finds wrong-order 'FAIL sigterm: broken law uses/closed-after-users: "predictor" was closed'

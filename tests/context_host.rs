@@ -9,14 +9,16 @@
 mod meddled;
 
 use std::cell::RefCell;
+use std::panic::Location;
 use std::sync::mpsc;
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use deadstop::context::{BodyOpts, CallOpts, Report, WorkerCtx};
-use deadstop::host::{Abort, Adopt, BoxFuture, Host, Live, Scope};
-use deadstop::journal::{How, Outcome};
+use deadstop::context::{BodyOpts, CallOpts, Close, Report, Sink, WorkerCtx};
+use deadstop::host::{Abort, Adopt, BoxError, BoxFuture, Host, Live, Scope};
+use deadstop::journal::{How, Outcome, Registered, What};
+use deadstop::watchdog::{Probe, Probing, Watchdog};
 use meddled::{Meddles, live_but};
 use tokio_util::sync::CancellationToken;
 
@@ -437,4 +439,89 @@ mod ready {
             .expect("1 ms is left");
         builder().pre_stop(Duration::ZERO).build(()).expect("none");
     }
+}
+
+#[tokio::test]
+async fn what_was_adopted_leaves_the_registry_when_it_has_ended() {
+    let ctx = WorkerCtx::new(());
+    for n in 0..100 {
+        let task = tokio::spawn(async {});
+        ctx.adopt_task(format!("task {n}"), BodyOpts::new(), task)
+            .expect("accepted");
+        let thread = thread::spawn(|| {});
+        ctx.adopt_thread(format!("thread {n}"), BodyOpts::new(), thread)
+            .expect("accepted");
+    }
+    let gone = async {
+        while !ctx.budget().stop.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(GUARD, gone)
+        .await
+        .expect("all of them");
+    assert_eq!(ctx.stop().await.expect("from outside").steps.len(), 0);
+}
+
+/// Keeps where each component was registered.
+#[derive(Default)]
+struct Places(Mutex<Vec<(String, u32)>>);
+
+impl Sink for Places {
+    fn claim(&self, _: &What) {}
+
+    fn registered(&self, registered: &Registered, place: &'static Location<'static>) {
+        assert_eq!(place.file(), file!());
+        let mut places = self.0.lock().expect("nobody panics with it");
+        places.push((registered.name.to_string(), place.line()));
+    }
+}
+
+struct Well;
+
+impl Probe for Well {
+    fn probe<'a>(&'a mut self, _: &'a dyn Host) -> Probing<'a> {
+        Box::pin(std::future::ready(Ok(200)))
+    }
+}
+
+impl Close for Well {
+    fn close(&mut self, _: &Scope) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// What is still waited for is named with it, and so is each row of a report.
+#[tokio::test]
+async fn the_place_of_a_registration_is_its_callers_whatever_is_registered() {
+    let places = Arc::new(Places::default());
+    let builder = WorkerCtx::<()>::builder().sink(Arc::clone(&places) as Arc<dyn Sink>);
+    let ctx = builder.build(()).expect("the limits are the default");
+    let (body, call) = (BodyOpts::new, CallOpts::new);
+    let (task, thread) = (tokio::spawn(async {}), thread::spawn(|| {}));
+    let dog = Watchdog::new(Well);
+    let mut lines = Vec::new();
+    macro_rules! at {
+        ($name:literal, $registered:expr) => {
+            lines.push(($name.to_owned(), line!()));
+            assert!($registered.is_ok(), "{}", $name);
+        };
+    }
+    #[rustfmt::skip]
+    {
+        at!("a", ctx.add_thread("a", body(), |_| {}));
+        at!("b", ctx.add_task("b", body(), |_| async {}));
+        at!("c", ctx.adopt_thread("c", body(), thread));
+        at!("d", ctx.adopt_task("d", body(), task));
+        at!("e", ctx.add_watchdog("e", body(), dog));
+        at!("f", ctx.defer_stop("f", call(), |_| {}));
+        at!("g", ctx.defer_stop_async("g", call(), || async {}));
+        at!("h", ctx.defer_cleanup("h", call(), |_| {}));
+        at!("i", ctx.defer_cleanup_async("i", call(), || async {}));
+        at!("j", ctx.add_closeable_with("j", call(), (), |(), _| {}));
+        at!("l", ctx.add_closeable("l", call(), Well));
+        at!("k", ctx.add_closeable_async("k", call(), || async {}));
+    };
+    assert_eq!(*places.0.lock().expect("nobody panics with it"), lines);
+    ctx.cleanup().await.expect("from outside");
 }

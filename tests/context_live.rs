@@ -131,7 +131,7 @@ fn a_wake_frees_a_thread_that_sits_in_a_receive() {
 fn a_thread_that_ran_before_is_joined_and_its_panic_is_its_own() {
     let ctx = WorkerCtx::new(());
     let (wake, woken) = mpsc::channel::<()>();
-    let handle = thread::spawn(move || {
+    let handle = thread::spawn::<_, ()>(move || {
         let _ = woken.recv();
         std::panic::resume_unwind(Box::new("out of ideas"));
     });
@@ -152,6 +152,93 @@ async fn a_task_that_ran_before_is_aborted_at_once_and_that_is_ok() {
         .expect("accepted");
     let report = ctx.stop().await.expect("from outside");
     assert_eq!(outcomes(&report), [("legacy", Outcome::Ok)]);
+}
+
+/// Options whose drop is heard: a component that ended before stop leaves the registry, and they go with it.
+fn until_forgotten() -> (BodyOpts, mpsc::Receiver<()>) {
+    let (kept, forgotten) = mpsc::channel::<()>();
+    let opts = BodyOpts::new().wake(move || drop(kept.clone()));
+    (opts, forgotten)
+}
+
+/// The report has this one death, and no step.
+fn died(report: &Report) -> Vec<(&str, How, Option<&str>)> {
+    assert_eq!(outcomes(report), [], "what has ended has no step");
+    let deaths = report.deaths.iter();
+    deaths
+        .map(|death| (&*death.name, death.how, death.error.as_deref()))
+        .collect()
+}
+
+#[test]
+fn the_error_of_an_adopted_thread_is_its_outcome() {
+    let ctx = WorkerCtx::new(());
+    let (wake, woken) = mpsc::channel::<()>();
+    let handle = thread::spawn(move || {
+        let _ = woken.recv();
+        Err::<(), _>("lease not renewed")
+    });
+    let opts = BodyOpts::new().timeout(GUARD).wake(move || {
+        let _ = wake.send(());
+    });
+    ctx.adopt_thread("legacy", opts, handle).expect("accepted");
+    let report = ctx.stop_blocking().expect("from outside");
+    assert_eq!(outcomes(&report), [("legacy", Outcome::Failed)]);
+    assert_eq!(report.steps[0].error.as_deref(), Some("lease not renewed"));
+}
+
+#[test]
+fn an_adopted_thread_that_fails_before_stop_is_a_death() {
+    let ctx = WorkerCtx::new(());
+    let (opts, forgotten) = until_forgotten();
+    let handle = thread::spawn(|| Err::<(), _>("lease not renewed"));
+    ctx.adopt_thread("legacy", opts, handle).expect("accepted");
+    let gone = forgotten.recv_timeout(GUARD);
+    assert_eq!(gone, Err(mpsc::RecvTimeoutError::Disconnected));
+    let report = ctx.stop_blocking().expect("from outside");
+    let failed = ("legacy", How::Failed, Some("lease not renewed"));
+    assert_eq!(died(&report), [failed]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn the_error_of_an_adopted_task_is_its_outcome() {
+    let ctx = WorkerCtx::new(());
+    let (fails, asked) = tokio::sync::oneshot::channel::<()>();
+    let handle = tokio::spawn(async move {
+        let _ = asked.await;
+        Err::<(), _>("lease not renewed")
+    });
+    // The stop's first step lets it fail, and waits until it has: an abort comes too late.
+    let ended = handle.abort_handle();
+    let first = CallOpts::new().order(-1).timeout(GUARD);
+    ctx.defer_stop("let it fail", first, move |_| {
+        drop(fails);
+        while !ended.is_finished() {
+            thread::yield_now();
+        }
+    })
+    .expect("accepted");
+    ctx.adopt_task("legacy", BodyOpts::new(), handle)
+        .expect("accepted");
+    let report = ctx.stop().await.expect("from outside");
+    assert_eq!(
+        outcomes(&report),
+        [("let it fail", Outcome::Ok), ("legacy", Outcome::Failed)]
+    );
+    assert_eq!(report.steps[1].error.as_deref(), Some("lease not renewed"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_adopted_task_that_fails_before_stop_is_a_death() {
+    let ctx = WorkerCtx::new(());
+    let (opts, forgotten) = until_forgotten();
+    let handle = tokio::spawn(async { Err::<(), _>("lease not renewed") });
+    ctx.adopt_task("legacy", opts, handle).expect("accepted");
+    let gone = forgotten.recv_timeout(GUARD);
+    assert_eq!(gone, Err(mpsc::RecvTimeoutError::Disconnected));
+    let report = ctx.stop().await.expect("from outside");
+    let failed = ("legacy", How::Failed, Some("lease not renewed"));
+    assert_eq!(died(&report), [failed]);
 }
 
 #[tokio::test]

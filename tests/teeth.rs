@@ -60,6 +60,8 @@ const HAZARDS: &[Hazard] = &[
     ("context/stop-during-start", &["late/refused"], &[]),
     ("context/stop-during-start-again", &["states/forward"], &["refused"]),
     ("context/stop-during-start-slow", &["late/refused"], &[]),
+    // The plan has no rollback: who stops during a start has the start's worker, open.
+    ("context/stop-at-the-start", &[], &["closed"]),
     ("context/stop-at-the-end", &["phase/within-grace"], &[]),
     ("context/stubborn-task", &["ledger/accounted"], &[]),
     ("context/ties", &["uses/closed-after-users"], &["lines"]),
@@ -80,6 +82,7 @@ const HAZARDS: &[Hazard] = &[
     ("tasks/aborted-before-it-began", &["ledger/accounted"], &[]),
     ("tasks/abort-in-time", &["uses/closed-after-users", "ledger/accounted"], &[]),
     ("tasks/adopted", &["uses/closed-after-users"], &[]),
+    ("tasks/adopted-fails", &["deaths/reported"], &[]),
     ("tasks/callback-holds", &["ledger/accounted", "cleanup/floor"], &[]),
     ("tasks/dies-early", &["deaths/reported"], &[]),
     ("tasks/ends-by-itself", &["uses/closed-after-users"], &[]),
@@ -99,10 +102,12 @@ const HAZARDS: &[Hazard] = &[
     // It does kill, as it should, but as if somebody else had.
     ("watchdog/answers-late", &["exit/code"], &[]),
     ("watchdog/body-stalls", &["exit/code"], &[]),
+    ("watchdog/cut", &["watchdog/disarmed-first", "ledger/accounted"], &[]),
     ("watchdog/endless-body", &["exit/code"], &[]),
     ("watchdog/five-hundred-is-healthy", &["watchdog/just"], &["watchdog"]),
     // It counts anew after a success, as it should; at its end it probes on, and is left behind.
     ("watchdog/flapping", &["watchdog/disarmed-first", "ledger/accounted"], &[]),
+    ("watchdog/garbage", &["exit/code"], &[]),
     ("watchdog/half-a-status-line", &["ledger/accounted"], &[]),
     ("watchdog/hang-is-over", &["ledger/accounted"], &[]),
     ("watchdog/hot-loop", &["watchdog/just"], &[]),

@@ -90,6 +90,8 @@ struct Ended {
     play: usize,
     /// How often it was held up by the machine, and run again.
     again: u32,
+    /// What was wrong the first time, if it was run again.
+    first: Option<String>,
     lag: Duration,
     late: Duration,
     problems: Vec<Problem>,
@@ -277,6 +279,9 @@ impl Live {
             );
         }
         let Some((first, others)) = one.problems.split_first() else {
+            if let Some(first) = &one.first {
+                let _ = writeln!(said, "again {name}: {first}; then it agreed");
+            }
             return said;
         };
         let _ = writeln!(said, "FAIL {name}: {}", sentence(first));
@@ -305,6 +310,9 @@ impl Live {
                 line += " (--verbose says why)";
             }
         }
+        if ended.is_empty() {
+            return line + "; nothing was run\n";
+        }
         let late = ended.iter().map(|one| one.late).max().unwrap_or_default();
         let _ = write!(
             line,
@@ -326,7 +334,7 @@ impl Live {
 /// Runs one scenario live. What the machine holds up is run again, more slowly.
 fn play_one(players: &Players, play: usize, it: &Play, case: &Case, style: Style) -> Ended {
     let mut request = it.request.clone();
-    let mut again = 0;
+    let (mut again, mut first) = (0, None);
     loop {
         let played = players.play(&request);
         let (lag, late) = match &played {
@@ -340,6 +348,14 @@ fn play_one(players: &Players, play: usize, it: &Play, case: &Case, style: Style
         if !problems.is_empty() && held_up {
             if again < AGAIN {
                 again += 1;
+                let late = lag.as_millis();
+                let said = || {
+                    format!(
+                        "{}, where a thread that only waits was woken {late} ms late",
+                        problems[0]
+                    )
+                };
+                first = first.or_else(|| Some(said()));
                 request.tempo = request.tempo.slower();
                 continue;
             }
@@ -355,6 +371,7 @@ fn play_one(players: &Players, play: usize, it: &Play, case: &Case, style: Style
             at: it.at,
             play,
             again,
+            first,
             lag,
             late,
             problems,

@@ -5,10 +5,10 @@
 
 mod budget;
 mod builder;
+mod close;
 mod core;
 mod counting;
 mod ctx;
-mod ending;
 mod error;
 mod group;
 mod life;
@@ -23,10 +23,11 @@ mod report;
 mod sink;
 mod start;
 
+pub use crate::host::Ending;
 pub use budget::{Budget, Line};
 pub use builder::Builder;
+pub use close::Close;
 pub use ctx::{WeakCtx, WorkerCtx};
-pub use ending::{Close, Ending};
 pub use error::{BlockingError, CalledFromInside, LimitsError, MainError, Refused, StartError};
 pub use life::{Life, LifeEnd, exit_code};
 pub use limits::Limits;

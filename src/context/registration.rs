@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use super::close::Close;
 use super::core::Core;
-use super::ending::{Close, Ending};
 use super::error::{Refusal, Refused};
 use super::opts::{BodyOpts, CallOpts, Wake};
 use super::registry::{Action, AsyncCall, Callback, Running, Spec};
-use crate::host::{Abort, Adopt, Body, BoxFuture, Ended, Scope, SpawnError};
+use crate::host::{Abort, Adopt, Body, BoxFuture, Ended, Ending, Scope, SpawnError};
 use crate::journal::{Id, Kind, Name, RefusedReason, Told};
 use crate::watchdog::{Link, Watchdog};
 use crate::words::one_line;
@@ -69,7 +69,7 @@ impl<A> WorkerCtx<A> {
     }
 
     /// Takes over a thread that runs already. It cannot be told but by `wake`; it is joined up to its
-    /// timeout, then reported as leaked.
+    /// timeout, then reported as leaked. Its error is a failure like that of [`add_thread`](Self::add_thread).
     ///
     /// ```
     /// # use std::sync::mpsc;
@@ -89,7 +89,7 @@ impl<A> WorkerCtx<A> {
     /// [`Refused`] from the begin of stop, or outside the limits, or where threads of the operating
     /// system have no place; it hands the handle back.
     #[track_caller]
-    pub fn adopt_thread<T: Send + 'static>(
+    pub fn adopt_thread<T: Ending>(
         &self,
         name: impl Into<Name>,
         opts: BodyOpts,
@@ -106,7 +106,7 @@ impl<A> WorkerCtx<A> {
             }
             // Std has no timed join: a second thread joins, and its end is waited for with a bound.
             let reaper: Body = Box::new(move |_| match handle.take().join() {
-                Ok(_) => Ok(()),
+                Ok(output) => output.into_result(),
                 Err(payload) => std::panic::resume_unwind(payload),
             });
             let token = CancellationToken::new();
@@ -178,7 +178,8 @@ impl<A> WorkerCtx<A> {
     /// Takes over a task that runs already, such as tokio's `JoinHandle`. It has no token: stop aborts it
     /// at once, and its timeout is the time that the abort may take. Being so cancelled is ok.
     ///
-    /// What the task returns is dropped on a thread that all adopted tasks share: that should not block.
+    /// An error that the task returns is a failure like that of [`add_task`](Self::add_task). It becomes words, and is
+    /// dropped, on a thread that all adopted tasks share: neither should block.
     ///
     /// ```
     /// # use deadstop::context::{BodyOpts, WorkerCtx};

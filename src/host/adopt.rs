@@ -7,9 +7,9 @@ use std::task::Poll;
 
 use tokio::task::JoinHandle;
 
-use super::{Abort, BoxFuture};
+use super::{Abort, BoxFuture, Ending};
 use crate::journal::How;
-use crate::words::{contained, panic_message};
+use crate::words::{contained, one_line, panic_message};
 
 /// A running task that a worker context can take over: waited for, and aborted, but not told.
 ///
@@ -50,7 +50,8 @@ impl Abort for tokio::task::AbortHandle {
     }
 }
 
-impl<T: Send + 'static> Adopt for JoinHandle<T> {
+/// What the task returns says how it ended, as with a task that a context started.
+impl<T: Ending> Adopt for JoinHandle<T> {
     fn aborter(&self) -> Box<dyn Abort> {
         Box::new(self.abort_handle())
     }
@@ -58,10 +59,14 @@ impl<T: Send + 'static> Adopt for JoinHandle<T> {
     fn join(self: Box<Self>) -> BoxFuture<(How, Option<String>)> {
         Box::pin(async move {
             match (*self).await {
-                Ok(output) => {
-                    contained(|| drop(output));
-                    (How::Ok, None)
-                }
+                Ok(output) => match output.into_result() {
+                    Ok(()) => (How::Ok, None),
+                    Err(error) => {
+                        let words = one_line(&error).to_string();
+                        contained(|| drop(error));
+                        (How::Failed, Some(words))
+                    }
+                },
                 Err(error) if error.is_cancelled() => (How::Dropped, None),
                 Err(error) => (How::Panicked, Some(panic_message(&*error.into_panic()))),
             }

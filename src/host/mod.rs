@@ -7,6 +7,7 @@
 mod adopt;
 #[cfg(feature = "http")]
 mod connect;
+mod ending;
 mod live;
 mod passing;
 mod reapers;
@@ -25,6 +26,7 @@ pub use adopt::Adopt;
 pub(crate) use adopt::join;
 #[cfg(feature = "http")]
 pub use connect::Stream;
+pub use ending::Ending;
 pub use live::Live;
 pub(crate) use passing::Passing;
 pub use scope::{Blocker, Scope, Waited};

@@ -7,7 +7,7 @@ use crate::journal::text;
 use crate::report::{
     Problem, ProblemKind, Source, Style, differs, invalid, judge, shown, timeline,
 };
-use crate::scenario::{self, Diagnostic, Invalid, Scenario};
+use crate::scenario::{self, Diagnostic, Invalid, Scenario, Timed};
 use crate::sim::{Bodies, Journal, Options, Own, Run, Twice};
 
 use super::names::{cannot_be, not_adopted, not_registered};
@@ -95,6 +95,11 @@ impl Case {
         };
         let style = Style::default();
         let mut problems = self.wrong(not_registered(&run.scenario, &self.text, &first));
+        if let (Some(error), false) = (first.main_failed(), problems.is_empty()) {
+            // That is why the names are missing.
+            let failed = format!("main failed: {error}");
+            problems.insert(0, Problem::new(ProblemKind::Invalid, failed));
+        }
         problems.extend(not_adopted(&first).into_iter().map(|name| {
             Problem::new(
                 ProblemKind::Invalid,
@@ -140,26 +145,49 @@ impl Case {
                 (!kept_its_thread || problem.kind != ProblemKind::Expectation).then_some(problem)
             }));
         }
+        let picture = if problems.is_empty() {
+            // Each run is the same: what has not struck in this one never does, and tests nothing.
+            if laws {
+                problems
+                    .extend(self.unstruck(&run.scenario, &first, |timed| self.never_struck(timed)));
+            }
+            String::new()
+        } else {
+            let notes = self.unstruck(&run.scenario, &first, |timed| {
+                let line = scenario::line_of(&self.text, timed.span.start);
+                format!("note: the event at {}:{line} never struck\n", self.path)
+            });
+            timeline(&first.events, style) + &notes.collect::<String>()
+        };
         Verdict {
-            picture: if problems.is_empty() {
-                String::new()
-            } else {
-                timeline(&first.events, style) + &self.unstruck(&run.scenario, &first)
-            },
+            picture,
             problems,
             journal: Some(first),
         }
     }
 
-    /// What of the timeline never struck: a test of a second signal that never came tests nothing.
-    fn unstruck(&self, scenario: &Scenario, journal: &Journal) -> String {
-        let mut said = String::new();
+    /// What of the timeline never struck.
+    fn unstruck<'a, R>(
+        &self,
+        scenario: &'a Scenario,
+        journal: &'a Journal,
+        said: impl Fn(&'a Timed) -> R,
+    ) -> impl Iterator<Item = R> {
         let unstruck = journal.unstruck.iter();
-        for timed in unstruck.filter_map(|index| scenario.timeline.get(*index)) {
-            let line = scenario::line_of(&self.text, timed.span.start);
-            let _ = writeln!(said, "note: the event at {}:{line} never struck", self.path);
+        unstruck
+            .filter_map(|index| scenario.timeline.get(*index))
+            .map(said)
+    }
+
+    fn never_struck(&self, timed: &Timed) -> Problem {
+        let message = "expected this event to strike: it never did";
+        let wrong = Diagnostic::error("unmet-expectation", timed.span.clone(), message, "never struck")
+            .help("the run was over by then, or what it waits for never came: leave it out, or have it strike earlier");
+        Problem {
+            line: Some(scenario::line_of(&self.text, timed.span.start)),
+            detail: scenario::render(&[wrong], &self.path, &self.text, false),
+            ..Problem::new(ProblemKind::Expectation, message)
         }
-        said
     }
 
     fn wrong(&self, diagnostics: Vec<Diagnostic>) -> Vec<Problem> {

@@ -5,13 +5,20 @@ use std::time::Duration;
 
 use crate::journal::{Cause, How, Kind, Name, Outcome, Phase, What, text};
 use crate::laws::{self, Broken};
+use crate::scenario::{all_of, did_you_mean};
 use crate::sim::Journal;
 
 /// For assertions. Components are named as the journal names them: the second `db` is `db#2`.
 impl Journal {
     /// How the step of a component ended; `None` if it had none. A thread or task that has ended before the
     /// stop has none.
+    ///
+    /// # Panics
+    ///
+    /// If nothing was registered by that name: a test of a name that is not there would be green for ever.
+    #[track_caller]
     pub fn outcome(&self, name: &str) -> Option<Outcome> {
+        self.knows(name);
         self.events.iter().find_map(|event| match &event.what {
             What::StepEnded {
                 name: of, outcome, ..
@@ -20,8 +27,14 @@ impl Journal {
         })
     }
 
-    /// How long the step of a component took.
+    /// How long the step of a component took; `None` if it had none.
+    ///
+    /// # Panics
+    ///
+    /// As [`outcome`](Self::outcome).
+    #[track_caller]
     pub fn took(&self, name: &str) -> Option<Duration> {
+        self.knows(name);
         self.events.iter().find_map(|event| match &event.what {
             What::StepEnded { name: of, took, .. } if **of == *name => {
                 Some(Duration::from_millis(*took))
@@ -91,6 +104,23 @@ impl Journal {
     /// The whole of it, as text.
     pub fn log(&self) -> String {
         text(&self.events)
+    }
+
+    #[track_caller]
+    fn knows(&self, name: &str) {
+        let names = self.events.iter().filter_map(|event| match &event.what {
+            What::Registered(registered) => Some(&*registered.name),
+            What::Refused { name, .. } => Some(&**name),
+            _ => None,
+        });
+        let names: Vec<&str> = names.chain(["main"]).collect();
+        if names.contains(&name) || self.stuck().is_some() {
+            return;
+        }
+        let meant = did_you_mean(name, names.iter().copied());
+        let meant = meant.map_or_else(String::new, |meant| format!(" (did you mean {meant:?}?)"));
+        let names = all_of('"', names);
+        panic!("nothing was registered by the name {name:?}{meant}, only {names}");
     }
 
     /// The error with which main failed.

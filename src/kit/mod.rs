@@ -91,6 +91,7 @@ macro_rules! scenarios {
             $crate::kit::Suite::new(
                 ::core::env!("CARGO_MANIFEST_DIR"),
                 $folder,
+                ::core::env!("CARGO_PKG_NAME"),
                 ::core::file!(),
                 ::core::env!("CARGO_CRATE_NAME"),
                 $own,
@@ -104,6 +105,7 @@ macro_rules! scenarios {
             $crate::kit::Suite::new(
                 ::core::env!("CARGO_MANIFEST_DIR"),
                 $folder,
+                ::core::env!("CARGO_PKG_NAME"),
                 ::core::file!(),
                 ::core::env!("CARGO_CRATE_NAME"),
                 $own,

@@ -169,7 +169,7 @@ pub(super) fn not_registered(
         }
         let span = spot(text, span, name);
         match (known.get(&**name), verb) {
-            (None, _) => found.push(unknown(name, span, &known, also, journal)),
+            (None, _) => found.push(unknown(name, span, &known, also)),
             (Some(Some((kind, adopted))), Some(verb)) => {
                 found.extend(wrong_kind(name, span, verb, *kind, *adopted));
             }
@@ -184,7 +184,6 @@ fn unknown(
     span: Span,
     known: &BTreeMap<&str, Option<(Kind, bool)>>,
     also: &[&str],
-    journal: &Journal,
 ) -> Diagnostic {
     let all = || known.keys().copied().chain(also.iter().copied());
     let mut help = match did_you_mean(name, all()) {
@@ -196,9 +195,6 @@ fn unknown(
     } else {
         format!("registered are {}", all_of('"', known.keys().copied()))
     };
-    if let Some(error) = journal.main_failed() {
-        help += &format!("; then the registering function failed: {error}");
-    }
     Diagnostic::error(
         "unknown-name",
         span,

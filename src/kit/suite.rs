@@ -35,11 +35,19 @@ pub struct Suite {
 impl Suite {
     /// The files below `folder`, which is relative to the crate at `root`; `file` is the source of the test, and
     /// `target` is what the compiler calls it.
-    pub fn new(root: &str, folder: &str, file: &str, target: &str, own: Own) -> Self {
+    /// `package` is the crate's name.
+    pub fn new(
+        root: &str,
+        folder: &str,
+        package: &str,
+        file: &str,
+        target: &str,
+        own: Own,
+    ) -> Self {
         Suite {
             root: root.into(),
             folder: folder.trim_end_matches('/').to_owned(),
-            target: command(Path::new(root), file, target),
+            target: format!(" -p {package}{}", command(Path::new(root), file, target)),
             own,
         }
     }
@@ -52,7 +60,10 @@ impl Suite {
     #[track_caller]
     pub fn test(&self) {
         let pick = std::env::var(PICK).ok();
-        let cases = self.cases().unwrap_or_else(|message| panic!("{message}"));
+        let cases = match self.cases() {
+            Ok(cases) => cases,
+            Err(message) => panic!("{message}"),
+        };
         let all = cases.len();
         let picked = |case: &Case| pick.as_ref().is_none_or(|pick| case.name.contains(&**pick));
         let cases: Vec<Case> = cases.into_iter().filter(picked).collect();
@@ -111,9 +122,11 @@ impl Suite {
             }
         };
         let all = cases.len();
+        let pick = std::env::var(PICK).ok();
+        let picked = |case: &Case| pick.as_ref().is_none_or(|pick| case.name.contains(&**pick));
         let cases: Vec<Case> = cases
             .into_iter()
-            .filter(|case| flags.take(&case.name))
+            .filter(|case| flags.take(&case.name) && picked(case))
             .collect();
         if flags.list {
             let mut listed = String::new();
@@ -145,7 +158,7 @@ impl Suite {
             }
             if !well {
                 let again = format!(
-                    "run it again: cargo test{} -- {}",
+                    "run it again: cargo test{} -- --exact {}",
                     self.target,
                     quoted(&case.name)
                 );

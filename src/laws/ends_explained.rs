@@ -27,7 +27,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let explained = [struck, second].into_iter().flatten().min();
     let mut bad: Vec<(Index, String)> = Vec::new();
     for (id, part) in (MAIN..).zip(&record.parts) {
-        let Some((at, said)) = not_well(part) else {
+        let Some((at, said)) = not_well(record, part) else {
             continue;
         };
         if explained.is_none_or(|explained| explained > at) && !by_right(record, id, part, at) {
@@ -61,7 +61,7 @@ fn keeps_its_thread(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 }
 
 /// How it ended, by its step or, without one, by the fact; `None` if well, or not at all.
-fn not_well(part: &Part<'_>) -> Option<(Index, String)> {
+fn not_well(record: &Record<'_>, part: &Part<'_>) -> Option<(Index, String)> {
     let name = part.named();
     let step = part.step.and_then(|step| Some((step, step.end?)));
     if let Some((step, end)) = step {
@@ -69,7 +69,8 @@ fn not_well(part: &Part<'_>) -> Option<(Index, String)> {
         return match outcome {
             Outcome::Ok => None,
             Outcome::Failed | Outcome::Panicked => {
-                Some((end.at, format!("\"{name}\" {outcome} at {at}")))
+                let words = words(record, end.at);
+                Some((end.at, format!("\"{name}\" {outcome} at {at}{words}")))
             }
             Outcome::TimedOut | Outcome::Aborted | Outcome::Leaked | Outcome::NotAwaited => {
                 let (took, bound) = (Ms(end.took), Ms(step.bound));
@@ -79,8 +80,26 @@ fn not_well(part: &Part<'_>) -> Option<(Index, String)> {
         };
     }
     let end = part.end?;
-    matches!(end.how, How::Failed | How::Panicked)
-        .then(|| (end.at, format!("\"{name}\" {} at {}", end.how, At(end.t))))
+    let words = words(record, end.at);
+    matches!(end.how, How::Failed | How::Panicked).then(|| {
+        let said = format!("\"{name}\" {} at {}{words}", end.how, At(end.t));
+        (end.at, said)
+    })
+}
+
+/// Of what it failed or panicked.
+fn words(record: &Record<'_>, at: Index) -> String {
+    match record.events.get(at).map(|event| &event.what) {
+        Some(
+            What::StepEnded {
+                error: Some(error), ..
+            }
+            | What::Ended {
+                error: Some(error), ..
+            },
+        ) => format!(" ({error})"),
+        _ => String::new(),
+    }
 }
 
 /// Main that is asked to stop while it runs may be refused what it registers, and is given up at its bound;

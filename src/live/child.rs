@@ -108,18 +108,24 @@ fn begin() -> Result<(Arc<Play>, bool), Box<dyn std::error::Error>> {
 
 /// Lives, and returns with the code with which the process ends.
 fn live(play: &Arc<Play>, run: bool) -> ExitCode {
-    // What strikes at the start strikes before anything begins.
+    // Who begins is the first caller. What strikes at the start strikes before anything runs: a program that
+    // only calls calls start before all else, but main waits for the rest.
+    let caller = play.look(|scene| {
+        if !run {
+            scene.stage().call(Call::Start, None, None);
+        }
+        run.then(|| scene.next_caller())
+    });
     while timeline::strike_next(play) {}
+    play.struck.cancel();
     let strikes = Arc::clone(play);
-    let code = if run {
-        let caller = play.look(|scene| {
-            let caller = scene.next_caller();
+    let code = if let Some(caller) = caller {
+        play.look(|scene| {
             scene.record(What::CallBegan {
                 call: Call::Run,
                 caller,
                 from: None,
             });
-            caller
         });
         strike(strikes, run);
         let _on = play.executor.enter();
@@ -138,11 +144,6 @@ fn live(play: &Arc<Play>, run: bool) -> ExitCode {
         }
         code
     } else {
-        let caller = play.look(|scene| {
-            scene.open_calls.set(1);
-            scene.next_caller()
-        });
-        timeline::calls(play, Call::Start, caller, None, None);
         strike(strikes, run);
         play.watch(None, |_| play.returned().is_some());
         play.returned().unwrap_or_default()

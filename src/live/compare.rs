@@ -5,7 +5,8 @@
 //!
 //! Compared is what each component goes through, in its own order and at its times; what the context says
 //! of itself; what every caller gets; which step began after which ended. Not compared are the order
-//! between unrelated components, probes and still-waiting lines.
+//! between unrelated components, probes and still-waiting lines, and whether one of several who call in the
+//! instant in which stop or cleanup is over came in time to ask for it once more.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use crate::journal::{At, Event, Id, Name, What, text};
+use crate::journal::{At, By, Event, Id, Name, State, What, text};
 use crate::scenario::{Scenario, When};
 use crate::sim::{Journal, Options, RunError, Runners};
 use crate::stage::millis;
@@ -81,6 +82,8 @@ impl Tracks {
         let mut names: BTreeMap<Id, Name> = BTreeMap::new();
         let mut tracks = Tracks::default();
         let mut ended = BTreeSet::new();
+        let mut requested = false;
+        let overs: BTreeSet<u64> = events.iter().filter_map(over).collect();
         let log = text(events);
         for (place, (event, line)) in events.iter().zip(log.lines()).enumerate() {
             match &event.what {
@@ -92,6 +95,13 @@ impl Tracks {
                 }
                 What::StepEnded { name, .. } => {
                     ended.insert(name.clone());
+                }
+                What::Requested { by, .. } => {
+                    // Nobody who comes late asks for anything, and who comes late only the instant knows.
+                    let again = std::mem::replace(&mut requested, true);
+                    if again && *by == By::Call && overs.contains(&event.t) {
+                        continue;
+                    }
                 }
                 _ => {}
             }
@@ -156,6 +166,17 @@ impl Tracks {
         differ.sort();
         differ.into_iter().map(|(_, _, track)| track).collect()
     }
+}
+
+/// The instant of an event with which stop or cleanup is over.
+fn over(event: &Event) -> Option<u64> {
+    let over = matches!(
+        event.what,
+        What::State {
+            state: State::Stopped | State::Done
+        }
+    );
+    over.then_some(event.t)
 }
 
 /// Where an event belongs; nowhere if it is not compared.
@@ -530,6 +551,44 @@ events = [{ at = "10s", signal = "SIGTERM" }]
             });
         });
         assert_eq!(unsaid, None);
+    }
+
+    const CALLERS: &str = r#"
+title = "Three callers of a stop that takes no time"
+[worker]
+run = false
+components = []
+[timeline]
+events = [{ at = "10s", call = "stop", callers = 3 }]
+"#;
+
+    /// Compares a run of that file with one that has only the first so many requests.
+    fn with_requests(file: &str, kept: usize) -> Option<String> {
+        let scenario = parse("callers", file).expect("a valid file");
+        let journal = run(&scenario, &Options::default());
+        let mut live = journal.events.clone();
+        let mut requests = 0;
+        live.retain(|event| {
+            requests += usize::from(matches!(event.what, What::Requested { .. }));
+            !matches!(event.what, What::Requested { .. }) || requests <= kept
+        });
+        assert_eq!(requests, 3, "three ask");
+        compare(&Known::of(&[journal]), &live).map(|difference| difference.headline)
+    }
+
+    #[test]
+    fn who_calls_in_the_instant_in_which_all_is_over_may_come_too_late_to_ask() {
+        for kept in 1..=3 {
+            assert_eq!(with_requests(CALLERS, kept), None, "{kept} asked");
+        }
+        let none = with_requests(CALLERS, 0).expect("nobody asked");
+        assert!(none.starts_with("the requests to stop: "), "{none}");
+        // A stop that takes a second is not over when they call.
+        let takes = r#"[{ stop = "drain", takes = "1s" }]"#;
+        let slow = CALLERS.replace("[]", takes);
+        assert_eq!(with_requests(&slow, 3), None);
+        let fewer = with_requests(&slow, 2).expect("one did not ask");
+        assert!(fewer.starts_with("the requests to stop: "), "{fewer}");
     }
 
     #[test]

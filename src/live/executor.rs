@@ -72,8 +72,8 @@ impl Done {
         }
     }
 
-    /// Waits for it. A panic goes on, to whoever joins the task.
-    pub async fn with(mut self, task: Watched) {
+    /// Waits for it. An error and a panic go on, to whoever joins the task.
+    pub async fn with(mut self, task: Watched) -> Result<(), BoxError> {
         let mut task = task;
         let ended = std::future::poll_fn(|cx| {
             std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(&mut task).poll(cx)))
@@ -82,8 +82,14 @@ impl Done {
         .await;
         drop(task);
         match ended {
-            Ok(Ok(())) => self.say(How::Ok, None),
-            Ok(Err(error)) => self.say(How::Failed, Some(one_line(&error))),
+            Ok(Ok(())) => {
+                self.say(How::Ok, None);
+                Ok(())
+            }
+            Ok(Err(error)) => {
+                self.say(How::Failed, Some(one_line(&error)));
+                Err(error)
+            }
             Err(payload) => {
                 self.say(How::Panicked, Some(one_line(&panic_message(&*payload))));
                 std::panic::resume_unwind(payload);

@@ -45,8 +45,9 @@ impl Cast for LiveCast {
         let task = self.0.executor.spawn(async move {
             let done = done;
             // It began long ago, but nothing of it is known before it is registered.
-            if opens.await.is_ok() {
-                done.with(lives).await;
+            match opens.await {
+                Ok(()) => done.with(lives).await,
+                Err(_) => Ok(()),
             }
         });
         match ctx.adopt_task(name, opts, task) {

@@ -34,8 +34,22 @@ pub(super) struct Play {
     registers: Mutex<()>,
     /// What lets tasks begin that were started before they were registered.
     pub gates: Mutex<BTreeMap<usize, oneshot::Sender<()>>>,
+    /// Cancelled when what strikes at the start has struck.
+    pub struck: CancellationToken,
     /// With which code main returns, once it does.
     returns: OnceLock<i32>,
+}
+
+/// Whether only the driver of start, stop and cleanup says this, and no thread beside it.
+fn by_the_driver(claim: &What) -> bool {
+    !matches!(
+        claim,
+        What::Requested { .. }
+            | What::Watchdog { .. }
+            | What::GraceBegan { .. }
+            | What::Refused { .. }
+            | What::Registered(_)
+    )
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -60,6 +74,7 @@ impl Play {
             context: Mutex::new(None),
             registers: Mutex::new(()),
             gates: Mutex::default(),
+            struck: CancellationToken::new(),
             returns: OnceLock::new(),
         })
     }
@@ -81,7 +96,7 @@ impl Play {
         worker.expect("the context is built before anything of it runs")
     }
 
-    /// Looks at the scene. Nothing may wait in there, nor call the context.
+    /// Looks at the scene. Nothing may wait in there, nor call the context but for its running flag.
     pub fn look<R>(&self, look: impl FnOnce(&Scene) -> R) -> R {
         let looked = look(&lock(&self.scene));
         self.changed.notify_all();
@@ -110,8 +125,9 @@ impl Play {
     }
 
     /// Writes down what the context says, and whether that changed the running flag.
+    ///
+    /// The flag is read here inside, where what was read is written down before anybody else reads it.
     pub fn claim(&self, claim: &What) {
-        let running = self.worker.get().is_none_or(|(ctx, _)| ctx.running());
         self.look(|scene| {
             match claim {
                 What::StepStarted { name, id, .. } => {
@@ -123,8 +139,12 @@ impl Play {
                 _ => {}
             }
             scene.record(claim.clone());
-            if scene.running.replace(running) != running {
-                scene.record(What::Running { value: running });
+            // Who asks, or registers, may do so between the flag's change and the stop's word of it.
+            if by_the_driver(claim) {
+                let running = self.worker.get().is_none_or(|(ctx, _)| ctx.running());
+                if scene.running.replace(running) != running {
+                    scene.record(What::Running { value: running });
+                }
             }
         });
     }
@@ -251,7 +271,10 @@ impl Play {
     ) -> impl FnOnce() -> BoxFuture<Result<(), MainError>> + Send + 'static {
         let play = Arc::clone(self);
         move || {
-            Box::pin(async move { crate::stage::main(&Awaits::new(play, MAIN_PART, None)).await })
+            Box::pin(async move {
+                play.struck.cancelled().await;
+                crate::stage::main(&Awaits::new(play, MAIN_PART, None)).await
+            })
         }
     }
 

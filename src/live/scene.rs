@@ -60,13 +60,26 @@ impl Clock {
 pub(super) enum Effect {
     Signal(SignalName),
     Kill(SignalName),
-    Call {
-        call: Call,
-        caller: u32,
-        from: Option<Name>,
-        message: Option<String>,
-    },
     Register(usize),
+}
+
+/// Somebody is to call the context.
+#[derive(Debug)]
+pub(super) struct Calling {
+    pub call: Call,
+    pub caller: u32,
+    pub from: Option<Name>,
+    pub message: Option<String>,
+}
+
+impl Calling {
+    /// Whether nobody could tell which of the two came first. Of two starts one is refused.
+    fn is_like(&self, other: &Calling) -> bool {
+        self.call == other.call
+            && self.call != Call::Start
+            && self.from == other.from
+            && self.message == other.message
+    }
 }
 
 /// What wakes whoever runs a part's code.
@@ -90,6 +103,8 @@ pub(super) struct Scene {
     /// The running flag as last read.
     pub running: Cell<bool>,
     pub effects: RefCell<VecDeque<Effect>>,
+    /// The calls of this instant: they come when all else has struck, as in the simulator.
+    calls: RefCell<VecDeque<Calling>>,
     /// What happens later: when, and which came first.
     laters: RefCell<BTreeMap<(u64, u64), Later>>,
     bells: RefCell<Vec<Bell>>,
@@ -100,7 +115,7 @@ pub(super) struct Scene {
     play: std::sync::Weak<Play>,
     /// How often the context said that a stop was requested.
     pub requests: Cell<u32>,
-    pub callers: Cell<u32>,
+    callers: Cell<u32>,
     pub open_calls: Cell<u32>,
 }
 
@@ -125,6 +140,7 @@ impl Scene {
             over: Cell::new(false),
             running: Cell::new(true),
             effects: RefCell::default(),
+            calls: RefCell::default(),
             laters: RefCell::default(),
             bells: RefCell::new(bells),
             holds: RefCell::default(),
@@ -228,6 +244,22 @@ impl Scene {
         false
     }
 
+    /// The calls that are to be made next: one, or several that may come in any order.
+    pub fn take_calls(&self) -> Vec<Calling> {
+        let mut calls = self.calls.borrow_mut();
+        let alike = match calls.front() {
+            None => 0,
+            Some(first) => {
+                1 + calls
+                    .iter()
+                    .skip(1)
+                    .take_while(|c| c.is_like(first))
+                    .count()
+            }
+        };
+        calls.drain(..alike).collect()
+    }
+
     /// A caller's number.
     pub fn next_caller(&self) -> u32 {
         self.callers.set(self.callers.get() + 1);
@@ -322,7 +354,7 @@ impl Stage for Scene {
     fn call(&self, call: Call, from: Option<Name>, message: Option<String>) {
         let caller = self.next_caller();
         self.open_calls.set(self.open_calls.get() + 1);
-        self.effects.borrow_mut().push_back(Effect::Call {
+        self.calls.borrow_mut().push_back(Calling {
             call,
             caller,
             from,

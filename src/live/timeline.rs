@@ -1,23 +1,41 @@
 //! The thread on which the script strikes.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::task::Poll;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::play::Play;
-use super::scene::Effect;
+use super::scene::{Calling, Effect};
 use crate::context::Main;
 use crate::host::{Host, Who, block_on};
-use crate::journal::{Call, Cause, Kind, Name, SignalName, What};
+use crate::journal::{Cause, Kind, SignalName, What};
 use crate::stage::{self, Stage};
 
-/// Strikes one thing that is due, if there is one.
+/// Strikes one thing that is due, if there is one. Calls come last, in their order.
 pub(super) fn strike_next(play: &Arc<Play>) -> bool {
     let struck = play.look(|scene| scene.stage().strike_next() || scene.happen_next());
     while let Some(effect) = play.look(|scene| scene.effects.borrow_mut().pop_front()) {
         has(play, effect);
     }
-    struck
+    struck || call_next(play)
+}
+
+/// Makes the calls that come next. What strikes after them strikes once they have reached the context.
+fn call_next(play: &Arc<Play>) -> bool {
+    let callings = play.look(|scene| scene.take_calls());
+    let reached: Vec<_> = callings.into_iter().map(|c| calls(play, c)).collect();
+    let soon = play.clock.real() + play.clock.score.soon();
+    for reached in &reached {
+        // Its end, not a word, is what is waited for.
+        let left = soon.saturating_sub(play.clock.real());
+        let _ = reached.recv_timeout(Duration::from_nanos(left));
+    }
+    !reached.is_empty()
 }
 
 /// Strikes what is due until the process ends.
@@ -69,12 +87,6 @@ fn has(play: &Arc<Play>, effect: Effect) {
         }
         Effect::Kill(signal) => raise(signal),
         Effect::Register(index) => play.register(index),
-        Effect::Call {
-            call,
-            caller,
-            from,
-            message,
-        } => calls(play, call, caller, from, message),
     }
 }
 
@@ -82,21 +94,29 @@ fn raise(signal: SignalName) {
     let _ = signal_hook::low_level::raise(signal.number());
 }
 
-/// Somebody calls the context: on a thread of its own, or inside a component where one is named.
-pub(super) fn calls(
-    play: &Arc<Play>,
-    call: Call,
-    caller: u32,
-    from: Option<Name>,
-    message: Option<String>,
-) {
+/// Somebody calls the context: on a thread of its own, or inside a component where one is named. What is
+/// returned is closed once the call was polled.
+fn calls(play: &Arc<Play>, calling: Calling) -> Receiver<()> {
+    let Calling {
+        call,
+        caller,
+        from,
+        message,
+    } = calling;
+    let (reaches, reached) = mpsc::sync_channel(0);
     let inside = from.clone();
     let theirs = Arc::clone(play);
     let called = async move {
         theirs.look(|scene| scene.record(What::CallBegan { call, caller, from }));
         let main = theirs.main();
         let main = move |_| Main::Async(Box::pin(main()));
-        let said = stage::call(theirs.ctx(), call, message, main).await;
+        let mut said = pin!(stage::call(theirs.ctx(), call, message, main));
+        let first = poll_fn(|cx| Poll::Ready(said.as_mut().poll(cx))).await;
+        drop::<mpsc::SyncSender<()>>(reaches);
+        let said = match first {
+            Poll::Ready(said) => said,
+            Poll::Pending => said.await,
+        };
         theirs.look(|scene| {
             scene.record(said.returned(call, caller));
             scene.open_calls.set(scene.open_calls.get() - 1);
@@ -132,4 +152,5 @@ pub(super) fn calls(
         }
     };
     assert!(spawned, "a live run can start its threads");
+    reached
 }

@@ -9,9 +9,9 @@
 //! The simulator drives it as its second subject. It shows each flaw as a broken law, and proves that
 //! the laws have teeth and that the harness can drive a context that is not its own.
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::host::{BoxError, Scope};
@@ -19,10 +19,10 @@ use crate::journal::Name;
 use crate::words::one_line;
 
 /// A callback of the plan's: called as often as somebody calls stop or cleanup.
-pub type Callback = Rc<dyn Fn(&Scope) -> Result<(), BoxError>>;
+pub type Callback = Arc<dyn Fn(&Scope) -> Result<(), BoxError> + Send + Sync>;
 
 /// A thread, as the plan knows it.
-pub trait Thread {
+pub trait Thread: Send + Sync {
     /// Whether it still runs.
     fn is_alive(&self) -> bool;
 
@@ -31,7 +31,7 @@ pub trait Thread {
 }
 
 /// A task, as the plan knows it.
-pub trait Task {
+pub trait Task: Send + Sync {
     /// Whether it has ended.
     fn done(&self) -> bool;
 
@@ -81,19 +81,26 @@ impl fmt::Display for Line {
 
 /// The plan's worker context. See the [module](self): a specimen, not for use.
 pub struct PlanCtx {
-    running: Cell<bool>,
-    on_stop: RefCell<Vec<(i32, Callback, Name)>>,
-    on_cleanup: RefCell<Vec<(i32, Callback, Name)>>,
-    logger: Box<dyn Fn(Line)>,
+    running: AtomicBool,
+    on_stop: Mutex<Calls>,
+    on_cleanup: Mutex<Calls>,
+    logger: Box<dyn Fn(Line) + Send + Sync>,
+}
+
+type Calls = Vec<(i32, Callback, Name)>;
+
+/// Nobody is called with the list locked: a callback may register another one.
+fn lock(calls: &Mutex<Calls>) -> MutexGuard<'_, Calls> {
+    calls.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl PlanCtx {
     /// A context that does not run yet, and logs to `logger`.
-    pub fn new(logger: impl Fn(Line) + 'static) -> Self {
+    pub fn new(logger: impl Fn(Line) + Send + Sync + 'static) -> Self {
         PlanCtx {
-            running: Cell::new(false),
-            on_stop: RefCell::default(),
-            on_cleanup: RefCell::default(),
+            running: AtomicBool::new(false),
+            on_stop: Mutex::default(),
+            on_cleanup: Mutex::default(),
             logger: Box::new(logger),
         }
     }
@@ -106,7 +113,7 @@ impl PlanCtx {
             }
             Ok(())
         };
-        self.defer_stop(Rc::new(join), 0, name);
+        self.defer_stop(Arc::new(join), 0, name);
     }
 
     /// Registers a task to be cancelled by stop. Its timeout is not looked at, its end not waited for.
@@ -117,7 +124,7 @@ impl PlanCtx {
             }
             Ok(())
         };
-        self.defer_stop(Rc::new(cancel), 0, name);
+        self.defer_stop(Arc::new(cancel), 0, name);
     }
 
     /// Registers an object to be closed by cleanup.
@@ -127,12 +134,12 @@ impl PlanCtx {
 
     /// Registers a callback for stop.
     pub fn defer_stop(&self, call: Callback, order: i32, desc: Name) {
-        self.on_stop.borrow_mut().push((order, call, desc));
+        lock(&self.on_stop).push((order, call, desc));
     }
 
     /// Registers a callback for cleanup.
     pub fn defer_cleanup(&self, call: Callback, order: i32, desc: Name) {
-        self.on_cleanup.borrow_mut().push((order, call, desc));
+        lock(&self.on_cleanup).push((order, call, desc));
     }
 
     /// Runs main. What main had registered when it fails stays as it is.
@@ -141,15 +148,15 @@ impl PlanCtx {
     ///
     /// Main's.
     pub fn start<E>(&self, main: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
-        self.running.set(true);
+        self.running.store(true, Ordering::Relaxed);
         main()
     }
 
     /// Calls the stop callbacks, ascending by order, each for as long as it takes. An error is logged; a
     /// panic is not caught, like the plan's `SystemExit`.
     pub fn stop(&self, scope: &Scope) {
-        self.running.set(false);
-        let mut calls = self.on_stop.borrow().clone();
+        self.running.store(false, Ordering::Relaxed);
+        let mut calls = lock(&self.on_stop).clone();
         calls.sort_by_key(|(order, _, _)| *order);
         for (_, call, desc) in calls {
             (self.logger)(Line::Stopping { desc: desc.clone() });
@@ -164,7 +171,7 @@ impl PlanCtx {
 
     /// Calls the cleanup callbacks, descending by order; otherwise like [`stop`](Self::stop).
     pub fn cleanup(&self, scope: &Scope) {
-        let mut calls = self.on_cleanup.borrow().clone();
+        let mut calls = lock(&self.on_cleanup).clone();
         // Python's `sorted(reverse=True)` keeps the order of equals.
         calls.sort_by_key(|(order, _, _)| std::cmp::Reverse(*order));
         for (_, call, desc) in calls {
@@ -180,6 +187,6 @@ impl PlanCtx {
 
     /// Whether it runs: false before start, too.
     pub fn running(&self) -> bool {
-        self.running.get()
+        self.running.load(Ordering::Relaxed)
     }
 }

@@ -4,9 +4,12 @@
 //! The world belongs to the executor's thread. While a body has its turn that thread is blocked in the
 //! hand-over, so the body has the world for itself; it is lent to it for the turn, and taken back with
 //! the baton. It is handed over under a lock, so that whatever one thread has done the next one sees,
-//! and a [bell](super::bell) wakes who gets it.
+//! and a [bell](super::bell) wakes who gets it. What a body takes along when it begins, what it returns,
+//! and all that it can put into the world or find there is `Send`: the compiler holds it.
 //!
-//! A body's last turn ends with its thread: the destructors of its thread-locals are a part of it.
+//! A body's last turn ends with its thread: the destructors of its thread-locals are a part of it. One
+//! that blocks for real keeps its turn, and the executor's thread in the hand-over with the world. One
+//! that is left waiting has no world: it was taken back before.
 //!
 //! Nobody spins, and nobody is bound to a core: that is the caller's own to do.
 
@@ -14,7 +17,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -39,7 +41,7 @@ thread_local! {
     /// has first goes last, after the thread-locals of the body.
     static SEAT: Seat = const { Seat(RefCell::new(None)) };
     /// The world, while the body of this thread has its turn; null otherwise.
-    static LENT: Cell<*const Rc<World>> = const { Cell::new(std::ptr::null()) };
+    static LENT: Cell<*const World> = const { Cell::new(std::ptr::null()) };
     /// What the bodies of this executor share.
     static EXECUTOR: Arc<Executor> = Arc::new(Executor {
         bell: Bell::new(true),
@@ -48,26 +50,24 @@ thread_local! {
     });
 }
 
-/// Carries what is not `Send` to the body's thread and back.
-struct Carried<T>(T);
+/// Where the world is that a body gets for its turn; null without one.
+#[derive(Clone, Copy)]
+struct Lent(*const World);
 
-// SAFETY: what is carried is touched by one thread at a time: by the body's during its turns, by the
-// executor's between them, and each hand-over of the turn is through the desk's lock, which orders the
-// one before the other. Nothing carried is bound to the thread that made it: `Rc` and `Cell` are not
-// `Send` only for what two threads could do at once.
-unsafe impl<T> Send for Carried<T> {}
+/// Fails to compile where a world may not go from thread to thread.
+const fn may_be_lent<T: Send>() {}
+const _: () = may_be_lent::<World>();
 
-impl<T> Carried<T> {
-    /// By value: a closure that named the field would capture that alone.
-    fn take(self) -> T {
-        self.0
-    }
-}
+// SAFETY: who has it follows it in its turn only, see `with_lent`. For that time the world is the
+// body's alone, as if it had been moved to its thread and were moved back afterwards: it is `Send`. Its
+// `Rc`, which is not, stays behind, and what refers to the world ends before the turn does or is not
+// used until the next.
+unsafe impl Send for Lent {}
 
 /// Who has the baton.
 enum Holder {
     Executor,
-    Body(Turn, Carried<*const Rc<World>>),
+    Body(Turn, Lent),
     /// Nobody any more: the body's thread comes to its end.
     Gone,
 }
@@ -106,8 +106,9 @@ impl Desk {
     }
 
     /// The executor gives a turn, and waits for its end; says whether the body waits.
-    fn give(&self, turn: Turn, world: *const Rc<World>) -> bool {
-        *self.holder() = Holder::Body(turn, Carried(world));
+    fn give(&self, turn: Turn, world: Option<&World>) -> bool {
+        let lent = Lent(world.map_or(std::ptr::null(), std::ptr::from_ref));
+        *self.holder() = Holder::Body(turn, lent);
         self.bell.ring();
         loop {
             self.executor.bell.wait();
@@ -123,7 +124,7 @@ impl Desk {
     fn turn(&self, thread: ThreadId) -> Turn {
         loop {
             self.bell.wait();
-            if let Holder::Body(turn, Carried(world)) = *self.holder() {
+            if let Holder::Body(turn, Lent(world)) = *self.holder() {
                 LENT.set(world);
                 if let Some(watched) = &self.watched {
                     watched.lent_to(thread);
@@ -155,11 +156,11 @@ impl Drop for Seat {
 /// A body with its own thread.
 pub(crate) struct Baton<T: 'static> {
     desk: Arc<Desk>,
-    result: Arc<Mutex<Option<Carried<std::thread::Result<T>>>>>,
+    result: Arc<Mutex<Option<std::thread::Result<T>>>>,
     done: bool,
 }
 
-impl<T: 'static> Baton<T> {
+impl<T: Send + 'static> Baton<T> {
     #[allow(
         clippy::disallowed_methods,
         reason = "a simulated body's thread is started here"
@@ -167,7 +168,7 @@ impl<T: 'static> Baton<T> {
     pub fn new(
         name: &Name,
         watched: Option<Arc<Watched>>,
-        body: impl FnOnce() -> T + 'static,
+        body: impl FnOnce() -> T + Send + 'static,
     ) -> std::io::Result<Self> {
         let executor = Executor::current();
         if executor.left.load(Ordering::Relaxed) >= LEAKS {
@@ -187,7 +188,7 @@ impl<T: 'static> Baton<T> {
         let dispatch = get_default(Dispatch::clone);
         // None would be one too, and hide what is set for the whole process later.
         let dispatch = (!dispatch.is::<NoSubscriber>()).then_some(dispatch);
-        let (at, put, body) = (Arc::clone(&desk), Arc::clone(&result), Carried(body));
+        let (at, put) = (Arc::clone(&desk), Arc::clone(&result));
         // The operating system cuts names short; std refuses only this.
         let name = name.chars().filter(|c| *c != '\0').collect();
         std::thread::Builder::new().name(name).spawn(move || {
@@ -195,7 +196,6 @@ impl<T: 'static> Baton<T> {
             SEAT.with(|seat| *seat.0.borrow_mut() = Some((Arc::clone(&at), thread)));
             let _inside = runtime.as_ref().map(|runtime| runtime.enter());
             let turn = at.turn(thread);
-            let body = body.take();
             let subscriber = dispatch.as_ref().map(set_default);
             let ran = catch_unwind(AssertUnwindSafe(|| match turn {
                 Turn::Run => body(),
@@ -206,7 +206,7 @@ impl<T: 'static> Baton<T> {
                 }
             }));
             drop(subscriber);
-            *put.lock().unwrap_or_else(PoisonError::into_inner) = Some(Carried(ran));
+            *put.lock().unwrap_or_else(PoisonError::into_inner) = Some(ran);
         })?;
         Ok(Baton {
             desk,
@@ -233,7 +233,7 @@ impl<T: 'static> Baton<T> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        Turned::Done(result.map_or_else(|| Err(Box::new("its thread ended") as _), Carried::take))
+        Turned::Done(result.unwrap_or_else(|| Err(Box::new("its thread ended"))))
     }
 
     pub fn done(&self) -> bool {
@@ -271,12 +271,13 @@ pub(super) fn suspend() -> bool {
 }
 
 /// Calls `f` with the world, if the body of this thread has its turn.
-pub(super) fn with_lent<R>(f: impl FnOnce(&Rc<World>) -> R) -> Option<R> {
+pub(super) fn with_lent<R>(f: impl FnOnce(&World) -> R) -> Option<R> {
     let world = LENT.get();
     // SAFETY: not null, it was lent to this thread for a turn that goes on: `hand_back` sets it to null
-    // before it lets the executor go. Until then the executor's thread is blocked in `give`, below
-    // `world::lend`, which keeps the world where it is; so nobody else touches it meanwhile, and what
-    // was done to it before is seen here by way of the desk's lock.
+    // before it lets the executor go. Until then the executor's thread is blocked in `give`, which has
+    // the world by a reference; so it is there, and nobody else touches it meanwhile. What was done to it
+    // before is seen here by way of the desk's lock. Where `f` waits, it goes on in a later turn, in the
+    // same world, or never: the world's end comes after every body's last turn.
     unsafe { world.as_ref() }.map(f)
 }
 

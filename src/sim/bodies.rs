@@ -82,12 +82,12 @@ pub(crate) enum Blocking<T: 'static> {
     Baton(Baton<T>),
 }
 
-impl<T: 'static> Blocking<T> {
+impl<T: Send + 'static> Blocking<T> {
     pub fn new(
         bodies: Bodies,
         name: &Name,
         watched: Option<&Arc<Watched>>,
-        body: impl FnOnce() -> T + 'static,
+        body: impl FnOnce() -> T + Send + 'static,
     ) -> std::io::Result<Self> {
         Ok(match bodies {
             Bodies::Coroutines => Blocking::Coroutine(Coroutine::new(body)?),

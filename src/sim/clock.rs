@@ -11,7 +11,7 @@ use super::world::{self, World};
 /// What happens when a timer is due.
 pub(crate) enum Due {
     Wake(Waker),
-    Do(Box<dyn FnOnce(&World)>),
+    Do(Box<dyn FnOnce(&World) + Send>),
 }
 
 /// All timers, by instant, and by the order in which they were set.

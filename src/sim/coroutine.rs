@@ -12,6 +12,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use corosensei::stack::DefaultStack;
 use corosensei::{CoroutineResult, Yielder};
@@ -33,10 +34,31 @@ thread_local! {
     static POOL: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A body with its own stack.
-pub(crate) struct Coroutine<T: 'static> {
-    coroutine: corosensei::Coroutine<Turn, (), std::thread::Result<T>, DefaultStack>,
+/// A number of this thread's own, never given to another one.
+fn here() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        static HERE: Cell<u64> = const { Cell::new(0) };
+    }
+    if HERE.get() == 0 {
+        HERE.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
+    }
+    HERE.get()
 }
+
+type Inner<T> = corosensei::Coroutine<Turn, (), std::thread::Result<T>, DefaultStack>;
+
+/// A body with its own stack. It stays on the thread that made it.
+pub(crate) struct Coroutine<T: 'static> {
+    /// None once it was left, or its stack was given back.
+    inner: Option<Inner<T>>,
+    home: u64,
+}
+
+// SAFETY: what is on the stack may be bound to its thread, and is touched by that thread only: all that
+// resumes, unwinds or drops the coroutine goes through `inner`, which refuses every other thread, and
+// `drop`, which leaves the stack to leak there. A world may hold one and be `Send` for it.
+unsafe impl<T: 'static> Send for Coroutine<T> {}
 
 impl<T: 'static> Coroutine<T> {
     pub fn new(body: impl FnOnce() -> T + 'static) -> std::io::Result<Self> {
@@ -50,7 +72,7 @@ impl<T: 'static> Coroutine<T> {
             }
             None => DefaultStack::new(STACK)?,
         };
-        let coroutine =
+        let inner =
             corosensei::Coroutine::with_stack(stack, move |yielder: &Yielder<Turn, ()>, turn| {
                 YIELDER.set(std::ptr::from_ref(yielder));
                 if turn == Turn::End {
@@ -62,12 +84,24 @@ impl<T: 'static> Coroutine<T> {
                 }
                 catch_unwind(AssertUnwindSafe(body))
             });
-        Ok(Coroutine { coroutine })
+        Ok(Coroutine {
+            inner: Some(inner),
+            home: here(),
+        })
+    }
+
+    /// # Panics
+    ///
+    /// On another thread.
+    fn inner(&mut self) -> &mut Option<Inner<T>> {
+        assert_eq!(self.home, here(), "a coroutine stays on its thread");
+        &mut self.inner
     }
 
     /// Gives the body its turn, until it waits or is done.
     pub fn turn(&mut self, turn: Turn) -> Turned<T> {
-        let result = self.coroutine.resume(turn);
+        let inner = self.inner().as_mut();
+        let result = inner.expect("it is there until it is left").resume(turn);
         YIELDER.set(std::ptr::null());
         match result {
             CoroutineResult::Yield(()) => Turned::Waits,
@@ -76,9 +110,9 @@ impl<T: 'static> Coroutine<T> {
     }
 
     /// Gives the stack of a body that is done to the next one.
-    pub fn recycle(self) {
-        if self.coroutine.done() {
-            let stack = self.coroutine.into_stack();
+    pub fn recycle(mut self) {
+        if let Some(inner) = self.inner().take_if(|inner| inner.done()) {
+            let stack = inner.into_stack();
             POOL.with_borrow_mut(|pool| {
                 if pool.len() < POOLED {
                     pool.push(stack);
@@ -88,13 +122,21 @@ impl<T: 'static> Coroutine<T> {
     }
 
     pub fn done(&self) -> bool {
-        self.coroutine.done()
+        self.inner.as_ref().is_none_or(Inner::done)
     }
 
     /// Leaves a body and its stack as they are, for good. Dropped, it would be unwound by force.
     pub fn leave(self) {
         LEAKED.set(LEAKED.get() + 1);
         std::mem::forget(self);
+    }
+}
+
+impl<T: 'static> Drop for Coroutine<T> {
+    fn drop(&mut self) {
+        if self.home != here() {
+            std::mem::forget(self.inner.take());
+        }
     }
 }
 
@@ -126,7 +168,35 @@ pub(super) fn left() -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
+    use crate::words::panic_message;
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "another thread is the point")]
+    fn a_coroutine_that_comes_to_another_thread_is_neither_resumed_nor_dropped_there() {
+        struct Drops(thread::ThreadId);
+        impl Drop for Drops {
+            fn drop(&mut self) {
+                assert_eq!(thread::current().id(), self.0);
+            }
+        }
+        let drops = Drops(thread::current().id());
+        let mut there = Coroutine::new(move || {
+            let _held = &drops;
+            suspend();
+        })
+        .expect("there is a stack");
+        assert!(matches!(there.turn(Turn::Run), Turned::Waits));
+        let resumed = thread::spawn(move || drop(there.turn(Turn::Run))).join();
+        let said = resumed.expect_err("it panics");
+        assert!(panic_message(&*said).contains("a coroutine stays on its thread"));
+
+        let drops = Drops(thread::current().id());
+        let there = Coroutine::new(move || drop(drops)).expect("there is a stack");
+        assert!(thread::spawn(move || drop(there)).join().is_ok());
+    }
 
     #[test]
     fn after_so_many_left_behind_the_thread_takes_no_more() {

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -312,7 +311,7 @@ enum Turn {
 }
 
 impl Gated {
-    fn turn(&self, world: &Rc<World>, cx: &Context<'_>) -> Turn {
+    fn turn(&self, world: &World, cx: &Context<'_>) -> Turn {
         let mut entities = world.entities.borrow_mut();
         let entity = &mut entities.all[self.id as usize];
         if entity.task.is_none() {
@@ -330,7 +329,7 @@ impl Gated {
     }
 
     /// The future is gone, and says how.
-    fn end(&mut self, world: &Rc<World>, how: How, error: Option<Name>) {
+    fn end(&mut self, world: &World, how: How, error: Option<Name>) {
         let role = {
             let mut entities = world.entities.borrow_mut();
             entities.current = None;
@@ -387,7 +386,7 @@ impl Drop for Gated {
 
 impl Gated {
     /// Takes its turn, if it was granted one.
-    fn poll_turn(&mut self, world: &Rc<World>, cx: &mut Context<'_>) -> Option<Poll<()>> {
+    fn poll_turn(&mut self, world: &World, cx: &mut Context<'_>) -> Option<Poll<()>> {
         let (waker, role) = match self.turn(world, cx) {
             Turn::Wait => return None,
             Turn::Abort => {

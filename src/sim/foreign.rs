@@ -7,7 +7,6 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -125,7 +124,7 @@ impl World {
     }
 
     /// Where tokio moves the clock, it is asked to stop at the next deadline: says whether it is tokio's.
-    pub fn leaves_clock_to_tokio(self: &Rc<Self>, next: u64) -> bool {
+    pub fn leaves_clock_to_tokio(&self, next: u64) -> bool {
         let Some(foreign) = &self.foreign else {
             return false;
         };

@@ -143,7 +143,8 @@ impl Watched {
         let name = self.names().get(id as usize).cloned();
         (
             self.now.load(Ordering::Relaxed),
-            name.unwrap_or_else(|| Name::from("worker")),
+            // Not even main, which has its turns: what it has spawned past the context.
+            name.unwrap_or_else(|| Name::from("a spawned task")),
         )
     }
 

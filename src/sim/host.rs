@@ -2,7 +2,6 @@
 
 use std::panic::Location;
 use std::pin::{Pin, pin};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -42,7 +41,7 @@ impl SimHost {
     /// # Panics
     ///
     /// On a thread that has none.
-    fn world<R>(&self, asked: impl FnOnce() -> String, f: impl FnOnce(&Rc<World>) -> R) -> R {
+    fn world<R>(&self, asked: impl FnOnce() -> String, f: impl FnOnce(&World) -> R) -> R {
         note(&self.outside, asked);
         world::with(f)
     }
@@ -234,7 +233,7 @@ impl World {
     pub fn body(
         &self,
         name: &Name,
-        body: impl FnOnce() -> Result<(), BoxError> + 'static,
+        body: impl FnOnce() -> Result<(), BoxError> + Send + 'static,
     ) -> Result<BoxFuture<Result<(), BoxError>>, SpawnError> {
         let blocking = Blocking::new(self.runs_on, name, self.watched.as_ref(), body)?;
         let mut bodies = self.bodies.borrow_mut();

@@ -14,6 +14,7 @@ mod entity;
 mod foreign;
 mod guard;
 mod host;
+mod inside;
 #[cfg(test)]
 mod laid;
 mod overlay;
@@ -29,7 +30,6 @@ mod worker;
 mod workers;
 mod world;
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::context::{Budget, Limits, Line};
@@ -96,7 +96,8 @@ pub struct Journal {
 ///
 /// # Panics
 ///
-/// On a fault of the simulator's own, and inside another run or runtime.
+/// On a fault of the simulator's own, and inside another run or runtime: what a scenario simulates can
+/// have a thread of its own run one, and cannot do so itself.
 pub fn run(scenario: &Scenario, options: &Options) -> Journal {
     run_watched(scenario, options, None, None)
 }
@@ -116,6 +117,7 @@ fn run_watched(
     own: Option<&Own>,
     watched: Option<&Arc<guard::Watched>>,
 ) -> Journal {
+    inside::refuse();
     let foreign = own.is_some();
     let world = world::World::new(
         scenario,
@@ -167,17 +169,17 @@ fn run_watched(
     }
 }
 
-fn open(world: &Rc<world::World>, scenario: &Scenario, options: &Options, own: Option<&Own>) {
+fn open(world: &world::World, scenario: &Scenario, options: &Options, own: Option<&Own>) {
     if let Some(foreign) = &world.foreign {
         foreign.begin();
     }
     for what in header(scenario, options, own.is_some(), "sim") {
         world.record(what);
     }
-    let subject: Rc<dyn subject::Subject> = match (own, options.subject) {
+    let subject: Arc<dyn subject::Subject> = match (own, options.subject) {
         (Some(own), _) => own.subject(scenario),
-        (None, Subject::Worker) => Rc::new(worker::Worker::new(scenario)),
-        (None, Subject::Plan) => Rc::new(plan::Plan::new()),
+        (None, Subject::Worker) => Arc::new(worker::Worker::new(scenario)),
+        (None, Subject::Plan) => Arc::new(plan::Plan::new()),
     };
     *world.subject.borrow_mut() = Some(subject);
     world.begin(scenario.worker.run);

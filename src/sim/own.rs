@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::overlay;
@@ -22,7 +21,7 @@ pub struct Own {
     make: Arc<Make>,
 }
 
-type Make = dyn Fn(&Scenario) -> Rc<dyn Subject> + Send + Sync;
+type Make = dyn Fn(&Scenario) -> Arc<dyn Subject> + Send + Sync;
 
 impl fmt::Debug for Own {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,12 +89,12 @@ impl Own {
         let main: MainOf<A> = Arc::new(main);
         Own {
             make: Arc::new(move |scenario| {
-                Rc::new(OwnWorker::new(scenario, app(), Arc::clone(&main)))
+                Arc::new(OwnWorker::new(scenario, app(), Arc::clone(&main)))
             }),
         }
     }
 
-    pub(super) fn subject(&self, scenario: &Scenario) -> Rc<dyn Subject> {
+    pub(super) fn subject(&self, scenario: &Scenario) -> Arc<dyn Subject> {
         (self.make)(scenario)
     }
 }

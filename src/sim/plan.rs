@@ -4,10 +4,9 @@
 //! once a cycle, or is told by the callback that its `told-by` names; the watchdog looks at a flag that
 //! nobody clears. A signal is handled on top of whatever runs; a second one ends the process there.
 
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, SetOnce};
@@ -19,6 +18,7 @@ use super::entity::{AbortEntity, Class, EntityId, Role};
 use super::host::{SimHost, block, scope};
 use super::pace::{Awaits, Blocks};
 use super::subject::{Ending, Subject};
+use super::workers::lock;
 use super::world::{self, World};
 use crate::context::{MainError, own_bound};
 use crate::host::Host as _;
@@ -35,37 +35,37 @@ use crate::words::{one_line, panic_message};
 const KILLED: i32 = 137;
 
 pub(crate) struct Plan {
-    shared: Rc<Shared>,
-    signals: Cell<u32>,
+    shared: Arc<Shared>,
+    signals: AtomicU32,
     handled: Arc<SetOnce<()>>,
 }
 
 struct Shared {
     ctx: PlanCtx,
-    next_id: Cell<Id>,
+    next_id: AtomicU32,
     /// The tokens of the threads that look at the running flag.
-    threads: std::cell::RefCell<Vec<CancellationToken>>,
+    threads: Mutex<Vec<CancellationToken>>,
     /// The tokens of the threads that a callback tells, by its name.
-    told_by: std::cell::RefCell<Vec<(Name, CancellationToken)>>,
+    told_by: Mutex<Vec<(Name, CancellationToken)>>,
     /// How many of the plan's calls the executor runs, one on top of another.
-    busy: Cell<u32>,
+    busy: AtomicU32,
     freed: Arc<Notify>,
 }
 
 impl Plan {
     pub fn new() -> Self {
         let ctx = PlanCtx::new(|line| world::with(|world| log(world, &line)));
-        let shared = Rc::new(Shared {
+        let shared = Arc::new(Shared {
             ctx,
-            next_id: Cell::new(1),
-            threads: std::cell::RefCell::default(),
-            told_by: std::cell::RefCell::default(),
-            busy: Cell::new(0),
+            next_id: AtomicU32::new(1),
+            threads: Mutex::default(),
+            told_by: Mutex::default(),
+            busy: AtomicU32::new(0),
             freed: Arc::new(Notify::new()),
         });
         Plan {
             shared,
-            signals: Cell::new(0),
+            signals: AtomicU32::new(0),
             handled: Arc::new(SetOnce::new()),
         }
     }
@@ -75,26 +75,26 @@ impl Plan {
     fn on_executor<T: Send + 'static>(
         &self,
         on_top: bool,
-        call: impl FnOnce(&Shared, &Scope) -> T + 'static,
+        call: impl FnOnce(&Shared, &Scope) -> T + Send + 'static,
     ) -> BoxFuture<std::thread::Result<T>> {
-        let shared = Rc::clone(&self.shared);
+        let shared = Arc::clone(&self.shared);
         let result = Arc::new(Mutex::new(None));
         let put = Arc::clone(&result);
         let body = world::with(|world| {
             world.body(&Name::from("executor"), move || {
-                while !on_top && shared.busy.get() > 0 {
+                while !on_top && shared.busy.load(Ordering::Relaxed) > 0 {
                     let freed = Arc::clone(&shared.freed);
                     block(async move { freed.notified().await });
                 }
-                shared.busy.set(shared.busy.get() + 1);
+                shared.busy.fetch_add(1, Ordering::Relaxed);
                 world::with(|world| world.entities.borrow_mut().hold(true));
                 let result = catch_unwind(AssertUnwindSafe(|| {
                     call(&shared, &scope(CancellationToken::new()))
                 }));
                 world::with(|world| world.entities.borrow_mut().hold(false));
-                shared.busy.set(shared.busy.get() - 1);
+                shared.busy.fetch_sub(1, Ordering::Relaxed);
                 shared.freed.notify_one();
-                *put.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+                *lock(&put) = Some(result);
                 Ok(())
             })
         });
@@ -102,7 +102,7 @@ impl Plan {
             if let Ok(body) = body {
                 let _ = body.await;
             }
-            let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let result = lock(&result).take();
             result.unwrap_or_else(|| Err(Box::new("the plan's call could not be run")))
         })
     }
@@ -124,28 +124,26 @@ impl Shared {
 
     fn stop(&self, scope: &Scope) {
         // The threads' next look at the flag finds it cleared: stop clears it first.
-        for thread in &*self.threads.borrow() {
+        for thread in &*lock(&self.threads) {
             thread.cancel();
         }
         self.ctx.stop(scope);
     }
 
     fn take_id(&self) -> Id {
-        let id = self.next_id.get();
-        self.next_id.set(id + 1);
-        id
+        self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
     /// A callback of the plan's: calls the part's code, as often as it is called.
-    fn callback(self: &Rc<Self>, part: usize, spec: &Component) -> Callback {
+    fn callback(self: &Arc<Self>, part: usize, spec: &Component) -> Callback {
         if spec.is_async {
             // The call makes a coroutine; nobody awaits it.
-            return Rc::new(|_| Ok(()));
+            return Arc::new(|_| Ok(()));
         }
-        let shared = Rc::clone(self);
+        let shared = Arc::clone(self);
         let name = spec.name.clone();
-        Rc::new(move |scope| {
-            for (by, token) in &*shared.told_by.borrow() {
+        Arc::new(move |scope| {
+            for (by, token) in &*lock(&shared.told_by) {
                 if *by == name {
                     token.cancel();
                 }
@@ -178,7 +176,7 @@ fn inline(part: usize, code: impl FnOnce() -> Result<(), BoxError>) -> Result<()
 }
 
 /// The plan claims what it logs: that a step begins, and that one has failed.
-fn log(world: &Rc<World>, line: &Line) {
+fn log(world: &World, line: &Line) {
     let (phase, desc, error) = match line {
         Line::Stopping { desc } => (Phase::Stop, desc, None),
         Line::StopFailed { desc, error } => (Phase::Stop, desc, Some(error)),
@@ -323,11 +321,8 @@ impl Subject for Plan {
                 let token = CancellationToken::new();
                 if spec.kind == Kind::Thread {
                     match &spec.told_by {
-                        None => shared.threads.borrow_mut().push(token.clone()),
-                        Some(by) => shared
-                            .told_by
-                            .borrow_mut()
-                            .push((by.clone(), token.clone())),
+                        None => lock(&shared.threads).push(token.clone()),
+                        Some(by) => lock(&shared.told_by).push((by.clone(), token.clone())),
                     }
                 }
                 let timeout = spec.timeout;
@@ -410,8 +405,7 @@ impl Subject for Plan {
     }
 
     fn signal(&self, _signal: SignalName) {
-        self.signals.set(self.signals.get() + 1);
-        if self.signals.get() > 1 {
+        if self.signals.fetch_add(1, Ordering::Relaxed) > 0 {
             world::with(|world| world.exit(0, Cause::SecondSignal));
             return;
         }

@@ -13,8 +13,8 @@ pub(crate) struct Ending {
     pub cause: Cause,
 }
 
-/// A worker context that the world can drive.
-pub(crate) trait Subject {
+/// A worker context that the world can drive, from its own thread and from those of its bodies.
+pub(crate) trait Subject: Send + Sync {
     /// The running flag.
     fn running(&self) -> bool;
 

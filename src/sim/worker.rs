@@ -1,6 +1,5 @@
 //! The first subject: the worker context of this crate, with scripted components.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::sync::SetOnce;
@@ -40,7 +39,7 @@ impl Worker {
 /// A context with a scenario's limits, in the simulator.
 pub(super) fn builder(limits: &scenario::Worker) -> Builder {
     let outside = || {
-        let of = |world: &Rc<World>| Some(Arc::clone(&world.foreign.as_ref()?.outside));
+        let of = |world: &World| Some(Arc::clone(&world.foreign.as_ref()?.outside));
         world::try_with(of).flatten()
     };
     limits_of(limits)

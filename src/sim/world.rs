@@ -70,7 +70,7 @@ pub(crate) struct World {
     pub parts: Parts,
     pub script: RefCell<Script>,
     pub endpoint: RefCell<Endpoint>,
-    pub subject: RefCell<Option<Rc<dyn Subject>>>,
+    pub subject: RefCell<Option<Arc<dyn Subject>>>,
     /// The running flag as last read.
     running: Cell<bool>,
     /// The step that began last and has not ended, for who is to blame.
@@ -91,7 +91,7 @@ pub(crate) struct World {
 /// # Panics
 ///
 /// Outside of a run.
-pub(crate) fn with<R>(f: impl FnOnce(&Rc<World>) -> R) -> R {
+pub(crate) fn with<R>(f: impl FnOnce(&World) -> R) -> R {
     try_with(f).expect(
         "a simulated worker is asked by its own main, tasks, threads and callbacks only: the simulator knows \
          nothing of this thread",
@@ -99,7 +99,7 @@ pub(crate) fn with<R>(f: impl FnOnce(&Rc<World>) -> R) -> R {
 }
 
 /// Calls `f` with the world of this thread, if it runs one.
-pub(crate) fn try_with<R>(f: impl FnOnce(&Rc<World>) -> R) -> Option<R> {
+pub(crate) fn try_with<R>(f: impl FnOnce(&World) -> R) -> Option<R> {
     let mut f = Some(f);
     let own = CURRENT.try_with(|current| {
         let current = current.try_borrow().ok()?;
@@ -113,13 +113,9 @@ pub(crate) fn try_with<R>(f: impl FnOnce(&Rc<World>) -> R) -> Option<R> {
     }
 }
 
-/// Calls `f` with where this thread keeps its world, null without one. There it stays meanwhile.
-pub(crate) fn lend<R>(f: impl FnOnce(*const Rc<World>) -> R) -> R {
-    CURRENT.with_borrow(|current| {
-        f(current
-            .as_ref()
-            .map_or(std::ptr::null(), std::ptr::from_ref))
-    })
+/// Calls `f` with this thread's own world, if it runs one: kept as long as `f` runs.
+pub(crate) fn lend<R>(f: impl FnOnce(Option<&World>) -> R) -> R {
+    CURRENT.with_borrow(|current| f(current.as_deref()))
 }
 
 /// Makes a world that of this thread, until dropped.
@@ -215,8 +211,8 @@ impl World {
     }
 
     /// The subject; there is one from the first instant to the last.
-    pub fn subject(&self) -> Rc<dyn Subject> {
-        Rc::clone(
+    pub fn subject(&self) -> Arc<dyn Subject> {
+        Arc::clone(
             self.subject
                 .borrow()
                 .as_ref()
@@ -260,7 +256,7 @@ impl World {
     }
 
     /// Writes a claim down, and whether it changed the running flag.
-    pub fn claim(self: &Rc<Self>, claim: &What) {
+    pub fn claim(&self, claim: &What) {
         if self.is_over() {
             return;
         }
@@ -301,7 +297,7 @@ impl World {
     }
 
     /// Nothing else can run: somebody is granted a poll, or time moves.
-    pub fn quiet(self: &Rc<Self>) {
+    pub fn quiet(&self) {
         self.nobodys_turn();
         if let Some(foreign) = &self.foreign {
             let woken = foreign.outside.take();
@@ -364,7 +360,7 @@ impl World {
     }
 
     /// Moves time, strikes what the script says, and fires the timers that are due.
-    fn advance(self: &Rc<Self>, to: u64) {
+    fn advance(&self, to: u64) {
         let by = to.saturating_sub(self.now());
         if by > 0 {
             // tokio's clock moves at the first poll of `advance`; the rest of it would only yield.
@@ -378,7 +374,7 @@ impl World {
     }
 
     /// Strikes what is due, and fires the timers that are.
-    fn fire_due(self: &Rc<Self>) {
+    fn fire_due(&self) {
         self.stage().strike_due();
         let now = self.now();
         while !self.is_over() {
@@ -393,7 +389,7 @@ impl World {
     }
 
     /// Sets something to happen after `delay` milliseconds.
-    pub fn after(&self, delay: u64, act: impl FnOnce(&World) + 'static) {
+    pub fn after(&self, delay: u64, act: impl FnOnce(&World) + Send + 'static) {
         let at = self.now().saturating_add(delay);
         self.timers.borrow_mut().set(at, Due::Do(Box::new(act)));
     }

@@ -77,7 +77,7 @@ fn whatever_does_not_end_well_by_itself_breaks_the_law() {
             "a task does not stop",
             "was aborted at 12.000, after 2 s of its 2 s",
         ),
-        ("a thread dies", "failed at 3.000"),
+        ("a thread dies", "failed at 3.000 (broken pipe)"),
         (
             "a callback does not return",
             "was leaked at 20.000, after 10 s of its 10 s",
@@ -86,15 +86,16 @@ fn whatever_does_not_end_well_by_itself_breaks_the_law() {
             "an async callback does not return",
             "was timed-out at 20.000, after 10 s of its 10 s",
         ),
-        ("a callback fails", "failed at 10.000"),
-        ("a callback panics", "panicked at 10.000"),
+        ("a callback fails", "failed at 10.000 (broken pipe)"),
+        ("a callback panics", "panicked at 10.000 (poisoned)"),
     ] {
         let broken = breaks(that(does).at("10s").signal("SIGTERM"));
         let said = format!("\"it\" {said}, and no fault and no second signal came before that");
         assert_eq!(broken, [("ends/explained", said)], "{does}");
     }
     let broken = breaks(that("main fails").at("10s").signal("SIGTERM"));
-    let said = "\"main\" failed at 0.000, and no fault and no second signal came before that";
+    let said =
+        "\"main\" failed at 0.000 (no model), and no fault and no second signal came before that";
     assert_eq!(broken, [("ends/explained", said.to_owned())]);
 }
 

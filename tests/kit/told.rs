@@ -207,12 +207,15 @@ fn what_is_kept_from_run_to_run_is_told_with_the_event_at_which_it_shows() {
 }
 
 #[test]
-fn a_main_that_fails_is_named_where_a_name_is_missing() {
+fn a_main_that_fails_is_named_before_the_names_that_are_missing() {
     let register = |_: WorkerCtx| async { Err::<(), _>("no model".into()) };
     let said = fails(Trial::of(register).at("5s").hang("db"));
     says(
         &said,
-        &["nothing was registered; then the registering function failed: no model"],
+        &[
+            "FAIL trial: main failed: no model\n",
+            "help: nothing was registered",
+        ],
     );
 }
 
@@ -262,6 +265,30 @@ fn thread_locals_and_locks_are_a_threads_own() {
     };
     let journal = Trial::of(register).at("1s").signal("SIGTERM").run();
     assert_eq!(journal.exit_code(), Some(0), "{journal}");
+}
+
+#[test]
+fn an_event_that_never_strikes_fails_a_trial_that_is_well_otherwise() {
+    let trial = || Trial::of(two_dbs).at("10s").signal("SIGTERM");
+    let said = fails(trial().at("20s").fail("db"));
+    says(
+        &said,
+        &[
+            "expected this event to strike: it never did",
+            "--> the trial:8:",
+        ],
+    );
+    // It only looks.
+    let journal = trial().at("20s").fail("db").observe();
+    assert_eq!(journal.unstruck, [1]);
+}
+
+#[test]
+#[should_panic = "nothing was registered by the name \"poler\" (did you mean \"poller\"?), only \"db\", \"db#2\""]
+fn a_name_that_is_asked_for_has_to_be_there() {
+    let journal = Trial::of(two_dbs).at("10s").signal("SIGTERM").run();
+    assert_eq!(journal.outcome("main"), None, "it had no step");
+    let _ = journal.outcome("poler");
 }
 
 #[test]

@@ -478,5 +478,7 @@ fn the_log_is_as_the_readme_shows_it() {
         };
         lines.remove(at);
     }
+    // A slow machine takes longer than half a bound for more than what hangs.
+    lines.retain(|line| !line.contains("still waiting for"));
     assert!(lines.is_empty(), "and besides\n{}", lines.join("\n"));
 }
