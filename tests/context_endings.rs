@@ -353,10 +353,12 @@ impl Sink for Slow {
 
 /// The words of requests, and the names of everything else that came after the context was made.
 fn words(heard: &[What]) -> Vec<&str> {
-    let word = |what| match what {
-        &What::Requested { ref reason, .. } => &**reason,
-        what => what.name(),
-    };
+    fn word(what: &What) -> &str {
+        match what {
+            What::Requested { reason, .. } => reason,
+            what => what.name(),
+        }
+    }
     heard.iter().skip(1).map(word).collect()
 }
 

@@ -242,7 +242,9 @@ const TESTS: &[Test] = &[
                 let end = process.ends();
                 end.is(code).said("closed");
                 // Nobody listens to its log.
-                end.complains("steps did not end well\n  in stop, thread deaf (order 0): not-awaited");
+                end.complains(
+                    "steps did not end well\n  in stop, thread deaf (order 0): not-awaited",
+                );
             }
         },
     ),
