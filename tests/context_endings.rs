@@ -4,12 +4,13 @@
 mod meddled;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, Life, MainError, Sink, StartError, WorkerCtx};
-use deadstop::host::{Body, BoxFuture, Live, OnEnd, SpawnError, Who};
-use deadstop::journal::{Outcome, Phase, What};
+use deadstop::host::{Body, BoxFuture, Host, Live, OnEnd, SpawnError, Who};
+use deadstop::journal::{Outcome, Phase, SignalName, What};
 use meddled::{Meddles, live_but};
 use tokio_util::sync::CancellationToken;
 
@@ -251,7 +252,7 @@ async fn every_resource_of_a_used_name_is_looked_at() {
 #[test]
 fn the_report_lists_steps_as_they_began_however_they_ended() {
     let ctx = WorkerCtx::new(());
-    let (end_first, first) = std::sync::mpsc::channel::<()>();
+    let (end_first, first) = channel::<()>();
     // The first of the group ends last: the second releases it.
     ctx.add_thread("first", BodyOpts::new(), move |_| {
         let _ = first.recv();
@@ -314,7 +315,7 @@ impl Sink for Woken {
 /// Otherwise another thread says what comes after it before it is said: a log whose stop begins before its grace.
 #[test]
 fn that_the_grace_has_begun_is_said_before_anybody_is_woken() {
-    let by_signal = |ctx: &WorkerCtx| Life::new(ctx).signal(deadstop::journal::SignalName::Sigterm);
+    let by_signal = |ctx: &WorkerCtx| Life::new(ctx).signal(SignalName::Sigterm);
     let by_call = |ctx: &WorkerCtx| drop(ctx.stop_blocking());
     let ways: [&dyn Fn(&WorkerCtx); 2] = [&by_signal, &by_call];
     for way in ways {
@@ -326,4 +327,125 @@ fn that_the_grace_has_begun_is_said_before_anybody_is_woken() {
         let early = sink.early.lock().unwrap_or_else(PoisonError::into_inner);
         assert_eq!(*early, [false]);
     }
+}
+
+/// Keeps what is said, and holds up whoever says the first request until it is let go.
+struct Slow {
+    heard: Heard,
+    says: Mutex<Option<Sender<()>>>,
+    let_go: Mutex<Receiver<()>>,
+}
+
+impl Sink for Slow {
+    fn claim(&self, claim: &What) {
+        if matches!(claim, What::Requested { .. }) {
+            let says = self.says.lock().unwrap_or_else(PoisonError::into_inner);
+            let first = { says }.take();
+            if let Some(says) = first {
+                says.send(()).expect("the test waits");
+                let let_go = self.let_go.lock().unwrap_or_else(PoisonError::into_inner);
+                let _ = let_go.recv();
+            }
+        }
+        self.heard.claim(claim);
+    }
+}
+
+/// The words of requests, and the names of everything else that came after the context was made.
+fn words(heard: &[What]) -> Vec<&str> {
+    fn word(what: &What) -> &str {
+        match what {
+            What::Requested { reason, .. } => reason,
+            what => what.name(),
+        }
+    }
+    heard.iter().skip(1).map(word).collect()
+}
+
+/// Rule 1's order, whoever is held up in saying the first of it. A stop that its caller drives has been driven
+/// as far as it goes when it has been polled; one that has a thread of its own may do its worst.
+#[test]
+fn whoever_asks_second_lets_the_first_have_spoken() {
+    let hosts: [Arc<dyn Host>; 2] = [live_but(NoDriver), Arc::new(Live::new())];
+    for host in hosts {
+        let ((says, said), (lets_go, let_go)) = (channel(), channel());
+        let sink = Arc::new(Slow {
+            heard: Heard::default(),
+            says: Mutex::new(Some(says)),
+            let_go: Mutex::new(let_go),
+        });
+        let builder = WorkerCtx::<()>::builder().host(host);
+        let builder = builder.sink(Arc::clone(&sink) as Arc<dyn Sink>);
+        let ctx = builder.build(()).expect("the limits are the default");
+        let mut stop = tokio_test::task::spawn(ctx.stop());
+        std::thread::scope(|scope| {
+            // Whatever fails here lets the first go, too.
+            let lets_go = lets_go;
+            let first = scope.spawn(|| ctx.request_stop("the real reason"));
+            said.recv().expect("the sink is told");
+            assert!(stop.poll().is_pending(), "it waits for the first");
+            // Nor is anything of these waited for here.
+            ctx.request_stop("another reason");
+            Life::new(&ctx).signal(SignalName::Sigterm);
+            let heard = sink.heard.all();
+            assert_eq!(words(&heard), [""; 0], "nobody speaks before the first has");
+            assert!(ctx.running(), "and nothing is done");
+            lets_go.send(()).expect("the sink waits");
+            first.join().expect("it does not panic");
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = runtime.expect("a runtime can be built");
+        let report = runtime.block_on(stop).expect("from outside");
+        let reason = report.reason.as_ref().map(|reason| &*reason.words);
+        assert_eq!(reason, Some("the real reason"));
+        let heard = sink.heard.all();
+        let order = words(&heard);
+        assert_eq!(order[..2], ["the real reason", "grace-began"], "{order:?}");
+        let of_stop = |word: &&str| ["state", "phase-started", "phase-ended"].contains(word);
+        let stop: Vec<_> = order.iter().copied().filter(of_stop).collect();
+        assert_eq!(stop, ["state", "phase-started", "phase-ended", "state"]);
+        // In whatever order they asked, after the first, and each of them once.
+        let asked: Vec<_> = order[2..].iter().filter(|word| !of_stop(word)).collect();
+        assert_eq!(asked, [&"stop was called", &"another reason", &"SIGTERM"]);
+    }
+}
+
+/// Asks for a stop itself when it is told of one, and then panics.
+#[derive(Default)]
+struct AsksToo {
+    ctx: Mutex<Option<deadstop::context::WeakCtx>>,
+    heard: Heard,
+}
+
+impl Sink for AsksToo {
+    fn claim(&self, claim: &What) {
+        self.heard.claim(claim);
+        let What::Requested { reason, .. } = claim else {
+            return;
+        };
+        if **reason == *"the first" {
+            let weak = self.ctx.lock().unwrap_or_else(PoisonError::into_inner);
+            let ctx = weak.as_ref().and_then(deadstop::context::WeakCtx::upgrade);
+            ctx.expect("the test holds it")
+                .request_stop("the sink's own");
+            panic!("a bug of the sink's");
+        }
+    }
+}
+
+#[test]
+fn a_sink_that_asks_for_a_stop_and_panics_holds_up_nobody() {
+    let sink = Arc::new(AsksToo::default());
+    let builder = WorkerCtx::<()>::builder().sink(Arc::clone(&sink) as Arc<dyn Sink>);
+    let ctx = builder.build(()).expect("the limits are the default");
+    *sink.ctx.lock().unwrap_or_else(PoisonError::into_inner) = Some(ctx.downgrade());
+    ctx.request_stop("the first");
+    let heard = sink.heard.all();
+    assert_eq!(words(&heard), ["the first", "the sink's own"]);
+    ctx.stop_blocking().expect("from outside");
+    let heard = sink.heard.all();
+    let order = words(&heard);
+    assert_eq!(order[2..5], ["stop was called", "grace-began", "state"]);
 }

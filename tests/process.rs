@@ -398,6 +398,37 @@ const TESTS: &[Test] = &[
         end.complains("by its last resort")
             .complains("thread announcer (not begun)");
     }),
+    ("last_resort::names_those_whose_step_has_not_begun", || {
+        // The thread was not joined yet, or was left behind; nothing was closed.
+        for (role, flusher) in [
+            ("blocked before stop", "not begun"),
+            ("blocked in stop", "not begun"),
+            ("blocked before cleanup", "leaked"),
+            ("blocked in cleanup", "leaked"),
+        ] {
+            let process = Process::start(role);
+            process.says("ready");
+            process.signal("TERM");
+            let end = process.ends();
+            end.is(124)
+                .not_said("closed")
+                .complains(&format!("thread flusher ({flusher})"))
+                .complains("cleanup db (not begun)")
+                .complains("cleanup cache (not begun)");
+        }
+        Process::start("blocked in main")
+            .ends()
+            .is(124)
+            .complains("left behind: main main (not begun)");
+    }),
+    (
+        "last_resort::does_not_name_those_who_have_ended_since",
+        || {
+            let end = Process::start("late").ends();
+            end.is(124)
+                .complains("left behind: thread stays (leaked)\n");
+        },
+    ),
     (
         "last_resort::needs_no_lock_that_somebody_holds_for_ever",
         || {

@@ -11,7 +11,7 @@ use super::counting::Counting;
 use super::error::{Refusal, StartError};
 use super::limits::{Instants, Limits, ms};
 use super::opts::Wake;
-use super::registry::{Action, Entry, Registry, Running, Spec};
+use super::registry::{Action, Entry, Registry, Running, Spec, Unsaid};
 use super::report::{Reason, Report, StepReport};
 use super::sink::Sink;
 use crate::host::{BoxFuture, ContextId, Ended, Host, OnEnd, Who};
@@ -20,6 +20,9 @@ use crate::words::{contained, one_line};
 
 /// Reasons after the first that are kept.
 const LATER_REASONS_KEPT: usize = 100;
+
+/// Requests that wait for the sink at once.
+const UNSAID_KEPT: usize = 100;
 
 pub(crate) struct Core {
     pub host: Arc<dyn Host>,
@@ -33,6 +36,8 @@ pub(crate) struct Core {
     pub requested: CancellationToken,
     /// Cancelled at the first request, before anything else: watchdogs hold it.
     pub disarmed: CancellationToken,
+    /// Cancelled once it is said that the grace has begun.
+    grace_said: CancellationToken,
     /// Cancelled once stop need not wait any longer: a second signal, or a call.
     pub undelayed: CancellationToken,
     /// The signals that have come.
@@ -41,8 +46,6 @@ pub(crate) struct Core {
     hurried: AtomicBool,
     /// When the grace began; for the last resort, which must not need the registry for it.
     pub grace: SetOnce<Duration>,
-    /// The steps of the group that is waited for right now, those that have ended among them.
-    pub open: Mutex<Vec<(Id, Kind, Name)>>,
     /// Each with its place among the steps as they began.
     pub steps: Mutex<Vec<(usize, StepReport)>>,
     pub started: SetOnce<Result<(), StartError>>,
@@ -61,11 +64,11 @@ impl Core {
             wake: Notify::new(),
             requested: CancellationToken::new(),
             disarmed: CancellationToken::new(),
+            grace_said: CancellationToken::new(),
             undelayed: CancellationToken::new(),
             signals: Counting::default(),
             hurried: AtomicBool::new(false),
             grace: SetOnce::new(),
-            open: Mutex::new(Vec::new()),
             steps: Mutex::new(Vec::new()),
             started: SetOnce::new(),
             stopped: SetOnce::new(),
@@ -91,11 +94,6 @@ impl Core {
     /// cannot happen while it is held, so a poisoned lock is as good as any.
     pub fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The steps that are waited for; held for a few instructions, like the registry.
-    pub fn open(&self) -> MutexGuard<'_, Vec<(Id, Kind, Name)>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn emit(&self, claim: What) {
@@ -142,6 +140,7 @@ impl Core {
             contained(|| drop(left));
             return;
         }
+        registry.taken.remove(&id);
         // The driver takes all that has ended at once: it is woken for the first of it.
         let first = registry.ended.is_empty();
         registry.ended.push_back((id, ended));
@@ -229,18 +228,25 @@ impl Core {
     }
 
     /// As [`request_now`](Self::request_now), and the log is told what else it comes to.
-    pub fn request_now_and(&self, reason: Reason, why: Option<&str>) {
+    pub fn request_now_and(&self, reason: Reason, why: Option<&'static str>) {
         self.ask(reason, true, why);
     }
 
-    fn ask(&self, reason: Reason, grace_begins: bool, why: Option<&str>) {
-        let mut disarmed = Vec::new();
-        let Reason { words, by, .. } = reason.clone();
+    /// One at a time says what is to be said, in the order in which it was asked: the words of a later request
+    /// are said by whoever still says an earlier one. So nobody waits for another's sink here, nor for its own
+    /// where the sink asks; stop waits, until the first has been said (rule 1).
+    fn ask(&self, reason: Reason, grace_begins: bool, why: Option<&'static str>) {
         {
             let mut registry = self.registry();
             if registry.state == State::Done {
                 return; // What is over already cannot be asked for.
             }
+            let mut unsaid = Unsaid {
+                words: reason.words.clone(),
+                by: reason.by,
+                why,
+                disarmed: Vec::new(),
+            };
             if registry.reason.is_none() {
                 registry.reason = Some(reason);
                 for entry in registry.entries.values() {
@@ -249,32 +255,69 @@ impl Core {
                         ..
                     }) = &entry.action
                     {
-                        disarmed.push(attempts.load(Ordering::SeqCst));
+                        unsaid.disarmed.push(attempts.load(Ordering::SeqCst));
                     }
                 }
             } else if registry.later_reasons.len() < LATER_REASONS_KEPT {
                 registry.later_reasons.push(reason);
             }
+            if registry.unsaid.len() < UNSAID_KEPT {
+                registry.unsaid.push_back(unsaid);
+            }
         }
         // Disarmed before anything is said: the sink may be slow, and no probe may follow the word.
         self.disarmed.cancel();
-        let claim = What::Requested { reason: words, by };
-        match why {
-            None => self.emit(claim),
-            Some(why) => self.sink.claim_why(&claim, why),
-        }
-        for attempt in disarmed {
-            self.emit(What::Watchdog {
-                is: WatchdogIs::Disarmed,
-                attempt,
-            });
-        }
         if grace_begins {
-            self.begin_grace();
+            // Now, whoever says so and when: the last resort goes by it.
+            self.mark_grace();
         }
-        // Last: whoever this wakes says on another thread what comes next.
-        self.requested.cancel();
-        self.wake.notify_one();
+        let mut saying = false;
+        while let Some(unsaid) = self.next_unsaid(&mut saying) {
+            let Unsaid {
+                words,
+                by,
+                why,
+                disarmed,
+            } = unsaid;
+            let claim = What::Requested { reason: words, by };
+            match why {
+                None => self.emit(claim),
+                Some(why) => self.sink.claim_why(&claim, why),
+            }
+            for attempt in disarmed {
+                self.emit(What::Watchdog {
+                    is: WatchdogIs::Disarmed,
+                    attempt,
+                });
+            }
+            if self.grace.get().is_some() {
+                self.begin_grace();
+            }
+            // Last: whoever this wakes says on another thread what comes next.
+            self.requested.cancel();
+            self.wake.notify_one();
+        }
+    }
+
+    /// What its caller has to say next; nothing where somebody else is saying it. `saying` is whether its caller
+    /// has been saying it.
+    fn next_unsaid(&self, saying: &mut bool) -> Option<Unsaid> {
+        let mut registry = self.registry();
+        if registry.saying && !*saying {
+            return None;
+        }
+        let next = registry.unsaid.pop_front();
+        *saying = next.is_some();
+        registry.saying = *saying;
+        next
+    }
+
+    /// As [`begin_grace`](Self::begin_grace), and waits until that is said, by whomever: what stop says comes
+    /// after it.
+    pub async fn grace_begun(&self) -> Instants {
+        let instants = self.begin_grace();
+        self.grace_said.cancelled().await;
+        instants
     }
 
     /// The grace begins, once, now.
@@ -298,6 +341,7 @@ impl Core {
                 last_resort: ms(instants.last_resort),
                 kill: ms(instants.kill),
             });
+            self.grace_said.cancel();
         }
         instants
     }
@@ -361,8 +405,8 @@ impl Core {
         self.cleaned.get().map_or_else(|| self.report(), Arc::clone)
     }
 
-    /// What has not ended, or not well: what runs, what was given up, what was never begun. Waits for no
-    /// lock, and gives nothing where one is held.
+    /// What has not ended: what is waited for, what was given up, what was never begun. Waits for no lock,
+    /// and gives nothing where one is held.
     #[cfg(all(feature = "process", unix))]
     pub fn left_behind(&self) -> Option<Vec<String>> {
         fn unlocked<T>(lock: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
@@ -372,25 +416,31 @@ impl Core {
                 Err(std::sync::TryLockError::WouldBlock) => None,
             }
         }
+        use super::registry::Taken;
         use crate::journal::Outcome;
-        use std::collections::BTreeSet;
-        let mut left = Vec::new();
+        use std::collections::BTreeMap;
         let steps = unlocked(&self.steps)?;
-        let ended: BTreeSet<Id> = steps.iter().map(|(_, step)| step.id).collect();
-        for (id, kind, name) in unlocked(&self.open)?.iter() {
-            if !ended.contains(id) {
-                left.push(format!("{kind} {name} (waited for)"));
+        let registry = unlocked(&self.registry)?;
+        let ended: BTreeMap<Id, Outcome> = steps
+            .iter()
+            .map(|(_, step)| (step.id, step.outcome))
+            .collect();
+        let (mut waited_for, mut given_up, mut not_begun) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, Taken { kind, name, begun }) in &registry.taken {
+            match ended.get(id) {
+                Some(outcome @ (Outcome::Leaked | Outcome::NotAwaited)) => {
+                    given_up.push(format!("{kind} {name} ({outcome})"));
+                }
+                Some(_) => {}
+                None if *begun => waited_for.push(format!("{kind} {name} (waited for)")),
+                None => not_begun.push(format!("{kind} {name} (not begun)")),
             }
         }
-        for (_, step) in steps.iter() {
-            if matches!(step.outcome, Outcome::Leaked | Outcome::NotAwaited) {
-                left.push(format!("{} {} ({})", step.kind, step.name, step.outcome));
-            }
+        for entry in registry.entries.values() {
+            not_begun.push(format!("{} {} (not begun)", entry.kind, entry.name));
         }
-        for entry in unlocked(&self.registry)?.entries.values() {
-            left.push(format!("{} {} (not begun)", entry.kind, entry.name));
-        }
-        Some(left)
+        // Who holds the end up comes first: not all may be named.
+        Some([waited_for, given_up, not_begun].concat())
     }
 
     /// Has the host drive a future. Where it cannot, the future is handed back: the caller drives it.

@@ -150,7 +150,6 @@ pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: impl IntoIterator
     }
     waiting.recall();
     waiting.wait().await;
-    core.open().clear();
 }
 
 impl Waiting<'_> {
@@ -249,7 +248,9 @@ impl Waiting<'_> {
             self.abort(&member);
         }
         self.members.begin(member);
-        self.core.open().push((id, kind, name));
+        if let Some(taken) = self.core.registry().taken.get_mut(&id) {
+            taken.begun = true;
+        }
         if let Err(error) = spawned {
             let at = self.core.host.now();
             self.ended(

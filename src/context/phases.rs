@@ -35,7 +35,7 @@ impl Core {
             let Some(core) = core.upgrade() else {
                 return;
             };
-            core.begin_grace();
+            core.grace_begun().await;
             if let Some(undriven) = core.close_after_delay() {
                 undriven.await;
             }
@@ -106,7 +106,9 @@ impl Core {
     }
 
     async fn stop_phase(self: &Arc<Self>) {
-        let instants = self.begin_grace();
+        // Nothing is said or done before the first request has been said (rule 1).
+        self.requested.cancelled().await;
+        let instants = self.grace_begun().await;
         let mut entries = {
             let mut registry = self.registry();
             registry.state = State::Stopping;

@@ -13,7 +13,7 @@ use super::limits::{BOUND_MAX, BOUND_MIN, DEATHS_KEPT, Instants, NAME_BYTES, who
 use super::opts::Wake;
 use super::report::{Death, Reason};
 use crate::host::{Abort, Body, BoxError, BoxFuture, Ended, Executor};
-use crate::journal::{Id, Kind, Name, RefusedReason, Registered, State, Told};
+use crate::journal::{By, Id, Kind, Name, RefusedReason, Registered, State, Told};
 use crate::watchdog::Limits;
 
 /// An async callback that has not been called.
@@ -123,14 +123,41 @@ pub(crate) fn is_stop_kind(kind: Kind) -> bool {
     )
 }
 
+/// What stop or cleanup has taken to itself, and whose code is not known to be over.
+#[cfg_attr(
+    not(all(feature = "process", unix)),
+    allow(dead_code, reason = "only the last resort reads it")
+)]
+pub(crate) struct Taken {
+    pub kind: Kind,
+    pub name: Name,
+    /// Whether its step has begun.
+    pub begun: bool,
+}
+
+/// A request to stop that the sink has yet to be told of.
+pub(crate) struct Unsaid {
+    pub words: Name,
+    pub by: By,
+    /// What else it comes to, for the log.
+    pub why: Option<&'static str>,
+    /// The watchdogs that it disarmed, by their failures in a row.
+    pub disarmed: Vec<u32>,
+}
+
 /// Everything about the worker that changes.
 pub(crate) struct Registry {
     pub state: State,
     pub entries: BTreeMap<Id, Entry>,
+    /// Who has left `entries` for a phase, until its code is over; and main, from its begin.
+    pub taken: BTreeMap<Id, Taken>,
     next_id: Id,
     explicit_floors: Duration,
     pub reason: Option<Reason>,
     pub later_reasons: Vec<Reason>,
+    /// Requests that have yet to be said, and whether somebody is saying them.
+    pub unsaid: VecDeque<Unsaid>,
+    pub saying: bool,
     pub instants: Option<Instants>,
     pub want_stop: bool,
     pub want_cleanup: bool,
@@ -152,10 +179,13 @@ impl Registry {
         Registry {
             state: State::Created,
             entries: BTreeMap::new(),
+            taken: BTreeMap::new(),
             next_id: 1,
             explicit_floors: Duration::ZERO,
             reason: None,
             later_reasons: Vec::new(),
+            unsaid: VecDeque::new(),
+            saying: false,
             instants: None,
             want_stop: false,
             want_cleanup: false,
@@ -290,12 +320,19 @@ impl Registry {
         Some(entry.action)
     }
 
+    /// Notes that somebody is in the hands of start, stop or cleanup.
+    pub fn take(&mut self, id: Id, kind: Kind, name: Name) {
+        let begun = false;
+        self.taken.insert(id, Taken { kind, name, begun });
+    }
+
     /// Takes out the components of one phase, as they were registered.
     pub fn take_phase(&mut self, stop: bool) -> Vec<Entry> {
         let all = std::mem::take(&mut self.entries);
         let mut taken = Vec::with_capacity(all.len());
         for (id, entry) in all {
             if is_stop_kind(entry.kind) == stop {
+                self.take(id, entry.kind, entry.name.clone());
                 taken.push(entry);
             } else {
                 self.entries.insert(id, entry);

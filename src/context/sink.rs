@@ -7,7 +7,8 @@ use crate::journal::{Registered, What};
 use crate::words::contained;
 
 /// Takes the events of a worker context. Called without any lock held. It must not block; where it
-/// panics, the event is lost to it and nothing else.
+/// panics, the event is lost to it and nothing else. It may request a stop, which is said once it has
+/// returned, but not wait for one, which would wait for it.
 ///
 /// ```
 /// # use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};

@@ -89,7 +89,11 @@ impl Core {
     fn spawn_main(self: &Arc<Self>, main: Main) -> Option<Box<dyn Abort>> {
         let name = Name::from("main");
         let token = CancellationToken::new();
-        self.registry().main_token = Some(token.clone());
+        {
+            let mut registry = self.registry();
+            registry.main_token = Some(token.clone());
+            registry.take(MAIN, Kind::Main, name.clone());
+        }
         let who = self.who(MAIN, &name, Kind::Main);
         let on_end = self.on_end(MAIN, name);
         let core = Arc::downgrade(self);
@@ -117,7 +121,9 @@ impl Core {
             let error: BoxError = error.into();
             let at = self.host.now();
             let words = crate::words::one_line(&error);
-            self.registry().main_ended = Some(crate::host::Ended {
+            let mut registry = self.registry();
+            registry.taken.remove(&MAIN);
+            registry.main_ended = Some(crate::host::Ended {
                 how: How::Failed,
                 error: Some(words),
                 at,
@@ -153,7 +159,7 @@ impl Core {
             return self.started_well().await;
         }
         if requested {
-            self.begin_grace();
+            self.grace_begun().await;
             let ended = self.registry().main_ended.is_some();
             if ran && !ended {
                 self.await_main(abort, place).await;
@@ -161,6 +167,9 @@ impl Core {
         } else {
             let words = main_failed().unwrap_or_else(|| Name::from("main failed"));
             self.request_now(Reason::new(format!("main failed: {words}"), By::Main));
+            // Somebody else may be the first, and still be saying so.
+            self.requested.cancelled().await;
+            self.grace_begun().await;
         }
         self.emit(What::PhaseEnded {
             phase: Phase::Start,

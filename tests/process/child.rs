@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use deadstop::context::{BodyOpts, Builder, CallOpts, Life, MainError, Sink, WorkerCtx, exit_code};
 use deadstop::host::{Body, Live, OnEnd, Scope, SpawnError, Who};
-use deadstop::journal::What;
+use deadstop::journal::{Phase, State, What};
 use deadstop::process::{LastResort, Signals, Worker};
 use tokio_util::sync::CancellationToken;
 
@@ -95,6 +95,47 @@ impl Sink for Blocks {
             thread::sleep(LATER);
             say("later");
             for_ever();
+        }
+    }
+}
+
+/// Blocks for ever in the first word that is looked for.
+struct BlocksAt(fn(&What) -> bool);
+
+impl Sink for BlocksAt {
+    fn claim(&self, claim: &What) {
+        if (self.0)(claim) {
+            for_ever();
+        }
+    }
+}
+
+/// A thread that never ends, and two resources.
+fn deaf_with_resources(ctx: &WorkerCtx) -> Result<(), MainError> {
+    let weak = ctx.downgrade();
+    let ready = move || weak.upgrade().is_some_and(|ctx| ctx.ready());
+    let bound = BodyOpts::new().timeout(ms(100));
+    ctx.add_thread("flusher", bound, move |scope: &Scope| {
+        while !ready() && scope.wait(ms(1)).elapsed() {}
+        say("ready");
+        for_ever();
+    })?;
+    ctx.defer_cleanup("db", CallOpts::new(), |_| say("closed"))?;
+    ctx.defer_cleanup("cache", CallOpts::new(), |_| say("closed"))?;
+    Ok(())
+}
+
+/// Lets go whom the context has left behind; blocks for ever when all is done.
+struct LetsGo(std::sync::mpsc::Sender<()>);
+
+impl Sink for LetsGo {
+    fn claim(&self, claim: &What) {
+        match claim {
+            What::Leak { name, .. } if **name == *"late" => {
+                let _ = self.0.send(());
+            }
+            What::State { state: State::Done } => for_ever(),
+            _ => {}
         }
     }
 }
@@ -193,6 +234,12 @@ fn short_lives() {
     if threads < 100 && tasks < 500 {
         say("flat");
     }
+}
+
+/// A worker whose sink blocks for ever at such a word.
+fn blocked_at(limits: Builder, word: fn(&What) -> bool) -> Worker<()> {
+    let main = |ctx: WorkerCtx| async move { deaf_with_resources(&ctx) };
+    Worker::new((), main).limits(limits.sink(Arc::new(BlocksAt(word))))
 }
 
 /// Plays a role to its end.
@@ -320,6 +367,66 @@ pub fn play(role: &str) -> ExitCode {
             Worker::new((), |ctx| async move { announces(&ctx) })
                 .limits(long.sink(Arc::new(Blocks))),
         ),
+        "blocked before stop" => deadstop::run(blocked_at(two, |claim| {
+            matches!(
+                claim,
+                What::PhaseStarted {
+                    phase: Phase::Stop,
+                    ..
+                }
+            )
+        })),
+        "blocked in stop" => deadstop::run(blocked_at(two, |claim| {
+            matches!(
+                claim,
+                What::StepStarted {
+                    phase: Phase::Stop,
+                    ..
+                }
+            )
+        })),
+        "blocked before cleanup" => deadstop::run(blocked_at(two, |claim| {
+            matches!(
+                claim,
+                What::PhaseStarted {
+                    phase: Phase::Cleanup,
+                    ..
+                }
+            )
+        })),
+        "blocked in cleanup" => deadstop::run(blocked_at(two, |claim| {
+            matches!(
+                claim,
+                What::StepStarted {
+                    phase: Phase::Cleanup,
+                    ..
+                }
+            )
+        })),
+        "blocked in main" => {
+            let main = |ctx: &WorkerCtx| {
+                ctx.request_stop("main takes too long");
+                for_ever();
+                Ok(())
+            };
+            let limits = two.sink(Arc::new(BlocksAt(|claim| {
+                matches!(claim, What::StepStarted { .. })
+            })));
+            deadstop::run(Worker::blocking((), move |ctx, _| main(&ctx)).limits(limits))
+        }
+        "late" => {
+            let (let_go, gone) = std::sync::mpsc::channel();
+            let main = |ctx: WorkerCtx| async move {
+                let bound = || BodyOpts::new().timeout(ms(50));
+                ctx.add_thread("late", bound(), move |_| {
+                    let _ = gone.recv();
+                })?;
+                ctx.add_thread("stays", bound(), |_| for_ever())?;
+                ctx.request_stop("enough");
+                Ok(())
+            };
+            deadstop::run(Worker::new((), main).limits(two.sink(Arc::new(LetsGo(let_go)))))
+        }
         "held registry" => {
             let host = live_but(Wedged);
             let main = |ctx: WorkerCtx| async move {
