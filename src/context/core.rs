@@ -21,6 +21,9 @@ use crate::words::{contained, one_line};
 /// Reasons after the first that are kept.
 const LATER_REASONS_KEPT: usize = 100;
 
+/// How long a stop waits for the word that it was asked for, which another thread is about to say.
+const SAYING: Duration = Duration::from_millis(100);
+
 pub(crate) struct Core {
     pub host: Arc<dyn Host>,
     pub sink: Arc<dyn Sink>,
@@ -31,6 +34,8 @@ pub(crate) struct Core {
     pub wake: Notify,
     /// Cancelled at the first request, once that is said: what follows it is said after it.
     pub requested: CancellationToken,
+    /// Cancelled once it is said that the grace has begun, and before that who asked first.
+    said: CancellationToken,
     /// Cancelled at the first request, before anything else: watchdogs hold it.
     pub disarmed: CancellationToken,
     /// Cancelled once stop need not wait any longer: a second signal, or a call.
@@ -60,6 +65,7 @@ impl Core {
             registry: Mutex::new(Registry::new()),
             wake: Notify::new(),
             requested: CancellationToken::new(),
+            said: CancellationToken::new(),
             disarmed: CancellationToken::new(),
             undelayed: CancellationToken::new(),
             signals: Counting::default(),
@@ -230,6 +236,7 @@ impl Core {
 
     fn ask(&self, reason: Reason, grace_begins: bool) {
         let mut disarmed = Vec::new();
+        let mut first = false;
         let Reason { words, by, .. } = reason.clone();
         {
             let mut registry = self.registry();
@@ -238,6 +245,8 @@ impl Core {
             }
             if registry.reason.is_none() {
                 registry.reason = Some(reason);
+                registry.asking = true;
+                first = true;
                 for entry in registry.entries.values() {
                     if let Action::Running(Running {
                         attempts: Some(attempts),
@@ -260,6 +269,16 @@ impl Core {
                 attempt,
             });
         }
+        if first {
+            let owed = {
+                let mut registry = self.registry();
+                registry.asking = false;
+                registry.grace_owed.take()
+            };
+            if let Some(instants) = owed {
+                self.say_grace(&instants);
+            }
+        }
         if grace_begins {
             self.begin_grace();
         }
@@ -268,9 +287,9 @@ impl Core {
         self.wake.notify_one();
     }
 
-    /// The grace begins, once, now.
+    /// The grace begins, once, now. Who is still saying that they were the first to ask says this too.
     pub fn begin_grace(&self) -> Instants {
-        let (instants, first) = {
+        let (instants, says) = {
             let from = self.mark_grace();
             let mut registry = self.registry();
             match registry.instants {
@@ -278,19 +297,41 @@ impl Core {
                 None => {
                     let instants = self.limits.instants(from);
                     registry.instants = Some(instants);
-                    (instants, true)
+                    if registry.asking {
+                        registry.grace_owed = Some(instants);
+                    }
+                    (instants, !registry.asking)
                 }
             }
         };
-        if first {
-            self.emit(What::GraceBegan {
-                stop_ends: ms(instants.stop_ends),
-                cleanup_ends: ms(instants.cleanup_ends),
-                last_resort: ms(instants.last_resort),
-                kill: ms(instants.kill),
-            });
+        if says {
+            self.say_grace(&instants);
         }
         instants
+    }
+
+    fn say_grace(&self, instants: &Instants) {
+        self.emit(What::GraceBegan {
+            stop_ends: ms(instants.stop_ends),
+            cleanup_ends: ms(instants.cleanup_ends),
+            last_resort: ms(instants.last_resort),
+            kill: ms(instants.kill),
+        });
+        self.said.cancel();
+    }
+
+    /// Waits until it is said that the grace has begun, which another thread may be about to say: what
+    /// comes next is said after it. A sink that keeps that thread keeps the stop for a moment only.
+    pub async fn grace_is_said(&self) {
+        if self.said.is_cancelled() {
+            return;
+        }
+        let until = self.host.now() + SAYING;
+        tokio::select! {
+            biased;
+            () = self.said.cancelled() => {}
+            () = self.host.sleep_until(until) => {}
+        }
     }
 
     /// Notes when the grace began, if it has not begun before. Nothing is said yet, and no lock is taken

@@ -107,6 +107,7 @@ impl Core {
 
     async fn stop_phase(self: &Arc<Self>) {
         let instants = self.begin_grace();
+        self.grace_is_said().await;
         let mut entries = {
             let mut registry = self.registry();
             registry.state = State::Stopping;

@@ -132,6 +132,10 @@ pub(crate) struct Registry {
     pub reason: Option<Reason>,
     pub later_reasons: Vec<Reason>,
     pub instants: Option<Instants>,
+    /// Whether whoever asked first has yet to say so.
+    pub asking: bool,
+    /// The begin of the grace, which they have to say then.
+    pub grace_owed: Option<Instants>,
     pub want_stop: bool,
     pub want_cleanup: bool,
     /// Whether somebody drives stop and cleanup.
@@ -157,6 +161,8 @@ impl Registry {
             reason: None,
             later_reasons: Vec::new(),
             instants: None,
+            asking: false,
+            grace_owed: None,
             want_stop: false,
             want_cleanup: false,
             closing: false,

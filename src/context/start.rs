@@ -154,6 +154,7 @@ impl Core {
         }
         if requested {
             self.begin_grace();
+            self.grace_is_said().await;
             let ended = self.registry().main_ended.is_some();
             if ran && !ended {
                 self.await_main(abort, place).await;
