@@ -239,7 +239,10 @@ const TESTS: &[Test] = &[
                 process.signal("TERM");
                 process.says("later");
                 process.signal(second);
-                process.ends().is(code).said("closed");
+                let end = process.ends();
+                end.is(code).said("closed");
+                // Nobody listens to its log.
+                end.complains("steps did not end well\n  in stop, thread deaf (order 0): not-awaited");
             }
         },
     ),

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -50,7 +51,8 @@ const INIT: u32 = 1;
 /// # Exit codes and errors
 ///
 /// What cannot be begun (limits that cannot be, no runtime, no thread, no signal handler) is said on standard
-/// error, and the code is 1. So is main's error; its code is its own, else 1.
+/// error, and the code is 1. So is main's error, whose code is its own, else 1; and so are the steps that did not end
+/// well.
 #[must_use = "the exit code is for `main` to return"]
 pub fn run<A: Send + Sync + 'static>(worker: Worker<A>) -> ExitCode {
     let raise_again = worker.raise_again;
@@ -66,6 +68,10 @@ pub fn run<A: Send + Sync + 'static>(worker: Worker<A>) -> ExitCode {
     if let Err(error @ StartError::Main { .. }) = &end.started {
         let error = error.clone();
         say(PATIENCE, move || format!("deadstop: {error}\n"));
+    } else if !end.report.is_ok() {
+        // Without a subscriber nobody else has said so.
+        let report = Arc::clone(&end.report);
+        say(PATIENCE, move || format!("deadstop: {report}\n"));
     }
     if let Some(signal) = stopped_by(&end).filter(|_| raise_again) {
         if std::process::id() == INIT {
