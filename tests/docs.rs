@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use deadstop::journal::{self, Event, What};
 use deadstop::{laws, scenario, sim};
 
+#[path = "docs/last_lines.rs"]
+mod last_lines;
 #[path = "docs/links.rs"]
 mod links;
 
@@ -304,7 +306,7 @@ fn the_example_as_text_is_what_is_written() {
     let page = read("docs/journal.md");
     let (_, page) = page.split_once("\n## As text\n").unwrap();
     let events = journal::parse_json(&blocks(page, "json")[0]).unwrap();
-    assert_eq!(events.len(), 4);
+    assert_eq!(events.len(), 5);
     assert_eq!(journal::text(&events), blocks(page, "text")[0]);
 }
 
@@ -391,33 +393,4 @@ fn every_dependency_has_its_reason() {
     declared.remove("default");
     said.sort_unstable();
     assert_eq!(said, declared.into_iter().collect::<Vec<_>>());
-}
-
-/// Somebody reads that page with a log in hand: what is logged as a warning or an error has to be there.
-#[test]
-fn every_warning_and_error_stands_in_the_page_of_the_last_lines() {
-    let page = read("docs/service.md");
-    let rows = table_rows(&page);
-    let explained: BTreeSet<&str> = rows
-        .iter()
-        .filter(|row| row.len() == 3 && row[0].starts_with('`'))
-        .flat_map(|row| ticked(&row[1]))
-        .collect();
-    let unknown: Vec<_> = explained
-        .iter()
-        .filter(|name| !events_of_the_code().contains(**name))
-        .collect();
-    assert!(unknown.is_empty(), "no events: {unknown:?}");
-    let mut bad = 0;
-    for section in sections().values() {
-        for example in section.examples.concat().lines() {
-            let event = journal::parse_json(example).unwrap().remove(0);
-            if event.what.level() >= Some(journal::Level::Warn) {
-                bad += 1;
-                let name = event.what.name();
-                assert!(explained.contains(name), "{name} is not explained");
-            }
-        }
-    }
-    assert!(bad > 5, "{bad}");
 }

@@ -242,7 +242,9 @@ const TESTS: &[Test] = &[
                 let end = process.ends();
                 end.is(code).said("closed");
                 // Nobody listens to its log.
-                end.complains("steps did not end well\n  in stop, thread deaf (order 0): not-awaited");
+                end.complains(
+                    "steps did not end well\n  in stop, thread deaf (order 0): not-awaited",
+                );
             }
         },
     ),
@@ -314,6 +316,19 @@ const TESTS: &[Test] = &[
         || {
             let end = Process::contained("raises its own").ends();
             end.is(143).said("closed");
+        },
+    ),
+    (
+        "signals::the_second_is_raised_again_however_the_steps_ended",
+        || {
+            let process = Process::start("raises though deaf");
+            process.says("ready");
+            process.signal("TERM");
+            process.says("later");
+            process.signal("INT");
+            let end = process.ends();
+            assert_eq!(end.status.signal(), Some(2), "{}", end.status);
+            end.said("closed");
         },
     ),
     ("signals::none_is_raised_over_a_failure", || {

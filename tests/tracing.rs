@@ -6,9 +6,9 @@
 mod by_hand;
 
 use by_hand::{ByHand, ms};
-use deadstop::context::{BodyOpts, CallOpts, WeakCtx, WorkerCtx};
+use deadstop::context::{BodyOpts, CallOpts, Life, WeakCtx, WorkerCtx};
 use deadstop::host::Host;
-use deadstop::journal::How;
+use deadstop::journal::{How, SignalName};
 use deadstop::watchdog::{Probe, ProbeError, Probing, Watchdog};
 use tokio_test::{assert_pending, assert_ready};
 use tracing_test::traced_test;
@@ -66,7 +66,30 @@ fn what_is_waited_for_and_left_behind_is_named() {
     assert!(logs_contain(&place), "{place}");
     host.advance(ms(25));
     assert_logged!("WARN", "thread hangs (#1) is left behind");
+    assert_logged!(
+        "WARN",
+        "Error during stop of hangs (#1, stop, order 0): leaked after 50 ms"
+    );
     assert_ready!(stop.poll()).expect("from outside");
+}
+
+/// As they stand in docs/service.md: of the two lines, one tells of the second signal.
+#[traced_test]
+#[test]
+fn a_second_signal_is_told_from_the_first() {
+    let host = ByHand::new();
+    let life = Life::new(&host.ctx(WorkerCtx::<()>::builder()));
+    life.signal(SignalName::Sigterm);
+    assert!(!logs_contain("a second signal"));
+    host.advance(ms(201));
+    life.signal(SignalName::Sigterm);
+    assert_logged!(
+        "INFO",
+        "stop requested by signal: SIGTERM: a second signal, nothing is waited for any more but floors"
+    );
+    let page = include_str!("../docs/service.md");
+    let line = "| `stop requested by signal: SIGTERM: a second signal, nothing is waited for any more but floors` |";
+    assert!(page.contains(line), "{line}");
 }
 
 /// Well at first, and then gone; after that it asks for the stop at which a watchdog comes to rest.

@@ -226,15 +226,20 @@ impl Core {
     /// Somebody wants the worker to stop. The first reason wins; at the first the watchdogs are
     /// disarmed.
     pub fn request(&self, reason: Reason) {
-        self.ask(reason, false);
+        self.ask(reason, false, None);
     }
 
     /// As [`request`](Self::request), and the grace begins with it.
     pub fn request_now(&self, reason: Reason) {
-        self.ask(reason, true);
+        self.ask(reason, true, None);
     }
 
-    fn ask(&self, reason: Reason, grace_begins: bool) {
+    /// As [`request_now`](Self::request_now), and the log is told what else it comes to.
+    pub fn request_now_and(&self, reason: Reason, why: Option<&str>) {
+        self.ask(reason, true, why);
+    }
+
+    fn ask(&self, reason: Reason, grace_begins: bool, why: Option<&str>) {
         let mut disarmed = Vec::new();
         let mut first = false;
         let Reason { words, by, .. } = reason.clone();
@@ -262,7 +267,11 @@ impl Core {
         }
         // Disarmed before anything is said: the sink may be slow, and no probe may follow the word.
         self.disarmed.cancel();
-        self.emit(What::Requested { reason: words, by });
+        let claim = What::Requested { reason: words, by };
+        match why {
+            None => self.emit(claim),
+            Some(why) => self.sink.claim_why(&claim, why),
+        }
         for attempt in disarmed {
             self.emit(What::Watchdog {
                 is: WatchdogIs::Disarmed,

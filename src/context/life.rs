@@ -71,7 +71,13 @@ impl std::fmt::Debug for Life {
 
 /// A counted signal that has yet to be heeded.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Heard(SignalName);
+pub(crate) struct Heard {
+    signal: SignalName,
+    nth: u32,
+}
+
+/// What the log adds to the request of a second signal, which reads like the first otherwise.
+const SECOND: &str = "a second signal, nothing is waited for any more but floors";
 
 impl Life {
     /// The life of the process around that context. All lives of one context are one: they count their
@@ -109,16 +115,18 @@ impl Life {
         if nth == 2 {
             self.core.hurry();
         }
-        Some(Heard(signal))
+        Some(Heard { signal, nth })
     }
 
     /// The other part: the stop is requested, and said to be.
-    pub(crate) fn heed(&self, Heard(signal): Heard) {
-        self.core.request_now(Reason {
+    pub(crate) fn heed(&self, Heard { signal, nth }: Heard) {
+        let reason = Reason {
             words: Name::from(signal.as_str()),
             by: By::Signal,
             signal: Some(signal),
-        });
+        };
+        let why = (nth == 2).then_some(SECOND);
+        self.core.request_now_and(reason, why);
     }
 
     /// The code with which a program should end whose worker was stopped by calls.

@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Write};
 
 use super::event::{Registered, Row, What};
 use super::names::Names;
-use super::words::{How, Phase, SignalName};
+use super::words::{How, Outcome, Phase, SignalName};
 
 /// What the plan calls its context in its own log.
 const PLANS_NAME: &str = "FastAPIWorkerCtx";
@@ -194,12 +194,15 @@ impl What {
                 id,
                 error,
             } => {
-                match (phase, error) {
-                    (Phase::Cleanup, Some(error)) => {
-                        write!(out, "Cleanup failed for {name}: {error}")?
-                    }
-                    (_, Some(error)) => write!(out, "Error during {phase} of {name}: {error}")?,
-                    (_, None) => write!(out, "{name}")?,
+                // The plan has no words for a step that it gave up; the context begins every bad end alike.
+                let bad = error.is_some() || (*outcome != Outcome::Ok && !plan);
+                match (phase, bad) {
+                    (_, false) => write!(out, "{name}")?,
+                    (Phase::Cleanup, true) => write!(out, "Cleanup failed for {name}")?,
+                    (_, true) => write!(out, "Error during {phase} of {name}")?,
+                }
+                if let Some(error) = error {
+                    write!(out, ": {error}")?;
                 }
                 write!(
                     out,

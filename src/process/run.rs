@@ -173,7 +173,8 @@ impl Service {
     }
 }
 
-/// The signal by which the process may end: it came first, or it came second, and nothing else went wrong.
+/// The signal by which the process may end: the second, whose number the exit code has whatever else went
+/// wrong (rule 17); or the first, where nothing did.
 fn stopped_by(end: &LifeEnd) -> Option<SignalName> {
     if end.cause == Cause::SecondSignal {
         let number = end.code - exit_code::SIGNAL;

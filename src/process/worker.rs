@@ -105,8 +105,10 @@ impl<A: Send + Sync + 'static> Worker<A> {
     /// A process that a signal stopped ends by that signal, once everything is done: shells and supervisors
     /// then see that it did, as they would of a process that hears none.
     ///
-    /// Where the exit code says more, it is kept: main failed, or a step did not end well. A third signal and
-    /// the last resort end the process with their codes as ever. No exit handler is called.
+    /// After one signal, an exit code that says more is kept: main failed, or a step did not end well. After a
+    /// second signal the process ends by that one, however its steps ended: its exit code would have been
+    /// the signal's too. A third signal and the last resort end the process with their codes as ever. No exit
+    /// handler is called.
     ///
     /// The first process of a container (PID 1) cannot end by a signal of its own. It returns 128 + the
     /// signal's number, which is what a container's runtime would say of it.

@@ -214,14 +214,18 @@ pub fn play(role: &str) -> ExitCode {
             announces(&ctx)?;
             closes(&ctx)
         })),
-        "deaf" => deadstop::run(
-            Worker::new((), |ctx| async move {
+        "deaf" | "raises though deaf" => {
+            let main = |ctx| async move {
                 announces(&ctx)?;
                 deaf(&ctx)?;
                 closes(&ctx)
+            };
+            let worker = Worker::new((), main).limits(long);
+            deadstop::run(match role {
+                "deaf" => worker,
+                _ => worker.raise_again(),
             })
-            .limits(long),
-        ),
+        }
         "deaf to the end" => deadstop::run(
             Worker::new((), |ctx| async move {
                 announces(&ctx)?;
