@@ -910,4 +910,70 @@ mod words {
         assert_eq!(notes.all(), ["leak db: false, 0 aborted"]);
         assert!(host.is_told("db"), "nobody waits for it any more");
     }
+
+    /// Is in the middle of saying one word when somebody else calls stop, and has it go on.
+    struct Interrupted {
+        host: Arc<ByHand>,
+        notes: Notes,
+        word: fn(&What) -> bool,
+        caller: Mutex<Option<WorkerCtx>>,
+    }
+
+    impl Sink for Interrupted {
+        fn claim(&self, claim: &What) {
+            let caller = || self.caller.lock().expect("no panic").take();
+            if (self.word)(claim)
+                && let Some(ctx) = caller()
+            {
+                let mut stop = spawn(ctx.stop());
+                let _ = stop.poll();
+                self.host.turn();
+            }
+            match claim {
+                What::Requested { .. } => self.notes.put("requested"),
+                What::GraceBegan { .. } => self.notes.put("grace"),
+                What::State { state } => self.notes.put(state.as_str()),
+                _ => {}
+            }
+        }
+    }
+
+    /// What is said of a stop by two callers, the second of whom comes while the first says that word.
+    fn interrupted_at(word: fn(&What) -> bool) -> Vec<String> {
+        let (host, notes) = (ByHand::new(), Notes::default());
+        let sink = Arc::new(Interrupted {
+            host: Arc::clone(&host),
+            notes: notes.clone(),
+            word,
+            caller: Mutex::default(),
+        });
+        let ctx = host.ctx(WorkerCtx::<()>::builder().sink(Arc::clone(&sink) as Arc<dyn Sink>));
+        *sink.caller.lock().expect("no panic") = Some(ctx.clone());
+        let mut stop = spawn(ctx.stop());
+        let _ = stop.poll();
+        host.turn();
+        notes.all()
+    }
+
+    #[test]
+    fn that_the_grace_has_begun_whichever_of_two_callers_is_first_to_say_what() {
+        let words: [fn(&What) -> bool; 2] = [
+            |claim| matches!(claim, What::Requested { .. }),
+            |claim| matches!(claim, What::GraceBegan { .. }),
+        ];
+        for word in words {
+            let said = interrupted_at(word);
+            assert_eq!(
+                said,
+                [
+                    "created",
+                    "requested",
+                    "grace",
+                    "requested",
+                    "stopping",
+                    "stopped"
+                ]
+            );
+        }
+    }
 }

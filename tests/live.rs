@@ -93,6 +93,47 @@ fn what_is_hardest_to_have_twice_agrees_with_the_simulation() {
     assert!(said.ends_with("all agree with the simulation\n"), "{said}");
 }
 
+/// Who of them comes first, and who comes when all is over, is the machine's choice, another one each time.
+#[test]
+fn several_callers_in_one_instant_agree_with_the_simulation_each_time() {
+    let worker = |worker: &str, event: &str| {
+        format!(
+            "title = \"Several callers\"\n[worker]\n{worker}\n[timeline]\nevents = [{{ {event} }}]\n"
+        )
+    };
+    let files = [
+        (
+            "at-once.toml",
+            worker(
+                "run = false\ncomponents = []",
+                r#"at = "10s", call = "stop", callers = 3"#,
+            ),
+        ),
+        (
+            "from-inside.toml",
+            worker(
+                r#"components = [{ task = "leader" }]"#,
+                r#"at = "10s", call = "stop", from = "leader", callers = 2"#,
+            ),
+        ),
+        (
+            "at-the-start.toml",
+            worker(r#"components = [{ closeable = "db" }]"#, r#"call = "stop""#),
+        ),
+    ]
+    .map(|(name, text)| {
+        let file = scratch(name);
+        fs::write(&file, text).expect("a file of the test's own");
+        file.to_str().expect("plain ASCII").to_owned()
+    });
+    let mut arguments: Vec<&str> = files.iter().map(String::as_str).collect();
+    arguments.extend(["scenarios/context/stop-at-the-start.toml", "--times", "5"]);
+    let output = live(&arguments);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}{}", text(&output.stderr));
+    assert!(said.starts_with("4 scenarios, 20 runs live"), "{said}");
+}
+
 #[test]
 fn a_journal_that_differs_is_shown_beside_the_simulated_one() {
     let (scenario, known, request) = known("drain", DRAIN);
