@@ -343,6 +343,16 @@ fn as_json_a_run_is_the_journal_alone() {
     fs::write(&path, run.out.replace("\"t\":10100", "\"t\":10101")).unwrap();
     let other = project.run(&["replay", "recorded.jsonl"]).code(1);
     assert!(other.err.contains("not as recorded"), "{}", other.err);
+    let own = run
+        .out
+        .replace(r#""subject":"worker""#, r#""subject":"own-worker""#);
+    fs::write(&path, own).unwrap();
+    let own = project.run(&["replay", "recorded.jsonl"]).code(3);
+    assert!(
+        own.err.contains("of a worker of somebody's own"),
+        "{}",
+        own.err
+    );
     fs::write(&path, "{}").unwrap();
     project.run(&["replay", "recorded.jsonl"]).code(3);
 }
