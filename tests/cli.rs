@@ -5,6 +5,10 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
 /// A project of this test's own: a folder with `scenarios`.
 struct Project {
@@ -594,24 +598,34 @@ fn output_that_cannot_be_written_is_no_success() {
 
 #[cfg(unix)]
 #[test]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a process is waited for in real time"
+)]
 fn an_interrupt_ends_it_at_once() {
     use std::os::unix::process::ExitStatusExt;
 
+    // What a shell runs in the background ignores the signal, and so does what that runs. A signal that
+    // is heard here is not ignored by a child.
+    let as_ever = Arc::new(AtomicBool::new(true));
+    signal_hook::flag::register_conditional_default(signal_hook::consts::SIGINT, as_ever).unwrap();
     let project = Project::new("interrupt").with("a.toml", GOOD);
     let mut child = project
         .command(&["check", "--seed", "0..10000000"])
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let pid = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    let kill = |signal: &str| Command::new("kill").args([signal, &pid]).status().unwrap();
+    assert!(kill("-INT").success());
+    // Its output ends when it does.
+    let mut out = child.stdout.take().unwrap();
+    let (ends, ended) = mpsc::channel();
+    thread::spawn(move || ends.send(std::io::copy(&mut out, &mut std::io::sink()).is_ok()));
+    if ended.recv_timeout(Duration::from_secs(30)).is_err() {
+        kill("-KILL");
+    }
     // A shell says 130 of it: 128 and the signal's number.
     assert_eq!(child.wait().unwrap().signal(), Some(2));
 }
