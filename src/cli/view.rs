@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::journal::{Event, json, text};
 use crate::laws;
-use crate::report::{Problem, Source, Style, invalid, judge, listed, timeline};
+use crate::report::{Problem, Source, Style, invalid, judge, listed, never_struck, timeline};
 use crate::scenario::{self, Scenario};
 use crate::sim::{self, Journal, Options, Runners, Subject};
 
@@ -99,29 +99,13 @@ pub fn show(
             ))?;
         }
     }
-    let said = verdict(loaded, options, &events, &problems) + &notes(loaded, &unstruck);
+    let said = verdict(loaded, options, &events, &problems)
+        + &never_struck(&loaded.scenario, source, &unstruck);
     match how.format {
         Format::Json => err(said.trim_end()),
         Format::Text => out(&said)?,
     }
     Ok((Exit::of(&problems), events))
-}
-
-/// What of the timeline never struck: a test of a second signal that never came tests nothing.
-fn notes(loaded: &Loaded, unstruck: &[usize]) -> String {
-    let mut said = String::new();
-    for timed in unstruck
-        .iter()
-        .filter_map(|index| loaded.scenario.timeline.get(*index))
-    {
-        let line = scenario::line_of(&loaded.text, timed.span.start);
-        let _ = writeln!(
-            said,
-            "note: the event at {}:{line} never struck",
-            loaded.path
-        );
-    }
-    said
 }
 
 fn verdict(loaded: &Loaded, options: &Options, events: &[Event], problems: &[Problem]) -> String {

@@ -236,7 +236,11 @@ impl Core {
     /// are said by whoever still says an earlier one. So nobody waits for another's sink here, nor for its own
     /// where the sink asks; stop waits, until the first has been said (rule 1).
     fn ask(&self, reason: Reason, grace_begins: bool, why: Option<&'static str>) {
-        {
+        if grace_begins {
+            // Now, whoever says so and when: the last resort goes by it.
+            self.mark_grace();
+        }
+        let speaks = {
             let mut registry = self.registry();
             if registry.state == State::Done {
                 return; // What is over already cannot be asked for.
@@ -264,15 +268,14 @@ impl Core {
             if registry.unsaid.len() < UNSAID_KEPT {
                 registry.unsaid.push_back(unsaid);
             }
-        }
+            !std::mem::replace(&mut registry.saying, true)
+        };
         // Disarmed before anything is said: the sink may be slow, and no probe may follow the word.
         self.disarmed.cancel();
-        if grace_begins {
-            // Now, whoever says so and when: the last resort goes by it.
-            self.mark_grace();
+        if !speaks {
+            return;
         }
-        let mut saying = false;
-        while let Some(unsaid) = self.next_unsaid(&mut saying) {
+        while let Some(unsaid) = self.next_unsaid() {
             let Unsaid {
                 words,
                 by,
@@ -299,16 +302,11 @@ impl Core {
         }
     }
 
-    /// What its caller has to say next; nothing where somebody else is saying it. `saying` is whether its caller
-    /// has been saying it.
-    fn next_unsaid(&self, saying: &mut bool) -> Option<Unsaid> {
+    /// What who speaks has to say next; without any, nobody speaks from here on.
+    fn next_unsaid(&self) -> Option<Unsaid> {
         let mut registry = self.registry();
-        if registry.saying && !*saying {
-            return None;
-        }
         let next = registry.unsaid.pop_front();
-        *saying = next.is_some();
-        registry.saying = *saying;
+        registry.saying = next.is_some();
         next
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::journal::text;
 use crate::report::{
-    Problem, ProblemKind, Source, Style, differs, invalid, judge, shown, timeline,
+    Problem, ProblemKind, Source, Style, differs, invalid, judge, never_struck, shown, timeline,
 };
 use crate::scenario::{self, Diagnostic, Invalid, Scenario, Timed};
 use crate::sim::{Bodies, Journal, Options, Own, Run, Twice};
@@ -130,12 +130,8 @@ impl Case {
             .iter()
             .all(|problem| problem.kind != ProblemKind::Invalid);
         if laws && known {
-            let source = Source {
-                path: &self.path,
-                text: &self.text,
-            };
             let log = text(&first.events);
-            let judged = judge(&run.scenario, source, &first.events, &log, style);
+            let judged = judge(&run.scenario, self.source(), &first.events, &log, style);
             let kept_its_thread = first.stuck().is_some() && first.registered().is_empty();
             problems.extend(judged.into_iter().filter_map(|mut problem| {
                 if problem.kind == ProblemKind::Stuck && kept_its_thread {
@@ -148,35 +144,19 @@ impl Case {
         let picture = if problems.is_empty() {
             // Each run is the same: what has not struck in this one never does, and tests nothing.
             if laws {
-                problems
-                    .extend(self.unstruck(&run.scenario, &first, |timed| self.never_struck(timed)));
+                let unstruck = run.scenario.events_at(&first.unstruck);
+                problems.extend(unstruck.map(|timed| self.never_struck(timed)));
             }
             String::new()
         } else {
-            let notes = self.unstruck(&run.scenario, &first, |timed| {
-                let line = scenario::line_of(&self.text, timed.span.start);
-                format!("note: the event at {}:{line} never struck\n", self.path)
-            });
-            timeline(&first.events, style) + &notes.collect::<String>()
+            let notes = never_struck(&run.scenario, self.source(), &first.unstruck);
+            timeline(&first.events, style) + &notes
         };
         Verdict {
             picture,
             problems,
             journal: Some(first),
         }
-    }
-
-    /// What of the timeline never struck.
-    fn unstruck<'a, R>(
-        &self,
-        scenario: &'a Scenario,
-        journal: &'a Journal,
-        said: impl Fn(&'a Timed) -> R,
-    ) -> impl Iterator<Item = R> {
-        let unstruck = journal.unstruck.iter();
-        unstruck
-            .filter_map(|index| scenario.timeline.get(*index))
-            .map(said)
     }
 
     fn never_struck(&self, timed: &Timed) -> Problem {
@@ -195,10 +175,13 @@ impl Case {
     }
 
     fn invalid(&self, wrong: &Invalid) -> Vec<Problem> {
-        let source = Source {
+        invalid(self.source(), wrong, Style::default())
+    }
+
+    fn source(&self) -> Source<'_> {
+        Source {
             path: &self.path,
             text: &self.text,
-        };
-        invalid(source, wrong, Style::default())
+        }
     }
 }

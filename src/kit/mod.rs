@@ -84,32 +84,28 @@ macro_rules! scenarios {
     ($register:expr, $folder:expr, app = $app:expr $(,)?) => {
         $crate::scenarios!(@ $crate::kit::Own::with_app($app, $register), $folder);
     };
+    (@suite $own:expr, $folder:expr) => {
+        $crate::kit::Suite::new(
+            ::core::env!("CARGO_MANIFEST_DIR"),
+            $folder,
+            ::core::env!("CARGO_PKG_NAME"),
+            ::core::file!(),
+            ::core::env!("CARGO_CRATE_NAME"),
+            $own,
+        )
+    };
     (@ $own:expr, $folder:expr) => {
         /// All files, where the harness is the usual one.
         #[test]
         fn scenarios() {
-            $crate::kit::Suite::new(
-                ::core::env!("CARGO_MANIFEST_DIR"),
-                $folder,
-                ::core::env!("CARGO_PKG_NAME"),
-                ::core::file!(),
-                ::core::env!("CARGO_CRATE_NAME"),
-                $own,
-            )
+            $crate::scenarios!(@suite $own, $folder)
                 .test();
         }
 
         /// A test a file, where the harness is this.
         #[allow(dead_code)]
         fn main() -> ::std::process::ExitCode {
-            $crate::kit::Suite::new(
-                ::core::env!("CARGO_MANIFEST_DIR"),
-                $folder,
-                ::core::env!("CARGO_PKG_NAME"),
-                ::core::file!(),
-                ::core::env!("CARGO_CRATE_NAME"),
-                $own,
-            )
+            $crate::scenarios!(@suite $own, $folder)
                 .main()
         }
     };

@@ -59,14 +59,12 @@ impl Suite {
     /// If one fails, or if there is none; what is wrong with each goes to standard output.
     #[track_caller]
     pub fn test(&self) {
-        let pick = std::env::var(PICK).ok();
         let cases = match self.cases() {
             Ok(cases) => cases,
             Err(message) => panic!("{message}"),
         };
         let all = cases.len();
-        let picked = |case: &Case| pick.as_ref().is_none_or(|pick| case.name.contains(&**pick));
-        let cases: Vec<Case> = cases.into_iter().filter(picked).collect();
+        let cases: Vec<Case> = cases.into_iter().filter(picked()).collect();
         assert!(
             !cases.is_empty(),
             "{PICK} picks none of the {}",
@@ -122,8 +120,7 @@ impl Suite {
             }
         };
         let all = cases.len();
-        let pick = std::env::var(PICK).ok();
-        let picked = |case: &Case| pick.as_ref().is_none_or(|pick| case.name.contains(&**pick));
+        let picked = picked();
         let cases: Vec<Case> = cases
             .into_iter()
             .filter(|case| flags.take(&case.name) && picked(case))
@@ -248,6 +245,12 @@ impl Suite {
         };
         files.iter().map(read).collect()
     }
+}
+
+/// Whether the environment picks a scenario.
+fn picked() -> impl Fn(&Case) -> bool {
+    let pick = std::env::var(PICK).ok();
+    move |case| pick.as_ref().is_none_or(|pick| case.name.contains(&**pick))
 }
 
 fn find(folder: &Path, files: &mut Vec<PathBuf>, depth: usize) -> std::io::Result<()> {

@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use crate::journal::{Event, text};
 use crate::laws;
+use crate::scenario::{Scenario, line_of};
 
-use super::{Problem, ProblemKind, Style, diff};
+use super::{Problem, ProblemKind, Source, Style, diff};
 
 /// What is wrong with a run: its first problem in a sentence, then all there is to see of it and of the
 /// others, then the picture. Only the sentence, unless `in_full`.
@@ -22,6 +23,20 @@ pub(crate) fn shown(name: &str, problems: &[Problem], picture: &str, in_full: bo
             said.push('\n');
         }
         said.push_str(picture);
+    }
+    said
+}
+
+/// What of the timeline never struck, a line each: a test of a second signal that never came tests nothing.
+pub(crate) fn never_struck(scenario: &Scenario, source: Source<'_>, unstruck: &[usize]) -> String {
+    let mut said = String::new();
+    for timed in scenario.events_at(unstruck) {
+        let line = line_of(source.text, timed.span.start);
+        let _ = writeln!(
+            said,
+            "note: the event at {}:{line} never struck",
+            source.path
+        );
     }
     said
 }

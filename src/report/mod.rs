@@ -15,7 +15,7 @@ mod timeline;
 mod verdict;
 
 pub use diff::diff;
-pub(crate) use failure::{differs, shown};
+pub(crate) use failure::{differs, never_struck, shown};
 #[cfg(feature = "cli")]
 pub(crate) use failure::{listed, rest, sentence};
 pub use policy::{Policy, force_pass};

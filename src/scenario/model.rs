@@ -400,6 +400,13 @@ impl<T: Default> Default for Spanned<T> {
 }
 
 impl Scenario {
+    /// The events of the timeline at those places of the file.
+    #[cfg(feature = "kit")]
+    pub(crate) fn events_at<'a>(&'a self, places: &'a [usize]) -> impl Iterator<Item = &'a Timed> {
+        let places = places.iter();
+        places.filter_map(|place| self.timeline.get(*place))
+    }
+
     /// The component of that name.
     pub fn component(&self, name: &str) -> Option<&Component> {
         self.worker

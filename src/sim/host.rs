@@ -42,22 +42,22 @@ impl SimHost {
     ///
     /// On a thread that has none.
     fn world<R>(&self, asked: impl FnOnce() -> String, f: impl FnOnce(&World) -> R) -> R {
-        note(&self.outside, asked);
+        self.note(asked);
         world::with(f)
+    }
+
+    /// Notes what the context is asked for by a thread without a world.
+    fn note(&self, asked: impl FnOnce() -> String) {
+        if let Some(outside) = &self.outside
+            && world::try_with(|_| ()).is_none()
+        {
+            outside.asked(asked);
+        }
     }
 }
 
 fn start_of(name: &Name) -> impl FnOnce() -> String + '_ {
     move || format!("the start of \"{name}\"")
-}
-
-/// Notes what a context is asked for by a thread without a world.
-fn note(outside: &Option<Arc<Outside>>, asked: impl FnOnce() -> String) {
-    if let Some(outside) = outside
-        && world::try_with(|_| ()).is_none()
-    {
-        outside.asked(asked);
-    }
 }
 
 impl Host for SimHost {
@@ -173,22 +173,10 @@ impl Host for SimHost {
     }
 }
 
-/// The journal as the sink of a simulated context: it takes claims, and writes the facts itself.
-#[derive(Default)]
-pub(crate) struct SimSink {
-    outside: Option<Arc<Outside>>,
-}
-
-impl SimSink {
-    /// As [`SimHost::of`].
-    pub fn of(outside: Option<Arc<Outside>>) -> Self {
-        SimSink { outside }
-    }
-}
-
-impl Sink for SimSink {
+/// As a sink it is the journal: it takes claims, and writes the facts itself.
+impl Sink for SimHost {
     fn claim(&self, claim: &What) {
-        note(&self.outside, || match claim {
+        self.note(|| match claim {
             What::Requested { reason, .. } => format!("a stop (\"{reason}\")"),
             What::Refused { name, .. } => format!("the registration of \"{name}\""),
             other => format!("`{}`", other.name()),
@@ -197,9 +185,7 @@ impl Sink for SimSink {
     }
 
     fn registered(&self, registered: &Registered, _place: &'static Location<'static>) {
-        note(&self.outside, || {
-            format!("the registration of \"{}\"", registered.name)
-        });
+        self.note(|| format!("the registration of \"{}\"", registered.name));
         world::try_with(|world| {
             // Of a scripted component the world knows it by itself.
             if world.is_foreign() {

@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::endpoint;
 use super::entity::{AbortEntity, Class, EntityId, Role};
-use super::host::{SimHost, SimSink};
+use super::host::SimHost;
 use super::pace::{Awaits, Blocks};
 use super::subject::{Ending, Subject};
 use super::world::{self, World};
 use crate::context::{BodyOpts, Builder, Life, LifeEnd, Main, WorkerCtx};
-use crate::host::{Abort, Adopt, BoxFuture, Ended, Scope};
+use crate::host::{Abort, Adopt, BoxFuture, Ended, Host, Scope};
 use crate::journal::{Call, How, Id, Name, SignalName, Ties};
 use crate::scenario::{self, Scenario};
 use crate::stage::{self, Cast, Said};
@@ -38,13 +38,11 @@ impl Worker {
 
 /// A context with a scenario's limits, in the simulator.
 pub(super) fn builder(limits: &scenario::Worker) -> Builder {
-    let outside = || {
-        let of = |world: &World| Some(Arc::clone(&world.foreign.as_ref()?.outside));
-        world::try_with(of).flatten()
-    };
+    let outside = |world: &World| Some(Arc::clone(&world.foreign.as_ref()?.outside));
+    let host = Arc::new(SimHost::of(world::try_with(outside).flatten()));
     limits_of(limits)
-        .host(Arc::new(SimHost::of(outside())))
-        .own_sink(Arc::new(SimSink::of(outside())))
+        .host(Arc::clone(&host) as Arc<dyn Host>)
+        .own_sink(host)
 }
 
 /// A context with a scenario's limits, yet without a host.

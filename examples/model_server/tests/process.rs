@@ -280,6 +280,17 @@ fn hang_predictor(server: &Server) {
     assert_eq!(planted.status(), 200);
 }
 
+/// That step does not end well: 1. The rest is closed, the database last, and what was answered is kept.
+#[track_caller]
+fn leaves_behind(step: &str, server: &mut Server, folder: &Folder, names: &[String]) {
+    assert_eq!(server.code(), 1);
+    assert_eq!(server.outcome(step), "leaked");
+    assert_eq!(server.cleaned(), CLEANUP);
+    assert_eq!(server.outcome("db"), "ok");
+    assert!(folder.is_closed());
+    assert_eq!(folder.rows(), names);
+}
+
 #[test]
 fn a_hung_predictor_is_left_behind_and_the_rest_is_closed() {
     let folder = Folder::new("hung");
@@ -287,13 +298,7 @@ fn a_hung_predictor_is_left_behind_and_the_rest_is_closed() {
     let names = predict(&server, 5);
     hang_predictor(&server);
     server.signal(Signal::TERM);
-    // A step did not end well: 1.
-    assert_eq!(server.code(), 1);
-    assert_eq!(server.outcome("predictor"), "leaked");
-    assert_eq!(server.cleaned(), CLEANUP);
-    assert_eq!(server.outcome("db"), "ok");
-    assert!(folder.is_closed());
-    assert_eq!(folder.rows(), names);
+    leaves_behind("predictor", &mut server, &folder, &names);
 }
 
 /// As OpenTelemetry's own does, for seconds, when its collector is gone.
@@ -304,13 +309,7 @@ fn telemetry_whose_shutdown_blocks_is_left_behind_and_the_database_is_closed() {
     let mut server = Server::start(&folder, &late);
     let names = predict(&server, 5);
     server.signal(Signal::TERM);
-    // A step did not end well: 1.
-    assert_eq!(server.code(), 1);
-    assert_eq!(server.outcome("telemetry"), "leaked");
-    assert_eq!(server.cleaned(), CLEANUP);
-    assert_eq!(server.outcome("db"), "ok");
-    assert!(folder.is_closed());
-    assert_eq!(folder.rows(), names);
+    leaves_behind("telemetry", &mut server, &folder, &names);
 }
 
 #[test]
@@ -374,14 +373,10 @@ fn a_wedged_runtime_holds_up_nothing_but_its_own() {
     server.out.until("blocked a thread of the runtime");
     server.signal(Signal::TERM);
     // The server's task cannot be drained any more, nor aborted; not the last resort's 124.
-    assert_eq!(server.code(), 1);
-    assert_eq!(server.outcome("http"), "leaked");
-    assert_eq!(server.cleaned(), CLEANUP);
+    leaves_behind("http", &mut server, &folder, &names);
     for step in CLEANUP {
         assert_eq!(server.outcome(step), "ok", "{step}");
     }
-    assert!(folder.is_closed());
-    assert_eq!(folder.rows(), names);
 }
 
 #[test]
