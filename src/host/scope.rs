@@ -1,8 +1,10 @@
 //! What a body is given: whether it should go on, and how it may wait.
 
 use std::fmt;
+use std::panic::Location;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::{Arc, LockResult, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -17,6 +19,18 @@ pub trait Blocker: Send + Sync {
 
     /// Blocks the body until the future is ready.
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>);
+
+    /// Blocks the body until `attempt` returns true or `block` returns: the first does not wait, the second does, by
+    /// means that the host knows nothing of. The default calls `block`.
+    fn until(&self, attempt: &mut dyn FnMut() -> bool, block: &mut dyn FnMut()) {
+        let _ = attempt;
+        block();
+    }
+
+    /// Notes the place in the body's code at which its next wait is. The default ignores it.
+    fn waits_at(&self, place: &'static Location<'static>) {
+        let _ = place;
+    }
 
     /// Whether the body should go on: nobody told it to stop, and the world around it has not ended.
     fn running(&self, told: &CancellationToken) -> bool {
@@ -84,8 +98,10 @@ impl Scope {
 
     /// Sleeps for `duration`, or until the body is told, whichever comes first. `Duration::MAX` waits
     /// until it is told.
+    #[track_caller]
     pub fn wait(&self, duration: Duration) -> Waited {
         if self.running() {
+            self.blocker.waits_at(Location::caller());
             let limit = (duration != Duration::MAX).then_some(duration);
             self.blocker.wait(&self.told, limit);
         }
@@ -97,7 +113,9 @@ impl Scope {
     }
 
     /// Sleeps for the whole of `duration`, told or not.
+    #[track_caller]
     pub fn sleep(&self, duration: Duration) {
+        self.blocker.waits_at(Location::caller());
         self.blocker.sleep(duration);
     }
 
@@ -120,17 +138,128 @@ impl Scope {
     /// # Panics
     ///
     /// If the future does.
+    #[track_caller]
     pub fn block_on<F>(&self, future: F) -> F::Output
     where
         F: Future + Send,
         F::Output: Send,
     {
+        self.blocker.waits_at(Location::caller());
         let mut output = None;
         {
             let run = async { output = Some(future.await) };
             self.blocker.block_on(std::pin::pin!(run));
         }
         output.expect("a blocker returns when the future is ready")
+    }
+
+    /// Receives from a channel of std's; `None` once every sender is gone.
+    ///
+    /// Live this is `receiver.recv()`. In the simulator, where one body runs at a time, `recv` would wait for good: this
+    /// waits in virtual time.
+    ///
+    /// It is not woken when the body is told. `BodyOpts::wake` can drop the sender:
+    ///
+    /// ```
+    /// # use std::sync::{Mutex, mpsc};
+    /// # use deadstop::context::{BodyOpts, WorkerCtx};
+    /// # let ctx = WorkerCtx::new(());
+    /// let (rows, written) = mpsc::channel::<u32>();
+    /// let sender = Mutex::new(Some(rows.clone()));
+    /// let opts = BodyOpts::new().wake(move || drop(sender.lock().map(|mut sender| sender.take())));
+    /// ctx.add_thread("writer", opts, move |scope| {
+    ///     while let Some(_row) = scope.recv(&written) { /* write */ }
+    /// })?;
+    /// # drop(rows);
+    /// # assert!(ctx.stop_blocking()?.is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn recv<T>(&self, receiver: &Receiver<T>) -> Option<T> {
+        self.until(
+            || match receiver.try_recv() {
+                Ok(item) => Some(Some(item)),
+                Err(TryRecvError::Disconnected) => Some(None),
+                Err(TryRecvError::Empty) => None,
+            },
+            || receiver.recv().ok(),
+        )
+    }
+
+    /// Locks a mutex.
+    ///
+    /// Live this is `mutex.lock()`. In the simulator, where one body runs at a time, `lock` would wait for good for a
+    /// body that holds the mutex while it waits: this waits in virtual time.
+    ///
+    /// ```
+    /// # use std::sync::{Arc, Mutex};
+    /// # use std::time::Duration;
+    /// # use deadstop::context::{BodyOpts, WorkerCtx};
+    /// # let ctx = WorkerCtx::new(());
+    /// # let batch = Arc::new(Mutex::new(Vec::<u32>::new()));
+    /// ctx.add_thread("flusher", BodyOpts::new(), move |scope| {
+    ///     while scope.wait(Duration::from_secs(1)).elapsed() {
+    ///         if let Ok(mut batch) = scope.lock(&batch) { batch.clear(); }
+    ///     }
+    /// })?;
+    /// # assert!(ctx.stop_blocking()?.is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the mutex is poisoned, as `lock` does.
+    #[track_caller]
+    pub fn lock<'m, T: ?Sized>(&self, mutex: &'m Mutex<T>) -> LockResult<MutexGuard<'m, T>> {
+        self.until(
+            || match mutex.try_lock() {
+                Ok(guard) => Some(Ok(guard)),
+                Err(TryLockError::Poisoned(poisoned)) => Some(Err(poisoned)),
+                Err(TryLockError::WouldBlock) => None,
+            },
+            || mutex.lock(),
+        )
+    }
+
+    /// Blocks the body until something is there that neither tells a future nor takes virtual time: a channel, a lock
+    /// or a condition of somebody else's.
+    ///
+    /// `attempt` takes it if it is there, without waiting. `block` waits for it. Live `block` is called; in the
+    /// simulator `attempt` is, again whenever something else has run. [`recv`](Self::recv) and [`lock`](Self::lock) are
+    /// made of it.
+    ///
+    /// ```
+    /// # use std::sync::{Arc, Condvar, Mutex};
+    /// # use deadstop::host::Scope;
+    /// /// Waits for a flag of another library's.
+    /// fn wait_for_flag(scope: &Scope, flag: &(Mutex<bool>, Condvar)) {
+    ///     scope.until(
+    ///         || flag.0.try_lock().ok().filter(|set| **set).map(drop),
+    ///         || {
+    ///             let set = flag.0.lock().expect("not poisoned");
+    ///             drop(flag.1.wait_while(set, |set| !*set));
+    ///         },
+    ///     );
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn until<T>(
+        &self,
+        mut attempt: impl FnMut() -> Option<T>,
+        mut block: impl FnMut() -> T,
+    ) -> T {
+        self.blocker.waits_at(Location::caller());
+        let (mut tried, mut blocked) = (None, None);
+        self.blocker.until(
+            &mut || {
+                tried = attempt();
+                tried.is_some()
+            },
+            &mut || blocked = Some(block()),
+        );
+        tried
+            .or(blocked)
+            .expect("a blocker returns when there is something")
     }
 
     /// The token that is cancelled when the body is told; for async code inside the body.
