@@ -116,6 +116,28 @@ impl Builder {
     /// If a duration is outside its limits, if reserve and margin leave stop nothing of the grace, or if the
     /// pre-stop delay leaves it nothing of its share.
     pub fn build<A>(self, app: A) -> Result<WorkerCtx<A>, LimitsError> {
+        let limits = self.limits()?;
+        let host = self
+            .host
+            .unwrap_or_else(|| Arc::new(crate::host::Live::new()));
+        let sink = self
+            .sink
+            .unwrap_or_else(|| Arc::new(crate::journal::Tracing::default()));
+        // What is not ready now is asked for again when it is needed.
+        let _ = host.ready();
+        let core = Core::new(host, sink, limits);
+        core.emit(What::State {
+            state: State::Created,
+        });
+        Ok(WorkerCtx::of(Arc::new(core), app))
+    }
+
+    /// Returns the limits of the context that it would build.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub(crate) fn limits(&self) -> Result<Limits, LimitsError> {
         let ranged = |what, was: Duration| {
             let rounded = whole_ms(was);
             if rounded < BOUND_MIN || rounded > BOUND_MAX {
@@ -166,18 +188,6 @@ impl Builder {
                 share: limits.stop_share(),
             });
         }
-        let host = self
-            .host
-            .unwrap_or_else(|| Arc::new(crate::host::Live::new()));
-        let sink = self
-            .sink
-            .unwrap_or_else(|| Arc::new(crate::journal::Tracing::default()));
-        // What is not ready now is asked for again when it is needed.
-        let _ = host.ready();
-        let core = Core::new(host, sink, limits);
-        core.emit(What::State {
-            state: State::Created,
-        });
-        Ok(WorkerCtx::of(Arc::new(core), app))
+        Ok(limits)
     }
 }

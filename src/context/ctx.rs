@@ -105,6 +105,14 @@ impl<A> std::fmt::Debug for WeakCtx<A> {
     }
 }
 
+#[cfg(feature = "sim")]
+impl<A> WorkerCtx<A> {
+    /// Returns the number of handles, this one included.
+    pub(crate) fn handles(&self) -> usize {
+        Arc::strong_count(&self.app)
+    }
+}
+
 impl WorkerCtx {
     /// A builder for the limits: grace, reserve, margin.
     pub fn builder() -> Builder {

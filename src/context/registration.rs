@@ -252,7 +252,8 @@ impl<A> WorkerCtx<A> {
         F: Future<Output = E> + Send + 'static,
         E: Ending,
     {
-        let body_spec = body_spec(name, Kind::Task, BodyOpts::new());
+        let mut body_spec = body_spec(name, Kind::Task, BodyOpts::new());
+        body_spec.0.once = true;
         if tokio::runtime::Handle::try_current().is_ok() {
             return self
                 .register_body(body_spec, future, |core, id, spec, future| {
@@ -667,6 +668,7 @@ fn body_spec(name: impl Into<Name>, kind: Kind, opts: BodyOpts) -> (Spec, Told, 
         uses,
         place: Location::caller(),
         watchdog: None,
+        once: false,
     };
     (spec, told, wake)
 }
@@ -688,6 +690,7 @@ fn call_spec(name: impl Into<Name>, kind: Kind, opts: CallOpts) -> Spec {
         uses,
         place: Location::caller(),
         watchdog: None,
+        once: false,
     }
 }
 

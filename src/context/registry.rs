@@ -79,6 +79,8 @@ pub(crate) struct Spec {
     pub place: &'static Location<'static>,
     /// A watchdog's limits.
     pub watchdog: Option<Limits>,
+    /// Whether it is a future that is run to its end.
+    pub once: bool,
 }
 
 impl Spec {
@@ -107,6 +109,7 @@ impl Spec {
             told,
             is_async,
             adopted,
+            once: self.once,
             interval: watchdog.map(|limits| ms(limits.interval)),
             attempts: watchdog.map(|limits| limits.attempts),
             request_timeout: watchdog.map(|limits| ms(limits.request_timeout)),
@@ -278,6 +281,7 @@ impl Registry {
             uses,
             place,
             watchdog: _,
+            once: _,
         } = spec;
         self.entries.insert(
             id,

@@ -247,6 +247,12 @@ pub struct Registered {
     pub is_async: bool,
     /// Whether it ran before it was registered, and has no token.
     pub adopted: bool,
+    /// Whether it is a future that is run to its end, and ends by itself by right.
+    #[cfg_attr(
+        feature = "sim",
+        serde(default, skip_serializing_if = "std::ops::Not::not")
+    )]
+    pub once: bool,
     /// A watchdog's pause between probes.
     #[cfg_attr(
         feature = "sim",

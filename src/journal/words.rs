@@ -268,6 +268,8 @@ words! {
         Spinning = "spinning",
         /// A body blocked the real thread.
         Blocked = "blocked",
+        /// It took more real time in all than a test may.
+        Overtime = "overtime",
     }
 }
 

@@ -315,6 +315,7 @@ impl dyn Stage + '_ {
             told: spec.told,
             is_async: spec.is_async || part.kind() == Kind::Task,
             adopted: spec.adopted,
+            once: false,
             interval: watchdog.map(|watchdog| millis(watchdog.interval)),
             attempts: watchdog.map(|watchdog| watchdog.attempts),
             request_timeout: watchdog.map(|watchdog| millis(watchdog.request_timeout)),
