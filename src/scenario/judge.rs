@@ -2,7 +2,7 @@
 
 use super::diagnostic::Diagnostic;
 use super::model::{Expect, Scenario, Span, Spanned, WatchdogVerdict};
-use crate::journal::{Cause, Event, How, Kind, LostWhat, Ms, Name, Outcome, Phase, What};
+use crate::journal::{Cause, Event, How, Kind, LostWhat, Ms, Name, Outcome, Phase, State, What};
 
 /// An expectation that was not met.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,12 @@ struct Seen {
     not_awaited: Vec<Name>,
     lost: Vec<Name>,
     died: Vec<Name>,
+    ended: Vec<Name>,
     refused: Vec<Name>,
+    registered: Vec<Name>,
+    ready: bool,
+    /// Whether the subject is the plan's, which has no states.
+    plan: bool,
 }
 
 fn kind_of(events: &[Event], id: u32) -> Option<Kind> {
@@ -57,10 +62,18 @@ fn kind_of(events: &[Event], id: u32) -> Option<Kind> {
     })
 }
 
+/// Whether a component is a future that is run to its end.
+fn is_once(events: &[Event], id: u32) -> bool {
+    events.iter().any(
+        |event| matches!(&event.what, What::Registered(registered) if registered.id == id && registered.once),
+    )
+}
+
 impl Seen {
     fn new(events: &[Event]) -> Self {
         let mut seen = Seen::default();
         let plan = matches!(events.first(), Some(Event { what: What::Journal { subject, .. }, .. }) if &**subject == "plan");
+        seen.plan = plan;
         for Event { t, what, .. } in events {
             match what {
                 What::Exit { code, cause } => {
@@ -70,6 +83,10 @@ impl Seen {
                 What::Requested { .. } | What::Signal { .. } => {
                     seen.asked = seen.asked.or(Some(*t))
                 }
+                What::State {
+                    state: State::Running,
+                } => seen.ready = seen.asked.is_none(),
+                What::Registered(registered) => seen.registered.push(registered.name.clone()),
                 What::Running { value: false } => seen.stop_began = seen.stop_began.or(Some(*t)),
                 // The plan says nothing of how a step ended: there the facts below speak.
                 What::StepEnded {
@@ -99,6 +116,11 @@ impl Seen {
                     let early = is_body && before_stop.is_none();
                     match how {
                         How::Failed | How::Panicked if early => seen.died.push(name.clone()),
+                        How::Ok if early => {
+                            if !is_once(events, *id) {
+                                seen.ended.push(name.clone());
+                            }
+                        }
                         _ if !plan && kind != Some(Kind::Main) => {}
                         How::Ok if matches!(kind, Some(Kind::Cleanup | Kind::Closeable)) => {
                             seen.closed.push(name.clone());
@@ -197,6 +219,22 @@ pub fn judge(scenario: &Scenario, events: &[Event], log: &str, broken: &[&str]) 
         );
     }
     let expect = &scenario.expect;
+    if let Some(ready) = &expect.ready
+        && ready.value != seen.ready
+        && !seen.plan
+    {
+        let (expected, got) = if seen.ready {
+            ("never to become ready", "it was ready")
+        } else {
+            ("to become ready", "it never was")
+        };
+        judge.note(
+            "ready",
+            &ready.span,
+            format!("the worker was expected {expected}: {got}"),
+            got.to_owned(),
+        );
+    }
     judge.list("closed", &expect.closed, &seen.closed);
     for (key, expected, got) in [
         ("leaked", &expect.leaked, &seen.leaked),
@@ -207,6 +245,8 @@ pub fn judge(scenario: &Scenario, events: &[Event], log: &str, broken: &[&str]) 
         ("not-awaited", &expect.not_awaited, &seen.not_awaited),
         ("lost", &expect.lost, &seen.lost),
         ("died", &expect.died, &seen.died),
+        ("ended", &expect.ended, &seen.ended),
+        ("registered", &expect.registered, &seen.registered),
         ("refused", &expect.refused, &seen.refused),
     ] {
         judge.set(key, expected, got);

@@ -23,7 +23,7 @@ pub use model::{
     WatchdogLimits, WatchdogVerdict, When, Worker, limits,
 };
 pub use page::{examples, page};
-pub use parse::{parse, parse_bytes};
+pub use parse::{Limits, parse, parse_bytes, parse_with};
 pub use schema::schema;
 #[cfg(feature = "kit")]
 pub(crate) use value::duration;

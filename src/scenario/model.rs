@@ -58,6 +58,8 @@ pub struct Scenario {
     pub tags: Vec<String>,
     /// The reason why it cannot be run live, if it cannot.
     pub not_live: Option<String>,
+    /// How long a user's own code may keep its thread in real time, if the file says it.
+    pub patience: Option<Duration>,
     /// The lints that the file does not want to hear.
     pub allow: Vec<String>,
     /// The worker.
@@ -362,6 +364,10 @@ pub struct Expect {
     pub within: Option<Spanned<Duration>>,
     /// The exit's instant, exactly.
     pub ends_at: Option<Spanned<Duration>>,
+    /// Whether the worker became ready before a stop was asked for.
+    pub ready: Option<Spanned<bool>>,
+    /// The registered components.
+    pub registered: Option<Spanned<Vec<Name>>>,
     /// Whether the watchdog fired.
     pub watchdog: Option<Spanned<WatchdogVerdict>>,
     /// The cleanup and closeable steps that ended ok: exactly these, in this order.
@@ -382,6 +388,8 @@ pub struct Expect {
     pub lost: Option<Spanned<Vec<Name>>>,
     /// The components that failed or panicked before stop began.
     pub died: Option<Spanned<Vec<Name>>>,
+    /// The threads and tasks that ended by themselves and well before stop began.
+    pub ended: Option<Spanned<Vec<Name>>>,
     /// The components or calls that were refused.
     pub refused: Option<Spanned<Vec<Name>>>,
     /// Lines of the rendered log, each a part of a line, in this order.

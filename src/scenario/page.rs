@@ -150,6 +150,10 @@ fn file_around(key: &Key) -> String {
         (Place::Top, "worker" | "timeline" | "expect") => {
             format!("title = \"An example\"\n{}\n", key.example)
         }
+        (Place::Top, "patience") => format!(
+            "title = \"An example\"\n{}\n[timeline]\nevents = [{stop}]\n",
+            key.example
+        ),
         (Place::Top, _) => file(key.example, "", &cast(""), stop, ""),
         (Place::Worker, "components") => format!(
             "title = \"An example\"\n[worker]\n{}\n[timeline]\nevents = [{stop}]\n",
@@ -163,6 +167,7 @@ fn file_around(key: &Key) -> String {
             "",
         ),
         (Place::Worker, _) => file("", key.example, &cast(""), stop, ""),
+        (Place::Expect, "registered") => file("", "", "", stop, key.example),
         (Place::Component, _) => file(
             "",
             "",

@@ -15,12 +15,39 @@ use super::model::{
 use super::read::{Fields, Reader};
 use crate::journal::{Cause, Ties};
 
+/// The limits of a worker of a user's own, which hold where a file says nothing of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From the stop signal to SIGKILL.
+    pub grace: Duration,
+    /// Cleanup's part of the grace.
+    pub reserve: Duration,
+    /// Kept free at the end of the grace.
+    pub margin: Duration,
+    /// The order among equals in cleanup.
+    pub ties: Ties,
+    /// How long main is waited for when a stop is requested while it runs.
+    pub start_timeout: Duration,
+    /// How long stop waits after a request to a running worker.
+    pub pre_stop: Duration,
+}
+
 /// Parses a scenario file. `name` is its path below the scenarios' folder, without `.toml`.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with the file, in its order.
 pub fn parse(name: &str, text: &str) -> Result<Scenario, Invalid> {
+    parse_with(name, text, None)
+}
+
+/// Parses a scenario file for a worker that has limits of its own.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_with(name: &str, text: &str, limits: Option<&Limits>) -> Result<Scenario, Invalid> {
+    let own = limits;
     let mut reader = Reader::default();
     if text.len() > limits::FILE_BYTES {
         reader.note(too_large(text.len()));
@@ -38,7 +65,7 @@ pub fn parse(name: &str, text: &str) -> Result<Scenario, Invalid> {
     }
     // Where the syntax is broken, what follows from that is noise.
     if errors.is_empty()
-        && let Some(scenario) = file(&mut reader, name, document.get_ref())
+        && let Some(scenario) = file(&mut reader, name, document.get_ref(), own)
         && reader.is_empty()
     {
         return Ok(scenario);
@@ -124,7 +151,12 @@ fn registered_once(reader: &mut Reader, timeline: &[Timed]) {
     }
 }
 
-fn file(reader: &mut Reader, name: &str, document: &DeTable<'_>) -> Option<Scenario> {
+fn file(
+    reader: &mut Reader,
+    name: &str,
+    document: &DeTable<'_>,
+    own: Option<&Limits>,
+) -> Option<Scenario> {
     let top = reader.table(Place::Top, document, 0..0);
     title_and_live(reader, &top);
     let mut names = Names::new();
@@ -170,8 +202,11 @@ fn file(reader: &mut Reader, name: &str, document: &DeTable<'_>) -> Option<Scena
         }
         None => Expect::default(),
     };
-    let mut worker = worker(reader, &worker_fields);
+    let mut worker = worker(reader, &worker_fields, own);
     floors(reader, worker.reserve, component_fields.iter().flatten());
+    if components.is_some() {
+        patience_is_for_own(reader, &top);
+    }
     worker.components = components;
     let words = |key| {
         let texts = top.texts(key).unwrap_or_default().iter();
@@ -182,6 +217,7 @@ fn file(reader: &mut Reader, name: &str, document: &DeTable<'_>) -> Option<Scena
         title: top.text("title")?.to_owned(),
         tags: words("tags"),
         not_live: top.text("live").and_then(reason).map(str::to_owned),
+        patience: top.time("patience"),
         allow: words("allow"),
         worker,
         timeline,
@@ -225,14 +261,32 @@ fn title_and_live(reader: &mut Reader, top: &Fields) {
     }
 }
 
+/// Refuses `patience` where the components are scripted: what they do takes no real time.
+fn patience_is_for_own(reader: &mut Reader, top: &Fields) {
+    if let Some(span) = top.span_of("patience") {
+        reader.note(
+            Diagnostic::error(
+                "misplaced-key",
+                span,
+                "`patience` is for a worker of your own, and this one has scripted components",
+                "not with `components`",
+            )
+            .help("leave it out: scripted components take no real time"),
+        );
+    }
+}
+
 /// The worker's limits, still without its components.
-fn worker(reader: &mut Reader, fields: &Fields) -> Worker {
-    let grace = fields.time("grace").unwrap_or(Duration::from_secs(30));
+fn worker(reader: &mut Reader, fields: &Fields, own: Option<&Limits>) -> Worker {
+    let grace = own.map_or(Duration::from_secs(30), |own| own.grace);
+    let grace = fields.time("grace").unwrap_or(grace);
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let reserve = fields
         .time("reserve")
+        .or(own.map(|own| own.reserve))
         .unwrap_or(Duration::from_millis(ms(grace) / 3));
     let margin = Duration::from_millis(ms(grace).div_ceil(20).min(500));
+    let margin = own.map_or(margin, |own| own.margin);
     if reserve + margin >= grace {
         let span = ["reserve", "grace"]
             .iter()
@@ -252,7 +306,10 @@ fn worker(reader: &mut Reader, fields: &Fields) -> Worker {
             .help("reserve less, or ask for a longer grace"),
         );
     }
-    let pre_stop = fields.time("pre-stop").unwrap_or_default();
+    let pre_stop = fields
+        .time("pre-stop")
+        .or(own.map(|own| own.pre_stop))
+        .unwrap_or_default();
     let share = grace.saturating_sub(reserve + margin);
     if !share.is_zero() && pre_stop >= share {
         let span = fields.span_of("pre-stop");
@@ -279,9 +336,11 @@ fn worker(reader: &mut Reader, fields: &Fields) -> Worker {
             .text("ties")
             .and_then(|word| Ties::ALL.iter().find(|ties| ties.as_str() == word))
             .copied()
+            .or(own.map(|own| own.ties))
             .unwrap_or(Ties::First),
         start_timeout: fields
             .time("start-timeout")
+            .or(own.map(|own| own.start_timeout))
             .unwrap_or(Duration::from_secs(5)),
         run: fields.flag("run").unwrap_or(true),
         components: None,
@@ -354,6 +413,7 @@ fn expect(reader: &mut Reader, names: Option<&Names>, fields: &Fields) -> Expect
         set("lost", &[]),
         set("died", &[]),
     );
+    let (registered, ended) = (set("registered", &[]), set("ended", &[]));
     let refused = set("refused", &calls);
     let int = fields.int("exit").and_then(|code| i32::try_from(code).ok());
     let word = |key: &str| fields.text(key);
@@ -370,6 +430,8 @@ fn expect(reader: &mut Reader, names: Option<&Names>, fields: &Fields) -> Expect
         ),
         within: fields.spanned("within", fields.time("within")),
         ends_at: fields.spanned("ends-at", fields.time("ends-at")),
+        ready: fields.spanned("ready", fields.flag("ready")),
+        registered,
         watchdog: fields.spanned(
             "watchdog",
             word("watchdog").map(|word| {
@@ -389,6 +451,7 @@ fn expect(reader: &mut Reader, names: Option<&Names>, fields: &Fields) -> Expect
         not_awaited,
         lost,
         died,
+        ended,
         refused,
         lines: fields.spanned("lines", fields.texts("lines").map(<[_]>::to_vec)),
         breaks: fields
