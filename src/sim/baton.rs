@@ -19,6 +19,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tracing::Dispatch;
 use tracing::dispatcher::{get_default, set_default};
@@ -26,7 +27,9 @@ use tracing::subscriber::NoSubscriber;
 
 use super::bell::Bell;
 use super::bodies::{Turn, Turned, WorldEnded};
-use super::guard::{ThreadId, Watched};
+use super::foreign::LONG;
+use super::guard::Usage;
+use super::watched::{ThreadId, Watched};
 use super::world::{self, World};
 use crate::journal::Name;
 
@@ -42,6 +45,8 @@ thread_local! {
     static SEAT: Seat = const { Seat(RefCell::new(None)) };
     /// The world, while the body of this thread has its turn; null otherwise.
     static LENT: Cell<*const World> = const { Cell::new(std::ptr::null()) };
+    /// When the turn of this thread's body began, and how long the thread had waited for a CPU when it was asked last.
+    static METER: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
     /// What the bodies of this executor share.
     static EXECUTOR: Arc<Executor> = Arc::new(Executor {
         bell: Bell::new(true),
@@ -128,6 +133,8 @@ impl Desk {
                 LENT.set(world);
                 if let Some(watched) = &self.watched {
                     watched.lent_to(thread);
+                    let starved = METER.get().map_or(Duration::ZERO, |(_, starved)| starved);
+                    METER.set(Some((now(), starved)));
                 }
                 return turn;
             }
@@ -136,10 +143,36 @@ impl Desk {
 
     /// The body gives its turn back.
     fn hand_back(&self, to: Holder) {
+        self.note_starved();
         LENT.set(std::ptr::null());
         *self.holder() = to;
         self.executor.bell.ring();
     }
+}
+
+impl Desk {
+    /// Tells the guard how long this thread has waited for a CPU in a turn that took long. Asking takes longer than most
+    /// turns, so the time is counted from when it was asked last.
+    fn note_starved(&self) {
+        let (Some(watched), Ok(Some((began, before)))) = (&self.watched, METER.try_with(Cell::get))
+        else {
+            return;
+        };
+        if now().saturating_duration_since(began) >= LONG {
+            let usage = Usage::of(ThreadId::mine(true));
+            let starved = usage.map_or(before, |usage| usage.starved);
+            watched.starved_in_turn(starved.saturating_sub(before));
+            let _ = METER.try_with(|meter| meter.set(Some((began, starved))));
+        }
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "what takes real time is measured in real time"
+)]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// Who sits at a desk on this thread.
@@ -184,7 +217,6 @@ impl<T: Send + 'static> Baton<T> {
             watched,
         });
         let result = Arc::new(Mutex::new(None));
-        let runtime = tokio::runtime::Handle::try_current().ok();
         let dispatch = get_default(Dispatch::clone);
         // None would be one too, and hide what is set for the whole process later.
         let dispatch = (!dispatch.is::<NoSubscriber>()).then_some(dispatch);
@@ -194,7 +226,6 @@ impl<T: Send + 'static> Baton<T> {
         std::thread::Builder::new().name(name).spawn(move || {
             let thread = ThreadId::mine(at.watched.is_some());
             SEAT.with(|seat| *seat.0.borrow_mut() = Some((Arc::clone(&at), thread)));
-            let _inside = runtime.as_ref().map(|runtime| runtime.enter());
             let turn = at.turn(thread);
             let subscriber = dispatch.as_ref().map(set_default);
             let ran = catch_unwind(AssertUnwindSafe(|| match turn {
@@ -427,24 +458,14 @@ mod tests {
     }
 
     #[test]
-    fn a_body_has_the_runtime_of_its_world_and_its_clock() {
-        static TOOK: Mutex<Option<(u64, u64)>> = Mutex::new(None);
-        static SPAWNED: AtomicU64 = AtomicU64::new(0);
-        lay("spawns on the runtime", || {
-            #[allow(clippy::disallowed_methods, reason = "as a user's body would")]
-            let (before, spawned) = (
-                tokio::time::Instant::now(),
-                tokio::spawn(async { SPAWNED.fetch_add(1, Ordering::Relaxed) }),
-            );
-            wait_until(3_000);
-            assert!(spawned.is_finished());
-            let took = before.elapsed().as_millis();
-            let took = u64::try_from(took).expect("some seconds");
-            *TOOK.lock().expect("nobody panics") = Some((took, now()));
+    fn body_finds_no_runtime_on_its_thread() {
+        static FOUND: Mutex<Vec<bool>> = Mutex::new(Vec::new());
+        lay("looks for a runtime", || {
+            let found = tokio::runtime::Handle::try_current().is_ok();
+            FOUND.lock().expect("nobody panics").push(found);
         });
-        stopped(["spawns on the runtime", "spawns nothing"]);
-        assert_eq!(*TOOK.lock().expect("nobody panics"), Some((3_000, 3_000)));
-        assert_eq!(SPAWNED.load(Ordering::Relaxed), 1);
+        stopped(["looks for a runtime", "does not look"]);
+        assert_eq!(*FOUND.lock().expect("nobody panics"), [false]);
     }
 
     thread_local! {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::baton::{self, Baton};
 use super::coroutine::{self, Coroutine};
-use super::guard::Watched;
+use super::watched::Watched;
 use super::world;
 use crate::journal::Name;
 
@@ -42,7 +42,8 @@ pub enum Bodies {
     Coroutines,
     /// Each body on a thread of the operating system's, of its own and with its name, which runs only
     /// while the simulator's thread waits for it: slower, and all that belongs to a thread is the body's
-    /// alone. The scoped `tracing` subscriber and the tokio runtime of the simulator's thread hold there.
+    /// alone. The scoped `tracing` subscriber of the simulator's thread holds there; a tokio runtime it finds in `block_on`
+    /// only, as it does live.
     Batons,
 }
 

@@ -12,12 +12,16 @@ use tokio::task::unconstrained;
 use super::bodies::Bodies;
 use super::foreign::Outside;
 use super::ready::Ready;
+use super::watched::{Does, Kept};
 use super::world::{self, World};
 use crate::host::{Abort, BoxError, BoxFuture, Ended, OnEnd, SpawnError};
-use crate::journal::{How, Id, Name};
+use crate::journal::{How, Id, MAIN, Name};
 use crate::words::{one_line, panic_message};
 
 pub(crate) type EntityId = u32;
+
+/// The maximum number of components that are noted for what they hold.
+const FOUND: usize = 1_000;
 
 /// What an entity runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,7 +231,7 @@ impl World {
         future: BoxFuture<Result<(), BoxError>>,
         on_end: Option<OnEnd>,
     ) -> Result<EntityId, SpawnError> {
-        let runtime = tokio::runtime::Handle::try_current().map_err(|_| SpawnError::NoRuntime)?;
+        let runtime = self.runtime().ok_or(SpawnError::NoRuntime)?;
         let id = {
             let mut entities = self.entities.borrow_mut();
             let id = EntityId::try_from(entities.all.len())
@@ -240,9 +244,7 @@ impl World {
                     .as_ref()
                     .map(|foreign| Arc::clone(&foreign.outside)),
             }));
-            if let Some(watched) = &self.watched {
-                watched.name(&name);
-            }
+            self.observed.spawned(&name, role);
             let held = entities.holds > 0 && class == Class::Executor;
             if held {
                 entities.held_back.insert(id)
@@ -262,6 +264,9 @@ impl World {
             });
             id
         };
+        if let Some(foreign) = &self.foreign {
+            foreign.entities.set(foreign.entities.get() + 1);
+        }
         let gated = Gated {
             id,
             future: Some(future),
@@ -274,6 +279,64 @@ impl World {
         )]
         drop(runtime.spawn(gated));
         Ok(id)
+    }
+}
+
+impl World {
+    /// Notes a turn of an entity that took long in real time.
+    fn note_long_turn(&self, id: EntityId) {
+        let (Some(foreign), Some(watched)) = (&self.foreign, &self.watched) else {
+            return;
+        };
+        if let Some(took) = foreign.meter.stop(|| watched.starved()) {
+            let role = self.entities.borrow().all[id as usize].role;
+            let name = match self.part_of(role) {
+                Some(part) => part.name.clone(),
+                None => self.entities.borrow().name(id),
+            };
+            self.observed.note_kept(Kept {
+                name,
+                at: self.time(),
+                took,
+                on_pool: false,
+            });
+        }
+    }
+
+    /// Notes that a user's own task awaits. A body says by itself where it waits.
+    fn awaits(&self, id: EntityId, role: Role) {
+        let Some(foreign) = &self.foreign else { return };
+        if role == Role::Component(MAIN) {
+            foreign.found.borrow_mut().main_waits = Some(self.time());
+        }
+        if self.entities.borrow().all[id as usize].class == Class::Executor {
+            let does = Does::Waits(self.time(), None);
+            self.observed.now_does(id, does);
+        }
+    }
+
+    /// Returns the number of the context's handles, in a user's own worker.
+    fn handles(&self) -> usize {
+        if self.is_foreign() {
+            let subject = self.subject.borrow();
+            subject.as_ref().map_or(0, |subject| subject.handles())
+        } else {
+            0
+        }
+    }
+
+    /// Notes the component whose code is gone since `before`, if a handle went with it. Main is given one.
+    fn note_handle(&self, role: Role, before: usize) {
+        let Some(foreign) = &self.foreign else { return };
+        if let Some(part) = self.part_of(role)
+            && role != Role::Component(MAIN)
+            && self.handles() < before
+        {
+            let mut found = foreign.found.borrow_mut();
+            if found.held_handle.len() < FOUND {
+                found.held_handle.push(part.name.clone());
+            }
+        }
     }
 }
 
@@ -339,6 +402,12 @@ impl Gated {
             entities.forget(self.id);
             role
         };
+        if let Some(foreign) = &world.foreign {
+            world.observed.now_does(self.id, Does::Ended);
+            if role == Role::Component(MAIN) && how != How::Dropped {
+                foreign.found.borrow_mut().main_waits = None;
+            }
+        }
         world.ended(role, self.nth, how, error.clone());
         if let Some(on_end) = self.on_end.take() {
             on_end(Ended {
@@ -377,10 +446,17 @@ impl Future for Gated {
 
 impl Drop for Gated {
     fn drop(&mut self) {
-        // What it holds may block as it goes.
-        if self.future.is_some() {
-            world::try_with(|world| world.turn_of(self.id));
-        }
+        world::try_with(|world| {
+            if let Some(foreign) = &world.foreign {
+                foreign
+                    .entities
+                    .set(foreign.entities.get().saturating_sub(1));
+            }
+            // What it holds may block as it goes.
+            if self.future.is_some() {
+                world.turn_of(self.id);
+            }
+        });
     }
 }
 
@@ -390,7 +466,12 @@ impl Gated {
         let (waker, role) = match self.turn(world, cx) {
             Turn::Wait => return None,
             Turn::Abort => {
+                let (role, handles) = (
+                    world.entities.borrow().all[self.id as usize].role,
+                    world.handles(),
+                );
                 self.future = None;
+                world.note_handle(role, handles);
                 self.end(world, How::Dropped, None);
                 return Some(Poll::Ready(()));
             }
@@ -414,6 +495,10 @@ impl Gated {
         // when time moves: he would find himself later in the day. The guard is who sees to spinning. In a
         // foreign world it is tokio that moves time, and who yields has another turn before.
         let foreign = world.is_foreign();
+        let handles = world.handles();
+        if let Some(foreign) = &world.foreign {
+            foreign.meter.start();
+        }
         let polled = catch_unwind(AssertUnwindSafe(|| {
             if foreign {
                 future.as_mut().poll(&mut cx)
@@ -421,8 +506,10 @@ impl Gated {
                 pin!(unconstrained(future.as_mut())).poll(&mut cx)
             }
         }));
+        world.note_long_turn(self.id);
         let (how, error) = match polled {
             Ok(Poll::Pending) => {
+                world.awaits(self.id, role);
                 world.entities.borrow_mut().current = None;
                 return Some(Poll::Pending);
             }
@@ -432,6 +519,7 @@ impl Gated {
         };
         // The future goes first: what it holds is gone when its end is reported.
         let _ = catch_unwind(AssertUnwindSafe(|| self.future = None));
+        world.note_handle(role, handles);
         self.end(world, how, error);
         Some(Poll::Ready(()))
     }

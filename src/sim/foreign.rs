@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use super::baton;
 use super::entity::EntityId;
 use super::workers::lock;
 use super::world::World;
@@ -30,6 +31,64 @@ pub(crate) struct Foreign {
     pub listening: RefCell<Vec<Pin<Box<WaitForCancellationFutureOwned>>>>,
     /// Wakes from threads that the world knows nothing of, such as those of tokio's blocking pool.
     pub outside: Arc<Outside>,
+    /// What turns have cost of real time.
+    pub meter: Meter,
+    /// The number of entities whose task tokio still has.
+    pub entities: Cell<usize>,
+    pub found: RefCell<Found>,
+}
+
+/// What is found of a user's own code that no event says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The number of tasks that the context does not know and that had not ended at the end of the run.
+    pub tasks: usize,
+    /// The number of futures that `run_async` ran where it was called.
+    pub futures: usize,
+    /// The components whose code held a strong handle of the context to its end.
+    pub held_handle: Vec<Name>,
+    /// Since when main waits, where it does so still or was aborted.
+    pub main_waits: Option<u64>,
+}
+
+/// A turn that takes longer than this in real time is noted: no virtual time passes in it.
+pub(crate) const LONG: Duration = Duration::from_millis(100);
+
+/// Measures in real time what happens while virtual time stands still.
+#[derive(Default)]
+pub(crate) struct Meter {
+    /// When the last turn ended, or the executor last came to rest.
+    since: Cell<Option<std::time::Instant>>,
+    /// How long the threads had waited for a CPU when that was asked last.
+    starved: Cell<Duration>,
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "what takes real time is measured in real time"
+)]
+impl Meter {
+    /// Begins a run in which the threads have waited so long already.
+    pub fn begins(&self, starved: Duration) {
+        self.starved.set(starved);
+    }
+
+    /// Begins to measure.
+    pub fn start(&self) {
+        self.since.set(Some(std::time::Instant::now()));
+    }
+
+    /// Returns how long it took, if that was long; what the threads waited for a CPU meanwhile is no part of it.
+    pub fn stop(&self, starved: impl FnOnce() -> Duration) -> Option<Duration> {
+        let took = self.since.take()?.elapsed();
+        if took < LONG {
+            return None;
+        }
+        // Asking the kernel takes longer than most turns: it is not known when they waited, but not before this.
+        let starved = starved();
+        let waited = starved.saturating_sub(self.starved.replace(starved));
+        Some(took.saturating_sub(waited)).filter(|took| *took >= LONG)
+    }
 }
 
 /// Where threads outside of a world leave whom they wake, and what they asked the context for.
@@ -113,10 +172,12 @@ impl World {
         self.foreign.is_some()
     }
 
-    /// tokio may have moved its clock.
+    /// tokio may have moved its clock. It does so while its executor is at rest, and never in a body's turn: a body's
+    /// thread need not look, nor could it.
     pub fn look_at_clock(&self) {
         if let Some(foreign) = &self.foreign
             && !self.is_over()
+            && !baton::is_body()
             && let Some(now) = foreign.now()
         {
             self.is_now(now);

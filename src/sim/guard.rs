@@ -6,12 +6,10 @@
 //! not do: a starved thread makes no progress either. The kernel is asked how long the thread ran, how
 //! long it waited for a CPU, and whether it sleeps now.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::entity::EntityId;
-use crate::journal::{Name, StuckWhy};
+use super::watched::ThreadId;
+use crate::journal::StuckWhy;
 
 /// How often the guard looks.
 pub(crate) const PERIOD: Duration = Duration::from_millis(50);
@@ -54,125 +52,6 @@ impl Patience {
     }
 }
 
-/// Nobody's turn: the simulator's own.
-const NOBODY: EntityId = EntityId::MAX;
-
-/// A world as its guard sees it: that it still takes turns, whose turn it is, and when that is in
-/// virtual time.
-#[derive(Debug, Default)]
-pub(crate) struct Watched {
-    turn: AtomicU64,
-    entity: AtomicU32,
-    now: AtomicU64,
-    names: Mutex<Vec<Name>>,
-    /// The thread that runs the worlds.
-    thread: OnceLock<ThreadId>,
-    /// The body's thread that has the turn; 0 while nobody's has.
-    lent: AtomicU32,
-}
-
-/// The kernel's number of a thread, as far as it is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ThreadId(u32);
-
-impl ThreadId {
-    /// That which runs the worlds.
-    pub const OWN: ThreadId = ThreadId(0);
-    /// One that has not said yet.
-    pub const UNKNOWN: ThreadId = ThreadId(u32::MAX);
-    /// One that cannot know.
-    const UNTOLD: ThreadId = ThreadId(u32::MAX - 1);
-
-    /// The calling thread's, if somebody wants to know.
-    pub fn mine(wanted: bool) -> Self {
-        let id = || {
-            // "PID/task/TID". Only Linux says it without a call to the C library.
-            let link = std::fs::read_link("/proc/thread-self").ok()?;
-            link.file_name()?.to_str()?.parse().ok()
-        };
-        let id = wanted.then(id).flatten();
-        id.map_or(ThreadId::UNTOLD, ThreadId)
-    }
-}
-
-impl Watched {
-    /// Said once, by the thread that will run the worlds.
-    pub fn is_this_thread(&self) {
-        let _ = self.thread.set(ThreadId::mine(true));
-    }
-
-    /// A new world begins.
-    pub fn begins(&self) {
-        self.names().clear();
-        self.now.store(0, Ordering::Relaxed);
-        self.lent.store(ThreadId::OWN.0, Ordering::Relaxed);
-        self.nobodys_turn();
-    }
-
-    /// The next entity has its name.
-    pub fn name(&self, name: &Name) {
-        self.names().push(name.clone());
-    }
-
-    /// From here on it is an entity's turn.
-    pub fn turn_of(&self, id: EntityId) {
-        self.entity.store(id, Ordering::Relaxed);
-        // Only the watched thread writes: no read-modify-write is needed.
-        let turn = self.turn.load(Ordering::Relaxed);
-        self.turn.store(turn.wrapping_add(1), Ordering::Release);
-    }
-
-    /// From here on the simulator's own code runs.
-    pub fn nobodys_turn(&self) {
-        self.turn_of(NOBODY);
-    }
-
-    /// Virtual time has moved.
-    pub fn is_now(&self, now: u64) {
-        self.now.store(now, Ordering::Relaxed);
-    }
-
-    /// Which turn it is; never the same number twice.
-    pub fn turn(&self) -> u64 {
-        self.turn.load(Ordering::Acquire)
-    }
-
-    /// The moment of virtual time, and the name of whose turn it is.
-    pub fn culprit(&self) -> (u64, Name) {
-        let id = self.entity.load(Ordering::Relaxed);
-        let name = self.names().get(id as usize).cloned();
-        (
-            self.now.load(Ordering::Relaxed),
-            // Not even main, which has its turns: what it has spawned past the context.
-            name.unwrap_or_else(|| Name::from("a spawned task")),
-        )
-    }
-
-    /// From here on the turn goes on on that thread.
-    pub fn lent_to(&self, thread: ThreadId) {
-        self.lent.store(thread.0, Ordering::Relaxed);
-        // To the guard another thread is another turn.
-        self.turn_of(self.entity.load(Ordering::Relaxed));
-    }
-
-    /// Whether the turn is one of a thread that has yet to begin with it: nobody can be blamed there.
-    pub fn is_passing_on(&self) -> bool {
-        self.lent.load(Ordering::Relaxed) == ThreadId::UNKNOWN.0
-    }
-
-    /// What the kernel says of the thread that has the turn.
-    pub fn usage(&self) -> Option<Usage> {
-        match ThreadId(self.lent.load(Ordering::Relaxed)) {
-            ThreadId::OWN => Usage::of(*self.thread.get()?),
-            lent => Usage::of(lent),
-        }
-    }
-
-    fn names(&self) -> MutexGuard<'_, Vec<Name>> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// What a thread does now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -195,7 +74,8 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    fn of(ThreadId(thread): ThreadId) -> Option<Self> {
+    pub fn of(thread: ThreadId) -> Option<Self> {
+        let thread = thread.known()?;
         let read = |file| std::fs::read_to_string(format!("/proc/self/task/{thread}/{file}")).ok();
         Usage::parse(&read("stat")?, &read("schedstat")?)
     }
@@ -294,6 +174,7 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::watched::Watched;
 
     const fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)

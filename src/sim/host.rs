@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::baton;
 use super::bodies::{self, Blocking, Turned};
 use super::clock::Sleep;
 use super::endpoint::{self, meet_faults};
@@ -15,13 +16,14 @@ use super::entity::{AbortEntity, Class, Role};
 use super::foreign::Outside;
 use super::overlay;
 use super::pace::{Ear, Pause};
+use super::watched::Does;
 use super::world::{self, World};
 use crate::context::Sink;
 use crate::host::{
     Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Host, OnEnd, Scope, SpawnError, Stream,
     Who,
 };
-use crate::journal::{Cause, Id, Kind, Name, Registered, What};
+use crate::journal::{Cause, Id, Kind, MAIN, Name, Registered, What};
 use crate::stage::{NEVER, millis};
 
 /// The host of a simulated worker context. Everything is looked up in the world of this thread.
@@ -196,9 +198,14 @@ impl Sink for SimHost {
 
     fn fact(&self, fact: &What) {
         world::try_with(|world| {
-            if world.is_foreign() {
-                world.stage().own_fact(fact);
+            let Some(foreign) = &world.foreign else {
+                return;
+            };
+            // Main's own end is none of the context's facts: this is a future that main has run.
+            if matches!(fact, What::Ended { id: MAIN, name, .. } if **name != *"main") {
+                foreign.found.borrow_mut().futures += 1;
             }
+            world.stage().own_fact(fact);
         });
     }
 }
@@ -293,6 +300,23 @@ impl Future for Settle {
     }
 }
 
+/// Waits until something else has run.
+struct LookAgain {
+    asked: bool,
+}
+
+impl Future for LookAgain {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.asked, true) {
+            return Poll::Ready(());
+        }
+        world::with(World::looks_again);
+        Poll::Pending
+    }
+}
+
 /// Lets a body wait.
 struct SimBlocker {
     ear: Ear,
@@ -366,7 +390,36 @@ impl Blocker for SimBlocker {
     }
 
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+        // A future of the user's finds a runtime, as it does live; the rest of a body has none. Coroutines are on the
+        // runtime's own thread, and could not leave it in another order than they entered it.
+        let runtime = baton::is_body()
+            .then(|| world::with(World::runtime))
+            .flatten();
+        let _inside = runtime.as_ref().map(|runtime| runtime.enter());
         wait_for(future, true, self.strikes);
+    }
+
+    fn until(&self, attempt: &mut dyn FnMut() -> bool, _block: &mut dyn FnMut()) {
+        if attempt() {
+            return;
+        }
+        loop {
+            wait_for(pin!(LookAgain { asked: false }), true, self.strikes);
+            if attempt() {
+                return;
+            }
+            world::with(World::saw_nothing);
+        }
+    }
+
+    fn waits_at(&self, place: &'static Location<'static>) {
+        world::with(|world| {
+            let id = world.entities.borrow().current();
+            if let (true, Some(id)) = (world.is_foreign(), id) {
+                let waits = Does::Waits(world.time(), Some(place));
+                world.observed.now_does(id, waits);
+            }
+        });
     }
 
     fn running(&self, _told: &CancellationToken) -> bool {

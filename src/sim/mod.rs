@@ -21,11 +21,15 @@ mod overlay;
 mod own;
 mod pace;
 mod plan;
+mod pool;
 mod ready;
 mod runners;
+mod stack;
 mod stage;
+mod stall;
 mod subject;
 mod twice;
+mod watched;
 mod worker;
 mod workers;
 mod world;
@@ -36,13 +40,19 @@ use crate::context::{Budget, Limits, Line};
 use crate::journal::{Event, Kind, Name, What};
 use crate::scenario::Scenario;
 use crate::stage::millis;
+#[cfg(feature = "kit")]
+use crate::words::{one_line, panic_message};
 
 pub use bodies::Bodies;
+pub use foreign::Found;
 pub use own::Own;
 #[cfg(feature = "kit")]
 pub(crate) use runners::cores;
 pub use runners::{Ran, Run, RunError, Runners, Running, WorkerId};
+pub use stack::{Frame, Stack};
+pub use stall::{Code, Doing, Stall, Waiting};
 pub use twice::{TWICE_AT_ONCE, Twice, twice};
+pub use watched::{Kept, Panicked};
 #[cfg(feature = "cli")]
 pub(crate) use worker::limits_of;
 pub use world::{EVENTS_A_MILLISECOND, EVENTS_A_RUN, HORIZON, TURNS_A_RUN};
@@ -79,7 +89,7 @@ pub struct Options {
 }
 
 /// What happened in a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Journal {
     /// The events, in order.
     pub events: Vec<Event>,
@@ -89,7 +99,37 @@ pub struct Journal {
     /// What a thread that the simulator knows nothing of asked a [user's own](Own) context for, the first time: a thread of
     /// std's, or of `spawn_blocking`. What it does is not in the journal, and the rest of the run is chance.
     pub outside: Option<Name>,
+    /// What there is to see beside the events.
+    pub aside: Box<Aside>,
 }
+
+/// What there is to see of a run beside its events.
+#[derive(Clone, Debug, Default)]
+pub struct Aside {
+    /// What is found of a [user's own](Own) code that no event says.
+    pub found: Found,
+    /// The jobs that a user's own code has left on the runtime's blocking pool, by the component that handed each in. Which
+    /// of them are over in time may differ from run to run.
+    pub jobs: Vec<Name>,
+    /// The panics of a user's own code, where the test kit notes them.
+    pub panics: Vec<Panicked>,
+    /// Why the run stands still, where [`Runners`] gave it up.
+    pub stall: Option<Stall>,
+    /// Turns that took long in real time. Which, and how long, differs from run to run.
+    pub kept: Vec<Kept>,
+}
+
+/// What real time shows is not compared: it differs from run to run.
+impl PartialEq for Journal {
+    fn eq(&self, other: &Self) -> bool {
+        self.events == other.events
+            && self.unstruck == other.unstruck
+            && self.outside == other.outside
+            && self.aside.found == other.aside.found
+    }
+}
+
+impl Eq for Journal {}
 
 /// Runs a scenario on this thread. Nobody watches: code that blocks the thread for real blocks the
 /// caller. [`Runners`] watch.
@@ -115,7 +155,7 @@ fn run_watched(
     scenario: &Scenario,
     options: &Options,
     own: Option<&Own>,
-    watched: Option<&Arc<guard::Watched>>,
+    watched: Option<&Arc<watched::Watched>>,
 ) -> Journal {
     inside::refuse();
     let foreign = own.is_some();
@@ -131,6 +171,7 @@ fn run_watched(
     if own.is_some() {
         // A user's own code may want to bind a socket, on which nobody will call.
         builder.enable_all();
+        world.observed.pool.observe(&mut builder);
     }
     let runtime = builder
         .enable_time()
@@ -140,6 +181,7 @@ fn run_watched(
         })
         .build()
         .expect("a runtime without I/O needs nothing that could be missing");
+    world.set_runtime(runtime.handle().clone());
     {
         let _inside = runtime.enter();
         open(&world, scenario, options, own);
@@ -152,26 +194,60 @@ fn run_watched(
         let _inside = runtime.enter();
         world.end_bodies();
     }
-    // The runtime goes before the world: what its tasks hold may still look for it.
-    drop(runtime);
+    // The runtime goes before the world: what its tasks hold may still look for it. A job on its blocking pool that
+    // does not end is not waited for: nor is it where the process ends.
+    world.observed.pool.settle(foreign::LONG);
+    runtime.shutdown_background();
     drop(world.subject.take());
     drop(entered);
     if let Some(fault) = fault {
         std::panic::resume_unwind(fault);
     }
-    // tokio has waited for its blocking threads.
     let outside = world.foreign.as_ref();
     let outside = outside.and_then(|foreign| foreign.outside.first_asked());
+    let found = world.foreign.as_ref();
+    let found = found
+        .map(|foreign| foreign.found.take())
+        .unwrap_or_default();
     Journal {
         events,
         unstruck,
         outside,
+        aside: Box::new(Aside {
+            found,
+            jobs: world.observed.left_on_pool(),
+            panics: world.observed.panics(),
+            stall: None,
+            kept: world.observed.kept(),
+        }),
     }
+}
+
+/// Notes a panic of a user's own code in its run; returns whether it is one.
+#[cfg(feature = "kit")]
+pub(crate) fn note_panic(info: &std::panic::PanicHookInfo<'_>) -> bool {
+    let noted = world::try_with(|world| {
+        if !world.is_foreign() {
+            return false;
+        }
+        let entities = world.entities.try_borrow();
+        let Some(name) = entities.ok().and_then(|entities| entities.current_name()) else {
+            return false;
+        };
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let message = one_line(&panic_message(info.payload()));
+        let panicked = Panicked::now(name, world.time(), message, place);
+        world.observed.note_panic(panicked);
+        true
+    });
+    noted == Some(true)
 }
 
 fn open(world: &world::World, scenario: &Scenario, options: &Options, own: Option<&Own>) {
     if let Some(foreign) = &world.foreign {
         foreign.begin();
+        let starved = world.watched.as_ref().map(|watched| watched.starved());
+        foreign.meter.begins(starved.unwrap_or_default());
     }
     for what in header(scenario, options, own.is_some(), "sim") {
         world.record(what);

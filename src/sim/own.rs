@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::overlay;
 use super::subject::{Ending, Subject};
 use super::worker::{builder, call, ending};
-use crate::context::{Life, Main, MainError, WorkerCtx};
+use crate::context::{Builder, Life, Main, MainError, WorkerCtx};
 use crate::host::{BoxFuture, Scope};
 use crate::journal::{Call, Id, Name, SignalName};
-use crate::scenario::Scenario;
+use crate::scenario::{Limits, Scenario};
 use crate::stage::Said;
 
 /// What a user's own worker is made of: its state, and the function that registers what it runs.
@@ -19,6 +19,7 @@ use crate::stage::Said;
 #[derive(Clone)]
 pub struct Own {
     make: Arc<Make>,
+    limits: Option<Limits>,
 }
 
 type Make = dyn Fn(&Scenario) -> Arc<dyn Subject> + Send + Sync;
@@ -91,7 +92,55 @@ impl Own {
             make: Arc::new(move |scenario| {
                 Arc::new(OwnWorker::new(scenario, app(), Arc::clone(&main)))
             }),
+            limits: None,
         }
+    }
+
+    /// Sets the limits that the service has in production: they hold where a scenario file says nothing of them.
+    ///
+    /// Without this the limits that are tested are those of the file, and a file that names none has a grace of 30 s.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deadstop::context::{Builder, CallOpts, MainError, WorkerCtx};
+    /// # use deadstop::kit::{Own, Trial};
+    /// # async fn register(ctx: WorkerCtx) -> Result<(), MainError> {
+    /// #     ctx.defer_cleanup("db", CallOpts::new(), |scope| scope.sleep(Duration::MAX))?;
+    /// #     Ok(())
+    /// # }
+    /// /// What `main` gives to `Worker::limits`.
+    /// fn limits() -> Builder {
+    ///     WorkerCtx::builder().grace(Duration::from_secs(10))
+    /// }
+    ///
+    /// let trial = Trial::of_own(Own::new(register).limits(limits()));
+    /// let journal = trial.at("1s").hang("db").at("10s").signal("SIGTERM").run();
+    /// assert_eq!(journal.took("db"), Some(Duration::from_millis(9_500)), "a grace of 10 s less its margin");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If a context cannot have these limits.
+    #[must_use]
+    #[track_caller]
+    pub fn limits(mut self, builder: Builder) -> Self {
+        let limits = builder.limits();
+        let limits = limits.unwrap_or_else(|error| panic!("these are no limits: {error}"));
+        self.limits = Some(Limits {
+            grace: limits.grace,
+            reserve: limits.reserve,
+            margin: limits.margin,
+            ties: limits.ties,
+            start_timeout: limits.start_timeout,
+            pre_stop: limits.pre_stop,
+        });
+        self
+    }
+
+    /// Returns the limits that it was given.
+    #[cfg(feature = "kit")]
+    pub(crate) fn own_limits(&self) -> Option<&Limits> {
+        self.limits.as_ref()
     }
 
     pub(super) fn subject(&self, scenario: &Scenario) -> Arc<dyn Subject> {
@@ -149,5 +198,9 @@ impl<A: Send + Sync + 'static> Subject for OwnWorker<A> {
 
     fn waits_for(&self) -> Option<Name> {
         None
+    }
+
+    fn handles(&self) -> usize {
+        self.ctx.handles()
     }
 }

@@ -164,6 +164,22 @@ impl Runners {
         self
     }
 
+    /// Sets how long a run of [a user's own worker](Own) may take in real time, in all; at least twice the patience. A
+    /// longer one is [`stuck`](crate::journal::What::Stuck), whatever it does. 60 s by default: a run takes milliseconds.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deadstop::sim::Runners;
+    /// let runners = Runners::new(2)?.time_limit(Duration::from_secs(300));
+    /// # assert_eq!(runners.left_behind(), 0);
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[must_use]
+    pub fn time_limit(self, limit: Duration) -> Self {
+        lock(&self.shared.guard).time_limit = Some(limit);
+        self
+    }
+
     /// Runs one scenario, and waits for it.
     ///
     /// # Errors
@@ -231,6 +247,7 @@ impl<I: Iterator<Item = Run>> Running<'_, I> {
                 run,
                 batch: Arc::clone(&self.batch),
                 index,
+                number: 0,
             })
             .collect();
         self.taken += jobs.len();
@@ -277,9 +294,10 @@ mod tests {
 
     use super::*;
     use crate::journal::{Cause, Event, StuckWhy, What};
-    use crate::sim::guard::{PERIOD, Watched};
+    use crate::sim::guard::PERIOD;
     use crate::sim::laid::lay;
     use crate::sim::pace::Pause;
+    use crate::sim::watched::Watched;
     use crate::sim::{self, Bodies, Subject, host};
 
     fn scenario(name: &str, text: &str) -> Arc<Scenario> {
@@ -337,9 +355,16 @@ mod tests {
             took >= 3 * PERIOD && took < Duration::from_secs(5),
             "{took:?}"
         );
-        let header = sim::run(&cleanup("a healthy one"), &options);
-        assert_eq!(journal.events.len(), 3);
-        assert_eq!(journal.events[1], header.events[1]);
+        // All that had happened is there: a healthy one does the same up to its call.
+        let healthy = sim::run(&cleanup("a healthy one"), &options).events;
+        let called = |event: &Event| matches!(event.what, What::Began { id: 1, .. });
+        let at = healthy.iter().position(called).expect("it is called");
+        assert_eq!(journal.events.len(), at + 2);
+        assert!(called(&journal.events[at]), "{:?}", journal.events[at]);
+        let times = |events: &[Event]| events.iter().map(|event| event.t).collect::<Vec<_>>();
+        assert_eq!(times(&journal.events[..at]), times(&healthy[..at]));
+        let stall = journal.aside.stall.as_ref().expect("it is seen why");
+        assert_eq!((&*stall.name, stall.at), ("blocker", 10_000));
         assert_eq!(
             stuck(&journal),
             Some((10_000, StuckWhy::Blocked, "blocker"))

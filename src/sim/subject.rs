@@ -35,6 +35,11 @@ pub(crate) trait Subject: Send + Sync {
 
     /// What is waited for while no step is.
     fn waits_for(&self) -> Option<Name>;
+
+    /// The number of handles of the context, where a user's own code may hold some.
+    fn handles(&self) -> usize {
+        0
+    }
 }
 
 impl World {

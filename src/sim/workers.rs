@@ -9,14 +9,18 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::bodies::Bodies;
-use super::guard::{PERIOD, Patience, Seen, Watched};
+use super::guard::{PERIOD, Patience, Seen};
 use super::runners::{Ran, Run, RunError, WorkerId};
-use super::{Journal, header, run_watched};
-use crate::journal::{Event, Name, StuckWhy, What};
+use super::stall::Stall;
+use super::watched::Watched;
+use super::{Aside, Journal, header, run_watched};
+use crate::journal::{Event, StuckWhy, What};
 use crate::words::{one_line, panic_message};
 
 /// How long a user's code may keep its turn, where nothing else is said.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a run of a user's own worker may take in real time, where nothing else is said.
+pub(super) const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// How many threads that were left behind are replaced.
 const REPLACEMENTS: usize = 3;
 
@@ -25,6 +29,8 @@ pub(super) struct Job {
     pub run: Run,
     pub batch: Arc<Batch>,
     pub index: usize,
+    /// Its number among all that were ever taken.
+    pub number: u64,
 }
 
 impl Job {
@@ -36,30 +42,35 @@ impl Job {
         }
     }
 
-    /// The journal of a run that keeps its thread for good.
-    fn stuck(&self, why: StuckWhy, watched: &Watched) -> (Journal, Name) {
-        let (t, name) = watched.culprit();
-        let stuck = What::Stuck {
-            why,
-            name: name.clone(),
-        };
-        let events = header(
-            &self.run.scenario,
-            &self.run.options,
-            self.run.own.is_some(),
-            "sim",
-        )
-        .map(|what| (0, what))
-        .into_iter()
-        .chain([(t, stuck)])
-        .zip(0..)
-        .map(|((t, what), seq)| Event { t, seq, what })
-        .collect();
-        let journal = Journal {
+    /// Returns the journal of a run that keeps its thread for good: what it had written, and who is to blame.
+    fn stuck(&self, why: StuckWhy, after: Duration, watched: &Watched) -> Journal {
+        let stall = Stall::of(watched, why, after);
+        let mut events = watched.observed().events();
+        if events.is_empty() {
+            let options = &self.run.options;
+            let header = header(&self.run.scenario, options, self.run.own.is_some(), "sim");
+            let header = header.into_iter().zip(0..);
+            events.extend(header.map(|(what, seq)| Event { t: 0, seq, what }));
+        }
+        let t = events.last().map_or(0, |last| last.t).max(stall.at);
+        events.push(Event {
+            t,
+            seq: events.len() as u64,
+            what: What::Stuck {
+                why,
+                name: stall.name.clone(),
+            },
+        });
+        Journal {
             events,
+            aside: Box::new(Aside {
+                stall: Some(stall),
+                kept: watched.observed().kept(),
+                panics: watched.observed().panics(),
+                ..Aside::default()
+            }),
             ..Journal::default()
-        };
-        (journal, name)
+        }
     }
 }
 
@@ -88,6 +99,7 @@ pub(super) struct Queue {
     /// What is to be run, by the thread that must not; each with its place among all.
     pub waiting: BTreeMap<Option<WorkerId>, VecDeque<(u64, Job)>>,
     places: u64,
+    taken: u64,
     pub closed: bool,
     given_up: Option<RunError>,
 }
@@ -113,8 +125,10 @@ pub(super) struct Guard {
     pub left_behind: usize,
     began: Option<Instant>,
     looked: Option<Duration>,
-    /// How long a user's code may keep its turn; else as is said of [`Runners`](super::Runners).
+    /// How long a user's code may keep its turn; else as its file says, or as is said of [`Runners`](super::Runners).
     pub patience: Option<Duration>,
+    /// How long a run of a user's own worker may take.
+    pub time_limit: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -122,6 +136,8 @@ struct Worker {
     id: WorkerId,
     place: Arc<Place>,
     seen: Seen,
+    /// The run that it was seen to be at first, and when.
+    runs: Option<(u64, Duration)>,
 }
 
 /// Where a worker puts what it runs. Who takes the job from here answers it: the worker, or the guard.
@@ -152,6 +168,7 @@ impl Shared {
             id,
             place,
             seen: Seen::default(),
+            runs: None,
         });
         Ok(())
     }
@@ -181,7 +198,15 @@ impl Shared {
                 Err(payload) => Err(RunError::Fault {
                     scenario: run.scenario.name.clone(),
                     seed: run.options.seed,
-                    message: one_line(&panic_message(&*payload)),
+                    message: {
+                        // Where the kit notes panics it has not been printed.
+                        let noted = place.watched.observed().panics();
+                        let at = noted
+                            .last()
+                            .map(|panicked| format!(" at {}", panicked.place));
+                        let words = panic_message(&*payload);
+                        one_line(&format!("{words}{}", at.unwrap_or_default()))
+                    },
                 }),
             });
         }
@@ -194,7 +219,9 @@ impl Shared {
             if queue.closed {
                 return None;
             }
-            if let Some(job) = queue.take(me) {
+            if let Some(mut job) = queue.take(me) {
+                queue.taken += 1;
+                job.number = queue.taken;
                 drop(queue);
                 let run = job.run.clone();
                 place.watched.begins();
@@ -270,18 +297,28 @@ impl Shared {
             return;
         }
         guard.looked = Some(now);
-        let limit = guard.patience.unwrap_or(PATIENCE);
+        let (patience, time_limit) = (guard.patience, guard.time_limit);
         for mut worker in std::mem::take(&mut guard.workers) {
-            match worker.look(now, limit) {
+            match worker.look(now, patience, time_limit) {
                 None => guard.workers.push(worker),
-                Some((job, why)) => self.leave_behind(&mut guard, &worker, job, why),
+                Some((job, why, after)) => {
+                    self.leave_behind(&mut guard, &worker, job, (why, after));
+                }
             }
         }
     }
 
     /// A worker will not come back: its run has its verdict, and another takes its place.
-    fn leave_behind(self: &Arc<Self>, guard: &mut Guard, worker: &Worker, job: Job, why: StuckWhy) {
-        let (journal, last) = job.stuck(why, &worker.place.watched);
+    fn leave_behind(
+        self: &Arc<Self>,
+        guard: &mut Guard,
+        worker: &Worker,
+        job: Job,
+        (why, after): (StuckWhy, Duration),
+    ) {
+        let journal = job.stuck(why, after, &worker.place.watched);
+        let last = journal.aside.stall.as_ref().map(|stall| stall.name.clone());
+        let last = last.unwrap_or_else(|| "?".into());
         guard.left_behind += 1;
         if guard.left_behind > REPLACEMENTS || self.add_worker(guard).is_err() {
             self.give_up(RunError::GivenUp { last });
@@ -308,23 +345,41 @@ impl Shared {
 
 impl Worker {
     /// Takes its run away from a worker that will not come back.
-    fn look(&mut self, now: Duration, limit: Duration) -> Option<(Job, StuckWhy)> {
-        let mut job = lock(&self.place.job);
-        let Some(bodies) = job.as_ref().map(|job| job.run.options.bodies) else {
+    fn look(
+        &mut self,
+        now: Duration,
+        patience: Option<Duration>,
+        time_limit: Option<Duration>,
+    ) -> Option<(Job, StuckWhy, Duration)> {
+        let mut place = lock(&self.place.job);
+        let Some(job) = place.as_ref() else {
             self.seen.idle();
+            self.runs = None;
             return None;
-        };
-        let patience = match bodies {
-            Bodies::Coroutines => Patience::SCRIPTED,
-            Bodies::Batons => Patience::of(limit),
         };
         let watched = &self.place.watched;
-        if watched.is_passing_on() {
+        let said = patience.or(job.run.scenario.patience).unwrap_or(PATIENCE);
+        let patience = match job.run.options.bodies {
+            Bodies::Coroutines => Patience::SCRIPTED,
+            Bodies::Batons => Patience::of(said),
+        };
+        // The first time that it is seen at this run.
+        let began = match self.runs {
+            Some((run, began)) if run == job.number => began,
+            _ => self.runs.insert((job.number, now)).1,
+        };
+        // Whoever has patience, at a breakpoint say, has it for the whole of the run as well.
+        let limit = time_limit.unwrap_or(TIME_LIMIT).max(said * 2);
+        let overtime = job.run.own.is_some() && now.saturating_sub(began) >= limit;
+        let (why, after) = if overtime {
+            (StuckWhy::Overtime, limit)
+        } else if watched.is_passing_on() {
             self.seen.idle();
             return None;
-        }
-        let (turn, usage) = (watched.turn(), watched.usage());
-        let why = self.seen.look(now, turn, usage, patience)?;
-        job.take().map(|job| (job, why))
+        } else {
+            let (turn, usage) = (watched.turn(), watched.usage());
+            (self.seen.look(now, turn, usage, patience)?, said)
+        };
+        place.take().map(|job| (job, why, after))
     }
 }

@@ -6,7 +6,7 @@
 //! and when none is ready, time moves to the next timer.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,14 +14,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use super::baton;
 use super::bodies::{Blocking, Bodies};
 use super::choose::Choice;
 use super::clock::{Due, Timers};
 use super::entity::{Entities, EntityId};
 use super::foreign::Foreign;
-use super::guard::Watched;
 use super::subject::Subject;
+use super::watched::{Observed, Watched};
 use crate::host::BoxError;
 use crate::journal::{Cause, Event, Name, StuckWhy, What};
 use crate::scenario::Scenario;
@@ -62,7 +64,7 @@ pub(crate) struct World {
     pub bodies: RefCell<Vec<Kept>>,
     /// What bodies run on.
     pub runs_on: Bodies,
-    events: RefCell<Vec<Event>>,
+    pub observed: Arc<Observed>,
     /// Events and turns in this millisecond.
     events_now: Cell<u32>,
     turns_now: Cell<u32>,
@@ -84,6 +86,13 @@ pub(crate) struct World {
     pub run: bool,
     pub callers: Cell<u32>,
     pub open_calls: Cell<u32>,
+    /// The runtime whose executor this is.
+    runtime: OnceCell<Handle>,
+    /// The entities that look for something that wakes nobody.
+    lookers: RefCell<Vec<EntityId>>,
+    /// The number of turns and of moves of time, and that at which the lookers looked last.
+    progress: Cell<u64>,
+    looked_at: Cell<u64>,
 }
 
 /// Calls `f` with the world of this thread.
@@ -152,6 +161,10 @@ impl World {
         } else {
             Parts::new(scenario)
         };
+        let observed = Arc::new(Observed::new());
+        if let Some(watched) = &watched {
+            watched.opens(Arc::clone(&observed));
+        }
         Rc::new(World {
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             now: Cell::new(0),
@@ -163,7 +176,7 @@ impl World {
             settlers: RefCell::default(),
             bodies: RefCell::default(),
             runs_on,
-            events: RefCell::new(Vec::with_capacity(128)),
+            observed,
             events_now: Cell::new(0),
             turns_now: Cell::new(0),
             turns: Cell::new(0),
@@ -179,12 +192,21 @@ impl World {
             run: scenario.worker.run,
             callers: Cell::new(0),
             open_calls: Cell::new(0),
+            runtime: OnceCell::new(),
+            lookers: RefCell::default(),
+            progress: Cell::new(0),
+            looked_at: Cell::new(0),
         })
     }
 
     /// Milliseconds since the worker began.
     pub fn now(&self) -> u64 {
         self.look_at_clock();
+        self.now.get()
+    }
+
+    /// Milliseconds since the worker began, as they were read last.
+    pub fn time(&self) -> u64 {
         self.now.get()
     }
 
@@ -203,6 +225,47 @@ impl World {
         }
         self.events_now.set(0);
         self.turns_now.set(0);
+        self.made_progress();
+    }
+
+    /// Sets the runtime, once, before anything runs.
+    pub fn set_runtime(&self, runtime: Handle) {
+        let _ = self.runtime.set(runtime);
+    }
+
+    /// Returns the runtime.
+    pub fn runtime(&self) -> Option<Handle> {
+        self.runtime.get().cloned()
+    }
+
+    /// Notes that something has run: what a looker looks for may be there.
+    pub fn made_progress(&self) {
+        self.progress.set(self.progress.get() + 1);
+    }
+
+    /// Wakes the entity that runs when something else has run.
+    pub fn looks_again(&self) {
+        let id = self.entities.borrow().current();
+        self.lookers.borrow_mut().extend(id);
+    }
+
+    /// Takes back that the turn of a looker is something that has run: it has found nothing.
+    pub fn saw_nothing(&self) {
+        self.progress.set(self.progress.get().saturating_sub(1));
+    }
+
+    /// Wakes the lookers if anything has run since they looked; returns whether there are any.
+    fn look_again(&self) -> bool {
+        let progress = self.progress.get();
+        if self.looked_at.replace(progress) == progress {
+            return false;
+        }
+        let lookers = self.lookers.take();
+        let mut entities = self.entities.borrow_mut();
+        for id in &lookers {
+            entities.enter(*id);
+        }
+        !lookers.is_empty()
     }
 
     /// Whether the process has ended.
@@ -245,14 +308,8 @@ impl World {
     }
 
     fn push(&self, what: What) -> usize {
-        let mut events = self.events.borrow_mut();
-        let seq = events.len() as u64;
-        events.push(Event {
-            t: self.now(),
-            seq,
-            what,
-        });
-        events.len()
+        let t = self.now();
+        self.observed.push(|seq| Event { t, seq, what })
     }
 
     /// Writes a claim down, and whether it changed the running flag.
@@ -301,6 +358,9 @@ impl World {
         self.nobodys_turn();
         if let Some(foreign) = &self.foreign {
             let woken = foreign.outside.take();
+            if !woken.is_empty() {
+                self.made_progress();
+            }
             woken
                 .into_iter()
                 .for_each(|id| self.entities.borrow_mut().enter(id));
@@ -314,11 +374,15 @@ impl World {
             if let Some(id) = self.grant() {
                 self.turns_now.set(self.turns_now.get() + 1);
                 self.turns.set(self.turns.get() + 1);
+                self.made_progress();
                 if self.turns_now.get() > TURNS_A_MILLISECOND || self.turns.get() > TURNS_A_RUN {
                     let name = self.entities.borrow().name(id);
                     self.stuck_by(StuckWhy::Spinning, name);
                 }
                 return;
+            }
+            if self.look_again() {
+                continue;
             }
             let settler = {
                 let mut settlers = self.settlers.borrow_mut();
@@ -414,7 +478,7 @@ impl World {
         let running = self.entities.borrow().current_name();
         let waited_for = self.waited_for.borrow().clone();
         let culprit = match why {
-            StuckWhy::Spinning | StuckWhy::Blocked => running.or(waited_for),
+            StuckWhy::Spinning | StuckWhy::Blocked | StuckWhy::Overtime => running.or(waited_for),
             StuckWhy::Horizon => waited_for
                 .or_else(|| {
                     self.subject
@@ -464,15 +528,24 @@ impl World {
     }
 
     fn end(&self) {
+        self.count_tasks();
         self.over.set(true);
         if let Some(root) = self.root.borrow_mut().take() {
             root.wake();
         }
     }
 
+    /// Counts the tasks that a user's own code has spawned past the context and that have not ended.
+    fn count_tasks(&self) {
+        if let (Some(foreign), Some(runtime)) = (&self.foreign, self.runtime()) {
+            let alive = runtime.metrics().num_alive_tasks();
+            foreign.found.borrow_mut().tasks = alive.saturating_sub(foreign.entities.get());
+        }
+    }
+
     /// Takes what was written down.
     pub fn take_events(&self) -> Vec<Event> {
-        self.events.take()
+        self.observed.take_events()
     }
 }
 

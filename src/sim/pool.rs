@@ -1,0 +1,156 @@
+//! The jobs of a run on its runtime's blocking pool: `spawn_blocking`, `tokio::fs`, the resolver.
+//!
+//! They run in real time, and virtual time stands still until they are over. tokio tells nothing of them, but it asks
+//! for the name of each thread that it starts for one, on the thread that hands the job in: so the pool knows whose
+//! job it is.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Builder;
+
+use super::watched::ThreadId;
+use super::world;
+use crate::journal::Name;
+
+/// Jobs that were over sooner are forgotten.
+const BRIEF: Duration = Duration::from_millis(100);
+/// The maximum number of longer ones that are kept.
+const KEPT: usize = 1_000;
+
+/// A job on the blocking pool.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    /// The component that handed it in; `None` for a task that the context does not know.
+    pub by: Option<Name>,
+    /// The virtual time at which it did.
+    pub since: u64,
+    /// The thread that runs it.
+    pub thread: ThreadId,
+    began: Option<Instant>,
+    /// The real time that it took, once it is over.
+    pub took: Option<Duration>,
+}
+
+impl Job {
+    /// Returns the name of what handed it in.
+    pub fn by(&self) -> Name {
+        self.by.clone().unwrap_or_else(|| "a spawned task".into())
+    }
+}
+
+/// The jobs of one run.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    jobs: Mutex<Jobs>,
+    over: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Jobs {
+    all: BTreeMap<u64, Job>,
+    next: u64,
+    /// The number of those that are over.
+    kept: usize,
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "jobs on the blocking pool take real time"
+)]
+impl Pool {
+    /// Has the runtime report the threads of its pool.
+    pub fn observe(self: &Arc<Self>, builder: &mut Builder) {
+        let (starts, begins, ends) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
+        builder
+            .thread_name_fn(move || starts.starts())
+            .on_thread_start(move || begins.begins())
+            .on_thread_stop(move || ends.ends())
+            // A thread that was kept for the next job would take it without a word.
+            .thread_keep_alive(Duration::ZERO);
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a job was handed in by the code that runs on this thread, and names the job's thread.
+    fn starts(&self) -> String {
+        let (by, since) = world::try_with(|world| {
+            let by = world.entities.borrow().current_name();
+            (by, world.time())
+        })
+        .unwrap_or_default();
+        let mut jobs = self.jobs();
+        let n = jobs.next;
+        jobs.next += 1;
+        let name = format!(
+            "{}, blocking job {n}",
+            by.as_deref().unwrap_or("a spawned task")
+        );
+        let job = Job {
+            by,
+            since,
+            thread: ThreadId::UNKNOWN,
+            began: None,
+            took: None,
+        };
+        jobs.all.insert(n, job);
+        name
+    }
+
+    /// Returns the number of the job that this thread was started for.
+    fn mine() -> Option<u64> {
+        let thread = std::thread::current();
+        thread.name()?.rsplit(' ').next()?.parse().ok()
+    }
+
+    fn begins(&self) {
+        let thread = ThreadId::mine(true);
+        let began = Instant::now();
+        let mut jobs = self.jobs();
+        if let Some(job) = Pool::mine().and_then(|n| jobs.all.get_mut(&n)) {
+            job.thread = thread;
+            job.began = Some(began);
+        }
+    }
+
+    fn ends(&self) {
+        let mut jobs = self.jobs();
+        let Some(n) = Pool::mine() else { return };
+        let Some(job) = jobs.all.get_mut(&n) else {
+            return;
+        };
+        let took = job.began.map_or(Duration::ZERO, |began| began.elapsed());
+        job.took = Some(took);
+        if took < BRIEF || jobs.kept >= KEPT {
+            jobs.all.remove(&n);
+        } else {
+            jobs.kept += 1;
+        }
+        drop(jobs);
+        self.over.notify_all();
+    }
+
+    /// Returns the jobs that are not over.
+    pub fn live(&self) -> Vec<Job> {
+        let jobs = self.jobs();
+        let live = jobs.all.values().filter(|job| job.took.is_none());
+        live.cloned().collect()
+    }
+
+    /// Returns the jobs that are over and were not brief.
+    pub fn kept(&self) -> Vec<Job> {
+        let jobs = self.jobs();
+        let over = jobs.all.values().filter(|job| job.took.is_some());
+        over.cloned().collect()
+    }
+
+    /// Waits until all jobs are over, for `limit` of real time at most.
+    pub fn settle(&self, limit: Duration) {
+        let busy = |jobs: &mut Jobs| jobs.all.values().any(|job| job.took.is_none());
+        let waited = self.over.wait_timeout_while(self.jobs(), limit, busy);
+        drop(waited);
+    }
+}

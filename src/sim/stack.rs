@@ -1,0 +1,369 @@
+//! The call stack of another thread, for a run that stands still: where its code is.
+//!
+//! The thread is sent a signal, and the handler notes its return addresses; names and lines are looked up
+//! afterwards, on the thread that asks. This is for threads that the guard has given up: their run has its verdict,
+//! so a system call that the signal interrupts harms nothing.
+
+#![allow(unsafe_code)]
+
+use std::path::PathBuf;
+
+/// The maximum number of frames that are noted.
+const MAX_FRAMES: usize = 128;
+
+/// One function on a stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Its path, as far as the binary has symbols.
+    pub function: String,
+    /// Its source file and line, as far as the binary has debug information.
+    pub place: Option<(PathBuf, u32)>,
+}
+
+/// A stack, as far as it is the user's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stack {
+    /// The functions of the standard library and of dependencies that the innermost of the user's has called, the
+    /// innermost first.
+    pub called: Vec<String>,
+    /// The functions that are neither the standard library's, a dependency's nor this crate's, the innermost first.
+    pub users: Vec<Frame>,
+}
+
+impl Stack {
+    /// Returns the stack of a thread of this process.
+    ///
+    /// It is empty where the thread cannot be asked: on another system than Linux, where it is gone or blocks the
+    /// signal, and where the program has a use of its own for `SIGURG`.
+    pub(crate) fn of(thread: u32) -> Self {
+        Stack::at(&imp::addresses(thread).unwrap_or_default())
+    }
+
+    /// Returns the stack with those return addresses.
+    pub(crate) fn at(addresses: &[usize]) -> Self {
+        let mut stack = Stack::default();
+        for address in addresses {
+            backtrace::resolve(*address as *mut std::ffi::c_void, |symbol| {
+                let Some(name) = symbol.name() else { return };
+                let frame = Frame {
+                    // Without the hash that makes it unique.
+                    function: format!("{name:#}"),
+                    place: symbol.filename().map(PathBuf::from).zip(symbol.lineno()),
+                };
+                if frame.is_users() {
+                    stack.users.push(frame);
+                } else if stack.users.is_empty() {
+                    stack.called.push(frame.function);
+                }
+            });
+        }
+        if stack.users.is_empty() {
+            // All of it is library code, as far as names tell.
+            stack.called.clear();
+        }
+        // What was called to look at the stack is no part of it.
+        let looks = [
+            "stack::imp::note",
+            "stack::here",
+            "panicking::panic_handler",
+        ];
+        let looks = |name: &String| looks.iter().any(|look| name.ends_with(look));
+        if let Some(at) = stack.called.iter().rposition(looks) {
+            stack.called.drain(..=at);
+        }
+        stack
+    }
+}
+
+/// Returns the return addresses of the caller's own stack.
+#[cfg(feature = "kit")]
+pub(crate) fn here() -> Vec<usize> {
+    let mut addresses = Vec::new();
+    backtrace::trace(|frame| {
+        addresses.push(frame.ip() as usize);
+        addresses.len() < MAX_FRAMES
+    });
+    addresses
+}
+
+impl Frame {
+    /// Whether it is neither of the standard library, of a dependency, of this crate nor of the system's.
+    fn is_users(&self) -> bool {
+        const PATHS: [&str; 7] = [
+            "std::",
+            "core::",
+            "alloc::",
+            "tokio::",
+            "deadstop::",
+            "backtrace::",
+            "__rust",
+        ];
+        const FILES: [&str; 4] = [
+            "/rustc/",
+            "/.cargo/registry/",
+            "/rustlib/src/",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/src/"),
+        ];
+        // What is inlined, or async, has no path in its name; then the file tells.
+        if let Some((file, _)) = &self.place {
+            let is_rust = file.extension().is_some_and(|ext| ext == "rs");
+            let file = file.to_string_lossy();
+            return is_rust && !FILES.iter().any(|known| file.contains(known));
+        }
+        let path = self.function.trim_start_matches(['<', '&', '(']);
+        let path = path.strip_prefix("dyn ").unwrap_or(path);
+        path.contains("::") && !PATHS.iter().any(|known| path.starts_with(known))
+    }
+
+    /// Returns the function and where it stands, as a line shows them.
+    pub fn shown(&self) -> String {
+        let name = if self.function.contains("::") {
+            &self.function
+        } else if self.function.contains("async") {
+            "an async block"
+        } else {
+            "a closure"
+        };
+        match self.shown_place() {
+            Some(place) => format!("{name}  {place}"),
+            None => name.to_owned(),
+        }
+    }
+
+    /// Returns where it stands, with the path as short as it can be said.
+    pub fn shown_place(&self) -> Option<String> {
+        let (file, line) = self.place.as_ref()?;
+        let here = std::env::current_dir().unwrap_or_default();
+        let file = file.strip_prefix(&here).unwrap_or(file);
+        let file = file.strip_prefix(".").unwrap_or(file);
+        Some(format!("{}:{line}", file.display()))
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::mem::MaybeUninit;
+    use std::ptr::null_mut;
+    use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+    use std::sync::{Mutex, PoisonError};
+    use std::time::{Duration, Instant};
+
+    use super::MAX_FRAMES;
+
+    /// The maximum real time to wait for the thread's answer.
+    const ANSWER: Duration = Duration::from_millis(500);
+    /// Ignored by default, so that one that comes late does nothing.
+    const SIGNAL: libc::c_int = libc::SIGURG;
+
+    /// The thread that is asked; 0 while none is.
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    /// The return addresses of its stack; the first `NOTED` are valid.
+    static ADDRESSES: [AtomicUsize; MAX_FRAMES] = [const { AtomicUsize::new(0) }; MAX_FRAMES];
+    static NOTED: AtomicUsize = AtomicUsize::new(0);
+    /// The thread that has answered.
+    static ANSWERED: AtomicU32 = AtomicU32::new(0);
+
+    extern "C" fn note(_signal: libc::c_int) {
+        // SAFETY: `gettid` has no conditions, and `__errno_location` returns a pointer to this thread's own `errno`.
+        let (me, errno) = unsafe { (libc::gettid(), libc::__errno_location()) };
+        let me = u32::try_from(me).unwrap_or(0);
+        if me == 0 || ASKED.load(Ordering::Acquire) != me {
+            return;
+        }
+        // SAFETY: the pointer is valid for as long as the thread, which is here.
+        let saved = unsafe { *errno };
+        // SAFETY: the walk is "unsynchronized" with regard to other walks by this crate's symbolizer state, and it uses
+        // none of that: on Linux it only calls the unwinder, which threads may call at the same time. It runs inside
+        // a signal handler: the unwinder reads the unwind tables of loaded objects and allocates nothing; the closure
+        // only stores to atomics. Where the thread was interrupted inside the dynamic loader the unwinder may wait
+        // for it; then this thread, which is given up already, never answers, and who asked waits no longer than
+        // `ANSWER`.
+        unsafe {
+            backtrace::trace_unsynchronized(|frame| {
+                let n = NOTED.load(Ordering::Relaxed);
+                let Some(place) = ADDRESSES.get(n) else {
+                    return false;
+                };
+                place.store(frame.ip() as usize, Ordering::Relaxed);
+                NOTED.store(n + 1, Ordering::Relaxed);
+                true
+            });
+        }
+        // SAFETY: as above.
+        unsafe { *errno = saved };
+        ANSWERED.store(me, Ordering::Release);
+    }
+
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "it waits in real time for a thread of the system's"
+    )]
+    pub fn addresses(thread: u32) -> Option<Vec<usize>> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        // An earlier thread that answers late would mix its frames into these.
+        if ASKED.load(Ordering::Relaxed) != 0 {
+            return None;
+        }
+        let installed = Installed::new()?;
+        NOTED.store(0, Ordering::Relaxed);
+        ANSWERED.store(0, Ordering::Relaxed);
+        ASKED.store(thread, Ordering::Release);
+        // SAFETY: `tgkill` takes three numbers and touches no memory; for a thread that is gone it fails.
+        let sent = unsafe {
+            libc::syscall(
+                libc::SYS_tgkill,
+                libc::getpid(),
+                libc::pid_t::try_from(thread).ok()?,
+                SIGNAL,
+            )
+        };
+        let asked = Instant::now();
+        while sent == 0 && ANSWERED.load(Ordering::Acquire) != thread {
+            if asked.elapsed() > ANSWER {
+                // It may answer yet: no other thread is asked from here on.
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        ASKED.store(0, Ordering::Release);
+        drop(installed);
+        if sent != 0 {
+            return None;
+        }
+        let noted = NOTED.load(Ordering::Relaxed).min(MAX_FRAMES);
+        let addresses = ADDRESSES[..noted].iter();
+        Some(addresses.map(|at| at.load(Ordering::Relaxed)).collect())
+    }
+
+    /// The handler, while it is installed.
+    struct Installed {
+        before: libc::sigaction,
+    }
+
+    impl Installed {
+        /// Installs the handler, unless the program has one of its own for the signal.
+        fn new() -> Option<Self> {
+            let mut before = MaybeUninit::<libc::sigaction>::zeroed();
+            // SAFETY: the first call only reads the current action into `before`, which is large enough; zeroed is a
+            // valid value of it. The second installs `note`, whose signature is that of a handler without
+            // `SA_SIGINFO`; `action` is filled but for the mask, which zeroed is empty. The handler is safe to run at
+            // any instruction of any thread: see there.
+            unsafe {
+                if libc::sigaction(SIGNAL, null_mut(), before.as_mut_ptr()) != 0 {
+                    return None;
+                }
+                let before = before.assume_init();
+                if before.sa_sigaction != libc::SIG_DFL && before.sa_sigaction != libc::SIG_IGN {
+                    return None;
+                }
+                let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
+                action.sa_sigaction = note as *const () as usize;
+                action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+                (libc::sigaction(SIGNAL, &raw const action, null_mut()) == 0)
+                    .then_some(Installed { before })
+            }
+        }
+    }
+
+    impl Drop for Installed {
+        fn drop(&mut self) {
+            // SAFETY: `before` is what the system gave for this signal.
+            unsafe { libc::sigaction(SIGNAL, &raw const self.before, null_mut()) };
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    pub fn addresses(_thread: u32) -> Option<Vec<usize>> {
+        None
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::disallowed_methods, reason = "real threads are looked at")]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+    use crate::sim::watched::ThreadId;
+
+    #[test]
+    fn stack_names_what_the_thread_has_called() {
+        let (tell, told) = mpsc::channel::<()>();
+        let (started, id) = mpsc::channel();
+        let blocked = thread::spawn(move || {
+            let _ = started.send(ThreadId::mine(true).known().expect("Linux tells"));
+            let _ = told.recv();
+        });
+        let addresses = imp::addresses(id.recv().expect("it begins")).expect("an answer");
+        let mut names = Vec::new();
+        for address in addresses {
+            backtrace::resolve(address as *mut std::ffi::c_void, |symbol| {
+                names.extend(symbol.name().map(|name| format!("{name:#}")));
+            });
+        }
+        let has = |word: &str| names.iter().any(|name| name.contains(word));
+        assert!(has("mpsc") || has("mpmc"), "{names:#?}");
+        assert!(has("stack_names_what_the_thread_has_called"), "{names:#?}");
+        // The call that the signal interrupted goes on.
+        drop(tell);
+        blocked.join().expect("it ends as if nothing had happened");
+    }
+
+    #[test]
+    fn thread_that_is_gone_has_no_stack() {
+        let id = thread::spawn(|| ThreadId::mine(true).known());
+        let id = id.join().expect("it ends").expect("Linux tells");
+        assert_eq!(imp::addresses(id), None);
+        assert_eq!(imp::addresses(u32::MAX), None);
+    }
+
+    #[test]
+    fn frame_is_the_users_by_its_path_and_its_file() {
+        let frame = |function: &str, file: Option<&str>| Frame {
+            function: function.to_owned(),
+            place: file.map(|file| (PathBuf::from(file), 7)),
+        };
+        for (function, file, users) in [
+            ("service::register::{closure#0}", None, true),
+            (
+                "service::register",
+                Some("/home/me/service/src/lib.rs"),
+                true,
+            ),
+            (
+                "<service::Db as deadstop::context::Close>::close",
+                None,
+                true,
+            ),
+            ("std::sync::mpsc::Receiver<T>::recv", None, false),
+            (
+                "<alloc::boxed::Box<F> as core::ops::function::FnOnce<()>>::call_once",
+                None,
+                false,
+            ),
+            (
+                "with<service::Row>",
+                Some("/rustc/abc/library/std/src/thread/local.rs"),
+                false,
+            ),
+            (
+                "sqlx::pool::wait",
+                Some("/home/me/.cargo/registry/src/index/sqlx-1/src/pool.rs"),
+                false,
+            ),
+            ("{async_block#0}", Some("/home/me/service/src/lib.rs"), true),
+            ("start_thread", None, false),
+            ("start_thread", Some("./nptl/pthread_create.c"), false),
+        ] {
+            assert_eq!(
+                frame(function, file).is_users(),
+                users,
+                "{function} {file:?}"
+            );
+        }
+    }
+}

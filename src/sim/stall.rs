@@ -1,0 +1,406 @@
+//! A run that stands still in real time: whose code keeps its thread, where, and what else waits meanwhile.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::panic::Location;
+use std::time::Duration;
+
+use super::entity::Role;
+use super::guard::{State, Usage};
+use super::stack::{Frame, Stack};
+use super::watched::{Does, ThreadId, Watched};
+use crate::journal::{At, Id, Name, StuckWhy, What};
+
+/// The maximum number of functions that are shown, of the user's own code.
+const SHOWN_FRAMES: usize = 8;
+/// The maximum number of waiting components that are shown.
+const SHOWN_WAITING: usize = 8;
+
+/// Why and where a run stands still. Made from outside, when the guard gives the run up.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stall {
+    /// The component whose code keeps its thread, or what else does.
+    pub name: Name,
+    /// The virtual time.
+    pub at: u64,
+    /// Why the guard has given the run up.
+    pub why: StuckWhy,
+    /// The real time after which it did.
+    pub after: Duration,
+    /// Which code it is.
+    pub code: Code,
+    /// What that code does.
+    pub does: Doing,
+    /// The functions of its stack that are not the standard library's, tokio's or this crate's, the innermost first.
+    pub stack: Vec<Frame>,
+    /// The function that the innermost of them has called.
+    pub called: Option<String>,
+    /// The components that wait meanwhile.
+    pub waiting: Vec<Waiting>,
+}
+
+/// Which code keeps a run standing still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// A component's own.
+    Component,
+    /// A job that a component has on the runtime's blocking pool.
+    Pool,
+    /// A task that the context does not know.
+    Spawned,
+    /// What makes the service's state.
+    State,
+}
+
+/// What code does that keeps its thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Doing {
+    /// It waits for a lock.
+    Lock,
+    /// It waits on a channel of std's or the like.
+    Channel,
+    /// It waits for a condition variable, or is parked.
+    Condition,
+    /// It sleeps in real time.
+    Sleep,
+    /// It waits for the end of a thread.
+    Join,
+    /// It waits for the end of a process.
+    Process,
+    /// It is in a system call on a file descriptor: in these words.
+    Io(String),
+    /// It computes.
+    Computes,
+    /// It is in another system call, or nothing is known of it.
+    Unknown(Option<String>),
+}
+
+/// A component that waits.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// Its name.
+    pub name: Name,
+    /// The virtual time since which it waits.
+    pub since: u64,
+    /// The call of its scope that waits; `None` for a task, which awaits.
+    pub place: Option<&'static Location<'static>>,
+}
+
+impl Stall {
+    /// Looks at a run that has been given up.
+    pub(super) fn of(watched: &Watched, why: StuckWhy, after: Duration) -> Self {
+        let observed = watched.observed();
+        let mut entities = observed.entities();
+        let registered: BTreeMap<Id, Name> = observed
+            .events()
+            .into_iter()
+            .filter_map(|event| match event.what {
+                What::Registered(it) => Some((it.id, it.name)),
+                _ => None,
+            })
+            .collect();
+        // The second of a name is called so in the journal.
+        for entity in &mut entities {
+            if let Role::Component(id) = entity.role
+                && let Some(name) = registered.get(&id)
+            {
+                entity.name = name.clone();
+            }
+        }
+        let turn = watched
+            .entity()
+            .and_then(|id| entities.get(id as usize).map(|entity| (id, entity)));
+        let jobs = observed.pool.live();
+        let (name, code, thread) = match (turn, jobs.first()) {
+            (Some((_, entity)), _) => (entity.name.clone(), Code::Component, watched.runs_on()),
+            (None, Some(job)) => (job.by(), Code::Pool, Some(job.thread)),
+            (None, None) if entities.is_empty() => {
+                ("the state".into(), Code::State, watched.runs_on())
+            }
+            (None, None) => ("a spawned task".into(), Code::Spawned, watched.runs_on()),
+        };
+        let thread = thread.and_then(ThreadId::known);
+        let seen = thread.map(Seen::of).unwrap_or_default();
+        let current = turn.map(|(id, _)| id as usize);
+        let waiting = entities
+            .iter()
+            .enumerate()
+            .filter(|(id, entity)| {
+                Some(*id) != current && matches!(entity.role, Role::Component(_))
+            })
+            .filter_map(|(_, entity)| match entity.does {
+                Does::Waits(since, place) => Some(Waiting {
+                    name: entity.name.clone(),
+                    since,
+                    place,
+                }),
+                Does::Begins | Does::Ended => None,
+            });
+        Stall {
+            name,
+            at: watched.now(),
+            why,
+            after,
+            code,
+            does: seen.does(why),
+            called: seen
+                .stack
+                .called
+                .iter()
+                .rev()
+                .find(|name| is_known(name))
+                .cloned(),
+            stack: seen.stack.users,
+            waiting: waiting.collect(),
+        }
+    }
+
+    /// Returns in one sentence what stands still.
+    pub fn sentence(&self) -> String {
+        let Stall { name, .. } = self;
+        let mut said = match self.code {
+            Code::Component => format!("\"{name}\""),
+            Code::Pool => format!("\"{name}\" has a job on the blocking pool, which"),
+            Code::Spawned => "a task that the context does not know".to_owned(),
+            Code::State => "the code that makes the state (`app`)".to_owned(),
+        };
+        said += match &self.does {
+            Doing::Lock => " blocks its thread in a lock",
+            Doing::Channel => " blocks its thread on a channel",
+            Doing::Condition => " blocks its thread, waiting to be notified",
+            Doing::Sleep => " sleeps in real time",
+            Doing::Join => " blocks its thread, waiting for another thread's end",
+            Doing::Process => " blocks its thread, waiting for a child process",
+            Doing::Io(_) | Doing::Unknown(_) => " blocks its thread",
+            Doing::Computes => " computes without an end",
+        };
+        if let Doing::Io(call) | Doing::Unknown(Some(call)) = &self.does {
+            let _ = write!(said, " in {call}");
+        }
+        if let Some(place) = self.stack.iter().find_map(Frame::shown_place) {
+            let _ = write!(said, ", at {place}");
+        }
+        said
+    }
+
+    /// Returns what there is to see beyond the sentence: the stack, what waits, and what to do.
+    pub fn detail(&self) -> String {
+        let mut said = String::new();
+        if let Some(called) = &self.called {
+            let _ = writeln!(said, "  in {called}");
+        }
+        for frame in self.stack.iter().take(SHOWN_FRAMES) {
+            let _ = writeln!(said, "  at {}", frame.shown());
+        }
+        let waits: Vec<_> = self.shown().collect();
+        if !waits.is_empty() {
+            let _ = writeln!(said, "meanwhile:");
+            for Waiting { name, since, place } in waits {
+                let since = At(*since);
+                let _ = match place {
+                    Some(place) => writeln!(
+                        said,
+                        "  \"{name}\" has waited in its scope since {since}, at {}:{}",
+                        place.file(),
+                        place.line()
+                    ),
+                    None => writeln!(said, "  \"{name}\" has awaited since {since}"),
+                };
+            }
+        }
+        said += self.advice();
+        said.push('\n');
+        said
+    }
+
+    /// Returns the components that may have to do with it: those in a scope, which may hold a lock or a sender; for a
+    /// job on the pool also those that await.
+    fn shown(&self) -> impl Iterator<Item = &Waiting> {
+        let pool = self.code == Code::Pool;
+        let waiting = self.waiting.iter();
+        waiting
+            .filter(move |waiting| pool || waiting.place.is_some())
+            .take(SHOWN_WAITING)
+    }
+
+    fn advice(&self) -> &'static str {
+        match (&self.code, &self.does) {
+            (Code::Pool, _) => {
+                "Virtual time stands still until a job of `spawn_blocking`, `tokio::fs` or the resolver is over. One that \
+                 takes\nlong, or ends only when it is told, is a thread for the context: `add_thread`, which waits \
+                 through its scope"
+            }
+            (Code::State, _) => {
+                "The state is made anew for each run: have it made of fakes, and connect in main"
+            }
+            (_, Doing::Lock) => {
+                "One body runs at a time here, so a std lock that another one holds across a wait is never released: \
+                 release it\nbefore `scope.wait` or `.await`, or take it with `scope.lock(&mutex)`, which waits in virtual time"
+            }
+            (_, Doing::Channel) => {
+                "One body runs at a time here, so nobody can send: receive with `scope.recv(&receiver)`, which waits in \
+                 virtual time\n(and blocks like `receiver.recv()` in production)"
+            }
+            (_, Doing::Condition | Doing::Join) => {
+                "One body runs at a time here, so what is waited for cannot happen: wait through the scope, \
+                 `scope.block_on` with\n`tokio::sync::Notify`, or `scope.until`, which tries again whenever something else has run"
+            }
+            (_, Doing::Sleep) => {
+                "Virtual time costs nothing: `scope.sleep` and `scope.wait` take it, and in a task `tokio::time::sleep`"
+            }
+            (_, Doing::Computes) => {
+                "Give the turn back from time to time: `scope.running()` says when to stop, a task has to `.await`. \
+                 What takes long\nto compute: a smaller job under test, or more patience (`patience = \"1m\"` in the file)"
+            }
+            (_, Doing::Io(_) | Doing::Process | Doing::Unknown(_)) => {
+                "The real world answers in real time, and virtual time does not pass meanwhile: put it behind the state, \
+                 so that a test\ncan give a fake. At a breakpoint, `DEADSTOP_PATIENCE=10m`"
+            }
+        }
+    }
+}
+
+/// What there is to see of a thread.
+#[derive(Debug, Default)]
+struct Seen {
+    stack: Stack,
+    call: Option<String>,
+    runs: bool,
+}
+
+impl Seen {
+    fn of(thread: u32) -> Self {
+        // The system call first: the signal that asks for the stack ends it.
+        let call = syscall::words(thread);
+        let usage = Usage::of(ThreadId::of(thread));
+        Seen {
+            stack: Stack::of(thread),
+            call,
+            runs: usage.is_some_and(|usage| usage.state == State::Runs),
+        }
+    }
+
+    fn does(&self, why: StuckWhy) -> Doing {
+        if why == StuckWhy::Spinning || self.runs {
+            return Doing::Computes;
+        }
+        let has = |words: &[&str]| {
+            let mut called = self.stack.called.iter();
+            called.any(|name| words.iter().any(|word| name.contains(word)))
+        };
+        let is = |call: &str| self.call.as_deref() == Some(call);
+        if has(&[
+            "mpsc::",
+            "mpmc::",
+            "crossbeam_channel",
+            "flume::",
+            "async_channel",
+        ]) {
+            Doing::Channel
+        } else if has(&["Condvar", "condvar"]) {
+            Doing::Condition
+        } else if has(&[
+            "Mutex",
+            "RwLock",
+            "mutex::",
+            "rwlock::",
+            "ReentrantLock",
+            "OnceLock",
+            "Once::",
+        ]) {
+            Doing::Lock
+        } else if is("sleep") || has(&["thread::sleep", "thread::functions::sleep"]) {
+            Doing::Sleep
+        } else if has(&["JoinHandle", "JoinInner", "thread::join", "ScopeData"]) {
+            Doing::Join
+        } else if is("wait") || has(&["process::Child"]) {
+            Doing::Process
+        } else if has(&["::park", "Parker"]) {
+            Doing::Condition
+        } else {
+            match &self.call {
+                Some(call) if call.contains("fd ") => Doing::Io(call.clone()),
+                call => Doing::Unknown(call.clone()),
+            }
+        }
+    }
+}
+
+/// Whether that is a function that people know: by its path, and none of the machinery's.
+fn is_known(function: &str) -> bool {
+    !["::sys::", "closure", "FnOnce", "__rust", "0x", "panicking", "::imp::"]
+        .iter()
+        .any(|part| function.contains(part))
+        // Not merely in the names of its types.
+        && function.split('<').next().is_some_and(|path| path.contains("::"))
+}
+
+#[cfg(target_os = "linux")]
+mod syscall {
+    use std::path::Path;
+
+    /// Returns the system call that a thread is in, in words, where the kernel tells.
+    pub fn words(thread: u32) -> Option<String> {
+        let line = std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).ok()?;
+        let mut words = line.split_ascii_whitespace();
+        let number: i64 = words.next()?.parse().ok()?;
+        let first = words
+            .next()
+            .and_then(|word| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok());
+        let on = |what: &str| first.map(|fd| format!("{what} fd {fd}{}", descriptor(fd)));
+        match number {
+            libc::SYS_futex => Some("futex: a lock, a channel or a thread's end".to_owned()),
+            libc::SYS_read | libc::SYS_readv | libc::SYS_pread64 => on("read of"),
+            libc::SYS_write | libc::SYS_writev | libc::SYS_pwrite64 => on("write to"),
+            libc::SYS_recvfrom | libc::SYS_recvmsg => on("receive on"),
+            libc::SYS_sendto | libc::SYS_sendmsg => on("send on"),
+            libc::SYS_accept | libc::SYS_accept4 => on("accept on"),
+            libc::SYS_connect => on("connect of"),
+            libc::SYS_flock | libc::SYS_fcntl => on("lock of"),
+            libc::SYS_fsync | libc::SYS_fdatasync => on("sync of"),
+            libc::SYS_nanosleep | libc::SYS_clock_nanosleep => Some("sleep".to_owned()),
+            libc::SYS_wait4 | libc::SYS_waitid => Some("wait".to_owned()),
+            libc::SYS_ppoll | libc::SYS_pselect6 | libc::SYS_epoll_pwait => {
+                Some("poll: files or sockets".to_owned())
+            }
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_poll | libc::SYS_select | libc::SYS_epoll_wait => {
+                Some("poll: files or sockets".to_owned())
+            }
+            other => Some(format!("system call {other}")),
+        }
+    }
+
+    /// Returns what an open file is.
+    fn descriptor(fd: u64) -> String {
+        let Ok(path) = std::fs::read_link(format!("/proc/self/fd/{fd}")) else {
+            return String::new();
+        };
+        let name = path.to_string_lossy();
+        if name.starts_with("pipe:") {
+            ", a pipe".to_owned()
+        } else if name.starts_with("socket:") {
+            ", a socket".to_owned()
+        } else if Path::new("/dev/pts").join("0").parent() == path.parent() {
+            ", a terminal".to_owned()
+        } else {
+            format!(", {}", crate::words::one_line(&name))
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod syscall {
+    pub fn words(_thread: u32) -> Option<String> {
+        None
+    }
+}
+
+impl fmt::Display for Stall {
+    /// As [`sentence`](Stall::sentence).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence())
+    }
+}
