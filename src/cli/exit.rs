@@ -64,6 +64,8 @@ impl From<ProblemKind> for Exit {
             ProblemKind::Invalid => Exit::Invalid,
             ProblemKind::NotDeterministic => Exit::NotDeterministic,
             ProblemKind::Stuck
+            | ProblemKind::RealTime
+            | ProblemKind::TestsNothing
             | ProblemKind::Law
             | ProblemKind::Expectation
             | ProblemKind::LiveDiffers

@@ -8,18 +8,20 @@ use crate::report::{
     Problem, ProblemKind, Source, Style, differs, invalid, judge, never_struck, shown, timeline,
 };
 use crate::scenario::{self, Diagnostic, Invalid, Scenario, Timed};
-use crate::sim::{Bodies, Journal, Options, Own, Run, Twice};
+use crate::sim::{Bodies, Journal, Options, Own, Ran, Run, RunError, Twice};
 
-use super::names::{cannot_be, not_adopted, not_registered};
+use super::names::{cannot_be, not_adopted, not_registered, unknown_uses};
+use super::nothing::{is_about_main, main_given_up, tests_nothing};
+use super::{notes, real};
 
 /// What to look for where two runs differ.
 const ADVICE: &str = "what differs from run to run: `select!` without `biased`, the order of a `HashMap`, random \
 numbers, a real clock,\na thread or a socket that the context knows nothing of, a `static` that is kept from the run \
 before";
 
-/// What to do about code that keeps its thread.
-const BLOCKS: &str = "code that waits past its scope, or computes for ever, keeps its thread for good: `scope.wait`, `scope.sleep` and\n\
-     `scope.block_on` take virtual time, and `scope.running()` says when to stop. At a breakpoint, `DEADSTOP_PATIENCE=10m`";
+/// What to look for where main fails in one of two runs only.
+const SHARED: &str = "a port, a file or a lock that two runs share? Each scenario is run twice, and tests run side by side: bind port 0, \
+and\nkeep what is one in the process (a port, a global) behind the state, so that a test can give another";
 
 /// What to do about threads that are not the world's.
 const OUTSIDE: &str = "threads of `std::thread` and of `spawn_blocking` run in real time: what they ask for is in no journal, and when\n\
@@ -36,6 +38,8 @@ pub(super) struct Case {
 /// What a scenario came to.
 pub(super) struct Verdict {
     pub problems: Vec<Problem>,
+    /// What is no failure, a sentence each.
+    pub notes: Vec<String>,
     picture: String,
     /// What happened, if anything did.
     pub journal: Option<Journal>,
@@ -45,6 +49,7 @@ impl Verdict {
     fn of(problems: Vec<Problem>) -> Self {
         Verdict {
             problems,
+            notes: Vec::new(),
             picture: String::new(),
             journal: None,
         }
@@ -54,22 +59,43 @@ impl Verdict {
         self.problems.is_empty()
     }
 
-    /// What went wrong, as people read it, but for how to run it again.
+    /// Returns what went wrong, as people read it, but for how to run it again.
     pub fn told(&self, name: &str) -> String {
-        shown(name, &self.problems, &self.picture, true)
+        let mut told = shown(name, &self.problems, &self.picture, true);
+        for note in &self.notes {
+            let _ = writeln!(told, "note: {note}");
+        }
+        told
+    }
+
+    /// Whether main was given up, and it is to be seen what it does left alone.
+    pub fn asks_for_main(&self) -> bool {
+        self.problems.iter().any(is_about_main)
+    }
+
+    /// Adds what main does left alone.
+    pub fn add_main(&mut self, alone: Option<&Journal>) {
+        let Some(journal) = &self.journal else { return };
+        let about = self
+            .problems
+            .iter_mut()
+            .find(|problem| is_about_main(problem));
+        if let Some(problem) = about {
+            problem.detail = main_given_up(journal, alone);
+        }
     }
 }
 
 impl Case {
     /// The scenario, or what keeps it from being run.
-    pub fn parse(&self) -> Result<Arc<Scenario>, Verdict> {
-        let parsed = scenario::parse(&self.name, &self.text);
-        let scenario = parsed.map_err(|invalid| Verdict::of(self.invalid(&invalid)))?;
+    pub fn parse(&self, own: &Own) -> Result<Arc<Scenario>, Box<Verdict>> {
+        let parsed = scenario::parse_with(&self.name, &self.text, own.own_limits());
+        let scenario = parsed.map_err(|invalid| Box::new(Verdict::of(self.invalid(&invalid))))?;
         let cannot_be = cannot_be(&scenario, &self.text);
         if cannot_be.is_empty() {
             Ok(Arc::new(scenario))
         } else {
-            Err(Verdict::of(self.wrong(cannot_be)))
+            Err(Box::new(Verdict::of(self.wrong(cannot_be))))
         }
     }
 
@@ -93,14 +119,67 @@ impl Case {
                 return Verdict::of(vec![problem]);
             }
         };
+        let mut problems = self.not_simulated(run, &first, &second);
+        // What a file says of names that are not there is noise.
+        if laws
+            && problems
+                .iter()
+                .all(|problem| problem.kind != ProblemKind::Invalid)
+        {
+            problems.extend(self.broken(run, &first));
+        }
+        let mut picture = String::new();
+        if problems.is_empty() {
+            // Each run is the same: what has not struck in this one never does, and tests nothing.
+            if laws {
+                let unstruck = run.scenario.events_at(&first.unstruck);
+                problems.extend(unstruck.map(|timed| self.never_struck(timed)));
+            }
+        } else {
+            let notes = never_struck(&run.scenario, self.source(), &first.unstruck);
+            picture = timeline(&first.events, Style::default()) + &notes;
+        }
+        Verdict {
+            picture,
+            problems,
+            notes: notes::of(run, &first),
+            journal: Some(first),
+        }
+    }
+
+    /// Judges one more run, with another seed.
+    pub fn judge_seed(&self, run: &Run, ran: Result<Ran, RunError>) -> Verdict {
+        let journal = match ran {
+            Ok(ran) => ran.journal,
+            Err(error) => {
+                let problem = Problem::new(ProblemKind::Internal, error.to_string());
+                return Verdict::of(vec![problem]);
+            }
+        };
+        let mut problems = self.broken(run, &journal);
+        if let Some(problem) = problems.first_mut() {
+            let seed = run.options.seed;
+            problem.message = format!("with seed {seed}: {}", problem.message);
+        }
+        Verdict {
+            picture: timeline(&journal.events, Style::default()),
+            problems,
+            notes: Vec::new(),
+            journal: Some(journal),
+        }
+    }
+
+    /// What the simulator cannot run, or not twice the same.
+    fn not_simulated(&self, run: &Run, first: &Journal, second: &Journal) -> Vec<Problem> {
         let style = Style::default();
-        let mut problems = self.wrong(not_registered(&run.scenario, &self.text, &first));
+        let mut problems = self.wrong(not_registered(&run.scenario, &self.text, first));
         if let (Some(error), false) = (first.main_failed(), problems.is_empty()) {
             // That is why the names are missing.
             let failed = format!("main failed: {error}");
             problems.insert(0, Problem::new(ProblemKind::Invalid, failed));
         }
-        problems.extend(not_adopted(&first).into_iter().map(|name| {
+        problems.extend(unknown_uses(first));
+        problems.extend(not_adopted(first).into_iter().map(|name| {
             Problem::new(
                 ProblemKind::Invalid,
                 format!(
@@ -117,46 +196,46 @@ impl Case {
                 format!("the context was asked for {asked} by a thread that the simulator knows nothing of"),
             )
         }));
-        let differ = outside
-            .is_none()
-            .then(|| differs(&first.events, &second.events, run.options.seed, style))
-            .flatten();
-        problems.extend(differ.map(|mut problem| {
-            let _ = writeln!(problem.detail, "\n{ADVICE}");
-            problem
-        }));
-        // What a file says of names that are not there is noise.
-        let known = problems
-            .iter()
-            .all(|problem| problem.kind != ProblemKind::Invalid);
-        if laws && known {
-            let log = text(&first.events);
-            let judged = judge(&run.scenario, self.source(), &first.events, &log, style);
-            let kept_its_thread = first.stuck().is_some() && first.registered().is_empty();
-            problems.extend(judged.into_iter().filter_map(|mut problem| {
-                if problem.kind == ProblemKind::Stuck && kept_its_thread {
-                    problem.detail = format!("{BLOCKS}\n");
-                }
-                // Such a run knows nothing of what the file expects.
-                (!kept_its_thread || problem.kind != ProblemKind::Expectation).then_some(problem)
-            }));
+        // A run that stands still is told as that, whichever of the two it is.
+        if first.aside.stall.is_some() || outside.is_some() {
+            return problems;
         }
-        let picture = if problems.is_empty() {
-            // Each run is the same: what has not struck in this one never does, and tests nothing.
-            if laws {
-                let unstruck = run.scenario.events_at(&first.unstruck);
-                problems.extend(unstruck.map(|timed| self.never_struck(timed)));
+        if let Some(stall) = real::stall(second) {
+            problems.push(stall);
+            return problems;
+        }
+        let differ = differs(&first.events, &second.events, run.options.seed, style);
+        problems.extend(differ.map(|problem| explained(problem, first, second)));
+        problems
+    }
+
+    /// What is wrong with a run: it stands still, tests nothing, breaks laws or the file's expectations.
+    fn broken(&self, run: &Run, journal: &Journal) -> Vec<Problem> {
+        let style = Style::default();
+        let log = text(&journal.events);
+        let mut judged = judge(&run.scenario, self.source(), &journal.events, &log, style);
+        if let Some(stall) = real::stall(journal) {
+            // The law about bodies says the same of the same event, and a run that was cut off knows nothing of what
+            // the file expects.
+            let same = real::said_by_law(journal);
+            judged.retain(|problem| {
+                !matches!(problem.kind, ProblemKind::Stuck | ProblemKind::Expectation)
+                    && Some(&problem.message) != same.as_ref()
+            });
+            judged.insert(0, stall);
+            return judged;
+        }
+        for problem in &mut judged {
+            if problem.law == Some("ends/explained") && problem.message.contains("panicked at") {
+                problem.detail = notes::panics(journal, &problem.message);
             }
-            String::new()
-        } else {
-            let notes = never_struck(&run.scenario, self.source(), &first.unstruck);
-            timeline(&first.events, style) + &notes
-        };
-        Verdict {
-            picture,
-            problems,
-            journal: Some(first),
         }
+        let mut problems = real::over_bound(journal);
+        if !judged.iter().any(is_about_main) {
+            problems.extend(tests_nothing(&run.scenario, journal));
+        }
+        problems.extend(judged);
+        problems
     }
 
     fn never_struck(&self, timed: &Timed) -> Problem {
@@ -182,6 +261,27 @@ impl Case {
         Source {
             path: &self.path,
             text: &self.text,
+        }
+    }
+}
+
+/// Adds what may be the cause where two runs differ.
+fn explained(mut problem: Problem, first: &Journal, second: &Journal) -> Problem {
+    let failed = [("first", first), ("second", second)].map(|(which, journal)| {
+        let error = journal.main_failed()?;
+        Some((which, error))
+    });
+    match failed {
+        [Some((which, error)), None] | [None, Some((which, error))] => Problem {
+            detail: format!("{SHARED}\n"),
+            ..Problem::new(
+                ProblemKind::NotDeterministic,
+                format!("main failed in the {which} of two runs only: {error}"),
+            )
+        },
+        _ => {
+            let _ = writeln!(problem.detail, "\n{ADVICE}");
+            problem
         }
     }
 }

@@ -42,7 +42,12 @@ mod case;
 mod flags;
 mod looks;
 mod names;
-mod patience;
+mod notes;
+mod nothing;
+mod output;
+mod panics;
+mod real;
+mod runners;
 mod suite;
 mod trial;
 
@@ -56,6 +61,10 @@ pub use trial::{Time, Trial};
 /// `A: Default`, or a closure like it that can be called again and again; the folder is relative to the
 /// crate's manifest. A third argument makes the state where the default one will not do:
 /// `deadstop::scenarios!(register, "scenarios/", app = || App::for_tests())`.
+///
+/// The last argument gives the limits that the service has in production, `limits = my_service::limits()` (a
+/// [`Builder`](crate::context::Builder)): they hold where a file says nothing of them. Without it the limits that are
+/// tested are the file's own.
 ///
 /// A main that may block, `fn(WorkerCtx<A>, &Scope) -> Result<(), MainError>`, has the word before it:
 /// `deadstop::scenarios!(blocking register, "scenarios/")`.
@@ -72,17 +81,19 @@ pub use trial::{Time, Trial};
 /// test runs all files, and `DEADSTOP_SCENARIO=hung-flush` picks some. A folder without scenarios fails.
 #[macro_export]
 macro_rules! scenarios {
-    (blocking $register:expr, $folder:expr $(,)?) => {
-        $crate::scenarios!(@ $crate::kit::Own::blocking($register), $folder);
+    (blocking $register:expr, $folder:expr $(, limits = $limits:expr)? $(,)?) => {
+        $crate::scenarios!(@ $crate::kit::Own::blocking($register)$(.limits($limits))?, $folder);
     };
-    (blocking $register:expr, $folder:expr, app = $app:expr $(,)?) => {
-        $crate::scenarios!(@ $crate::kit::Own::blocking_with_app($app, $register), $folder);
+    (blocking $register:expr, $folder:expr, app = $app:expr $(, limits = $limits:expr)? $(,)?) => {
+        $crate::scenarios!(
+            @ $crate::kit::Own::blocking_with_app($app, $register)$(.limits($limits))?, $folder
+        );
     };
-    ($register:expr, $folder:expr $(,)?) => {
-        $crate::scenarios!(@ $crate::kit::Own::new($register), $folder);
+    ($register:expr, $folder:expr $(, limits = $limits:expr)? $(,)?) => {
+        $crate::scenarios!(@ $crate::kit::Own::new($register)$(.limits($limits))?, $folder);
     };
-    ($register:expr, $folder:expr, app = $app:expr $(,)?) => {
-        $crate::scenarios!(@ $crate::kit::Own::with_app($app, $register), $folder);
+    ($register:expr, $folder:expr, app = $app:expr $(, limits = $limits:expr)? $(,)?) => {
+        $crate::scenarios!(@ $crate::kit::Own::with_app($app, $register)$(.limits($limits))?, $folder);
     };
     (@suite $own:expr, $folder:expr) => {
         $crate::kit::Suite::new(

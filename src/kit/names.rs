@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::journal::{Kind, Name, RefusedReason, What};
+use crate::journal::{Kind, Name, RefusedReason, Registered, What};
+use crate::report::{Problem, ProblemKind};
 use crate::scenario::keys::{self, Place};
 use crate::scenario::{
     Diagnostic, Scenario, Span, Spanned, Timed, Verb, When, all_of, any_of, did_you_mean,
@@ -239,6 +240,47 @@ pub(super) fn not_adopted(journal: &Journal) -> Vec<&Name> {
         _ => None,
     });
     refused.collect()
+}
+
+/// Returns a problem for each name that a component uses and nothing was registered by, from begin to end.
+pub(super) fn unknown_uses(journal: &Journal) -> Vec<Problem> {
+    let registered = || {
+        journal.events.iter().filter_map(|event| match &event.what {
+            What::Registered(it) => Some(&**it),
+            _ => None,
+        })
+    };
+    // A run that was cut off may have registered it yet; a refused one is there.
+    if journal.aside.stall.is_some() {
+        return Vec::new();
+    }
+    let refused = journal.events.iter().filter_map(|event| match &event.what {
+        What::Refused { name, .. } => Some(&**name),
+        _ => None,
+    });
+    let mut known: Vec<&str> = registered().map(|it| &*it.name).chain(refused).collect();
+    known.sort_unstable();
+    known.dedup();
+    let unknown = registered().flat_map(|user| {
+        let used = user.uses.iter().filter(|used| !known.contains(&&***used));
+        used.map(move |used| (user, used))
+    });
+    let problem = |(user, used): (&Registered, &Name)| {
+        let meant = did_you_mean(used, known.iter().copied());
+        let meant = meant.map_or_else(String::new, |meant| format!("did you mean \"{meant}\"? "));
+        let others = known.iter().copied().filter(|name| *name != &*user.name);
+        Problem {
+            detail: format!("{meant}registered are {}\n", all_of('"', others)),
+            ..Problem::new(
+                ProblemKind::Invalid,
+                format!(
+                    "\"{}\" uses \"{used}\", and nothing is registered by that name",
+                    user.name
+                ),
+            )
+        }
+    };
+    unknown.map(problem).collect()
 }
 
 /// Where a key stands in the file: where a line or a table begins with it, and not in a title before.

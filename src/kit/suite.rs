@@ -1,24 +1,29 @@
 //! The scenarios of a folder as tests, under the usual harness and as a harness of their own.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::report::figures::plural;
-use crate::sim::{Own, Run, Twice, cores, twice};
+use crate::scenario::Scenario;
+use crate::sim::{Own, Run, Runners, Twice, cores, twice};
 
 use super::case::{Case, Verdict};
 use super::flags::{Flags, HELP};
-use super::patience::runners;
+use super::nothing::left_alone;
+use super::output::{self, FAILED};
+use super::runners::runners;
 
 /// Picks scenarios where the usual harness has only one test for all.
 const PICK: &str = "DEADSTOP_SCENARIO";
-/// What a failed test ends with, as everywhere.
-const FAILED: u8 = 101;
+/// The seeds with which a scenario that is well with seed 0 is run once more each.
+const FURTHER_SEEDS: RangeInclusive<u64> = 1..=4;
 /// Folders nested deeper than this are not looked into.
 const DEPTH: usize = 32;
 
@@ -73,13 +78,17 @@ impl Suite {
         // The harness has read them already, and knows the others.
         let shows_logs = Flags::read(std::env::args().skip(1)).is_ok_and(|flags| flags.shows_logs);
         let mut failed = Vec::new();
-        self.run(&cases, None, |case, verdict| {
+        let mut told = String::new();
+        let left_behind = self.run(&cases, None, |case, verdict| {
             if let Some(journal) = verdict.journal.as_ref().filter(|_| shows_logs) {
                 println!("\n{}\n{journal}", case.name);
             }
-            if !verdict.is_well() {
+            if verdict.is_well() {
+                note(&case.name, &verdict.notes);
+            } else {
                 failed.push(&*case.name);
-                println!(
+                let _ = writeln!(
+                    told,
                     "\n{}run it again: {PICK}={} cargo test{} -- --nocapture",
                     verdict.told(&case.name),
                     quoted(&case.name),
@@ -87,6 +96,10 @@ impl Suite {
                 );
             }
         });
+        if left_behind > 0 {
+            output::exit_if_locked(&told);
+        }
+        print!("{told}");
         assert!(
             failed.is_empty(),
             "{} of {} failed: {}",
@@ -100,12 +113,12 @@ impl Suite {
     pub fn main(&self) -> ExitCode {
         match Flags::read(std::env::args().skip(1)) {
             Ok(flags) if flags.help => {
-                write(&format!("{HELP}\n"));
+                output::out(&format!("{HELP}\n"));
                 ExitCode::SUCCESS
             }
             Ok(flags) => self.harness(&flags),
             Err(message) => {
-                write(&format!("{message}\n"));
+                output::out(&format!("{message}\n"));
                 ExitCode::from(FAILED)
             }
         }
@@ -115,7 +128,7 @@ impl Suite {
         let cases = match self.cases() {
             Ok(cases) => cases,
             Err(message) => {
-                write(&format!("{message}\n"));
+                output::out(&format!("{message}\n"));
                 return ExitCode::from(FAILED);
             }
         };
@@ -133,25 +146,39 @@ impl Suite {
             if !flags.terse {
                 let _ = writeln!(listed, "\n{} tests, 0 benchmarks", cases.len());
             }
-            write(&listed);
+            output::out(&listed);
             return ExitCode::SUCCESS;
         }
-        write(&format!(
+        output::out(&format!(
             "\nrunning {}\n",
             plural(cases.len() as u64, "test")
         ));
         let mut failures = String::new();
         let mut failed = Vec::new();
-        self.run(&cases, flags.threads, |case, verdict| {
+        let mut notes: Vec<String> = Vec::new();
+        let left_behind = self.run(&cases, flags.threads, |case, verdict| {
             let well = verdict.is_well();
-            write(&match (flags.terse, well) {
+            output::out(&match (flags.terse, well) {
                 (true, true) => ".".to_owned(),
                 (true, false) => "F".to_owned(),
                 (false, true) => format!("test {} ... ok\n", case.name),
                 (false, false) => format!("test {} ... FAILED\n", case.name),
             });
             if let Some(journal) = verdict.journal.as_ref().filter(|_| flags.shows_logs) {
-                write(&format!("\n{journal}\n"));
+                output::out(&format!("\n{journal}\n"));
+            }
+            if well && !flags.terse {
+                for note in &verdict.notes {
+                    output::out(&format!("  note: {note}\n"));
+                }
+            }
+            if well && flags.terse {
+                notes.extend(
+                    verdict
+                        .notes
+                        .iter()
+                        .map(|note| format!("note: {}: {note}\n", case.name)),
+                );
             }
             if !well {
                 let again = format!(
@@ -165,6 +192,9 @@ impl Suite {
             }
         });
         let mut said = String::new();
+        if !notes.is_empty() {
+            let _ = write!(said, "\n{}", notes.concat());
+        }
         if !failed.is_empty() {
             let _ = writeln!(said, "\nfailures:\n\n{failures}failures:");
             for name in &failed {
@@ -179,39 +209,34 @@ impl Suite {
             failed.len(),
             all - cases.len()
         );
-        write(&said);
-        if failed.is_empty() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::from(FAILED)
+        output::out(&said);
+        let code = if failed.is_empty() { 0 } else { FAILED };
+        if left_behind > 0 {
+            output::exit(code);
         }
+        ExitCode::from(code)
     }
 
-    /// Runs cases, each twice, and hands over what became of each, in order.
+    /// Runs cases, each twice and then with further seeds, and hands over what became of each, in order. Returns the number
+    /// of threads that were left behind.
     fn run<'c>(
         &self,
         cases: &'c [Case],
         threads: Option<usize>,
         mut done: impl FnMut(&'c Case, Verdict),
-    ) {
+    ) -> usize {
         let threads = threads.unwrap_or_else(cores);
         let runners = runners(threads);
-        let parsed: Vec<_> = cases.iter().map(Case::parse).collect();
-        let runs = cases.iter().zip(&parsed).filter_map(|(case, parsed)| {
-            let scenario = parsed.as_ref().ok()?;
-            Some((case, Case::run(scenario, &self.own, 0)))
-        });
-        let mut ran = Vec::new();
-        let judged = |case: &&Case, run: &Run, both: Twice| ran.push(case.judge(run, both, true));
-        twice(&runners, runs, judged, |_| {});
-        let mut ran = ran.into_iter();
+        let parsed: Vec<_> = cases.iter().map(|case| case.parse(&self.own)).collect();
+        let mut ran = judge_all(&runners, &self.own, cases, &parsed).into_iter();
         for (case, parsed) in cases.iter().zip(parsed) {
             let verdict = match parsed {
-                Err(invalid) => invalid,
+                Err(invalid) => *invalid,
                 Ok(_) => ran.next().expect("a verdict for each run"),
             };
             done(case, verdict);
         }
+        runners.left_behind()
     }
 
     /// The files, by name.
@@ -244,6 +269,61 @@ impl Suite {
             Ok(Case { name, path, text })
         };
         files.iter().map(read).collect()
+    }
+}
+
+/// Judges all cases that could be parsed, in order.
+fn judge_all(
+    runners: &Runners,
+    own: &Own,
+    cases: &[Case],
+    parsed: &[Result<Arc<Scenario>, Box<Verdict>>],
+) -> Vec<Verdict> {
+    let runnable = || {
+        cases.iter().zip(parsed).filter_map(|(case, parsed)| {
+            let scenario = parsed.as_ref().ok()?;
+            Some((case, scenario))
+        })
+    };
+    let first = runnable().map(|(case, scenario)| (case, Case::run(scenario, own, 0)));
+    let mut verdicts = Vec::new();
+    let judged = |case: &&Case, run: &Run, both: Twice| {
+        verdicts.push((run.clone(), case.judge(run, both, true)));
+    };
+    twice(runners, first, judged, |_| {});
+    // Seed 0 takes the first of what is possible; what holds for it alone is found by others.
+    let well = || {
+        let both = runnable().zip(0..);
+        let well = both.filter(|(_, at)| verdicts[*at].1.is_well());
+        well.flat_map(|((case, scenario), at)| {
+            FURTHER_SEEDS.map(move |seed| (case, at, Case::run(scenario, own, seed)))
+        })
+    };
+    let further: Vec<_> = runners.run_all(well().map(|(.., run)| run)).collect();
+    let mut found = BTreeMap::new();
+    for ((case, at, run), ran) in well().zip(further) {
+        let verdict = case.judge_seed(&run, ran);
+        if !verdict.is_well() {
+            found.entry(at).or_insert(verdict);
+        }
+    }
+    for (at, mut verdict) in found {
+        verdict.notes = std::mem::take(&mut verdicts[at].1.notes);
+        verdicts[at].1 = verdict;
+    }
+    let followed = verdicts.into_iter().map(|(run, mut verdict)| {
+        follow_main(runners, &run, &mut verdict);
+        verdict
+    });
+    followed.collect()
+}
+
+/// Adds to a verdict on a main that was given up what it does if it is left alone.
+pub(super) fn follow_main(runners: &Runners, run: &Run, verdict: &mut Verdict) {
+    if verdict.asks_for_main() {
+        let alone = runners.run_all([left_alone(run)]).next();
+        let alone = alone.and_then(Result::ok).map(|ran| ran.journal);
+        verdict.add_main(alone.as_ref());
     }
 }
 
@@ -303,6 +383,17 @@ fn tests_of(manifest: &str) -> Vec<String> {
         .collect()
 }
 
+/// Writes notes of a test that passes where the harness does not swallow them, as it does what tests print.
+pub(super) fn note(name: &str, notes: &[String]) {
+    let notes: String = notes
+        .iter()
+        .map(|note| format!("note: {name}: {note}\n"))
+        .collect();
+    if !notes.is_empty() {
+        output::err(&notes);
+    }
+}
+
 /// A name as a shell takes it.
 fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
@@ -311,12 +402,6 @@ fn quoted(name: &str) -> String {
     } else {
         format!("'{}'", name.replace('\'', r"'\''"))
     }
-}
-
-/// Writes to standard output; nobody who reads it is no error.
-fn write(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 #[cfg(test)]

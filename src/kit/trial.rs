@@ -1,6 +1,7 @@
 //! A scenario for a worker of one's own, said in code.
 
 use std::fmt::Write;
+use std::panic::Location;
 use std::time::Duration;
 
 use crate::context::{MainError, WorkerCtx};
@@ -8,7 +9,9 @@ use crate::scenario::time;
 use crate::sim::{Journal, Own, Run, Twice, twice};
 
 use super::case::{Case, Verdict};
-use super::patience::runners;
+use super::output;
+use super::runners::runners;
+use super::suite::{follow_main, note};
 
 /// A duration: a [`Duration`], or as a scenario file says it (`"500ms"`, `"10s"`, `"1m"`). Of a [`Duration`] whole
 /// milliseconds count, as everywhere in a scenario; the rest is cut off.
@@ -57,9 +60,11 @@ impl Time for Duration {
 pub struct Trial {
     own: Own,
     seed: u64,
+    patience: Option<String>,
     worker: String,
     when: String,
     events: Vec<String>,
+    expect: Vec<String>,
     breaks: Vec<String>,
 }
 
@@ -83,15 +88,18 @@ impl Trial {
     ///     assert_eq!(*ctx.app(), "a state");
     ///     Ok(())
     /// });
-    /// assert_eq!(Trial::of_own(own).at("1s").signal("SIGINT").run().exit_code(), Some(0));
+    /// let trial = Trial::of_own(own).at("1s").signal("SIGINT").registers([]);
+    /// assert_eq!(trial.run().exit_code(), Some(0));
     /// ```
     pub fn of_own(own: Own) -> Self {
         Trial {
             own,
             seed: 0,
+            patience: None,
             worker: String::new(),
             when: String::new(),
             events: Vec::new(),
+            expect: Vec::new(),
             breaks: Vec::new(),
         }
     }
@@ -232,6 +240,30 @@ impl Trial {
         self.with("every", &every.to_string())
     }
 
+    /// Sets how long the worker's code may keep its thread in real time, in which no virtual time passes; 5 s. The
+    /// environment's `DEADSTOP_PATIENCE` goes before it.
+    pub fn patience(mut self, patience: impl Time) -> Self {
+        self.patience = Some(text(&patience.said()));
+        self
+    }
+
+    /// Expects these components to be registered, and no others. With none the worker registers nothing on purpose,
+    /// which is a mistake otherwise.
+    pub fn registers<const N: usize>(self, names: [&str; N]) -> Self {
+        self.expects("registered", &list(&names))
+    }
+
+    /// Expects these threads and tasks to end by themselves, and well, before stop, and no others. Without it each that
+    /// does is noted.
+    pub fn ended<const N: usize>(self, names: [&str; N]) -> Self {
+        self.expects("ended", &list(&names))
+    }
+
+    /// Expects the worker to be asked to stop before main is done, which is a mistake otherwise.
+    pub fn before_ready(self) -> Self {
+        self.expects("ready", "false")
+    }
+
     /// That law must break; no other may.
     pub fn breaks(mut self, law: &str) -> Self {
         self.breaks.push(text(law));
@@ -246,6 +278,31 @@ impl Trial {
     /// registered, or something cannot be simulated. With all that is wrong, and the trial as a file.
     #[track_caller]
     pub fn run(self) -> Journal {
+        let (journal, notes) = self.try_run(true);
+        note(&format!("trial at {}", Location::caller()), &notes);
+        journal
+    }
+
+    /// Runs it as [`run`](Self::run), and returns what happened with what is noted of it: what is no failure, and yet
+    /// hardly what the author of a worker means, such as a thread that ends by itself. `run` writes these notes to standard
+    /// error.
+    ///
+    /// ```
+    /// # use deadstop::context::{BodyOpts, MainError, WorkerCtx};
+    /// # use deadstop::kit::Trial;
+    /// async fn register(ctx: WorkerCtx) -> Result<(), MainError> {
+    ///     ctx.add_task("consumer", BodyOpts::new(), |_token| async {})?;
+    ///     Ok(())
+    /// }
+    /// let (_journal, notes) = Trial::of(register).at("10s").signal("SIGTERM").notes();
+    /// assert_eq!(notes, ["\"consumer\" ended by itself at 0.000"]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`run`](Self::run).
+    #[track_caller]
+    pub fn notes(self) -> (Journal, Vec<String>) {
         self.try_run(true)
     }
 
@@ -257,54 +314,75 @@ impl Trial {
     /// If the two runs differ, if a name is not registered, or if something cannot be simulated.
     #[track_caller]
     pub fn observe(self) -> Journal {
-        self.try_run(false)
+        self.try_run(false).0
     }
 
     /// The trial as a scenario file.
     pub fn file(&self) -> String {
-        let mut file = format!("title = \"A trial\"\n\n[worker]\n{}", self.worker);
+        let mut file = "title = \"A trial\"\n".to_owned();
+        if let Some(patience) = &self.patience {
+            let _ = writeln!(file, "patience = {patience}");
+        }
+        let _ = write!(file, "\n[worker]\n{}", self.worker);
         file += "\n[timeline]\nevents = [\n";
         for event in &self.events {
             let _ = writeln!(file, "  {{ {event} }},");
         }
         file += "]\n";
-        if !self.breaks.is_empty() {
-            let _ = write!(file, "\n[expect]\nbreaks = [{}]\n", self.breaks.join(", "));
+        let breaks =
+            (!self.breaks.is_empty()).then(|| format!("breaks = [{}]", self.breaks.join(", ")));
+        let expect: Vec<_> = self.expect.iter().chain(&breaks).collect();
+        if !expect.is_empty() {
+            file += "\n[expect]\n";
+            for expected in expect {
+                let _ = writeln!(file, "{expected}");
+            }
         }
         file
     }
 
     #[track_caller]
-    fn try_run(&self, laws: bool) -> Journal {
+    fn try_run(&self, laws: bool) -> (Journal, Vec<String>) {
         let case = Case {
             name: "trial".to_owned(),
             path: "the trial".to_owned(),
             text: self.file(),
         };
-        let verdict = case.parse().map_or_else(
-            |invalid| invalid,
+        let verdict = case.parse(&self.own).map_or_else(
+            |invalid| *invalid,
             |scenario| {
                 let runners = runners(2);
                 let run = Case::run(&scenario, &self.own, self.seed);
                 let mut verdict = None;
                 let judged =
                     |(): &(), run: &Run, both: Twice| verdict = Some(case.judge(run, both, laws));
-                twice(&runners, [((), run)], judged, |_| {});
-                verdict.expect("a verdict for the run")
+                twice(&runners, [((), run.clone())], judged, |_| {});
+                let mut verdict: Verdict = verdict.expect("a verdict for the run");
+                follow_main(&runners, &run, &mut verdict);
+                if runners.left_behind() > 0 {
+                    output::exit_if_locked(&verdict.told(&case.name));
+                }
+                verdict
             },
         );
         match verdict {
             Verdict {
                 journal: Some(journal),
                 problems,
+                notes,
                 ..
-            } if problems.is_empty() => journal,
+            } if problems.is_empty() => (journal, notes),
             wrong => panic!("\n{}the trial:\n{}", wrong.told(&case.name), case.text),
         }
     }
 
     fn limit(mut self, key: &str, value: &str) -> Self {
         let _ = writeln!(self.worker, "{key} = {value}");
+        self
+    }
+
+    fn expects(mut self, key: &str, value: &str) -> Self {
+        self.expect.push(format!("{key} = {value}"));
         self
     }
 
@@ -326,6 +404,12 @@ impl Trial {
         let _ = write!(event, ", {key} = {value}");
         self
     }
+}
+
+/// Texts as TOML writes them.
+fn list(texts: &[&str]) -> String {
+    let texts: Vec<_> = texts.iter().map(|one| text(one)).collect();
+    format!("[{}]", texts.join(", "))
 }
 
 /// A text as TOML writes it.

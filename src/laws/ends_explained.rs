@@ -54,6 +54,7 @@ fn keeps_its_thread(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let does = match why {
         StuckWhy::Blocked => "waits past its scope",
         StuckWhy::Spinning => "goes on without an end",
+        StuckWhy::Overtime => "has no end in real time",
         StuckWhy::Horizon => return,
     };
     let t = At(event.t);
@@ -102,10 +103,13 @@ fn words(record: &Record<'_>, at: Index) -> String {
     }
 }
 
-/// Main that is asked to stop while it runs may be refused what it registers, and is given up at its bound;
-/// and what ran before it was registered has no token: an abort is how it is told.
+/// Whether a component may end so. Main that is asked to stop while it runs may fail: what it registers may be refused.
+/// What ran before it was registered has no token: an abort is how it is told.
 fn by_right(record: &Record<'_>, id: Id, part: &Part<'_>, at: Index) -> bool {
-    let asked = id == MAIN && record.asked().is_some_and(|asked| asked < at);
+    let asked = id == MAIN
+        && record.asked().is_some_and(|asked| asked < at)
+        && part.end.is_some_and(|end| end.how != How::Dropped)
+        && part.leak.is_none();
     let adopted = part.registered.is_some_and(|(_, it)| it.adopted);
     asked || adopted && !part.aborts.is_empty()
 }

@@ -19,6 +19,10 @@ pub enum ProblemKind {
     NotDeterministic,
     /// The run never came to an end.
     Stuck,
+    /// The code of a component kept its thread longer than its bound, in real time.
+    RealTime,
+    /// The test would be green whatever the worker does.
+    TestsNothing,
     /// A law is broken.
     Law,
     /// An expectation of the file is not met.
@@ -47,6 +51,8 @@ impl ProblemKind {
             ProblemKind::Invalid => "invalid",
             ProblemKind::NotDeterministic => "not-deterministic",
             ProblemKind::Stuck => "stuck",
+            ProblemKind::RealTime => "real-time",
+            ProblemKind::TestsNothing => "tests-nothing",
             ProblemKind::Law => "law",
             ProblemKind::Expectation => "expectation",
             ProblemKind::LiveDiffers => "live-differs",

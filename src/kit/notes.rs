@@ -1,0 +1,175 @@
+//! Notes: what is no failure, and yet hardly what the author of a worker means.
+
+use std::fmt::Write;
+
+use crate::journal::{At, FaultVerb, How, Kind, Ms, What};
+use crate::report::figures::plural;
+use crate::scenario::{Scenario, all_of, time};
+use crate::sim::{Journal, Kept, Own, Panicked, Run};
+
+/// The maximum number of functions that are shown of a panic.
+const FRAMES: usize = 4;
+/// The maximum number of components that one note lists.
+const LISTED: usize = 20;
+
+/// Returns the notes of a run, a sentence each.
+pub(super) fn of(run: &Run, journal: &Journal) -> Vec<String> {
+    let scenario = &run.scenario;
+    let mut notes: Vec<String> = run
+        .own
+        .iter()
+        .flat_map(|own| other_limits(scenario, own))
+        .collect();
+    if scenario.expect.ended.is_none() {
+        notes.extend(ended_by_themselves(journal));
+    }
+    let found = &journal.aside.found;
+    if found.tasks > 0 {
+        let (tasks, were) = match found.tasks {
+            1 => ("1 task".to_owned(), "was"),
+            n => (format!("{n} tasks"), "were"),
+        };
+        notes.push(format!(
+            "{tasks} that the context does not know {were} alive at the end: nothing tells, awaits or aborts what \
+             `tokio::spawn` has started; `add_task`, or a `JoinSet` inside of one, does"
+        ));
+    }
+    for name in found.held_handle.iter().take(LISTED) {
+        notes.push(format!(
+            "\"{name}\" held a strong handle of the context to its end: left behind, it would keep the worker; \
+             `ctx.downgrade()` does not"
+        ));
+    }
+    if !journal.aside.jobs.is_empty() {
+        let by = all_of('"', journal.aside.jobs.iter().map(|name| &**name));
+        notes.push(format!(
+            "{} on the blocking pool, handed in by {by}, had not ended when the process did: nothing waits for it",
+            plural(journal.aside.jobs.len() as u64, "job")
+        ));
+    }
+    notes.extend(journal.aside.kept.iter().take(LISTED).map(kept));
+    notes.extend(caught(journal));
+    notes
+}
+
+/// The limits that the file says otherwise than the service has them.
+fn other_limits(scenario: &Scenario, own: &Own) -> Vec<String> {
+    let Some(limits) = own.own_limits() else {
+        return Vec::new();
+    };
+    let worker = &scenario.worker;
+    let durations = [
+        ("grace", worker.grace, limits.grace),
+        ("reserve", worker.reserve, limits.reserve),
+        ("start-timeout", worker.start_timeout, limits.start_timeout),
+        ("pre-stop", worker.pre_stop, limits.pre_stop),
+    ];
+    let other = durations
+        .into_iter()
+        .filter(|(_, file, service)| file != service);
+    let other = other.map(|(key, file, service)| {
+        let (file, service) = (time(file), time(service));
+        format!("`{key}` is {file} in the file, and {service} in the service")
+    });
+    let ties = (worker.ties != limits.ties)
+        .then(|| "`ties` is another in the file than in the service".to_owned());
+    other.chain(ties).collect()
+}
+
+/// The threads and tasks that end unasked, and well. A future that is run to its end ends by right.
+fn ended_by_themselves(journal: &Journal) -> Option<String> {
+    let stop = |what: &What| matches!(what, What::Running { value: false });
+    let events = &journal.events;
+    let stopped = events.iter().position(|event| stop(&event.what));
+    let before = &events[..stopped.unwrap_or(events.len())];
+    let unasked = before.iter().filter_map(|event| {
+        let What::Ended {
+            id,
+            name,
+            how: How::Ok,
+            ..
+        } = &event.what
+        else {
+            return None;
+        };
+        let is_body = before.iter().any(|event| {
+            matches!(&event.what, What::Registered(it)
+                if it.id == *id && matches!(it.kind, Kind::Thread | Kind::Task) && !it.once)
+        });
+        let scripted = before.iter().any(|event| {
+            matches!(&event.what, What::Fault { fault: FaultVerb::End, name: of, .. } if of == name)
+        });
+        (is_body && !scripted).then_some((name, At(event.t)))
+    });
+    let unasked: Vec<_> = unasked.collect();
+    let (name, at) = unasked.first()?;
+    if unasked.len() == 1 {
+        return Some(format!("\"{name}\" ended by itself at {at}"));
+    }
+    let listed = unasked.iter().take(LISTED);
+    let listed: Vec<_> = listed
+        .map(|(name, at)| format!("\"{name}\" at {at}"))
+        .collect();
+    let more = unasked.len() - listed.len();
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    Some(format!("{}{more} ended by themselves", listed.join(", ")))
+}
+
+fn kept(kept: &Kept) -> String {
+    let took = Ms(u64::try_from(kept.took.as_millis()).unwrap_or(u64::MAX));
+    let (name, at) = (&kept.name, At(kept.at));
+    if kept.on_pool {
+        format!(
+            "a job of \"{name}\" on the blocking pool took {took} of real time at {at}, for which virtual time stood still"
+        )
+    } else {
+        format!(
+            "\"{name}\" kept its thread for {took} of real time at {at}, in which no virtual time passed"
+        )
+    }
+}
+
+/// The panics that the code caught itself.
+fn caught(journal: &Journal) -> impl Iterator<Item = String> {
+    let ended = |words: &str| {
+        journal.events.iter().any(|event| {
+            matches!(&event.what, What::Ended { how: How::Panicked, error: Some(error), .. } if **error == *words)
+        })
+    };
+    let caught = journal
+        .aside
+        .panics
+        .iter()
+        .filter(|panicked| !ended(&panicked.message));
+    let notes = caught.take(LISTED).map(|panicked| {
+        format!(
+            "\"{}\" panicked at {} and went on: {}, at {}",
+            panicked.name,
+            At(panicked.at),
+            panicked.message,
+            panicked.place
+        )
+    });
+    notes.collect::<Vec<_>>().into_iter()
+}
+
+/// Returns where the panics stand that a sentence is about, with the functions of the user's own code.
+pub(super) fn panics(journal: &Journal, sentence: &str) -> String {
+    let mut said = String::new();
+    let about = |panicked: &&Panicked| sentence.starts_with(&format!("\"{}\"", panicked.name));
+    for panicked in journal.aside.panics.iter().filter(about) {
+        let _ = writeln!(
+            said,
+            "  \"{}\" panicked at {}",
+            panicked.name, panicked.place
+        );
+        for frame in panicked.stack().users.iter().take(FRAMES) {
+            let _ = writeln!(said, "    in {}", frame.shown());
+        }
+    }
+    said
+}

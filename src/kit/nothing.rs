@@ -1,0 +1,161 @@
+//! Tests that test nothing: they would be green whatever the worker does.
+
+use std::time::Duration;
+
+use crate::journal::{At, Event, MAIN, State, What};
+use crate::report::{Problem, ProblemKind};
+use crate::scenario::{Expect, Scenario, Timed, Verb, When, all_of};
+use crate::sim::{Journal, Run};
+
+/// How far main is followed to see whether it would go on by itself.
+const FOLLOWED: Duration = Duration::from_secs(3_600);
+
+/// What to do where main waits for the real world.
+const REAL_WORLD: &str = "\
+It waits for what is outside of the simulation: a thread or a socket of the real world? sqlx, a resolver, reqwest and the
+like answer from threads of their own, in real time, while virtual time runs ahead.
+Put it behind the state, so that a test can give a fake (`app = …`); or await it in a job of the blocking pool, for which
+virtual time stands still: `spawn_blocking(move || handle.block_on(connect()))`, with `Handle::current()`";
+
+/// What to do where main takes longer than it is waited for.
+const TAKES_LONG: &str = "\
+A stop that comes while main runs waits for it as long as `start-timeout` says: give main more of it, have main look at
+`ctx.stop_requested()`, or have the signal come later in the file";
+
+/// Returns what is wrong with a test whose worker registers and runs nothing, or in which all is over before main is done.
+pub(super) fn tests_nothing(scenario: &Scenario, journal: &Journal) -> Option<Problem> {
+    let registers =
+        |event: &Event| matches!(event.what, What::Registered(_) | What::Refused { .. });
+    let ran = journal.aside.found.futures > 0 || journal.events.iter().any(registers);
+    let main = |event: &Event| matches!(event.what, What::Ended { id: MAIN, .. });
+    let Expect {
+        registered, ready, ..
+    } = &scenario.expect;
+    let on_purpose = registered
+        .as_ref()
+        .is_some_and(|registered| registered.value.is_empty());
+    if !ran && !on_purpose && journal.main_failed().is_none() {
+        let done = journal.events.iter().find(|event| main(event));
+        let main = done.map_or_else(
+            || "main was never done".to_owned(),
+            |done| format!("main was done at {}", At(done.t)),
+        );
+        return Some(problem(
+            format!("tests nothing: {main}, and nothing was registered or run by then"),
+            "If that is so on purpose, the file says `registered = []` in [expect], and a trial `.registers([])`",
+        ));
+    }
+    let running = |event: &Event| {
+        matches!(
+            event.what,
+            What::State {
+                state: State::Running
+            }
+        )
+    };
+    let became_ready = journal.events.iter().any(running);
+    if ready.is_some()
+        || became_ready
+        || is_about_start(scenario)
+        || journal.main_failed().is_some()
+    {
+        return None;
+    }
+    Some(problem(
+        "tests nothing of a worker that runs: every event struck before main was done".to_owned(),
+        "If the stop is to come during the start, the file says `ready = false` in [expect], and a trial `.before_ready()`",
+    ))
+}
+
+fn problem(message: String, help: &str) -> Problem {
+    Problem {
+        detail: format!("{help}\n"),
+        ..Problem::new(ProblemKind::TestsNothing, message)
+    }
+}
+
+/// Whether a scenario is about main by its own words: a fault for it, an event at its begin.
+fn is_about_start(scenario: &Scenario) -> bool {
+    let about = |timed: &Timed| {
+        let on_main = matches!(&timed.when, When::On(name, _) if **name == *"main");
+        on_main || timed.verb.about().is_some_and(|name| **name == *"main")
+    };
+    scenario.timeline.iter().any(about)
+}
+
+/// Returns a run in which nobody asks the worker to stop, to see whether its main would go on.
+pub(super) fn left_alone(run: &Run) -> Run {
+    let mut scenario = Scenario::clone(&run.scenario);
+    scenario.expect = Expect::default();
+    scenario.timeline = vec![Timed {
+        when: When::At(FOLLOWED),
+        verb: Verb::Signal(crate::journal::SignalName::Sigkill),
+        span: 0..0,
+    }];
+    let mut alone = run.clone();
+    alone.scenario = scenario.into();
+    alone
+}
+
+/// Returns what there is to see of a main that was given up: since when it waited, what it had registered, what it
+/// does if it is left alone, and the way out.
+pub(super) fn main_given_up(journal: &Journal, alone: Option<&Journal>) -> String {
+    let mut said = String::new();
+    let since = journal.aside.found.main_waits;
+    if let Some(since) = since {
+        said += &format!("  main has waited since {}", At(since));
+        said += &format!(
+            "; {} had been registered by then\n",
+            registered(journal, since)
+        );
+    }
+    let gave_up = journal.events.iter().find(|event| {
+        matches!(
+            event.what,
+            What::Abort { id: MAIN, .. } | What::Leak { id: MAIN, .. }
+        )
+    });
+    let done = alone.and_then(|alone| {
+        let mut ends = alone.events.iter();
+        ends.find(|event| matches!(&event.what, What::Ended { id: MAIN, name, how, .. } if **name == *"main" && *how != crate::journal::How::Dropped))
+    });
+    let (line, help) = match (alone, done, gave_up) {
+        (None, ..) => return said,
+        (Some(_), None, _) => (
+            "  left alone for an hour it waits still: no timer, task or body of this run could have woken it\n"
+                .to_owned(),
+            REAL_WORLD,
+        ),
+        (Some(_), Some(done), Some(gave_up)) if done.t > gave_up.t => (
+            format!("  left alone it is done at {}\n", At(done.t)),
+            TAKES_LONG,
+        ),
+        (Some(_), Some(done), _) => (
+            format!(
+                "  another time, left alone, it was done at {}: how long it waits differs from run to run\n",
+                At(done.t)
+            ),
+            REAL_WORLD,
+        ),
+    };
+    said + &line + help + "\n"
+}
+
+/// Returns the names of what was registered by then, in words.
+fn registered(journal: &Journal, by: u64) -> String {
+    let names = journal.events.iter().filter_map(|event| match &event.what {
+        What::Registered(it) if event.t <= by => Some(&*it.name),
+        _ => None,
+    });
+    let names: Vec<&str> = names.collect();
+    if names.is_empty() {
+        "nothing".to_owned()
+    } else {
+        all_of('"', names)
+    }
+}
+
+/// Whether a broken law is about main.
+pub(super) fn is_about_main(problem: &Problem) -> bool {
+    problem.law == Some("ends/explained") && problem.message.starts_with("\"main\" was ")
+}

@@ -1,0 +1,79 @@
+//! What real time shows: a run that stands still, and code that keeps its thread longer than its bound.
+
+use crate::journal::{At, Ms, StuckWhy, What};
+use crate::laws;
+use crate::report::{Problem, ProblemKind};
+use crate::sim::{Journal, Kept, Stall};
+
+/// What to do about code that keeps its thread longer than its bound.
+const OVER_BOUND: &str = "\
+Code that waits past its scope, or computes, takes no virtual time: here it is in time whatever it does, and live it is
+left behind. `scope.wait`, `scope.sleep` and `scope.block_on`, in a task any `.await` of tokio's, take virtual time. Is it
+real work, the bound is too short for it, or the machine is slow";
+
+/// Returns the problem of a run that stands still.
+pub(super) fn stall(journal: &Journal) -> Option<Problem> {
+    let stall: &Stall = journal.aside.stall.as_ref()?;
+    let at = At(stall.at);
+    let message = match stall.why {
+        StuckWhy::Overtime => format!(
+            "the run has not ended after {} of real time: at {at}, {stall}",
+            Ms(u64::try_from(stall.after.as_millis()).unwrap_or(u64::MAX))
+        ),
+        _ => format!("the run stands still at {at}: {stall}"),
+    };
+    Some(Problem {
+        detail: stall.detail(),
+        ..Problem::new(ProblemKind::Stuck, message)
+    })
+}
+
+/// Returns what the law about bodies says of the very event at which the run stands still: the stall says it better.
+pub(super) fn said_by_law(journal: &Journal) -> Option<String> {
+    let last = journal.events.last()?;
+    let broken = laws::judge(&journal.events);
+    let mut same = broken.into_iter().filter(|broken| broken.seq == last.seq);
+    same.next().map(|broken| broken.message)
+}
+
+/// Returns a problem for each turn that took longer in real time than the component's own bound. A job on the pool counts
+/// once its component is waited for: before that the component can end without it.
+pub(super) fn over_bound(journal: &Journal) -> Vec<Problem> {
+    let waited_for = |kept: &Kept| {
+        journal.events.iter().any(|event| {
+            event.t <= kept.at
+                && matches!(&event.what, What::StepStarted { name, .. } if *name == kept.name)
+        })
+    };
+    let over = |kept: &Kept| {
+        if kept.on_pool && !waited_for(kept) {
+            return None;
+        }
+        let bound = journal.events.iter().find_map(|event| match &event.what {
+            What::Registered(it) if it.name == kept.name => Some(it.timeout),
+            What::Worker { start_timeout, .. } if *kept.name == *"main" => Some(*start_timeout),
+            _ => None,
+        })?;
+        let took = u64::try_from(kept.took.as_millis()).unwrap_or(u64::MAX);
+        (took > bound).then(|| {
+            let what = if kept.on_pool {
+                format!("a job of \"{}\" on the blocking pool took", kept.name)
+            } else {
+                format!("\"{}\" kept its thread for", kept.name)
+            };
+            Problem {
+                detail: format!("{OVER_BOUND}\n"),
+                ..Problem::new(
+                    ProblemKind::RealTime,
+                    format!(
+                        "{what} {} of real time at {}, longer than its bound of {}",
+                        Ms(took),
+                        At(kept.at),
+                        Ms(bound)
+                    ),
+                )
+            }
+        })
+    };
+    journal.aside.kept.iter().filter_map(over).collect()
+}

@@ -1,0 +1,59 @@
+//! The threads on which the kit runs scenarios, with the limits of real time that the environment sets.
+
+use std::time::Duration;
+
+use super::panics;
+use crate::scenario::duration;
+use crate::sim::Runners;
+
+/// How long a user's code may keep its thread: longer for a debugger, shorter to find short waits.
+const PATIENCE: &str = "DEADSTOP_PATIENCE";
+/// How long one run may take in all.
+const TIME_LIMIT: &str = "DEADSTOP_TIME_LIMIT";
+
+/// Starts so many threads.
+///
+/// # Panics
+///
+/// If they cannot be had, or if the environment names a limit that is no duration.
+#[track_caller]
+pub(super) fn runners(threads: usize) -> Runners {
+    panics::observe();
+    let mut runners = Runners::new(threads).expect("threads to run scenarios on");
+    let limit = |name| match read(name, std::env::var(name).ok().as_deref()) {
+        Ok(limit) => limit,
+        Err(message) => panic!("{message}"),
+    };
+    if let Some(patience) = limit(PATIENCE) {
+        runners = runners.patience(patience);
+    }
+    if let Some(limit) = limit(TIME_LIMIT) {
+        runners = runners.time_limit(limit);
+    }
+    runners
+}
+
+/// Reads a duration as a scenario file has it.
+fn read(name: &str, value: Option<&str>) -> Result<Option<Duration>, String> {
+    let Some(value) = value else { return Ok(None) };
+    duration(value, 1, false)
+        .map_err(|why| format!("{name} cannot be {value:?}: {why}, as in {name}=10m"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_is_read_as_in_a_file() {
+        assert_eq!(read(PATIENCE, None), Ok(None));
+        let ten = Some(Duration::from_secs(600));
+        assert_eq!(read(PATIENCE, Some("10m")), Ok(ten));
+        let no_unit =
+            "DEADSTOP_TIME_LIMIT cannot be \"10\": it has no unit, as in DEADSTOP_TIME_LIMIT=10m";
+        assert_eq!(read(TIME_LIMIT, Some("10")), Err(no_unit.to_owned()));
+        for wrong in ["", "forever", "0ms", "2h", "ten"] {
+            assert!(read(PATIENCE, Some(wrong)).is_err(), "{wrong}");
+        }
+    }
+}
