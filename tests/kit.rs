@@ -6,6 +6,8 @@
     reason = "the tests are a user's code, which takes tokio's time and tasks"
 )]
 
+#[path = "kit/ambient.rs"]
+mod ambient;
 #[path = "kit/clock.rs"]
 mod clock;
 #[path = "kit/explained.rs"]
@@ -14,5 +16,11 @@ mod explained;
 mod faults;
 #[path = "kit/health.rs"]
 mod health;
+#[path = "kit/notes.rs"]
+mod notes;
+#[path = "kit/nothing.rs"]
+mod nothing;
+#[path = "kit/real.rs"]
+mod real;
 #[path = "kit/told.rs"]
 mod told;

@@ -70,19 +70,21 @@ async fn every_wait(ctx: WorkerCtx) -> Result<(), MainError> {
         }
     })?;
     ctx.add_thread("blocks on a sleep", opts(), |scope| {
-        scope.block_on(sleep(ms(1_100)));
+        scope.block_on(async { sleep(ms(1_100)).await });
     })?;
     ctx.add_thread("sleeps in its scope", opts(), |scope| {
         scope.sleep(ms(1_001))
     })?;
     ctx.add_thread("spawns", opts(), |scope| {
         scope.sleep(ms(10));
-        let spawned = tokio::spawn(async {
-            sleep(ms(20)).await;
-            tokio::task::yield_now().await;
-            sleep(ms(30)).await;
-        });
-        scope.block_on(spawned)
+        scope.block_on(async {
+            let spawned = tokio::spawn(async {
+                sleep(ms(20)).await;
+                tokio::task::yield_now().await;
+                sleep(ms(30)).await;
+            });
+            spawned.await
+        })
     })?;
     Ok(())
 }
@@ -150,7 +152,7 @@ fn main_and_cleanup_wait_on_the_same_clock() {
         Ok(())
     };
     let trial = Trial::of(register).at("400ms").signal("SIGTERM");
-    let journal = trial.breaks("ends/explained").run();
+    let journal = trial.before_ready().breaks("ends/explained").run();
     // Asked to stop at 400, main ends at 700; then 299, and 300.
     assert_eq!(journal.closed(), ["flush"]);
     assert_eq!(journal.ended_at(), Some(ms(1_299)), "{journal}");

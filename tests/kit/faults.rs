@@ -143,6 +143,7 @@ fn called(fault: impl FnOnce(Trial) -> Trial) -> Vec<(&'static str, u64)> {
         let see = |name| {
             let seen = Arc::clone(&sees);
             move || {
+                // A thread has no runtime, and so no paused clock: it asks in `block_on`.
                 let at = u64::try_from(began.elapsed().as_millis()).expect("some seconds");
                 seen.lock().expect("nobody panics with it").push((name, at));
             }
@@ -150,11 +151,17 @@ fn called(fault: impl FnOnce(Trial) -> Trial) -> Vec<(&'static str, u64)> {
         let [stop, async_stop, cleanup, async_cleanup, close, async_close] = CALLED.map(see);
         async move {
             let opts = CallOpts::new;
-            ctx.defer_stop("stop", opts(), move |_| stop())?;
+            ctx.defer_stop("stop", opts(), move |scope| {
+                scope.block_on(async { stop() })
+            })?;
             ctx.defer_stop_async("async stop", opts(), || async move { async_stop() })?;
-            ctx.defer_cleanup("cleanup", opts(), move |_| cleanup())?;
+            ctx.defer_cleanup("cleanup", opts(), move |scope| {
+                scope.block_on(async { cleanup() })
+            })?;
             ctx.defer_cleanup_async("async cleanup", opts(), || async move { async_cleanup() })?;
-            ctx.add_closeable_with("close", opts(), (), move |(), _| close())?;
+            ctx.add_closeable_with("close", opts(), (), move |(), scope| {
+                scope.block_on(async { close() })
+            })?;
             ctx.add_closeable_async("async close", opts(), || async move { async_close() })?;
             Ok(())
         }
@@ -325,7 +332,11 @@ fn main_that_is_asked_to_stop_ends_in_its_bound_or_is_given_up() {
     {
         for (main, outcome) in mains(ms(takes)).into_iter().zip(outcomes) {
             let trial = Trial::of_own(main).at("100ms").signal("SIGTERM");
-            let journal = trial.run();
+            let trial = trial.before_ready();
+            let journal = match outcome {
+                Some(Outcome::Ok) => trial.run(),
+                _ => trial.breaks("ends/explained").run(),
+            };
             assert_eq!(journal.outcome("main"), outcome, "{journal}");
             assert_eq!(journal.ended_at(), Some(ms(ends)), "{journal}");
             assert_eq!(journal.closed().len(), closed, "{journal}");

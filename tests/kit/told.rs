@@ -24,7 +24,7 @@ async fn two_dbs(ctx: WorkerCtx) -> Result<(), MainError> {
 
 /// The words of a trial that fails.
 #[track_caller]
-fn fails(trial: Trial) -> String {
+pub fn fails(trial: Trial) -> String {
     let panicked = catch_unwind(AssertUnwindSafe(|| trial.run())).map(|journal| journal.log());
     let payload = panicked.expect_err("the trial fails");
     payload
@@ -34,7 +34,7 @@ fn fails(trial: Trial) -> String {
 }
 
 #[track_caller]
-fn says(said: &str, words: &[&str]) {
+pub fn says(said: &str, words: &[&str]) {
     for word in words {
         assert!(said.contains(word), "{word:?} is not in\n{said}");
     }

@@ -1,0 +1,143 @@
+//! What is noted of a run that passes: what hardly any author of a worker means.
+
+use std::time::Duration;
+
+use deadstop::context::{BodyOpts, Builder, CallOpts, MainError, WorkerCtx};
+use deadstop::kit::{Own, Trial};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The notes of a run that ends at ten seconds.
+fn notes<F, Fut>(register: F) -> Vec<String>
+where
+    F: Fn(WorkerCtx) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), MainError>> + Send + 'static,
+{
+    let trial = Trial::of(register).at("10s").signal("SIGTERM");
+    trial.notes().1
+}
+
+#[test]
+fn bodies_that_end_by_themselves_are_noted_unless_expected() {
+    let register = |ctx: WorkerCtx| async move {
+        ctx.add_task("warm-up", BodyOpts::new(), |_| sleep(3 * SECOND))?;
+        ctx.add_thread("import", BodyOpts::new(), |scope| scope.sleep(2 * SECOND))?;
+        ctx.add_thread("works", BodyOpts::new(), |scope| {
+            while scope.wait(SECOND).elapsed() {}
+        })?;
+        ctx.run_async("migration", sleep(SECOND))?;
+        Ok(())
+    };
+    let trial = || Trial::of(register).at("10s").signal("SIGTERM");
+    let said = "\"import\" at 2.000, \"warm-up\" at 3.000 ended by themselves";
+    assert_eq!(trial().notes().1, [said]);
+    assert_eq!(trial().ended(["warm-up", "import"]).notes().1, [""; 0]);
+    // By a fault of the file that is no surprise.
+    let struck = Trial::of(register)
+        .at("5s")
+        .end("works")
+        .at("10s")
+        .signal("SIGTERM");
+    assert_eq!(struck.notes().1, [said]);
+}
+
+#[test]
+fn tasks_that_the_context_does_not_know_are_counted_at_the_end() {
+    let said = notes(|ctx: WorkerCtx| async move {
+        for _ in 0..2 {
+            tokio::spawn(std::future::pending::<()>());
+        }
+        // Over by then.
+        tokio::spawn(sleep(SECOND));
+        ctx.add_task("knows its own", BodyOpts::new(), |token| async move {
+            let mut connections = JoinSet::new();
+            connections.spawn(sleep(60 * SECOND));
+            token.cancelled().await;
+            connections.shutdown().await;
+        })?;
+        Ok(())
+    });
+    assert_eq!(said.len(), 1, "{said:?}");
+    let begin = "2 tasks that the context does not know were alive at the end";
+    assert!(said[0].starts_with(begin), "{said:?}");
+}
+
+#[test]
+fn component_that_holds_a_strong_handle_is_noted() {
+    let said = notes(|ctx: WorkerCtx| async move {
+        let (strong, weak, closes) = (ctx.clone(), ctx.downgrade(), ctx.clone());
+        ctx.add_task("server", BodyOpts::new(), |token| async move {
+            token.cancelled().await;
+            drop(strong);
+        })?;
+        ctx.add_thread("asks", BodyOpts::new(), move |scope| {
+            while scope.wait(SECOND).elapsed() {
+                let asked = weak.upgrade().map(|ctx| ctx.ready());
+                assert!(asked.is_some());
+            }
+        })?;
+        ctx.defer_cleanup("close", CallOpts::new(), move |_| {
+            assert!(!closes.running())
+        })?;
+        Ok(())
+    });
+    let held = |name| {
+        format!(
+            "\"{name}\" held a strong handle of the context to its end: left behind, it would keep the worker; \
+             `ctx.downgrade()` does not"
+        )
+    };
+    assert_eq!(said, [held("server"), held("close")]);
+}
+
+#[test]
+fn panic_that_the_code_catches_is_noted_with_its_place() {
+    let said = notes(|ctx: WorkerCtx| async move {
+        ctx.add_thread("consumer", BodyOpts::new(), |scope| {
+            let caught = std::panic::catch_unwind(|| panic!("poison message"));
+            assert!(caught.is_err());
+            let _ = scope.wait(Duration::MAX);
+        })?;
+        Ok(())
+    });
+    assert_eq!(said.len(), 1, "{said:?}");
+    let begin =
+        "\"consumer\" panicked at 0.000 and went on: poison message, at tests/kit/notes.rs:";
+    assert!(said[0].starts_with(begin), "{said:?}");
+}
+
+fn production() -> Builder {
+    WorkerCtx::builder().grace(20 * SECOND).reserve(5 * SECOND)
+}
+
+#[test]
+fn limits_of_the_service_hold_where_the_file_names_none() {
+    let register = |ctx: WorkerCtx| async move {
+        ctx.defer_stop("drain", CallOpts::new().timeout(60 * SECOND), |scope| {
+            scope.sleep(Duration::MAX)
+        })?;
+        Ok(())
+    };
+    let trial = || Trial::of_own(Own::new(register).limits(production()));
+    let at_ten = |trial: Trial| trial.on("drain").hang("drain").at("10s").signal("SIGTERM");
+    // 20 s less the reserve and a margin of 500 ms.
+    let (journal, notes) = at_ten(trial()).notes();
+    assert_eq!(
+        journal.took("drain"),
+        Some(Duration::from_millis(14_500)),
+        "{journal}"
+    );
+    assert_eq!(notes, [""; 0]);
+    let (journal, notes) = at_ten(trial().grace("30s")).notes();
+    assert_eq!(
+        journal.took("drain"),
+        Some(Duration::from_millis(24_500)),
+        "{journal}"
+    );
+    assert_eq!(
+        notes,
+        ["`grace` is 30s in the file, and 20s in the service"]
+    );
+}

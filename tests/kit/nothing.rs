@@ -1,0 +1,179 @@
+//! A test that tests nothing fails, unless it says that this is so on purpose.
+
+use std::time::Duration;
+
+use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
+use deadstop::kit::Trial;
+use tokio::time::sleep;
+
+use super::told::{fails, says};
+
+async fn registers_nothing(_: WorkerCtx) -> Result<(), MainError> {
+    Ok(())
+}
+
+/// Has a db after two seconds, and a pool after four.
+async fn slow_start(ctx: WorkerCtx) -> Result<(), MainError> {
+    sleep(Duration::from_secs(2)).await;
+    ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
+    sleep(Duration::from_secs(2)).await;
+    ctx.defer_cleanup("pool", CallOpts::new(), |_| {})?;
+    Ok(())
+}
+
+fn at_ten(trial: Trial) -> Trial {
+    trial.at("10s").signal("SIGTERM")
+}
+
+#[test]
+fn worker_that_registers_nothing_fails_by_name() {
+    let said = fails(at_ten(Trial::of(registers_nothing)));
+    says(
+        &said,
+        &[
+            "FAIL trial: tests nothing: main was done at 0.000, and nothing was registered or run by then",
+            "`registered = []` in [expect], and a trial `.registers([])`",
+        ],
+    );
+}
+
+#[test]
+fn worker_that_registers_nothing_on_purpose_passes() {
+    let journal = at_ten(Trial::of(registers_nothing)).registers([]).run();
+    assert_eq!(journal.exit_code(), Some(0));
+}
+
+#[test]
+fn worker_that_only_runs_a_future_tests_something() {
+    let runs = |ctx: WorkerCtx, _: &deadstop::host::Scope| {
+        ctx.run_async("migration", async {})
+            .map_err(MainError::from)
+    };
+    let own = deadstop::kit::Own::blocking(runs);
+    assert_eq!(at_ten(Trial::of_own(own)).run().exit_code(), Some(0));
+}
+
+#[test]
+fn registered_names_are_held_to_the_expected_ones() {
+    let trial = || at_ten(Trial::of(slow_start));
+    trial().registers(["pool", "db"]).run();
+    let said = fails(trial().registers(["db"]));
+    says(
+        &said,
+        &["expected registered to be \"db\": it was \"db\", \"pool\""],
+    );
+    let said = fails(trial().registers([]));
+    says(
+        &said,
+        &["expected registered to be empty: it was \"db\", \"pool\""],
+    );
+}
+
+#[test]
+fn events_that_all_strike_before_main_is_done_fail() {
+    let said = fails(Trial::of(slow_start).at("3s").signal("SIGTERM"));
+    says(
+        &said,
+        &[
+            "FAIL trial: tests nothing of a worker that runs: every event struck before main was done",
+            "`ready = false` in [expect], and a trial `.before_ready()`",
+        ],
+    );
+    // A SIGKILL says no more of it.
+    let killed = fails(Trial::of(slow_start).at("3s").signal("SIGKILL"));
+    says(&killed, &["tests nothing of a worker that runs"]);
+}
+
+#[test]
+fn stop_during_the_start_on_purpose_passes() {
+    let trial = || Trial::of(slow_start).at("3s").signal("SIGTERM");
+    // Main is told at 3 s, and done at 4 s.
+    let journal = trial().before_ready().run();
+    assert_eq!(
+        journal.ended_at(),
+        Some(Duration::from_secs(4)),
+        "{journal}"
+    );
+    let late = fails(
+        Trial::of(slow_start)
+            .at("5s")
+            .signal("SIGTERM")
+            .before_ready(),
+    );
+    says(
+        &late,
+        &["the worker was expected never to become ready: it was ready"],
+    );
+    // Main is what the trial is about.
+    let at_main = Trial::of(slow_start).at("1s").fail("main");
+    assert_eq!(at_main.run().exit_code(), Some(1));
+}
+
+#[test]
+fn main_that_waits_for_a_thread_of_the_real_world_is_told_so() {
+    let register = |ctx: WorkerCtx| async move {
+        ctx.add_task("poller", BodyOpts::new(), |token| async move {
+            token.cancelled().await;
+        })?;
+        let (answer, answered) = tokio::sync::oneshot::channel::<()>();
+        let keep = std::sync::Arc::new(std::sync::Mutex::new(Some(answer)));
+        let kept = std::sync::Arc::clone(&keep);
+        ctx.defer_stop("keep", CallOpts::new(), move |_| drop(kept))?;
+        std::mem::forget(keep);
+        let _ = answered.await;
+        Ok(())
+    };
+    let said = fails(at_ten(Trial::of(register)));
+    says(
+        &said,
+        &[
+            "FAIL trial: broken law ends/explained: \"main\" was aborted at 15.000, after 5 s of its 5 s",
+            "main has waited since 0.000; \"poller\" and \"keep\" had been registered by then",
+            "left alone for an hour it waits still: no timer, task or body of this run could have woken it",
+            "a thread or a socket of the real world? sqlx, a resolver, reqwest",
+            "so that a test can give a fake",
+        ],
+    );
+}
+
+#[test]
+fn main_that_takes_longer_than_its_bound_is_told_when_it_would_be_done() {
+    let register = |ctx: WorkerCtx| async move {
+        sleep(Duration::from_secs(20)).await;
+        ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
+        Ok(())
+    };
+    let said = fails(at_ten(Trial::of(register)));
+    says(
+        &said,
+        &[
+            "\"main\" was aborted at 15.000",
+            "main has waited since 0.000; nothing had been registered by then",
+            "left alone it is done at 20.000",
+            "`start-timeout`",
+            "`ctx.stop_requested()`",
+        ],
+    );
+    let enough = at_ten(Trial::of(register))
+        .start_timeout("10s")
+        .before_ready();
+    assert_eq!(enough.run().exit_code(), Some(0));
+}
+
+#[test]
+fn unknown_name_in_uses_fails_with_the_name_that_was_meant() {
+    let register = |ctx: WorkerCtx| async move {
+        ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
+        ctx.defer_cleanup("pool", CallOpts::new().uses(["db", "cash"]), |_| {})?;
+        ctx.defer_cleanup("cache", CallOpts::new(), |_| {})?;
+        Ok(())
+    };
+    let said = fails(at_ten(Trial::of(register)).breaks("uses/closed-after-users"));
+    says(
+        &said,
+        &[
+            "FAIL trial: \"pool\" uses \"cash\", and nothing is registered by that name",
+            "did you mean \"cache\"? registered are \"cache\" and \"db\"",
+        ],
+    );
+}
