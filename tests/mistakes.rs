@@ -1,0 +1,349 @@
+//! Workers with one mistake each, under the kit, with a file that says nothing but SIGTERM: which are found, and in
+//! which words; and correct ones, of which none is accused. Each runs in a process of its own, as some keep threads
+//! for good, and none may hang.
+
+#![cfg(feature = "kit")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the workers are a user's code, and the processes are real"
+)]
+
+#[path = "mistakes/workers.rs"]
+mod workers;
+
+use std::io::Read;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Names the worker that this process is the test of.
+const WORKER: &str = "DEADSTOP_TEST_WORKER";
+/// The maximum real time of one process.
+const GUARD: Duration = Duration::from_secs(60);
+
+/// How the test of a worker is to end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// It fails.
+    Fails,
+    /// It passes, with these words as a note.
+    Notes,
+    /// It passes without a note.
+    Passes,
+}
+use Ends::{Fails, Notes, Passes};
+
+/// Each worker, how its test is to end, and the words that it is to say.
+const EXPECTED: &[(&str, Ends, &[&str])] = &[
+    (
+        "main never gets ready",
+        Fails,
+        &[
+            r#"FAIL sigterm: broken law ends/explained: "main" was aborted at 15.000, after 5 s of its 5 s"#,
+            "main has waited since 0.000; nothing had been registered by then",
+            "no timer, task or body of this run could have woken it",
+            "sqlx, a resolver, reqwest",
+            "spawn_blocking(move || handle.block_on(connect()))",
+        ],
+    ),
+    (
+        "main waits for the real world",
+        Fails,
+        &[
+            r#"broken law ends/explained: "main" was aborted at 15.000"#,
+            "a thread or a socket of the real world?",
+        ],
+    ),
+    (
+        "main takes a minute",
+        Fails,
+        &[
+            r#"broken law ends/explained: "main" was aborted at 15.000"#,
+            r#"main has waited since 0.000; "db" had been registered by then"#,
+            "left alone it is done at 60.000",
+            "`start-timeout`",
+        ],
+    ),
+    (
+        "registers nothing",
+        Fails,
+        &[
+            "FAIL sigterm: tests nothing: main was done at 0.000, and nothing was registered or run by then",
+            "`registered = []` in [expect]",
+        ],
+    ),
+    (
+        "body ends at once",
+        Notes,
+        &[r#"note: "consumer" ended by itself at 0.000"#],
+    ),
+    (
+        "body panics early",
+        Fails,
+        &[
+            r#"broken law ends/explained: "consumer" panicked at 3.000 (no such topic)"#,
+            r#""consumer" panicked at tests/mistakes/workers.rs:"#,
+        ],
+    ),
+    (
+        "uses an unknown name",
+        Fails,
+        &[
+            r#"FAIL sigterm: "indexer" uses "dbb", and nothing is registered by that name"#,
+            r#"did you mean "db"?"#,
+        ],
+    ),
+    (
+        "blocking pool hangs",
+        Fails,
+        &[
+            r#"FAIL sigterm: the run stands still at 0.000: "loader" has a job on the blocking pool, which blocks its thread on a channel"#,
+            r#""loader" has awaited since 0.000"#,
+            "Virtual time stands still until a job of `spawn_blocking`",
+        ],
+    ),
+    (
+        "blocking pool is slow",
+        Fails,
+        &[
+            r#"a job of "loader" on the blocking pool took 2"#,
+            "of real time at 10.000, longer than its bound of 1 s",
+        ],
+    ),
+    (
+        "detached blocking job",
+        Notes,
+        &[
+            r#"note: 1 job on the blocking pool, handed in by "loader", had not ended when the process did"#,
+        ],
+    ),
+    (
+        "sleeps for real",
+        Fails,
+        &[
+            r#"FAIL sigterm: "consumer" kept its thread for 2"#,
+            "of real time at 10.000, longer than its bound of 1 s",
+        ],
+    ),
+    (
+        "holds a lock across a wait",
+        Fails,
+        &[
+            r#"FAIL sigterm: the run stands still at 0.000: "consumer" blocks its thread in a lock"#,
+            r#""flusher" has waited in its scope since 0.000, at tests/mistakes/workers.rs:"#,
+            "scope.lock(&mutex)",
+        ],
+    ),
+    (
+        "receives from a std channel",
+        Fails,
+        &[
+            r#"the run stands still at 0.000: "writer" blocks its thread on a channel"#,
+            "workers::receives_from_a_std_channel",
+            "scope.recv(&receiver)",
+        ],
+    ),
+    (
+        "computes for ever",
+        Fails,
+        &[
+            r#"the run stands still at 0.000: "trainer" computes without an end"#,
+            "scope.running()",
+        ],
+    ),
+    (
+        "reads a pipe",
+        Fails,
+        &[
+            r#"the run stands still at 0.000: "importer" blocks its thread in read of fd "#,
+            ", a pipe",
+            "workers::reads_a_pipe",
+        ],
+    ),
+    (
+        "waits for a child process",
+        Fails,
+        &[
+            r#"the run stands still at 10.000: "archive" blocks its thread, waiting for a child process"#,
+            "put it behind the state",
+        ],
+    ),
+    (
+        "joins a thread of std's",
+        Fails,
+        &[
+            r#"the run stands still at 0.000: "indexer" blocks its thread, waiting for another thread's end"#,
+        ],
+    ),
+    (
+        "locks standard output",
+        Fails,
+        &[r#"the run stands still at 0.000: "reporter" blocks its thread on a channel"#],
+    ),
+    (
+        "timers without end",
+        Fails,
+        &[
+            r#"FAIL sigterm: the run has not ended after 3 s of real time: at "#,
+            r#""ticker""#,
+        ],
+    ),
+    (
+        "app blocks",
+        Fails,
+        &[
+            "the run stands still at 0.000: the code that makes the state (`app`) blocks its thread on a channel",
+        ],
+    ),
+    (
+        "detached task",
+        Notes,
+        &["note: 1 task that the context does not know was alive at the end"],
+    ),
+    (
+        "holds a strong handle",
+        Notes,
+        &[r#"note: "server" held a strong handle of the context to its end"#],
+    ),
+    (
+        "closed before its user",
+        Fails,
+        &[r#"FAIL sigterm: broken law uses/closed-after-users: "predictor" was closed"#],
+    ),
+    (
+        "ignores stop",
+        Fails,
+        &[r#"broken law ends/explained: "flusher" was leaked at 12.000, after 2 s of its 2 s"#],
+    ),
+    (
+        "close waits for ever",
+        Fails,
+        &[r#"broken law ends/explained: "db" was leaked at 20.000, after 10 s of its 10 s"#],
+    ),
+    (
+        "spawns from a thread body",
+        Fails,
+        &[
+            r#"broken law ends/explained: "importer" panicked at 0.000 (there is no reactor running"#,
+            "workers::spawns_from_a_thread_body",
+        ],
+    ),
+    (
+        "select is not biased",
+        Fails,
+        &[
+            "two runs with seed 0 gave two journals",
+            "`select!` without `biased`",
+        ],
+    ),
+    (
+        "a fixed port",
+        Fails,
+        &[
+            "FAIL sigterm: main failed in the second of two runs only: Address already in use",
+            "bind port 0",
+        ],
+    ),
+    ("right: flusher and db", Passes, &[]),
+    ("right: consumer and drain", Passes, &[]),
+    ("right: connections in a join set", Passes, &[]),
+    ("right: blocking main", Passes, &[]),
+    ("right: short blocking jobs", Passes, &[]),
+    ("right: std channel and lock through the scope", Passes, &[]),
+    ("right: main connects on the blocking pool", Passes, &[]),
+];
+
+fn main() -> ExitCode {
+    if let Ok(name) = std::env::var(WORKER) {
+        let own = workers::named(&name).expect("a worker of that name");
+        return deadstop::kit::Suite::new(
+            env!("CARGO_MANIFEST_DIR"),
+            "tests/mistakes/scenarios",
+            env!("CARGO_PKG_NAME"),
+            file!(),
+            env!("CARGO_CRATE_NAME"),
+            own,
+        )
+        .main();
+    }
+    let trials = EXPECTED.iter().map(|(name, ends, words)| {
+        Trial::test(*name, move || {
+            let said = test_of(name)?;
+            is_as_expected(&said, *ends, words)
+                .map_err(|why| Failed::from(format!("{why}\n{said}")))
+        })
+    });
+    let mut arguments = Arguments::from_args();
+    // Most of them wait.
+    arguments.test_threads = arguments.test_threads.or(Some(8));
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// Runs the test of a worker in a process of its own, and returns what it writes, its exit code last.
+fn test_of(name: &str) -> Result<String, Failed> {
+    let here = std::env::current_exe()?;
+    let mut command = Command::new(here);
+    command
+        .env(WORKER, name)
+        .env_remove("DEADSTOP_SCENARIO")
+        .env_remove("DEADSTOP_PATIENCE")
+        .env_remove("DEADSTOP_TIME_LIMIT")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    match name {
+        // These are to be judged by what they take, not given up.
+        "blocking pool is slow" | "sleeps for real" => {}
+        "timers without end" => {
+            command.env("DEADSTOP_TIME_LIMIT", "3s");
+            command.env("DEADSTOP_PATIENCE", "1s");
+        }
+        _ => {
+            command.env("DEADSTOP_PATIENCE", "1s");
+        }
+    }
+    let mut child = command.spawn()?;
+    let mut streams: Vec<Box<dyn Read + Send>> = Vec::new();
+    streams.extend(child.stdout.take().map(|stream| Box::new(stream) as Box<_>));
+    streams.extend(child.stderr.take().map(|stream| Box::new(stream) as Box<_>));
+    let (says, said) = mpsc::channel();
+    for mut stream in streams {
+        let says = says.clone();
+        thread::spawn(move || {
+            let mut text = String::new();
+            let _ = stream.read_to_string(&mut text);
+            let _ = says.send(text);
+        });
+    }
+    drop(says);
+    let mut all = String::new();
+    for _ in 0..2 {
+        match said.recv_timeout(GUARD) {
+            Ok(text) => all += &text,
+            Err(_) => {
+                child.kill()?;
+                child.wait()?;
+                return Err(format!("{name}: it hangs\n{all}").into());
+            }
+        }
+    }
+    let status = child.wait()?;
+    Ok(format!("{all}\nexit code {:?}", status.code()))
+}
+
+fn is_as_expected(said: &str, ends: Ends, words: &[&str]) -> Result<(), String> {
+    let code = if ends == Fails { 101 } else { 0 };
+    if !said.ends_with(&format!("exit code Some({code})")) {
+        return Err(format!("it is to end with {code}"));
+    }
+    if ends == Passes && said.contains("note:") {
+        return Err("it is accused".to_owned());
+    }
+    match words.iter().find(|word| !said.contains(**word)) {
+        Some(word) => Err(format!("it does not say {word:?}")),
+        None => Ok(()),
+    }
+}
