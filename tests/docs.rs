@@ -367,6 +367,31 @@ fn the_arrows_between_modules_are_those_of_the_page() {
     assert_eq!(said, found);
 }
 
+/// A row about what code finds around it names the test that looks, and no test is without a row.
+#[test]
+fn each_ambient_row_of_fidelity_names_its_test() {
+    let page = read("docs/fidelity.md");
+    let section = page
+        .split("## What code finds around it")
+        .nth(1)
+        .expect("the section");
+    let section = section.split("\n## ").next().unwrap_or(section);
+    let rows = section
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(2);
+    let named: BTreeSet<&str> = rows
+        .map(|row| row.split('`').rev().nth(1).unwrap_or(row))
+        .collect();
+    let tests = read("tests/kit/ambient.rs");
+    let tests: BTreeSet<&str> = tests
+        .split("#[test]\nfn ")
+        .skip(1)
+        .map(|test| test.split('(').next().unwrap_or(test))
+        .collect();
+    assert_eq!(named, tests);
+}
+
 #[test]
 fn every_dependency_has_its_reason() {
     let page = read("ARCHITECTURE.md");
