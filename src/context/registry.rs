@@ -341,3 +341,41 @@ impl Registry {
         taken
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> Spec {
+        Spec {
+            name: "task".into(),
+            kind: Kind::Task,
+            order: 0,
+            timeout: Duration::from_secs(2),
+            floor: None,
+            uses: Vec::new(),
+            place: Location::caller(),
+            watchdog: None,
+        }
+    }
+
+    #[test]
+    fn ids_beyond_32_bits_are_accepted() {
+        let mut registry = Registry::new();
+        registry.next_id = u32::MAX.into();
+        for past in 0..3 {
+            let admitted = registry.admit(&mut spec(), Duration::from_secs(10));
+            assert!(admitted.is_ok(), "{past} past it: {admitted:?}");
+            assert_eq!(registry.take_id(), u64::from(u32::MAX) + past);
+        }
+    }
+
+    #[test]
+    fn the_last_id_is_refused() {
+        let mut registry = Registry::new();
+        registry.next_id = Id::MAX;
+        let refused = registry.admit(&mut spec(), Duration::from_secs(10));
+        let detail = refused.map_err(|refusal| refusal.detail);
+        assert_eq!(detail, Err("this context has run out of ids".to_owned()));
+    }
+}

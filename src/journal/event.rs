@@ -12,7 +12,9 @@ use super::words::{
 pub const VERSION: u32 = 1;
 
 /// The number of a component: from 1, in the order of registration. [`MAIN`] is the main function.
-pub type Id = u32;
+///
+/// Ids are never used twice. 64 bits do not run out: 32 would, after 50 days of a thousand registrations a second.
+pub type Id = u64;
 
 /// The id that the main function's events carry: it is never registered.
 pub const MAIN: Id = 0;

@@ -4,7 +4,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::event::{Registered, Row, What};
+use super::event::{Id, Registered, Row, What};
 use super::names::Names;
 use super::words::{How, Outcome, Phase, SignalName};
 
@@ -355,7 +355,7 @@ fn say_registered(out: &mut impl Write, registered: &Registered) -> fmt::Result 
     Ok(())
 }
 
-fn say_rows(out: &mut impl Write, steps: &[Row], deaths: &[(u32, How)]) -> fmt::Result {
+fn say_rows(out: &mut impl Write, steps: &[Row], deaths: &[(Id, How)]) -> fmt::Result {
     // Their figures are those of the steps above it.
     for (n, row) in steps.iter().enumerate() {
         let before = if n == 0 { "; steps " } else { ", " };

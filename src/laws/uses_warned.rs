@@ -22,7 +22,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         .limits
         .is_some_and(|limits| limits.ties == Ties::Last);
     let place = |one: &Registered| {
-        let id = i64::from(one.id);
+        let id = i128::from(one.id);
         (-i64::from(one.order), if last_first { -id } else { id })
     };
     let closing: Vec<&Registered> = record

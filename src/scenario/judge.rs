@@ -2,7 +2,7 @@
 
 use super::diagnostic::Diagnostic;
 use super::model::{Expect, Scenario, Span, Spanned, WatchdogVerdict};
-use crate::journal::{Cause, Event, How, Kind, LostWhat, Ms, Name, Outcome, Phase, What};
+use crate::journal::{Cause, Event, How, Id, Kind, LostWhat, Ms, Name, Outcome, Phase, What};
 
 /// An expectation that was not met.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ struct Seen {
     refused: Vec<Name>,
 }
 
-fn kind_of(events: &[Event], id: u32) -> Option<Kind> {
+fn kind_of(events: &[Event], id: Id) -> Option<Kind> {
     events.iter().find_map(|event| match &event.what {
         What::Registered(registered) if registered.id == id => Some(registered.kind),
         _ => None,
