@@ -34,13 +34,15 @@ fn main() -> ExitCode {
     if let Ok(role) = std::env::var(ROLE) {
         return child::play(&role);
     }
-    let containers = can_contain();
+    let (containers, blocks) = (can_run(&CONTAINS), can_run(&BLOCKS));
     let trials = TESTS.iter().map(|(name, test)| {
         let trial = Trial::test(*name, || {
             test();
             Ok::<(), Failed>(())
         });
-        trial.with_ignored_flag(name.starts_with("container::") && !containers)
+        let cannot = name.starts_with("container::") && !containers
+            || name.starts_with("blocked::") && !blocks;
+        trial.with_ignored_flag(cannot)
     });
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
 }
@@ -48,10 +50,16 @@ fn main() -> ExitCode {
 /// Makes what it runs the first process of a namespace of its own, as it is in a container.
 const CONTAINS: [&str; 4] = ["unshare", "--user", "--pid", "--fork"];
 
-/// Whether that is allowed here.
-fn can_contain() -> bool {
-    let mut command = Command::new(CONTAINS[0]);
-    command.args(&CONTAINS[1..]).arg("true");
+/// Runs a command with the signals blocked that a worker hears.
+const BLOCKS: [&str; 2] = ["env", "--block-signal=TERM,INT"];
+
+/// Runs a command with these signals ignored, as a shell does that has a trap for them.
+const IGNORES: [&str; 4] = ["sh", "-c", r#"trap '' TERM INT; exec "$0" "$@""#, "env"];
+
+/// Whether a command can be run by these words here.
+fn can_run(by: &[&str]) -> bool {
+    let mut command = Command::new(by[0]);
+    command.args(&by[1..]).arg("true");
     let ran = command.stderr(Stdio::null()).status();
     ran.is_ok_and(|status| status.success())
 }
@@ -70,11 +78,16 @@ impl Process {
         Process::of(Command::new(here()), role)
     }
 
+    /// Starts it by a command that is given it to run.
+    fn by(words: &[&str], role: &str) -> Self {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg(here());
+        Process::of(command, role)
+    }
+
     /// As the first process of a container.
     fn contained(role: &str) -> Self {
-        let mut command = Command::new(CONTAINS[0]);
-        command.args(&CONTAINS[1..]).arg(here());
-        Process::of(command, role)
+        Process::by(&CONTAINS, role)
     }
 
     fn of(mut command: Command, role: &str) -> Self {
@@ -342,6 +355,54 @@ const TESTS: &[Test] = &[
         process.says("ready");
         process.signal("INT");
         process.ends().is(0).said("closed").said("Some(Sigint)");
+    }),
+    ("blocked::inherited_mask_is_lifted_for_the_listener", || {
+        for signal in ["TERM", "INT"] {
+            let process = Process::by(&BLOCKS, "service");
+            process.says("ready");
+            process.signal(signal);
+            process.ends().is(0).said("told").said("closed");
+        }
+    }),
+    ("blocked::second_and_third_signals_count", || {
+        let process = Process::by(&BLOCKS, "deaf to the end");
+        process.says("ready");
+        process.signal("TERM");
+        process.says("later");
+        process.signal("TERM");
+        process.says("later");
+        process.signal("INT");
+        process.ends().is(130);
+    }),
+    ("blocked::signal_is_raised_again", || {
+        let process = Process::by(&BLOCKS, "raises");
+        process.says("ready");
+        process.signal("TERM");
+        let end = process.ends();
+        assert_eq!(end.status.signal(), Some(15), "{}", end.status);
+        end.said("closed");
+    }),
+    ("blocked::mask_of_user_code_is_unchanged", || {
+        Process::by(&BLOCKS, "masks")
+            .ends()
+            .is(0)
+            .said("as inherited");
+        Process::start("masks").ends().is(0).said("none");
+    }),
+    ("ignored::signals_stop_the_worker", || {
+        for signal in ["TERM", "INT"] {
+            let process = Process::by(&IGNORES, "service");
+            process.says("ready");
+            process.signal(signal);
+            process.ends().is(0).said("told").said("closed");
+        }
+    }),
+    ("ignored::signal_is_raised_again", || {
+        let process = Process::by(&IGNORES, "raises");
+        process.says("ready");
+        process.signal("TERM");
+        let end = process.ends();
+        assert_eq!(end.status.signal(), Some(15), "{}", end.status);
     }),
     ("pre_stop::stop_begins_when_the_delay_is_over", || {
         let process = Process::start("pre-stop");

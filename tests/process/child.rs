@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -185,6 +185,75 @@ thread_local! {
     static AT_EXIT: NeverGone = const { NeverGone };
 }
 
+/// The signals that the thread blocks, as the kernel has them: a mask.
+fn blocked() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    let mask = line.map(|line| u64::from_str_radix(line.trim(), 16));
+    mask.expect("the kernel says so").expect("it is a number")
+}
+
+/// A worker all of whose code notes which signals its thread blocks, and of a process that it starts.
+fn masks() -> ExitCode {
+    const HEARD: u64 = 1 << 14 | 1 << 1; // SIGTERM and SIGINT
+    struct Notes(Arc<Mutex<Vec<u64>>>);
+    impl Notes {
+        fn note(&self) {
+            self.0
+                .lock()
+                .expect("nobody panics with it")
+                .push(blocked());
+        }
+    }
+    impl Sink for Notes {
+        fn claim(&self, _: &What) {
+            self.note();
+        }
+    }
+    let inherited = blocked();
+    let masks = Arc::new(Mutex::new(Vec::new()));
+    let notes = || Notes(Arc::clone(&masks));
+    let sink = Arc::new(notes());
+    let (body, woken, call, cleanup, task) = (notes(), notes(), notes(), notes(), notes());
+    let main = move |ctx: WorkerCtx| async move {
+        let opts = BodyOpts::new().wake(move || woken.note());
+        ctx.add_thread("body", opts, move |scope: &Scope| {
+            while scope.wait(Duration::MAX).elapsed() {}
+            body.note();
+        })?;
+        ctx.add_task("task", BodyOpts::new(), |token| async move {
+            token.cancelled().await;
+            task.note();
+        })?;
+        ctx.defer_stop("call", CallOpts::new(), move |_| call.note())?;
+        ctx.defer_cleanup("child", CallOpts::new(), move |_| {
+            cleanup.note();
+            let show = ["-n", "s/^SigBlk:[[:space:]]*//p", "/proc/self/status"];
+            let shown = std::process::Command::new("sed").args(show).output()?;
+            say(&format!(
+                "child {}",
+                String::from_utf8_lossy(&shown.stdout).trim()
+            ));
+            Ok::<(), io::Error>(())
+        })?;
+        let pid = std::process::id().to_string();
+        std::process::Command::new("kill")
+            .args(["-INT", &pid])
+            .status()?;
+        Ok(())
+    };
+    let code = deadstop::run(Worker::new((), main).limits(WorkerCtx::builder().sink(sink)));
+    let masks = masks.lock().expect("nobody panics with it");
+    assert!(masks.len() > 5, "{masks:?}");
+    let same = masks.iter().all(|mask| *mask == inherited);
+    say(match inherited & HEARD {
+        HEARD if same => "as inherited",
+        0 if same => "none",
+        _ => "changed",
+    });
+    code
+}
+
 /// The process's resident memory, in KiB.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -298,6 +367,7 @@ pub fn play(role: &str) -> ExitCode {
             })?;
             Ok(())
         })),
+        "masks" => masks(),
         "raises" => deadstop::run(Worker::new((), service).raise_again()),
         "raises its own" => deadstop::run(
             Worker::new((), |ctx: WorkerCtx| async move {
