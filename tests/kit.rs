@@ -14,5 +14,7 @@ mod explained;
 mod faults;
 #[path = "kit/health.rs"]
 mod health;
+#[path = "kit/runtimes.rs"]
+mod runtimes;
 #[path = "kit/told.rs"]
 mod told;

@@ -237,6 +237,9 @@ const TESTS: &[Test] = &[
                 process.signal(signal);
                 let end = process.ends();
                 end.is(0).said("told").said("closed");
+                if role == "blocking main" {
+                    end.said("task told");
+                }
                 if role == "service on a given runtime" {
                     end.said("it runs");
                 }

@@ -14,7 +14,9 @@ use super::opts::Wake;
 use super::registry::{Action, Entry, Registry, Running, Spec, Unsaid};
 use super::report::{Reason, Report, StepReport};
 use super::sink::Sink;
-use crate::host::{BoxFuture, ContextId, Ended, Host, OnEnd, Who};
+use crate::host::{
+    Abort, Around, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, SpawnError, Who,
+};
 use crate::journal::{How, Id, Kind, Name, State, Told, WatchdogIs, What};
 use crate::words::{contained, one_line};
 
@@ -48,6 +50,8 @@ pub(crate) struct Core {
     pub grace: SetOnce<Duration>,
     /// Each with its place among the steps as they began.
     pub steps: Mutex<Vec<(usize, StepReport)>>,
+    /// The executor that was around the context when it was built; when it is started, the one around that call.
+    home: Mutex<Option<Arc<dyn Executor>>>,
     pub started: SetOnce<Result<(), StartError>>,
     pub stopped: SetOnce<Arc<Report>>,
     pub cleaned: SetOnce<Arc<Report>>,
@@ -55,7 +59,7 @@ pub(crate) struct Core {
 
 impl Core {
     pub fn new(host: Arc<dyn Host>, sink: Arc<dyn Sink>, limits: Limits) -> Self {
-        Core {
+        let core = Core {
             host,
             sink,
             limits,
@@ -70,9 +74,47 @@ impl Core {
             hurried: AtomicBool::new(false),
             grace: SetOnce::new(),
             steps: Mutex::new(Vec::new()),
+            home: Mutex::default(),
             started: SetOnce::new(),
             stopped: SetOnce::new(),
             cleaned: SetOnce::new(),
+        };
+        core.settle_here();
+        core
+    }
+
+    /// Makes the executor around the caller the one for tasks that are registered where none lasts. Without a lasting
+    /// one here, what was known before stays.
+    pub fn settle_here(&self) {
+        if self.host.around() != Around::Lasting {
+            return;
+        }
+        let home = self.host.executor().map(Arc::from);
+        *self.home.lock().unwrap_or_else(PoisonError::into_inner) = home;
+    }
+
+    /// Runs a task: here where an executor lasts, otherwise on the context's own. A runtime that drives a single future
+    /// would drop the task when that is ready, without a word.
+    pub fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError> {
+        let around = self.host.around();
+        let home = {
+            let home = self.home.lock().unwrap_or_else(PoisonError::into_inner);
+            home.clone()
+        };
+        match (around, home) {
+            (Around::Lasting, _) => self.host.spawn_task(who, future, ended),
+            (_, Some(home)) => home.spawn_task(who, future, ended),
+            // The caller of a start awaits main there, and its runtime lasts for so long.
+            (Around::Passing, None) if who.kind == Kind::Main => {
+                self.host.spawn_task(who, future, ended)
+            }
+            (Around::Passing, None) => Err(SpawnError::PassingRuntime),
+            (Around::Nothing, None) => Err(SpawnError::NoRuntime),
         }
     }
 

@@ -13,7 +13,7 @@ use super::limits::{BOUND_MAX, BOUND_MIN, DEATHS_KEPT, Instants, NAME_BYTES, who
 use super::opts::Wake;
 use super::report::{Death, Reason};
 use crate::host::{Abort, Body, BoxError, BoxFuture, Ended, Executor};
-use crate::journal::{By, Id, Kind, Name, RefusedReason, Registered, State, Told};
+use crate::journal::{By, How, Id, Kind, Name, RefusedReason, Registered, State, Told};
 use crate::watchdog::Limits;
 
 /// An async callback that has not been called.
@@ -296,14 +296,11 @@ impl Registry {
     }
 
     /// Takes note that a body ended before stop: it leaves the registry, and is remembered if it ended
-    /// badly. What it leaves is the caller's to drop, once the lock is released.
+    /// badly. A task that was dropped did: its runtime went, or its own side aborted it, and its work is not done. What it leaves is the caller's to drop, once the lock is released.
     #[must_use]
     pub fn forget(&mut self, id: Id, ended: &Ended) -> Option<Action> {
         let entry = self.entries.remove(&id)?;
-        if matches!(
-            ended.how,
-            crate::journal::How::Failed | crate::journal::How::Panicked
-        ) {
+        if ended.how != How::Ok {
             self.deaths_in_all += 1;
             if self.deaths.len() == DEATHS_KEPT {
                 self.deaths.pop_front();

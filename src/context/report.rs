@@ -52,7 +52,7 @@ impl StepReport {
     }
 }
 
-/// A body that failed or panicked before stop began.
+/// A body that ended badly before stop began: it failed, panicked, or was dropped before its end.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Death {
@@ -62,7 +62,7 @@ pub struct Death {
     pub name: Name,
     /// What it was.
     pub kind: Kind,
-    /// Failed or panicked.
+    /// Failed, panicked or dropped: of a task whose runtime was shut down, or that its own side aborted.
     pub how: How,
     /// In which words.
     pub error: Option<Name>,

@@ -47,6 +47,7 @@ impl Core {
             }
             registry.state = State::Starting;
         }
+        self.settle_here();
         self.emit(What::State {
             state: State::Starting,
         });
@@ -107,7 +108,6 @@ impl Core {
         };
         let spawned = match main {
             Main::Async(future) => self
-                .host
                 .spawn_task(who, Box::pin(async move { note(future.await) }), on_end)
                 .map(Some),
             Main::Blocking(body) => {

@@ -21,13 +21,13 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::passing::lasting;
+use super::passing::{around, lasting};
 use super::reapers::Reapers;
 use super::{
-    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, Passing,
-    Scope, SpawnError, Who, small_runtime,
+    Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd,
+    Passing, Scope, SpawnError, Who, small_runtime,
 };
-use crate::journal::{Cause, How, Name};
+use crate::journal::{Cause, How, Kind, Name};
 use crate::words::{contained, one_line, panic_message};
 
 thread_local! {
@@ -191,6 +191,14 @@ impl Host for Live {
         }))
     }
 
+    fn around(&self) -> Around {
+        around()
+    }
+
+    fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+        ParkBlocker.block_on(future);
+    }
+
     fn spawn_body(
         &self,
         who: Who,
@@ -243,12 +251,13 @@ impl Host for Live {
     }
 }
 
-/// Where an async callback was registered, and will run.
+/// The runtime on which an async callback was registered, and will run; or that of a context, for tasks that are
+/// registered where no runtime lasts.
 ///
-/// Never on the driver's runtime: a callback that blocks would hold up the driver, and its bounds.
+/// Never the driver's: a callback that blocks would hold up the driver, and its bounds.
 struct Home {
-    /// `None` if it was registered outside of a runtime, or on one that passes: it gets a thread and a
-    /// runtime of its own.
+    /// `None` for a callback that was registered outside of a runtime, or on one that passes: it gets a
+    /// thread and a runtime of its own.
     runtime: Option<Handle>,
     epoch: Instant,
 }
@@ -261,7 +270,7 @@ impl Executor for Home {
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError> {
         let mut task = Task::new(&who, future, ended, self.epoch);
-        task.calls_back = true;
+        task.calls_back = !matches!(who.kind, Kind::Task | Kind::Main);
         if let Some(runtime) = &self.runtime {
             return spawn_on(runtime, task);
         }
@@ -280,7 +289,7 @@ fn spawn_on(runtime: &Handle, task: Task) -> Result<Box<dyn Abort>, SpawnError> 
     let outer = SPAWNING.replace(Some(Spot::Kept));
     let handle = runtime.spawn(task);
     match SPAWNING.replace(outer) {
-        Some(Spot::Dropped) => Err(SpawnError::NoRuntime),
+        Some(Spot::Dropped) => Err(SpawnError::RuntimeGone),
         _ => Ok(Box::new(handle.abort_handle())),
     }
 }

@@ -93,13 +93,37 @@ pub trait Executor: Send + Sync {
     ) -> Result<Box<dyn Abort>, SpawnError>;
 }
 
+/// What is around a caller that has a future to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Around {
+    /// An executor that goes on when the caller has returned: that of the service.
+    Lasting,
+    /// An executor that ends with the one future that it drives, which the caller is in: that of
+    /// [`Scope::block_on`].
+    Passing,
+    /// None: the caller is on a plain thread.
+    Nothing,
+}
+
 /// Code could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpawnError {
     /// Tasks need a runtime, and there is none.
-    #[error("there is no tokio runtime here to run a task on")]
+    #[error(
+        "there is no tokio runtime here, and the context knows none: build the context, or start it, on the \
+         service's runtime"
+    )]
     NoRuntime,
+    /// The only runtime is one that would take the task with it when the current call returns.
+    #[error(
+        "the runtime here ends with the call that drives it, and the context knows no other: build the context, or \
+         start it, on the service's runtime"
+    )]
+    PassingRuntime,
+    /// The runtime on which a task would run has been shut down.
+    #[error("the tokio runtime that it would run on has been shut down")]
+    RuntimeGone,
     /// The operating system refused a thread.
     #[error("no thread could be started: {0}")]
     Thread(#[from] std::io::Error),
@@ -173,6 +197,18 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
     /// [`spawn_task`](Self::spawn_task) finds the same executor from everywhere.
     fn executor(&self) -> Option<Box<dyn Executor>> {
         None
+    }
+
+    /// Tells what is around the caller. A context spawns a task here only where that is
+    /// [`Around::Lasting`]; anywhere else the task goes to the executor that was around the context when it was
+    /// built, or started. The default is for a host that has one executor, and finds it from everywhere.
+    fn around(&self) -> Around {
+        Around::Lasting
+    }
+
+    /// Blocks the caller, around whom there is [nothing](Around::Nothing), until the future is ready.
+    fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+        block_on(future);
     }
 
     /// Runs a body that may block, on a thread of its own. Panics are caught and handed to `ended`.

@@ -13,8 +13,8 @@ use super::play::Play;
 use super::probe::meet_faults;
 use crate::context::Sink;
 use crate::host::{
-    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, Scope,
-    SpawnError, Stream, Who,
+    Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd,
+    Scope, SpawnError, Stream, Who,
 };
 use crate::journal::{Cause, Kind, Name, What};
 
@@ -124,6 +124,14 @@ impl Host for LiveHost {
         let home = self.live.executor()?;
         let play = Arc::clone(&self.play);
         Some(Box::new(Home { play, home }))
+    }
+
+    fn around(&self) -> Around {
+        self.live.around()
+    }
+
+    fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+        self.live.block_on(future);
     }
 
     fn spawn_body(

@@ -98,7 +98,9 @@ impl Seen {
                     let before_stop = if plan { seen.asked } else { seen.stop_began };
                     let early = is_body && before_stop.is_none();
                     match how {
-                        How::Failed | How::Panicked if early => seen.died.push(name.clone()),
+                        How::Failed | How::Panicked | How::Dropped if early => {
+                            seen.died.push(name.clone());
+                        }
                         _ if !plan && kind != Some(Kind::Main) => {}
                         How::Ok if matches!(kind, Some(Kind::Cleanup | Kind::Closeable)) => {
                             seen.closed.push(name.clone());

@@ -18,8 +18,8 @@ use super::pace::{Ear, Pause};
 use super::world::{self, World};
 use crate::context::Sink;
 use crate::host::{
-    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Host, OnEnd, Scope, SpawnError, Stream,
-    Who,
+    Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, OnEnd, Scope,
+    SpawnError, Stream, Who,
 };
 use crate::journal::{Cause, Id, Kind, Name, Registered, What};
 use crate::stage::{NEVER, millis};
@@ -112,6 +112,27 @@ impl Host for SimHost {
         })
     }
 
+    fn executor(&self) -> Option<Box<dyn Executor>> {
+        let outside = self.outside.clone();
+        Some(Box::new(SimHost { outside }))
+    }
+
+    fn around(&self) -> Around {
+        world::try_with(|world| world.entities.borrow().around()).unwrap_or(Around::Lasting)
+    }
+
+    fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+        let role = world::with(|world| {
+            let role = world.entities.borrow().current_role();
+            role.filter(|_| world.is_foreign())
+        });
+        let strikes = match role {
+            Some(Role::Component(id)) => Strikes::Own(id),
+            _ => Strikes::Nobody,
+        };
+        drive(future, strikes);
+    }
+
     fn spawn_body(
         &self,
         who: Who,
@@ -170,6 +191,18 @@ impl Host for SimHost {
             || "the end of the process".to_owned(),
             |world| world.exit(code, cause),
         );
+    }
+}
+
+/// The world has one executor, whoever asks for it.
+impl Executor for SimHost {
+    fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError> {
+        Host::spawn_task(self, who, future, ended)
     }
 }
 
@@ -366,7 +399,7 @@ impl Blocker for SimBlocker {
     }
 
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
-        wait_for(future, true, self.strikes);
+        drive(future, self.strikes);
     }
 
     fn running(&self, _told: &CancellationToken) -> bool {
@@ -381,6 +414,19 @@ fn deadline(limit: Option<Duration>) -> u64 {
 /// Suspends the body until the future is ready; at the world's end it returns without.
 pub(crate) fn block(future: impl Future<Output = ()>) {
     wait_for(pin!(future), false, Strikes::Nobody);
+}
+
+/// Drives a body's future to its end. Meanwhile what is around its code is as passing as live.
+fn drive(future: Pin<&mut (dyn Future<Output = ()> + Send)>, strikes: Strikes) {
+    struct Outer(bool);
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            world::try_with(|world| world.entities.borrow_mut().set_drives(self.0));
+        }
+    }
+    let drives = |world: &World| world.entities.borrow_mut().set_drives(true);
+    let _outer = Outer(world::with(drives));
+    wait_for(future, true, strikes);
 }
 
 /// Polls with the waker of the body's entity, and switches back to the executor in between. With

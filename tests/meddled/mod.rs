@@ -1,11 +1,13 @@
 //! The live host, but for the one or two things that a test wants otherwise.
 
 use std::fmt::Debug;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadstop::host::{
-    Abort, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, SpawnError, Who,
+    Abort, Around, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, SpawnError,
+    Who,
 };
 use deadstop::journal::{Cause, Name};
 use tokio_util::sync::CancellationToken;
@@ -94,6 +96,14 @@ impl<M: Meddles> Host for Meddled<M> {
 
     fn executor(&self) -> Option<Box<dyn Executor>> {
         self.live.executor()
+    }
+
+    fn around(&self) -> Around {
+        self.live.around()
+    }
+
+    fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+        self.live.block_on(future);
     }
 
     fn spawn_body(

@@ -326,8 +326,15 @@ pub fn play(role: &str) -> ExitCode {
             say("it runs");
             code
         }
-        "blocking main" => deadstop::run(Worker::blocking((), |ctx, _| {
+        "blocking main" => deadstop::run(Worker::blocking((), |ctx, scope| {
             announces(&ctx)?;
+            // The runtime here ends with this call, and the task does not.
+            scope.block_on(async {
+                ctx.add_task("polls", BodyOpts::new(), |token| async move {
+                    token.cancelled().await;
+                    say("task told");
+                })
+            })?;
             closes(&ctx)
         })),
         "deaf" | "raises though deaf" => {
