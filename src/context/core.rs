@@ -500,6 +500,14 @@ impl Core {
         driven.err().and_then(|_| take(&slot))
     }
 
+    /// Takes back the call of a component that has not begun, and says why it has not.
+    pub fn withdraw(&self, id: Id) -> Option<SpawnError> {
+        let why = self.host.withdraw(self.id(), id)?;
+        // Nobody will say that its code is over.
+        self.registry().taken.remove(&id);
+        Some(why)
+    }
+
     pub fn is_inside(&self) -> bool {
         self.host.is_inside(self.id())
     }

@@ -216,6 +216,7 @@ impl Waiting<'_> {
             abort: None,
             adopted: false,
             told_when_over: None,
+            is_call: matches!(begin, Begin::Call(_)),
         };
         self.members_begun += 1;
         let spawned = match begin {
@@ -375,7 +376,15 @@ impl Waiting<'_> {
 
     /// A member is over its bound: it is left, aborted, or left behind (rule 6).
     fn overdue(&mut self, mut member: Member, now: Duration) {
-        if member.unawaited() {
+        if self.withdraw(&mut member) {
+            member.row.took = now.saturating_sub(member.row.started);
+            let outcome = if member.unawaited() {
+                Outcome::NotAwaited
+            } else {
+                Outcome::Failed
+            };
+            self.finish(member, outcome);
+        } else if member.unawaited() {
             member.row.took = now.saturating_sub(member.row.started);
             self.finish(member, Outcome::NotAwaited);
         } else if member.abort.is_some() && !member.adopted {
@@ -389,6 +398,20 @@ impl Waiting<'_> {
         } else {
             self.leave_behind(member, now);
         }
+    }
+
+    /// Takes a call back whose code has not begun, since no thread could be had for it: it was never called, and
+    /// its row says so.
+    fn withdraw(&self, member: &mut Member) -> bool {
+        let row = &mut member.row;
+        if !member.is_call {
+            return false;
+        }
+        let Some(why) = self.core.withdraw(row.id) else {
+            return false;
+        };
+        row.error = Some(one_line(&format_args!("never called: {why}")));
+        true
     }
 
     fn leave_behind(&mut self, mut member: Member, now: Duration) {
@@ -415,6 +438,7 @@ impl Waiting<'_> {
             };
             if self.group.phase != Phase::Cleanup {
                 // A callback's wait is over, and it learns that nobody waits for it any more.
+                self.withdraw(&mut member);
                 member.row.took = now.saturating_sub(member.row.started);
                 self.finish(member, Outcome::NotAwaited);
                 continue;

@@ -11,6 +11,7 @@ mod ending;
 mod live;
 mod passing;
 mod reapers;
+mod reserve;
 mod scope;
 
 use std::fmt;
@@ -127,6 +128,9 @@ pub enum SpawnError {
     /// The operating system refused a thread.
     #[error("no thread could be started: {0}")]
     Thread(#[from] std::io::Error),
+    /// A step's code had to wait for a thread, and has not begun.
+    #[error("no thread could be started ({0}), and those in reserve were held")]
+    NeverBegun(#[source] std::io::Error),
     /// This host cannot do that.
     #[error("this host cannot run {0}")]
     Unsupported(&'static str),
@@ -213,6 +217,9 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
 
     /// Runs a body that may block, on a thread of its own. Panics are caught and handed to `ended`.
     ///
+    /// A step is run also where no thread can be started, on one that was kept for it; see
+    /// [`withdraw`](Self::withdraw).
+    ///
     /// # Errors
     ///
     /// If no thread can be started; `ended` is then never called.
@@ -223,6 +230,14 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
         body: Body,
         ended: OnEnd,
     ) -> Result<(), SpawnError>;
+
+    /// Takes back the code of a step that [`spawn_body`](Self::spawn_body) or an [`Executor`] has taken and that has not begun,
+    /// since it waits for a thread that cannot be had. It never runs then, and its `ended` is never called. `None` for code
+    /// that has begun, or is about to.
+    fn withdraw(&self, context: ContextId, id: Id) -> Option<SpawnError> {
+        let _ = (context, id);
+        None
+    }
 
     /// The token that a task is given: the one that the context tells it by. A simulator may withhold it.
     fn given(

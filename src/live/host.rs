@@ -16,7 +16,7 @@ use crate::host::{
     Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd,
     Scope, SpawnError, Stream, Who,
 };
-use crate::journal::{Cause, Kind, Name, What};
+use crate::journal::{Cause, Id, Kind, Name, What};
 
 /// Threads, tasks and waits are the live host's own.
 pub(super) struct LiveHost {
@@ -161,6 +161,10 @@ impl Host for LiveHost {
             body(&Scope::new(scope.token().clone(), Arc::new(blocker)))
         };
         self.live.spawn_body(who, told, Box::new(body), ended)
+    }
+
+    fn withdraw(&self, context: ContextId, id: Id) -> Option<SpawnError> {
+        self.live.withdraw(context, id)
     }
 
     fn watch(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {

@@ -9,7 +9,7 @@ use deadstop::host::{
     Abort, Around, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, SpawnError,
     Who,
 };
-use deadstop::journal::{Cause, Name};
+use deadstop::journal::{Cause, Id, Name};
 use tokio_util::sync::CancellationToken;
 
 /// What a test's host does otherwise than the live one. Only what some test changes is here.
@@ -114,6 +114,10 @@ impl<M: Meddles> Host for Meddled<M> {
         ended: OnEnd,
     ) -> Result<(), SpawnError> {
         self.meddles.spawn_body(&self.live, who, told, body, ended)
+    }
+
+    fn withdraw(&self, context: ContextId, id: Id) -> Option<SpawnError> {
+        self.live.withdraw(context, id)
     }
 
     fn given(&self, who: &Who, told: CancellationToken) -> CancellationToken {

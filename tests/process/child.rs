@@ -18,29 +18,29 @@ use crate::meddled::{Meddles, live_but};
 const LATER: Duration = Duration::from_millis(250);
 const LONG: Duration = Duration::from_secs(3_000);
 
-const fn ms(milliseconds: u64) -> Duration {
+pub const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
 /// A word to the test, which waits for it.
-fn say(word: &str) {
+pub fn say(word: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{word}");
     let _ = out.flush();
 }
 
-fn for_ever() {
+pub fn for_ever() {
     loop {
         thread::park();
     }
 }
 
-fn grace(of: Duration) -> Builder {
+pub fn grace(of: Duration) -> Builder {
     WorkerCtx::builder().grace(of)
 }
 
 /// Says when the worker is ready, and then that it was told.
-fn announces(ctx: &WorkerCtx) -> Result<(), MainError> {
+pub fn announces(ctx: &WorkerCtx) -> Result<(), MainError> {
     let weak = ctx.downgrade();
     let ready = move || weak.upgrade().is_some_and(|ctx| ctx.ready());
     ctx.add_thread(
@@ -169,7 +169,7 @@ impl Meddles for Wedged {
 }
 
 /// Blocks the thread that drops it.
-struct NeverGone;
+pub struct NeverGone;
 
 impl Drop for NeverGone {
     fn drop(&mut self) {
@@ -182,7 +182,7 @@ impl Drop for NeverGone {
 
 thread_local! {
     /// The main thread's are dropped by `exit`.
-    static AT_EXIT: NeverGone = const { NeverGone };
+    pub static AT_EXIT: NeverGone = const { NeverGone };
 }
 
 /// The signals that the thread blocks, as the kernel has them: a mask.
@@ -312,7 +312,10 @@ fn blocked_at(limits: Builder, word: fn(&What) -> bool) -> Worker<()> {
 }
 
 /// Plays a role to its end.
-pub fn play(role: &str) -> ExitCode {
+pub fn play(role: &'static str) -> ExitCode {
+    if let Some(code) = crate::starved::play(role) {
+        return code;
+    }
     let two = grace(Duration::from_secs(2));
     let long = grace(Duration::from_secs(600));
     match role {
@@ -374,7 +377,27 @@ pub fn play(role: &str) -> ExitCode {
             })?;
             Ok(())
         })),
+        "nothing" => ExitCode::SUCCESS,
         "masks" => masks(),
+        "holds locks" | "raises and holds locks" | "fails and holds locks" => {
+            let main = move |ctx: WorkerCtx| async move {
+                thread::spawn(|| {
+                    let mut stdout = io::stdout().lock();
+                    let _stderr = io::stderr().lock();
+                    let _ = stdout.write_all(b"ready\nhalf a line");
+                    for_ever();
+                });
+                if role == "fails and holds locks" {
+                    ctx.defer_cleanup("db", CallOpts::new(), |_| Err("still in use"))?;
+                }
+                Ok(())
+            };
+            let worker = Worker::new((), main).limits(two);
+            deadstop::run(match role {
+                "raises and holds locks" => worker.raise_again(),
+                _ => worker,
+            })
+        }
         "raises" => deadstop::run(Worker::new((), service).raise_again()),
         "raises its own" => deadstop::run(
             Worker::new((), |ctx: WorkerCtx| async move {
