@@ -1,5 +1,6 @@
 //! Registration: what a worker is made of, as services say it.
 
+use std::collections::BTreeSet;
 use std::panic::Location;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -665,7 +666,7 @@ fn body_spec(name: impl Into<Name>, kind: Kind, opts: BodyOpts) -> (Spec, Told, 
         order,
         timeout,
         floor: None,
-        uses,
+        uses: each_once(uses),
         place: Location::caller(),
         watchdog: None,
     };
@@ -686,10 +687,17 @@ fn call_spec(name: impl Into<Name>, kind: Kind, opts: CallOpts) -> Spec {
         order,
         timeout,
         floor,
-        uses,
+        uses: each_once(uses),
         place: Location::caller(),
         watchdog: None,
     }
+}
+
+/// The names without repetitions, in their order.
+fn each_once(mut names: Vec<Name>) -> Vec<Name> {
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(Name::clone(name)));
+    names
 }
 
 fn refusal(error: SpawnError) -> Refusal {

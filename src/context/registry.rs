@@ -163,6 +163,7 @@ pub(crate) struct Registry {
     pub want_cleanup: bool,
     /// Whether somebody drives stop and cleanup.
     pub closing: bool,
+    pub start_begun: bool,
     pub main_token: Option<CancellationToken>,
     pub main_ended: Option<Ended>,
     pub main_code: Option<i32>,
@@ -190,6 +191,7 @@ impl Registry {
             want_stop: false,
             want_cleanup: false,
             closing: false,
+            start_begun: false,
             main_token: None,
             main_ended: None,
             main_code: None,
