@@ -1,5 +1,6 @@
 //! The part of a worker context that all its handles share, and that is not generic.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -12,16 +13,19 @@ use super::error::{Refusal, StartError};
 use super::limits::{Instants, Limits, ms};
 use super::opts::Wake;
 use super::registry::{Action, Entry, Registry, Running, Spec, Unsaid};
-use super::report::{Reason, Report, StepReport};
+use super::report::{Reason, Report, StepReport, WakePanic};
 use super::sink::Sink;
 use crate::host::{
     Abort, Around, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, SpawnError, Who,
 };
 use crate::journal::{How, Id, Kind, Name, State, Told, WatchdogIs, What};
-use crate::words::{contained, one_line};
+use crate::words::{contained, one_line, panic_message};
 
 /// Reasons after the first that are kept.
 const LATER_REASONS_KEPT: usize = 100;
+
+/// Number of panics of wakes that the report keeps.
+const WAKE_PANICS_KEPT: usize = 100;
 
 /// Requests that wait for the sink at once.
 const UNSAID_KEPT: usize = 100;
@@ -437,6 +441,7 @@ impl Core {
             steps,
             deaths: registry.deaths.iter().cloned().collect(),
             deaths_in_all: registry.deaths_in_all,
+            wakes_panicked: registry.wakes_panicked.clone(),
         })
     }
 
@@ -500,6 +505,14 @@ impl Core {
         driven.err().and_then(|_| take(&slot))
     }
 
+    /// What calls the wakes of those who are told.
+    pub fn wakes(self: &Arc<Self>) -> Wakes {
+        Wakes {
+            sink: Arc::clone(&self.sink),
+            core: Arc::downgrade(self),
+        }
+    }
+
     /// Takes back the call of a component that has not begun, and says why it has not.
     pub fn withdraw(&self, id: Id) -> Option<SpawnError> {
         let why = self.host.withdraw(self.id(), id)?;
@@ -515,7 +528,7 @@ impl Core {
 
 /// Tells one thread or task to stop, after `said` has said so: it may be over before this returns, and
 /// no log should have its end first. Adopted tasks cannot be told, and nobody is told twice.
-pub(crate) fn tell(host: &dyn Host, entry: &mut Entry, said: impl FnOnce()) {
+pub(crate) fn tell(host: &dyn Host, wakes: &Wakes, entry: &mut Entry, said: impl FnOnce()) {
     let Action::Running(Running { token, wake, .. }) = &mut entry.action else {
         return;
     };
@@ -524,15 +537,47 @@ pub(crate) fn tell(host: &dyn Host, entry: &mut Entry, said: impl FnOnce()) {
         return;
     };
     said();
-    tell_by(host, &entry.name, &token, wake.take());
+    token.cancel();
+    if let Some(wake) = wake.take() {
+        wakes.call(host, entry.id, entry.name.clone(), entry.kind, wake);
+    }
 }
 
-/// Tells by that token, and wakes.
-pub(crate) fn tell_by(host: &dyn Host, name: &Name, token: &CancellationToken, wake: Option<Wake>) {
-    token.cancel();
-    if let Some(wake) = wake {
-        // A caller's code, and so is its drop: neither its panic nor its blocking is the stop's.
-        host.call(name, wake);
+/// Where a panic of a `wake` is reported.
+pub(crate) struct Wakes {
+    sink: Arc<dyn Sink>,
+    /// Gone where the last handle was dropped: then there is no report.
+    core: Weak<Core>,
+}
+
+impl Wakes {
+    /// Has the host call a wake. It is a caller's code, and so is its drop: neither its panic nor its blocking is the
+    /// stop's, and a panic is reported.
+    pub fn call(&self, host: &dyn Host, id: Id, name: Name, kind: Kind, wake: Wake) {
+        let (sink, core) = (Arc::clone(&self.sink), Weak::clone(&self.core));
+        let of = name.clone();
+        let call = move || {
+            let called = catch_unwind(AssertUnwindSafe(|| {
+                wake();
+                drop(wake);
+            }));
+            let Err(payload) = called else { return };
+            let error = one_line(&panic_message(&*payload));
+            std::mem::forget(payload);
+            if let Some(core) = core.upgrade() {
+                let panicked = &mut core.registry().wakes_panicked;
+                if panicked.len() < WAKE_PANICS_KEPT {
+                    panicked.push(WakePanic {
+                        id,
+                        name: name.clone(),
+                        kind,
+                        error: error.clone(),
+                    });
+                }
+            }
+            sink.claim(&What::WakePanicked { id, name, error });
+        };
+        host.call(&of, Box::new(call));
     }
 }
 
@@ -563,8 +608,12 @@ impl Drop for Core {
         self.clear_running();
         self.disarmed.cancel();
         self.requested.cancel();
+        let wakes = Wakes {
+            sink: Arc::clone(&self.sink),
+            core: Weak::new(),
+        };
         for entry in entries.values_mut() {
-            tell(&*self.host, entry, || {});
+            tell(&*self.host, &wakes, entry, || {});
         }
         let names: Vec<Name> = entries.values().map(|entry| entry.name.clone()).collect();
         // Values of callbacks that were never called are forgotten, not dropped: a drop can block.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::core::{Core, outcome_of, tell_by};
+use super::core::{Core, outcome_of};
 use super::limits::{Bound, CONFIRM, ms};
 use super::members::{Member, Members, Stage};
 use super::opts::Wake;
@@ -184,7 +184,11 @@ impl Waiting<'_> {
             });
         }
         if let Told::Now(token, wake) = told {
-            tell_by(&*self.core.host, &name, &token, wake);
+            token.cancel();
+            if let Some(wake) = wake {
+                let host = &*self.core.host;
+                self.core.wakes().call(host, id, name.clone(), kind, wake);
+            }
         }
         let row = StepReport {
             phase,

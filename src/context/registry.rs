@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::Refusal;
 use super::limits::{BOUND_MAX, BOUND_MIN, DEATHS_KEPT, Instants, NAME_BYTES, whole_ms};
 use super::opts::Wake;
-use super::report::{Death, Reason};
+use super::report::{Death, Reason, WakePanic};
 use crate::host::{Abort, Body, BoxError, BoxFuture, Ended, Executor};
 use crate::journal::{By, How, Id, Kind, Name, RefusedReason, Registered, State, Told};
 use crate::watchdog::Limits;
@@ -173,6 +173,7 @@ pub(crate) struct Registry {
     pub early: BTreeMap<Id, Ended>,
     pub deaths: VecDeque<Death>,
     pub deaths_in_all: u64,
+    pub wakes_panicked: Vec<WakePanic>,
 }
 
 impl Registry {
@@ -199,6 +200,7 @@ impl Registry {
             early: BTreeMap::new(),
             deaths: VecDeque::new(),
             deaths_in_all: 0,
+            wakes_panicked: Vec::new(),
         }
     }
 

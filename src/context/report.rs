@@ -70,6 +70,22 @@ pub struct Death {
     pub at: Duration,
 }
 
+/// A panic of the `wake` with which a thread or task was registered, as it was called.
+///
+/// The component was told all the same. If only its wake could have let it end, its step says that it did not.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WakePanic {
+    /// The component's number.
+    pub id: Id,
+    /// Its name.
+    pub name: Name,
+    /// What it is.
+    pub kind: Kind,
+    /// The panic's words.
+    pub error: Name,
+}
+
 /// Why the worker stops.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -119,6 +135,8 @@ pub struct Report {
     pub deaths: Vec<Death>,
     /// How many ended badly before stop, in all.
     pub deaths_in_all: u64,
+    /// Wakes that had panicked when the report was made: the first hundred.
+    pub wakes_panicked: Vec<WakePanic>,
 }
 
 impl Report {
@@ -134,17 +152,14 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// One line a step that did not end well, or one that says that all did.
+    /// One line a step that did not end well, or one that says that all did; and one a wake that panicked.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_ok() {
-            return write!(f, "{} steps, all ok", self.steps.len());
+        let (bad, steps) = (self.bad().count(), self.steps.len());
+        if bad == 0 {
+            write!(f, "{steps} steps, all ok")?;
+        } else {
+            write!(f, "{bad} of {steps} steps did not end well")?;
         }
-        write!(
-            f,
-            "{} of {} steps did not end well",
-            self.bad().count(),
-            self.steps.len()
-        )?;
         for step in self.bad() {
             write!(
                 f,
@@ -162,6 +177,12 @@ impl fmt::Display for Report {
             if let Some(error) = &step.error {
                 write!(f, ": {error}")?;
             }
+        }
+        for WakePanic {
+            name, kind, error, ..
+        } in &self.wakes_panicked
+        {
+            write!(f, "\n  the wake of {kind} {name} panicked: {error}")?;
         }
         Ok(())
     }

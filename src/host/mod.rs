@@ -178,7 +178,7 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
         self.drive(future)
     }
 
-    /// Calls what wakes a body that was told. It is the caller's code, whose panics end here; nobody waits
+    /// Calls what wakes a body that was told. It is the caller's code, whose panics the context catches; nobody waits
     /// for it where the host can see to that. The default calls it there and then.
     fn call(&self, name: &Name, call: Box<dyn FnOnce() + Send + 'static>) {
         let _ = name;

@@ -131,6 +131,8 @@ pub enum What {
     },
     /// Claim: a thread or task was told to stop.
     Told { name: Name, id: Id },
+    /// Claim: what was to wake a component that was told panicked.
+    WakePanicked { id: Id, name: Name, error: Name },
     /// Claim: a task or async callback was aborted.
     Abort { name: Name, id: Id },
     /// Claim: a step ended for the context.
@@ -343,6 +345,7 @@ impl What {
                 | What::StepStarted { .. }
                 | What::StillWaiting { .. }
                 | What::Told { .. }
+                | What::WakePanicked { .. }
                 | What::Abort { .. }
                 | What::StepEnded { .. }
                 | What::Watchdog { .. }

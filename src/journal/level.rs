@@ -64,7 +64,8 @@ impl What {
                 ..
             } => Level::Warn,
             What::Watchdog { .. } => Level::Info,
-            What::Ended {
+            What::WakePanicked { .. }
+            | What::Ended {
                 how: How::Failed | How::Panicked | How::Dropped,
                 ..
             } => Level::Error,

@@ -54,6 +54,7 @@ impl What {
             What::Exit { .. } => "exit",
             What::Abandoned { .. } => "abandoned",
             What::ClosesBeforeUser { .. } => "closes-before-user",
+            What::WakePanicked { .. } => "wake-panicked",
         }
     }
 
@@ -287,6 +288,9 @@ impl What {
             What::Abandoned { names } => {
                 out.write_str("the last handle is gone without a stop; left running:")?;
                 names.iter().try_for_each(|name| write!(out, " {name}"))
+            }
+            What::WakePanicked { id, name, error } => {
+                write!(out, "the wake of {name} (#{id}) panicked: {error}")
             }
             What::ClosesBeforeUser {
                 name,

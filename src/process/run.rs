@@ -76,7 +76,7 @@ pub fn run<A: Send + Sync + 'static>(worker: Worker<A>) -> ExitCode {
     if let Err(error @ StartError::Main { .. }) = &end.started {
         let error = error.clone();
         aside.say(PATIENCE, move || format!("deadstop: {error}\n"));
-    } else if !end.report.is_ok() {
+    } else if !end.report.is_ok() || !end.report.wakes_panicked.is_empty() {
         // Without a subscriber nobody else has said so.
         let report = Arc::clone(&end.report);
         aside.say(PATIENCE, move || format!("deadstop: {report}\n"));
