@@ -9,7 +9,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use deadstop::context::{BodyOpts, MainError, Refused, Report, WorkerCtx};
+use deadstop::context::{
+    BlockingError, BodyOpts, CalledFromInside, MainError, Refused, Report, WorkerCtx,
+};
 use deadstop::host::Scope;
 use deadstop::journal::{How, Id, Outcome, RefusedReason};
 use tokio::runtime::{Builder, Runtime};
@@ -273,4 +275,54 @@ fn an_adopted_task_that_is_aborted_before_stop_is_a_death() {
     let report = ctx.stop_blocking().expect("from outside");
     assert_eq!(deaths(&report), [("legacy", How::Dropped)]);
     assert_eq!(outcomes(&report), []);
+}
+
+#[test]
+fn block_on_inside_block_on_panics_with_advice() {
+    let ctx = WorkerCtx::new(());
+    ctx.defer_stop("nests", Default::default(), |scope: &Scope| {
+        scope.block_on(async { scope.block_on(async {}) });
+    })
+    .expect("accepted");
+    // The first is over.
+    ctx.defer_stop("in turn", Default::default(), |scope: &Scope| {
+        let nested = || scope.block_on(async { scope.block_on(async {}) });
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(nested));
+        assert!(caught.is_err());
+        scope.block_on(async {});
+    })
+    .expect("accepted");
+    let report = ctx.stop_blocking().expect("from outside");
+    assert_eq!(
+        outcomes(&report),
+        [("nests", Outcome::Panicked), ("in turn", Outcome::Ok)]
+    );
+    assert_eq!(
+        report.steps[0].error.as_deref(),
+        Some(
+            "`Scope::block_on` was called inside a future that it drives already: await there instead"
+        )
+    );
+}
+
+#[test]
+fn blocking_calls_inside_block_on_are_errors() {
+    let (ctx, other) = (WorkerCtx::new(()), WorkerCtx::new(()));
+    let own = ctx.clone();
+    let (says, said) = mpsc::channel();
+    ctx.defer_stop("calls", Default::default(), move |scope: &Scope| {
+        let called = scope.block_on(async {
+            let own = own.stop_blocking().map(drop);
+            (own, other.cleanup_blocking().map(drop))
+        });
+        let _ = says.send(called);
+    })
+    .expect("accepted");
+    let report = ctx.stop_blocking().expect("from outside");
+    assert!(report.is_ok(), "{report}");
+    let inside = Err(BlockingError::CalledFromInside(CalledFromInside));
+    assert_eq!(
+        said.recv_timeout(GUARD),
+        Ok((inside, Err(BlockingError::OnRuntime)))
+    );
 }

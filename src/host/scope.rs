@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,8 @@ pub trait Blocker: Send + Sync {
 pub struct Scope {
     told: CancellationToken,
     blocker: Arc<dyn Blocker>,
+    /// Whether it drives a future right now.
+    drives: AtomicBool,
 }
 
 /// How a [`Scope::wait`] ended.
@@ -68,7 +71,12 @@ impl Waited {
 impl Scope {
     /// A scope for a body; hosts make them.
     pub fn new(told: CancellationToken, blocker: Arc<dyn Blocker>) -> Self {
-        Scope { told, blocker }
+        let drives = AtomicBool::new(false);
+        Scope {
+            told,
+            blocker,
+            drives,
+        }
     }
 
     /// How it waits: for a scope with another token.
@@ -119,12 +127,14 @@ impl Scope {
     ///
     /// # Panics
     ///
-    /// If the future does.
+    /// If the future does; and if it calls `block_on` itself, which would block what drives it. It can await instead.
     pub fn block_on<F>(&self, future: F) -> F::Output
     where
         F: Future + Send,
         F::Output: Send,
     {
+        assert!(!self.drives.swap(true, Ordering::SeqCst), "{NESTED}");
+        let _drives = Drives(&self.drives);
         let mut output = None;
         {
             let run = async { output = Some(future.await) };
@@ -136,6 +146,19 @@ impl Scope {
     /// The token that is cancelled when the body is told; for async code inside the body.
     pub fn token(&self) -> &CancellationToken {
         &self.told
+    }
+}
+
+/// What a body panics with that waits inside of its own wait.
+const NESTED: &str =
+    "`Scope::block_on` was called inside a future that it drives already: await there instead";
+
+/// Marks a scope as driving a future until dropped.
+struct Drives<'a>(&'a AtomicBool);
+
+impl Drop for Drives<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
     }
 }
 

@@ -136,3 +136,20 @@ fn adopted_task_aborted_by_its_own_side_is_a_death() {
     let laws: Vec<_> = broken.iter().map(|broken| broken.law).collect();
     assert_eq!(laws, ["ends/explained"], "{broken:?}");
 }
+
+#[test]
+fn block_on_inside_block_on_panics_as_live() {
+    let journal = Trial::of(|ctx: WorkerCtx| async move {
+        ctx.defer_stop("nests", Default::default(), |scope: &Scope| {
+            scope.block_on(async { scope.block_on(async {}) });
+        })?;
+        Ok(())
+    })
+    .at("10s")
+    .signal("SIGTERM")
+    .observe();
+    assert_eq!(journal.outcome("nests"), Some(Outcome::Panicked));
+    let words =
+        "`Scope::block_on` was called inside a future that it drives already: await there instead";
+    assert!(journal.log().contains(words), "{}", journal.log());
+}
