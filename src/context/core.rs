@@ -18,11 +18,14 @@ use super::sink::Sink;
 use crate::host::{
     Abort, Around, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, SpawnError, Who,
 };
-use crate::journal::{How, Id, Kind, Name, State, Told, WatchdogIs, What};
+use crate::journal::{By, How, Id, Kind, Name, State, Told, WatchdogIs, What};
 use crate::words::{contained, one_line, panic_message};
 
 /// Reasons after the first that are kept.
 const LATER_REASONS_KEPT: usize = 100;
+
+/// What the log adds to the last request that is logged only because few came before it.
+const ENOUGH: &str = "later requests are counted, and logged no more";
 
 /// Number of panics of wakes that the report keeps.
 const WAKE_PANICS_KEPT: usize = 100;
@@ -282,6 +285,8 @@ impl Core {
     /// are said by whoever still says an earlier one. So nobody waits for another's sink here, nor for its own
     /// where the sink asks; stop waits, until the first has been said (rule 1).
     fn ask(&self, reason: Reason, grace_begins: bool, why: Option<&'static str>) {
+        // A request that is logged however many came before it.
+        let matters = reason.by == By::Signal || grace_begins && self.grace.get().is_none();
         if grace_begins {
             // Now, whoever says so and when: the last resort goes by it.
             self.mark_grace();
@@ -308,10 +313,19 @@ impl Core {
                         unsaid.disarmed.push(attempts.load(Ordering::SeqCst));
                     }
                 }
-            } else if registry.later_reasons.len() < LATER_REASONS_KEPT {
-                registry.later_reasons.push(reason);
+            } else {
+                registry.later_reasons_in_all += 1;
+                let kept = registry.later_reasons.len();
+                if kept < LATER_REASONS_KEPT {
+                    registry.later_reasons.push(reason);
+                } else if !matters {
+                    return;
+                }
+                if kept + 1 == LATER_REASONS_KEPT {
+                    unsaid.why = unsaid.why.or(Some(ENOUGH));
+                }
             }
-            if registry.unsaid.len() < UNSAID_KEPT {
+            if registry.unsaid.len() < UNSAID_KEPT || matters {
                 registry.unsaid.push_back(unsaid);
             }
             !std::mem::replace(&mut registry.saying, true)
@@ -438,6 +452,7 @@ impl Core {
         Arc::new(Report {
             reason: registry.reason.clone(),
             later_reasons: registry.later_reasons.clone(),
+            later_reasons_in_all: registry.later_reasons_in_all,
             steps,
             deaths: registry.deaths.iter().cloned().collect(),
             deaths_in_all: registry.deaths_in_all,

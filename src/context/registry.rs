@@ -155,6 +155,7 @@ pub(crate) struct Registry {
     explicit_floors: Duration,
     pub reason: Option<Reason>,
     pub later_reasons: Vec<Reason>,
+    pub later_reasons_in_all: u64,
     /// Requests that have yet to be said, and whether somebody is saying them.
     pub unsaid: VecDeque<Unsaid>,
     pub saying: bool,
@@ -186,6 +187,7 @@ impl Registry {
             explicit_floors: Duration::ZERO,
             reason: None,
             later_reasons: Vec::new(),
+            later_reasons_in_all: 0,
             unsaid: VecDeque::new(),
             saying: false,
             instants: None,

@@ -129,6 +129,8 @@ pub struct Report {
     pub reason: Option<Reason>,
     /// Reasons given after the first; the first hundred.
     pub later_reasons: Vec<Reason>,
+    /// How many reasons were given after the first, in all.
+    pub later_reasons_in_all: u64,
     /// One row a step, in the order in which they began.
     pub steps: Vec<StepReport>,
     /// What ended badly before stop: the last hundred.
