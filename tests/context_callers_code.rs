@@ -11,9 +11,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use deadstop::context::{BodyOpts, CallOpts, WorkerCtx};
+use deadstop::context::{BodyOpts, CallOpts, Sink, WorkerCtx};
 use deadstop::host::{Abort, Adopt, BoxFuture};
-use deadstop::journal::{How, Outcome};
+use deadstop::journal::{How, Outcome, What};
 use tokio_util::sync::CancellationToken;
 
 /// Only the upper guard of a test that would hang: nothing waits for it to pass.
@@ -392,4 +392,36 @@ fn a_request_after_the_end_is_not_recorded() {
         ctx.request_stop("too late");
     });
     assert_eq!(requests.0.load(std::sync::atomic::Ordering::Relaxed), 1);
+}
+
+/// Lets a body go when its wake has panicked.
+struct LetsGo(mpsc::Sender<()>);
+
+impl Sink for LetsGo {
+    fn claim(&self, claim: &What) {
+        if let What::WakePanicked { .. } = claim {
+            let _ = self.0.send(());
+        }
+    }
+}
+
+#[test]
+fn a_wake_that_panics_is_in_the_report() {
+    let (lets_go, let_go) = mpsc::channel();
+    let builder = WorkerCtx::<()>::builder().sink(std::sync::Arc::new(LetsGo(lets_go)));
+    let ctx = builder.build(()).expect("the limits are the default");
+    let opts = BodyOpts::new()
+        .timeout(GUARD)
+        .wake(|| std::panic::resume_unwind(Box::new("no such queue")));
+    ctx.add_thread("receives", opts, move |_| let_go.recv())
+        .expect("accepted");
+    let report = guarded("stop", move || ctx.stop_blocking()).expect("from outside");
+    assert!(report.is_ok(), "the body has ended well: {report}");
+    let panicked = report.wakes_panicked.iter();
+    let panicked: Vec<_> = panicked.map(|it| (it.id, &*it.name, &*it.error)).collect();
+    assert_eq!(panicked, [(1, "receives", "no such queue")]);
+    assert_eq!(
+        report.to_string(),
+        "1 steps, all ok\n  the wake of thread receives panicked: no such queue"
+    );
 }

@@ -525,3 +525,67 @@ async fn the_place_of_a_registration_is_its_callers_whatever_is_registered() {
     assert_eq!(*places.0.lock().expect("nobody panics with it"), lines);
     ctx.cleanup().await.expect("from outside");
 }
+
+/// Keeps the words of the requests.
+#[derive(Default)]
+struct Requests(Mutex<Vec<String>>);
+
+impl Sink for Requests {
+    fn claim(&self, claim: &What) {
+        self.claim_why(claim, "");
+    }
+
+    fn claim_why(&self, claim: &What, why: &str) {
+        if let What::Requested { reason, .. } = claim {
+            let mut requests = self.0.lock().expect("nobody panics with it");
+            requests.push(format!("{reason}{why}"));
+        }
+    }
+}
+
+#[test]
+fn requests_beyond_the_first_hundred_are_counted() {
+    let requests = Arc::new(Requests::default());
+    let builder = WorkerCtx::<()>::builder().sink(Arc::clone(&requests) as Arc<dyn Sink>);
+    let ctx = builder.build(()).expect("the limits are the default");
+    let life = deadstop::context::Life::new(&ctx);
+    for n in 0..1_000 {
+        ctx.request_stop(format!("request {n}"));
+    }
+    let said = || requests.0.lock().expect("nobody panics with it").clone();
+    // The first, and a hundred later ones.
+    assert_eq!(said().len(), 101);
+    assert_eq!(
+        said()[99..],
+        [
+            "request 99",
+            "request 100later requests are counted, and logged no more"
+        ]
+    );
+    // A signal is said in any case, and so is what begins the grace.
+    life.signal(deadstop::journal::SignalName::Sigterm);
+    ctx.request_stop("once more");
+    assert_eq!(said().len(), 102);
+    assert_eq!(said()[101], "SIGTERM");
+    let report = ctx.stop_blocking().expect("from outside");
+    assert_eq!(said().len(), 102, "the grace had begun");
+    let reason = report.reason.as_ref().map(|reason| &*reason.words);
+    assert_eq!(reason, Some("request 0"));
+    assert_eq!(report.later_reasons.len(), 100);
+    // 999, the signal, one more, and the stop.
+    assert_eq!(report.later_reasons_in_all, 1_002);
+}
+
+#[test]
+fn the_call_that_begins_the_grace_is_said_after_a_thousand_requests() {
+    let requests = Arc::new(Requests::default());
+    let builder = WorkerCtx::<()>::builder().sink(Arc::clone(&requests) as Arc<dyn Sink>);
+    let ctx = builder.build(()).expect("the limits are the default");
+    for _ in 0..1_000 {
+        ctx.request_stop("enough");
+    }
+    ctx.stop_blocking().expect("from outside");
+    let said = requests.0.lock().expect("nobody panics with it");
+    assert_eq!(said.len(), 102);
+    assert_eq!(said.last().map(|said| &**said), Some("stop was called"));
+}

@@ -11,11 +11,11 @@ use std::thread;
 use std::time::Duration;
 
 use deadstop::context::{
-    BlockingError, BodyOpts, CallOpts, CalledFromInside, Close, MainError, Report, StartError,
-    WorkerCtx,
+    BlockingError, BodyOpts, CallOpts, CalledFromInside, Close, MainError, Report, Sink,
+    StartError, WorkerCtx,
 };
 use deadstop::host::{BoxError, Scope};
-use deadstop::journal::{BoundBy, How, Outcome, RefusedReason};
+use deadstop::journal::{BoundBy, How, Outcome, RefusedReason, What};
 
 const GUARD: Duration = Duration::from_secs(20);
 
@@ -577,4 +577,35 @@ async fn a_start_that_fails_has_the_report_that_every_other_caller_has() {
     assert!(std::sync::Arc::ptr_eq(&report, &cleaned));
     let end = deadstop::context::Life::new(&ctx).live(|| async { Ok(()) });
     assert!(std::sync::Arc::ptr_eq(&report, &end.await.report));
+}
+
+/// Keeps what start warns of.
+#[derive(Default)]
+struct Warnings(std::sync::Mutex<Vec<String>>);
+
+impl Sink for Warnings {
+    fn claim(&self, claim: &What) {
+        if let What::ClosesBeforeUser { name, user, .. } = claim {
+            let mut warnings = self.0.lock().expect("nobody panics with it");
+            warnings.push(format!("{name} before {user}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_used_twice_is_warned_of_once() {
+    let warnings = std::sync::Arc::new(Warnings::default());
+    let builder = WorkerCtx::<()>::builder().sink(warnings.clone());
+    let ctx = builder.build(()).expect("the limits are the default");
+    ctx.start(|ctx| async move {
+        ctx.defer_cleanup("a", CallOpts::new().order(1), |_| {})?;
+        let twice = CallOpts::new().uses(["a", "a"]).uses(["a"]);
+        ctx.defer_cleanup("user", twice, |_| {})?;
+        Ok(())
+    })
+    .await
+    .expect("main is good");
+    let warned = warnings.0.lock().expect("nobody panics with it").clone();
+    assert_eq!(warned, ["a before user"]);
+    ctx.cleanup().await.expect("from outside");
 }

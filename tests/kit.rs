@@ -22,5 +22,7 @@ mod notes;
 mod nothing;
 #[path = "kit/real.rs"]
 mod real;
+#[path = "kit/runtimes.rs"]
+mod runtimes;
 #[path = "kit/told.rs"]
 mod told;

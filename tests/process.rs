@@ -14,10 +14,14 @@
 #[path = "process/child.rs"]
 mod child;
 mod meddled;
+#[path = "process/starved.rs"]
+mod starved;
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,15 +36,22 @@ const LAST_RESORT: Duration = Duration::from_millis(1_950);
 
 fn main() -> ExitCode {
     if let Ok(role) = std::env::var(ROLE) {
-        return child::play(&role);
+        return child::play(role.leak());
     }
-    let containers = can_contain();
+    let needs = [
+        ("container::", can_run(&CONTAINS)),
+        ("blocked::", can_run(&BLOCKS)),
+        ("few_threads::", can_run(&few_threads())),
+        ("few_stacks::", can_run(&FEW_STACKS)),
+        ("few_files::", can_run(&FEW_FILES)),
+    ];
+    let cannot = needs.map(|(tests, can)| if can { "-" } else { tests });
     let trials = TESTS.iter().map(|(name, test)| {
         let trial = Trial::test(*name, || {
             test();
             Ok::<(), Failed>(())
         });
-        trial.with_ignored_flag(name.starts_with("container::") && !containers)
+        trial.with_ignored_flag(cannot.iter().any(|tests| name.starts_with(tests)))
     });
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
 }
@@ -48,11 +59,38 @@ fn main() -> ExitCode {
 /// Makes what it runs the first process of a namespace of its own, as it is in a container.
 const CONTAINS: [&str; 4] = ["unshare", "--user", "--pid", "--fork"];
 
-/// Whether that is allowed here.
-fn can_contain() -> bool {
-    let mut command = Command::new(CONTAINS[0]);
-    command.args(&CONTAINS[1..]).arg("true");
-    let ran = command.stderr(Stdio::null()).status();
+/// Runs a command with the signals blocked that a worker hears.
+const BLOCKS: [&str; 2] = ["env", "--block-signal=TERM,INT"];
+
+/// Runs a command with these signals ignored, as a shell does that has a trap for them.
+const IGNORES: [&str; 4] = ["sh", "-c", r#"trap '' TERM INT; exec "$0" "$@""#, "env"];
+
+/// Runs a command as a user with a limit on its threads. Root has none, and two processes of one user share theirs: each
+/// gets a user of its own.
+fn few_threads() -> Vec<String> {
+    static USERS: AtomicU32 = AtomicU32::new(0);
+    let nth = USERS.fetch_add(1, Ordering::Relaxed);
+    let user = 20_000 + (std::process::id() * 16 + nth) % 40_000;
+    let command = format!("setpriv --reuid={user} --clear-groups prlimit --nproc=64");
+    command.split(' ').map(str::to_owned).collect()
+}
+
+/// Runs a command with a limit on its memory, so that no stack can be had once it is reached.
+const FEW_STACKS: [&str; 4] = [
+    "sh",
+    "-c",
+    r#"ulimit -v 524288; MALLOC_ARENA_MAX=1 exec "$0" "$@""#,
+    "env",
+];
+
+/// Runs a command with a limit on its descriptors.
+const FEW_FILES: [&str; 4] = ["sh", "-c", r#"ulimit -n 64; exec "$0" "$@""#, "env"];
+
+/// Whether this executable can be run by these words.
+fn can_run(by: &[impl AsRef<OsStr>]) -> bool {
+    let mut command = Command::new(&by[0]);
+    command.args(&by[1..]).arg(here()).env(ROLE, "nothing");
+    let ran = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
     ran.is_ok_and(|status| status.success())
 }
 
@@ -70,11 +108,16 @@ impl Process {
         Process::of(Command::new(here()), role)
     }
 
+    /// Starts it by a command that is given it to run.
+    fn by(words: &[impl AsRef<OsStr>], role: &str) -> Self {
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg(here());
+        Process::of(command, role)
+    }
+
     /// As the first process of a container.
     fn contained(role: &str) -> Self {
-        let mut command = Command::new(CONTAINS[0]);
-        command.args(&CONTAINS[1..]).arg(here());
-        Process::of(command, role)
+        Process::by(&CONTAINS, role)
     }
 
     fn of(mut command: Command, role: &str) -> Self {
@@ -208,6 +251,101 @@ impl End {
     }
 }
 
+/// What a worker starved of something came to: the steps that were called, in that order.
+struct Starved {
+    end: End,
+    called: Vec<String>,
+    sent: Instant,
+}
+
+/// Starts a worker under a limit, stops it once it has used up what the limit leaves, and waits for its end.
+fn starved(by: &[impl AsRef<OsStr>], role: &str) -> Starved {
+    let process = Process::by(by, role);
+    process.says("ready");
+    let sent = process.signal("TERM");
+    let end = process.ends();
+    let called = end
+        .said
+        .iter()
+        .filter_map(|line| line.strip_prefix("called "));
+    let called = called.map(str::to_owned).collect();
+    Starved { end, called, sent }
+}
+
+/// Every step is called, in its order, and nothing is amiss.
+fn starved_well(by: &[impl AsRef<OsStr>], of: &str) {
+    let Starved { end, called, .. } = starved(by, &format!("well starved of {of}"));
+    end.is(0);
+    assert_eq!(
+        called,
+        ["1", "2", "3", "4", "5", "6", "7"],
+        "{}",
+        end.errors
+    );
+}
+
+/// A step that hangs is left behind at its bound, and the others are called.
+fn starved_with_a_hung_step(by: &[impl AsRef<OsStr>], of: &str) {
+    let Starved { end, called, sent } = starved(by, &format!("one hangs starved of {of}"));
+    end.is(1)
+        .after(sent, Duration::from_millis(100))
+        .complains("1 of 10 steps did not end well\n  in stop, stop 0 (order 0): leaked after 10");
+    assert_eq!(
+        called,
+        ["0", "1", "2", "3", "4", "5", "6", "7"],
+        "{}",
+        end.errors
+    );
+}
+
+/// A `wake` hangs, and so does a step.
+fn starved_with_a_hung_wake(by: &[impl AsRef<OsStr>], of: &str) {
+    let role = format!("a wake and a step hang starved of {of}");
+    let Starved {
+        end,
+        mut called,
+        sent,
+    } = starved(by, &role);
+    end.is(1).after(sent, Duration::from_millis(200));
+    // Beside the first step.
+    called.retain(|name| name != "wake");
+    assert_eq!(
+        called,
+        ["0", "1", "2", "3", "4", "5", "6", "7"],
+        "{}",
+        end.errors
+    );
+}
+
+/// More steps hang than there are threads in reserve: what cannot be called says so, at its bound.
+fn starved_with_hung_steps(by: &[impl AsRef<OsStr>], of: &str) {
+    let Starved { end, called, sent } = starved(by, &format!("all hang starved of {of}"));
+    end.is(1).after(sent, Duration::from_millis(600));
+    assert!(called.len() >= 3, "{called:?}; {}", end.errors);
+    for name in ["1", "2", "3", "4", "5", "6"] {
+        let row = format!("in cleanup, cleanup {name} (order 0): ");
+        let row = end.errors.split_once(&row).map(|(_, row)| row);
+        let row = row.unwrap_or_else(|| panic!("{name}: {}", end.errors));
+        let says = if called.iter().any(|called| called == name) {
+            "leaked after 1"
+        } else {
+            "failed after 1"
+        };
+        assert!(row.starts_with(says), "{name} {says}: {row}");
+    }
+    if called.len() < 6 {
+        end.complains(": never called: no thread could be started (")
+            .complains("), and those in reserve were held");
+    }
+}
+
+/// All steps hang, and so does the end of the process.
+fn starved_at_the_last_resort(by: &[impl AsRef<OsStr>], of: &str) {
+    let Starved { end, sent, .. } = starved(by, &format!("hangs in exit starved of {of}"));
+    end.is(124).after(sent, LAST_RESORT);
+    end.complains("by its last resort; left behind: cleanup 1 (leaked), cleanup 2 (leaked), ");
+}
+
 type Test = (&'static str, fn());
 
 const TESTS: &[Test] = &[
@@ -224,6 +362,9 @@ const TESTS: &[Test] = &[
                 process.signal(signal);
                 let end = process.ends();
                 end.is(0).said("told").said("closed");
+                if role == "blocking main" {
+                    end.said("task told");
+                }
                 if role == "service on a given runtime" {
                     end.said("it runs");
                 }
@@ -343,6 +484,82 @@ const TESTS: &[Test] = &[
         process.signal("INT");
         process.ends().is(0).said("closed").said("Some(Sigint)");
     }),
+    ("blocked::inherited_mask_is_lifted_for_the_listener", || {
+        for signal in ["TERM", "INT"] {
+            let process = Process::by(&BLOCKS, "service");
+            process.says("ready");
+            process.signal(signal);
+            process.ends().is(0).said("told").said("closed");
+        }
+    }),
+    ("blocked::second_and_third_signals_count", || {
+        let process = Process::by(&BLOCKS, "deaf to the end");
+        process.says("ready");
+        process.signal("TERM");
+        process.says("later");
+        process.signal("TERM");
+        process.says("later");
+        process.signal("INT");
+        process.ends().is(130);
+    }),
+    ("blocked::signal_is_raised_again", || {
+        let process = Process::by(&BLOCKS, "raises");
+        process.says("ready");
+        process.signal("TERM");
+        let end = process.ends();
+        assert_eq!(end.status.signal(), Some(15), "{}", end.status);
+        end.said("closed");
+    }),
+    ("blocked::mask_of_user_code_is_unchanged", || {
+        Process::by(&BLOCKS, "masks")
+            .ends()
+            .is(0)
+            .said("as inherited");
+        Process::start("masks").ends().is(0).said("none");
+    }),
+    ("ignored::signals_stop_the_worker", || {
+        for signal in ["TERM", "INT"] {
+            let process = Process::by(&IGNORES, "service");
+            process.says("ready");
+            process.signal(signal);
+            process.ends().is(0).said("told").said("closed");
+        }
+    }),
+    ("ignored::signal_is_raised_again", || {
+        let process = Process::by(&IGNORES, "raises");
+        process.says("ready");
+        process.signal("TERM");
+        let end = process.ends();
+        assert_eq!(end.status.signal(), Some(15), "{}", end.status);
+    }),
+    ("locks::held_output_does_not_hold_up_the_end", || {
+        for (role, code) in [("holds locks", 0), ("fails and holds locks", 1)] {
+            let process = Process::start(role);
+            process.says("ready");
+            process.signal("TERM");
+            let end = process.ends();
+            end.is(code);
+            if code != 0 {
+                end.complains("steps did not end well\n  in cleanup, cleanup db");
+            }
+        }
+    }),
+    (
+        "locks::held_output_does_not_hold_up_the_raised_signal",
+        || {
+            let process = Process::start("raises and holds locks");
+            process.says("ready");
+            process.signal("TERM");
+            let end = process.ends();
+            assert_eq!(
+                end.status.signal(),
+                Some(15),
+                "{}; {}",
+                end.status,
+                end.errors
+            );
+        },
+    ),
     ("pre_stop::stop_begins_when_the_delay_is_over", || {
         let process = Process::start("pre-stop");
         process.says("ready");
@@ -486,6 +703,51 @@ const TESTS: &[Test] = &[
         let end = process.ends();
         end.is(124).after(sent, LAST_RESORT);
         end.complains("nothing of the worker was left behind");
+    }),
+    ("few_threads::every_step_is_called_in_order", || {
+        starved_well(&few_threads(), "threads")
+    }),
+    ("few_threads::hung_step_is_left_behind", || {
+        starved_with_a_hung_step(&few_threads(), "threads")
+    }),
+    ("few_threads::hung_wake_is_left_behind", || {
+        starved_with_a_hung_wake(&few_threads(), "threads")
+    }),
+    ("few_threads::uncalled_steps_say_so", || {
+        starved_with_hung_steps(&few_threads(), "threads")
+    }),
+    ("few_threads::last_resort_strikes", || {
+        starved_at_the_last_resort(&few_threads(), "threads")
+    }),
+    ("few_stacks::every_step_is_called_in_order", || {
+        starved_well(&FEW_STACKS, "threads")
+    }),
+    ("few_stacks::hung_step_is_left_behind", || {
+        starved_with_a_hung_step(&FEW_STACKS, "threads")
+    }),
+    ("few_stacks::hung_wake_is_left_behind", || {
+        starved_with_a_hung_wake(&FEW_STACKS, "threads")
+    }),
+    ("few_stacks::uncalled_steps_say_so", || {
+        starved_with_hung_steps(&FEW_STACKS, "threads")
+    }),
+    ("few_stacks::last_resort_strikes", || {
+        starved_at_the_last_resort(&FEW_STACKS, "threads")
+    }),
+    ("few_files::every_step_is_called_in_order", || {
+        starved_well(&FEW_FILES, "files")
+    }),
+    ("few_files::hung_step_is_left_behind", || {
+        starved_with_a_hung_step(&FEW_FILES, "files")
+    }),
+    ("few_files::hung_wake_is_left_behind", || {
+        starved_with_a_hung_wake(&FEW_FILES, "files")
+    }),
+    ("few_files::uncalled_steps_say_so", || {
+        starved_with_hung_steps(&FEW_FILES, "files")
+    }),
+    ("few_files::last_resort_strikes", || {
+        starved_at_the_last_resort(&FEW_FILES, "files")
     }),
     ("memory::what_ends_by_itself_leaves_nothing_behind", || {
         Process::start("short lives").ends().is(0).said("flat");

@@ -233,7 +233,7 @@ fn a_cut_journal_with_hostile_names() {
     insta::assert_snapshot!(timeline(&events, Style::default()));
 }
 
-fn step(id: u32, name: &str) -> What {
+fn step(id: u64, name: &str) -> What {
     What::StepStarted {
         phase: Phase::Stop,
         name: name.into(),
@@ -414,7 +414,7 @@ fn rare() -> Vec<What> {
             order: i32::MIN,
             outcome: Outcome::NotAwaited,
             took: u64::MAX,
-            id: u32::MAX,
+            id: u64::MAX,
             error: Some("\u{1b}]0;title\u{7}".into()),
         },
     ]

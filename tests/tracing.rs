@@ -206,3 +206,16 @@ fn a_subscriber_that_panics_does_not_end_the_stop() {
         assert!(report.is_ok(), "{report}");
     });
 }
+
+#[traced_test]
+#[test]
+fn a_wake_that_panics_is_logged() {
+    let host = ByHand::new();
+    let ctx = host.ctx(WorkerCtx::<()>::builder());
+    let panics = || std::panic::resume_unwind(Box::new("no such queue"));
+    ctx.add_thread("receives", BodyOpts::new().wake(panics), |_| {})
+        .expect("accepted");
+    // Told by the drop too.
+    drop(ctx);
+    assert_logged!("ERROR", "the wake of receives (#1) panicked: no such queue");
+}

@@ -1,5 +1,6 @@
 //! The part of a worker context that all its handles share, and that is not generic.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -12,14 +13,22 @@ use super::error::{Refusal, StartError};
 use super::limits::{Instants, Limits, ms};
 use super::opts::Wake;
 use super::registry::{Action, Entry, Registry, Running, Spec, Unsaid};
-use super::report::{Reason, Report, StepReport};
+use super::report::{Reason, Report, StepReport, WakePanic};
 use super::sink::Sink;
-use crate::host::{BoxFuture, ContextId, Ended, Host, OnEnd, Who};
-use crate::journal::{How, Id, Kind, Name, State, Told, WatchdogIs, What};
-use crate::words::{contained, one_line};
+use crate::host::{
+    Abort, Around, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, SpawnError, Who,
+};
+use crate::journal::{By, How, Id, Kind, Name, State, Told, WatchdogIs, What};
+use crate::words::{contained, one_line, panic_message};
 
 /// Reasons after the first that are kept.
 const LATER_REASONS_KEPT: usize = 100;
+
+/// What the log adds to the last request that is logged only because few came before it.
+const ENOUGH: &str = "later requests are counted, and logged no more";
+
+/// Number of panics of wakes that the report keeps.
+const WAKE_PANICS_KEPT: usize = 100;
 
 /// Requests that wait for the sink at once.
 const UNSAID_KEPT: usize = 100;
@@ -48,6 +57,8 @@ pub(crate) struct Core {
     pub grace: SetOnce<Duration>,
     /// Each with its place among the steps as they began.
     pub steps: Mutex<Vec<(usize, StepReport)>>,
+    /// The executor that was around the context when it was built; when it is started, the one around that call.
+    home: Mutex<Option<Arc<dyn Executor>>>,
     pub started: SetOnce<Result<(), StartError>>,
     pub stopped: SetOnce<Arc<Report>>,
     pub cleaned: SetOnce<Arc<Report>>,
@@ -55,7 +66,7 @@ pub(crate) struct Core {
 
 impl Core {
     pub fn new(host: Arc<dyn Host>, sink: Arc<dyn Sink>, limits: Limits) -> Self {
-        Core {
+        let core = Core {
             host,
             sink,
             limits,
@@ -70,9 +81,47 @@ impl Core {
             hurried: AtomicBool::new(false),
             grace: SetOnce::new(),
             steps: Mutex::new(Vec::new()),
+            home: Mutex::default(),
             started: SetOnce::new(),
             stopped: SetOnce::new(),
             cleaned: SetOnce::new(),
+        };
+        core.settle_here();
+        core
+    }
+
+    /// Makes the executor around the caller the one for tasks that are registered where none lasts. Without a lasting
+    /// one here, what was known before stays.
+    pub fn settle_here(&self) {
+        if self.host.around() != Around::Lasting {
+            return;
+        }
+        let home = self.host.executor().map(Arc::from);
+        *self.home.lock().unwrap_or_else(PoisonError::into_inner) = home;
+    }
+
+    /// Runs a task: here where an executor lasts, otherwise on the context's own. A runtime that drives a single future
+    /// would drop the task when that is ready, without a word.
+    pub fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError> {
+        let around = self.host.around();
+        let home = {
+            let home = self.home.lock().unwrap_or_else(PoisonError::into_inner);
+            home.clone()
+        };
+        match (around, home) {
+            (Around::Lasting, _) => self.host.spawn_task(who, future, ended),
+            (_, Some(home)) => home.spawn_task(who, future, ended),
+            // The caller of a start awaits main there, and its runtime lasts for so long.
+            (Around::Passing, None) if who.kind == Kind::Main => {
+                self.host.spawn_task(who, future, ended)
+            }
+            (Around::Passing, None) => Err(SpawnError::PassingRuntime),
+            (Around::Nothing, None) => Err(SpawnError::NoRuntime),
         }
     }
 
@@ -236,6 +285,8 @@ impl Core {
     /// are said by whoever still says an earlier one. So nobody waits for another's sink here, nor for its own
     /// where the sink asks; stop waits, until the first has been said (rule 1).
     fn ask(&self, reason: Reason, grace_begins: bool, why: Option<&'static str>) {
+        // A request that is logged however many came before it.
+        let matters = reason.by == By::Signal || grace_begins && self.grace.get().is_none();
         if grace_begins {
             // Now, whoever says so and when: the last resort goes by it.
             self.mark_grace();
@@ -262,10 +313,19 @@ impl Core {
                         unsaid.disarmed.push(attempts.load(Ordering::SeqCst));
                     }
                 }
-            } else if registry.later_reasons.len() < LATER_REASONS_KEPT {
-                registry.later_reasons.push(reason);
+            } else {
+                registry.later_reasons_in_all += 1;
+                let kept = registry.later_reasons.len();
+                if kept < LATER_REASONS_KEPT {
+                    registry.later_reasons.push(reason);
+                } else if !matters {
+                    return;
+                }
+                if kept + 1 == LATER_REASONS_KEPT {
+                    unsaid.why = unsaid.why.or(Some(ENOUGH));
+                }
             }
-            if registry.unsaid.len() < UNSAID_KEPT {
+            if registry.unsaid.len() < UNSAID_KEPT || matters {
                 registry.unsaid.push_back(unsaid);
             }
             !std::mem::replace(&mut registry.saying, true)
@@ -392,9 +452,11 @@ impl Core {
         Arc::new(Report {
             reason: registry.reason.clone(),
             later_reasons: registry.later_reasons.clone(),
+            later_reasons_in_all: registry.later_reasons_in_all,
             steps,
             deaths: registry.deaths.iter().cloned().collect(),
             deaths_in_all: registry.deaths_in_all,
+            wakes_panicked: registry.wakes_panicked.clone(),
         })
     }
 
@@ -458,6 +520,22 @@ impl Core {
         driven.err().and_then(|_| take(&slot))
     }
 
+    /// What calls the wakes of those who are told.
+    pub fn wakes(self: &Arc<Self>) -> Wakes {
+        Wakes {
+            sink: Arc::clone(&self.sink),
+            core: Arc::downgrade(self),
+        }
+    }
+
+    /// Takes back the call of a component that has not begun, and says why it has not.
+    pub fn withdraw(&self, id: Id) -> Option<SpawnError> {
+        let why = self.host.withdraw(self.id(), id)?;
+        // Nobody will say that its code is over.
+        self.registry().taken.remove(&id);
+        Some(why)
+    }
+
     pub fn is_inside(&self) -> bool {
         self.host.is_inside(self.id())
     }
@@ -465,7 +543,7 @@ impl Core {
 
 /// Tells one thread or task to stop, after `said` has said so: it may be over before this returns, and
 /// no log should have its end first. Adopted tasks cannot be told, and nobody is told twice.
-pub(crate) fn tell(host: &dyn Host, entry: &mut Entry, said: impl FnOnce()) {
+pub(crate) fn tell(host: &dyn Host, wakes: &Wakes, entry: &mut Entry, said: impl FnOnce()) {
     let Action::Running(Running { token, wake, .. }) = &mut entry.action else {
         return;
     };
@@ -474,15 +552,47 @@ pub(crate) fn tell(host: &dyn Host, entry: &mut Entry, said: impl FnOnce()) {
         return;
     };
     said();
-    tell_by(host, &entry.name, &token, wake.take());
+    token.cancel();
+    if let Some(wake) = wake.take() {
+        wakes.call(host, entry.id, entry.name.clone(), entry.kind, wake);
+    }
 }
 
-/// Tells by that token, and wakes.
-pub(crate) fn tell_by(host: &dyn Host, name: &Name, token: &CancellationToken, wake: Option<Wake>) {
-    token.cancel();
-    if let Some(wake) = wake {
-        // A caller's code, and so is its drop: neither its panic nor its blocking is the stop's.
-        host.call(name, wake);
+/// Where a panic of a `wake` is reported.
+pub(crate) struct Wakes {
+    sink: Arc<dyn Sink>,
+    /// Gone where the last handle was dropped: then there is no report.
+    core: Weak<Core>,
+}
+
+impl Wakes {
+    /// Has the host call a wake. It is a caller's code, and so is its drop: neither its panic nor its blocking is the
+    /// stop's, and a panic is reported.
+    pub fn call(&self, host: &dyn Host, id: Id, name: Name, kind: Kind, wake: Wake) {
+        let (sink, core) = (Arc::clone(&self.sink), Weak::clone(&self.core));
+        let of = name.clone();
+        let call = move || {
+            let called = catch_unwind(AssertUnwindSafe(|| {
+                wake();
+                drop(wake);
+            }));
+            let Err(payload) = called else { return };
+            let error = one_line(&panic_message(&*payload));
+            std::mem::forget(payload);
+            if let Some(core) = core.upgrade() {
+                let panicked = &mut core.registry().wakes_panicked;
+                if panicked.len() < WAKE_PANICS_KEPT {
+                    panicked.push(WakePanic {
+                        id,
+                        name: name.clone(),
+                        kind,
+                        error: error.clone(),
+                    });
+                }
+            }
+            sink.claim(&What::WakePanicked { id, name, error });
+        };
+        host.call(&of, Box::new(call));
     }
 }
 
@@ -513,8 +623,12 @@ impl Drop for Core {
         self.clear_running();
         self.disarmed.cancel();
         self.requested.cancel();
+        let wakes = Wakes {
+            sink: Arc::clone(&self.sink),
+            core: Weak::new(),
+        };
         for entry in entries.values_mut() {
-            tell(&*self.host, entry, || {});
+            tell(&*self.host, &wakes, entry, || {});
         }
         let names: Vec<Name> = entries.values().map(|entry| entry.name.clone()).collect();
         // Values of callbacks that were never called are forgotten, not dropped: a drop can block.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::core::{Core, outcome_of, tell_by};
+use super::core::{Core, outcome_of};
 use super::limits::{Bound, CONFIRM, ms};
 use super::members::{Member, Members, Stage};
 use super::opts::Wake;
@@ -184,7 +184,11 @@ impl Waiting<'_> {
             });
         }
         if let Told::Now(token, wake) = told {
-            tell_by(&*self.core.host, &name, &token, wake);
+            token.cancel();
+            if let Some(wake) = wake {
+                let host = &*self.core.host;
+                self.core.wakes().call(host, id, name.clone(), kind, wake);
+            }
         }
         let row = StepReport {
             phase,
@@ -216,6 +220,7 @@ impl Waiting<'_> {
             abort: None,
             adopted: false,
             told_when_over: None,
+            is_call: matches!(begin, Begin::Call(_)),
         };
         self.members_begun += 1;
         let spawned = match begin {
@@ -375,7 +380,15 @@ impl Waiting<'_> {
 
     /// A member is over its bound: it is left, aborted, or left behind (rule 6).
     fn overdue(&mut self, mut member: Member, now: Duration) {
-        if member.unawaited() {
+        if self.withdraw(&mut member) {
+            member.row.took = now.saturating_sub(member.row.started);
+            let outcome = if member.unawaited() {
+                Outcome::NotAwaited
+            } else {
+                Outcome::Failed
+            };
+            self.finish(member, outcome);
+        } else if member.unawaited() {
             member.row.took = now.saturating_sub(member.row.started);
             self.finish(member, Outcome::NotAwaited);
         } else if member.abort.is_some() && !member.adopted {
@@ -389,6 +402,20 @@ impl Waiting<'_> {
         } else {
             self.leave_behind(member, now);
         }
+    }
+
+    /// Takes a call back whose code has not begun, since no thread could be had for it: it was never called, and
+    /// its row says so.
+    fn withdraw(&self, member: &mut Member) -> bool {
+        let row = &mut member.row;
+        if !member.is_call {
+            return false;
+        }
+        let Some(why) = self.core.withdraw(row.id) else {
+            return false;
+        };
+        row.error = Some(one_line(&format_args!("never called: {why}")));
+        true
     }
 
     fn leave_behind(&mut self, mut member: Member, now: Duration) {
@@ -415,6 +442,7 @@ impl Waiting<'_> {
             };
             if self.group.phase != Phase::Cleanup {
                 // A callback's wait is over, and it learns that nobody waits for it any more.
+                self.withdraw(&mut member);
                 member.row.took = now.saturating_sub(member.row.started);
                 self.finish(member, Outcome::NotAwaited);
                 continue;

@@ -35,7 +35,8 @@ pub struct LifeEnd {
     pub code: i32,
     /// Why the process ends.
     pub cause: Cause,
-    /// What start came to.
+    /// What the worker's start came to, also where another caller's start came first. [`StartError::Again`] if there
+    /// was none, since the worker was stopped before.
     pub started: Result<(), StartError>,
     /// What stop and cleanup did.
     pub report: Arc<Report>,
@@ -129,7 +130,8 @@ impl Life {
         self.core.request_now_and(reason, why);
     }
 
-    /// The code with which a program should end whose worker was stopped by calls.
+    /// The code with which a program should end whose worker was stopped by calls. A second signal sets it too
+    /// (rule 17).
     pub fn exit_code(&self) -> i32 {
         self.core.exit_code()
     }
@@ -157,7 +159,7 @@ impl Life {
         main: impl FnOnce() -> Main + Send,
         place: &'static Location<'static>,
     ) -> LifeEnd {
-        let started = self.core.start(main, place, true).await;
+        let mut started = self.core.start(main, place, true).await;
         // Started by somebody else, the worker lives all the same, and has to be stopped.
         if matches!(started, Err(StartError::Again))
             && let Some(undriven) = self.core.close_when_requested()
@@ -167,13 +169,16 @@ impl Life {
         if matches!(started, Ok(()) | Err(StartError::Again)) {
             self.core.cleaned.wait().await;
         }
+        // The start of somebody else's call is the worker's: where it failed, so has this life. Rolled back, it says
+        // so only after cleanup.
+        if matches!(started, Err(StartError::Again)) && self.core.has_begun_start() {
+            started = self.core.started.wait().await.clone();
+        }
         // The process ends with this: let everybody who waits for the report have it first.
         self.core.host.settle().await;
         let code = self.core.exit_code();
         let (code, cause) = match &started {
-            _ if let Some(number) = self.core.signals.second() => {
-                (exit_code::SIGNAL + number, Cause::SecondSignal)
-            }
+            _ if self.core.signals.second().is_some() => (code, Cause::SecondSignal),
             Err(StartError::Main { .. }) => (code, Cause::StartFailed),
             _ => (code, Cause::Stopped),
         };
@@ -183,5 +188,29 @@ impl Life {
             started,
             report: self.core.last_report(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn exit_code_after_a_second_signal_is_its_own() {
+        let ctx = WorkerCtx::new(());
+        let life = Life::new(&ctx);
+        ctx.defer_cleanup("db", Default::default(), |_| Err("still in use"))
+            .expect("accepted");
+        let count = |signal, ms| {
+            let at = Duration::from_millis(ms);
+            life.core.signals.count(signal, at)
+        };
+        assert_eq!(count(SignalName::Sigterm, 0), Some(1));
+        ctx.cleanup_blocking().expect("from outside");
+        assert_eq!(life.exit_code(), exit_code::FAILED, "a step failed");
+        assert_eq!(count(SignalName::Sigint, 300), Some(2));
+        assert_eq!(life.exit_code(), 130);
     }
 }

@@ -70,8 +70,8 @@ impl Limits {
 
 /// By what cleanup's steps are sorted (rules 2 and 12). By key, never by reversing an ascending sort: that
 /// would turn ties round too.
-pub(crate) fn cleanup_key(order: i32, id: Id, ties: Ties) -> (i64, i64) {
-    let id = i64::from(id);
+pub(crate) fn cleanup_key(order: i32, id: Id, ties: Ties) -> (i64, i128) {
+    let id = i128::from(id);
     let among_equals = match ties {
         Ties::First => id,
         Ties::Last => -id,

@@ -38,6 +38,8 @@ pub(super) struct Member {
     pub adopted: bool,
     /// A blocking callback's scope is told when its bound is over.
     pub told_when_over: Option<CancellationToken>,
+    /// Whether the step calls code, rather than waiting for code that runs already.
+    pub is_call: bool,
 }
 
 impl Member {
@@ -179,6 +181,7 @@ mod tests {
             abort: None,
             adopted: false,
             told_when_over: None,
+            is_call: false,
         }
     }
 

@@ -35,7 +35,7 @@ pub use limits::Limits;
 pub(crate) use limits::own_bound;
 pub(crate) use limits::{BOUND_MAX, BOUND_MIN};
 pub use opts::{BodyOpts, CallOpts};
-pub use report::{Death, Reason, Report, StepReport};
+pub use report::{Death, Reason, Report, StepReport, WakePanic};
 pub use sink::Sink;
 #[cfg(any(all(feature = "process", unix), feature = "sim"))]
 pub(crate) use start::Main;

@@ -118,10 +118,13 @@ impl Core {
         self.emit(What::State {
             state: State::Stopping,
         });
+        let wakes = self.wakes();
         for entry in &mut entries {
             if is_told_at_once(entry) {
                 let (name, id) = (entry.name.clone(), entry.id);
-                tell(&*self.host, entry, || self.emit(What::Told { name, id }));
+                tell(&*self.host, &wakes, entry, || {
+                    self.emit(What::Told { name, id })
+                });
             }
         }
         let ends = instants.stop_ends;

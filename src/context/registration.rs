@@ -1,5 +1,6 @@
 //! Registration: what a worker is made of, as services say it.
 
+use std::collections::BTreeSet;
 use std::panic::Location;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use super::core::Core;
 use super::error::{Refusal, Refused};
 use super::opts::{BodyOpts, CallOpts, Wake};
 use super::registry::{Action, AsyncCall, Callback, Running, Spec};
-use crate::host::{Abort, Adopt, Body, BoxFuture, Ended, Ending, Scope, SpawnError};
+use crate::host::{Abort, Adopt, Around, Body, BoxFuture, Ended, Ending, Scope, SpawnError};
 use crate::journal::{Id, Kind, Name, RefusedReason, Told};
 use crate::watchdog::{Link, Watchdog};
 use crate::words::one_line;
@@ -130,6 +131,10 @@ impl<A> WorkerCtx<A> {
     /// Runs a task on the service's executor. It is told by its token, awaited up to its timeout, then
     /// aborted once.
     ///
+    /// It runs on the runtime around the caller. On a plain thread, or in a future that a scope drives with
+    /// [`block_on`](Scope::block_on), whose runtime ends with that call, it runs on the runtime on which the worker was started, or
+    /// else built.
+    ///
     /// ```
     /// # use deadstop::context::{BodyOpts, WorkerCtx};
     /// # #[tokio::main(flavor = "current_thread")]
@@ -145,7 +150,7 @@ impl<A> WorkerCtx<A> {
     ///
     /// # Errors
     ///
-    /// [`Refused`] from the begin of stop, outside the limits, or outside of a runtime; it hands the
+    /// [`Refused`] from the begin of stop, outside the limits, or where there is no such runtime; it hands the
     /// task back.
     #[track_caller]
     pub fn add_task<F, Fut, E>(
@@ -166,7 +171,7 @@ impl<A> WorkerCtx<A> {
             let given = core.host.given(&who, token.clone());
             let future = Box::pin(async move { task.take()(given).await.into_result() });
             let on_end = core.on_end(id, spec.name.clone());
-            let abort = core.host.spawn_task(who, future, on_end).map_err(refusal)?;
+            let abort = core.spawn_task(who, future, on_end).map_err(refusal)?;
             Ok(Begun {
                 token: Some(token),
                 abort: Some(abort),
@@ -227,9 +232,9 @@ impl<A> WorkerCtx<A> {
         })
     }
 
-    /// Runs a future to its end, wherever it is called: inside a runtime as a task that stop awaits,
-    /// outside of one on a small runtime of its own. Never "cannot start a runtime from within a
-    /// runtime". Its error is logged.
+    /// Runs a future to its end, wherever it is called: inside a runtime as a task that stop awaits (which
+    /// runs where [`add_task`](Self::add_task) says), outside of one on a small runtime of its own, before this returns. Never "cannot
+    /// start a runtime from within a runtime". Its error is logged.
     ///
     /// ```
     /// # use deadstop::context::WorkerCtx;
@@ -254,7 +259,7 @@ impl<A> WorkerCtx<A> {
     {
         let mut body_spec = body_spec(name, Kind::Task, BodyOpts::new());
         body_spec.0.once = true;
-        if tokio::runtime::Handle::try_current().is_ok() {
+        if self.core.host.around() != Around::Nothing {
             return self
                 .register_body(body_spec, future, |core, id, spec, future| {
                     let future = Box::pin(async move { future.take().await.into_result() });
@@ -263,7 +268,7 @@ impl<A> WorkerCtx<A> {
                     // A token that nobody listens to: stop tells, then awaits.
                     let token = CancellationToken::new();
                     drop(core.host.given(&who, token.clone()));
-                    let abort = core.host.spawn_task(who, future, on_end).map_err(refusal)?;
+                    let abort = core.spawn_task(who, future, on_end).map_err(refusal)?;
                     Ok(Begun {
                         token: Some(token),
                         abort: Some(abort),
@@ -273,19 +278,16 @@ impl<A> WorkerCtx<A> {
                 .map(|_| ());
         }
         let (spec, ..) = body_spec;
-        let runtime = self.core.admit(spec).and_then(|spec| {
-            crate::host::Passing::new()
-                .map(|runtime| (runtime, spec.name.clone()))
-                .map_err(|error| self.core.refuse(refusal(SpawnError::Thread(error)), spec))
-        });
-        let (runtime, name) = match runtime {
-            Ok(ready) => ready,
+        let name = match self.core.admit(spec) {
+            Ok(spec) => spec.name,
             Err((refusal, kind, name)) => return Err(Refused::new(future, refusal, kind, name)),
         };
-        let error = match runtime.block_on(future).into_result() {
-            Ok(()) => None,
-            Err(error) => Some(one_line(&error)),
-        };
+        let mut error = None;
+        {
+            let run = async { error = future.await.into_result().err() };
+            self.core.host.block_on(std::pin::pin!(run));
+        }
+        let error = error.map(|error| one_line(&error));
         self.core.future_ended(name, error);
         Ok(())
     }
@@ -665,7 +667,7 @@ fn body_spec(name: impl Into<Name>, kind: Kind, opts: BodyOpts) -> (Spec, Told, 
         order,
         timeout,
         floor: None,
-        uses,
+        uses: each_once(uses),
         place: Location::caller(),
         watchdog: None,
         once: false,
@@ -687,11 +689,18 @@ fn call_spec(name: impl Into<Name>, kind: Kind, opts: CallOpts) -> Spec {
         order,
         timeout,
         floor,
-        uses,
+        uses: each_once(uses),
         place: Location::caller(),
         watchdog: None,
         once: false,
     }
+}
+
+/// The names without repetitions, in their order.
+fn each_once(mut names: Vec<Name>) -> Vec<Name> {
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(Name::clone(name)));
+    names
 }
 
 fn refusal(error: SpawnError) -> Refusal {

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::error::Refusal;
 use super::limits::{BOUND_MAX, BOUND_MIN, DEATHS_KEPT, Instants, NAME_BYTES, whole_ms};
 use super::opts::Wake;
-use super::report::{Death, Reason};
+use super::report::{Death, Reason, WakePanic};
 use crate::host::{Abort, Body, BoxError, BoxFuture, Ended, Executor};
-use crate::journal::{By, Id, Kind, Name, RefusedReason, Registered, State, Told};
+use crate::journal::{By, How, Id, Kind, Name, RefusedReason, Registered, State, Told};
 use crate::watchdog::Limits;
 
 /// An async callback that has not been called.
@@ -158,6 +158,7 @@ pub(crate) struct Registry {
     explicit_floors: Duration,
     pub reason: Option<Reason>,
     pub later_reasons: Vec<Reason>,
+    pub later_reasons_in_all: u64,
     /// Requests that have yet to be said, and whether somebody is saying them.
     pub unsaid: VecDeque<Unsaid>,
     pub saying: bool,
@@ -166,6 +167,7 @@ pub(crate) struct Registry {
     pub want_cleanup: bool,
     /// Whether somebody drives stop and cleanup.
     pub closing: bool,
+    pub start_begun: bool,
     pub main_token: Option<CancellationToken>,
     pub main_ended: Option<Ended>,
     pub main_code: Option<i32>,
@@ -175,6 +177,7 @@ pub(crate) struct Registry {
     pub early: BTreeMap<Id, Ended>,
     pub deaths: VecDeque<Death>,
     pub deaths_in_all: u64,
+    pub wakes_panicked: Vec<WakePanic>,
 }
 
 impl Registry {
@@ -187,12 +190,14 @@ impl Registry {
             explicit_floors: Duration::ZERO,
             reason: None,
             later_reasons: Vec::new(),
+            later_reasons_in_all: 0,
             unsaid: VecDeque::new(),
             saying: false,
             instants: None,
             want_stop: false,
             want_cleanup: false,
             closing: false,
+            start_begun: false,
             main_token: None,
             main_ended: None,
             main_code: None,
@@ -200,6 +205,7 @@ impl Registry {
             early: BTreeMap::new(),
             deaths: VecDeque::new(),
             deaths_in_all: 0,
+            wakes_panicked: Vec::new(),
         }
     }
 
@@ -300,14 +306,11 @@ impl Registry {
     }
 
     /// Takes note that a body ended before stop: it leaves the registry, and is remembered if it ended
-    /// badly. What it leaves is the caller's to drop, once the lock is released.
+    /// badly. A task that was dropped did: its runtime went, or its own side aborted it, and its work is not done. What it leaves is the caller's to drop, once the lock is released.
     #[must_use]
     pub fn forget(&mut self, id: Id, ended: &Ended) -> Option<Action> {
         let entry = self.entries.remove(&id)?;
-        if matches!(
-            ended.how,
-            crate::journal::How::Failed | crate::journal::How::Panicked
-        ) {
+        if ended.how != How::Ok {
             self.deaths_in_all += 1;
             if self.deaths.len() == DEATHS_KEPT {
                 self.deaths.pop_front();
@@ -343,5 +346,44 @@ impl Registry {
             }
         }
         taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> Spec {
+        Spec {
+            name: "task".into(),
+            kind: Kind::Task,
+            order: 0,
+            timeout: Duration::from_secs(2),
+            floor: None,
+            uses: Vec::new(),
+            place: Location::caller(),
+            watchdog: None,
+            once: false,
+        }
+    }
+
+    #[test]
+    fn ids_beyond_32_bits_are_accepted() {
+        let mut registry = Registry::new();
+        registry.next_id = u32::MAX.into();
+        for past in 0..3 {
+            let admitted = registry.admit(&mut spec(), Duration::from_secs(10));
+            assert!(admitted.is_ok(), "{past} past it: {admitted:?}");
+            assert_eq!(registry.take_id(), u64::from(u32::MAX) + past);
+        }
+    }
+
+    #[test]
+    fn the_last_id_is_refused() {
+        let mut registry = Registry::new();
+        registry.next_id = Id::MAX;
+        let refused = registry.admit(&mut spec(), Duration::from_secs(10));
+        let detail = refused.map_err(|refusal| refusal.detail);
+        assert_eq!(detail, Err("this context has run out of ids".to_owned()));
     }
 }

@@ -52,7 +52,7 @@ impl StepReport {
     }
 }
 
-/// A body that failed or panicked before stop began.
+/// A body that ended badly before stop began: it failed, panicked, or was dropped before its end.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Death {
@@ -62,12 +62,28 @@ pub struct Death {
     pub name: Name,
     /// What it was.
     pub kind: Kind,
-    /// Failed or panicked.
+    /// Failed, panicked or dropped: of a task whose runtime was shut down, or that its own side aborted.
     pub how: How,
     /// In which words.
     pub error: Option<Name>,
     /// When, on the host's clock.
     pub at: Duration,
+}
+
+/// A panic of the `wake` with which a thread or task was registered, as it was called.
+///
+/// The component was told all the same. If only its wake could have let it end, its step says that it did not.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WakePanic {
+    /// The component's number.
+    pub id: Id,
+    /// Its name.
+    pub name: Name,
+    /// What it is.
+    pub kind: Kind,
+    /// The panic's words.
+    pub error: Name,
 }
 
 /// Why the worker stops.
@@ -113,12 +129,16 @@ pub struct Report {
     pub reason: Option<Reason>,
     /// Reasons given after the first; the first hundred.
     pub later_reasons: Vec<Reason>,
+    /// How many reasons were given after the first, in all.
+    pub later_reasons_in_all: u64,
     /// One row a step, in the order in which they began.
     pub steps: Vec<StepReport>,
     /// What ended badly before stop: the last hundred.
     pub deaths: Vec<Death>,
     /// How many ended badly before stop, in all.
     pub deaths_in_all: u64,
+    /// Wakes that had panicked when the report was made: the first hundred.
+    pub wakes_panicked: Vec<WakePanic>,
 }
 
 impl Report {
@@ -134,17 +154,14 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// One line a step that did not end well, or one that says that all did.
+    /// One line a step that did not end well, or one that says that all did; and one a wake that panicked.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_ok() {
-            return write!(f, "{} steps, all ok", self.steps.len());
+        let (bad, steps) = (self.bad().count(), self.steps.len());
+        if bad == 0 {
+            write!(f, "{steps} steps, all ok")?;
+        } else {
+            write!(f, "{bad} of {steps} steps did not end well")?;
         }
-        write!(
-            f,
-            "{} of {} steps did not end well",
-            self.bad().count(),
-            self.steps.len()
-        )?;
         for step in self.bad() {
             write!(
                 f,
@@ -162,6 +179,12 @@ impl fmt::Display for Report {
             if let Some(error) = &step.error {
                 write!(f, ": {error}")?;
             }
+        }
+        for WakePanic {
+            name, kind, error, ..
+        } in &self.wakes_panicked
+        {
+            write!(f, "\n  the wake of {kind} {name} panicked: {error}")?;
         }
         Ok(())
     }

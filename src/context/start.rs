@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::core::Core;
 use super::error::{MainError, StartError};
 use super::group::{self, Begin, Group, Step, Told};
+use super::life::exit_code;
 use super::limits::{cleanup_key, stop_bound};
 use super::registry::{Entry, is_stop_kind};
 use super::report::Reason;
@@ -46,7 +47,9 @@ impl Core {
                 return Err(StartError::Again);
             }
             registry.state = State::Starting;
+            registry.start_begun = true;
         }
+        self.settle_here();
         self.emit(What::State {
             state: State::Starting,
         });
@@ -75,6 +78,11 @@ impl Core {
             start.await;
         }
         self.started.wait().await.clone()
+    }
+
+    /// Whether a start has been accepted, by whomever it was called.
+    pub(crate) fn has_begun_start(&self) -> bool {
+        self.registry().start_begun
     }
 
     pub(crate) fn refuse_call(&self, call: &str, reason: RefusedReason) {
@@ -107,7 +115,6 @@ impl Core {
         };
         let spawned = match main {
             Main::Async(future) => self
-                .host
                 .spawn_task(who, Box::pin(async move { note(future.await) }), on_end)
                 .map(Some),
             Main::Blocking(body) => {
@@ -297,9 +304,12 @@ impl Core {
         }
     }
 
-    /// The exit code of a process whose worker has stopped (rule 17), where no signal and no watchdog
-    /// set it.
+    /// The exit code of a process whose worker has stopped (rule 17), where no third signal, no watchdog and no last
+    /// resort set it.
     pub(crate) fn exit_code(&self) -> i32 {
+        if let Some(number) = self.signals.second() {
+            return exit_code::SIGNAL + number;
+        }
         if let Some(Err(StartError::Main { code, .. })) = self.started.get() {
             return code.unwrap_or(1);
         }

@@ -9,8 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::SetOnce;
 
-use super::live::start_thread;
+use super::live::spawn;
 use super::passing::has_io;
+use super::reserve::Reserve;
 use super::{BoxFuture, SpawnError};
 
 /// A connection as [`Host::connect`](super::Host::connect) makes it.
@@ -25,27 +26,43 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 /// asked for twice at once, so that a resolver that hangs holds one thread a name, however often somebody
 /// tries.
 #[derive(Default)]
-pub(super) struct Names(Arc<Mutex<BTreeMap<String, Lookup>>>);
+pub(super) struct Names {
+    all: Arc<Mutex<BTreeMap<String, Lookup>>>,
+    reserve: Arc<Reserve>,
+}
 
 /// A lookup, for all who wait for it.
 type Lookup = Arc<SetOnce<Result<Vec<SocketAddr>, (io::ErrorKind, String)>>>;
 type Resolve = fn(&str) -> io::Result<Vec<SocketAddr>>;
 
 impl Names {
+    pub fn new(reserve: Arc<Reserve>) -> Self {
+        Names {
+            all: Arc::default(),
+            reserve,
+        }
+    }
+
     fn look_up(&self, authority: &str, resolve: Resolve) -> Result<Lookup, SpawnError> {
-        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lookup) = names.get(authority) {
             return Ok(Arc::clone(lookup));
         }
         let lookup = Lookup::default();
-        let (all, name) = (Arc::clone(&self.0), authority.to_owned());
+        let (all, name) = (Arc::clone(&self.all), authority.to_owned());
         let found = Arc::clone(&lookup);
-        start_thread("deadstop resolver", move || {
+        let resolves = move || {
             let addresses = resolve(&name).map_err(|error| (error.kind(), error.to_string()));
             let _ = found.set(addresses);
             let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
             all.remove(&name);
-        })?;
+        };
+        // A watchdog that finds no thread for the name of its endpoint must not take that for a failure of it.
+        if let Err(error) = spawn("deadstop resolver", resolves.clone())
+            && !self.reserve.lend(resolves)
+        {
+            return Err(error.into());
+        }
         // Its thread removes it, and cannot have done so yet: that takes the lock.
         names.insert(authority.to_owned(), Arc::clone(&lookup));
         Ok(lookup)
@@ -126,7 +143,7 @@ mod tests {
             (error.kind(), ASKED.load(Ordering::SeqCst)),
             (io::ErrorKind::NotFound, 1)
         );
-        while !names.0.lock().unwrap().is_empty() {
+        while !names.all.lock().unwrap().is_empty() {
             std::thread::yield_now();
         }
     }

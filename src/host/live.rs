@@ -21,13 +21,14 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::passing::lasting;
+use super::passing::{around, lasting};
 use super::reapers::Reapers;
+use super::reserve::{Reserve, Step};
 use super::{
-    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, Passing,
-    Scope, SpawnError, Who, small_runtime,
+    Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd,
+    Passing, Scope, SpawnError, Who, small_runtime,
 };
-use crate::journal::{Cause, How, Name};
+use crate::journal::{Cause, How, Id, Kind, Name};
 use crate::words::{contained, one_line, panic_message};
 
 thread_local! {
@@ -58,6 +59,7 @@ pub struct Live {
     driver: Mutex<Option<Driver>>,
     /// Waits for tasks that were taken over, beside the driver: how they are waited for is callers' code.
     watcher: Mutex<Option<Driver>>,
+    reserve: Arc<Reserve>,
     reapers: Arc<Reapers>,
     #[cfg(feature = "http")]
     names: super::connect::Names,
@@ -68,19 +70,27 @@ impl Live {
     #[allow(clippy::new_without_default, reason = "making a host starts its clock")]
     pub fn new() -> Self {
         let epoch = Instant::now();
+        let reserve = Arc::new(Reserve::default());
         Live {
             epoch,
             driver: Mutex::new(None),
             watcher: Mutex::new(None),
-            reapers: Arc::default(),
+            reapers: Arc::new(Reapers::new(Arc::clone(&reserve))),
             #[cfg(feature = "http")]
-            names: Default::default(),
+            names: super::connect::Names::new(Arc::clone(&reserve)),
+            reserve,
         }
     }
 
     /// Who runs the context's own futures.
     fn driver(&self) -> Result<Driver, SpawnError> {
         started(&self.driver, "deadstop")
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.reserve.close();
     }
 }
 
@@ -150,7 +160,12 @@ impl Host for Live {
         if cfg!(panic = "abort") {
             contained(|| tracing::warn!(target: "deadstop", "{NO_ISOLATION}"));
         }
-        self.driver().map(drop)
+        let driver = self.driver();
+        if let Ok(driver) = &driver {
+            self.reserve.retry_on(driver.downgrade());
+        }
+        self.reserve.fill()?;
+        driver.map(drop)
     }
 
     fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
@@ -168,9 +183,9 @@ impl Host for Live {
             let call: Option<Box<dyn FnOnce() + Send>> = take(slot);
             call.map(contained);
         };
-        if start_thread(name, move || call(&theirs)).is_err() {
-            // Better held up than never woken.
-            call(&slot);
+        if spawn(name, move || call(&theirs)).is_err() {
+            // Never here, on the driver's thread: it may block.
+            self.reserve.run_wake(Box::new(move || call(&slot)));
         }
     }
 
@@ -188,7 +203,16 @@ impl Host for Live {
         Some(Box::new(Home {
             runtime: lasting(),
             epoch: self.epoch,
+            reserve: Arc::clone(&self.reserve),
         }))
+    }
+
+    fn around(&self) -> Around {
+        around()
+    }
+
+    fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+        ParkBlocker.block_on(future);
     }
 
     fn spawn_body(
@@ -200,17 +224,26 @@ impl Host for Live {
     ) -> Result<(), SpawnError> {
         let epoch = self.epoch;
         let name = who.name.clone();
+        let step = step_of(&who);
+        let context = who.context;
+        let code = move || {
+            let _mark = Mark::enter(context);
+            let scope = Scope::new(told, Arc::new(ParkBlocker));
+            end_of(
+                catch_unwind(AssertUnwindSafe(|| body(&scope))),
+                epoch.elapsed(),
+            )
+        };
+        // Where no thread can be started it is left here.
+        let slot = Arc::new(Mutex::new(Some((code, ended))));
+        let theirs = Arc::clone(&slot);
         let reapers = Arc::clone(&self.reapers);
         let (give, given) = std::sync::mpsc::sync_channel(1);
         let run = move || {
-            let end = {
-                let _mark = Mark::enter(who.context);
-                let scope = Scope::new(told, Arc::new(ParkBlocker));
-                end_of(
-                    catch_unwind(AssertUnwindSafe(|| body(&scope))),
-                    epoch.elapsed(),
-                )
+            let Some((code, ended)) = take(&theirs) else {
+                return;
             };
+            let end = code();
             // The code is over, and the thread is not: its locals have yet to be dropped.
             match given.recv() {
                 Ok(this) => reapers.join(this, move || {
@@ -220,9 +253,35 @@ impl Host for Live {
                 Err(_) => ended(end),
             }
         };
-        let thread = start_thread(&name, run)?;
-        let _ = give.send(thread);
-        Ok(())
+        let why = match spawn(&name, run) {
+            Ok(thread) => {
+                let _ = give.send(thread);
+                if self.reserve.is_short() {
+                    // There are threads again.
+                    let _ = self.reserve.fill();
+                }
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let left = take(&slot);
+        match (step, left) {
+            (Some(step), Some((code, ended))) => {
+                let job = move || ended(code());
+                self.reserve.run_step(step, Box::new(job), why);
+                Ok(())
+            }
+            (_, left) => {
+                // What it holds may block when it is dropped; a registration hands back what was registered.
+                std::mem::forget(left);
+                Err(why.into())
+            }
+        }
+    }
+
+    fn withdraw(&self, context: ContextId, id: Id) -> Option<SpawnError> {
+        let why = self.reserve.withdraw(Step { context, id })?;
+        Some(SpawnError::NeverBegun(why))
     }
 
     #[cfg(feature = "http")]
@@ -243,14 +302,25 @@ impl Host for Live {
     }
 }
 
-/// Where an async callback was registered, and will run.
+/// The runtime on which an async callback was registered, and will run; or that of a context, for tasks that are
+/// registered where no runtime lasts.
 ///
-/// Never on the driver's runtime: a callback that blocks would hold up the driver, and its bounds.
+/// Never the driver's: a callback that blocks would hold up the driver, and its bounds.
 struct Home {
-    /// `None` if it was registered outside of a runtime, or on one that passes: it gets a thread and a
-    /// runtime of its own.
+    /// `None` for a callback that was registered outside of a runtime, or on one that passes: it gets a
+    /// thread and a runtime of its own.
     runtime: Option<Handle>,
     epoch: Instant,
+    reserve: Arc<Reserve>,
+}
+
+/// Names the step that the code is of; none of what is registered and runs from then on.
+fn step_of(who: &Who) -> Option<Step> {
+    let is_step = matches!(who.kind, Kind::Stop | Kind::Cleanup | Kind::Closeable);
+    is_step.then_some(Step {
+        context: who.context,
+        id: who.id,
+    })
 }
 
 impl Executor for Home {
@@ -261,17 +331,33 @@ impl Executor for Home {
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError> {
         let mut task = Task::new(&who, future, ended, self.epoch);
-        task.calls_back = true;
+        task.calls_back = !matches!(who.kind, Kind::Task | Kind::Main);
         if let Some(runtime) = &self.runtime {
             return spawn_on(runtime, task);
         }
         let runtime = Passing::new()?;
         let handle = runtime.spawn(task);
         let abort = handle.abort_handle();
-        start_thread(&who.name, move || {
-            // The task reports its own end.
-            let _ = runtime.block_on(handle);
-        })?;
+        let slot = Arc::new(Mutex::new(Some((runtime, handle))));
+        let theirs = Arc::clone(&slot);
+        let run = move |slot: &Mutex<Option<(Passing, _)>>| {
+            if let Some((runtime, handle)) = take(slot) {
+                // The task reports its own end.
+                let _ = runtime.block_on(handle);
+            }
+        };
+        let spawned = spawn(&who.name, move || run(&theirs));
+        match (spawned, step_of(&who)) {
+            (Ok(_), _) => {}
+            (Err(why), Some(step)) => {
+                self.reserve
+                    .run_step(step, Box::new(move || run(&slot)), why);
+            }
+            (Err(why), None) => {
+                std::mem::forget(take(&slot));
+                return Err(why.into());
+            }
+        }
         Ok(Box::new(abort))
     }
 }
@@ -280,30 +366,19 @@ fn spawn_on(runtime: &Handle, task: Task) -> Result<Box<dyn Abort>, SpawnError> 
     let outer = SPAWNING.replace(Some(Spot::Kept));
     let handle = runtime.spawn(task);
     match SPAWNING.replace(outer) {
-        Some(Spot::Dropped) => Err(SpawnError::NoRuntime),
+        Some(Spot::Dropped) => Err(SpawnError::RuntimeGone),
         _ => Ok(Box::new(handle.abort_handle())),
     }
 }
 
-pub(super) fn start_thread(
+/// Starts a thread. Where none can be had, `run` is dropped here.
+pub(super) fn spawn(
     name: &str,
     run: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, SpawnError> {
+) -> std::io::Result<JoinHandle<()>> {
     // The operating system cuts thread names short; it does not refuse long ones.
     let name: String = name.chars().filter(|c| *c != '\0').collect();
-    let builder = std::thread::Builder::new().name(name);
-    let run = Arc::new(Mutex::new(Some(run)));
-    let theirs = Arc::clone(&run);
-    let spawned = builder.spawn(move || {
-        if let Some(run) = take(&theirs) {
-            run();
-        }
-    });
-    spawned.map_err(|error| {
-        // Never dropped here, on the driver's thread: what it holds may block when it is dropped.
-        std::mem::forget(take(&run));
-        SpawnError::Thread(error)
-    })
+    std::thread::Builder::new().name(name).spawn(run)
 }
 
 fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
@@ -345,7 +420,7 @@ fn start_driver(name: &str) -> Result<Driver, SpawnError> {
             while running.join_next().await.is_some() {}
         });
     };
-    start_thread(name, drive)?;
+    spawn(name, drive)?;
     Ok(sender)
 }
 

@@ -11,6 +11,7 @@ mod ending;
 mod live;
 mod passing;
 mod reapers;
+mod reserve;
 mod scope;
 
 use std::fmt;
@@ -93,16 +94,43 @@ pub trait Executor: Send + Sync {
     ) -> Result<Box<dyn Abort>, SpawnError>;
 }
 
+/// What is around a caller that has a future to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Around {
+    /// An executor that goes on when the caller has returned: that of the service.
+    Lasting,
+    /// An executor that ends with the one future that it drives, which the caller is in: that of
+    /// [`Scope::block_on`].
+    Passing,
+    /// None: the caller is on a plain thread.
+    Nothing,
+}
+
 /// Code could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpawnError {
     /// Tasks need a runtime, and there is none.
-    #[error("there is no tokio runtime here to run a task on")]
+    #[error(
+        "there is no tokio runtime here, and the context knows none: build the context, or start it, on the \
+         service's runtime"
+    )]
     NoRuntime,
+    /// The only runtime is one that would take the task with it when the current call returns.
+    #[error(
+        "the runtime here ends with the call that drives it, and the context knows no other: build the context, or \
+         start it, on the service's runtime"
+    )]
+    PassingRuntime,
+    /// The runtime on which a task would run has been shut down.
+    #[error("the tokio runtime that it would run on has been shut down")]
+    RuntimeGone,
     /// The operating system refused a thread.
     #[error("no thread could be started: {0}")]
     Thread(#[from] std::io::Error),
+    /// A step's code had to wait for a thread, and has not begun.
+    #[error("no thread could be started ({0}), and those in reserve were held")]
+    NeverBegun(#[source] std::io::Error),
     /// This host cannot do that.
     #[error("this host cannot run {0}")]
     Unsupported(&'static str),
@@ -150,7 +178,7 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
         self.drive(future)
     }
 
-    /// Calls what wakes a body that was told. It is the caller's code, whose panics end here; nobody waits
+    /// Calls what wakes a body that was told. It is the caller's code, whose panics the context catches; nobody waits
     /// for it where the host can see to that. The default calls it there and then.
     fn call(&self, name: &Name, call: Box<dyn FnOnce() + Send + 'static>) {
         let _ = name;
@@ -175,7 +203,22 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
         None
     }
 
+    /// Tells what is around the caller. A context spawns a task here only where that is
+    /// [`Around::Lasting`]; anywhere else the task goes to the executor that was around the context when it was
+    /// built, or started. The default is for a host that has one executor, and finds it from everywhere.
+    fn around(&self) -> Around {
+        Around::Lasting
+    }
+
+    /// Blocks the caller, around whom there is [nothing](Around::Nothing), until the future is ready.
+    fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+        block_on(future);
+    }
+
     /// Runs a body that may block, on a thread of its own. Panics are caught and handed to `ended`.
+    ///
+    /// A step is run also where no thread can be started, on one that was kept for it; see
+    /// [`withdraw`](Self::withdraw).
     ///
     /// # Errors
     ///
@@ -187,6 +230,14 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
         body: Body,
         ended: OnEnd,
     ) -> Result<(), SpawnError>;
+
+    /// Takes back the code of a step that [`spawn_body`](Self::spawn_body) or an [`Executor`] has taken and that has not begun,
+    /// since it waits for a thread that cannot be had. It never runs then, and its `ended` is never called. `None` for code
+    /// that has begun, or is about to.
+    fn withdraw(&self, context: ContextId, id: Id) -> Option<SpawnError> {
+        let _ = (context, id);
+        None
+    }
 
     /// The token that a task is given: the one that the context tells it by. A simulator may withhold it.
     fn given(

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use tokio::runtime::{Builder, Handle, Id, Runtime};
 use tokio::task::JoinHandle;
 
-use super::small_runtime;
+use super::{Around, small_runtime};
 
 thread_local! {
     /// The passing runtime that this thread drives, and whether it has I/O.
@@ -59,6 +59,15 @@ impl Passing {
 pub(crate) fn lasting() -> Option<Handle> {
     let here = Handle::try_current().ok()?;
     driven(&here).is_none().then_some(here)
+}
+
+/// Tells what is around the caller.
+pub(crate) fn around() -> Around {
+    match Handle::try_current() {
+        Err(_) => Around::Nothing,
+        Ok(here) if driven(&here).is_some() => Around::Passing,
+        Ok(_) => Around::Lasting,
+    }
 }
 
 /// Whether what runs here has tokio's I/O, as far as that can be known: of a caller's own runtime it cannot.

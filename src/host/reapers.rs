@@ -11,7 +11,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::live::start_thread;
+use super::live::spawn;
+use super::reserve::Reserve;
 
 /// How long a reaper without work stays.
 const LINGERS: Duration = Duration::from_secs(1);
@@ -44,13 +45,21 @@ struct State {
 }
 
 /// The reapers of one host.
-#[derive(Default)]
 pub(super) struct Reapers {
     state: Mutex<State>,
     work: Condvar,
+    reserve: Arc<Reserve>,
 }
 
 impl Reapers {
+    pub fn new(reserve: Arc<Reserve>) -> Self {
+        Reapers {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            reserve,
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,15 +94,18 @@ impl Reapers {
         }
         state.coming += 1;
         drop(state);
-        let reapers = Arc::clone(self);
-        let started = start_thread("deadstop-reaper", move || reapers.reap()).is_ok();
+        let (own, lent) = (Arc::clone(self), Arc::clone(self));
+        let started = spawn("deadstop-reaper", move || own.reap(LINGERS)).is_ok()
+            || self.reserve.lend(move || lent.reap(Duration::ZERO));
         if !started {
             self.state().coming -= 1;
         }
         started
     }
 
-    fn reap(self: &Arc<Self>) {
+    /// Joins what there is to join, and stays for a time where there is nothing more. A thread of the reserve does not
+    /// stay.
+    fn reap(self: &Arc<Self>, lingers: Duration) {
         let mut state = self.state();
         state.coming -= 1;
         let mut mine = None;
@@ -106,7 +118,7 @@ impl Reapers {
                 state.idle += 1;
                 let (woken, waited) = self
                     .work
-                    .wait_timeout(state, LINGERS)
+                    .wait_timeout(state, lingers)
                     .unwrap_or_else(PoisonError::into_inner);
                 state = woken;
                 if state.called > 0 {
@@ -163,7 +175,7 @@ mod tests {
 
     #[test]
     fn no_thread_waits_behind_one_that_does_not_end() {
-        let reapers = Arc::new(Reapers::default());
+        let reapers = Arc::new(Reapers::new(Arc::default()));
         let (release, released) = mpsc::channel::<()>();
         let (says, gone) = mpsc::channel();
         let hung = says.clone();

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, LockResult, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub trait Blocker: Send + Sync {
 pub struct Scope {
     told: CancellationToken,
     blocker: Arc<dyn Blocker>,
+    /// Whether it drives a future right now.
+    drives: AtomicBool,
 }
 
 /// How a [`Scope::wait`] ended.
@@ -82,7 +85,12 @@ impl Waited {
 impl Scope {
     /// A scope for a body; hosts make them.
     pub fn new(told: CancellationToken, blocker: Arc<dyn Blocker>) -> Self {
-        Scope { told, blocker }
+        let drives = AtomicBool::new(false);
+        Scope {
+            told,
+            blocker,
+            drives,
+        }
     }
 
     /// How it waits: for a scope with another token.
@@ -137,13 +145,15 @@ impl Scope {
     ///
     /// # Panics
     ///
-    /// If the future does.
+    /// If the future does; and if it calls `block_on` itself, which would block what drives it. It can await instead.
     #[track_caller]
     pub fn block_on<F>(&self, future: F) -> F::Output
     where
         F: Future + Send,
         F::Output: Send,
     {
+        assert!(!self.drives.swap(true, Ordering::SeqCst), "{NESTED}");
+        let _drives = Drives(&self.drives);
         self.blocker.waits_at(Location::caller());
         let mut output = None;
         {
@@ -265,6 +275,19 @@ impl Scope {
     /// The token that is cancelled when the body is told; for async code inside the body.
     pub fn token(&self) -> &CancellationToken {
         &self.told
+    }
+}
+
+/// What a body panics with that waits inside of its own wait.
+const NESTED: &str =
+    "`Scope::block_on` was called inside a future that it drives already: await there instead";
+
+/// Marks a scope as driving a future until dropped.
+struct Drives<'a>(&'a AtomicBool);
+
+impl Drop for Drives<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
     }
 }
 

@@ -12,7 +12,9 @@ use super::words::{
 pub const VERSION: u32 = 1;
 
 /// The number of a component: from 1, in the order of registration. [`MAIN`] is the main function.
-pub type Id = u32;
+///
+/// Ids are never used twice. 64 bits do not run out: 32 would, after 50 days of a thousand registrations a second.
+pub type Id = u64;
 
 /// The id that the main function's events carry: it is never registered.
 pub const MAIN: Id = 0;
@@ -129,6 +131,8 @@ pub enum What {
     },
     /// Claim: a thread or task was told to stop.
     Told { name: Name, id: Id },
+    /// Claim: what was to wake a component that was told panicked.
+    WakePanicked { id: Id, name: Name, error: Name },
     /// Claim: a task or async callback was aborted.
     Abort { name: Name, id: Id },
     /// Claim: a step ended for the context.
@@ -347,6 +351,7 @@ impl What {
                 | What::StepStarted { .. }
                 | What::StillWaiting { .. }
                 | What::Told { .. }
+                | What::WakePanicked { .. }
                 | What::Abort { .. }
                 | What::StepEnded { .. }
                 | What::Watchdog { .. }

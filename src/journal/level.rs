@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::event::{Id, What};
-use super::words::{How, Outcome, Phase, WatchdogIs};
+use super::words::{How, Outcome, Phase, State, WatchdogIs};
 
 /// How much an event matters to somebody who reads a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +31,8 @@ impl Level {
 }
 
 impl What {
-    /// The level at which a service logs the event; `None` for what only a journal holds.
+    /// The level at which a service logs the event; `None` for what only a journal holds. What a log leaves out for
+    /// what came before it has a level here: that a body ended within its step, or was dropped once stop has begun.
     pub fn level(&self) -> Option<Level> {
         Some(match self {
             What::StepStarted {
@@ -63,8 +64,9 @@ impl What {
                 ..
             } => Level::Warn,
             What::Watchdog { .. } => Level::Info,
-            What::Ended {
-                how: How::Failed | How::Panicked,
+            What::WakePanicked { .. }
+            | What::Ended {
+                how: How::Failed | How::Panicked | How::Dropped,
                 ..
             } => Level::Error,
             _ => return None,
@@ -73,11 +75,14 @@ impl What {
 }
 
 /// The levels of the events of one context, one after another: a failure that ends a step is logged with
-/// the step's end and not before it.
+/// the step's end and not before it; and that a task was dropped only until stop begins, since from there on
+/// its step tells.
 #[derive(Debug, Default)]
 pub(super) struct Levels {
     /// The steps that have begun and not ended.
     open: BTreeSet<Id>,
+    /// Whether stop has begun.
+    stopping: bool,
 }
 
 impl Levels {
@@ -90,7 +95,11 @@ impl Levels {
             What::StepEnded { id, .. } => {
                 self.open.remove(id);
             }
+            What::State { state } if *state >= State::Stopping => self.stopping = true,
             What::Ended { id, .. } if self.open.contains(id) => return None,
+            What::Ended {
+                how: How::Dropped, ..
+            } if self.stopping => return None,
             _ => {}
         }
         what.level()
@@ -102,14 +111,29 @@ mod tests {
     use super::*;
 
     fn failed(id: Id) -> What {
+        ended(id, How::Failed)
+    }
+
+    fn ended(id: Id, how: How) -> What {
         What::Ended {
             id,
             name: "db".into(),
             nth: 1,
-            how: How::Failed,
+            how,
             error: None,
             code: None,
         }
+    }
+
+    #[test]
+    fn dropped_before_stop_is_logged_and_later_is_not() {
+        let mut levels = Levels::default();
+        let state = |state| What::State { state };
+        levels.of(&state(State::Running));
+        assert_eq!(levels.of(&ended(1, How::Dropped)), Some(Level::Error));
+        levels.of(&state(State::Stopping));
+        assert_eq!(levels.of(&ended(2, How::Dropped)), None);
+        assert_eq!(levels.of(&failed(3)), Some(Level::Error));
     }
 
     #[test]

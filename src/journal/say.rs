@@ -4,7 +4,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::event::{Registered, Row, What};
+use super::event::{Id, Registered, Row, What};
 use super::names::Names;
 use super::words::{How, Outcome, Phase, SignalName};
 
@@ -54,6 +54,7 @@ impl What {
             What::Exit { .. } => "exit",
             What::Abandoned { .. } => "abandoned",
             What::ClosesBeforeUser { .. } => "closes-before-user",
+            What::WakePanicked { .. } => "wake-panicked",
         }
     }
 
@@ -288,6 +289,9 @@ impl What {
                 out.write_str("the last handle is gone without a stop; left running:")?;
                 names.iter().try_for_each(|name| write!(out, " {name}"))
             }
+            What::WakePanicked { id, name, error } => {
+                write!(out, "the wake of {name} (#{id}) panicked: {error}")
+            }
             What::ClosesBeforeUser {
                 name,
                 order,
@@ -355,7 +359,7 @@ fn say_registered(out: &mut impl Write, registered: &Registered) -> fmt::Result 
     Ok(())
 }
 
-fn say_rows(out: &mut impl Write, steps: &[Row], deaths: &[(u32, How)]) -> fmt::Result {
+fn say_rows(out: &mut impl Write, steps: &[Row], deaths: &[(Id, How)]) -> fmt::Result {
     // Their figures are those of the steps above it.
     for (n, row) in steps.iter().enumerate() {
         let before = if n == 0 { "; steps " } else { ", " };

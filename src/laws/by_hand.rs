@@ -4,7 +4,7 @@
 //! a thread that died before stop, three joins in one group, two callbacks of equal order, a cleanup
 //! that hangs and is left behind, an async closeable, a watchdog, and an exit with code 1.
 
-use crate::journal::{Event, What};
+use crate::journal::{Event, Id, What};
 
 use super::judge;
 
@@ -121,7 +121,7 @@ impl ByHand {
     }
 
     /// Another row for that component in the report, or none.
-    pub fn row(mut self, id: u32, row: &str) -> Self {
+    pub fn row(mut self, id: Id, row: &str) -> Self {
         let at = self.find("returned run");
         let What::Returned { steps, .. } = &mut self.events[at].what else {
             unreachable!("it returned")
@@ -139,7 +139,7 @@ impl ByHand {
     }
 
     /// One more row, behind that of a component.
-    pub fn row_after(mut self, id: u32, row: &str) -> Self {
+    pub fn row_after(mut self, id: Id, row: &str) -> Self {
         let at = self.find("returned run");
         let What::Returned { steps, .. } = &mut self.events[at].what else {
             unreachable!("it returned")

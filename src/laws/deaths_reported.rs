@@ -1,4 +1,4 @@
-//! What fails or panics before stop, and nothing else, is in the report that comes back, by name.
+//! What fails, panics or is dropped before stop, and nothing else, is in the report that comes back, by name.
 
 use super::record::{Index, Record, is_call};
 use super::{Breaks, Law};
@@ -7,7 +7,7 @@ use crate::journal::{At, How, Id, Phase};
 pub(super) const LAW: Law = Law {
     name: "deaths/reported",
     rules: "13, 15",
-    statement: "What fails or panics before stop, and nothing else, is in the report that comes back, by name.",
+    statement: "What fails, panics or is dropped before stop, and nothing else, is in the report that comes back, by name.",
     judge,
 };
 
@@ -23,7 +23,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             !is_call(registered.kind) && (part.step.is_none() || record.plan)
         })
         .filter_map(|(id, part, _, _)| part.end.map(|end| (end.at, id, end.how)))
-        .filter(|(at, _, how)| *at < until && matches!(how, How::Failed | How::Panicked))
+        .filter(|(at, _, how)| *at < until && *how != How::Ok)
         .collect();
     deaths.sort_unstable();
     let kept = deaths.len().saturating_sub(KEPT);
@@ -58,8 +58,7 @@ fn nothing_else(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         };
         for (id, how) in told {
             let end = record.part(*id).and_then(|part| part.end);
-            let died = matches!(how, How::Failed | How::Panicked)
-                && end.is_some_and(|end| end.at < at && end.how == *how);
+            let died = *how != How::Ok && end.is_some_and(|end| end.at < at && end.how == *how);
             if !died {
                 breaks.at(
                     at,

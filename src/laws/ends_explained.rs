@@ -82,7 +82,13 @@ fn not_well(record: &Record<'_>, part: &Part<'_>) -> Option<(Index, String)> {
     }
     let end = part.end?;
     let words = words(record, end.at);
-    matches!(end.how, How::Failed | How::Panicked).then(|| {
+    let bad = match end.how {
+        How::Ok => false,
+        How::Failed | How::Panicked => true,
+        // Before stop; what was aborted in its step has its outcome there.
+        How::Dropped => part.step.is_none(),
+    };
+    bad.then(|| {
         let said = format!("\"{name}\" {} at {}{words}", end.how, At(end.t));
         (end.at, said)
     })

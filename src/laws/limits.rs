@@ -104,7 +104,7 @@ pub(super) fn floors(record: &Record<'_>) -> Vec<(Id, u64, u64)> {
         .collect();
     let last_first = limits.ties == Ties::Last;
     steps.sort_unstable_by_key(|step| {
-        let id = i64::from(step.id);
+        let id = i128::from(step.id);
         (-i64::from(step.order), if last_first { -id } else { id })
     });
     let explicit: u64 = steps

@@ -2,7 +2,7 @@
 
 use super::record::{Index, Record, Step, is_call};
 use super::{Breaks, Law};
-use crate::journal::{At, What};
+use crate::journal::{At, Id, What};
 
 pub(super) const LAW: Law = Law {
     name: "steps/one-at-a-time",
@@ -82,8 +82,8 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 
 /// By the facts alone: what is called has returned before the next is called.
 fn calls_one_at_a_time(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    let mut open: Vec<(u32, u32)> = Vec::new();
-    let called = |id: u32| {
+    let mut open: Vec<(Id, u32)> = Vec::new();
+    let called = |id: Id| {
         record
             .part(id)
             .and_then(|part| part.registered)

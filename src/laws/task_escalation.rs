@@ -119,9 +119,10 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 ),
             );
         }
+        // What was adopted has another owner, who may abort it at any time.
         let dropped = part
             .end
-            .filter(|end| end.how == How::Dropped && registered.is_some());
+            .filter(|end| end.how == How::Dropped && registered.is_some() && !adopted);
         if let Some(end) =
             dropped.filter(|end| part.aborts.first().is_none_or(|abort| *abort > end.at))
         {

@@ -22,7 +22,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         .limits
         .is_some_and(|limits| limits.ties == Ties::Last);
     let place = |one: &Registered| {
-        let id = i64::from(one.id);
+        let id = i128::from(one.id);
         (-i64::from(one.order), if last_first { -id } else { id })
     };
     let closing: Vec<&Registered> = record
@@ -36,16 +36,19 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         let early = used.filter(|used| place(used) < place(user));
         due.extend(early.map(|used| (used.id, user.id)));
     }
+    let early = due.clone();
     for (at, event) in record.events[..running].iter().enumerate() {
         if let What::ClosesBeforeUser { id, user_id, .. } = event.what {
             let before = due.len();
             due.retain(|pair| *pair != (id, user_id));
             if due.len() == before {
                 let (used, user) = (record.name(id), record.name(user_id));
-                breaks.at(
-                    at,
-                    format!("\"{used}\" is said to be closed before \"{user}\", and is not"),
-                );
+                let said = if early.contains(&(id, user_id)) {
+                    format!("start warned twice that \"{used}\" will be closed before \"{user}\"")
+                } else {
+                    format!("\"{used}\" is said to be closed before \"{user}\", and is not")
+                };
+                breaks.at(at, said);
             }
         }
     }
@@ -61,7 +64,8 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{ByHand, day};
+    use crate::laws::judge;
 
     #[test]
     fn an_order_that_start_does_not_warn_of() {
@@ -80,5 +84,31 @@ mod tests {
         day()
             .before("state running", r#"{"t":0,"event":"closes-before-user","name":"db","order":0,"id":6,"user":"flush","user_order":50,"user_id":5}"#)
             .breaks_only(LAW.name);
+    }
+
+    /// A cache that names twice what it uses, and start's warnings of it.
+    fn warned(times: usize) -> ByHand {
+        let mut day = day().with("registered cache", r#""uses":["flush","flush"]"#);
+        for _ in 0..times {
+            day = day.before("state running", r#"{"t":0,"event":"closes-before-user","name":"flush","order":50,"id":5,"user":"cache","user_order":0,"user_id":11}"#);
+        }
+        day.cut_behind("state running").after(
+            "state running",
+            r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#,
+        )
+    }
+
+    #[test]
+    fn name_that_is_used_twice_is_warned_of_once() {
+        warned(1).breaks_nothing();
+        warned(0).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn second_warning_of_a_pair_is_called_one() {
+        let broken = judge(&warned(2).events());
+        let said: Vec<_> = broken.iter().map(|broken| &*broken.message).collect();
+        let words = "start warned twice that \"flush\" will be closed before \"cache\"";
+        assert_eq!(said, [words]);
     }
 }

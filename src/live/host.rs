@@ -13,10 +13,10 @@ use super::play::Play;
 use super::probe::meet_faults;
 use crate::context::Sink;
 use crate::host::{
-    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, Scope,
-    SpawnError, Stream, Who,
+    Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd,
+    Scope, SpawnError, Stream, Who,
 };
-use crate::journal::{Cause, Kind, Name, What};
+use crate::journal::{Cause, Id, Kind, Name, What};
 
 /// Threads, tasks and waits are the live host's own.
 pub(super) struct LiveHost {
@@ -126,6 +126,14 @@ impl Host for LiveHost {
         Some(Box::new(Home { play, home }))
     }
 
+    fn around(&self) -> Around {
+        self.live.around()
+    }
+
+    fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+        self.live.block_on(future);
+    }
+
     fn spawn_body(
         &self,
         who: Who,
@@ -153,6 +161,10 @@ impl Host for LiveHost {
             body(&Scope::new(scope.token().clone(), Arc::new(blocker)))
         };
         self.live.spawn_body(who, told, Box::new(body), ended)
+    }
+
+    fn withdraw(&self, context: ContextId, id: Id) -> Option<SpawnError> {
+        self.live.withdraw(context, id)
     }
 
     fn watch(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {

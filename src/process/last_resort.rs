@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Thread;
 use std::time::Instant;
 
-use super::say::{PATIENCE, say};
+use super::say::{Aside, PATIENCE};
 use crate::context::{Life, exit_code};
 use crate::host::poll_until;
 
@@ -42,6 +42,8 @@ impl LastResort {
         // The host's clock as one that asks nobody.
         let epoch = Instant::now().checked_sub(life.core.host.now());
         let epoch = epoch.unwrap_or_else(Instant::now);
+        // Its words may be held up, and there may be no thread for them when it strikes.
+        let aside = Aside::ready()?;
         let builder = std::thread::Builder::new().name("deadstop-resort".to_owned());
         let thread = builder.spawn(move || {
             let armed = || !seen.load(Ordering::SeqCst);
@@ -59,7 +61,7 @@ impl LastResort {
             while armed() {
                 let left = strikes.saturating_duration_since(Instant::now());
                 if left.is_zero() {
-                    strike(life);
+                    strike(life, &aside);
                     return;
                 }
                 std::thread::park_timeout(left);
@@ -85,10 +87,10 @@ impl Drop for LastResort {
     }
 }
 
-fn strike(life: Life) {
+fn strike(life: Life, aside: &Aside) {
     // Half of the margin is left, and it is not for waiting.
     let patience = PATIENCE.min(life.core.limits.margin / 8);
-    say(patience, move || words(&life));
+    aside.say(patience, move || words(&life));
     signal_hook::low_level::exit(exit_code::LAST_RESORT);
 }
 

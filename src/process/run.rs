@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
-use super::say::{PATIENCE, say, start_thread};
+use super::say::{Aside, PATIENCE, start_thread, write};
 use super::worker::{Kind, Worker};
 use super::{LastResort, Signals};
 use crate::context::{Life, LifeEnd, StartError, exit_code};
@@ -56,29 +56,40 @@ const INIT: u32 = 1;
 #[must_use = "the exit code is for `main` to return"]
 pub fn run<A: Send + Sync + 'static>(worker: Worker<A>) -> ExitCode {
     let raise_again = worker.raise_again;
+    let not_begun =
+        |error: BeginError| format!("deadstop: the worker could not be begun: {error}\n");
+    let aside = match Aside::ready() {
+        Ok(aside) => aside,
+        Err(error) => {
+            // There is no thread for it, and nothing runs yet that this could hold up.
+            write(&not_begun(error.into()));
+            return exit_code_of(exit_code::FAILED);
+        }
+    };
     let end = match live(worker) {
         Ok(end) => end,
         Err(error) => {
-            say(PATIENCE, move || {
-                format!("deadstop: the worker could not be begun: {error}\n")
-            });
+            aside.say(PATIENCE, move || not_begun(error));
             return exit_code_of(exit_code::FAILED);
         }
     };
     if let Err(error @ StartError::Main { .. }) = &end.started {
         let error = error.clone();
-        say(PATIENCE, move || format!("deadstop: {error}\n"));
-    } else if !end.report.is_ok() {
+        aside.say(PATIENCE, move || format!("deadstop: {error}\n"));
+    } else if !end.report.is_ok() || !end.report.wakes_panicked.is_empty() {
         // Without a subscriber nobody else has said so.
         let report = Arc::clone(&end.report);
-        say(PATIENCE, move || format!("deadstop: {report}\n"));
+        aside.say(PATIENCE, move || format!("deadstop: {report}\n"));
     }
     if let Some(signal) = stopped_by(&end).filter(|_| raise_again) {
         if std::process::id() == INIT {
             return exit_code_of(exit_code::SIGNAL + signal.number());
         }
-        // The signal's default ends the process without the end of `main`.
-        let _ = io::stdout().flush();
+        // The signal's default ends the process without the end of `main`, which would flush. A thread that was left
+        // behind may hold standard output for ever, and nobody may read it: the flush is not waited for then.
+        aside.run(PATIENCE, || {
+            let _ = io::stdout().flush();
+        });
         let _ = signal_hook::low_level::emulate_default_handler(signal.number());
     }
     exit_code_of(end.code)

@@ -1,31 +1,81 @@
-//! Words for whoever reads standard error, from a thread that may be held up instead of the caller.
+//! What is done at the end of a process on a thread that may be held up instead of the caller: words on standard
+//! error, a flush.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
-use std::sync::mpsc;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
+
+use nix::errno::Errno;
 
 /// How long a line is waited for at most.
 pub(super) const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Writes a line to standard error, and goes on after `patience` whether it was written or not: the pipe
-/// may be full, or closed.
-pub(super) fn say(patience: Duration, line: impl FnOnce() -> String + Send + 'static) {
-    let (done, is_done) = mpsc::sync_channel(1);
-    let writes = start_thread("deadstop-says", move || {
-        let _ = write(&line());
-        let _ = done.send(());
-    });
-    if writes.is_ok() {
+type Job = Box<dyn FnOnce() + Send + 'static>;
+
+/// Runs jobs beside the caller: on a thread of their own, or on one that was started when this was made, for a
+/// process that can start none at its end.
+#[derive(Clone, Debug)]
+pub(super) struct Aside {
+    reserve: mpsc::Sender<Job>,
+}
+
+impl Aside {
+    /// Starts the thread in reserve.
+    pub fn ready() -> io::Result<Self> {
+        let (reserve, jobs) = mpsc::channel::<Job>();
+        start_thread("deadstop-aside", move || {
+            for job in jobs {
+                job();
+            }
+        })?;
+        Ok(Aside { reserve })
+    }
+
+    /// Runs a job, and goes on after `patience` whether it is done or not.
+    pub fn run(&self, patience: Duration, job: impl FnOnce() + Send + 'static) {
+        let (done, is_done) = mpsc::sync_channel(1);
+        let job: Job = Box::new(move || {
+            job();
+            let _ = done.send(());
+        });
+        let slot = Arc::new(Mutex::new(Some(job)));
+        let theirs = Arc::clone(&slot);
+        let take = |slot: &Mutex<Option<Job>>| {
+            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            slot.take()
+        };
+        let own = start_thread("deadstop-says", move || {
+            if let Some(job) = take(&theirs) {
+                job();
+            }
+        });
+        if own.is_err()
+            && let Some(job) = take(&slot)
+        {
+            let _ = self.reserve.send(job);
+        }
         let _ = is_done.recv_timeout(patience);
+    }
+
+    /// Writes a line to standard error, and goes on after `patience` whether it was written or not: the pipe
+    /// may be full, or closed.
+    pub fn say(&self, patience: Duration, line: impl FnOnce() -> String + Send + 'static) {
+        self.run(patience, move || write(&line()));
     }
 }
 
-/// Not through `std::io::stderr`'s lock, which a thread that hangs may hold.
-fn write(line: &str) -> io::Result<()> {
-    let stderr = io::stderr().as_fd().try_clone_to_owned()?;
-    File::from(stderr).write_all(line.as_bytes())
+/// Writes to standard error as far as it can be written to. Not through `std::io::stderr`'s lock, which a thread that
+/// hangs may hold, and not through another descriptor, of which there may be none left.
+pub(super) fn write(line: &str) {
+    let stderr = io::stderr();
+    let mut left = line.as_bytes();
+    while !left.is_empty() {
+        match nix::unistd::write(&stderr, left) {
+            Ok(written) => left = left.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(_) => return,
+        }
+    }
 }
 
 pub(super) fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {

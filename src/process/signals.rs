@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::mpsc;
 
+use nix::sys::signal::{SigSet, Signal};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator;
 
@@ -31,6 +32,11 @@ use crate::journal::SignalName;
 ///
 /// Two threads do it: one hears and counts, and ends the process at the third signal whatever the other
 /// is held up by, which makes the requests.
+///
+/// A worker that asks for these signals gets them, whatever its parent left it: signals that were ignored are heard
+/// (as under `nohup`-like wrappers, or SIGINT in a shell's background job), and so are those that a mask blocks. The
+/// mask changes on the listening thread only, which runs no code but its own; what the worker starts inherits the mask
+/// that its own threads have.
 #[must_use = "when it is dropped, signals are no longer heard"]
 #[derive(Debug)]
 pub struct Signals {
@@ -59,6 +65,7 @@ impl Signals {
         })?;
         let life = life.clone();
         start_thread("deadstop-signals", move || {
+            unblock();
             for signal in signals.forever() {
                 if let Some(signal) = name_of(signal).and_then(|signal| life.hear(signal)) {
                     let _ = hears.send(signal);
@@ -73,6 +80,16 @@ impl Drop for Signals {
     fn drop(&mut self) {
         self.handle.close();
     }
+}
+
+/// Takes the signals out of this thread's mask. A process inherits its mask from its parent: where that
+/// blocks them, they would stay pending for ever, since every other thread blocks them too.
+fn unblock() {
+    let mut heard = SigSet::empty();
+    heard.add(Signal::SIGTERM);
+    heard.add(Signal::SIGINT);
+    // The only error is a system call that does not know these signals.
+    let _ = heard.thread_unblock();
 }
 
 fn name_of(signal: i32) -> Option<SignalName> {

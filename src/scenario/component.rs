@@ -1,6 +1,6 @@
 //! The components of a file, and the names that everything else in it refers to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, all_of, any_of, did_you_mean};
@@ -137,7 +137,10 @@ pub(super) fn component(reader: &mut Reader, names: &Names, fields: &Fields) -> 
     let selector = fields.selector?;
     let kind = kind_of(selector)?;
     let name: Name = fields.text(selector)?.into();
-    let uses = lookup_all(reader, Some(names), fields.texts("uses"), &[]).unwrap_or_default();
+    let mut uses = lookup_all(reader, Some(names), fields.texts("uses"), &[]).unwrap_or_default();
+    // As the context takes it: a name counts once.
+    let mut seen = BTreeSet::new();
+    uses.retain(|name| seen.insert(name.clone()));
     for used in fields.texts("uses").unwrap_or_default() {
         not_itself(reader, &name, "uses", &used.value, &used.span);
     }

@@ -2,7 +2,9 @@
 
 use super::diagnostic::Diagnostic;
 use super::model::{Expect, Scenario, Span, Spanned, WatchdogVerdict};
-use crate::journal::{Cause, Event, How, Kind, LostWhat, Ms, Name, Outcome, Phase, State, What};
+use crate::journal::{
+    Cause, Event, How, Id, Kind, LostWhat, Ms, Name, Outcome, Phase, State, What,
+};
 
 /// An expectation that was not met.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +57,7 @@ struct Seen {
     plan: bool,
 }
 
-fn kind_of(events: &[Event], id: u32) -> Option<Kind> {
+fn kind_of(events: &[Event], id: Id) -> Option<Kind> {
     events.iter().find_map(|event| match &event.what {
         What::Registered(registered) if registered.id == id => Some(registered.kind),
         _ => None,
@@ -63,7 +65,7 @@ fn kind_of(events: &[Event], id: u32) -> Option<Kind> {
 }
 
 /// Whether a component is a future that is run to its end.
-fn is_once(events: &[Event], id: u32) -> bool {
+fn is_once(events: &[Event], id: Id) -> bool {
     events.iter().any(
         |event| matches!(&event.what, What::Registered(registered) if registered.id == id && registered.once),
     )
@@ -115,7 +117,9 @@ impl Seen {
                     let before_stop = if plan { seen.asked } else { seen.stop_began };
                     let early = is_body && before_stop.is_none();
                     match how {
-                        How::Failed | How::Panicked if early => seen.died.push(name.clone()),
+                        How::Failed | How::Panicked | How::Dropped if early => {
+                            seen.died.push(name.clone());
+                        }
                         How::Ok if early => {
                             if !is_once(events, *id) {
                                 seen.ended.push(name.clone());

@@ -14,7 +14,7 @@ use super::foreign::Outside;
 use super::ready::Ready;
 use super::watched::{Does, Kept};
 use super::world::{self, World};
-use crate::host::{Abort, BoxError, BoxFuture, Ended, OnEnd, SpawnError};
+use crate::host::{Abort, Around, BoxError, BoxFuture, Ended, OnEnd, SpawnError};
 use crate::journal::{How, Id, MAIN, Name};
 use crate::words::{one_line, panic_message};
 
@@ -59,6 +59,8 @@ struct Entity {
     ended: bool,
     /// Something about its component has changed: a pause ends early.
     interrupted: bool,
+    /// Whether it is a body that drives a future: live, on a runtime that ends with that.
+    drives: bool,
 }
 
 /// The entities of a world, and which of them are ready.
@@ -172,6 +174,27 @@ impl Entities {
             .is_some_and(|id| self.all[id as usize].role != Role::Nobody)
     }
 
+    /// What is around the code that runs, as a live host has it: a body is on a thread of its own, everything else
+    /// on the service's executor.
+    pub fn around(&self) -> Around {
+        let Some(current) = self.current.map(|id| &self.all[id as usize]) else {
+            return Around::Lasting;
+        };
+        let body = current.class == Class::Free
+            && matches!(current.role, Role::Component(_) | Role::Part(_));
+        match (body, current.drives) {
+            (false, _) => Around::Lasting,
+            (true, true) => Around::Passing,
+            (true, false) => Around::Nothing,
+        }
+    }
+
+    /// Notes whether the entity that runs drives a future, and returns what was noted before.
+    pub fn set_drives(&mut self, drives: bool) -> bool {
+        let current = self.current.map(|id| &mut self.all[id as usize]);
+        current.is_some_and(|entity| std::mem::replace(&mut entity.drives, drives))
+    }
+
     /// The waker of who runs.
     pub fn current_waker(&self) -> Waker {
         self.current.map_or_else(
@@ -261,6 +284,7 @@ impl World {
                 abort: false,
                 ended: false,
                 interrupted: false,
+                drives: false,
             });
             id
         };

@@ -20,8 +20,8 @@ use super::watched::Does;
 use super::world::{self, World};
 use crate::context::Sink;
 use crate::host::{
-    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Host, OnEnd, Scope, SpawnError, Stream,
-    Who,
+    Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, OnEnd, Scope,
+    SpawnError, Stream, Who,
 };
 use crate::journal::{Cause, Id, Kind, MAIN, Name, Registered, What};
 use crate::stage::{NEVER, millis};
@@ -114,6 +114,27 @@ impl Host for SimHost {
         })
     }
 
+    fn executor(&self) -> Option<Box<dyn Executor>> {
+        let outside = self.outside.clone();
+        Some(Box::new(SimHost { outside }))
+    }
+
+    fn around(&self) -> Around {
+        world::try_with(|world| world.entities.borrow().around()).unwrap_or(Around::Lasting)
+    }
+
+    fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+        let role = world::with(|world| {
+            let role = world.entities.borrow().current_role();
+            role.filter(|_| world.is_foreign())
+        });
+        let strikes = match role {
+            Some(Role::Component(id)) => Strikes::Own(id),
+            _ => Strikes::Nobody,
+        };
+        drive(future, strikes);
+    }
+
     fn spawn_body(
         &self,
         who: Who,
@@ -172,6 +193,18 @@ impl Host for SimHost {
             || "the end of the process".to_owned(),
             |world| world.exit(code, cause),
         );
+    }
+}
+
+/// The world has one executor, whoever asks for it.
+impl Executor for SimHost {
+    fn spawn_task(
+        &self,
+        who: Who,
+        future: BoxFuture<Result<(), BoxError>>,
+        ended: OnEnd,
+    ) -> Result<Box<dyn Abort>, SpawnError> {
+        Host::spawn_task(self, who, future, ended)
     }
 }
 
@@ -390,13 +423,7 @@ impl Blocker for SimBlocker {
     }
 
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
-        // A future of the user's finds a runtime, as it does live; the rest of a body has none. Coroutines are on the
-        // runtime's own thread, and could not leave it in another order than they entered it.
-        let runtime = baton::is_body()
-            .then(|| world::with(World::runtime))
-            .flatten();
-        let _inside = runtime.as_ref().map(|runtime| runtime.enter());
-        wait_for(future, true, self.strikes);
+        drive(future, self.strikes);
     }
 
     fn until(&self, attempt: &mut dyn FnMut() -> bool, _block: &mut dyn FnMut()) {
@@ -434,6 +461,25 @@ fn deadline(limit: Option<Duration>) -> u64 {
 /// Suspends the body until the future is ready; at the world's end it returns without.
 pub(crate) fn block(future: impl Future<Output = ()>) {
     wait_for(pin!(future), false, Strikes::Nobody);
+}
+
+/// Drives a body's future to its end. Meanwhile what is around its code is as passing as live.
+fn drive(future: Pin<&mut (dyn Future<Output = ()> + Send)>, strikes: Strikes) {
+    struct Outer(bool);
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            world::try_with(|world| world.entities.borrow_mut().set_drives(self.0));
+        }
+    }
+    let drives = |world: &World| world.entities.borrow_mut().set_drives(true);
+    let _outer = Outer(world::with(drives));
+    // A future of the user's finds a runtime, as it does live; the rest of a body has none. Coroutines are on the runtime's
+    // own thread, and could not leave it in another order than they entered it.
+    let runtime = baton::is_body()
+        .then(|| world::with(World::runtime))
+        .flatten();
+    let _inside = runtime.as_ref().map(|runtime| runtime.enter());
+    wait_for(future, true, strikes);
 }
 
 /// Polls with the waker of the body's entity, and switches back to the executor in between. With

@@ -5,7 +5,7 @@
 //! nobody clears. A signal is handled on top of whatever runs; a second one ends the process there.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub(crate) struct Plan {
 
 struct Shared {
     ctx: PlanCtx,
-    next_id: AtomicU32,
+    next_id: AtomicU64,
     /// The tokens of the threads that look at the running flag.
     threads: Mutex<Vec<CancellationToken>>,
     /// The tokens of the threads that a callback tells, by its name.
@@ -57,7 +57,7 @@ impl Plan {
         let ctx = PlanCtx::new(|line| world::with(|world| log(world, &line)));
         let shared = Arc::new(Shared {
             ctx,
-            next_id: AtomicU32::new(1),
+            next_id: AtomicU64::new(1),
             threads: Mutex::default(),
             told_by: Mutex::default(),
             busy: AtomicU32::new(0),

@@ -113,6 +113,7 @@ impl dyn Stage + '_ {
             | What::StepEnded { id, name, .. }
             | What::StillWaiting { id, name, .. }
             | What::Told { id, name }
+            | What::WakePanicked { id, name, .. }
             | What::Abort { id, name }
             | What::Leak { id, name, .. }
                 if *id != MAIN =>

@@ -103,6 +103,14 @@ const EVENTS: &[(&str, More)] = &[
         No,
     ),
     (
+        r#"{"event":"wake-panicked","id":2,"name":"consumer","error":"no such queue"}"#,
+        No,
+    ),
+    (
+        r#"{"event":"ended","id":3,"name":"poller","nth":1,"how":"dropped","error":null}"#,
+        No,
+    ),
+    (
         r#"{"event":"refused","what":"cleanup","name":"cache","reason":"phase-began"}"#,
         No,
     ),

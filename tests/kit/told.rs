@@ -297,3 +297,22 @@ fn what_never_struck_is_told_with_what_failed() {
     let said = fails(trial.at("20s").signal("SIGTERM").breaks("told/first"));
     says(&said, &["note: the event at the trial:9 never struck"]);
 }
+
+#[test]
+fn a_wake_that_panics_is_in_the_log() {
+    let journal = Trial::of(|ctx: WorkerCtx| async move {
+        let panics = || std::panic::resume_unwind(Box::new("no such queue"));
+        ctx.add_thread("it", BodyOpts::new().wake(panics), |scope| {
+            while scope.wait(Duration::MAX).elapsed() {}
+        })?;
+        Ok(())
+    })
+    .at("10s")
+    .signal("SIGTERM")
+    .run();
+    let log = journal.log();
+    let line = "    10.000  error  wake-panicked  the wake of it (#1) panicked: no such queue";
+    assert!(log.contains(line), "{log}");
+    assert_eq!(journal.outcome("it"), Some(Outcome::Ok));
+    assert_eq!(journal.exit_code(), Some(0));
+}

@@ -1,13 +1,15 @@
 //! The live host, but for the one or two things that a test wants otherwise.
 
 use std::fmt::Debug;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadstop::host::{
-    Abort, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, SpawnError, Who,
+    Abort, Around, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, SpawnError,
+    Who,
 };
-use deadstop::journal::{Cause, Name};
+use deadstop::journal::{Cause, Id, Name};
 use tokio_util::sync::CancellationToken;
 
 /// What a test's host does otherwise than the live one. Only what some test changes is here.
@@ -96,6 +98,14 @@ impl<M: Meddles> Host for Meddled<M> {
         self.live.executor()
     }
 
+    fn around(&self) -> Around {
+        self.live.around()
+    }
+
+    fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+        self.live.block_on(future);
+    }
+
     fn spawn_body(
         &self,
         who: Who,
@@ -104,6 +114,10 @@ impl<M: Meddles> Host for Meddled<M> {
         ended: OnEnd,
     ) -> Result<(), SpawnError> {
         self.meddles.spawn_body(&self.live, who, told, body, ended)
+    }
+
+    fn withdraw(&self, context: ContextId, id: Id) -> Option<SpawnError> {
+        self.live.withdraw(context, id)
     }
 
     fn given(&self, who: &Who, told: CancellationToken) -> CancellationToken {

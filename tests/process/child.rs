@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,29 +18,29 @@ use crate::meddled::{Meddles, live_but};
 const LATER: Duration = Duration::from_millis(250);
 const LONG: Duration = Duration::from_secs(3_000);
 
-const fn ms(milliseconds: u64) -> Duration {
+pub const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
 /// A word to the test, which waits for it.
-fn say(word: &str) {
+pub fn say(word: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{word}");
     let _ = out.flush();
 }
 
-fn for_ever() {
+pub fn for_ever() {
     loop {
         thread::park();
     }
 }
 
-fn grace(of: Duration) -> Builder {
+pub fn grace(of: Duration) -> Builder {
     WorkerCtx::builder().grace(of)
 }
 
 /// Says when the worker is ready, and then that it was told.
-fn announces(ctx: &WorkerCtx) -> Result<(), MainError> {
+pub fn announces(ctx: &WorkerCtx) -> Result<(), MainError> {
     let weak = ctx.downgrade();
     let ready = move || weak.upgrade().is_some_and(|ctx| ctx.ready());
     ctx.add_thread(
@@ -169,7 +169,7 @@ impl Meddles for Wedged {
 }
 
 /// Blocks the thread that drops it.
-struct NeverGone;
+pub struct NeverGone;
 
 impl Drop for NeverGone {
     fn drop(&mut self) {
@@ -182,7 +182,76 @@ impl Drop for NeverGone {
 
 thread_local! {
     /// The main thread's are dropped by `exit`.
-    static AT_EXIT: NeverGone = const { NeverGone };
+    pub static AT_EXIT: NeverGone = const { NeverGone };
+}
+
+/// The signals that the thread blocks, as the kernel has them: a mask.
+fn blocked() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    let mask = line.map(|line| u64::from_str_radix(line.trim(), 16));
+    mask.expect("the kernel says so").expect("it is a number")
+}
+
+/// A worker all of whose code notes which signals its thread blocks, and of a process that it starts.
+fn masks() -> ExitCode {
+    const HEARD: u64 = 1 << 14 | 1 << 1; // SIGTERM and SIGINT
+    struct Notes(Arc<Mutex<Vec<u64>>>);
+    impl Notes {
+        fn note(&self) {
+            self.0
+                .lock()
+                .expect("nobody panics with it")
+                .push(blocked());
+        }
+    }
+    impl Sink for Notes {
+        fn claim(&self, _: &What) {
+            self.note();
+        }
+    }
+    let inherited = blocked();
+    let masks = Arc::new(Mutex::new(Vec::new()));
+    let notes = || Notes(Arc::clone(&masks));
+    let sink = Arc::new(notes());
+    let (body, woken, call, cleanup, task) = (notes(), notes(), notes(), notes(), notes());
+    let main = move |ctx: WorkerCtx| async move {
+        let opts = BodyOpts::new().wake(move || woken.note());
+        ctx.add_thread("body", opts, move |scope: &Scope| {
+            while scope.wait(Duration::MAX).elapsed() {}
+            body.note();
+        })?;
+        ctx.add_task("task", BodyOpts::new(), |token| async move {
+            token.cancelled().await;
+            task.note();
+        })?;
+        ctx.defer_stop("call", CallOpts::new(), move |_| call.note())?;
+        ctx.defer_cleanup("child", CallOpts::new(), move |_| {
+            cleanup.note();
+            let show = ["-n", "s/^SigBlk:[[:space:]]*//p", "/proc/self/status"];
+            let shown = std::process::Command::new("sed").args(show).output()?;
+            say(&format!(
+                "child {}",
+                String::from_utf8_lossy(&shown.stdout).trim()
+            ));
+            Ok::<(), io::Error>(())
+        })?;
+        let pid = std::process::id().to_string();
+        std::process::Command::new("kill")
+            .args(["-INT", &pid])
+            .status()?;
+        Ok(())
+    };
+    let code = deadstop::run(Worker::new((), main).limits(WorkerCtx::builder().sink(sink)));
+    let masks = masks.lock().expect("nobody panics with it");
+    assert!(masks.len() > 5, "{masks:?}");
+    let same = masks.iter().all(|mask| *mask == inherited);
+    say(match inherited & HEARD {
+        HEARD if same => "as inherited",
+        0 if same => "none",
+        _ => "changed",
+    });
+    code
 }
 
 /// The process's resident memory, in KiB.
@@ -243,7 +312,10 @@ fn blocked_at(limits: Builder, word: fn(&What) -> bool) -> Worker<()> {
 }
 
 /// Plays a role to its end.
-pub fn play(role: &str) -> ExitCode {
+pub fn play(role: &'static str) -> ExitCode {
+    if let Some(code) = crate::starved::play(role) {
+        return code;
+    }
     let two = grace(Duration::from_secs(2));
     let long = grace(Duration::from_secs(600));
     match role {
@@ -257,8 +329,15 @@ pub fn play(role: &str) -> ExitCode {
             say("it runs");
             code
         }
-        "blocking main" => deadstop::run(Worker::blocking((), |ctx, _| {
+        "blocking main" => deadstop::run(Worker::blocking((), |ctx, scope| {
             announces(&ctx)?;
+            // The runtime here ends with this call, and the task does not.
+            scope.block_on(async {
+                ctx.add_task("polls", BodyOpts::new(), |token| async move {
+                    token.cancelled().await;
+                    say("task told");
+                })
+            })?;
             closes(&ctx)
         })),
         "deaf" | "raises though deaf" => {
@@ -298,6 +377,27 @@ pub fn play(role: &str) -> ExitCode {
             })?;
             Ok(())
         })),
+        "nothing" => ExitCode::SUCCESS,
+        "masks" => masks(),
+        "holds locks" | "raises and holds locks" | "fails and holds locks" => {
+            let main = move |ctx: WorkerCtx| async move {
+                thread::spawn(|| {
+                    let mut stdout = io::stdout().lock();
+                    let _stderr = io::stderr().lock();
+                    let _ = stdout.write_all(b"ready\nhalf a line");
+                    for_ever();
+                });
+                if role == "fails and holds locks" {
+                    ctx.defer_cleanup("db", CallOpts::new(), |_| Err("still in use"))?;
+                }
+                Ok(())
+            };
+            let worker = Worker::new((), main).limits(two);
+            deadstop::run(match role {
+                "raises and holds locks" => worker.raise_again(),
+                _ => worker,
+            })
+        }
         "raises" => deadstop::run(Worker::new((), service).raise_again()),
         "raises its own" => deadstop::run(
             Worker::new((), |ctx: WorkerCtx| async move {

@@ -257,7 +257,8 @@ impl Reader {
             | What::Running { .. }
             | What::CallBegan { .. }
             | What::Returned { .. }
-            | What::ClosesBeforeUser { .. } => {}
+            | What::ClosesBeforeUser { .. }
+            | What::WakePanicked { .. } => {}
         }
         if change {
             self.story.instants.push(t);

@@ -1,0 +1,153 @@
+//! Workers that can start no thread, or open no file, by the time they stop. The limit is set by the command that starts
+//! them; they use up what it leaves.
+
+use std::fs::File;
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
+use deadstop::host::Scope;
+use deadstop::process::Worker;
+
+use crate::child::{AT_EXIT, announces, for_ever, grace, ms, say};
+
+/// What is used up before the worker is ready.
+#[derive(Clone, Copy)]
+enum Of {
+    Threads,
+    Files,
+}
+
+impl Of {
+    fn use_up(self) {
+        match self {
+            Of::Threads => {
+                let room = leave_room();
+                while sits().is_ok() {}
+                drop(room);
+                // A leak goes on: it takes what the worker's own threads free as they end.
+                let leaks = || {
+                    loop {
+                        let _ = sits();
+                        thread::park_timeout(ms(1));
+                    }
+                };
+                let _ = thread::Builder::new().stack_size(32 << 10).spawn(leaks);
+            }
+            Of::Files => {
+                while let Ok(file) = File::open("/dev/null") {
+                    std::mem::forget(file);
+                }
+            }
+        }
+    }
+}
+
+/// A thread that sits for ever.
+fn sits() -> std::io::Result<()> {
+    thread::Builder::new().spawn(for_ever).map(drop)
+}
+
+/// Memory that is given back once no stack fits any more: less than a stack, and enough for everything else.
+fn leave_room() -> Vec<u8> {
+    // In the heap, which a later block keeps from shrinking when they are dropped.
+    let small: Vec<Vec<u8>> = (0..64).map(|_| vec![1; 32 << 10]).collect();
+    Box::leak(Box::new([1_u8; 64]));
+    drop(small);
+    vec![1; 3 << 19]
+}
+
+/// Says that it is called.
+fn calls(name: &'static str) -> impl FnOnce(&Scope) + Send + 'static {
+    move |_: &Scope| say(&format!("called {name}"))
+}
+
+fn hangs(name: &'static str) -> impl FnOnce(&Scope) + Send + 'static {
+    move |_: &Scope| {
+        say(&format!("called {name}"));
+        for_ever();
+    }
+}
+
+/// Steps of every kind, in the order of their names.
+async fn steps(ctx: &WorkerCtx) -> Result<(), MainError> {
+    announces(ctx)?;
+    let (wake, woken) = mpsc::channel::<()>();
+    let wakes = BodyOpts::new().wake(move || {
+        let _ = wake.send(());
+    });
+    ctx.add_thread("receives", wakes, move |_: &Scope| woken.recv())?;
+    ctx.defer_stop("1", CallOpts::new().order(1), calls("1"))?;
+    ctx.defer_stop("2", CallOpts::new().order(2), calls("2"))?;
+    ctx.defer_stop_async("3", CallOpts::new().order(3), || async { say("called 3") })?;
+    ctx.defer_cleanup("4", CallOpts::new().order(-4), |scope| {
+        scope.block_on(async { tokio::time::sleep(ms(1)).await });
+        say("called 4");
+    })?;
+    ctx.add_closeable_with("5", CallOpts::new().order(-5), (), |(), scope| {
+        scope.sleep(ms(1));
+        say("called 5");
+    })?;
+    // Outside of a runtime: it gets one of its own, and a thread.
+    let outside = ctx.clone();
+    let registers = move || {
+        outside.defer_cleanup_async("6", CallOpts::new().order(-6), || async {
+            tokio::time::sleep(ms(1)).await;
+            say("called 6");
+        })
+    };
+    let registered = thread::spawn(registers).join();
+    registered.map_err(|_| "it panicked")??;
+    ctx.defer_cleanup("7", CallOpts::new().order(-7), calls("7"))?;
+    Ok(())
+}
+
+/// Plays such a role; `None` if it is none.
+pub fn play(role: &str) -> Option<ExitCode> {
+    let (role, of) = match role.split_once(" starved of ")? {
+        (role, "threads") => (role.to_owned(), Of::Threads),
+        (role, "files") => (role.to_owned(), Of::Files),
+        _ => return None,
+    };
+    let limits = grace(Duration::from_secs(if role == "hangs in exit" {
+        2
+    } else {
+        30
+    }));
+    if role == "hangs in exit" {
+        AT_EXIT.with(|_| {});
+    }
+    let main = move |ctx: WorkerCtx| async move {
+        let short = || CallOpts::new().timeout(ms(100));
+        match &*role {
+            "well" => steps(&ctx).await?,
+            "one hangs" => {
+                steps(&ctx).await?;
+                ctx.defer_stop("0", short(), hangs("0"))?;
+            }
+            "a wake and a step hang" => {
+                let hangs_in_wake = BodyOpts::new().order(-10).timeout(ms(100)).wake(|| {
+                    say("called wake");
+                    for_ever();
+                });
+                ctx.add_thread("deaf", hangs_in_wake, |_: &Scope| for_ever())?;
+                steps(&ctx).await?;
+                ctx.defer_stop("0", short(), hangs("0"))?;
+            }
+            "all hang" | "hangs in exit" => {
+                announces(&ctx)?;
+                for name in ["1", "2", "3", "4", "5", "6"] {
+                    ctx.defer_cleanup(name, short(), hangs(name))?;
+                }
+            }
+            _ => return Err("nobody plays this".into()),
+        }
+        of.use_up();
+        Ok(())
+    };
+    Some(deadstop::run(
+        Worker::new((), main).worker_threads(1).limits(limits),
+    ))
+}

@@ -1,0 +1,328 @@
+//! Which runtime a task runs on, wherever it is registered, and what becomes of a task whose runtime goes.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the live host is tested with real threads, tasks and runtimes"
+)]
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use deadstop::context::{
+    BlockingError, BodyOpts, CalledFromInside, MainError, Refused, Report, WorkerCtx,
+};
+use deadstop::host::Scope;
+use deadstop::journal::{How, Id, Outcome, RefusedReason};
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
+
+const GUARD: Duration = Duration::from_secs(20);
+
+/// Two words of the task: that it runs, and that it was told.
+struct Task(mpsc::Sender<&'static str>);
+
+impl Task {
+    async fn run(self, token: CancellationToken) {
+        let _ = self.0.send("runs");
+        token.cancelled().await;
+        let _ = self.0.send("told");
+    }
+}
+
+/// A runtime whose threads run beside the test.
+fn runtime() -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    let built = builder.worker_threads(1).enable_all().build();
+    built.expect("a runtime can be built")
+}
+
+fn outcomes(report: &Report) -> Vec<(&str, Outcome)> {
+    let rows = report.steps.iter();
+    rows.map(|step| (&*step.name, step.outcome)).collect()
+}
+
+fn deaths(report: &Report) -> Vec<(&str, How)> {
+    let deaths = report.deaths.iter();
+    deaths.map(|death| (&*death.name, death.how)).collect()
+}
+
+/// Registers the task in a future that a scope drives, on a thread of the worker's.
+fn registers_in_block_on(
+    ctx: &WorkerCtx,
+    task: Task,
+) -> mpsc::Receiver<Result<Id, (RefusedReason, String)>> {
+    let (says, said) = mpsc::channel();
+    let weak = ctx.downgrade();
+    ctx.add_thread("body", BodyOpts::new(), move |scope: &Scope| {
+        let registered = scope.block_on(async {
+            let ctx = weak.upgrade().expect("the test keeps it");
+            ctx.add_task("task", BodyOpts::new(), |token| task.run(token))
+        });
+        let refused = |refused: Refused<_>| (refused.reason, refused.detail);
+        let _ = says.send(registered.map_err(refused));
+        while scope.wait(Duration::MAX).elapsed() {}
+    })
+    .expect("accepted");
+    said
+}
+
+#[test]
+fn registered_in_block_on_it_runs_where_the_context_was_built() {
+    let runtime = runtime();
+    let ctx = {
+        let _on = runtime.enter();
+        WorkerCtx::new(())
+    };
+    let (says, said) = mpsc::channel();
+    let registered = registers_in_block_on(&ctx, Task(says)).recv_timeout(GUARD);
+    assert_eq!(registered, Ok(Ok(2)));
+    assert_eq!(said.recv_timeout(GUARD), Ok("runs"));
+    let report = ctx.stop_blocking().expect("from outside");
+    assert_eq!(said.recv_timeout(GUARD), Ok("told"));
+    assert_eq!(
+        outcomes(&report),
+        [("body", Outcome::Ok), ("task", Outcome::Ok)]
+    );
+    assert_eq!(deaths(&report), []);
+}
+
+#[test]
+fn registered_in_block_on_it_runs_where_the_worker_was_started() {
+    let ctx = WorkerCtx::new(());
+    let runtime = runtime();
+    let started = runtime.block_on(ctx.start(|_| async { Ok(()) }));
+    started.expect("main is good");
+    let (says, said) = mpsc::channel();
+    let registered = registers_in_block_on(&ctx, Task(says)).recv_timeout(GUARD);
+    assert_eq!(registered, Ok(Ok(2)));
+    assert_eq!(said.recv_timeout(GUARD), Ok("runs"));
+    let report = ctx.stop_blocking().expect("from outside");
+    assert_eq!(said.recv_timeout(GUARD), Ok("told"));
+    assert!(report.is_ok() && report.deaths.is_empty(), "{report:?}");
+}
+
+#[test]
+fn registered_on_a_plain_thread_it_runs_where_the_context_was_built() {
+    let runtime = runtime();
+    let ctx = {
+        let _on = runtime.enter();
+        WorkerCtx::new(())
+    };
+    let (says, said) = mpsc::channel();
+    ctx.add_task("task", BodyOpts::new(), |token| Task(says).run(token))
+        .expect("the context knows a runtime");
+    assert_eq!(said.recv_timeout(GUARD), Ok("runs"));
+    let report = ctx.stop_blocking().expect("from outside");
+    assert_eq!(outcomes(&report), [("task", Outcome::Ok)]);
+}
+
+#[test]
+fn registered_in_block_on_without_another_runtime_it_is_refused() {
+    let ctx = WorkerCtx::new(());
+    let (says, said) = mpsc::channel();
+    let registered = registers_in_block_on(&ctx, Task(says)).recv_timeout(GUARD);
+    let (reason, detail) = registered.expect("an answer").expect_err("refused");
+    assert_eq!(reason, RefusedReason::Limit);
+    assert_eq!(
+        detail,
+        "the runtime here ends with the call that drives it, and the context knows no other: build the context, or \
+         start it, on the service's runtime"
+    );
+    assert_eq!(
+        said.recv_timeout(GUARD),
+        Err(mpsc::RecvTimeoutError::Disconnected),
+        "the task was handed back"
+    );
+    let report = ctx.stop_blocking().expect("from outside");
+    assert_eq!(outcomes(&report), [("body", Outcome::Ok)]);
+}
+
+#[test]
+fn registered_without_any_runtime_it_is_refused() {
+    let ctx = WorkerCtx::new(());
+    let refused = ctx.add_task("task", BodyOpts::new(), |_| async {});
+    let detail = refused.map_err(|refused| refused.detail);
+    let words = "there is no tokio runtime here, and the context knows none: build the context, or start it, on the \
+                 service's runtime";
+    assert_eq!(detail, Err(words.to_owned()));
+}
+
+#[test]
+fn registered_by_a_blocking_main_it_runs_where_the_worker_was_started() {
+    let ctx = WorkerCtx::new(());
+    let runtime = runtime();
+    let (says, said) = mpsc::channel();
+    let started = runtime.block_on(ctx.start_blocking_main(move |ctx, scope| {
+        scope.block_on(async {
+            ctx.add_task("task", BodyOpts::new(), |token| Task(says).run(token))?;
+            Ok::<_, MainError>(())
+        })
+    }));
+    started.expect("main is good");
+    assert_eq!(said.recv_timeout(GUARD), Ok("runs"));
+    let report = ctx.stop_blocking().expect("from outside");
+    assert_eq!(said.recv_timeout(GUARD), Ok("told"));
+    assert_eq!(outcomes(&report), [("task", Outcome::Ok)]);
+}
+
+#[test]
+fn run_async_in_block_on_runs_where_the_context_was_built() {
+    let runtime = runtime();
+    let ctx = {
+        let _on = runtime.enter();
+        WorkerCtx::new(())
+    };
+    let (says, said) = mpsc::channel();
+    let weak = ctx.downgrade();
+    let (release, released) = tokio::sync::oneshot::channel::<()>();
+    ctx.add_thread("body", BodyOpts::new(), move |scope: &Scope| {
+        scope.block_on(async {
+            let ctx = weak.upgrade().expect("the test keeps it");
+            let export = async move {
+                let _ = released.await;
+                let _ = says.send("exported");
+            };
+            ctx.run_async("export", export).expect("accepted");
+        });
+    })
+    .expect("accepted");
+    while ctx.budget().stop.iter().any(|line| &*line.name == "body") {
+        thread::yield_now();
+    }
+    // The thread and its runtime are gone, and the future is not.
+    let _ = release.send(());
+    assert_eq!(said.recv_timeout(GUARD), Ok("exported"));
+    let report = ctx.stop_blocking().expect("from outside");
+    assert!(report.is_ok() && report.deaths.is_empty(), "{report:?}");
+}
+
+#[test]
+fn registered_in_run_async_without_another_runtime_it_is_refused() {
+    let ctx = WorkerCtx::new(());
+    let (says, said) = mpsc::channel();
+    let weak = ctx.downgrade();
+    ctx.run_async("registers", async move {
+        let ctx = weak.upgrade().expect("the test keeps it");
+        let task = ctx.add_task("task", BodyOpts::new(), |_| std::future::pending::<()>());
+        let nested = ctx.run_async("nested", async {});
+        let _ = says.send((task.is_err(), nested.is_err()));
+    })
+    .expect("it has run");
+    assert_eq!(said.recv_timeout(GUARD), Ok((true, true)));
+    let report = ctx.stop_blocking().expect("from outside");
+    assert_eq!(outcomes(&report), []);
+}
+
+/// Waits until nothing of stop's is registered any more.
+fn until_forgotten(ctx: &WorkerCtx) {
+    while !ctx.budget().stop.is_empty() {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_task_whose_runtime_goes_before_stop_is_a_death() {
+    let ctx = WorkerCtx::new(());
+    let runtime = runtime();
+    {
+        let _on = runtime.enter();
+        ctx.add_task("task", BodyOpts::new(), |_| std::future::pending::<()>())
+            .expect("accepted");
+        ctx.run_async("export", std::future::pending::<()>())
+            .expect("accepted");
+    }
+    drop(runtime);
+    until_forgotten(&ctx);
+    let report = ctx.stop_blocking().expect("from outside");
+    let mut died = deaths(&report);
+    died.sort_unstable_by_key(|(name, _)| *name);
+    assert_eq!(died, [("export", How::Dropped), ("task", How::Dropped)]);
+    assert_eq!(report.deaths_in_all, 2);
+    assert_eq!(outcomes(&report), [], "what has ended has no step");
+}
+
+#[test]
+fn a_task_whose_runtime_goes_during_stop_has_ended() {
+    let ctx = WorkerCtx::new(());
+    let runtime = runtime();
+    {
+        let _on = runtime.enter();
+        let last = BodyOpts::new().order(1).timeout(GUARD);
+        ctx.add_task("task", last, |_| std::future::pending::<()>())
+            .expect("accepted");
+    }
+    ctx.defer_stop("drops it", Default::default(), move |_| drop(runtime))
+        .expect("accepted");
+    let report = ctx.stop_blocking().expect("from outside");
+    assert_eq!(
+        outcomes(&report),
+        [("drops it", Outcome::Ok), ("task", Outcome::Aborted)]
+    );
+    assert_eq!(deaths(&report), []);
+}
+
+#[test]
+fn an_adopted_task_that_is_aborted_before_stop_is_a_death() {
+    let ctx = WorkerCtx::new(());
+    let runtime = runtime();
+    let handle = runtime.spawn(std::future::pending::<()>());
+    let aborts = handle.abort_handle();
+    ctx.adopt_task("legacy", BodyOpts::new(), handle)
+        .expect("accepted");
+    aborts.abort();
+    until_forgotten(&ctx);
+    let report = ctx.stop_blocking().expect("from outside");
+    assert_eq!(deaths(&report), [("legacy", How::Dropped)]);
+    assert_eq!(outcomes(&report), []);
+}
+
+#[test]
+fn block_on_inside_block_on_panics_with_advice() {
+    let ctx = WorkerCtx::new(());
+    ctx.defer_stop("nests", Default::default(), |scope: &Scope| {
+        scope.block_on(async { scope.block_on(async {}) });
+    })
+    .expect("accepted");
+    // The first is over.
+    ctx.defer_stop("in turn", Default::default(), |scope: &Scope| {
+        let nested = || scope.block_on(async { scope.block_on(async {}) });
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(nested));
+        assert!(caught.is_err());
+        scope.block_on(async {});
+    })
+    .expect("accepted");
+    let report = ctx.stop_blocking().expect("from outside");
+    assert_eq!(
+        outcomes(&report),
+        [("nests", Outcome::Panicked), ("in turn", Outcome::Ok)]
+    );
+    assert_eq!(
+        report.steps[0].error.as_deref(),
+        Some(
+            "`Scope::block_on` was called inside a future that it drives already: await there instead"
+        )
+    );
+}
+
+#[test]
+fn blocking_calls_inside_block_on_are_errors() {
+    let (ctx, other) = (WorkerCtx::new(()), WorkerCtx::new(()));
+    let own = ctx.clone();
+    let (says, said) = mpsc::channel();
+    ctx.defer_stop("calls", Default::default(), move |scope: &Scope| {
+        let called = scope.block_on(async {
+            let own = own.stop_blocking().map(drop);
+            (own, other.cleanup_blocking().map(drop))
+        });
+        let _ = says.send(called);
+    })
+    .expect("accepted");
+    let report = ctx.stop_blocking().expect("from outside");
+    assert!(report.is_ok(), "{report}");
+    let inside = Err(BlockingError::CalledFromInside(CalledFromInside));
+    assert_eq!(
+        said.recv_timeout(GUARD),
+        Ok((inside, Err(BlockingError::OnRuntime)))
+    );
+}
