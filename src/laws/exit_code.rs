@@ -108,10 +108,72 @@ fn failed_calls(record: &Record<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{day, failed_start, killed, planned, program};
 
     #[test]
     fn a_zero_in_spite_of_a_leak() {
         day().with("exit", r#""code":0"#).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn code_and_cause_that_follow_pass() {
+        program().breaks_nothing(); // 0, returned
+        failed_start().breaks_nothing(); // 3, start-failed
+        killed().breaks_nothing(); // 137, killed
+    }
+
+    #[test]
+    fn life_that_only_returns_breaks() {
+        day()
+            .with("exit", r#""cause":"returned""#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn failed_start_without_a_failure_breaks() {
+        day()
+            .with("exit", r#""cause":"start-failed""#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn program_that_names_a_cause_it_has_not_breaks() {
+        program()
+            .with("exit", r#""cause":"start-failed""#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn signal_in_done_ends_the_process_with_its_number() {
+        let signal = r#"{"t":31700,"event":"signal","name":"SIGINT","nth":2}"#;
+        let day = day().after("state done", signal).without("returned run");
+        day.clone()
+            .with("exit", r#""code":130,"cause":"third-signal""#)
+            .breaks_nothing();
+        day.with("exit", r#""code":130,"cause":"second-signal""#)
+            .breaks_exactly(&[LAW.name, "report/agrees"]);
+    }
+
+    #[test]
+    fn plan_has_the_code_1_if_a_call_failed() {
+        let planned = planned().with("ended db", r#""how":"failed","error":"reset""#);
+        planned.clone().breaks_only(LAW.name);
+        planned.with("exit", r#""code":1"#).breaks_nothing();
+    }
+
+    #[test]
+    fn plan_has_the_code_0_if_its_watchdog_failed() {
+        planned()
+            .with("ended dog", r#""how":"failed""#)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn plan_has_the_code_0_if_a_thread_failed_before_its_step() {
+        // That it does not report the death is another law's.
+        planned()
+            .with("ended crash", r#""how":"failed""#)
+            .after("ended flusher", r#"{"t":20500,"event":"step-started","phase":"stop","name":"crash","order":0,"bound":2000,"bound_by":"join-timeout","id":7,"kind":"thread","group":0}"#)
+            .breaks_exactly(&["deaths/reported"]);
     }
 }
