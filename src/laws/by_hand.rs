@@ -189,11 +189,7 @@ pub(super) fn killed() -> ByHand {
     day()
         .cut_behind("began flush")
         .then(r#"{"t":25000,"event":"signal","name":"SIGKILL","nth":1}"#)
-        .then(r#"{"t":25000,"event":"killed","signal":"SIGKILL"}"#)
-        .then(r#"{"t":25000,"event":"lost","id":5,"name":"flush","what":"running"}"#)
-        .then(r#"{"t":25000,"event":"lost","id":6,"name":"db","what":"not-closed"}"#)
-        .then(r#"{"t":25000,"event":"lost","id":11,"name":"cache","what":"not-closed"}"#)
-        .then(r#"{"t":25000,"event":"exit","code":137,"cause":"killed"}"#)
+        .killed(25_000)
 }
 
 /// The healthy day with an adopted task, number 12: it is aborted when its step begins, and drops.
@@ -206,6 +202,22 @@ pub(super) fn adopting() -> ByHand {
         .after("abort old hand", r#"{"t":20000,"event":"ended","id":12,"name":"old hand","nth":1,"how":"dropped","error":null}"#)
         .after("ended old hand", r#"{"t":20000,"event":"step-ended","phase":"stop","name":"old hand","order":0,"outcome":"ok","took":0,"id":12,"error":null}"#)
         .row_after(7, r#"[12,"ok",2000,"cancel-timeout",20000,0]"#)
+}
+
+/// The healthy day with a pre-stop delay of 5 s: stop begins at 25 s, and all of it is so much later.
+pub(super) fn delayed() -> ByHand {
+    day()
+        .with("worker", r#""pre_stop":5000"#)
+        .shifted("state stopping", 5_000)
+        .row(1, r#"[1,"ok",2000,"join-timeout",25000,0]"#)
+        .row(2, r#"[2,"ok",2000,"cancel-timeout",25000,1500]"#)
+        .row(7, r#"[7,"ok",5000,"join-timeout",25000,0]"#)
+        .row(3, r#"[3,"ok",10000,"timeout",26500,0]"#)
+        .row(10, r#"[10,"ok",10000,"timeout",26500,0]"#)
+        .row(4, r#"[4,"ok",10000,"timeout",26500,0]"#)
+        .row(5, r#"[5,"leaked",10000,"timeout",26500,10000]"#)
+        .row(6, r#"[6,"ok",10000,"timeout",36500,200]"#)
+        .row(11, r#"[11,"ok",10000,"timeout",36700,0]"#)
 }
 
 /// What an event is found by: its name, and the name of its component or its first word.
@@ -331,6 +343,29 @@ impl ByHand {
     pub fn then(mut self, line: &str) -> Self {
         self.events.push(event(line));
         self
+    }
+
+    /// SIGKILL ends the process at that moment: all that has not ended, and was not left behind, is lost with it.
+    pub fn killed(mut self, t: u64) -> Self {
+        let mut lost = Vec::new();
+        for event in &self.events {
+            match &event.what {
+                What::Registered(registered) => lost.push((registered.id, registered.name.clone())),
+                What::Ended { id, .. } | What::Leak { id, .. } => lost.retain(|(one, _)| one != id),
+                _ => {}
+            }
+        }
+        self = self.then(&format!(
+            r#"{{"t":{t},"event":"killed","signal":"SIGKILL"}}"#
+        ));
+        for (id, name) in lost {
+            self = self.then(&format!(
+                r#"{{"t":{t},"event":"lost","id":{id},"name":"{name}","what":"running"}}"#
+            ));
+        }
+        self.then(&format!(
+            r#"{{"t":{t},"event":"exit","code":137,"cause":"killed"}}"#
+        ))
     }
 
     /// The journal, numbered anew.

@@ -98,19 +98,7 @@ mod tests {
 
     /// The plan's `flush` hangs until the process is killed; `db` is never called.
     fn planned_and_killed(at: u64) -> ByHand {
-        let event = |line: &str| line.replace("AT", &at.to_string());
-        planned()
-            .cut_behind("began flush")
-            .then(&event(r#"{"t":AT,"event":"killed","signal":"SIGKILL"}"#))
-            .then(&event(
-                r#"{"t":AT,"event":"lost","id":5,"name":"flush","what":"running"}"#,
-            ))
-            .then(&event(
-                r#"{"t":AT,"event":"lost","id":6,"name":"db","what":"not-closed"}"#,
-            ))
-            .then(&event(
-                r#"{"t":AT,"event":"exit","code":137,"cause":"killed"}"#,
-            ))
+        planned().cut_behind("began flush").killed(at)
     }
 
     #[test]

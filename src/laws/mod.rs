@@ -160,8 +160,8 @@ pub fn judge(events: &[Event]) -> Vec<Broken> {
 #[cfg(test)]
 mod tests {
     use super::by_hand::{
-        adopting, day, failed_start, hurried, hurried_stop, killed, planned, program, rolled_back,
-        squeezed,
+        adopting, day, delayed, failed_start, hurried, hurried_stop, killed, planned, program,
+        rolled_back, squeezed,
     };
     use super::*;
 
@@ -185,6 +185,7 @@ mod tests {
         squeezed().breaks_nothing();
         killed().breaks_nothing();
         adopting().breaks_nothing();
+        delayed().breaks_nothing();
     }
 
     #[test]

@@ -465,16 +465,14 @@ impl Record<'_> {
         self.signals.get(1).copied()
     }
 
-    /// Whether the run was cut short: what was open then is judged no further.
+    /// Whether the run was cut short, or is stuck and so has no exit: what was open then is judged no further.
     pub fn cut(&self) -> bool {
-        self.stuck.is_some()
-            || self.killed.is_some()
-            || self.exit.is_none_or(|(_, _, cause)| {
-                matches!(
-                    cause,
-                    Cause::ThirdSignal | Cause::Watchdog | Cause::LastResort | Cause::Killed
-                )
-            })
+        self.exit.is_none_or(|(_, _, cause)| {
+            matches!(
+                cause,
+                Cause::ThirdSignal | Cause::Watchdog | Cause::LastResort | Cause::Killed
+            )
+        })
     }
 }
 

@@ -74,7 +74,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             }
             // Nothing keeps an abort from being done but the executor that its task runs on.
             let t = record.t(abort);
-            let over = record.end() == t || part.fault.is_some() && !can_be_aborted;
+            let over = record.end() == t;
             if !over && !record.held_at(t) && part.end.is_none_or(|end| end.t > t) {
                 breaks.at(
                     abort,

@@ -100,7 +100,7 @@ fn once_and_in_order(record: &Record<'_>, breaks: &mut Breaks<'_>, first: Index)
 /// Who is said to have been told hears it in that instant, unless something keeps it from that; and nobody
 /// hears what was not said.
 fn heard(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    let over = |t| record.end() == t && (record.exit.is_some() || record.cut());
+    let over = |t| record.end() == t;
     for (_, part, _, registered) in record.registered() {
         if !matches!(registered.kind, Kind::Thread | Kind::Task) || part.fault.is_some() {
             continue;
