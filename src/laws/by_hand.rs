@@ -220,6 +220,26 @@ pub(super) fn delayed() -> ByHand {
         .row(11, r#"[11,"ok",10000,"timeout",36700,0]"#)
 }
 
+/// The healthy day in which the task `writer` does not end when it is told: it is aborted at its bound, 22 s, and all
+/// that follows comes half a second later.
+pub(super) fn stubborn_writer() -> ByHand {
+    day()
+        .shifted("ended writer", 500)
+        .with("ended writer", r#""how":"dropped""#)
+        .before(
+            "ended writer",
+            r#"{"t":22000,"event":"abort","name":"writer","id":2}"#,
+        )
+        .with("step-ended writer", r#""outcome":"aborted","took":2000"#)
+        .row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,2000]"#)
+        .row(3, r#"[3,"ok",10000,"timeout",22000,0]"#)
+        .row(10, r#"[10,"ok",10000,"timeout",22000,0]"#)
+        .row(4, r#"[4,"ok",10000,"timeout",22000,0]"#)
+        .row(5, r#"[5,"leaked",10000,"timeout",22000,10000]"#)
+        .row(6, r#"[6,"ok",10000,"timeout",32000,200]"#)
+        .row(11, r#"[11,"ok",10000,"timeout",32200,0]"#)
+}
+
 /// What an event is found by: its name, and the name of its component or its first word.
 fn key(event: &Event) -> String {
     let value = value(event);

@@ -161,7 +161,7 @@ pub fn judge(events: &[Event]) -> Vec<Broken> {
 mod tests {
     use super::by_hand::{
         adopting, day, delayed, failed_start, hurried, hurried_stop, killed, planned, program,
-        rolled_back, squeezed,
+        rolled_back, squeezed, stubborn_writer,
     };
     use super::*;
 
@@ -186,6 +186,7 @@ mod tests {
         killed().breaks_nothing();
         adopting().breaks_nothing();
         delayed().breaks_nothing();
+        stubborn_writer().breaks_nothing();
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{ByHand, day};
 
     #[test]
     fn an_order_that_start_does_not_warn_of() {
@@ -79,6 +79,37 @@ mod tests {
     fn a_warning_without_a_cause() {
         day()
             .before("state running", r#"{"t":0,"event":"closes-before-user","name":"db","order":0,"id":6,"user":"flush","user_order":50,"user_id":5}"#)
+            .breaks_only(LAW.name);
+    }
+
+    /// Until the end of start, with that order of ties, and `db` using `cache`: both have the order 0.
+    fn started(ties: &str) -> ByHand {
+        day()
+            .with("worker", &format!(r#""ties":"{ties}""#))
+            .with("registered db", r#""uses":["cache"]"#)
+            .cut_behind("state running")
+            .then(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
+    }
+
+    const WARNING: &str = r#"{"t":0,"event":"closes-before-user","name":"cache","order":0,"id":11,"user":"db","user_order":0,"user_id":6}"#;
+
+    #[test]
+    fn ties_say_which_of_two_equals_is_closed_first() {
+        started("first").breaks_nothing();
+        started("first")
+            .before("state running", WARNING)
+            .breaks_only(LAW.name);
+        started("last").breaks_only(LAW.name);
+        started("last")
+            .before("state running", WARNING)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn warning_that_is_said_again_breaks() {
+        started("last")
+            .before("state running", WARNING)
+            .before("state running", WARNING)
             .breaks_only(LAW.name);
     }
 }

@@ -59,7 +59,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{ByHand, adopting, day};
 
     #[test]
     fn a_wait_that_is_not_named() {
@@ -71,5 +71,30 @@ mod tests {
         day()
             .with("still-waiting writer", r#""t":21001"#)
             .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn adopted_task_is_named_at_half_its_bound() {
+        // Its abort is its telling: with the executor held, it is waited for until 21.5 s.
+        let waited = |named: &str| -> ByHand {
+            let old = adopting()
+                .moved_behind("step-ended old hand", "still-waiting writer")
+                .moved_behind("ended old hand", "still-waiting writer")
+                .with("ended old hand", r#""t":21200"#)
+                .with("step-ended old hand", r#""t":21200,"took":1200"#)
+                .row(12, r#"[12,"ok",2000,"cancel-timeout",20000,1200]"#)
+                .before(
+                    "began crash",
+                    r#"{"t":0,"event":"held","id":1,"name":"flusher"}"#,
+                );
+            if named.is_empty() {
+                old
+            } else {
+                old.before("still-waiting writer", named)
+            }
+        };
+        waited(r#"{"t":21000,"event":"still-waiting","name":"old hand","waited":1000,"bound":2000,"id":12}"#)
+            .breaks_nothing();
+        waited("").breaks_only(LAW.name);
     }
 }
