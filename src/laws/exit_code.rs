@@ -83,15 +83,17 @@ fn due(record: &Record<'_>, exit: Index) -> (i32, Cause) {
     (i32::from(bad), Cause::Stopped)
 }
 
-/// The code that main's failure asks for.
+/// The code that main's failure asks for: 0 is none.
 fn start_failed(record: &Record<'_>) -> Option<i32> {
     let end = record.parts.first()?.end?;
     let What::Ended { code, .. } = record.events.get(end.at)?.what else {
         return None;
     };
     match end.how {
-        How::Failed => Some(code.unwrap_or(1)),
+        How::Failed => Some(code.filter(|code| *code != 0).unwrap_or(1)),
         How::Panicked => Some(1),
+        // Rule 9: main that is dropped before anything asks for a stop has failed.
+        How::Dropped if record.asked().is_none_or(|asked| asked > end.at) => Some(1),
         How::Ok | How::Dropped => None,
     }
 }
@@ -175,5 +177,19 @@ mod tests {
             .with("ended crash", r#""how":"failed""#)
             .after("ended flusher", r#"{"t":20500,"event":"step-started","phase":"stop","name":"crash","order":0,"bound":2000,"bound_by":"join-timeout","id":7,"kind":"thread","group":0}"#)
             .breaks_exactly(&["deaths/reported"]);
+    }
+
+    #[test]
+    fn main_that_asks_for_no_code_or_for_zero_has_one() {
+        for ended in [
+            r#""code":0"#,
+            r#""code":null"#,
+            r#""how":"panicked","code":null"#,
+            r#""how":"dropped","code":null"#,
+        ] {
+            let failed = failed_start().with("ended main", ended);
+            failed.clone().with("exit", r#""code":1"#).breaks_nothing();
+            failed.with("exit", r#""code":0"#).breaks_only(LAW.name);
+        }
     }
 }
