@@ -66,6 +66,9 @@ const HAZARDS: &[Hazard] = &[
     ("context/stubborn-task", &["ledger/accounted"], &[]),
     ("context/ties", &["uses/closed-after-users"], &["lines"]),
     ("context/ties-reversed", &["ties/registration-order"], &[]),
+    ("context/other-start-fails", &["steps/exactly-once", "exit/code"], &["exit", "refused"]),
+    // It closes in the same order, which the file expects, and warns of nothing.
+    ("context/uses-twice", &[], &["lines"]),
     ("context/wedged-executor", &["ledger/accounted"], &[]),
     ("model-server", &["ledger/accounted"], &["closed"]),
     ("platform/budget-chain", &["steps/bounded", "phase/within-grace"], &[]),

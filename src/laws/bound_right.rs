@@ -113,7 +113,7 @@ fn wrong(record: &Record<'_>, breaks: &mut Breaks<'_>, step: Step, limit: Limit)
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{day, hurried, rolled_back};
 
     #[test]
     fn a_bound_that_is_too_short() {
@@ -135,6 +135,54 @@ mod tests {
     fn a_grace_that_ends_too_late() {
         day()
             .with("grace-began", r#""kill":60000"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn wrong_word_for_mains_bound_breaks() {
+        rolled_back()
+            .with("step-started main", r#""bound_by":"phase""#)
+            .row(0, r#"[0,"aborted",5000,"phase",400,5000]"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn bound_in_the_instant_of_a_second_signal_is_either() {
+        // The signal comes at 31.5 s, just before the step of `db` begins: `cache` begins later, and has its floor alone.
+        let signal = r#"{"t":31500,"event":"signal","name":"SIGTERM","nth":2}"#;
+        let day = day()
+            .before("step-started db", signal)
+            .with(
+                "step-started cache",
+                r#""bound":1000,"bound_by":"second-signal""#,
+            )
+            .row(11, r#"[11,"ok",1000,"second-signal",31700,0]"#)
+            .with("exit", r#""code":143,"cause":"second-signal""#);
+        day.clone().breaks_nothing();
+        day.with(
+            "step-started db",
+            r#""bound":1000,"bound_by":"second-signal""#,
+        )
+        .row(6, r#"[6,"ok",1000,"second-signal",31500,200]"#)
+        .breaks_nothing();
+    }
+
+    #[test]
+    fn own_timeout_after_a_second_signal_breaks() {
+        hurried()
+            .with("step-started db", r#""bound":10000,"bound_by":"timeout""#)
+            .row(6, r#"[6,"ok",10000,"timeout",24500,200]"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn second_signals_bound_before_the_signal_breaks() {
+        hurried()
+            .with(
+                "step-started predictor",
+                r#""bound":1000,"bound_by":"second-signal""#,
+            )
+            .row(4, r#"[4,"ok",1000,"second-signal",21500,0]"#)
             .breaks_only(LAW.name);
     }
 }

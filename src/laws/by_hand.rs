@@ -1,7 +1,7 @@
 //! Journals written by hand, for the laws' own tests: a healthy day, and a word for each change to it.
 //!
-//! The day is a file of JSON lines beside this one, worked out from the contract: a task that ended and
-//! a thread that died before stop, three joins in one group, two callbacks of equal order, a cleanup
+//! The days are files of JSON lines beside this one, worked out from the contract. The healthy day has
+//! a task that ended and a thread that died before stop, three joins in one group, two callbacks of equal order, a cleanup
 //! that hangs and is left behind, an async closeable, a watchdog, and an exit with code 1.
 
 use crate::journal::{Event, Id, What};
@@ -27,10 +27,34 @@ fn value(event: &Event) -> serde_json::Value {
     serde_json::to_value(event).expect("an event is JSON")
 }
 
+fn read(lines: &str) -> ByHand {
+    let events = lines.lines().map(event).collect();
+    ByHand { events }
+}
+
 /// The healthy day.
 pub(super) fn day() -> ByHand {
-    let events = include_str!("by_hand.jsonl").lines().map(event).collect();
-    ByHand { events }
+    read(include_str!("by_hand.jsonl"))
+}
+
+/// A healthy day of the plan's context: it claims steps only, and does not report.
+pub(super) fn planned() -> ByHand {
+    read(include_str!("by_hand/planned.jsonl"))
+}
+
+/// A program that handles no signals: it calls start, stop and cleanup, and returns.
+pub(super) fn program() -> ByHand {
+    read(include_str!("by_hand/program.jsonl"))
+}
+
+/// A signal during the start: main is told, aborted at its bound, and the start is rolled back.
+pub(super) fn rolled_back() -> ByHand {
+    read(include_str!("by_hand/rolled_back.jsonl"))
+}
+
+/// A main that fails and asks for code 3: the start is rolled back.
+pub(super) fn failed_start() -> ByHand {
+    read(include_str!("by_hand/failed_start.jsonl"))
 }
 
 /// The healthy day, hurried: a second signal at 23 s, when `flush` has run for half of its floor.
@@ -55,6 +79,165 @@ pub(super) fn hurried() -> ByHand {
         .row(6, r#"[6,"ok",1000,"second-signal",24500,200]"#)
         .row(11, r#"[11,"ok",1000,"second-signal",24700,0]"#)
         .with("exit", r#""code":143,"cause":"second-signal""#)
+}
+
+/// The healthy day with a second signal at 22 s, when the callback `drain` has run for half a second: it is not
+/// awaited and never ends, and `flush` is left behind at its floor.
+pub(super) fn hurried_stop() -> ByHand {
+    day()
+        .without("ended drain")
+        .before(
+            "step-ended drain",
+            r#"{"t":22000,"event":"signal","name":"SIGTERM","nth":2}"#,
+        )
+        .shifted("step-ended drain", 500)
+        .with("step-ended drain", r#""outcome":"not-awaited","took":500"#)
+        .row(3, r#"[3,"not-awaited",10000,"timeout",21500,500]"#)
+        .with(
+            "step-started bye",
+            r#""bound":0,"bound_by":"second-signal""#,
+        )
+        .row(10, r#"[10,"ok",0,"second-signal",22000,0]"#)
+        .with(
+            "step-started predictor",
+            r#""bound":1000,"bound_by":"second-signal""#,
+        )
+        .row(4, r#"[4,"ok",1000,"second-signal",22000,0]"#)
+        .with(
+            "step-started flush",
+            r#""bound":3000,"bound_by":"second-signal""#,
+        )
+        .with(
+            "still-waiting flush",
+            r#""t":23500,"waited":1500,"bound":3000"#,
+        )
+        .shifted("leak flush", -7_000)
+        .with("step-ended flush", r#""took":3000"#)
+        .row(5, r#"[5,"leaked",3000,"second-signal",22000,3000]"#)
+        .with(
+            "step-started db",
+            r#""bound":1000,"bound_by":"second-signal""#,
+        )
+        .row(6, r#"[6,"ok",1000,"second-signal",25000,200]"#)
+        .with(
+            "step-started cache",
+            r#""bound":1000,"bound_by":"second-signal""#,
+        )
+        .row(11, r#"[11,"ok",1000,"second-signal",25200,0]"#)
+        .before(
+            "exit",
+            r#"{"t":25200,"event":"lost","id":3,"name":"drain","what":"running"}"#,
+        )
+        .with("exit", r#""code":143,"cause":"second-signal""#)
+}
+
+/// The healthy day with a grace of 12 s. Stop's share is over at 21.5 s, when `drain` and `bye` have not begun:
+/// `drain` ends at once, and `bye` is not awaited and never ends. `flush` is left behind at 29.5 s, since the later
+/// floors are kept for the others.
+pub(super) fn squeezed() -> ByHand {
+    day()
+        .with("worker", r#""grace":12000"#)
+        .with(
+            "grace-began",
+            r#""stop_ends":21500,"cleanup_ends":31500,"last_resort":31750,"kill":32000"#,
+        )
+        .with("phase-started stop", r#""ends":21500"#)
+        .with("phase-ended stop", r#""ends":21500"#)
+        .with("phase-started cleanup", r#""ends":31500"#)
+        .with("phase-ended cleanup", r#""ends":31500"#)
+        .with("step-started flusher", r#""bound":1500,"bound_by":"phase""#)
+        .row(1, r#"[1,"ok",1500,"phase",20000,0]"#)
+        .with("step-started writer", r#""bound":1500,"bound_by":"phase""#)
+        .with(
+            "still-waiting writer",
+            r#""t":20750,"waited":750,"bound":1500"#,
+        )
+        .row(2, r#"[2,"ok",1500,"phase",20000,1500]"#)
+        .with("step-started dog", r#""bound":1500,"bound_by":"phase""#)
+        .row(7, r#"[7,"ok",1500,"phase",20000,0]"#)
+        .with("step-started drain", r#""bound":0,"bound_by":"share-gone""#)
+        .row(3, r#"[3,"ok",0,"share-gone",21500,0]"#)
+        .with("step-started bye", r#""bound":0,"bound_by":"share-gone""#)
+        .without("ended bye")
+        .with("step-ended bye", r#""outcome":"not-awaited""#)
+        .row(10, r#"[10,"not-awaited",0,"share-gone",21500,0]"#)
+        .with(
+            "step-started predictor",
+            r#""bound":5000,"bound_by":"floors""#,
+        )
+        .row(4, r#"[4,"ok",5000,"floors",21500,0]"#)
+        .with("step-started flush", r#""bound":8000,"bound_by":"floors""#)
+        .with(
+            "still-waiting flush",
+            r#""t":25500,"waited":4000,"bound":8000"#,
+        )
+        .shifted("leak flush", -2_000)
+        .with("step-ended flush", r#""took":8000"#)
+        .row(5, r#"[5,"leaked",8000,"floors",21500,8000]"#)
+        .with("step-started db", r#""bound":1000,"bound_by":"floor""#)
+        .row(6, r#"[6,"ok",1000,"floor",29500,200]"#)
+        .with("step-started cache", r#""bound":1800,"bound_by":"phase""#)
+        .row(11, r#"[11,"ok",1800,"phase",29700,0]"#)
+        .before(
+            "exit",
+            r#"{"t":29700,"event":"lost","id":10,"name":"bye","what":"running"}"#,
+        )
+}
+
+/// The healthy day until 25 s, when SIGKILL ends the process: `flush` still ran, and two were not closed.
+pub(super) fn killed() -> ByHand {
+    day()
+        .cut_behind("began flush")
+        .then(r#"{"t":25000,"event":"signal","name":"SIGKILL","nth":1}"#)
+        .killed(25_000)
+}
+
+/// The healthy day with an adopted task, number 12: it is aborted when its step begins, and drops.
+pub(super) fn adopting() -> ByHand {
+    day()
+        .after("registered cache", r#"{"t":0,"event":"registered","id":12,"kind":"task","name":"old hand","order":0,"timeout":2000,"floor":null,"uses":[],"told":"at-once","async":true,"adopted":true}"#)
+        .after("began crash", r#"{"t":0,"event":"began","id":12,"name":"old hand","nth":1}"#)
+        .after("step-started dog", r#"{"t":20000,"event":"step-started","phase":"stop","name":"old hand","order":0,"bound":2000,"bound_by":"cancel-timeout","id":12,"kind":"task","group":1}"#)
+        .after("step-started old hand", r#"{"t":20000,"event":"abort","name":"old hand","id":12}"#)
+        .after("abort old hand", r#"{"t":20000,"event":"ended","id":12,"name":"old hand","nth":1,"how":"dropped","error":null}"#)
+        .after("ended old hand", r#"{"t":20000,"event":"step-ended","phase":"stop","name":"old hand","order":0,"outcome":"ok","took":0,"id":12,"error":null}"#)
+        .row_after(7, r#"[12,"ok",2000,"cancel-timeout",20000,0]"#)
+}
+
+/// The healthy day with a pre-stop delay of 5 s: stop begins at 25 s, and all of it is so much later.
+pub(super) fn delayed() -> ByHand {
+    day()
+        .with("worker", r#""pre_stop":5000"#)
+        .shifted("state stopping", 5_000)
+        .row(1, r#"[1,"ok",2000,"join-timeout",25000,0]"#)
+        .row(2, r#"[2,"ok",2000,"cancel-timeout",25000,1500]"#)
+        .row(7, r#"[7,"ok",5000,"join-timeout",25000,0]"#)
+        .row(3, r#"[3,"ok",10000,"timeout",26500,0]"#)
+        .row(10, r#"[10,"ok",10000,"timeout",26500,0]"#)
+        .row(4, r#"[4,"ok",10000,"timeout",26500,0]"#)
+        .row(5, r#"[5,"leaked",10000,"timeout",26500,10000]"#)
+        .row(6, r#"[6,"ok",10000,"timeout",36500,200]"#)
+        .row(11, r#"[11,"ok",10000,"timeout",36700,0]"#)
+}
+
+/// The healthy day in which the task `writer` does not end when it is told: it is aborted at its bound, 22 s, and all
+/// that follows comes half a second later.
+pub(super) fn stubborn_writer() -> ByHand {
+    day()
+        .shifted("ended writer", 500)
+        .with("ended writer", r#""how":"dropped""#)
+        .before(
+            "ended writer",
+            r#"{"t":22000,"event":"abort","name":"writer","id":2}"#,
+        )
+        .with("step-ended writer", r#""outcome":"aborted","took":2000"#)
+        .row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,2000]"#)
+        .row(3, r#"[3,"ok",10000,"timeout",22000,0]"#)
+        .row(10, r#"[10,"ok",10000,"timeout",22000,0]"#)
+        .row(4, r#"[4,"ok",10000,"timeout",22000,0]"#)
+        .row(5, r#"[5,"leaked",10000,"timeout",22000,10000]"#)
+        .row(6, r#"[6,"ok",10000,"timeout",32000,200]"#)
+        .row(11, r#"[11,"ok",10000,"timeout",32200,0]"#)
 }
 
 /// What an event is found by: its name, and the name of its component or its first word.
@@ -176,6 +359,35 @@ impl ByHand {
         self
     }
 
+    /// Adds an event at the end.
+    pub fn then(mut self, line: &str) -> Self {
+        self.events.push(event(line));
+        self
+    }
+
+    /// SIGKILL ends the process at that moment: all that has not ended, and was not left behind, is lost with it.
+    pub fn killed(mut self, t: u64) -> Self {
+        let mut lost = Vec::new();
+        for event in &self.events {
+            match &event.what {
+                What::Registered(registered) => lost.push((registered.id, registered.name.clone())),
+                What::Ended { id, .. } | What::Leak { id, .. } => lost.retain(|(one, _)| one != id),
+                _ => {}
+            }
+        }
+        self = self.then(&format!(
+            r#"{{"t":{t},"event":"killed","signal":"SIGKILL"}}"#
+        ));
+        for (id, name) in lost {
+            self = self.then(&format!(
+                r#"{{"t":{t},"event":"lost","id":{id},"name":"{name}","what":"running"}}"#
+            ));
+        }
+        self.then(&format!(
+            r#"{{"t":{t},"event":"exit","code":137,"cause":"killed"}}"#
+        ))
+    }
+
     /// The journal, numbered anew.
     pub fn events(mut self) -> Vec<Event> {
         for (seq, event) in (0..).zip(&mut self.events) {
@@ -197,6 +409,25 @@ impl ByHand {
             others.is_empty(),
             "it should break {law} alone: {others:#?}"
         );
+    }
+
+    /// The journal breaks these laws, and no others: what is wrong in it is wrong by each of them.
+    #[track_caller]
+    pub fn breaks_exactly(self, laws: &[&str]) {
+        let broken = judge(&self.events());
+        let mut names: Vec<_> = broken.iter().map(|broken| broken.law).collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut laws = laws.to_vec();
+        laws.sort_unstable();
+        assert_eq!(names, laws, "{broken:#?}");
+    }
+
+    /// What a law says of the journal.
+    pub fn messages(self, law: &str) -> Vec<String> {
+        let broken = judge(&self.events()).into_iter();
+        let broken = broken.filter(|broken| broken.law == law);
+        broken.map(|broken| broken.message).collect()
     }
 
     #[track_caller]

@@ -67,12 +67,42 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{day, planned};
 
     #[test]
     fn a_cleanup_before_the_end_of_stop() {
         day()
             .moved_behind("phase-ended stop", "began predictor")
             .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn open_step_of_stop_at_cleanup_breaks() {
+        // Two steps are open at once, which another law says as well.
+        day()
+            .moved_behind("step-ended bye", "began predictor")
+            .breaks_exactly(&[LAW.name, "steps/one-at-a-time"]);
+    }
+
+    #[test]
+    fn open_callback_of_the_plans_stop_at_cleanup_breaks() {
+        planned()
+            .moved_behind("ended bye", "began predictor")
+            .breaks_exactly(&[LAW.name, "steps/one-at-a-time"]);
+        planned()
+            .without("ended bye")
+            .with("exit", r#""code":1"#)
+            .before(
+                "exit",
+                r#"{"t":26000,"event":"lost","id":3,"name":"bye","what":"running"}"#,
+            )
+            .breaks_exactly(&[LAW.name, "ledger/accounted", "steps/one-at-a-time"]);
+    }
+
+    #[test]
+    fn open_thread_at_the_plans_cleanup_passes() {
+        planned()
+            .moved_behind("ended dog", "began predictor")
+            .breaks_nothing();
     }
 }

@@ -25,7 +25,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{ByHand, day};
 
     #[test]
     fn a_lower_order_first() {
@@ -33,6 +33,38 @@ mod tests {
             .with("registered cache", r#""order":300"#)
             .with("step-started cache", r#""order":300"#)
             .with("step-ended cache", r#""order":300"#)
+            .breaks_only(LAW.name);
+    }
+
+    /// `cache` has the lower order, and its step begins later, but it is called before `db`.
+    fn called_in_another_order() -> ByHand {
+        day()
+            .with("registered cache", r#""order":-1"#)
+            .with("step-started cache", r#""order":-1"#)
+            .with("step-ended cache", r#""order":-1"#)
+            .moved_behind("ended cache", "step-started db")
+            .moved_behind("began cache", "step-started db")
+    }
+
+    const HELD: &str = r#"{"t":21500,"event":"held","id":3,"name":"drain"}"#;
+
+    #[test]
+    fn call_in_another_order_than_claimed_breaks() {
+        called_in_another_order().breaks_only(LAW.name); // `db` is async, and nothing held it back.
+    }
+
+    #[test]
+    fn async_call_that_a_held_executor_keeps_back_passes() {
+        called_in_another_order()
+            .after("ended drain", HELD)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn blocking_call_in_another_order_breaks_though_the_executor_is_held() {
+        called_in_another_order()
+            .with("registered db", r#""async":false"#)
+            .after("ended drain", HELD)
             .breaks_only(LAW.name);
     }
 }

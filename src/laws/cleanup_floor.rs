@@ -83,7 +83,7 @@ fn killed_at_the_end(record: &Record<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::hurried;
+    use crate::laws::by_hand::{ByHand, day, hurried, killed, planned};
 
     #[test]
     fn a_second_signal_that_takes_the_floor() {
@@ -94,5 +94,75 @@ mod tests {
             .row(6, r#"[6,"ok",1000,"second-signal",23500,200]"#)
             .row(11, r#"[11,"ok",1000,"second-signal",23700,0]"#)
             .breaks_only(LAW.name);
+    }
+
+    /// The plan's `flush` hangs until the process is killed; `db` is never called.
+    fn planned_and_killed(at: u64) -> ByHand {
+        planned().cut_behind("began flush").killed(at)
+    }
+
+    #[test]
+    fn kill_at_the_end_of_the_grace_takes_the_floor() {
+        planned_and_killed(50_000).breaks_exactly(&[
+            LAW.name,
+            "phase/within-grace",
+            "steps/bounded",
+        ]);
+    }
+
+    #[test]
+    fn kill_before_the_end_of_the_grace_takes_no_floor() {
+        planned_and_killed(30_000).breaks_nothing();
+        killed().breaks_nothing();
+    }
+
+    #[test]
+    fn call_that_the_plan_gives_up_before_its_floor_breaks() {
+        // A second signal ends the plan's process half a second after `db` was called: a second is its floor.
+        planned()
+            .without("ended db")
+            .without("returned run")
+            .before(
+                "exit",
+                r#"{"t":26500,"event":"signal","name":"SIGTERM","nth":2}"#,
+            )
+            .before(
+                "exit",
+                r#"{"t":26500,"event":"lost","id":6,"name":"db","what":"running"}"#,
+            )
+            .with("exit", r#""t":26500,"code":143,"cause":"second-signal""#)
+            .breaks_exactly(&[LAW.name, "ledger/accounted", "report/agrees"]);
+    }
+
+    #[test]
+    fn floor_is_taken_though_the_process_goes_on() {
+        hurried()
+            .shifted("leak flush", -1_000)
+            .with("step-ended flush", r#""took":2000"#)
+            .row(5, r#"[5,"leaked",10000,"timeout",21500,2000]"#)
+            .shifted("ended db", 700)
+            .with("step-ended db", r#""took":900"#)
+            .before("ended db", r#"{"t":24000,"event":"still-waiting","name":"db","waited":500,"bound":1000,"id":6}"#)
+            .row(6, r#"[6,"ok",1000,"second-signal",23500,900]"#)
+            .shifted("ended cache", 900)
+            .with("step-ended cache", r#""took":900"#)
+            .before("ended cache", r#"{"t":24900,"event":"still-waiting","name":"cache","waited":500,"bound":1000,"id":11}"#)
+            .row(11, r#"[11,"ok",1000,"second-signal",24400,900]"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn call_that_the_worker_never_makes_is_another_laws() {
+        day()
+            .without("step-started cache")
+            .without("began cache")
+            .without("ended cache")
+            .without("step-ended cache")
+            .row(11, "")
+            .before(
+                "exit",
+                r#"{"t":31700,"event":"lost","id":11,"name":"cache","what":"not-closed"}"#,
+            )
+            .breaks_exactly(&["ledger/accounted", "steps/isolated"]);
     }
 }

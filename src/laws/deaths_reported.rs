@@ -76,7 +76,7 @@ fn nothing_else(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{day, planned};
 
     #[test]
     fn a_death_that_no_report_has() {
@@ -89,6 +89,32 @@ mod tests {
     fn a_death_of_one_that_ended_well() {
         day()
             .with("returned run", r#""deaths":[[8,"ok"],[9,"failed"]]"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn failure_after_stop_began_is_no_death() {
+        // It ends between the state `stopping` and the phase, and has a step that takes no time (rule 2).
+        day()
+            .without("heard flusher")
+            .moved_behind("ended flusher", "told dog")
+            .with("ended flusher", r#""how":"failed""#)
+            .with("step-ended flusher", r#""outcome":"failed""#)
+            .row(1, r#"[1,"failed",2000,"join-timeout",20000,0]"#)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn death_under_another_word_breaks() {
+        day()
+            .with("returned run", r#""deaths":[[9,"panicked"]]"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn death_that_the_plan_does_not_report_breaks() {
+        planned()
+            .with("ended crash", r#""how":"failed""#)
             .breaks_only(LAW.name);
     }
 }

@@ -1,4 +1,4 @@
-//! Of a worker of one's own, whatever does not end well has a fault or a second signal before it, and nothing keeps its thread for good.
+//! Nothing goes wrong by itself in a worker of one's own: each hang, failure or panic, main's too, has a fault or a second signal before it, and no code keeps its thread for good.
 
 use super::record::{Index, Part, Record};
 use super::{Breaks, Law};
@@ -7,7 +7,7 @@ use crate::journal::{At, FaultVerb, How, Id, MAIN, Ms, Outcome, StuckWhy, What};
 pub(super) const LAW: Law = Law {
     name: "ends/explained",
     rules: "3, 5, 15",
-    statement: "Of a worker of one's own, whatever does not end well has a fault or a second signal before it, and nothing keeps its thread for good.",
+    statement: "Nothing goes wrong by itself in a worker of one's own: each hang, failure or panic, main's too, has a fault or a second signal before it, and no code keeps its thread for good.",
     judge,
 };
 
@@ -123,7 +123,7 @@ fn by_right(record: &Record<'_>, id: Id, part: &Part<'_>, at: Index) -> bool {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::{ByHand, day};
+    use crate::laws::by_hand::{ByHand, adopting, day, failed_start, rolled_back};
 
     /// The healthy day of a worker of one's own: a fault explains the thread that failed, and the cleanup that hung.
     fn own() -> ByHand {
@@ -177,5 +177,88 @@ mod tests {
                 r#"{"t":21500,"event":"stuck","why":"horizon","name":"flush"}"#,
             )
             .breaks_nothing();
+    }
+
+    const OWN: &str = r#""subject":"own-worker""#;
+
+    #[test]
+    fn cleanup_that_overruns_without_a_fault_breaks() {
+        day()
+            .with("journal", OWN)
+            .with("ended crash", r#""how":"ok","error":null"#)
+            .with("returned run", r#""deaths":[]"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn message_quotes_the_error_of_an_end_or_a_step() {
+        let end = own().without("fault crash").messages(LAW.name);
+        assert!(
+            end[0].starts_with(r#""crash" failed at 5.000 (broken pipe), and no fault"#),
+            "{end:?}"
+        );
+        let step = own()
+            .without("fault crash")
+            .with("ended db", r#""how":"failed","error":"reset""#)
+            .with("step-ended db", r#""outcome":"failed","error":"reset""#)
+            .messages(LAW.name);
+        assert!(
+            step[2].starts_with(r#""db" failed at 31.700 (reset), and no fault"#),
+            "{step:?}"
+        );
+        let silent = own()
+            .without("fault crash")
+            .with("ended crash", r#""error":null"#);
+        let silent = silent.messages(LAW.name);
+        assert!(
+            silent[0].starts_with(r#""crash" failed at 5.000, and no fault"#),
+            "{silent:?}"
+        );
+    }
+
+    #[test]
+    fn main_given_up_after_a_request_breaks() {
+        rolled_back().with("journal", OWN).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn main_that_fails_after_a_request_passes() {
+        let failed = rolled_back()
+            .with("journal", OWN)
+            .without("abort main")
+            .with("ended main", r#""how":"failed","error":"refused""#)
+            .with("step-ended main", r#""outcome":"failed","error":"refused""#);
+        assert_eq!(failed.messages(LAW.name), [""; 0]);
+    }
+
+    #[test]
+    fn main_that_fails_unasked_breaks() {
+        failed_start().with("journal", OWN).breaks_only(LAW.name);
+    }
+
+    /// The adopted task goes on for longer than its abort is confirmed.
+    fn stubborn() -> ByHand {
+        adopting()
+            .with("journal", OWN)
+            .with("ended crash", r#""how":"ok","error":null"#)
+            .with("returned run", r#""deaths":[]"#)
+            .without("ended old hand")
+            .without("step-ended old hand")
+            .before("phase-ended stop", r#"{"t":22000,"event":"leak","id":12,"name":"old hand","kind":"task"}"#)
+            .before("phase-ended stop", r#"{"t":22000,"event":"step-ended","phase":"stop","name":"old hand","order":0,"outcome":"leaked","took":2000,"id":12,"error":null}"#)
+    }
+
+    #[test]
+    fn adopted_task_left_behind_after_its_abort_passes() {
+        let says = stubborn().messages(LAW.name);
+        assert_eq!(says.len(), 1, "{says:?}");
+        assert!(says[0].starts_with(r#""flush" was leaked"#), "{says:?}");
+    }
+
+    #[test]
+    fn adopted_task_left_behind_without_an_abort_breaks() {
+        let says = stubborn().without("abort old hand").messages(LAW.name);
+        assert_eq!(says.len(), 2, "{says:?}");
+        assert!(says[0].starts_with(r#""old hand" was leaked"#), "{says:?}");
     }
 }

@@ -83,15 +83,17 @@ fn due(record: &Record<'_>, exit: Index) -> (i32, Cause) {
     (i32::from(bad), Cause::Stopped)
 }
 
-/// The code that main's failure asks for.
+/// The code that main's failure asks for: 0 is none.
 fn start_failed(record: &Record<'_>) -> Option<i32> {
     let end = record.parts.first()?.end?;
     let What::Ended { code, .. } = record.events.get(end.at)?.what else {
         return None;
     };
     match end.how {
-        How::Failed => Some(code.unwrap_or(1)),
+        How::Failed => Some(code.filter(|code| *code != 0).unwrap_or(1)),
         How::Panicked => Some(1),
+        // Rule 9: main that is dropped before anything asks for a stop has failed.
+        How::Dropped if record.asked().is_none_or(|asked| asked > end.at) => Some(1),
         How::Ok | How::Dropped => None,
     }
 }
@@ -108,10 +110,86 @@ fn failed_calls(record: &Record<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{day, failed_start, killed, planned, program};
 
     #[test]
     fn a_zero_in_spite_of_a_leak() {
         day().with("exit", r#""code":0"#).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn code_and_cause_that_follow_pass() {
+        program().breaks_nothing(); // 0, returned
+        failed_start().breaks_nothing(); // 3, start-failed
+        killed().breaks_nothing(); // 137, killed
+    }
+
+    #[test]
+    fn life_that_only_returns_breaks() {
+        day()
+            .with("exit", r#""cause":"returned""#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn failed_start_without_a_failure_breaks() {
+        day()
+            .with("exit", r#""cause":"start-failed""#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn program_that_names_a_cause_it_has_not_breaks() {
+        program()
+            .with("exit", r#""cause":"start-failed""#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn signal_in_done_ends_the_process_with_its_number() {
+        let signal = r#"{"t":31700,"event":"signal","name":"SIGINT","nth":2}"#;
+        let day = day().after("state done", signal).without("returned run");
+        day.clone()
+            .with("exit", r#""code":130,"cause":"third-signal""#)
+            .breaks_nothing();
+        day.with("exit", r#""code":130,"cause":"second-signal""#)
+            .breaks_exactly(&[LAW.name, "report/agrees"]);
+    }
+
+    #[test]
+    fn plan_has_the_code_1_if_a_call_failed() {
+        let planned = planned().with("ended db", r#""how":"failed","error":"reset""#);
+        planned.clone().breaks_only(LAW.name);
+        planned.with("exit", r#""code":1"#).breaks_nothing();
+    }
+
+    #[test]
+    fn plan_has_the_code_0_if_its_watchdog_failed() {
+        planned()
+            .with("ended dog", r#""how":"failed""#)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn plan_has_the_code_0_if_a_thread_failed_before_its_step() {
+        // That it does not report the death is another law's.
+        planned()
+            .with("ended crash", r#""how":"failed""#)
+            .after("ended flusher", r#"{"t":20500,"event":"step-started","phase":"stop","name":"crash","order":0,"bound":2000,"bound_by":"join-timeout","id":7,"kind":"thread","group":0}"#)
+            .breaks_exactly(&["deaths/reported"]);
+    }
+
+    #[test]
+    fn main_that_asks_for_no_code_or_for_zero_has_one() {
+        for ended in [
+            r#""code":0"#,
+            r#""code":null"#,
+            r#""how":"panicked","code":null"#,
+            r#""how":"dropped","code":null"#,
+        ] {
+            let failed = failed_start().with("ended main", ended);
+            failed.clone().with("exit", r#""code":1"#).breaks_nothing();
+            failed.with("exit", r#""code":0"#).breaks_only(LAW.name);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::record::{Record, is_call, phase_of};
 use super::{Breaks, Law};
-use crate::journal::{At, Call, Cause, How, Outcome, Phase};
+use crate::journal::{At, Call, Cause, Outcome, Phase};
 
 pub(super) const LAW: Law = Law {
     name: "ledger/accounted",
@@ -16,21 +16,20 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         return; // The run was given up in the middle: there is no end to account for.
     }
     let last = record.events.len().saturating_sub(1);
-    // Nobody asked for a stop, or the process was cut short: then what is left is lost, and said to be.
-    let may_lose = record.cut() || record.asked().is_none() && !main_failed(record);
     for (_, part, _, registered) in record.registered() {
-        let may_lose = may_lose || !ends_it(record, phase_of(registered.kind));
+        // Where the process was cut short, or nobody waited for this end, what is left is lost, and said to be.
+        let may_lose = record.cut() || !ends_it(record, phase_of(registered.kind));
         let name = &registered.name;
         let outcome = part.step.and_then(|step| step.end).map(|end| end.outcome);
         let named =
             matches!(outcome, Some(Outcome::Leaked | Outcome::NotAwaited)) || part.leak.is_some();
         match (part.end, part.lost) {
-            (Some(end), Some(lost)) if end.at < lost => breaks.at(
+            (Some(end), Some(lost)) => breaks.at(
                 lost,
                 format!("\"{name}\" ended at {} and is called lost", At(end.t)),
             ),
             (Some(_), _) => {}
-            (None, Some(lost)) if named && part.leak.is_some() => {
+            (None, Some(lost)) if part.leak.is_some() => {
                 breaks.at(lost, format!("\"{name}\" is called both leaked and lost"))
             }
             (None, None) if !named => {
@@ -68,18 +67,10 @@ fn ends_it(record: &Record<'_>, phase: Phase) -> bool {
         })
 }
 
-fn main_failed(record: &Record<'_>) -> bool {
-    record
-        .parts
-        .first()
-        .and_then(|part| part.end)
-        .is_some_and(|end| end.how != How::Ok)
-}
-
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{ByHand, day, hurried_stop, killed, planned, program};
 
     #[test]
     fn one_that_is_leaked_and_lost() {
@@ -89,5 +80,143 @@ mod tests {
                 r#"{"t":31700,"event":"lost","id":5,"name":"flush","what":"running"}"#,
             )
             .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn lost_in_a_process_that_was_cut_short_passes() {
+        killed().breaks_nothing();
+    }
+
+    #[test]
+    fn neither_ended_nor_named_breaks() {
+        killed().without("lost cache").breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn ended_and_lost_breaks() {
+        let lost = r#"{"t":31700,"event":"lost","id":6,"name":"db","what":"running"}"#;
+        day().before("exit", lost).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn not_awaited_and_lost_passes() {
+        hurried_stop().breaks_nothing();
+    }
+
+    /// The healthy day without the step of `cache`, which is lost: so says another law too.
+    fn unclosed() -> ByHand {
+        day()
+            .without("step-started cache")
+            .without("step-ended cache")
+            .row(11, "")
+            .before(
+                "exit",
+                r#"{"t":31700,"event":"lost","id":11,"name":"cache","what":"not-closed"}"#,
+            )
+    }
+
+    #[test]
+    fn lost_though_nothing_was_cut_short_breaks() {
+        let never = unclosed().without("began cache").without("ended cache");
+        never.clone().breaks_exactly(&[LAW.name, "steps/isolated"]);
+        let says = never.messages(LAW.name);
+        assert_eq!(
+            says,
+            [r#""cache" was never called, and the context did not say so"#]
+        );
+        let running = unclosed().without("ended cache");
+        running
+            .clone()
+            .breaks_exactly(&[LAW.name, "cleanup/floor", "steps/isolated"]);
+        let says = running.messages(LAW.name);
+        assert_eq!(
+            says,
+            [r#""cache" still ran when the process ended, and the context did not say so"#]
+        );
+    }
+
+    #[test]
+    fn start_of_the_plan_that_fails_loses_what_it_opened() {
+        planned()
+            .with("ended main", r#""how":"failed","error":"no licence","code":3"#)
+            .cut_behind("ended main")
+            .then(r#"{"t":0,"event":"returned","call":"run","caller":1,"result":"start-failed: no licence","steps":[],"deaths":[]}"#)
+            .then(r#"{"t":0,"event":"lost","id":1,"name":"flusher","what":"not-stopped"}"#)
+            .then(r#"{"t":0,"event":"lost","id":2,"name":"drain","what":"not-stopped"}"#)
+            .then(r#"{"t":0,"event":"lost","id":3,"name":"bye","what":"not-stopped"}"#)
+            .then(r#"{"t":0,"event":"lost","id":4,"name":"predictor","what":"not-closed"}"#)
+            .then(r#"{"t":0,"event":"lost","id":5,"name":"flush","what":"not-closed"}"#)
+            .then(r#"{"t":0,"event":"lost","id":6,"name":"db","what":"not-closed"}"#)
+            .then(r#"{"t":0,"event":"lost","id":7,"name":"crash","what":"not-stopped"}"#)
+            .then(r#"{"t":0,"event":"lost","id":8,"name":"dog","what":"not-stopped"}"#)
+            .then(r#"{"t":0,"event":"exit","code":3,"cause":"start-failed"}"#)
+            .breaks_exactly(&[LAW.name, "steps/isolated"]);
+    }
+
+    const POOL: &str = r#"{"t":11000,"event":"lost","id":3,"name":"pool","what":"not-closed"}"#;
+    const RETURNED: &str = r#"{"t":11000,"event":"exit","code":0,"cause":"returned"}"#;
+
+    #[test]
+    fn program_that_asks_for_nothing_may_lose_all() {
+        program()
+            .cut_behind("began flusher")
+            .then(r#"{"t":11000,"event":"lost","id":1,"name":"flusher","what":"not-stopped"}"#)
+            .then(r#"{"t":11000,"event":"lost","id":2,"name":"drain","what":"not-stopped"}"#)
+            .then(POOL)
+            .then(RETURNED)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn program_that_only_stops_may_lose_what_cleanup_closes() {
+        program()
+            .cut_behind("returned stop")
+            .then(POOL)
+            .then(RETURNED)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn program_that_stops_may_not_lose_what_stop_ends() {
+        program()
+            .cut_behind("returned stop")
+            .without("step-started drain")
+            .without("began drain")
+            .without("ended drain")
+            .without("step-ended drain")
+            .with(
+                "returned stop",
+                r#""steps":[[1,"ok",2000,"join-timeout",10000,0]]"#,
+            )
+            .then(r#"{"t":11000,"event":"lost","id":2,"name":"drain","what":"not-stopped"}"#)
+            .then(POOL)
+            .then(RETURNED)
+            .breaks_exactly(&[LAW.name, "steps/isolated"]);
+    }
+
+    #[test]
+    fn program_that_stops_from_inside_may_lose_what_runs() {
+        program()
+            .with("call-began stop", r#""from":"flusher""#)
+            .cut_behind("call-began stop")
+            .then(r#"{"t":10000,"event":"returned","call":"stop","caller":2,"result":"called-from-inside","steps":[],"deaths":[]}"#)
+            .then(r#"{"t":10000,"event":"requested","reason":"stop was called","by":"call"}"#)
+            .then(r#"{"t":11000,"event":"lost","id":1,"name":"flusher","what":"not-stopped"}"#)
+            .then(r#"{"t":11000,"event":"lost","id":2,"name":"drain","what":"not-stopped"}"#)
+            .then(POOL)
+            .then(RETURNED)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn program_that_cleans_up_may_not_lose_what_cleanup_closes() {
+        program()
+            .without("step-started pool")
+            .without("began pool")
+            .without("ended pool")
+            .without("step-ended pool")
+            .with("returned cleanup", r#""steps":[[1,"ok",2000,"join-timeout",10000,0],[2,"ok",10000,"timeout",10000,1000]]"#)
+            .before("exit", POOL)
+            .breaks_exactly(&[LAW.name, "steps/isolated"]);
     }
 }

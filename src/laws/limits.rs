@@ -138,3 +138,171 @@ pub(super) fn floor_of(floors: &[(Id, u64, u64)], id: Id) -> (u64, u64) {
     let found = floors.iter().find(|(floored, ..)| *floored == id);
     found.map_or((0, 0), |(_, floor, later)| (*floor, *later))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::laws::by_hand::{ByHand, adopting, day, planned, rolled_back};
+    use BoundBy::{CancelTimeout, Floor, Floors, JoinTimeout, SecondSignal, ShareGone, Timeout};
+
+    fn words(limit: Limit) -> (u64, Vec<BoundBy>) {
+        (limit.bound, limit.by.into_iter().flatten().collect())
+    }
+
+    #[test]
+    fn bound_of_stop_is_the_lesser_of_timeout_and_share() {
+        let limit = |kind, timeout, left| words(stop_limit(kind, timeout, left, false));
+        assert_eq!(
+            limit(Kind::Thread, 2_000, 2_001),
+            (2_000, vec![JoinTimeout])
+        );
+        assert_eq!(
+            limit(Kind::Watchdog, 2_000, 2_000),
+            (2_000, vec![JoinTimeout])
+        );
+        assert_eq!(
+            limit(Kind::Task, 2_000, 2_000),
+            (2_000, vec![CancelTimeout])
+        );
+        assert_eq!(limit(Kind::Stop, 2_000, 2_000), (2_000, vec![Timeout]));
+        assert_eq!(
+            limit(Kind::Task, 2_000, 1_999),
+            (1_999, vec![BoundBy::Phase])
+        );
+        assert_eq!(limit(Kind::Task, 2_000, 0), (0, vec![ShareGone]));
+    }
+
+    #[test]
+    fn bound_of_stop_after_a_second_signal_is_zero() {
+        for left in [0, 5_000] {
+            let limit = words(stop_limit(Kind::Task, 2_000, left, true));
+            assert_eq!(limit, (0, vec![SecondSignal]));
+        }
+    }
+
+    #[test]
+    fn bound_of_cleanup_leaves_the_later_floors() {
+        let limit = |left, later| words(cleanup_limit(1_000, 500, left, later, false));
+        assert_eq!(limit(2_000, 0), (1_000, vec![Timeout]));
+        assert_eq!(limit(1_000, 0), (1_000, vec![Timeout]));
+        assert_eq!(limit(2_000, 1_000), (1_000, vec![Timeout]));
+        assert_eq!(limit(999, 0), (999, vec![BoundBy::Phase]));
+        assert_eq!(limit(1_999, 1_000), (999, vec![Floors]));
+        assert_eq!(limit(499, 0), (500, vec![Floor]));
+        assert_eq!(limit(1_499, 1_000), (500, vec![Floor]));
+    }
+
+    #[test]
+    fn bound_of_cleanup_that_is_the_floor_has_two_words() {
+        let limit = |left, later| words(cleanup_limit(1_000, 500, left, later, false));
+        assert_eq!(limit(500, 0), (500, vec![Floor, BoundBy::Phase]));
+        assert_eq!(limit(1_500, 1_000), (500, vec![Floor, Floors]));
+    }
+
+    #[test]
+    fn bound_of_cleanup_after_a_second_signal_is_the_floor() {
+        let limit = words(cleanup_limit(1_000, 500, 20_000, 0, true));
+        assert_eq!(limit, (500, vec![SecondSignal]));
+    }
+
+    fn floors_of(journal: ByHand) -> Vec<(Id, u64, u64)> {
+        floors(&Record::new(&journal.events()))
+    }
+
+    #[test]
+    fn floors_share_what_the_given_ones_leave() {
+        // 10,000 − 3,000 for three is more than a second each.
+        let shared = [
+            (4, 1_000, 5_000),
+            (5, 3_000, 2_000),
+            (6, 1_000, 1_000),
+            (11, 1_000, 0),
+        ];
+        assert_eq!(floors_of(day()), shared);
+        // 4,000 − 3,000 for three, rounded down.
+        let small = day().with("worker", r#""reserve":4000"#);
+        let shared = [
+            (4, 333, 3_666),
+            (5, 3_000, 666),
+            (6, 333, 333),
+            (11, 333, 0),
+        ];
+        assert_eq!(floors_of(small), shared);
+        let short = day().with("registered db", r#""timeout":200"#);
+        let shared = [
+            (4, 1_000, 4_200),
+            (5, 3_000, 1_200),
+            (6, 200, 1_000),
+            (11, 1_000, 0),
+        ];
+        assert_eq!(floors_of(short), shared);
+    }
+
+    #[test]
+    fn floors_come_in_the_order_of_the_steps() {
+        let last = day().with("worker", r#""ties":"last""#);
+        let turned = [
+            (4, 1_000, 5_000),
+            (5, 3_000, 2_000),
+            (11, 1_000, 1_000),
+            (6, 1_000, 0),
+        ];
+        assert_eq!(floors_of(last), turned);
+    }
+
+    #[test]
+    fn floors_include_what_is_registered_before_cleanup_begins() {
+        let late = r#"{"t":21500,"event":"registered","id":12,"kind":"cleanup","name":"late","order":-1,"timeout":10000,"floor":null,"uses":[],"told":"at-once","async":false,"adopted":false}"#;
+        let during_stop = floors_of(day().before("phase-started cleanup", late));
+        assert_eq!(during_stop.last(), Some(&(12, 1_000, 0)));
+        assert_eq!(during_stop.len(), 5);
+        assert_eq!(
+            floors_of(day().after("phase-started cleanup", late)).len(),
+            4
+        );
+        // The plan claims no phases: its cleanup begins with the first step.
+        assert_eq!(floors_of(planned()).len(), 3);
+    }
+
+    #[test]
+    fn floor_of_a_step_is_found_by_its_id() {
+        let floors = [(4, 1_000, 5_000), (5, 3_000, 2_000)];
+        assert_eq!(floor_of(&floors, 4), (1_000, 5_000));
+        assert_eq!(floor_of(&floors, 5), (3_000, 2_000));
+        assert_eq!(floor_of(&floors, 6), (0, 0));
+    }
+
+    fn confirmation_of(id: Id, journal: ByHand) -> Option<(u64, u64)> {
+        confirmation(&Record::new(&journal.events()), id)
+    }
+
+    #[test]
+    fn confirmation_in_cleanup_leaves_the_later_floors() {
+        let aborted = |t: u64| {
+            let abort = format!(r#"{{"t":{t},"event":"abort","name":"db","id":6}}"#);
+            confirmation_of(6, day().before("ended db", &abort))
+        };
+        // Cleanup's share ends at 49.5 s, and `cache` is sure of a second.
+        assert_eq!(aborted(48_400), Some((48_400, 100)));
+        assert_eq!(aborted(48_401), Some((48_401, 99)));
+        assert_eq!(aborted(48_500), Some((48_500, 0)));
+        assert_eq!(aborted(50_000), Some((50_000, 0)));
+    }
+
+    #[test]
+    fn confirmation_in_stop_ends_with_its_share() {
+        let aborted = |t: u64| {
+            let abort = format!(r#"{{"t":{t},"event":"abort","name":"writer","id":2}}"#);
+            confirmation_of(2, day().before("ended writer", &abort))
+        };
+        assert_eq!(aborted(39_400), Some((39_400, 100)));
+        assert_eq!(aborted(39_450), Some((39_450, 50)));
+        assert_eq!(confirmation_of(0, rolled_back()), Some((5_400, 100)));
+    }
+
+    #[test]
+    fn confirmation_is_none_without_an_abort_or_of_an_adopted_task() {
+        assert_eq!(confirmation_of(2, day()), None);
+        assert_eq!(confirmation_of(12, adopting()), None);
+    }
+}

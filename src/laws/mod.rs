@@ -159,7 +159,10 @@ pub fn judge(events: &[Event]) -> Vec<Broken> {
 
 #[cfg(test)]
 mod tests {
-    use super::by_hand::{day, hurried};
+    use super::by_hand::{
+        adopting, day, delayed, failed_start, hurried, hurried_stop, killed, planned, program,
+        rolled_back, squeezed, stubborn_writer,
+    };
     use super::*;
 
     #[test]
@@ -170,6 +173,33 @@ mod tests {
     #[test]
     fn a_hurried_day_breaks_nothing() {
         hurried().breaks_nothing();
+    }
+
+    #[test]
+    fn right_days_of_other_kinds_break_nothing() {
+        planned().breaks_nothing();
+        program().breaks_nothing();
+        rolled_back().breaks_nothing();
+        failed_start().breaks_nothing();
+        hurried_stop().breaks_nothing();
+        squeezed().breaks_nothing();
+        killed().breaks_nothing();
+        adopting().breaks_nothing();
+        delayed().breaks_nothing();
+        stubborn_writer().breaks_nothing();
+    }
+
+    #[test]
+    fn breaks_of_one_law_are_cut_at_the_maximum() {
+        let found = |breaks: usize| {
+            let state = r#"{"t":31700,"event":"state","state":"done"}"#;
+            let journal = (0..breaks).fold(day(), |day, _| day.after("phase-ended cleanup", state));
+            judge(&journal.events()).len()
+        };
+        assert_eq!(found(BREAKS_A_LAW - 1), BREAKS_A_LAW - 1);
+        assert_eq!(found(BREAKS_A_LAW), BREAKS_A_LAW);
+        assert_eq!(found(BREAKS_A_LAW + 1), BREAKS_A_LAW);
+        assert_eq!(found(BREAKS_A_LAW + 2), BREAKS_A_LAW);
     }
 
     #[test]

@@ -116,7 +116,9 @@ fn ended_after_all(record: &Record<'_>, fact: Option<End>, step: Step, claimed: 
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{
+        ByHand, adopting, day, hurried, hurried_stop, planned, rolled_back, squeezed,
+    };
 
     #[test]
     fn a_failure_that_is_called_ok() {
@@ -153,5 +155,255 @@ mod tests {
     fn an_end_at_the_deadline_that_is_called_leaked() {
         day().after("step-ended flush", r#"{"t":31500,"event":"ended","id":5,"name":"flush","nth":1,"how":"ok","error":null}"#)
             .breaks_only(LAW.name);
+    }
+
+    /// The healthy day in which the thread `flusher` goes on until its bound: the day lasts half a second longer.
+    fn slow_flusher() -> ByHand {
+        let held_up = day().without("ended flusher").without("step-ended flusher");
+        held_up
+            .before("still-waiting writer", r#"{"t":21000,"event":"still-waiting","name":"flusher","waited":1000,"bound":2000,"id":1}"#)
+            .shifted("step-started drain", 500)
+            .row(3, r#"[3,"ok",10000,"timeout",22000,0]"#)
+            .row(10, r#"[10,"ok",10000,"timeout",22000,0]"#)
+            .row(4, r#"[4,"ok",10000,"timeout",22000,0]"#)
+            .row(5, r#"[5,"leaked",10000,"timeout",22000,10000]"#)
+            .row(6, r#"[6,"ok",10000,"timeout",32000,200]"#)
+            .row(11, r#"[11,"ok",10000,"timeout",32200,0]"#)
+    }
+
+    fn flusher_ended(t: u64, how: &str) -> String {
+        format!(
+            r#"{{"t":{t},"event":"ended","id":1,"name":"flusher","nth":1,"how":"{how}","error":null}}"#
+        )
+    }
+
+    fn flusher_step_ended(outcome: &str, took: u64) -> String {
+        let t = 20_000 + took;
+        format!(
+            r#"{{"t":{t},"event":"step-ended","phase":"stop","name":"flusher","order":0,"outcome":"{outcome}","took":{took},"id":1,"error":null}}"#
+        )
+    }
+
+    /// `flusher` ends at the end of its bound, 22 s, and its step so.
+    fn flusher_at_its_bound(outcome: &str) -> ByHand {
+        slow_flusher()
+            .before("step-started drain", &flusher_ended(22_000, "ok"))
+            .before("step-started drain", &flusher_step_ended(outcome, 2_000))
+            .row(
+                1,
+                &format!(r#"[1,"{outcome}",2000,"join-timeout",20000,2000]"#),
+            )
+    }
+
+    const LEAK: &str = r#"{"t":22000,"event":"leak","id":1,"name":"flusher","kind":"thread"}"#;
+
+    #[test]
+    fn end_at_the_deadline_is_in_time() {
+        flusher_at_its_bound("ok").breaks_nothing();
+        flusher_at_its_bound("timed-out").breaks_only(LAW.name);
+        flusher_at_its_bound("aborted").breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn end_after_the_deadline_is_not_in_time() {
+        // Rule 5: seen late, it is timed out, whatever it is. That it overran is another law's.
+        let late = |outcome: &str| {
+            flusher_at_its_bound(outcome)
+                .shifted("ended flusher", 1)
+                .with("step-ended flusher", r#""took":2001"#)
+                .row(
+                    1,
+                    &format!(r#"[1,"{outcome}",2000,"join-timeout",20000,2001]"#),
+                )
+                .row(3, r#"[3,"ok",10000,"timeout",22001,0]"#)
+                .row(10, r#"[10,"ok",10000,"timeout",22001,0]"#)
+                .row(4, r#"[4,"ok",10000,"timeout",22001,0]"#)
+                .row(5, r#"[5,"leaked",10000,"timeout",22001,10000]"#)
+                .row(6, r#"[6,"ok",10000,"timeout",32001,200]"#)
+                .row(11, r#"[11,"ok",10000,"timeout",32201,0]"#)
+        };
+        late("timed-out").breaks_exactly(&["steps/bounded"]);
+        late("ok").breaks_exactly(&[LAW.name, "steps/bounded"]);
+    }
+
+    #[test]
+    fn end_in_time_has_its_own_word() {
+        let ended = |how: &str, outcome: &str| {
+            let row = format!(r#"[2,"{outcome}",2000,"cancel-timeout",20000,1500]"#);
+            day()
+                .with("ended writer", &format!(r#""how":"{how}""#))
+                .with("step-ended writer", &format!(r#""outcome":"{outcome}""#))
+                .row(2, &row)
+        };
+        for (how, outcome) in [("ok", "ok"), ("failed", "failed"), ("panicked", "panicked")] {
+            ended(how, outcome).breaks_nothing();
+        }
+        for (how, outcome) in [
+            ("ok", "failed"),
+            ("ok", "panicked"),
+            ("failed", "ok"),
+            ("failed", "panicked"),
+            ("panicked", "ok"),
+            ("panicked", "failed"),
+        ] {
+            ended(how, outcome).breaks_only(LAW.name);
+        }
+    }
+
+    #[test]
+    fn drop_that_is_no_end_of_its_own_is_not_ok() {
+        // A task that somebody else drops: that it was not aborted is another law's.
+        day()
+            .with("ended writer", r#""how":"dropped""#)
+            .breaks_exactly(&[LAW.name, "task/escalation"]);
+        adopting().breaks_nothing();
+        rolled_back().breaks_nothing();
+    }
+
+    /// The close of `db` lasts until its bound, 41.5 s, and `how` it ends then, so late.
+    fn slow_db(late: i64, how: &str, outcome: &str) -> ByHand {
+        let took = 10_000_u64.saturating_add_signed(late);
+        let (bound, began) = (18_000 - took, 31_500 + took);
+        day()
+            .before("ended db", r#"{"t":36500,"event":"still-waiting","name":"db","waited":5000,"bound":10000,"id":6}"#)
+            .shifted("ended db", 9_800 + late)
+            .with("ended db", &format!(r#""how":"{how}""#))
+            .with("step-ended db", &format!(r#""took":{took},"outcome":"{outcome}""#))
+            .with("step-started cache", &format!(r#""bound":{bound},"bound_by":"phase""#))
+            .row(6, &format!(r#"[6,"{outcome}",10000,"timeout",31500,{took}]"#))
+            .row(11, &format!(r#"[11,"ok",{bound},"phase",{began},0]"#))
+    }
+
+    #[test]
+    fn call_that_ends_at_its_deadline_is_not_timed_out() {
+        slow_db(0, "ok", "ok").breaks_nothing();
+        slow_db(0, "ok", "timed-out").breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn call_that_ends_well_after_its_abort_is_timed_out() {
+        // The executor is held from before the abort until the end, so the abort could not be done.
+        let held = |outcome: &str| {
+            slow_db(50, "ok", outcome)
+                .after(
+                    "still-waiting db",
+                    r#"{"t":41500,"event":"abort","name":"db","id":6}"#,
+                )
+                .after(
+                    "still-waiting db",
+                    r#"{"t":41400,"event":"held","id":5,"name":"flush"}"#,
+                )
+        };
+        held("timed-out").breaks_nothing();
+        held("aborted").breaks_only(LAW.name);
+        held("ok").breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn leak_that_ends_later_stays_a_leak() {
+        // The thread is left behind at 22 s and ends at 22.3 s, while `writer` is still waited for.
+        day()
+            .without("ended flusher")
+            .without("step-ended flusher")
+            .with("registered writer", r#""timeout":4000"#)
+            .with("step-started writer", r#""bound":4000"#)
+            .with("still-waiting writer", r#""t":22000,"waited":2000,"bound":4000"#)
+            .before("still-waiting writer", r#"{"t":21000,"event":"still-waiting","name":"flusher","waited":1000,"bound":2000,"id":1}"#)
+            .before("still-waiting writer", LEAK)
+            .before("still-waiting writer", &flusher_step_ended("leaked", 2_000))
+            .after("still-waiting writer", &flusher_ended(22_300, "ok"))
+            .row(1, r#"[1,"leaked",2000,"join-timeout",20000,2000]"#)
+            .shifted("ended writer", 1_000)
+            .with("step-ended writer", r#""took":2500"#)
+            .row(2, r#"[2,"ok",4000,"cancel-timeout",20000,2500]"#)
+            .row(3, r#"[3,"ok",10000,"timeout",22500,0]"#)
+            .row(10, r#"[10,"ok",10000,"timeout",22500,0]"#)
+            .row(4, r#"[4,"ok",10000,"timeout",22500,0]"#)
+            .row(5, r#"[5,"leaked",10000,"timeout",22500,10000]"#)
+            .row(6, r#"[6,"ok",10000,"timeout",32500,200]"#)
+            .row(11, r#"[11,"ok",10000,"timeout",32700,0]"#)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn leak_that_another_abort_frees_stays_a_leak() {
+        // Both bounds are over at 22 s. The thread had waited for the task, which is aborted then.
+        let freed = |aborted: &str, id: u32| {
+            let abort = format!(r#"{{"t":22000,"event":"abort","name":"{aborted}","id":{id}}}"#);
+            slow_flusher()
+                .without("ended writer")
+                .without("step-ended writer")
+                .before("step-started drain", LEAK)
+                .before("step-started drain", &flusher_step_ended("leaked", 2_000))
+                .before("step-started drain", &abort)
+                .before("step-started drain", &flusher_ended(22_000, "ok"))
+                .before("step-started drain", r#"{"t":22000,"event":"ended","id":2,"name":"writer","nth":1,"how":"dropped","error":null}"#)
+                .before("step-started drain", r#"{"t":22000,"event":"step-ended","phase":"stop","name":"writer","order":0,"outcome":"aborted","took":2000,"id":2,"error":null}"#)
+                .row(1, r#"[1,"leaked",2000,"join-timeout",20000,2000]"#)
+                .row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,2000]"#)
+        };
+        freed("writer", 2).breaks_nothing();
+        freed("writer", 2)
+            .without("abort writer")
+            .breaks_exactly(&[LAW.name, "task/escalation"]);
+    }
+
+    #[test]
+    fn cleanup_after_a_second_signal_is_still_waited_for() {
+        hurried()
+            .without("leak flush")
+            .with("step-ended flush", r#""outcome":"not-awaited""#)
+            .row(5, r#"[5,"not-awaited",10000,"timeout",21500,3000]"#)
+            .before(
+                "exit",
+                r#"{"t":24700,"event":"lost","id":5,"name":"flush","what":"running"}"#,
+            )
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn not_awaited_is_what_had_not_ended() {
+        squeezed().breaks_nothing();
+        hurried_stop().breaks_nothing();
+        // Rule 4: it is looked at once, after all that can run in that instant has run.
+        squeezed()
+            .without("lost bye")
+            .after("step-ended bye", r#"{"t":21500,"event":"ended","id":10,"name":"bye","nth":1,"how":"ok","error":null}"#)
+            .breaks_only(LAW.name);
+        squeezed()
+            .without("lost bye")
+            .before("step-ended bye", r#"{"t":21500,"event":"ended","id":10,"name":"bye","nth":1,"how":"ok","error":null}"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn not_awaited_is_not_called_leaked() {
+        squeezed()
+            .without("lost bye")
+            .before(
+                "step-ended bye",
+                r#"{"t":21500,"event":"leak","id":10,"name":"bye","kind":"stop"}"#,
+            )
+            .with("step-ended bye", r#""outcome":"leaked""#)
+            .row(10, r#"[10,"leaked",0,"share-gone",21500,0]"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn awaited_is_not_called_not_awaited() {
+        slow_flusher()
+            .before(
+                "step-started drain",
+                &flusher_step_ended("not-awaited", 2_000),
+            )
+            .row(1, r#"[1,"not-awaited",2000,"join-timeout",20000,2000]"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn step_of_the_plan_is_not_judged() {
+        planned()
+            .after("ended db", r#"{"t":26000,"event":"step-ended","phase":"cleanup","name":"db","order":0,"outcome":"failed","took":0,"id":6,"error":"reset"}"#)
+            .breaks_nothing();
     }
 }

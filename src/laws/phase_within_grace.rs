@@ -175,7 +175,7 @@ fn due(record: &Record<'_>) -> Option<(Index, u64)> {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{ByHand, day, planned, program, rolled_back};
 
     #[test]
     fn a_grace_that_a_bare_request_begins() {
@@ -208,5 +208,74 @@ mod tests {
         day()
             .with("phase-ended stop", r#""t":39501"#)
             .breaks_only(LAW.name);
+    }
+
+    /// All is done, and the process hangs in its exit until the last resort strikes.
+    fn last_resort(t: u64) -> ByHand {
+        day().with(
+            "exit",
+            &format!(r#""t":{t},"code":124,"cause":"last-resort""#),
+        )
+    }
+
+    #[test]
+    fn last_resort_strikes_at_its_instant() {
+        last_resort(49_750).breaks_nothing();
+        last_resort(49_749).breaks_only(LAW.name);
+        last_resort(49_751).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn last_resort_with_nothing_left_breaks() {
+        program()
+            .with("exit", r#""t":39750,"code":124,"cause":"last-resort""#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn stuck_run_breaks_when_its_end_was_due() {
+        let stuck = |t: u64| {
+            let stuck = format!(r#"{{"t":{t},"event":"stuck","why":"spinning","name":"hand"}}"#);
+            day().cut_behind("phase-ended cleanup").then(&stuck)
+        };
+        stuck(49_500).breaks_nothing();
+        stuck(49_501).breaks_only(LAW.name);
+        stuck(60_000).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn cleanup_of_the_plan_begins_within_the_share_of_stop() {
+        // Stop's share ends at 39.5 s.
+        let later = |by: i64| planned().shifted("step-started predictor", by);
+        later(18_000).breaks_nothing();
+        later(18_001).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn program_of_the_plan_cleans_up_when_it_likes() {
+        planned()
+            .with("call-began run", r#""call":"start""#)
+            .after("ended main", r#"{"t":0,"event":"returned","call":"start","caller":1,"result":"ok","steps":[],"deaths":[]}"#)
+            .with("signal SIGTERM", r#""event":"call-began","call":"stop","caller":2,"from":null"#)
+            .before("step-started predictor", r#"{"t":21500,"event":"returned","call":"stop","caller":2,"result":"ok","steps":[],"deaths":[]}"#)
+            .before("step-started predictor", r#"{"t":21500,"event":"call-began","call":"cleanup","caller":3,"from":null}"#)
+            .with("returned run", r#""call":"cleanup","caller":3"#)
+            .with("exit", r#""cause":"returned""#)
+            .shifted("step-started predictor", 40_000)
+            .with("call-began cleanup", r#""t":61500"#)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn request_during_a_start_begins_the_grace() {
+        // A program of its own; its start heeds the request.
+        rolled_back()
+            .with("call-began run", r#""call":"start""#)
+            .with("signal SIGTERM", r#""event":"call-began","call":"request-stop","caller":2,"from":null"#)
+            .with("requested", r#""reason":"a word","by":"call""#)
+            .after("requested", r#"{"t":400,"event":"returned","call":"request-stop","caller":2,"result":"ok","steps":[],"deaths":[]}"#)
+            .with("returned run", r#""call":"start""#)
+            .with("exit", r#""cause":"returned""#)
+            .breaks_nothing();
     }
 }

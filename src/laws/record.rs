@@ -465,16 +465,14 @@ impl Record<'_> {
         self.signals.get(1).copied()
     }
 
-    /// Whether the run was cut short: what was open then is judged no further.
+    /// Whether the run was cut short, or is stuck and so has no exit: what was open then is judged no further.
     pub fn cut(&self) -> bool {
-        self.stuck.is_some()
-            || self.killed.is_some()
-            || self.exit.is_none_or(|(_, _, cause)| {
-                matches!(
-                    cause,
-                    Cause::ThirdSignal | Cause::Watchdog | Cause::LastResort | Cause::Killed
-                )
-            })
+        self.exit.is_none_or(|(_, _, cause)| {
+            matches!(
+                cause,
+                Cause::ThirdSignal | Cause::Watchdog | Cause::LastResort | Cause::Killed
+            )
+        })
     }
 }
 
@@ -509,4 +507,189 @@ pub(super) fn phase_of(kind: Kind) -> Phase {
 /// Whether the step of a kind calls something, rather than waits for what runs already.
 pub(super) fn is_call(kind: Kind) -> bool {
     matches!(kind, Kind::Stop | Kind::Cleanup | Kind::Closeable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::laws::by_hand::{ByHand, day, hurried, killed, planned, program};
+
+    /// Reads a journal, and asks its record.
+    fn ask<T>(journal: ByHand, question: impl FnOnce(&Record<'_>) -> T) -> T {
+        question(&Record::new(&journal.events()))
+    }
+
+    /// The place of the first event like that.
+    fn first(record: &Record<'_>, like: impl Fn(&What) -> bool) -> Option<Index> {
+        record.events.iter().position(|event| like(&event.what))
+    }
+
+    #[test]
+    fn fault_is_found_by_id_or_by_a_later_name() {
+        let struck = day()
+            .before(
+                "probe-began 2",
+                r#"{"t":9000,"event":"fault","fault":"hang","name":"db","id":6}"#,
+            )
+            .before(
+                "state created",
+                r#"{"t":0,"event":"fault","fault":"fail","name":"drain","id":null}"#,
+            );
+        ask(struck, |record| {
+            let fault = |id| record.part(id).and_then(|part| part.fault);
+            let faults = [first(record, |what| {
+                matches!(what, What::Fault { id: None, .. })
+            })];
+            assert_eq!(fault(3), faults[0]);
+            assert_eq!(
+                fault(6),
+                first(record, |what| matches!(
+                    what,
+                    What::Fault { id: Some(6), .. }
+                ))
+            );
+            assert!(fault(6).is_some());
+            assert_eq!([fault(1), fault(2), fault(4)], [None; 3]);
+        });
+    }
+
+    #[test]
+    fn first_of_what_may_come_once_counts() {
+        let twice = day()
+            .after("running", r#"{"t":20000,"event":"running","value":true}"#)
+            .after("told flusher", r#"{"t":20000,"event":"running","value":false}"#)
+            .after("told flusher", r#"{"t":20000,"event":"requested","reason":"again","by":"call"}"#)
+            .before("exit", r#"{"t":31700,"event":"returned","call":"run","caller":1,"result":"again","steps":[],"deaths":[]}"#);
+        ask(twice, |record| {
+            let cleared = first(record, |what| {
+                matches!(what, What::Running { value: false })
+            });
+            assert_eq!(record.running_false, cleared);
+            let requested = first(record, |what| matches!(what, What::Requested { .. }));
+            assert_eq!(record.requested, requested);
+            let returned = record.callers[0].returned.map(|(at, ..)| at);
+            assert_eq!(
+                returned,
+                first(record, |what| matches!(what, What::Returned { .. }))
+            );
+        });
+    }
+
+    #[test]
+    fn answer_belongs_to_its_caller() {
+        ask(program(), |record| {
+            let results: Vec<_> = record
+                .callers
+                .iter()
+                .map(|caller| caller.returned.map(|(at, ..)| record.t(at)))
+                .collect();
+            assert_eq!(results, [Some(0), Some(11_000), Some(21_000)]);
+        });
+    }
+
+    #[test]
+    fn signals_that_count_have_a_number_and_can_be_caught() {
+        let doubled = hurried().after(
+            "requested",
+            r#"{"t":20100,"event":"signal","name":"SIGINT","nth":0}"#,
+        );
+        ask(doubled, |record| {
+            let at: Vec<_> = record.signals.iter().map(|(at, _)| record.t(*at)).collect();
+            assert_eq!(at, [20_000, 23_000]);
+        });
+        ask(killed(), |record| {
+            assert_eq!(record.signals.len(), 1);
+            assert!(record.second_signal().is_none());
+        });
+    }
+
+    #[test]
+    fn job_that_is_lost_is_not_its_component() {
+        let lost = |what: &str| {
+            let lost =
+                format!(r#"{{"t":31700,"event":"lost","id":5,"name":"flush","what":"{what}"}}"#);
+            ask(day().before("exit", &lost), |record| {
+                record.part(5).is_some_and(|part| part.lost.is_some())
+            })
+        };
+        assert!(!lost("job"));
+        assert!(lost("running") && lost("not-closed") && lost("not-stopped"));
+    }
+
+    #[test]
+    fn phase_without_a_claim_begins_with_its_first_step() {
+        ask(planned(), |record| {
+            let step = |id| {
+                record
+                    .part(id)
+                    .and_then(|part| part.step)
+                    .map(|step| step.at)
+            };
+            assert_eq!(record.phase_began(Phase::Start), None);
+            assert_eq!(record.phase_began(Phase::Stop), step(1));
+            assert_eq!(record.phase_began(Phase::Cleanup), step(4));
+        });
+    }
+
+    #[test]
+    fn executor_is_held_while_anybody_holds_it() {
+        let line = |t: u64, event: &str, id: u32| {
+            format!(r#"{{"t":{t},"event":"{event}","id":{id},"name":"holder"}}"#)
+        };
+        let holds = [
+            line(12_100, "held", 1),
+            line(12_200, "held", 2),
+            line(12_300, "released", 1),
+            line(12_400, "released", 2),
+            line(12_500, "held", 1),
+            line(12_500, "released", 1),
+        ];
+        let held = holds
+            .iter()
+            .fold(day(), |day, line| day.before("signal SIGTERM", line));
+        ask(held, |record| {
+            // In the instants themselves nothing on it need have run.
+            for t in [
+                12_100, 12_150, 12_200, 12_250, 12_300, 12_350, 12_400, 12_500,
+            ] {
+                assert!(record.held_at(t), "{t}");
+            }
+            for t in [0, 12_099, 12_401, 12_450, 12_499, 12_501, 20_000] {
+                assert!(!record.held_at(t), "{t}");
+            }
+        });
+    }
+
+    #[test]
+    fn run_is_cut_by_what_ends_the_process_before_its_time() {
+        let cut = |cause: &str| {
+            let exit = day().with("exit", &format!(r#""cause":"{cause}""#));
+            ask(exit, |record| record.cut())
+        };
+        assert!(
+            ["third-signal", "watchdog", "last-resort", "killed"]
+                .into_iter()
+                .all(cut)
+        );
+        assert!(
+            !["stopped", "returned", "start-failed", "second-signal"]
+                .into_iter()
+                .any(cut)
+        );
+        assert!(ask(day().without("exit"), |record| record.cut()));
+    }
+
+    #[test]
+    fn report_comes_with_what_waits_for_an_end() {
+        let report = |call: &str, result: &str| {
+            let called = day().with("call-began run", &format!(r#""call":"{call}""#));
+            ask(called, |record| record.callers[0].has_report(result))
+        };
+        assert!(report("run", "ok") && report("run", "again"));
+        assert!(report("stop", "ok") && report("cleanup", "ok"));
+        assert!(!report("stop", "called-from-inside") && !report("cleanup", "called-from-inside"));
+        assert!(report("start", "stop-requested") && report("start", "start-failed: no licence"));
+        assert!(!report("start", "ok") && !report("start", "again"));
+        assert!(!report("request-stop", "ok"));
+    }
 }

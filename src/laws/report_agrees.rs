@@ -96,7 +96,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{day, program};
 
     #[test]
     fn a_row_that_disagrees() {
@@ -121,5 +121,34 @@ mod tests {
     #[test]
     fn a_row_that_is_missing() {
         day().row(6, "").breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn stop_called_after_cleanup_has_the_report_of_stop() {
+        program()
+            .before("exit", r#"{"t":30000,"event":"call-began","call":"stop","caller":4,"from":null}"#)
+            .before("exit", r#"{"t":30000,"event":"returned","call":"stop","caller":4,"result":"ok","steps":[[1,"ok",2000,"join-timeout",10000,0],[2,"ok",10000,"timeout",10000,1000]],"deaths":[]}"#)
+            .with("exit", r#""t":30000"#)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn row_that_stands_twice_breaks_once() {
+        let twice = day().row_after(6, r#"[6,"ok",10000,"timeout",31500,200]"#);
+        twice.clone().breaks_only(LAW.name);
+        assert_eq!(
+            twice.messages(LAW.name),
+            [r#"the report that caller 1 got has "db" 2 times"#]
+        );
+    }
+
+    #[test]
+    fn row_without_a_step_breaks_once() {
+        let more = day().row_after(11, r#"[8,"ok",2000,"cancel-timeout",20000,0]"#);
+        more.clone().breaks_only(LAW.name);
+        assert_eq!(
+            more.messages(LAW.name),
+            [r#"the report that caller 1 got does not agree with the step of "burst""#]
+        );
     }
 }

@@ -34,7 +34,6 @@ pub(super) fn judge(
             Some(Step {
                 at,
                 t: record.t(at),
-                order: registered.order,
                 ..*step
             })
         })

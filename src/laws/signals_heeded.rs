@@ -46,9 +46,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                     .saturating_add(confirm)
             }
         };
-        // An abort that was under way is confirmed in its own time.
-        let under_way = part.aborts.first().is_some_and(|abort| *abort < second);
-        if end > may_end && !under_way {
+        if end > may_end {
             breaks.at(
                 step.at,
                 format!(
@@ -66,7 +64,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::hurried;
+    use crate::laws::by_hand::{day, hurried, hurried_stop};
 
     #[test]
     fn a_cleanup_that_is_waited_for_beyond_its_floor() {
@@ -77,5 +75,43 @@ mod tests {
             .row(6, r#"[6,"ok",1000,"second-signal",25000,200]"#)
             .row(11, r#"[11,"ok",1000,"second-signal",25200,0]"#)
             .breaks_only(LAW.name);
+    }
+
+    const THIRD: &str = r#"{"t":23000,"event":"signal","name":"SIGTERM","nth":3}"#;
+
+    #[test]
+    fn process_that_ends_at_the_third_signal_passes() {
+        hurried_stop()
+            .cut_behind("began flush")
+            .then(THIRD)
+            .killed(23_000)
+            .without("killed")
+            .with("exit", r#""code":143,"cause":"third-signal""#)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn process_that_outlives_the_third_signal_breaks() {
+        hurried_stop()
+            .before("still-waiting flush", THIRD)
+            .with("exit", r#""code":143,"cause":"third-signal""#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn confirmation_in_stop_ends_with_the_second_signal() {
+        // The abort of `writer` cannot be done: the executor is held. Its step has to end with the signal, at 22.05 s.
+        let aborted = |t: u64, outcome: &str| {
+            let took = t - 20_000;
+            day()
+                .cut_behind("still-waiting writer")
+                .then(r#"{"t":21500,"event":"held","id":1,"name":"flusher"}"#)
+                .then(r#"{"t":22000,"event":"abort","name":"writer","id":2}"#)
+                .then(r#"{"t":22050,"event":"signal","name":"SIGTERM","nth":2}"#)
+                .then(&format!(r#"{{"t":{t},"event":"step-ended","phase":"stop","name":"writer","order":0,"outcome":"{outcome}","took":{took},"id":2,"error":null}}"#))
+                .killed(t)
+        };
+        aborted(22_050, "not-awaited").breaks_nothing();
+        aborted(22_051, "not-awaited").breaks_only(LAW.name);
     }
 }

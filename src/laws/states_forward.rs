@@ -32,7 +32,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let Some(stop) = record.phase_began(Phase::Stop) else {
         return;
     };
-    for (at, event) in record.events.iter().enumerate().skip(stop + 1) {
+    for (at, event) in record.events.iter().enumerate().skip(stop) {
         if let What::Began { id: 0, .. } = event.what {
             breaks.at(at, format!("main began at {}, after stop", At(event.t)));
         }

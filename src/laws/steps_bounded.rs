@@ -74,7 +74,7 @@ fn calls_bounded(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{day, planned};
 
     #[test]
     fn a_step_that_is_waited_for_beyond_its_bound() {
@@ -87,5 +87,30 @@ mod tests {
             )
             .row(5, r#"[5,"leaked",9950,"timeout",21500,10000]"#)
             .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn step_that_never_ends_breaks() {
+        day()
+            .without("step-ended cache")
+            .row(11, "")
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn open_step_of_a_run_that_was_cut_breaks_beyond_its_bound() {
+        // `flush` began at 21.5 s, with a bound of 10 s.
+        let cut = |t: u64| day().cut_behind("still-waiting flush").killed(t);
+        cut(31_500).breaks_nothing();
+        cut(31_501).breaks_only(LAW.name);
+        cut(40_000).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn call_of_the_plan_that_overruns_its_timeout_breaks() {
+        let flush = |t: i64| planned().shifted("ended flush", t - 4_000);
+        flush(10_000).breaks_nothing();
+        flush(10_001).breaks_only(LAW.name);
+        flush(12_000).breaks_only(LAW.name);
     }
 }

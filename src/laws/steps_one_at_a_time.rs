@@ -113,7 +113,7 @@ fn calls_one_at_a_time(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{day, planned};
 
     #[test]
     fn two_callbacks_in_one_group() {
@@ -126,6 +126,54 @@ mod tests {
     fn a_callback_beside_another() {
         day()
             .moved_behind("step-ended drain", "step-started bye")
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn call_that_shares_the_group_of_joins_breaks() {
+        day()
+            .with("registered drain", r#""order":0"#)
+            .with("step-started drain", r#""order":0,"group":1"#)
+            .with("step-ended drain", r#""order":0"#)
+            .moved_behind("step-started drain", "step-started writer")
+            .moved_behind("step-ended drain", "step-ended dog")
+            .moved_behind("ended drain", "step-ended dog")
+            .moved_behind("began drain", "step-ended dog")
+            .row(3, r#"[3,"ok",10000,"timeout",20000,0]"#)
+            .rows_swapped(2, 3)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn group_number_that_descends_breaks() {
+        day()
+            .with("step-started db", r#""group":1"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn message_names_the_first_step_that_stays_open() {
+        let open = day()
+            .without("step-ended flusher")
+            .without("step-ended dog")
+            .messages(LAW.name);
+        assert_eq!(
+            open[0],
+            r#""drain" began at 21.500 while "flusher" was open (to the end)"#
+        );
+        let until = day()
+            .moved_behind("step-ended drain", "step-started bye")
+            .messages(LAW.name);
+        assert_eq!(
+            until,
+            [r#""bye" began at 21.500 while "drain" was open (to 21.500)"#]
+        );
+    }
+
+    #[test]
+    fn call_of_the_plan_within_another_breaks() {
+        planned()
+            .moved_behind("ended predictor", "began flush")
             .breaks_only(LAW.name);
     }
 }

@@ -76,4 +76,22 @@ mod tests {
             .row(5, r#"[5,"leaked",10100,"timeout",21500,10000]"#)
             .breaks_only(LAW.name);
     }
+
+    #[test]
+    fn leak_before_its_abort_could_be_confirmed_breaks() {
+        // `db` is aborted at 41.5 s, with the executor held, and 100 ms are left to confirm it.
+        let leaked = |after: u64| {
+            let (t, took) = (41_500 + after, 10_000 + after);
+            day()
+                .cut_behind("began db")
+                .then(r#"{"t":36500,"event":"still-waiting","name":"db","waited":5000,"bound":10000,"id":6}"#)
+                .then(r#"{"t":41400,"event":"held","id":5,"name":"flush"}"#)
+                .then(r#"{"t":41500,"event":"abort","name":"db","id":6}"#)
+                .then(&format!(r#"{{"t":{t},"event":"leak","id":6,"name":"db","kind":"closeable"}}"#))
+                .then(&format!(r#"{{"t":{t},"event":"step-ended","phase":"cleanup","name":"db","order":0,"outcome":"leaked","took":{took},"id":6,"error":null}}"#))
+                .killed(t)
+        };
+        leaked(100).breaks_nothing();
+        leaked(99).breaks_only(LAW.name);
+    }
 }

@@ -65,7 +65,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{day, delayed, planned, program};
 
     #[test]
     fn a_stop_that_begins_before_its_delay_is_over() {
@@ -84,5 +84,85 @@ mod tests {
             )
             // Nobody has answered that call; that is all.
             .breaks_only("report/agrees");
+    }
+
+    #[test]
+    fn stop_that_begins_when_its_delay_is_over_passes() {
+        delayed().breaks_nothing();
+        delayed()
+            .with("worker", r#""pre_stop":4999"#)
+            .breaks_only(LAW.name);
+        delayed()
+            .with("worker", r#""pre_stop":5001"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn request_in_the_delay_does_not_cut_it() {
+        delayed()
+            .before("state stopping", r#"{"t":22000,"event":"call-began","call":"request-stop","caller":2,"from":null}"#)
+            .before("state stopping", r#"{"t":22000,"event":"returned","call":"request-stop","caller":2,"result":"ok","steps":[],"deaths":[]}"#)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn stop_called_from_inside_in_the_delay_does_not_cut_it() {
+        delayed()
+            .before("state stopping", r#"{"t":22000,"event":"call-began","call":"stop","caller":2,"from":"writer"}"#)
+            .before("state stopping", r#"{"t":22000,"event":"returned","call":"stop","caller":2,"result":"called-from-inside","steps":[],"deaths":[]}"#)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn process_that_is_killed_in_the_delay_passes() {
+        let killed = |t: u64| {
+            day()
+                .with("worker", r#""pre_stop":5000"#)
+                .cut_behind("grace-began")
+                .killed(t)
+        };
+        killed(22_000).breaks_nothing();
+        killed(25_000).breaks_nothing();
+        killed(25_001).breaks_only(LAW.name);
+        killed(30_000).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn program_that_heeds_no_request_has_no_delay() {
+        program()
+            .with("worker", r#""pre_stop":1000"#)
+            .before("call-began stop", r#"{"t":5000,"event":"call-began","call":"request-stop","caller":4,"from":null}"#)
+            .before("call-began stop", r#"{"t":5000,"event":"returned","call":"request-stop","caller":4,"result":"ok","steps":[],"deaths":[]}"#)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn signal_in_the_instant_of_the_running_state_may_be_either() {
+        // The signal is a fact, and the context may see it before it claims that it runs, or after.
+        day()
+            .with("worker", r#""pre_stop":5000"#)
+            .cut_behind("phase-ended start")
+            .then(r#"{"t":0,"event":"signal","name":"SIGTERM","nth":1}"#)
+            .then(r#"{"t":0,"event":"state","state":"running"}"#)
+            .then(r#"{"t":0,"event":"requested","reason":"SIGTERM","by":"signal"}"#)
+            .then(r#"{"t":0,"event":"grace-began","stop_ends":19500,"cleanup_ends":29500,"last_resort":29750,"kill":30000}"#)
+            .then(r#"{"t":0,"event":"state","state":"stopping"}"#)
+            .then(r#"{"t":0,"event":"running","value":false}"#)
+            .killed(0)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn plan_that_knows_no_delay_breaks() {
+        planned()
+            .with("worker", r#""pre_stop":5000"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn plan_that_stops_later_without_a_delay_passes() {
+        planned()
+            .shifted("step-started flusher", 100)
+            .breaks_nothing();
     }
 }

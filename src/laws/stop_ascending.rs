@@ -25,7 +25,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{ByHand, day};
 
     #[test]
     fn a_later_order_first() {
@@ -44,5 +44,31 @@ mod tests {
             .with("registered drain", r#""order":9"#)
             .with("step-started drain", r#""order":9"#)
             .breaks_only(LAW.name);
+    }
+
+    /// `bye` has the later order, and its step begins later, but it is called first.
+    fn called_in_another_order() -> ByHand {
+        day()
+            .with("registered bye", r#""order":20"#)
+            .with("step-started bye", r#""order":20"#)
+            .with("step-ended bye", r#""order":20"#)
+            .moved_behind("ended bye", "step-started drain")
+            .moved_behind("began bye", "step-started drain")
+    }
+
+    #[test]
+    fn call_in_another_order_than_claimed_breaks() {
+        called_in_another_order().breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn message_has_the_time_of_the_call() {
+        let late = called_in_another_order()
+            .shifted("began drain", 300)
+            .messages(LAW.name);
+        assert_eq!(
+            late,
+            [r#""drain" (order 10) came after "bye" (order 20) at 21.800: orders are ascending"#]
+        );
     }
 }

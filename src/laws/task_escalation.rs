@@ -74,7 +74,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             }
             // Nothing keeps an abort from being done but the executor that its task runs on.
             let t = record.t(abort);
-            let over = record.end() == t || part.fault.is_some() && !can_be_aborted;
+            let over = record.end() == t;
             if !over && !record.held_at(t) && part.end.is_none_or(|end| end.t > t) {
                 breaks.at(
                     abort,
@@ -163,7 +163,9 @@ fn due(
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::{ByHand, day};
+    use crate::laws::by_hand::{
+        ByHand, adopting, day, hurried, rolled_back, squeezed, stubborn_writer,
+    };
 
     /// The db's close hangs; its bound is over at 41.7 s.
     fn hung_db() -> ByHand {
@@ -228,6 +230,189 @@ mod tests {
                 "still-waiting writer",
                 r#"{"t":21200,"event":"abort","name":"writer","id":2}"#,
             )
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn abort_of_a_task_at_its_bound_passes() {
+        stubborn_writer().breaks_nothing();
+    }
+
+    #[test]
+    fn abort_of_a_task_before_its_bound_breaks() {
+        // It was given up too early, too.
+        day()
+            .with("ended writer", r#""how":"dropped""#)
+            .before(
+                "ended writer",
+                r#"{"t":21500,"event":"abort","name":"writer","id":2}"#,
+            )
+            .with("step-ended writer", r#""outcome":"aborted""#)
+            .row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,1500]"#)
+            .breaks_exactly(&[LAW.name, "steps/patient"]);
+    }
+
+    #[test]
+    fn drop_before_the_abort_breaks() {
+        stubborn_writer()
+            .moved_behind("abort writer", "ended writer")
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn end_later_than_the_abort_breaks() {
+        stubborn_writer()
+            .shifted("ended writer", 50)
+            .with("step-ended writer", r#""took":2050"#)
+            .row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,2050]"#)
+            .row(3, r#"[3,"ok",10000,"timeout",22050,0]"#)
+            .row(10, r#"[10,"ok",10000,"timeout",22050,0]"#)
+            .row(4, r#"[4,"ok",10000,"timeout",22050,0]"#)
+            .row(5, r#"[5,"leaked",10000,"timeout",22050,10000]"#)
+            .row(6, r#"[6,"ok",10000,"timeout",32050,200]"#)
+            .row(11, r#"[11,"ok",10000,"timeout",32250,0]"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn abort_in_the_last_instant_need_not_be_done() {
+        stubborn_writer()
+            .cut_behind("abort writer")
+            .killed(22_000)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn main_that_is_told_after_its_abort_breaks() {
+        rolled_back()
+            .moved_behind("told main", "abort main")
+            .breaks_only(LAW.name);
+    }
+
+    /// Main goes on, is not aborted, and is left behind.
+    fn main_left_behind() -> ByHand {
+        rolled_back()
+            .without("abort main")
+            .without("ended main")
+            .before(
+                "step-ended main",
+                r#"{"t":5400,"event":"leak","id":0,"name":"main","kind":"main"}"#,
+            )
+            .with("step-ended main", r#""outcome":"leaked""#)
+            .row(0, r#"[0,"leaked",5000,"timeout",400,5000]"#)
+    }
+
+    #[test]
+    fn main_that_is_left_behind_and_not_aborted_breaks() {
+        main_left_behind().breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn own_main_that_blocks_may_be_left_behind() {
+        let own = main_left_behind().with("journal", r#""subject":"own-worker""#);
+        assert_eq!(own.messages(LAW.name), [""; 0]);
+    }
+
+    /// A second signal at 23 s; the close of `db` hangs and is aborted at its floor.
+    fn hurried_db(aborted: u64) -> ByHand {
+        let abort = format!(r#"{{"t":{aborted},"event":"abort","name":"db","id":6}}"#);
+        hurried()
+            .before("ended db", r#"{"t":25000,"event":"still-waiting","name":"db","waited":500,"bound":1000,"id":6}"#)
+            .shifted("ended db", 800)
+            .before("ended db", &abort)
+            .with("ended db", r#""how":"dropped""#)
+            .with("step-ended db", r#""outcome":"timed-out","took":1000"#)
+            .row(6, r#"[6,"timed-out",1000,"second-signal",24500,1000]"#)
+            .row(11, r#"[11,"ok",1000,"second-signal",25500,0]"#)
+    }
+
+    #[test]
+    fn abort_at_the_floor_after_a_second_signal_passes() {
+        hurried_db(25_500).breaks_nothing();
+        // The signal comes while `db` is waited for: its bound is 10 s, and its floor is over at 32.5 s.
+        let abort = r#"{"t":33000,"event":"abort","name":"db","id":6}"#;
+        let signal = r#"{"t":33000,"event":"signal","name":"SIGTERM","nth":2}"#;
+        day()
+            .before("ended db", signal)
+            .before("ended db", abort)
+            .shifted("ended db", 1_300)
+            .with("ended db", r#""how":"dropped""#)
+            .with("step-ended db", r#""outcome":"timed-out","took":1500"#)
+            .row(6, r#"[6,"timed-out",10000,"timeout",31500,1500]"#)
+            .with(
+                "step-started cache",
+                r#""bound":1000,"bound_by":"second-signal""#,
+            )
+            .row(11, r#"[11,"ok",1000,"second-signal",33000,0]"#)
+            .with("exit", r#""code":143,"cause":"second-signal""#)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn abort_of_a_task_at_a_second_signal_breaks() {
+        // Rule 11: what stop waits for is not awaited any more, and is not aborted.
+        day()
+            .cut_behind("still-waiting writer")
+            .then(r#"{"t":21200,"event":"signal","name":"SIGTERM","nth":2}"#)
+            .then(r#"{"t":21200,"event":"abort","name":"writer","id":2}"#)
+            .then(r#"{"t":21200,"event":"ended","id":2,"name":"writer","nth":1,"how":"dropped","error":null}"#)
+            .then(r#"{"t":21200,"event":"step-ended","phase":"stop","name":"writer","order":0,"outcome":"aborted","took":1200,"id":2,"error":null}"#)
+            .killed(21_200)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn abort_of_a_call_that_is_not_awaited_breaks() {
+        squeezed()
+            .with("registered bye", r#""async":true"#)
+            .before(
+                "step-ended bye",
+                r#"{"t":21500,"event":"held","id":1,"name":"flusher"}"#,
+            )
+            .before(
+                "step-ended bye",
+                r#"{"t":21500,"event":"abort","name":"bye","id":10}"#,
+            )
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn adopted_task_that_is_not_awaited_is_aborted() {
+        adopting()
+            .cut_behind("phase-started stop")
+            .with("worker", r#""grace":10500"#)
+            .with("grace-began", r#""stop_ends":20000,"cleanup_ends":30000,"last_resort":30250,"kill":30500"#)
+            .with("phase-started stop", r#""ends":20000"#)
+            .then(r#"{"t":20000,"event":"step-started","phase":"stop","name":"old hand","order":0,"bound":0,"bound_by":"share-gone","id":12,"kind":"task","group":1}"#)
+            .then(r#"{"t":20000,"event":"abort","name":"old hand","id":12}"#)
+            .then(r#"{"t":20000,"event":"ended","id":12,"name":"old hand","nth":1,"how":"dropped","error":null}"#)
+            .then(r#"{"t":20000,"event":"step-ended","phase":"stop","name":"old hand","order":0,"outcome":"ok","took":0,"id":12,"error":null}"#)
+            .killed(20_000)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn adopted_task_that_is_not_aborted_breaks() {
+        let alone = adopting()
+            .without("abort old hand")
+            .with("ended old hand", r#""how":"ok""#);
+        alone.clone().breaks_only(LAW.name);
+        // One that has ended before its step needs no abort.
+        alone
+            .moved_behind("ended old hand", "told dog")
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn adopted_task_that_is_aborted_late_breaks() {
+        adopting()
+            .moved_behind("step-ended old hand", "step-ended dog")
+            .moved_behind("ended old hand", "step-ended dog")
+            .moved_behind("abort old hand", "step-ended dog")
+            .with("step-ended old hand", r#""t":20100,"took":100"#)
+            .with("ended old hand", r#""t":20100"#)
+            .with("abort old hand", r#""t":20100"#)
+            .row(12, r#"[12,"ok",2000,"cancel-timeout",20000,100]"#)
             .breaks_only(LAW.name);
     }
 }

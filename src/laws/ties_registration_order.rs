@@ -52,4 +52,19 @@ mod tests {
             .with("worker", r#""ties":"last""#)
             .breaks_only(LAW.name);
     }
+
+    #[test]
+    fn cleanup_that_is_turned_round_by_the_worker_passes() {
+        day()
+            .with("worker", r#""ties":"last""#)
+            .moved_behind("step-ended cache", "step-ended flush")
+            .moved_behind("ended cache", "step-ended flush")
+            .moved_behind("began cache", "step-ended flush")
+            .moved_behind("step-started cache", "step-ended flush")
+            .with("step-started cache", r#""group":3"#)
+            .with("step-started db", r#""group":4"#)
+            .rows_swapped(7, 8)
+            .row(11, r#"[11,"ok",10000,"timeout",31500,0]"#)
+            .breaks_nothing();
+    }
 }

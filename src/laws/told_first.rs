@@ -100,7 +100,7 @@ fn once_and_in_order(record: &Record<'_>, breaks: &mut Breaks<'_>, first: Index)
 /// Who is said to have been told hears it in that instant, unless something keeps it from that; and nobody
 /// hears what was not said.
 fn heard(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    let over = |t| record.end() == t && (record.exit.is_some() || record.cut());
+    let over = |t| record.end() == t;
     for (_, part, _, registered) in record.registered() {
         if !matches!(registered.kind, Kind::Thread | Kind::Task) || part.fault.is_some() {
             continue;
@@ -138,7 +138,7 @@ fn heard(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{ByHand, day, rolled_back};
 
     #[test]
     fn a_thread_that_is_not_told() {
@@ -205,5 +205,108 @@ mod tests {
             .with("told writer", r#""t":19999"#)
             .rows_swapped(1, 2)
             .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn thread_registered_after_stop_began_is_another_laws() {
+        day()
+            .after("phase-started stop", r#"{"t":20000,"event":"registered","id":12,"kind":"thread","name":"late","order":0,"timeout":2000,"floor":null,"uses":[],"told":"at-once","async":false,"adopted":false}"#)
+            .after("registered late", r#"{"t":20000,"event":"began","id":12,"name":"late","nth":1}"#)
+            .after("began late", r#"{"t":20000,"event":"ended","id":12,"name":"late","nth":1,"how":"ok","error":null}"#)
+            .breaks_only("late/refused");
+    }
+
+    /// The thread `flusher` is told in its turn, in a group after that of the others, at 21.5 s.
+    fn in_turn() -> ByHand {
+        day()
+            .with("registered flusher", r#""order":5,"told":"in-turn""#)
+            .with("step-started flusher", r#""order":5,"group":2"#)
+            .with("step-ended flusher", r#""order":5"#)
+            .with("step-started drain", r#""group":3"#)
+            .with("step-started bye", r#""group":4"#)
+            .moved_behind("step-ended flusher", "step-ended writer")
+            .moved_behind("ended flusher", "step-ended writer")
+            .moved_behind("heard flusher", "step-ended writer")
+            .moved_behind("told flusher", "step-ended writer")
+            .moved_behind("step-started flusher", "step-ended writer")
+            .row(1, r#"[1,"ok",2000,"join-timeout",21500,0]"#)
+            .rows_swapped(0, 1)
+            .rows_swapped(1, 2)
+    }
+
+    #[test]
+    fn thread_that_is_told_in_its_turn_passes() {
+        in_turn().breaks_nothing();
+    }
+
+    #[test]
+    fn thread_that_is_told_long_before_its_turn_breaks() {
+        in_turn()
+            .moved_behind("heard flusher", "step-started dog")
+            .moved_behind("told flusher", "running")
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn main_is_told_before_all_others() {
+        rolled_back().breaks_nothing();
+    }
+
+    #[test]
+    fn watchdog_that_ends_later_need_not_hear() {
+        day()
+            .moved_behind("step-ended dog", "heard writer")
+            .moved_behind("ended dog", "heard writer")
+            .moved_behind("step-ended dog", "step-ended flusher")
+            .moved_behind("ended dog", "step-ended flusher")
+            .with("ended dog", r#""t":20500"#)
+            .with("step-ended dog", r#""t":20500,"took":500"#)
+            .row(7, r#"[7,"ok",5000,"join-timeout",20000,500]"#)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn thread_that_ends_in_the_instant_need_not_hear() {
+        day().without("heard flusher").breaks_nothing();
+    }
+
+    #[test]
+    fn task_that_a_fault_or_a_held_executor_keeps_need_not_hear() {
+        let deaf = day().without("heard writer");
+        deaf.clone().breaks_only(LAW.name);
+        deaf.clone()
+            .before(
+                "probe-began 2",
+                r#"{"t":9000,"event":"fault","fault":"ignore","name":"writer","id":2}"#,
+            )
+            .breaks_nothing();
+        deaf.before(
+            "probe-began 2",
+            r#"{"t":9000,"event":"held","id":1,"name":"flusher"}"#,
+        )
+        .breaks_nothing();
+    }
+
+    #[test]
+    fn thread_that_a_held_executor_does_not_keep_has_to_hear() {
+        day()
+            .without("heard flusher")
+            .moved_behind("step-ended flusher", "heard writer")
+            .moved_behind("ended flusher", "heard writer")
+            .with("ended flusher", r#""t":20500"#)
+            .with("step-ended flusher", r#""t":20500,"took":500"#)
+            .moved_behind("step-ended dog", "heard writer")
+            .moved_behind("ended dog", "heard writer")
+            .row(1, r#"[1,"ok",2000,"join-timeout",20000,500]"#)
+            .before(
+                "probe-began 2",
+                r#"{"t":9000,"event":"held","id":2,"name":"writer"}"#,
+            )
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn process_that_ends_in_the_instant_lets_nobody_hear() {
+        day().cut_behind("told dog").killed(20_000).breaks_nothing();
     }
 }

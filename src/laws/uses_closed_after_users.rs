@@ -12,12 +12,6 @@ pub(super) const LAW: Law = Law {
 };
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    let any = record
-        .registered()
-        .any(|(_, _, _, registered)| !registered.uses.is_empty());
-    if !any {
-        return;
-    }
     for (user_id, user, user_at, registered) in record.registered() {
         for used in &registered.uses {
             let resource = record.registered().find(|(id, _, _, resource)| {
@@ -102,7 +96,7 @@ fn still_uses(record: &Record<'_>, id: Id, user: &Part<'_>, at: Index) -> Option
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{ByHand, day, stubborn_writer};
 
     #[test]
     fn a_resource_that_is_touched_after_its_end() {
@@ -122,5 +116,121 @@ mod tests {
                 r#"{"t":19000,"event":"job-began","id":2,"job":1}"#,
             )
             .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn resource_touched_after_its_end_breaks_though_no_use_is_declared() {
+        day()
+            .with("registered writer", r#""uses":[]"#)
+            .after(
+                "step-ended predictor",
+                r#"{"t":21500,"event":"used","id":3,"of":4,"alive":false}"#,
+            )
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn user_that_was_left_behind_passes() {
+        day()
+            .with("registered flush", r#""uses":["db"]"#)
+            .after(
+                "step-ended db",
+                r#"{"t":31700,"event":"used","id":5,"of":6,"alive":false}"#,
+            )
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn resource_touched_before_its_user_was_left_behind_breaks() {
+        day()
+            .after(
+                "still-waiting flush",
+                r#"{"t":26500,"event":"used","id":5,"of":4,"alive":false}"#,
+            )
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn resource_closed_after_its_user_passes() {
+        day()
+            .with("registered db", r#""uses":["cache"]"#)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn resource_closed_before_its_user_breaks() {
+        day()
+            .with("registered cache", r#""uses":["flush"]"#)
+            .before("state running", r#"{"t":0,"event":"closes-before-user","name":"flush","order":50,"id":5,"user":"cache","user_order":0,"user_id":11}"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn resource_that_uses_its_own_name_passes() {
+        day()
+            .with("registered db", r#""uses":["db"]"#)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn user_that_still_runs_breaks() {
+        // The step of `writer` lies: it goes on, and nothing says what became of it.
+        day().without("ended writer").breaks_exactly(&[
+            LAW.name,
+            "ledger/accounted",
+            "outcome/true",
+        ]);
+    }
+
+    #[test]
+    fn body_that_never_began_uses_nothing() {
+        day()
+            .after("registered cache", r#"{"t":0,"event":"registered","id":12,"kind":"task","name":"idle","order":0,"timeout":2000,"floor":null,"uses":["db"],"told":"at-once","async":true,"adopted":false}"#)
+            .cut_behind("began db")
+            .killed(31_500)
+            .breaks_exactly(&["steps/isolated", "told/first"]);
+    }
+
+    fn job(of: u32, job: u32, event: &str) -> String {
+        format!(r#"{{"t":19000,"event":"{event}","id":{of},"job":{job}}}"#)
+    }
+
+    fn jobs(jobs: &[(u32, u32, &str)]) -> ByHand {
+        jobs.iter().fold(day(), |day, (of, one, event)| {
+            day.before("signal SIGTERM", &job(*of, *one, event))
+        })
+    }
+
+    #[test]
+    fn jobs_that_have_ended_pass() {
+        jobs(&[(2, 1, "job-began"), (2, 1, "job-ended")]).breaks_nothing();
+        jobs(&[
+            (2, 1, "job-began"),
+            (2, 2, "job-began"),
+            (2, 1, "job-ended"),
+        ])
+        .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn jobs_of_another_are_not_the_users() {
+        jobs(&[(1, 1, "job-began")]).breaks_nothing();
+        jobs(&[
+            (2, 1, "job-began"),
+            (1, 2, "job-began"),
+            (1, 2, "job-ended"),
+        ])
+        .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn jobs_of_an_aborted_task_go_with_it() {
+        stubborn_writer()
+            .before("signal SIGTERM", &job(2, 1, "job-began"))
+            .after(
+                "ended writer",
+                r#"{"t":22000,"event":"lost","id":2,"name":"writer","what":"job"}"#,
+            )
+            .breaks_nothing();
     }
 }

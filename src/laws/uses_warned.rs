@@ -111,4 +111,35 @@ mod tests {
         let words = "start warned twice that \"flush\" will be closed before \"cache\"";
         assert_eq!(said, [words]);
     }
+
+    /// Until the end of start, with that order of ties, and `db` using `cache`: both have the order 0.
+    fn started(ties: &str) -> ByHand {
+        day()
+            .with("worker", &format!(r#""ties":"{ties}""#))
+            .with("registered db", r#""uses":["cache"]"#)
+            .cut_behind("state running")
+            .then(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
+    }
+
+    const WARNING: &str = r#"{"t":0,"event":"closes-before-user","name":"cache","order":0,"id":11,"user":"db","user_order":0,"user_id":6}"#;
+
+    #[test]
+    fn ties_say_which_of_two_equals_is_closed_first() {
+        started("first").breaks_nothing();
+        started("first")
+            .before("state running", WARNING)
+            .breaks_only(LAW.name);
+        started("last").breaks_only(LAW.name);
+        started("last")
+            .before("state running", WARNING)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn warning_that_is_said_again_breaks() {
+        started("last")
+            .before("state running", WARNING)
+            .before("state running", WARNING)
+            .breaks_only(LAW.name);
+    }
 }

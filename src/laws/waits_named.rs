@@ -59,7 +59,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{ByHand, adopting, day, stubborn_writer};
 
     #[test]
     fn a_wait_that_is_not_named() {
@@ -71,5 +71,135 @@ mod tests {
         day()
             .with("still-waiting writer", r#""t":21001"#)
             .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn adopted_task_is_named_at_half_its_bound() {
+        // Its abort is its telling: with the executor held, it is waited for until 21.5 s.
+        let waited = |named: &str| -> ByHand {
+            let old = adopting()
+                .moved_behind("step-ended old hand", "still-waiting writer")
+                .moved_behind("ended old hand", "still-waiting writer")
+                .with("ended old hand", r#""t":21200"#)
+                .with("step-ended old hand", r#""t":21200,"took":1200"#)
+                .row(12, r#"[12,"ok",2000,"cancel-timeout",20000,1200]"#)
+                .before(
+                    "began crash",
+                    r#"{"t":0,"event":"held","id":1,"name":"flusher"}"#,
+                );
+            if named.is_empty() {
+                old
+            } else {
+                old.before("still-waiting writer", named)
+            }
+        };
+        waited(r#"{"t":21000,"event":"still-waiting","name":"old hand","waited":1000,"bound":2000,"id":12}"#)
+            .breaks_nothing();
+        waited("").breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn wait_named_with_other_figures_breaks() {
+        day()
+            .with("still-waiting writer", r#""waited":999"#)
+            .breaks_only(LAW.name);
+        day()
+            .with("still-waiting writer", r#""bound":2001"#)
+            .breaks_only(LAW.name);
+    }
+
+    /// `writer` ends at 21 s, half of its bound.
+    fn ended_at_half(journal: ByHand) -> ByHand {
+        journal
+            .with("ended writer", r#""t":21000"#)
+            .with("step-ended writer", r#""t":21000,"took":1000"#)
+            .shifted("step-started drain", -500)
+            .row(2, r#"[2,"ok",2000,"cancel-timeout",20000,1000]"#)
+            .row(3, r#"[3,"ok",10000,"timeout",21000,0]"#)
+            .row(10, r#"[10,"ok",10000,"timeout",21000,0]"#)
+            .row(4, r#"[4,"ok",10000,"timeout",21000,0]"#)
+            .row(5, r#"[5,"leaked",10000,"timeout",21000,10000]"#)
+            .row(6, r#"[6,"ok",10000,"timeout",31000,200]"#)
+            .row(11, r#"[11,"ok",10000,"timeout",31200,0]"#)
+    }
+
+    #[test]
+    fn step_that_ends_at_half_is_not_named() {
+        ended_at_half(day())
+            .without("still-waiting writer")
+            .breaks_nothing();
+        ended_at_half(day()).breaks_only(LAW.name);
+        // An abort at another time has not let it end.
+        ended_at_half(adopting()).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn step_that_an_abort_at_half_lets_end_may_be_named() {
+        // The adopted task cannot be aborted while the executor is held; its own bound is over at 21 s.
+        let abort = r#"{"t":21000,"event":"abort","name":"second","id":13}"#;
+        let second = |journal: ByHand| {
+            journal
+                .after("registered cache", r#"{"t":0,"event":"registered","id":13,"kind":"task","name":"second","order":0,"timeout":1000,"floor":null,"uses":[],"told":"at-once","async":true,"adopted":false}"#)
+                .after("began crash", r#"{"t":0,"event":"began","id":13,"name":"second","nth":1}"#)
+                .after("told dog", r#"{"t":20000,"event":"told","name":"second","id":13}"#)
+                .after("step-started dog", r#"{"t":20000,"event":"step-started","phase":"stop","name":"second","order":0,"bound":1000,"bound_by":"cancel-timeout","id":13,"kind":"task","group":1}"#)
+                .after("heard writer", r#"{"t":20000,"event":"heard","id":13,"name":"second"}"#)
+                .after("step-ended dog", r#"{"t":20500,"event":"still-waiting","name":"second","waited":500,"bound":1000,"id":13}"#)
+                .after("still-waiting writer", abort)
+                .after("abort second", r#"{"t":21000,"event":"ended","id":13,"name":"second","nth":1,"how":"dropped","error":null}"#)
+                .after("ended second", r#"{"t":21000,"event":"step-ended","phase":"stop","name":"second","order":0,"outcome":"aborted","took":1000,"id":13,"error":null}"#)
+                .row_after(7, r#"[13,"aborted",1000,"cancel-timeout",20000,1000]"#)
+        };
+        ended_at_half(second(day())).breaks_nothing();
+        ended_at_half(second(day()))
+            .without("still-waiting writer")
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn step_that_a_signal_cuts_at_half_may_be_named() {
+        // `drain` began at 21.5 s, and half of its bound is over at 26.5 s.
+        let cut = |named: &str| {
+            let day = day().cut_behind("began drain");
+            let day = if named.is_empty() {
+                day
+            } else {
+                day.then(named)
+            };
+            day.then(r#"{"t":26500,"event":"signal","name":"SIGTERM","nth":2}"#)
+                .then(r#"{"t":26500,"event":"step-ended","phase":"stop","name":"drain","order":10,"outcome":"not-awaited","took":5000,"id":3,"error":null}"#)
+                .killed(26_500)
+        };
+        cut("").breaks_nothing();
+        cut(r#"{"t":26500,"event":"still-waiting","name":"drain","waited":5000,"bound":10000,"id":3}"#)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn step_that_is_open_at_half_in_the_last_instant_may_be_named() {
+        day()
+            .cut_behind("still-waiting writer")
+            .killed(21_000)
+            .breaks_nothing();
+        day()
+            .cut_behind("still-waiting writer")
+            .without("still-waiting writer")
+            .killed(21_000)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn task_with_a_bound_of_one_millisecond_need_not_be_named() {
+        // It is aborted at its bound, which is half of it rounded up; the executor is held for 50 ms more.
+        stubborn_writer()
+            .with("registered writer", r#""timeout":1"#)
+            .with("step-started writer", r#""bound":1"#)
+            .cut_behind("step-ended dog")
+            .then(r#"{"t":20000,"event":"held","id":1,"name":"flusher"}"#)
+            .then(r#"{"t":20001,"event":"abort","name":"writer","id":2}"#)
+            .then(r#"{"t":20051,"event":"ended","id":2,"name":"writer","nth":1,"how":"dropped","error":null}"#)
+            .then(r#"{"t":20051,"event":"step-ended","phase":"stop","name":"writer","order":0,"outcome":"aborted","took":51,"id":2,"error":null}"#)
+            .killed(20_051)
+            .breaks_nothing();
     }
 }

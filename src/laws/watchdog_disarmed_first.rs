@@ -65,7 +65,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{ByHand, day, planned, program};
 
     #[test]
     fn a_watchdog_that_is_not_disarmed() {
@@ -80,5 +80,63 @@ mod tests {
                 r#"{"t":26000,"event":"probe-began","n":3}"#,
             )
             .breaks_only(LAW.name);
+    }
+
+    /// The watchdog ends the process, though a stop has been asked for.
+    fn shot() -> ByHand {
+        day()
+            .cut_behind("watchdog disarmed")
+            .then(r#"{"t":20000,"event":"watchdog","is":"fired","attempt":3}"#)
+            .killed(20_000)
+            .without("killed")
+            .with("exit", r#""code":75,"cause":"watchdog""#)
+    }
+
+    #[test]
+    fn shot_after_the_request_breaks() {
+        shot().breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn shot_after_the_request_breaks_once() {
+        assert_eq!(
+            shot().messages(LAW.name),
+            ["the watchdog fired at 20.000, 0 ms after the stop was asked for"]
+        );
+    }
+
+    #[test]
+    fn plan_whose_watchdog_ends_the_process_in_stop_breaks() {
+        planned()
+            .cut_behind("running")
+            .killed(20_000)
+            .without("killed")
+            .with("exit", r#""code":75,"cause":"watchdog""#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn watchdog_disarmed_after_the_first_step_breaks() {
+        // The order of what comes before the first step is another law's too.
+        day()
+            .moved_behind("watchdog disarmed", "heard flusher")
+            .breaks_exactly(&[LAW.name, "states/forward"]);
+    }
+
+    #[test]
+    fn worker_without_a_watchdog_disarms_none() {
+        program().breaks_nothing();
+    }
+
+    #[test]
+    fn watchdog_that_has_ended_need_not_be_disarmed() {
+        day()
+            .without("watchdog disarmed")
+            .without("told dog")
+            .without("step-started dog")
+            .without("step-ended dog")
+            .row(7, "")
+            .moved_behind("ended dog", "probe 2")
+            .breaks_nothing();
     }
 }

@@ -216,7 +216,7 @@ impl Count {
             n => n.saturating_mul(n).saturating_mul(4_000),
         };
         self.next = t.saturating_add(pause);
-        if self.failures > 0 && self.failures >= registered.attempts.unwrap_or(u32::MAX) {
+        if self.failures >= registered.attempts.unwrap_or(u32::MAX) {
             self.due.get_or_insert(at);
         }
     }
@@ -225,7 +225,7 @@ impl Count {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::day;
+    use crate::laws::by_hand::{ByHand, day, planned};
 
     #[test]
     fn a_probe_before_its_time() {
@@ -297,5 +297,308 @@ mod tests {
             )
             .with("exit", r#""code":75,"cause":"watchdog""#)
             .breaks_only(LAW.name);
+    }
+
+    /// A worker with a watchdog of that kind and those lines of it, one for each probe, until SIGKILL ends it. Nobody
+    /// asks for a stop.
+    fn watched(keys: &str, lines: &[String], end: u64) -> ByHand {
+        let morning = day().with("registered dog", keys).cut_behind("began crash");
+        lines
+            .iter()
+            .fold(morning, |day, line| day.then(line))
+            .killed(end)
+    }
+
+    fn probe(n: u32, began: u64, result: &str, took: u64) -> Vec<String> {
+        let t = began + took;
+        vec![
+            format!(r#"{{"t":{began},"event":"probe-began","n":{n}}}"#),
+            format!(
+                r#"{{"t":{t},"event":"probe","n":{n},"result":"{result}","took":{took},"ignored":false}}"#
+            ),
+        ]
+    }
+
+    fn says(t: u64, is: &str, attempt: u32) -> Vec<String> {
+        vec![format!(
+            r#"{{"t":{t},"event":"watchdog","is":"{is}","attempt":{attempt}}}"#
+        )]
+    }
+
+    /// An answer at once, and the watchdog is armed.
+    fn armed() -> Vec<String> {
+        [probe(1, 0, "200", 0), says(0, "armed", 0)].concat()
+    }
+
+    /// Two failures after that: the third would be due 16 s after the second.
+    fn failing_twice() -> Vec<String> {
+        [
+            armed(),
+            probe(2, 10_000, "503", 0),
+            says(10_000, "failed", 1),
+            probe(3, 14_000, "refused", 0),
+            says(14_000, "failed", 2),
+        ]
+        .concat()
+    }
+
+    fn failing_thrice() -> Vec<String> {
+        let third = [probe(4, 30_000, "cut", 0), says(30_000, "failed", 3)];
+        [failing_twice(), third.concat()].concat()
+    }
+
+    const ASIS: &str = r#""attempts":3"#;
+
+    #[test]
+    fn failures_are_followed_by_a_growing_pause() {
+        watched(ASIS, &failing_twice(), 30_000).breaks_nothing();
+        watched(ASIS, &failing_twice(), 30_001).breaks_only(LAW.name);
+        let early = [failing_twice(), probe(4, 29_999, "200", 0)].concat();
+        watched(ASIS, &early, 29_999).breaks_only(LAW.name);
+        let late = [failing_twice(), probe(4, 30_001, "200", 0)].concat();
+        watched(ASIS, &late, 30_001).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn success_begins_the_count_anew() {
+        let again = [
+            failing_twice(),
+            probe(4, 30_000, "200", 0),
+            probe(5, 40_000, "503", 0),
+            says(40_000, "failed", 1),
+            probe(6, 44_000, "503", 0),
+            says(44_000, "failed", 2),
+        ];
+        watched(ASIS, &again.concat(), 50_000).breaks_nothing();
+    }
+
+    #[test]
+    fn failures_before_it_is_armed_are_not_counted() {
+        let boot = [
+            probe(1, 0, "refused", 0),
+            probe(2, 10_000, "refused", 0),
+            probe(3, 20_000, "refused", 0),
+            probe(4, 30_000, "refused", 0),
+        ]
+        .concat();
+        watched(ASIS, &boot, 40_000).breaks_nothing();
+        let said = [probe(1, 0, "refused", 0), says(0, "failed", 1)].concat();
+        watched(ASIS, &said, 4_000).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn start_grace_arms_with_the_probe_that_ends_then() {
+        // It began at 0; the second probe ends at 10 s.
+        let grace = |ms: u64| format!(r#""start_grace":{ms}"#);
+        let counted = [
+            probe(1, 0, "refused", 0),
+            probe(2, 10_000, "refused", 0),
+            says(10_000, "armed", 0),
+            says(10_000, "failed", 1),
+            probe(3, 14_000, "200", 0),
+        ]
+        .concat();
+        watched(&grace(10_000), &counted, 24_000).breaks_nothing();
+        watched(&grace(9_000), &counted, 24_000).breaks_nothing();
+        watched(&grace(10_001), &counted, 24_000).breaks_only(LAW.name);
+        let uncounted = [probe(1, 0, "refused", 0), probe(2, 10_000, "refused", 0)].concat();
+        watched(&grace(10_001), &uncounted, 20_000).breaks_nothing();
+        watched(&grace(10_000), &uncounted, 10_001).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn success_is_a_status_of_the_two_hundreds() {
+        let registered = &day().events()[13];
+        let crate::journal::What::Registered(registered) = &registered.what else {
+            panic!("that event registers the watchdog");
+        };
+        let arms = |result: &str| {
+            let mut count = super::Count::default();
+            count.probed(0, 0, result, registered, 0);
+            count.armed
+        };
+        for result in ["200", "204", "299"] {
+            assert!(arms(result), "{result}");
+        }
+        for result in [
+            "199", "300", "302", "503", "2", "20", "2000", "2xx", "20x", "cut", "reset", "refused",
+            "given-up",
+        ] {
+            assert!(!arms(result), "{result}");
+        }
+    }
+
+    fn shot(t: u64) -> ByHand {
+        let shot = [failing_thrice(), says(t, "fired", 3)].concat();
+        watched(ASIS, &shot, t)
+            .without("killed")
+            .with("exit", r#""code":75,"cause":"watchdog""#)
+    }
+
+    #[test]
+    fn watchdog_fires_when_the_attempts_have_failed() {
+        shot(30_000).breaks_nothing();
+        shot(30_001).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn watchdog_that_does_not_fire_breaks() {
+        watched(ASIS, &failing_thrice(), 30_000).breaks_only(LAW.name);
+        watched(ASIS, &failing_thrice(), 30_001).breaks_only(LAW.name);
+        watched(r#""attempts":4"#, &failing_thrice(), 60_000).breaks_nothing();
+    }
+
+    #[test]
+    fn watchdog_that_fires_early_breaks_once() {
+        let early = [failing_twice(), says(14_000, "fired", 2)].concat();
+        let early = watched(ASIS, &early, 14_000)
+            .without("killed")
+            .with("exit", r#""code":75,"cause":"watchdog""#);
+        early.clone().breaks_only(LAW.name);
+        assert_eq!(
+            early.messages(LAW.name),
+            ["the watchdog fired at 14.000 without cause: 2 of 3 in a row"]
+        );
+        let unarmed = [probe(1, 0, "503", 0), says(0, "fired", 1)].concat();
+        let unarmed = watched(ASIS, &unarmed, 0)
+            .without("killed")
+            .with("exit", r#""code":75,"cause":"watchdog""#);
+        assert_eq!(
+            unarmed.messages(LAW.name),
+            ["the watchdog fired at 0.000 without cause: not armed"]
+        );
+    }
+
+    /// The worker is asked to stop at that moment, and the watchdog is disarmed.
+    fn asked(lines: &[String], t: u64) -> ByHand {
+        let asked = format!(r#"{{"t":{t},"event":"signal","name":"SIGTERM","nth":1}}"#);
+        let said = format!(r#"{{"t":{t},"event":"requested","reason":"SIGTERM","by":"signal"}}"#);
+        let lines = [lines, &[asked, said], &says(t, "disarmed", 0)[..]].concat();
+        watched(ASIS, &lines, t).with("worker", r#""pre_stop":5000"#)
+    }
+
+    #[test]
+    fn stop_asked_for_in_the_instant_of_the_last_failure_excuses() {
+        asked(&failing_thrice(), 30_000).breaks_nothing();
+        asked(&failing_thrice(), 30_001).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn probe_due_when_a_stop_is_asked_for_need_not_begin() {
+        asked(&armed(), 10_000).breaks_nothing();
+        asked(&armed(), 10_001).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn probe_is_given_up_when_a_stop_is_asked_for() {
+        let given_up = |t: u64| {
+            let open = [armed(), vec![probe(2, 10_000, "", 0)[0].clone()]].concat();
+            let end = format!(
+                r#"{{"t":{t},"event":"probe","n":2,"result":"given-up","took":2000,"ignored":false}}"#
+            );
+            let end = [end];
+            asked(&open, 12_000)
+                .cut_behind("watchdog disarmed")
+                .then(&end[0])
+                .killed(t)
+        };
+        given_up(12_000).breaks_nothing();
+        given_up(12_001).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn probe_is_waited_for_up_to_its_limit() {
+        let limit = r#""request_timeout":2000"#;
+        let open = [armed(), vec![probe(2, 10_000, "", 0)[0].clone()]].concat();
+        watched(limit, &open, 12_000).breaks_nothing();
+        watched(limit, &open, 12_001).breaks_only(LAW.name);
+        let ended = |took: u64| [armed(), probe(2, 10_000, "200", took)].concat();
+        watched(limit, &ended(2_000), 12_000).breaks_nothing();
+        watched(limit, &ended(2_001), 12_001).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn probe_due_in_the_last_instant_need_not_begin() {
+        watched(ASIS, &armed(), 10_000).breaks_nothing();
+        watched(ASIS, &armed(), 10_001).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn what_comes_of_a_probe_is_said_in_its_instant() {
+        let unsaid = [armed(), probe(2, 10_000, "503", 0)].concat();
+        watched(ASIS, &unsaid, 10_000).breaks_nothing(); // The process ended first.
+        watched(ASIS, &unsaid, 10_001).breaks_only(LAW.name);
+        let late = [unsaid.clone(), says(10_001, "failed", 1)].concat();
+        watched(ASIS, &late, 10_001).breaks_only(LAW.name);
+        let other = [unsaid.clone(), says(10_000, "failed", 2)].concat();
+        watched(ASIS, &other, 10_000).breaks_only(LAW.name);
+        let again = [unsaid, says(10_000, "failed", 1), says(10_000, "armed", 0)].concat();
+        watched(ASIS, &again, 10_000).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn answer_that_came_too_late_arms_nothing() {
+        let ignored =
+            r#"{"t":7000,"event":"probe","n":1,"result":"200","took":7000,"ignored":true}"#;
+        let lines = [probe(1, 0, "given-up", 5_000), vec![ignored.to_owned()]].concat();
+        watched(r#""request_timeout":5000"#, &lines, 15_000).breaks_nothing();
+        let first = [
+            vec![ignored.replace("7000", "0")],
+            probe(1, 0, "given-up", 5_000),
+        ]
+        .concat();
+        watched(r#""request_timeout":5000"#, &first, 15_000).breaks_nothing();
+    }
+
+    #[test]
+    fn first_probe_begins_with_the_watchdog() {
+        let later = |t: u64| {
+            watched(
+                ASIS,
+                &[probe(1, t, "200", 0), says(t, "armed", 0)].concat(),
+                12_000,
+            )
+            .moved_behind("began dog", "began crash")
+            .with("began dog", r#""t":2000"#)
+        };
+        later(2_000).breaks_nothing();
+        later(2_001).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn watchdog_that_never_began_is_not_late() {
+        watched(ASIS, &[], 5_000)
+            .without("began dog")
+            .breaks_nothing();
+        watched(ASIS, &[], 5_000).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn watchdog_that_a_fault_holds_up_may_be_late() {
+        let hang = r#"{"t":0,"event":"fault","fault":"hang","name":"dog","id":7}"#;
+        let late = [armed(), probe(2, 11_000, "200", 0)].concat();
+        watched(ASIS, &late, 12_000).breaks_only(LAW.name);
+        watched(ASIS, &late, 12_000)
+            .before("began dog", hang)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn probes_of_two_watchdogs_are_not_told_apart() {
+        let second = r#"{"t":0,"event":"registered","id":12,"kind":"watchdog","name":"second","order":0,"timeout":5000,"floor":null,"uses":[],"told":"at-once","async":false,"adopted":false,"interval":5000,"attempts":3,"request_timeout":120000}"#;
+        let probes = [armed(), probe(1, 0, "200", 0), probe(2, 5_000, "200", 0)].concat();
+        watched(ASIS, &probes, 9_000)
+            .before("ended main", second)
+            .before(
+                "exit",
+                r#"{"t":9000,"event":"lost","id":12,"name":"second","what":"running"}"#,
+            )
+            .breaks_nothing();
+        watched(ASIS, &probes, 9_000).breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn plan_says_nothing_of_its_probes() {
+        planned().breaks_nothing();
     }
 }
