@@ -288,7 +288,7 @@ words! {
         Watchdog = "watchdog",
         /// The last resort ended the process.
         LastResort = "last-resort",
-        /// SIGKILL.
+        /// A signal ended it uncaught: SIGKILL, or any signal where the program handles none.
         Killed = "killed",
     }
 }

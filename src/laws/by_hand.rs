@@ -33,6 +33,12 @@ pub(super) fn day() -> ByHand {
     ByHand { events }
 }
 
+/// A journal of other lines than the day's.
+pub(super) fn lines(text: &str) -> ByHand {
+    let events = text.trim().lines().map(event).collect();
+    ByHand { events }
+}
+
 /// The healthy day, hurried: a second signal at 23 s, when `flush` has run for half of its floor.
 pub(super) fn hurried() -> ByHand {
     day()

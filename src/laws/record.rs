@@ -132,7 +132,8 @@ pub(super) struct Record<'a> {
     pub holds: Vec<(Index, bool)>,
     /// Faults that were laid over what was not registered yet.
     early_faults: Vec<(Index, &'a Name)>,
-    pub killed: Option<Index>,
+    /// The signal that ended the process, uncaught: SIGKILL, or one that the program does not handle.
+    pub killed: Option<(Index, SignalName)>,
     pub stuck: Option<Index>,
     pub exit: Option<(Index, i32, Cause)>,
 }
@@ -337,7 +338,7 @@ impl<'a> Record<'a> {
                 self.note(*id, |part| &mut part.lost, at);
             }
             What::Stuck { .. } => self.stuck = Some(at),
-            What::Killed { .. } => self.killed = Some(at),
+            What::Killed { signal } => self.killed = Some((at, *signal)),
             What::Exit { code, cause } => self.exit = Some((at, *code, *cause)),
             _ => {}
         }
@@ -458,6 +459,11 @@ impl Record<'_> {
     /// The last moment of the journal.
     pub fn end(&self) -> u64 {
         self.events.last().map_or(0, |event| event.t)
+    }
+
+    /// Whether the program handles signals: whoever leads the life of a process does.
+    pub fn handles_signals(&self) -> bool {
+        self.callers.iter().any(|caller| caller.call == Call::Run)
     }
 
     /// The second counted signal.
