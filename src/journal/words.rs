@@ -268,6 +268,8 @@ words! {
         Spinning = "spinning",
         /// A body blocked the real thread.
         Blocked = "blocked",
+        /// The reports that came back have too many rows in all.
+        TooLarge = "too-large",
     }
 }
 

@@ -54,7 +54,7 @@ fn keeps_its_thread(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let does = match why {
         StuckWhy::Blocked => "waits past its scope",
         StuckWhy::Spinning => "goes on without an end",
-        StuckWhy::Horizon => return,
+        StuckWhy::Horizon | StuckWhy::TooLarge => return,
     };
     let t = At(event.t);
     breaks.at(at, format!("\"{name}\" {does} from {t} on"));

@@ -45,7 +45,7 @@ pub use runners::{Ran, Run, RunError, Runners, Running, WorkerId};
 pub use twice::{TWICE_AT_ONCE, Twice, twice};
 #[cfg(feature = "cli")]
 pub(crate) use worker::limits_of;
-pub use world::{EVENTS_A_MILLISECOND, EVENTS_A_RUN, HORIZON, TURNS_A_RUN};
+pub use world::{EVENTS_A_MILLISECOND, EVENTS_A_RUN, HORIZON, ROWS_A_RUN, TURNS_A_RUN};
 
 /// The context under test.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,6 +89,17 @@ pub struct Journal {
     /// What a thread that the simulator knows nothing of asked a [user's own](Own) context for, the first time: a thread of
     /// std's, or of `spawn_blocking`. What it does is not in the journal, and the rest of the run is chance.
     pub outside: Option<Name>,
+}
+
+impl Journal {
+    /// Number of its events, and of the rows of its reports: what it costs to keep.
+    pub(crate) fn size(&self) -> usize {
+        let rows = self.events.iter().map(|event| match &event.what {
+            What::Returned { steps, deaths, .. } => steps.len() + deaths.len(),
+            _ => 0,
+        });
+        self.events.len() + rows.sum::<usize>()
+    }
 }
 
 /// Runs a scenario on this thread. Nobody watches: code that blocks the thread for real blocks the

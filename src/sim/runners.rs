@@ -11,8 +11,13 @@ use super::{Journal, Options, Own};
 use crate::journal::Name;
 use crate::scenario::Scenario;
 
-/// How many runs are taken from the caller ahead of the one it waits for.
+/// Maximum number of runs that are taken from the caller ahead of the one it waits for.
 const AHEAD: usize = 64;
+/// Number of runs that are taken before the size of any journal is known.
+const AHEAD_AT_FIRST: usize = 4;
+/// Number of events that the journals which wait for their turn may have together, judged by the longest
+/// journal so far: a hundred thousand callers in a file of 4 KiB make a journal of 20 MiB.
+const EVENTS_AHEAD: usize = 500_000;
 
 /// One run a core at once.
 #[cfg(feature = "kit")]
@@ -188,6 +193,8 @@ impl Runners {
             batch: Arc::default(),
             next: 0,
             taken: 0,
+            ahead: AHEAD_AT_FIRST,
+            longest: 0,
         }
     }
 
@@ -215,16 +222,21 @@ pub struct Running<'a, I> {
     next: usize,
     /// How many runs were taken.
     taken: usize,
+    /// How many may be taken ahead, by the journals so far.
+    ahead: usize,
+    /// The longest journal so far, in events.
+    longest: usize,
 }
 
 impl<I: Iterator<Item = Run>> Running<'_, I> {
     /// Takes runs ahead, many at a time: each time costs a lock and perhaps a wake.
     fn take_ahead(&mut self) {
-        if self.taken - self.next > AHEAD / 2 {
+        let first = self.taken;
+        let waiting = first - self.next;
+        if waiting > self.ahead / 2 {
             return;
         }
-        let first = self.taken;
-        let runs = self.runs.by_ref().take(AHEAD - (first - self.next));
+        let runs = self.runs.by_ref().take(self.ahead - waiting);
         let jobs: Vec<Job> = runs
             .zip(first..)
             .map(|(run, index)| Job {
@@ -248,6 +260,10 @@ impl<I: Iterator<Item = Run>> Iterator for Running<'_, I> {
         }
         let result = self.shared.wait_for(&self.batch, self.next);
         self.next += 1;
+        if let Ok(ran) = &result {
+            self.longest = self.longest.max(ran.journal.size());
+            self.ahead = (EVENTS_AHEAD / self.longest.max(1)).clamp(2, AHEAD);
+        }
         Some(result)
     }
 }
@@ -687,7 +703,7 @@ mod tests {
         }));
         assert!(running.next().is_some_and(|ran| ran.is_ok()));
         drop(running);
-        assert_eq!(taken.load(Ordering::Relaxed), AHEAD);
+        assert_eq!(taken.load(Ordering::Relaxed), AHEAD_AT_FIRST);
         assert!(BEGAN.load(Ordering::Relaxed) <= AHEAD);
         // The queue is empty but for this one.
         assert!(runners.run(cleanup("wanted"), Options::default()).is_ok());
