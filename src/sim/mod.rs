@@ -107,10 +107,10 @@ impl Journal {
 ///
 /// # Panics
 ///
-/// On a fault of the simulator's own, and inside another run or runtime: what a scenario simulates can
+/// On a fault of the simulator's own; where the system has no thread or stack left; and inside another run or runtime: what a scenario simulates can
 /// have a thread of its own run one, and cannot do so itself.
 pub fn run(scenario: &Scenario, options: &Options) -> Journal {
-    run_watched(scenario, options, None, None)
+    or_panic(|| run_watched(scenario, options, None, None))
 }
 
 /// Runs a scenario for a worker of a user's own on this thread, where [nobody watches](run).
@@ -119,7 +119,18 @@ pub fn run(scenario: &Scenario, options: &Options) -> Journal {
 ///
 /// As [`run`].
 pub fn run_own(scenario: &Scenario, options: &Options, own: &Own) -> Journal {
-    run_watched(scenario, options, Some(own), None)
+    or_panic(|| run_watched(scenario, options, Some(own), None))
+}
+
+/// Turns the private payload of a run that lacks something into a panic with words.
+fn or_panic(run: impl FnOnce() -> Journal) -> Journal {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
+        Ok(journal) => journal,
+        Err(payload) => match payload.downcast_ref::<bodies::Lacking>() {
+            Some(bodies::Lacking(why)) => panic!("the scenario was not run: {why}"),
+            None => std::panic::resume_unwind(payload),
+        },
+    }
 }
 
 fn run_watched(
@@ -159,7 +170,12 @@ fn run_watched(
     let unstruck = world.script.borrow().unstruck();
     let events = world.take_events();
     let fault = world.fault.take();
-    if fault.is_none() {
+    // After a fault of the simulator's own nothing is known of the bodies; where it only lacks one, the
+    // others are as ever.
+    if fault
+        .as_ref()
+        .is_none_or(|fault| fault.is::<bodies::Lacking>())
+    {
         let _inside = runtime.enter();
         world.end_bodies();
     }

@@ -91,6 +91,17 @@ pub enum RunError {
         /// The panic's words, in one line.
         message: Name,
     },
+    /// The simulator lacks something that it needs for the run: a thread, or a stack. What a scenario gives
+    /// must not depend on the machine, nor on what was run before.
+    #[error("scenario \"{scenario}\", seed {seed}, was not run: {why}")]
+    NotRun {
+        /// The scenario.
+        scenario: Name,
+        /// The seed.
+        seed: u64,
+        /// What it lacks, in one line.
+        why: Name,
+    },
     /// Too many bodies keep their threads for good: nothing is run in this process any more.
     #[error(
         "too many bodies keep their threads for good, the last of them \"{last}\": nothing more is run"
@@ -630,6 +641,48 @@ mod tests {
             assert!(exits(&runners.run(cleanup("after it"), options).unwrap()));
         }
         assert_eq!(runners.left_behind(), 0);
+    }
+
+    #[test]
+    fn run_without_a_thread_for_a_body_is_an_error_with_its_name() {
+        lay("catches every panic", || {
+            loop {
+                let _ =
+                    std::panic::catch_unwind(|| host::block(Pause::new(crate::stage::NEVER, None)));
+            }
+        });
+        let killed = "title = \"Killed\"\n[worker]\ncomponents = [{ thread = \"catches every panic\" }]\n\
+                      [timeline]\nevents = [{ at = \"10s\", signal = \"SIGKILL\" }]\n";
+        let killed = scenario("killed", killed);
+        let runners = Runners::new(2).unwrap();
+        let seed = |seed| Run::new(Arc::clone(&killed), Options { seed, ..BATONS });
+        for (nth, ran) in (0..).zip(runners.run_all((0..400).map(seed))) {
+            let events = match ran {
+                Ok(ran) => ran.journal.events,
+                Err(error) => {
+                    // Two threads, each with a hundred bodies that it could not end.
+                    assert!((100..=200).contains(&nth), "{nth}");
+                    let said = format!(
+                        "scenario \"killed\", seed {nth}, was not run: \"catches every panic\" could not be \
+                         started: 100 bodies of this thread could not be ended, the last of them \"catches every \
+                         panic\""
+                    );
+                    assert!(error.to_string().starts_with(&said), "{error}");
+                    assert!(matches!(error, RunError::NotRun { .. }));
+                    return;
+                }
+            };
+            // What was run before shows in no journal.
+            assert_eq!(events.len(), 16, "{nth}");
+            let last = events.last().map(|last| (last.t, last.what.clone()));
+            let cause = Cause::Killed;
+            assert_eq!(
+                last,
+                Some((10_000, What::Exit { code: 137, cause })),
+                "{nth}"
+            );
+        }
+        panic!("no run was refused");
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //! The workers take runs themselves, so that a run costs its caller next to nothing. There is no thread
 //! that guards: who waits for a result looks at all workers from time to time.
 
+use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::bodies::Bodies;
+use super::bodies::{Bodies, Lacking};
 use super::guard::{PERIOD, Patience, Seen, Watched};
 use super::runners::{Ran, Run, RunError, WorkerId};
 use super::{Journal, header, run_watched};
@@ -178,11 +179,7 @@ impl Shared {
                     on: me,
                     kept_its_thread: false,
                 }),
-                Err(payload) => Err(RunError::Fault {
-                    scenario: run.scenario.name.clone(),
-                    seed: run.options.seed,
-                    message: one_line(&panic_message(&*payload)),
-                }),
+                Err(payload) => Err(failed(&run, &*payload)),
             });
         }
     }
@@ -303,6 +300,23 @@ impl Shared {
         for (_, job) in waiting.into_values().flatten() {
             job.answer(Err(error.clone()));
         }
+    }
+}
+
+/// Returns why a run has no journal, from the panic that ended it.
+fn failed(run: &Run, payload: &(dyn Any + Send)) -> RunError {
+    let (scenario, seed) = (run.scenario.name.clone(), run.options.seed);
+    match payload.downcast_ref::<Lacking>() {
+        Some(Lacking(why)) => RunError::NotRun {
+            scenario,
+            seed,
+            why: one_line(why),
+        },
+        None => RunError::Fault {
+            scenario,
+            seed,
+            message: one_line(&panic_message(payload)),
+        },
     }
 }
 
