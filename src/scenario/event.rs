@@ -1,5 +1,7 @@
 //! The events of a timeline: when they strike, whom, and how.
 
+use std::time::Duration;
+
 use super::component::{Names, lookup};
 use super::diagnostic::{Diagnostic, any_of};
 use super::keys::{self, ANSWERS, Place, Type};
@@ -71,7 +73,7 @@ pub(super) fn event(
         },
         "health" => Verb::Health {
             answer: answer(&text)?,
-            takes: fields.time("takes").unwrap_or_default(),
+            takes: fields.lasts("takes").unwrap_or(Some(Duration::ZERO)),
             lasts,
             every: fields.count("every").unwrap_or(1),
         },

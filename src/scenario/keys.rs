@@ -300,7 +300,7 @@ pub static KEYS: &[Key] = &[
     key(Event, "before", NAME, "now", "Main comes to its end just before it registers that.", r#"{ fail = "main", before = "db" }"#).with(&["fail", "panic"]).main_only(),
     key(Event, "code", Type::Int(1, 255), "none", "The exit code that main asks for.", r#"{ fail = "main", before = "db", code = 255 }"#).with(&["fail"]).main_only(),
     key(Event, "count", Type::Int(1, 1_000), "1", "How many jobs.", r#"{ at = "5s", job = "thread pool", count = 4, takes = "3s" }"#).with(&["job"]),
-    key(Event, "takes", LASTS, "an answer comes at once", "How long each job, or each answer, takes.", r#"{ at = "5s", job = "thread pool", takes = "3s" }"#).with(&["job", "health"]).required(&["job"]),
+    key(Event, "takes", LASTS, "an answer comes at once", "How long each job, or each answer, takes; an answer that takes for ever never comes.", r#"{ at = "5s", job = "thread pool", takes = "3s" }"#).with(&["job", "health"]).required(&["job"]),
     key(Event, "every", Type::Int(1, 1_000), "1", "With 3 each third answer is like this, and the others are 200 at once.", r#"{ at = "5s", health = "503", every = 3 }"#).with(&["health"]),
     //
     key(Expect, "exit", Type::Int(0, 255), "", "The exit code.", "exit = 0"),
