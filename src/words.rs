@@ -10,6 +10,13 @@ use crate::journal::Name;
 /// The longest error that a journal or log line carries, in characters.
 const LONGEST: usize = 200;
 
+/// Returns whether a character steers a terminal instead of showing something: it moves the cursor, ends the
+/// line, or turns the direction of writing.
+pub(crate) fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A text as one line: at most 200 characters, control characters escaped.
 ///
 /// How an error is displayed is its author's code: it may fail, panic, or never come to an end of its

@@ -352,6 +352,27 @@ fn what_dies_while_main_is_awaited_has_died_before_stop() {
     assert_eq!(unmet("[]"), [empty]);
 }
 
+/// Main's own work: 3 s until the pool is registered, of which one is over when it is stuck for three more.
+#[test]
+fn main_that_was_stuck_for_a_while_goes_on_where_it_was() {
+    holds(
+        r#"
+title = "Main is stuck for three seconds of its start, and SIGTERM finds it at work again"
+[worker]
+components = [{ closeable = "db" }, { cleanup = "pool", after = "3s" }]
+[timeline]
+events = [
+  { at = "1s", hang = "main", for = "3s" },
+  { at = "5s", signal = "SIGTERM" },
+]
+[expect]
+exit = 0
+closed = ["db", "pool"]
+ends-at = "6s"
+"#,
+    );
+}
+
 /// In a run that is over within the hour, for ever is as long as an hour: nothing else.
 #[test]
 fn forever_lasts_longer_than_any_run() {
