@@ -10,7 +10,32 @@ use crate::journal::Name;
 /// The longest error that a journal or log line carries, in characters.
 const LONGEST: usize = 200;
 
-/// A text as one line: at most 200 characters, control characters escaped.
+/// Returns whether a character steers a terminal instead of showing something: it moves the cursor, ends the
+/// line, or turns the direction of writing.
+pub(crate) fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Returns a text as one line without anything that steers a terminal: such characters are escaped.
+#[cfg(feature = "sim")]
+pub(crate) fn escaped(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    text.chars().for_each(|c| push_escaped(&mut line, c));
+    line
+}
+
+fn push_escaped(line: &mut String, c: char) {
+    if c.is_control() {
+        line.extend(c.escape_default());
+    } else if steers(c) {
+        line.extend(c.escape_unicode());
+    } else {
+        line.push(c);
+    }
+}
+
+/// A text as one line: at most 200 characters, and what steers a terminal escaped.
 ///
 /// How an error is displayed is its author's code: it may fail, panic, or never come to an end of its
 /// words. None of that is passed on.
@@ -39,11 +64,7 @@ impl Write for Line {
                 return Err(fmt::Error);
             }
             let before = self.text.len();
-            if c.is_control() {
-                write!(self.text, "{}", c.escape_default())?;
-            } else {
-                self.text.push(c);
-            }
+            push_escaped(&mut self.text, c);
             self.length += self.text[before..].chars().count();
             if self.length > LONGEST {
                 self.full = true;
@@ -84,6 +105,12 @@ mod tests {
     #[test]
     fn a_line_break_is_escaped() {
         assert_eq!(&*one_line(&"a\nb"), "a\\nb");
+    }
+
+    #[test]
+    fn direction_marks_and_c1_controls_are_escaped() {
+        let line = one_line(&"a\u{9b}31m\u{202e}b\u{2028}\u{2066}ä\u{200d}");
+        assert_eq!(&*line, "a\\u{9b}31m\\u{202e}b\\u{2028}\\u{2066}ä\u{200d}");
     }
 
     #[test]

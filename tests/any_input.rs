@@ -105,7 +105,8 @@ fn value(key: &'static keys::Key, own: String) -> BoxedStrategy<String> {
     };
     let names = || select(NAMES.to_vec()).prop_map(|name| format!("{name:?}"));
     match key.ty {
-        Type::Text => Just("\"some words\"".to_owned()).boxed(),
+        Type::Text | Type::Title => Just("\"some words\"".to_owned()).boxed(),
+        Type::NotLive => Just("\"no: words\"".to_owned()).boxed(),
         Type::Texts => Just("[\"a\", \"b\"]".to_owned()).boxed(),
         Type::Flag => any::<bool>().prop_map(|flag| flag.to_string()).boxed(),
         Type::Int(min, max) => prop_oneof![
@@ -142,7 +143,7 @@ fn value(key: &'static keys::Key, own: String) -> BoxedStrategy<String> {
                 .collect();
             quoted(wanted).boxed()
         }
-        Type::Names | Type::NamesOrCalls => names()
+        Type::Names(_) | Type::NamesOrCalls => names()
             .prop_filter("names itself", move |name| *name != format!("{own:?}"))
             .prop_map(|name| format!("[{name}]"))
             .boxed(),

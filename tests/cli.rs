@@ -551,6 +551,116 @@ fn links_and_pipes_among_the_scenarios_hold_nothing_up() {
     project.run(&["lint"]).code(3);
 }
 
+/// As Bazel, Nix and stow lay files out: each is a link to where it really is.
+#[test]
+fn a_linked_scenario_is_compared_with_its_snapshot() {
+    let project = Project::new("linked").with("a.toml", GOOD);
+    project.run(&["check"]).code(5);
+    project.run(&["accept"]).code(0);
+    let file = project.root.join("scenarios/a.toml");
+    let elsewhere = project.root.join("elsewhere.toml");
+    fs::rename(&file, &elsewhere).unwrap();
+    std::os::unix::fs::symlink("../elsewhere.toml", &file).unwrap();
+    project.in_ci(&["check"]).code(0);
+    let snapshot = project.root.join("snapshots/a.snap");
+    let accepted = fs::read_to_string(&snapshot).unwrap();
+    fs::write(&snapshot, accepted + "one line more\n").unwrap();
+    let changed = project.in_ci(&["check"]).code(1);
+    assert!(changed.out.contains("one line more"), "{}", changed.out);
+    project.in_ci(&["check", "scenarios/a.toml"]).code(1);
+}
+
+#[test]
+fn linked_folders_and_capital_ends_are_scenarios_and_what_is_not_followed_is_said() {
+    let project = Project::new("walk").with("a.TOML", GOOD);
+    let real = project.root.join("shared");
+    fs::create_dir_all(&real).unwrap();
+    fs::write(real.join("b.toml"), GOOD).unwrap();
+    std::os::unix::fs::symlink("../shared", project.root.join("scenarios/linked")).unwrap();
+    std::os::unix::fs::symlink("../shared", project.root.join("scenarios/twice")).unwrap();
+    let both = project.run(&["check"]).code(5);
+    assert!(both.out.contains("2 scenarios, 4 runs"), "{}", both.out);
+    assert!(both.out.contains("linked/b"), "{}", both.out);
+    let err = &both.err;
+    assert!(err.contains("note: not followed: "), "{err}");
+    assert!(err.contains("scenarios/twice is a link to "), "{err}");
+    let deep = project.root.join("scenarios").join("x/".repeat(40));
+    fs::create_dir_all(&deep).unwrap();
+    fs::write(deep.join("c.toml"), GOOD).unwrap();
+    let deep = project.run(&["check"]).code(3);
+    assert!(deep.err.contains("more than 32 deep"), "{}", deep.err);
+}
+
+#[test]
+fn no_variable_turns_a_changed_log_green() {
+    let project = Project::new("force-pass").with("a.toml", GOOD);
+    let mut check = project.command(&["check"]);
+    let forced: Ended = check.env("INSTA_FORCE_PASS", "1").output().unwrap().into();
+    let err = forced.code(5).err;
+    assert!(err.contains("INSTA_FORCE_PASS is not heeded"), "{err}");
+    let mut check = project.command(&["check"]);
+    let check = check.env("INSTA_FORCE_PASS", "1").env("CI", "true");
+    Ended::from(check.output().unwrap()).code(5);
+}
+
+#[test]
+fn a_name_that_is_whole_is_not_a_part_of_others() {
+    let project = Project::new("exact")
+        .with("a1.toml", GOOD)
+        .with("a10.toml", GOOD)
+        .with("xa1.toml", GOOD);
+    project.run(&["check"]).code(5);
+    let accepted = project.run(&["accept", "a1"]).code(0);
+    assert_eq!(accepted.out, "accepted a1\n");
+    let rejected = project.run(&["reject", "./scenarios/a10.toml"]).code(0);
+    assert_eq!(rejected.out, "rejected a10\n");
+}
+
+#[test]
+fn a_snapshot_or_journal_that_is_no_regular_file_holds_nothing_up() {
+    let project = Project::new("special").with("a.toml", GOOD);
+    fs::create_dir_all(project.root.join("snapshots")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", project.root.join("snapshots/a.snap")).unwrap();
+    let zero = project.run(&["check"]).code(1);
+    assert!(
+        zero.said().contains("it is no regular file"),
+        "{}",
+        zero.said()
+    );
+    std::os::unix::fs::symlink("/dev/zero", project.root.join("a.jsonl")).unwrap();
+    let zero = project.run(&["replay", "a.jsonl"]).code(3);
+    assert!(zero.err.contains("it is no regular file"), "{}", zero.err);
+}
+
+#[test]
+fn a_journal_of_another_version_host_or_subject_is_not_replayed() {
+    let project = Project::new("foreign").with("a.toml", GOOD);
+    let journal = project.run(&["run", "a", "--format", "json"]).code(0).out;
+    for (now, then, said) in [
+        (
+            r#""version":1"#,
+            r#""version":2"#,
+            "of version 2 of the journal",
+        ),
+        (
+            r#""host":"sim""#,
+            r#""host":"live""#,
+            "recorded on \"live\"",
+        ),
+        (
+            r#""subject":"worker""#,
+            r#""subject":"x""#,
+            "its subject is \"x\"",
+        ),
+    ] {
+        let path = project.root.join("a.jsonl");
+        assert!(journal.contains(now), "{now}");
+        fs::write(path, journal.replacen(now, then, 1)).unwrap();
+        let err = project.run(&["replay", "a.jsonl"]).code(3).err;
+        assert!(err.contains(said), "{err}");
+    }
+}
+
 #[test]
 fn a_name_without_its_folder_is_that_scenario() {
     let project = Project::new("short")

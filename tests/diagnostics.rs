@@ -82,6 +82,33 @@ components = [
 events = [{ on = "main", hang = "d\u0007b" }]
 "#,
     ),
+    (
+        "bad-name-of-own",
+        r#"
+title = "Names of a worker of one's own"
+[timeline]
+events = [{ on = "", hang = "d\u0007b" }, { at = "1s", ignore = "a\u202Eb" }]
+[expect]
+closed = ["db", ""]
+"#,
+    ),
+    (
+        "unknown-name-reserved",
+        r#"
+title = "Main is no component"
+[worker]
+components = [{ closeable = "db", uses = ["main"] }]
+[timeline]
+events = [
+  { at = "1s", ignore = "main" },
+  { at = "1s", job = "main", takes = "1s" },
+  { at = "1s", hang = "kill" },
+  { at = "1s", call = "stop", from = "executor" },
+]
+[expect]
+closed = ["main"]
+"#,
+    ),
     ("bad-title", "title = \"\"\n"),
     (
         "duplicate-name",
@@ -441,7 +468,7 @@ events = [{ at = "1s", signal = "SIGTERM" }]
     (
         "never-strikes",
         r#"
-title = "Too late, for nobody, or after itself"
+title = "Too late, or after itself"
 [worker]
 grace = "10s"
 components = [
@@ -453,16 +480,14 @@ events = [
   { at = "1s", signal = "SIGTERM" },
   { at = "11s", hang = "writer" },
   { at = "12s", hang = "writer" },
-  { at = "1s", health = "503" },
   { on = "late pool", register = "late pool" },
-  { fail = "main", before = "late pool" },
 ]
 "#,
     ),
     (
         "no-effect",
         r#"
-title = "Keys that do nothing"
+title = "Keys and events that do nothing"
 [worker]
 components = [
   { task = "old hand", adopted = true, told = "in-turn" },
@@ -471,6 +496,8 @@ components = [
 [timeline]
 events = [
   { at = "1s", register = "pool" },
+  { at = "1s", health = "503" },
+  { fail = "main", before = "pool" },
   { at = "2s", signal = "SIGTERM" },
 ]
 "#,

@@ -351,3 +351,79 @@ fn what_dies_while_main_is_awaited_has_died_before_stop() {
     let empty = "expected died to be empty: it was \"pump\"";
     assert_eq!(unmet("[]"), [empty]);
 }
+
+/// Main's own work: 3 s until the pool is registered, of which one is over when it is stuck for three more.
+#[test]
+fn main_that_was_stuck_for_a_while_goes_on_where_it_was() {
+    holds(
+        r#"
+title = "Main is stuck for three seconds of its start, and SIGTERM finds it at work again"
+[worker]
+components = [{ closeable = "db" }, { cleanup = "pool", after = "3s" }]
+[timeline]
+events = [
+  { at = "1s", hang = "main", for = "3s" },
+  { at = "5s", signal = "SIGTERM" },
+]
+[expect]
+exit = 0
+closed = ["db", "pool"]
+ends-at = "6s"
+"#,
+    );
+}
+
+/// In a run that is over within the hour, for ever is as long as an hour: nothing else.
+#[test]
+fn forever_lasts_longer_than_any_run() {
+    let mut tried = Vec::new();
+    for key in scenario::keys::KEYS {
+        let scenario::keys::Type::Time { forever: true, .. } = key.ty else {
+            continue;
+        };
+        for verb in key.with {
+            let value = match *verb {
+                "hold" => "task",
+                "job" => "db",
+                "health" => "200",
+                _ => "thread",
+            };
+            // Where `for` is tried, an answer that shows.
+            let value = if (*verb, key.name) == ("health", "for") {
+                "503"
+            } else {
+                value
+            };
+            let run = |time: &str| {
+                let text = format!(
+                    "title = \"How long\"\n[worker]\ncomponents = [{{ thread = \"thread\" }}, {{ task = \"task\" }}, \
+                     {{ closeable = \"db\" }}, {{ watchdog = \"dog\", request-timeout = \"1s\", attempts = 3 }}]\n\
+                     [timeline]\nevents = [{{ at = \"5s\", {verb} = \"{value}\", {} = \"{time}\" }}, \
+                     {{ at = \"30s\", signal = \"SIGTERM\" }}]\n",
+                    key.name
+                );
+                let scenario = scenario::parse("how-long", &text)
+                    .unwrap_or_else(|invalid| panic!("{:?}\n{text}", invalid.diagnostics));
+                let mut events = sim::run(&scenario, &sim::Options::default()).events;
+                let ended = events.last().expect("no journal is empty");
+                assert!(ended.t < 3_600_000, "{text}{ended:?}");
+                // The fault says how long; what follows from it does not.
+                events.retain(|event| !matches!(event.what, journal::What::Fault { .. }));
+                journal::text(&events)
+            };
+            let (hour, forever, moment) = (run("1h"), run("forever"), run("1ms"));
+            assert_eq!(hour, forever, "`{}` of `{verb}`", key.name);
+            assert_ne!(moment, forever, "`{}` of `{verb}`", key.name);
+            tried.push((key.name, *verb));
+        }
+    }
+    let all = [
+        ("for", "hang"),
+        ("for", "ignore"),
+        ("for", "hold"),
+        ("for", "health"),
+        ("takes", "job"),
+        ("takes", "health"),
+    ];
+    assert_eq!(tried, all);
+}

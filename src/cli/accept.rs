@@ -7,8 +7,9 @@ use crate::report::{Policy, Source, State, Store, Style, judge};
 use crate::sim::Options;
 
 use super::output::{err, out};
+use super::place::{self, Found};
 use super::view::{guarded, load};
-use super::{Done, Exit, place};
+use super::{Done, Exit};
 use crate::report::sentence;
 
 /// Accept pending snapshots.
@@ -58,10 +59,13 @@ fn store() -> Result<Store, (Exit, String)> {
 fn pending(store: &Store, what: &[String]) -> Result<Vec<String>, (Exit, String)> {
     let pending = store.pending().map_err(failed)?;
     let meant = |filter: &String| {
-        let name = filter
-            .trim_start_matches("scenarios/")
-            .trim_end_matches(".toml")
-            .to_owned();
+        let name = filter.trim_start_matches("./");
+        let name = name.trim_start_matches("scenarios/");
+        let name = name.trim_end_matches(".toml").to_owned();
+        // The name of one is that one, and no part of others' names.
+        if pending.contains(&name) {
+            return vec![name];
+        }
         pending
             .iter()
             .filter(move |pending| pending.contains(&name))
@@ -102,8 +106,9 @@ impl Accept {
             false => pending(&store, &self.what)?,
         };
         let mut exit = Exit::Well;
+        let scenarios = place::by_name().map_err(failed)?;
         for name in &names {
-            match may_be_accepted(&store, name)? {
+            match may_be_accepted(&store, name, scenarios.get(name))? {
                 Ok(()) => {
                     store.accept(name).map_err(failed)?;
                     out(&format!("accepted {name}\n"))?;
@@ -141,8 +146,12 @@ impl Accept {
 }
 
 /// Whether what is pending may be accepted: it is what the scenario gives now, and breaks nothing.
-fn may_be_accepted(store: &Store, name: &str) -> Result<Result<(), String>, (Exit, String)> {
-    let Some(found) = place::named(name).map_err(failed)? else {
+fn may_be_accepted(
+    store: &Store,
+    name: &str,
+    found: Option<&Found>,
+) -> Result<Result<(), String>, (Exit, String)> {
+    let Some(found) = found else {
         return Ok(Err(
             "no scenario has this name any more; reject it".to_owned()
         ));

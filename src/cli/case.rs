@@ -107,7 +107,7 @@ impl Case {
         &self,
         run: &Run,
         ran: Twice,
-        snapshots: Option<(Policy, bool)>,
+        snapshots: Option<Policy>,
         style: Style,
     ) -> Option<Fault> {
         let seed = run.options.seed;
@@ -130,7 +130,7 @@ impl Case {
             text: &self.text,
         };
         problems.extend(judge(&run.scenario, source, &first.events, &log, style));
-        if let (Some((policy, passes)), Some(store)) = (snapshots, self.found.store()) {
+        if let (Some(policy), Some(store)) = (snapshots, self.found.store()) {
             // What breaks a law or an expectation is not to be accepted: nothing of it is made pending.
             let may_be_right = problems.is_empty();
             let policy = if may_be_right {
@@ -138,9 +138,8 @@ impl Case {
             } else {
                 Policy::Nothing
             };
-            let told = compare(&store, &self.found.name, &log, policy, style).filter(|problem| {
-                !passes && (may_be_right || Exit::from(problem.kind) == Exit::Failed)
-            });
+            let told = compare(&store, &self.found.name, &log, policy, style)
+                .filter(|problem| may_be_right || Exit::from(problem.kind) == Exit::Failed);
             problems.extend(told);
         }
         if problems.is_empty() {

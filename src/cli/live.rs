@@ -17,7 +17,7 @@ use crate::report::{
     Problem, ProblemKind, Source, Style, judge, listed, rest, sentence, side_by_side,
 };
 use crate::scenario::Scenario;
-use crate::sim::{Runners, cores};
+use crate::sim::{Options, RunError, Runners, cores};
 
 use super::case::Case;
 use super::output::{is_watched, out, shell, style};
@@ -160,6 +160,16 @@ impl Live {
             }
             if scenario.worker.components.is_none() {
                 not_live.push((at, "it is for a worker of your own".to_owned()));
+                continue;
+            }
+            if let Some(why) = stuck(&runners, &scenario, case).map_err(|error| broken(&error))? {
+                let message =
+                    format!("{why}; so there is nothing that a live run could agree with");
+                case.faults.push(super::case::Fault {
+                    seed: Some(0),
+                    problems: vec![Problem::new(ProblemKind::Stuck, message)],
+                    picture: String::new(),
+                });
                 continue;
             }
             let known = Known::new(&runners, &scenario, SEEDS).map_err(|error| broken(&error))?;
@@ -329,6 +339,25 @@ impl Live {
         };
         line + "\n"
     }
+}
+
+/// Returns why the simulation of a scenario never comes to an end, where it does not: a live run of it would
+/// be killed after minutes, and might write without end meanwhile.
+fn stuck(
+    runners: &Runners,
+    scenario: &Arc<Scenario>,
+    case: &Case,
+) -> Result<Option<String>, RunError> {
+    let simulated = runners.run(Arc::clone(scenario), Options::default())?;
+    let source = Source {
+        path: &case.path,
+        text: &case.text,
+    };
+    let problems = judge(scenario, source, &simulated.events, "", Style::default());
+    let stuck = problems
+        .into_iter()
+        .find(|problem| problem.kind == ProblemKind::Stuck);
+    Ok(stuck.map(|problem| problem.message))
 }
 
 /// Runs one scenario live. What the machine holds up is run again, more slowly.

@@ -1,35 +1,31 @@
 //! Where scenarios and their snapshots are, and which of them a command is about.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::Exit;
+use super::output::err;
 use crate::report::Store;
-use crate::scenario::limits;
-use crate::words::one_line;
+use crate::scenario::{ScenarioFile, limits, scenario_files};
+use crate::words::escaped;
 
 /// The folder that holds scenarios, by its name.
 const SCENARIOS: &str = "scenarios";
 /// The folder beside it that holds their snapshots.
 const SNAPSHOTS: &str = "snapshots";
-/// More files than this are not looked for.
-const FILES: usize = 100_000;
-/// Folders nested deeper than this are not looked into.
-const DEPTH: usize = 32;
+
+/// Where a file can stand: the scenario is piped to the command.
+pub const STDIN: &str = "-";
 
 /// A scenario file that was found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Found {
-    /// The scenario's name: its path below the scenarios' folder, without `.toml`.
+    /// The scenario's name: its path below the scenarios' folder as it lies, without `.toml`.
     pub name: String,
-    /// The file.
-    pub path: PathBuf,
     /// The folder of its snapshots, if it lies below a folder of scenarios.
     pub snapshots: Option<PathBuf>,
-    /// The file without links and detours: the same file is the same scenario.
-    real: PathBuf,
+    file: ScenarioFile,
 }
 
 /// The folder of scenarios that is meant from here.
@@ -46,11 +42,33 @@ pub fn snapshots(scenarios: &Path) -> PathBuf {
     scenarios.with_file_name(SNAPSHOTS)
 }
 
+/// Returns a path with the folder that it starts from, and without detours. Links stay, except where `..` follows
+/// one: what that means is for the system to say.
+fn absolute(path: &Path) -> PathBuf {
+    let mut whole = std::env::current_dir().unwrap_or_default();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                whole = whole.canonicalize().unwrap_or(whole);
+                whole.pop();
+            }
+            part => whole.push(part),
+        }
+    }
+    whole
+}
+
 impl Home {
     fn new() -> Self {
         let root = scenarios();
         let real = root.as_ref().and_then(|root| root.canonicalize().ok());
         Home { root, real }
+    }
+
+    /// Whether a folder is that of the scenarios from here.
+    fn is(&self, folder: &Path) -> bool {
+        self.real.is_some() && folder.canonicalize().ok() == self.real
     }
 
     /// Every scenario in it.
@@ -59,45 +77,94 @@ impl Home {
             .as_deref()
             .map_or(Ok(Vec::new()), |root| self.below(root))
     }
-}
 
-impl Found {
-    /// A file, as it lies: below the folder of scenarios from here, or else below the nearest folder of
-    /// that name, if there is one.
-    fn at(path: &Path, home: &Home) -> Self {
-        // What `a/../b` and a path from a subfolder mean is for the system to say.
-        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let root = home.real.clone().filter(|root| real.starts_with(root));
-        let root = root.or_else(|| {
-            let mut above = real.ancestors().skip(1);
-            above
-                .find(|folder| folder.file_name().is_some_and(|name| name == SCENARIOS))
-                .map(Path::to_owned)
-        });
-        Found::below(path, real, root.as_deref())
+    /// The folder of scenarios around a path: the one from here, or else the nearest of that name.
+    fn around(&self, path: &Path) -> Option<PathBuf> {
+        let above = || path.ancestors().skip(1);
+        let home = above().find(|folder| self.is(folder));
+        let named = || above().find(|folder| is_scenarios(folder));
+        home.or_else(named).map(Path::to_owned)
     }
 
-    /// A file below that folder of scenarios.
-    fn below(path: &Path, real: PathBuf, root: Option<&Path>) -> Self {
-        let within = root.and_then(|root| real.strip_prefix(root).ok());
-        let name = within.unwrap_or(real.file_name().map_or(&*real, Path::new));
-        let parts: Vec<_> = name
-            .with_extension("")
-            .iter()
-            .map(|part| one_line(&part.to_string_lossy()).to_string())
-            .collect();
-        let snapshots = root.filter(|_| within.is_some()).map(snapshots);
-        Found {
-            name: parts.join("/"),
-            path: path.to_owned(),
-            snapshots,
-            real,
+    /// Every scenario file below a folder, sorted by name.
+    fn below(&self, folder: &Path) -> Result<Vec<Found>, String> {
+        let files = scenario_files(folder)?;
+        for link in &files.not_followed {
+            err(&format!("note: not followed: {link}"));
+        }
+        let whole = absolute(folder);
+        let root = if self.is(&whole) || is_scenarios(&whole) {
+            Some(whole.clone())
+        } else {
+            self.around(&whole)
+        };
+        let within = root.as_ref().and_then(|root| whole.strip_prefix(root).ok());
+        let within = within.map_or_else(String::new, |within| {
+            let parts = within
+                .iter()
+                .map(|part| escaped(&part.to_string_lossy()) + "/");
+            parts.collect()
+        });
+        let snapshots = root.as_deref().map(|root| self.snapshots_of(root));
+        let found = files.files.into_iter().map(|file| Found {
+            name: format!("{within}{}", file.name),
+            snapshots: snapshots.clone(),
+            file,
+        });
+        let mut found: Vec<Found> = found.collect();
+        found.sort();
+        Ok(found)
+    }
+
+    /// The folder of the snapshots of a folder of scenarios, as short as it can be said.
+    fn snapshots_of(&self, root: &Path) -> PathBuf {
+        match &self.root {
+            Some(home) if self.is(root) => snapshots(home),
+            _ => snapshots(root),
         }
     }
 
+    /// A file, as it lies: below the folder of scenarios from here, or else below the nearest folder of that name,
+    /// if there is one.
+    fn at(&self, path: &Path) -> Found {
+        let whole = absolute(path);
+        // A file that only a link leads to lies where it is, too.
+        let real = || whole.canonicalize().unwrap_or_else(|_| whole.clone());
+        let lies = [whole.clone()]
+            .into_iter()
+            .chain(std::iter::once_with(real));
+        let found = lies.into_iter().find_map(|whole| {
+            let root = self.around(&whole)?;
+            let below = whole.strip_prefix(&root).ok()?;
+            Some((
+                ScenarioFile::new(below, path.to_owned()),
+                self.snapshots_of(&root),
+            ))
+        });
+        let (file, snapshots) = match found {
+            Some((file, snapshots)) => (file, Some(snapshots)),
+            None => {
+                let name = path.file_name().map_or(path, Path::new);
+                (ScenarioFile::new(name, path.to_owned()), None)
+            }
+        };
+        Found {
+            name: file.name.clone(),
+            snapshots,
+            file,
+        }
+    }
+}
+
+/// Whether a folder is called as folders of scenarios are.
+fn is_scenarios(folder: &Path) -> bool {
+    folder.file_name().is_some_and(|name| name == SCENARIOS)
+}
+
+impl Found {
     /// The path, for people.
     pub fn shown(&self) -> String {
-        one_line(&self.path.display()).to_string()
+        self.file.shown()
     }
 
     /// Where its snapshot is.
@@ -109,24 +176,32 @@ impl Found {
     ///
     /// # Errors
     ///
-    /// What the system says, with the path.
+    /// What the system says, with the path; and if its name is none that a scenario can have.
     pub fn read(&self) -> Result<Vec<u8>, String> {
-        let failed = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", self.shown());
-        // Opening a pipe would wait for somebody to write to it.
-        let is_file = fs::metadata(&self.path)
-            .map_err(|error| failed(&error))?
-            .is_file();
-        if !is_file {
-            return Err(failed(&"it is no regular file"));
-        }
-        let mut bytes = Vec::new();
-        fs::File::open(&self.path)
-            .and_then(|file| {
-                file.take(limits::FILE_BYTES as u64 + 1)
-                    .read_to_end(&mut bytes)
-            })
-            .map_err(|error| failed(&error))?;
-        Ok(bytes)
+        self.file.read()
+    }
+
+    /// The scenario that was piped to the command.
+    ///
+    /// # Errors
+    ///
+    /// If standard input cannot be read.
+    pub fn stdin() -> Result<Self, String> {
+        Ok(Found {
+            name: "stdin".to_owned(),
+            snapshots: None,
+            file: ScenarioFile::piped("stdin", Path::new(STDIN), read_stdin()?),
+        })
+    }
+}
+
+/// Reads standard input: one byte more than a scenario may have, at most.
+fn read_stdin() -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let most = limits::FILE_BYTES as u64 + 1;
+    match std::io::stdin().lock().take(most).read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(format!("cannot read standard input: {error}")),
     }
 }
 
@@ -156,41 +231,6 @@ pub fn scenarios() -> Option<PathBuf> {
     })
 }
 
-impl Home {
-    /// Every scenario file below a folder, sorted by name. Links to folders are not followed: they may
-    /// lead back.
-    fn below(&self, folder: &Path) -> Result<Vec<Found>, String> {
-        let mut found = Vec::new();
-        let mut folders = vec![(folder.to_owned(), 0)];
-        while let Some((folder, depth)) = folders.pop() {
-            let failed =
-                |error: std::io::Error| format!("cannot read {}: {error}", folder.display());
-            for entry in fs::read_dir(&folder).map_err(failed)? {
-                let entry = entry.map_err(failed)?;
-                let path = entry.path();
-                let is_toml = path
-                    .extension()
-                    .is_some_and(|extension| extension == "toml");
-                if entry.file_type().map_err(failed)?.is_dir() {
-                    if depth < DEPTH {
-                        folders.push((path, depth + 1));
-                    }
-                } else if is_toml && !path.is_dir() {
-                    found.push(Found::at(&path, self));
-                }
-                if found.len() > FILES {
-                    return Err(format!(
-                        "more than {FILES} scenario files below {}",
-                        folder.display()
-                    ));
-                }
-            }
-        }
-        found.sort();
-        Ok(found)
-    }
-}
-
 /// What the arguments of a command select: each is a path of a file or folder, or a part of a name, or
 /// a tag. None is everything.
 ///
@@ -209,25 +249,31 @@ pub fn select(arguments: &[String]) -> Result<Selection, String> {
     let mut chosen = BTreeMap::new();
     for argument in arguments {
         let path = Path::new(argument);
-        let matching = if path.is_dir() {
-            let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-            if real.file_name().is_some_and(|name| name == SCENARIOS) {
-                let is_home = home.real.as_ref() == Some(&real);
-                let root = home.root.clone().filter(|_| is_home).unwrap_or(real);
+        let matching = if argument == STDIN {
+            vec![Found::stdin()?]
+        } else if path.is_dir() {
+            let whole = absolute(path);
+            if home.is(&whole) || is_scenarios(&whole) {
+                let root = home.root.clone().filter(|_| home.is(&whole));
+                let root = root.unwrap_or(whole);
                 if !selection.whole.contains(&root) {
                     selection.whole.push(root);
                 }
             }
             home.below(path)?
         } else if path.exists() {
-            vec![Found::at(path, &home)]
+            vec![home.at(path)]
         } else {
             by_filter(&all, argument)
         };
         if matching.is_empty() {
             selection.unmatched.push(argument.clone());
         }
-        let by_file = |found: Found| ((found.name.clone(), found.real.clone()), found);
+        // The same file is the same scenario, whatever path leads to it.
+        let by_file = |found: Found| {
+            let real = found.file.path.canonicalize();
+            ((found.name.clone(), real.ok()), found)
+        };
         chosen.extend(matching.into_iter().map(by_file));
     }
     selection.found = chosen.into_values().collect();
@@ -294,14 +340,17 @@ pub fn one(argument: &str) -> Result<Found, String> {
     }
 }
 
-/// The scenario of exactly that name.
+/// Every scenario from here, by its name.
 ///
 /// # Errors
 ///
 /// A folder that cannot be read.
-pub fn named(name: &str) -> Result<Option<Found>, String> {
+pub fn by_name() -> Result<BTreeMap<String, Found>, String> {
     let all = Home::new().all()?;
-    Ok(all.into_iter().find(|found| found.name == name))
+    Ok(all
+        .into_iter()
+        .map(|found| (found.name.clone(), found))
+        .collect())
 }
 
 /// Whether that name alone leads to the file at that path.
@@ -380,37 +429,38 @@ fn why_nothing(selection: &Selection) -> Result<Vec<String>, String> {
 mod tests {
     use super::*;
 
-    fn below(path: &str, root: Option<&str>) -> (String, Option<PathBuf>) {
-        let found = Found::below(Path::new("x"), PathBuf::from(path), root.map(Path::new));
+    /// Of a file that need not be there.
+    fn at(path: &str) -> (String, Option<PathBuf>) {
+        let found = Home::default().at(Path::new(path));
         (found.name, found.snapshots)
     }
 
     #[test]
     fn a_name_is_the_path_below_the_scenarios() {
         assert_eq!(
-            below("/a/scenarios/context/ties.toml", Some("/a/scenarios")),
+            at("/a/scenarios/context/ties.toml"),
             (
                 "context/ties".to_owned(),
                 Some(PathBuf::from("/a/snapshots"))
             )
         );
-        // A folder of that name inside is a folder like any other.
+        // Of two folders of that name it is the nearest.
         assert_eq!(
-            below("/a/scenarios/scenarios/ties.toml", Some("/a/scenarios")),
+            at("/a/scenarios/scenarios/ties.toml"),
             (
-                "scenarios/ties".to_owned(),
-                Some(PathBuf::from("/a/snapshots"))
+                "ties".to_owned(),
+                Some(PathBuf::from("/a/scenarios/snapshots"))
             )
         );
     }
 
     #[test]
     fn a_file_elsewhere_has_its_own_name_and_no_snapshot() {
-        assert_eq!(below("/elsewhere/bug.toml", None), ("bug".to_owned(), None));
+        assert_eq!(at("/elsewhere/bug.toml"), ("bug".to_owned(), None));
     }
 
     #[test]
     fn a_name_is_one_line() {
-        assert_eq!(below("/elsewhere/a\nb.toml", None).0, "a\\nb");
+        assert_eq!(at("/elsewhere/a\nb.toml").0, "a\\nb");
     }
 }

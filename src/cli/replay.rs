@@ -1,12 +1,12 @@
 //! `deadstop replay`: what happened once, again.
 
-use std::io::Read;
 use std::path::Path;
 
 use clap::Args;
 
-use crate::journal::{Event, What, parse_json, text};
+use crate::journal::{Event, VERSION, What, parse_json, text};
 use crate::report::diff;
+use crate::scenario::read_whole;
 use crate::sim::{Options, Own, Subject};
 
 use super::output::{err, out, style};
@@ -46,18 +46,19 @@ impl Replay {
 
     fn recorded(&self, path: &Path) -> Done {
         let invalid = |message: String| (Exit::Invalid, format!("{}: {message}", path.display()));
-        let mut recorded = String::new();
-        std::fs::File::open(path)
-            .and_then(|file| file.take(JOURNAL_BYTES).read_to_string(&mut recorded))
+        let recorded = read_whole(path, JOURNAL_BYTES)
             .map_err(|error| invalid(format!("cannot read it: {error}")))?;
+        let recorded = String::from_utf8(recorded)
+            .map_err(|_| invalid("cannot read it: it is not UTF-8".to_owned()))?;
         let recorded = parse_json(&recorded).map_err(|error| invalid(error.to_string()))?;
         let Some(Event {
             what:
                 What::Journal {
+                    version,
                     scenario,
                     seed,
                     subject,
-                    ..
+                    host,
                 },
             ..
         }) = recorded.first()
@@ -72,7 +73,27 @@ impl Replay {
                     .to_owned(),
             ));
         }
-        let plan = &**subject == Subject::Plan.as_str();
+        if *version != VERSION {
+            return Err(invalid(format!(
+                "it is of version {version} of the journal; this is version {VERSION}"
+            )));
+        }
+        if &**host != "sim" {
+            return Err(invalid(format!(
+                "it was recorded on {host:?}: only a run of the simulator is the same again"
+            )));
+        }
+        let plan = match &**subject {
+            worker if worker == Subject::Worker.as_str() => false,
+            plan if plan == Subject::Plan.as_str() => true,
+            other => {
+                return Err(invalid(format!(
+                    "its subject is {other:?}; expected {:?} or {:?}",
+                    Subject::Worker.as_str(),
+                    Subject::Plan.as_str()
+                )));
+            }
+        };
         let found = run::find(scenario).map_err(|(exit, message)| {
             let hint =
                 "the journal names its scenario by its place in a project: replay it from there";

@@ -1,13 +1,10 @@
 //! `deadstop run`: one scenario, to be looked at.
 
-use std::io::Read;
-
 use clap::Args;
 
-use crate::scenario::limits;
 use crate::sim::Options;
 
-use super::place;
+use super::place::{self, Found};
 use super::view::{Loaded, load, show};
 use super::{Context, Done, Exit, Format};
 
@@ -58,21 +55,11 @@ impl Run {
 
 /// The scenario that an argument means; `None` if it is invalid, which has been said then.
 pub fn find(argument: &str) -> Result<Option<Loaded>, (Exit, String)> {
-    if argument == "-" {
-        let mut bytes = Vec::new();
-        std::io::stdin()
-            .lock()
-            .take(limits::FILE_BYTES as u64 + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| {
-                (
-                    Exit::Invalid,
-                    format!("cannot read standard input: {error}"),
-                )
-            })?;
-        return Ok(load("stdin", "-", &bytes));
-    }
-    let found = place::one(argument).map_err(|message| (Exit::Nothing, message))?;
+    let found = if argument == place::STDIN {
+        Found::stdin().map_err(|message| (Exit::Invalid, message))?
+    } else {
+        place::one(argument).map_err(|message| (Exit::Nothing, message))?
+    };
     let bytes = found.read().map_err(|message| (Exit::Invalid, message))?;
     Ok(load(&found.name, &found.shown(), &bytes))
 }

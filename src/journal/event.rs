@@ -209,7 +209,8 @@ pub enum What {
     Lost { id: Id, name: Name, what: LostWhat },
     /// Fact: the run could not be finished, and who is to blame. The last event of such a journal.
     Stuck { why: StuckWhy, name: Name },
-    /// Fact: a signal that cannot be caught ended the process.
+    /// Fact: a signal that was not caught ended the process: SIGKILL, or any signal where the program
+    /// handles none.
     Killed { signal: SignalName },
     /// Fact, the last event: the process ended.
     Exit { code: i32, cause: Cause },

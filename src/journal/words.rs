@@ -270,6 +270,8 @@ words! {
         Blocked = "blocked",
         /// It took more real time in all than a test may.
         Overtime = "overtime",
+        /// The reports that came back have too many rows in all.
+        TooLarge = "too-large",
     }
 }
 
@@ -290,7 +292,7 @@ words! {
         Watchdog = "watchdog",
         /// The last resort ended the process.
         LastResort = "last-resort",
-        /// SIGKILL.
+        /// A signal ended it uncaught: SIGKILL, or any signal where the program handles none.
         Killed = "killed",
     }
 }

@@ -82,10 +82,12 @@ struct Mention<'a> {
     name: &'a Name,
     span: &'a Span,
     verb: Option<&'static str>,
-    also: &'a [&'static str],
+    /// The reserved words that may stand there.
+    also: Vec<&'static str>,
 }
 
-fn mentions<'a>(scenario: &'a Scenario, calls: &'a [&'static str]) -> Vec<Mention<'a>> {
+fn mentions(scenario: &Scenario) -> Vec<Mention<'_>> {
+    let also = |place, key: &str| keys::find(place, key).map_or(Vec::new(), |key| key.ty.also());
     let mut all = Vec::new();
     for Timed { when, verb, span } in &scenario.timeline {
         if let Some(name) = verb.about() {
@@ -94,8 +96,8 @@ fn mentions<'a>(scenario: &'a Scenario, calls: &'a [&'static str]) -> Vec<Mentio
                 span,
                 verb: Some(verb.key()),
                 also: match verb {
-                    Verb::Fail { .. } | Verb::Panic { .. } => &["main"],
-                    _ => &[],
+                    Verb::Call { .. } => also(Place::Event, "from"),
+                    verb => also(Place::Event, verb.key()),
                 },
             });
         }
@@ -104,30 +106,30 @@ fn mentions<'a>(scenario: &'a Scenario, calls: &'a [&'static str]) -> Vec<Mentio
                 name,
                 span,
                 verb: None,
-                also: &["main"],
+                also: also(Place::Event, "on"),
             });
         }
     }
     let expect = &scenario.expect;
-    let sets: [(&Option<Names>, &[&str]); 10] = [
-        (&expect.closed, &[]),
-        (&expect.leaked, &["main"]),
-        (&expect.timed_out, &[]),
-        (&expect.aborted, &["main"]),
-        (&expect.failed, &["main"]),
-        (&expect.panicked, &["main"]),
-        (&expect.not_awaited, &["main"]),
-        (&expect.lost, &[]),
-        (&expect.died, &[]),
-        (&expect.refused, calls),
+    let sets: [(&str, &Option<Names>); 10] = [
+        ("closed", &expect.closed),
+        ("leaked", &expect.leaked),
+        ("timed-out", &expect.timed_out),
+        ("aborted", &expect.aborted),
+        ("failed", &expect.failed),
+        ("panicked", &expect.panicked),
+        ("not-awaited", &expect.not_awaited),
+        ("lost", &expect.lost),
+        ("died", &expect.died),
+        ("refused", &expect.refused),
     ];
-    for (set, also) in sets {
+    for (key, set) in sets {
         if let Some(Spanned { value, span }) = set {
             all.extend(value.iter().map(|name| Mention {
                 name,
                 span,
                 verb: None,
-                also,
+                also: also(Place::Expect, key),
             }));
         }
     }
@@ -156,21 +158,20 @@ pub(super) fn not_registered(
     if known.is_empty() && journal.stuck().is_some() {
         return Vec::new();
     }
-    let calls = keys::calls();
     let mut found = Vec::new();
     for Mention {
         name,
         span,
         verb,
         also,
-    } in mentions(scenario, &calls)
+    } in mentions(scenario)
     {
         if also.contains(&&**name) {
             continue;
         }
         let span = spot(text, span, name);
         match (known.get(&**name), verb) {
-            (None, _) => found.push(unknown(name, span, &known, also)),
+            (None, _) => found.push(unknown(name, span, &known, &also)),
             (Some(Some((kind, adopted))), Some(verb)) => {
                 found.extend(wrong_kind(name, span, verb, *kind, *adopted));
             }

@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::report::figures::plural;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, ScenarioFile, scenario_files};
 use crate::sim::{Own, Run, Runners, Twice, cores, twice};
 
 use super::case::{Case, Verdict};
@@ -24,8 +24,6 @@ use super::runners::runners;
 const PICK: &str = "DEADSTOP_SCENARIO";
 /// The seeds with which a scenario that is well with seed 0 is run once more each.
 const FURTHER_SEEDS: RangeInclusive<u64> = 1..=4;
-/// Folders nested deeper than this are not looked into.
-const DEPTH: usize = 32;
 
 /// The scenario files of a folder, for one worker. [`scenarios!`](crate::scenarios) makes it.
 #[derive(Debug)]
@@ -242,33 +240,27 @@ impl Suite {
     /// The files, by name.
     fn cases(&self) -> Result<Vec<Case>, String> {
         let folder = self.root.join(&self.folder);
-        let mut files = Vec::new();
-        find(&folder, &mut files, 0).map_err(|error| {
-            format!(
-                "cannot read the folder of scenarios {}: {error}",
-                folder.display()
-            )
-        })?;
-        if files.is_empty() {
+        let found = scenario_files(&folder)?;
+        for link in &found.not_followed {
+            eprintln!("note: not followed: {link}");
+        }
+        if found.files.is_empty() {
             return Err(format!(
                 "there is no scenario in {}: a test of none would be green whatever the worker does",
                 folder.display()
             ));
         }
-        files.sort();
-        let read = |path: &PathBuf| {
-            let below = path
-                .strip_prefix(&folder)
-                .unwrap_or(path)
-                .with_extension("");
-            let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
-            let name = parts.join("/");
-            let path = format!("{}/{name}.toml", self.folder);
-            let text = std::fs::read_to_string(self.root.join(&path))
-                .map_err(|error| format!("cannot read {path}: {error}"))?;
-            Ok(Case { name, path, text })
+        let read = |file: &ScenarioFile| {
+            let path = format!("{}/{}.toml", self.folder, file.name);
+            let text = String::from_utf8(file.read()?)
+                .map_err(|_| format!("cannot read {path}: it is not UTF-8"))?;
+            Ok(Case {
+                name: file.name.clone(),
+                path,
+                text,
+            })
         };
-        files.iter().map(read).collect()
+        found.files.iter().map(read).collect()
     }
 }
 
@@ -331,20 +323,6 @@ pub(super) fn follow_main(runners: &Runners, run: &Run, verdict: &mut Verdict) {
 fn picked() -> impl Fn(&Case) -> bool {
     let pick = std::env::var(PICK).ok();
     move |case| pick.as_ref().is_none_or(|pick| case.name.contains(&**pick))
-}
-
-fn find(folder: &Path, files: &mut Vec<PathBuf>, depth: usize) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            if depth < DEPTH {
-                find(&path, files, depth + 1)?;
-            }
-        } else if path.extension().is_some_and(|end| end == "toml") {
-            files.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// Which of the crate's tests it is, for cargo: the compiler knows a name without its dashes, which the file still has,

@@ -57,6 +57,12 @@ pub(super) fn failed_start() -> ByHand {
     read(include_str!("by_hand/failed_start.jsonl"))
 }
 
+/// A journal of other lines than the day's.
+pub(super) fn lines(text: &str) -> ByHand {
+    let events = text.trim().lines().map(event).collect();
+    ByHand { events }
+}
+
 /// The healthy day, hurried: a second signal at 23 s, when `flush` has run for half of its floor.
 pub(super) fn hurried() -> ByHand {
     day()

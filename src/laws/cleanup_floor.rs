@@ -70,20 +70,21 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// Whether the platform killed the process because its grace was over: that came as it was announced, and
-/// the floors were to be kept before it.
+/// Returns whether the platform killed the process because its grace was over: the floors were to be kept
+/// before that. No platform stops a program that handles no signals, so a SIGKILL cuts such a run at any time.
 fn killed_at_the_end(record: &Record<'_>) -> bool {
-    let (Some(killed), Some(asked), Some(limits)) = (record.killed, record.asked(), record.limits)
+    let (Some((killed, _)), Some(asked), Some(limits)) =
+        (record.killed, record.asked(), record.limits)
     else {
         return false;
     };
-    record.t(killed) >= record.t(asked).saturating_add(limits.grace)
+    record.handles_signals() && record.t(killed) >= record.t(asked).saturating_add(limits.grace)
 }
 
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::{ByHand, day, hurried, killed, planned};
+    use crate::laws::by_hand::{ByHand, day, hurried, killed, lines, planned};
 
     #[test]
     fn a_second_signal_that_takes_the_floor() {
@@ -164,5 +165,39 @@ mod tests {
                 r#"{"t":31700,"event":"lost","id":11,"name":"cache","what":"not-closed"}"#,
             )
             .breaks_exactly(&["ledger/accounted", "steps/isolated"]);
+    }
+
+    /// The plan's cleanup is called at 100 s, and a SIGKILL comes 200 ms later; `run` or `cleanup` calls it.
+    fn killed_in_cleanup(call: &str) -> crate::laws::by_hand::ByHand {
+        lines(&format!(
+            r#"
+{{"t":0,"event":"journal","version":1,"scenario":"by hand","seed":0,"subject":"plan","host":"sim"}}
+{{"t":0,"event":"worker","grace":30000,"reserve":10000,"margin":500,"ties":"first","start_timeout":5000}}
+{{"t":0,"event":"registered","id":1,"kind":"cleanup","name":"c","order":0,"timeout":10000,"floor":null,"uses":[],"told":"at-once","async":false,"adopted":false}}
+{{"t":0,"event":"call-began","call":"stop","caller":1,"from":null}}
+{{"t":0,"event":"returned","call":"stop","caller":1,"result":"ok","steps":[],"deaths":[]}}
+{{"t":100000,"event":"call-began","call":"{call}","caller":2,"from":null}}
+{{"t":100000,"event":"step-started","phase":"cleanup","name":"c","order":0,"bound":0,"bound_by":"timeout","id":1,"kind":"cleanup","group":1}}
+{{"t":100000,"event":"began","id":1,"name":"c","nth":1}}
+{{"t":100200,"event":"signal","name":"SIGKILL","nth":1}}
+{{"t":100200,"event":"killed","signal":"SIGKILL"}}
+{{"t":100200,"event":"lost","id":1,"name":"c","what":"running"}}
+{{"t":100200,"event":"exit","code":137,"cause":"killed"}}
+"#
+        ))
+    }
+
+    #[test]
+    fn sigkill_cuts_a_program_that_no_platform_stops() {
+        killed_in_cleanup("cleanup").breaks_nothing();
+    }
+
+    #[test]
+    fn floor_is_owed_by_the_end_of_a_platforms_grace() {
+        let broken = crate::laws::judge(&killed_in_cleanup("run").events());
+        assert!(
+            broken.iter().any(|broken| broken.law == LAW.name),
+            "{broken:#?}"
+        );
     }
 }

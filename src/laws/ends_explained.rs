@@ -55,7 +55,7 @@ fn keeps_its_thread(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         StuckWhy::Blocked => "waits past its scope",
         StuckWhy::Spinning => "goes on without an end",
         StuckWhy::Overtime => "has no end in real time",
-        StuckWhy::Horizon => return,
+        StuckWhy::Horizon | StuckWhy::TooLarge => return,
     };
     let t = At(event.t);
     breaks.at(at, format!("\"{name}\" {does} from {t} on"));

@@ -2,7 +2,7 @@
 
 use super::record::{Index, Record};
 use super::{Breaks, Law};
-use crate::journal::{Call, Cause, How, Kind, Outcome, SignalName, WatchdogIs, What};
+use crate::journal::{Cause, How, Kind, Outcome, SignalName, WatchdogIs, What};
 
 pub(super) const LAW: Law = Law {
     name: "exit/code",
@@ -17,9 +17,9 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     };
     let (right, why) = due(record, at);
     // A program that handles no signals goes on after a stop, or a start that failed, until it returns.
-    let by_itself = !record.callers.iter().any(|caller| caller.call == Call::Run);
-    let returned =
-        cause == Cause::Returned && by_itself && matches!(why, Cause::Stopped | Cause::StartFailed);
+    let returned = cause == Cause::Returned
+        && !record.handles_signals()
+        && matches!(why, Cause::Stopped | Cause::StartFailed);
     if code != right || (cause != why && !returned) {
         breaks.at(
             at,
@@ -30,6 +30,11 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 
 /// The first that matches.
 fn due(record: &Record<'_>, exit: Index) -> (i32, Cause) {
+    let killed = record.killed.filter(|(at, _)| *at < exit);
+    if let Some((_, signal)) = killed.filter(|_| !record.handles_signals()) {
+        // Any signal ends a program that handles none; the context never counted it.
+        return (128 + signal.number(), Cause::Killed);
+    }
     let signal = |nth: usize| {
         record
             .signals
@@ -64,7 +69,7 @@ fn due(record: &Record<'_>, exit: Index) -> (i32, Cause) {
     if matches!(record.exit, Some((_, _, Cause::LastResort))) {
         return (124, Cause::LastResort);
     }
-    if record.killed.is_some_and(|killed| killed < exit) {
+    if killed.is_some() {
         return (128 + SignalName::Sigkill.number(), Cause::Killed);
     }
     if let Some((_, code)) = signal(1) {
@@ -110,7 +115,65 @@ fn failed_calls(record: &Record<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::{day, failed_start, killed, planned, program};
+    use crate::laws::by_hand::{ByHand, day, failed_start, killed, lines, planned, program};
+
+    /// A program that handles no signals, has cleaned up at 1 s, and is ended by SIGTERM at 2 s.
+    fn unhandled_signal_after_done() -> ByHand {
+        lines(
+            r#"
+{"t":0,"event":"journal","version":1,"scenario":"by hand","seed":0,"subject":"worker","host":"sim"}
+{"t":0,"event":"worker","grace":30000,"reserve":10000,"margin":500,"ties":"first","start_timeout":5000}
+{"t":0,"event":"state","state":"created"}
+{"t":1000,"event":"call-began","call":"cleanup","caller":1,"from":null}
+{"t":1000,"event":"requested","reason":"cleanup was called","by":"call"}
+{"t":1000,"event":"grace-began","stop_ends":20500,"cleanup_ends":30500,"last_resort":30750,"kill":31000}
+{"t":1000,"event":"state","state":"stopping"}
+{"t":1000,"event":"running","value":false}
+{"t":1000,"event":"phase-started","phase":"stop","ends":20500}
+{"t":1000,"event":"phase-ended","phase":"stop","ends":20500}
+{"t":1000,"event":"state","state":"stopped"}
+{"t":1000,"event":"state","state":"cleaning-up"}
+{"t":1000,"event":"phase-started","phase":"cleanup","ends":30500}
+{"t":1000,"event":"phase-ended","phase":"cleanup","ends":30500}
+{"t":1000,"event":"state","state":"done"}
+{"t":1000,"event":"returned","call":"cleanup","caller":1,"result":"ok","steps":[],"deaths":[]}
+{"t":2000,"event":"signal","name":"SIGTERM","nth":1}
+{"t":2000,"event":"killed","signal":"SIGTERM"}
+{"t":2000,"event":"exit","code":143,"cause":"killed"}
+"#,
+        )
+    }
+
+    #[test]
+    fn unhandled_signal_gives_its_own_code() {
+        unhandled_signal_after_done().breaks_nothing();
+        unhandled_signal_after_done()
+            .with("exit", r#""code":137"#)
+            .breaks_only(LAW.name);
+        // Nobody counted it: it is no request in `done`, either.
+        unhandled_signal_after_done()
+            .with("exit", r#""cause":"third-signal""#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn sigterm_that_kills_a_process_that_handles_it_is_wrong() {
+        let killed_by = |signal: &str, code: i32| {
+            lines(&format!(
+                r#"
+{{"t":0,"event":"journal","version":1,"scenario":"by hand","seed":0,"subject":"worker","host":"sim"}}
+{{"t":0,"event":"worker","grace":30000,"reserve":10000,"margin":500,"ties":"first","start_timeout":5000}}
+{{"t":0,"event":"state","state":"created"}}
+{{"t":0,"event":"call-began","call":"run","caller":1,"from":null}}
+{{"t":5000,"event":"signal","name":"{signal}","nth":1}}
+{{"t":5000,"event":"killed","signal":"{signal}"}}
+{{"t":5000,"event":"exit","code":{code},"cause":"killed"}}
+"#
+            ))
+        };
+        killed_by("SIGKILL", 137).breaks_nothing();
+        killed_by("SIGTERM", 143).breaks_only(LAW.name);
+    }
 
     #[test]
     fn a_zero_in_spite_of_a_leak() {

@@ -1,4 +1,4 @@
-//! The grace begins with what asks for the end, once; stop and cleanup end within their shares of it, and so does the process.
+//! The grace begins with what asks for the end, once; stop and cleanup end within their shares of it, and so does a process that handles signals.
 
 use super::limits::floors;
 use super::record::{Index, Limits, Record, phase_of};
@@ -8,7 +8,7 @@ use crate::journal::{At, Call, Cause, How, Ms, Phase, What};
 pub(super) const LAW: Law = Law {
     name: "phase/within-grace",
     rules: "0",
-    statement: "The grace begins with what asks for the end, once; stop and cleanup end within their shares of it, and so does the process.",
+    statement: "The grace begins with what asks for the end, once; stop and cleanup end within their shares of it, and so does a process that handles signals.",
     judge,
 };
 
@@ -58,9 +58,11 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 breaks.at(at, format!("the last resort struck at {}: {} is its time, and something has to be left", At(record.t(at)), At(due)));
             }
         }
+        // A program that stops its worker by calls outlives the worker for as long as it likes: only the
+        // phases have to end in time, which `shares` judges.
+        _ if !record.handles_signals() => {}
         Some((at, _, cause)) => {
             let overrun = record.t(at).saturating_sub(ends);
-            // A program that stops and cleans up when it likes has its own time; a scripted SIGKILL too.
             let judged = matches!(
                 cause,
                 Cause::Stopped | Cause::StartFailed | Cause::SecondSignal | Cause::Killed
@@ -103,19 +105,25 @@ fn shares(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<'_>) {
         (Phase::Cleanup, grace.cleanup_ends, floors),
     ] {
         let span = record.phase(phase);
-        let (Some(started), Some(ended)) = (span.started, span.ended) else {
+        let Some(started) = span.started else {
             continue;
         };
         let ends = ends.max(record.t(started).saturating_add(sure));
-        if record.t(ended) > ends {
-            breaks.at(
+        match span.ended {
+            Some(ended) if record.t(ended) > ends => breaks.at(
                 ended,
                 format!(
                     "{phase} ended at {}: its share ended at {}",
                     At(record.t(ended)),
                     At(ends)
                 ),
-            );
+            ),
+            // Of a process that handles signals the end itself is judged.
+            None if !record.handles_signals() && record.end() > ends => breaks.at(
+                record.events.len().saturating_sub(1),
+                format!("{phase} never ended: its share ended at {}", At(ends)),
+            ),
+            _ => {}
         }
     }
 }
@@ -123,13 +131,13 @@ fn shares(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<'_>) {
 /// The plan claims no phases: stop has ended when the first cleanup is called. A program that stops and
 /// cleans up by calls does that when it likes.
 fn stop_share_by_facts(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<'_>) {
-    let runs = record.callers.iter().any(|caller| caller.call == Call::Run);
     let cleanup = record
         .registered()
         .filter(|(_, _, _, registered)| phase_of(registered.kind) == Phase::Cleanup)
         .filter_map(|(_, part, _, _)| part.began)
         .min();
-    let (true, Some(cleanup), Some((_, began))) = (runs, cleanup, due(record)) else {
+    let (true, Some(cleanup), Some((_, began))) = (record.handles_signals(), cleanup, due(record))
+    else {
         return;
     };
     let share = limits
@@ -163,7 +171,7 @@ fn due(record: &Record<'_>) -> Option<(Index, u64)> {
         .and_then(|part| part.end)
         .filter(|end| matches!(end.how, How::Failed | How::Panicked))
         .map(|end| end.at);
-    let runs = record.callers.iter().any(|caller| caller.call == Call::Run);
+    let runs = record.handles_signals();
     let started = record.phase(Phase::Start).ended.unwrap_or(Index::MAX);
     let heeded = record
         .requested
@@ -175,7 +183,7 @@ fn due(record: &Record<'_>) -> Option<(Index, u64)> {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::{ByHand, day, planned, program, rolled_back};
+    use crate::laws::by_hand::{ByHand, day, lines, planned, program, rolled_back};
 
     #[test]
     fn a_grace_that_a_bare_request_begins() {
@@ -193,6 +201,47 @@ mod tests {
                 r#"{"t":20000,"event":"stuck","why":"spinning","name":"hand"}"#,
             )
             .breaks_only(LAW.name);
+    }
+
+    /// A program that handles no signals, calls `cleanup` at once, and is killed long after its grace.
+    const KILLED_LATE: &str = r#"
+{"t":0,"event":"journal","version":1,"scenario":"by hand","seed":0,"subject":"worker","host":"sim"}
+{"t":0,"event":"worker","grace":20,"reserve":6,"margin":1,"ties":"first","start_timeout":5000}
+{"t":0,"event":"state","state":"created"}
+{"t":0,"event":"call-began","call":"cleanup","caller":1,"from":null}
+{"t":0,"event":"requested","reason":"cleanup was called","by":"call"}
+{"t":0,"event":"grace-began","stop_ends":13,"cleanup_ends":19,"last_resort":19,"kill":20}
+{"t":0,"event":"state","state":"stopping"}
+{"t":0,"event":"running","value":false}
+{"t":0,"event":"phase-started","phase":"stop","ends":13}
+{"t":0,"event":"phase-ended","phase":"stop","ends":13}
+{"t":0,"event":"state","state":"stopped"}
+{"t":0,"event":"state","state":"cleaning-up"}
+{"t":0,"event":"phase-started","phase":"cleanup","ends":19}
+{"t":0,"event":"phase-ended","phase":"cleanup","ends":19}
+{"t":0,"event":"state","state":"done"}
+{"t":0,"event":"returned","call":"cleanup","caller":1,"result":"ok","steps":[],"deaths":[]}
+{"t":1000,"event":"signal","name":"SIGKILL","nth":1}
+{"t":1000,"event":"killed","signal":"SIGKILL"}
+{"t":1000,"event":"exit","code":137,"cause":"killed"}
+"#;
+
+    #[test]
+    fn program_that_outlives_its_worker_has_its_own_time() {
+        lines(KILLED_LATE).breaks_nothing();
+    }
+
+    #[test]
+    fn phase_that_is_open_after_its_share_is_a_break() {
+        let open = || {
+            lines(KILLED_LATE)
+                .without("phase-ended cleanup")
+                .without("state done")
+                .without("returned cleanup")
+        };
+        open().breaks_only(LAW.name);
+        // Up to the end of its share it may be.
+        open().shifted("signal SIGKILL", -981).breaks_nothing();
     }
 
     #[test]

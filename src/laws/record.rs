@@ -1,5 +1,7 @@
 //! A journal, read once and sorted by component, so that no law has to search.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use crate::journal::{
     BoundBy, Call, Cause, Event, How, Id, Kind, LostWhat, Name, Outcome, Phase, Registered, Row,
     SignalName, State, Ties, What,
@@ -132,7 +134,10 @@ pub(super) struct Record<'a> {
     pub holds: Vec<(Index, bool)>,
     /// Faults that were laid over what was not registered yet.
     early_faults: Vec<(Index, &'a Name)>,
-    pub killed: Option<Index>,
+    /// The callers of each number that have no answer yet, the first one first.
+    unanswered: BTreeMap<u32, VecDeque<usize>>,
+    /// The signal that ended the process, uncaught: SIGKILL, or one that the program does not handle.
+    pub killed: Option<(Index, SignalName)>,
     pub stuck: Option<Index>,
     pub exit: Option<(Index, i32, Cause)>,
 }
@@ -158,6 +163,7 @@ impl<'a> Record<'a> {
             running_false: None,
             holds: Vec::new(),
             early_faults: Vec::new(),
+            unanswered: BTreeMap::new(),
             killed: None,
             stuck: None,
             exit: None,
@@ -221,6 +227,8 @@ impl<'a> Record<'a> {
                     Call::Cleanup => from.is_none(),
                     Call::Start | Call::Run => false,
                 };
+                let unanswered = self.unanswered.entry(*caller).or_default();
+                unanswered.push_back(self.callers.len());
                 self.callers.push(Caller {
                     at,
                     call: *call,
@@ -237,11 +245,9 @@ impl<'a> Record<'a> {
                 deaths,
                 ..
             } => {
-                if let Some(call) = self
-                    .callers
-                    .iter_mut()
-                    .find(|call| call.caller == *caller && call.returned.is_none())
-                {
+                let unanswered = self.unanswered.get_mut(caller);
+                let call = unanswered.and_then(VecDeque::pop_front);
+                if let Some(call) = call.and_then(|call| self.callers.get_mut(call)) {
                     call.returned = Some((at, result, steps, deaths));
                 }
             }
@@ -337,7 +343,7 @@ impl<'a> Record<'a> {
                 self.note(*id, |part| &mut part.lost, at);
             }
             What::Stuck { .. } => self.stuck = Some(at),
-            What::Killed { .. } => self.killed = Some(at),
+            What::Killed { signal } => self.killed = Some((at, *signal)),
             What::Exit { code, cause } => self.exit = Some((at, *code, *cause)),
             _ => {}
         }
@@ -458,6 +464,11 @@ impl Record<'_> {
     /// The last moment of the journal.
     pub fn end(&self) -> u64 {
         self.events.last().map_or(0, |event| event.t)
+    }
+
+    /// Whether the program handles signals: whoever leads the life of a process does.
+    pub fn handles_signals(&self) -> bool {
+        self.callers.iter().any(|caller| caller.call == Call::Run)
     }
 
     /// The second counted signal.

@@ -12,6 +12,8 @@ pub(super) const LAW: Law = Law {
 };
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    // Rows of the report at hand, by component.
+    let mut counts = vec![0_usize; record.parts.len()];
     for caller in &record.callers {
         let Some((at, result, rows, _)) = caller.returned else {
             if !record.cut() {
@@ -75,10 +77,16 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             }
             before = begun;
         }
+        counts.fill(0);
+        for row in rows {
+            if let Some(count) = counts.get_mut(row.id as usize) {
+                *count += 1;
+            }
+        }
         for (part, step) in record.steps() {
             let covered = caller.call != Call::Stop || step.phase != Phase::Cleanup;
             let ended = step.end.is_some_and(|end| end.at < at);
-            let told = rows.iter().filter(|row| row.id == step.id).count();
+            let told = counts.get(step.id as usize).copied().unwrap_or(0);
             if (covered && ended && told == 0) || told > 1 {
                 breaks.at(
                     at,

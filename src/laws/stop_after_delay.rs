@@ -21,7 +21,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             .find(|(_, state)| *state == wanted)
             .map(|(at, _)| *at)
     };
-    let heeded = record.callers.iter().any(|caller| caller.call == Call::Run);
+    let heeded = record.handles_signals();
     // The plan claims no states. That it stops at once is its word where nothing else was asked for; when it
     // does is what its flag says.
     let (ran, began) = if record.plan {

@@ -7,7 +7,7 @@ use super::server::Meets;
 use crate::host::Host;
 use crate::journal::{Name, What};
 use crate::scenario::Answer;
-use crate::stage::{Stage, Strike};
+use crate::stage::{NEVER, Stage, Strike};
 use crate::watchdog::{HttpProbe, Probe, Probing};
 use crate::words::one_line;
 
@@ -96,7 +96,7 @@ impl Drop for Open<'_> {
             began,
         } = self.next;
         // An answer that comes later is nobody's.
-        if let Answer::Status(_) = answer {
+        if let (Answer::Status(_), true) = (answer, takes != NEVER) {
             let (play, n) = (Arc::clone(self.play), self.n);
             let comes = move || {
                 let at = std::time::Duration::from_millis(began.saturating_add(takes));

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::scene::Clock;
 use crate::scenario::Answer;
-use crate::stage::{Ends, serve};
+use crate::stage::{Ends, NEVER, serve};
 
 /// How a request is met, and when it was made, in milliseconds of the scenario.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +76,7 @@ async fn accept(
 ) {
     let mut connections = tokio::task::JoinSet::new();
     while let Some((next, ready)) = requests.recv().await {
-        if next.answer == Answer::Refused {
+        if next.answer == Answer::Refused && next.takes != NEVER {
             // It would be refused after some time, if there were a way.
             let _ = ready.send(());
             continue;

@@ -18,7 +18,7 @@ pub use diff::diff;
 pub(crate) use failure::{differs, never_struck, shown};
 #[cfg(feature = "cli")]
 pub(crate) use failure::{listed, rest, sentence};
-pub use policy::{Policy, force_pass};
+pub use policy::Policy;
 #[cfg(feature = "cli")]
 pub use sides::side_by_side;
 pub use snapshot::{SnapshotError, State, Store, Wrote};

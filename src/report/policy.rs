@@ -1,4 +1,4 @@
-//! What the environment allows to be written: `CI`, `INSTA_UPDATE`, `INSTA_FORCE_PASS`.
+//! What the environment allows to be written: `CI` and `INSTA_UPDATE`.
 //!
 //! The values are handed in, so that nothing here depends on where it runs.
 
@@ -45,23 +45,6 @@ impl Policy {
     }
 }
 
-/// Whether `INSTA_FORCE_PASS`, with this value, asks that a mismatch be recorded and passed over.
-///
-/// # Errors
-///
-/// A value that is none of insta's.
-pub fn force_pass(value: Option<&str>) -> Result<bool, SnapshotError> {
-    match value {
-        None | Some("" | "0") => Ok(false),
-        Some("1") => Ok(true),
-        Some(value) => Err(SnapshotError::Variable {
-            variable: "INSTA_FORCE_PASS",
-            value: value.to_owned(),
-            allowed: "0, 1",
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,8 +74,5 @@ mod tests {
             error.to_string(),
             "INSTA_UPDATE is \"alway\"; set it to one of auto, always, new, unseen, no, force, or unset it"
         );
-        assert!(force_pass(Some("yes")).is_err());
-        assert!(force_pass(Some("1")).unwrap());
-        assert!(!force_pass(None).unwrap() && !force_pass(Some("0")).unwrap());
     }
 }

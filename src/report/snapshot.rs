@@ -11,11 +11,14 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::policy::Policy;
+use crate::scenario::read_whole;
 
 /// What insta writes before the content. `cargo insta` finds only files that begin so, and drops
 /// keys that it does not know.
 const HEADER: &str = "---\nsource: tests/scenarios.rs\nexpression: log\n";
 const FENCE: &str = "---";
+/// Maximum size of a snapshot; the log of a run is far smaller.
+const FILE_BYTES: u64 = 64 << 20;
 const SNAP: &str = ".snap";
 const PENDING: &str = ".snap.new";
 
@@ -321,7 +324,7 @@ fn read(path: &Path) -> Result<Option<String>> {
 }
 
 fn load(path: &Path) -> Result<Option<String>> {
-    match fs::read(path) {
+    match read_whole(path, FILE_BYTES) {
         Ok(bytes) => String::from_utf8(bytes)
             .map(Some)
             .map_err(|_| SnapshotError::Malformed {
@@ -364,7 +367,11 @@ fn write(path: &Path, text: &str) -> Result<()> {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let beside = folder.join(format!(".deadstop-{}-{number}.tmp", std::process::id()));
     let written = fs::File::create(&beside)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            // What is renamed before it is written may be empty after a crash.
+            file.sync_all()
+        })
         .and_then(|()| fs::rename(&beside, path));
     written.map_err(|error| {
         let _ = fs::remove_file(&beside);

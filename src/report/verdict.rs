@@ -7,6 +7,8 @@ use crate::laws;
 use crate::scenario::{self, Scenario};
 
 use super::Style;
+use super::figures::grouped;
+use crate::sim::ROWS_A_RUN;
 
 /// What sort of problem it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,10 +148,17 @@ pub fn judge(
     if let Some(What::Stuck { why, name }) = events.last().map(|event| &event.what) {
         let asks =
             |event: &Event| matches!(event.what, What::Signal { .. } | What::Requested { .. });
-        let message = if *why == StuckWhy::Horizon && !events.iter().any(asks) {
-            "the run never came to an end: nothing in the file asks the worker to stop".to_owned()
-        } else {
-            format!("the run never came to an end ({why}): \"{name}\" is to blame")
+        let message = match why {
+            StuckWhy::Horizon if !events.iter().any(asks) => {
+                "the run never came to an end: nothing in the file asks the worker to stop"
+                    .to_owned()
+            }
+            StuckWhy::TooLarge => format!(
+                "the run was given up ({why}): its reports have more than {} rows in all, the last of them for \
+                 \"{name}\"; let fewer callers ask, or split the file",
+                grouped(ROWS_A_RUN as u64)
+            ),
+            _ => format!("the run never came to an end ({why}): \"{name}\" is to blame"),
         };
         problems.push(Problem::new(ProblemKind::Stuck, message));
     }

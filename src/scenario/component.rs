@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, all_of, any_of, did_you_mean};
+use super::keys::{self, KEYS, Key, Place, RESERVED};
 use super::model::{Component, Needs, Span, Spanned, WatchdogLimits, limits};
 use super::read::{Fields, Reader};
 use crate::journal::{Kind, Name, Told};
-
-/// Names that mean something else.
-const RESERVED: &[&str] = &["main", "kill", "executor"];
+use crate::words::steers;
 
 /// What the names in a file refer to.
 pub(super) type Names = BTreeMap<String, (Kind, Span)>;
@@ -29,16 +28,8 @@ pub(super) fn declare(reader: &mut Reader, names: &mut Names, fields: &Fields) {
         let (Some(name), Some(span)) = (fields.text(selector), fields.span_of(selector)) else {
             continue;
         };
-        if name.is_empty() || name.len() > limits::NAME_BYTES || name.contains(char::is_control) {
-            reader.note(Diagnostic::error(
-                "bad-name",
-                span.clone(),
-                "this cannot be a name",
-                format!(
-                    "a name has 1 to {} bytes and no control characters",
-                    limits::NAME_BYTES
-                ),
-            ));
+        if !is_name(name) {
+            reader.note(bad_name(span.clone()));
         } else if RESERVED.contains(&name) {
             reader.note(
                 Diagnostic::error(
@@ -70,18 +61,68 @@ pub(super) fn declare(reader: &mut Reader, names: &mut Names, fields: &Fields) {
     }
 }
 
-/// Looks a name up; `None` where it is not known, which is noted. Without names all are known.
+/// Returns whether a text can be a component's name: 1 to 200 bytes that steer no terminal.
+fn is_name(text: &str) -> bool {
+    (1..=limits::NAME_BYTES).contains(&text.len()) && !text.contains(steers)
+}
+
+fn bad_name(span: Span) -> Diagnostic {
+    Diagnostic::error(
+        "bad-name",
+        span,
+        "this cannot be a name",
+        format!(
+            "a name has 1 to {} bytes, no control characters, and none that turn the direction of writing",
+            limits::NAME_BYTES
+        ),
+    )
+}
+
+/// Returns the diagnostic for a reserved word where only a component can stand, with the places where it can.
+fn is_no_component(name: &str, key: &Key, span: Span) -> Diagnostic {
+    let places = KEYS
+        .iter()
+        .filter(|key| key.place != Place::Expect && key.ty.also().contains(&name));
+    Diagnostic::error(
+        "unknown-name",
+        span,
+        format!(
+            "\"{name}\" is no component, and cannot stand at `{}`",
+            key.name
+        ),
+        "a reserved name",
+    )
+    .help(format!(
+        "it can stand at {}",
+        any_of('`', places.map(|key| key.name))
+    ))
+}
+
+/// Looks up the name that stands at a key; `None` where it is not known, which is noted. Without `names`, in a
+/// file for a worker of one's own, every name that a component can have is known.
 pub(super) fn lookup(
     reader: &mut Reader,
     names: Option<&Names>,
+    key: &Key,
     name: &str,
     span: Span,
-    also: &[&str],
 ) -> Option<Name> {
-    let Some(names) = names else {
+    let also = key.ty.also();
+    if also.contains(&name) {
         return Some(name.into());
+    }
+    if RESERVED.contains(&name) {
+        reader.note(is_no_component(name, key, span));
+        return None;
+    }
+    let Some(names) = names else {
+        if is_name(name) {
+            return Some(name.into());
+        }
+        reader.note(bad_name(span));
+        return None;
     };
-    if names.contains_key(name) || also.contains(&name) {
+    if names.contains_key(name) {
         return Some(name.into());
     }
     // With a thousand names and as many mistakes, what is not told is not worked out either.
@@ -108,14 +149,14 @@ pub(super) fn lookup(
 pub(super) fn lookup_all(
     reader: &mut Reader,
     names: Option<&Names>,
+    key: &Key,
     texts: Option<&[Spanned<String>]>,
-    also: &[&str],
 ) -> Option<Vec<Name>> {
     let texts = texts?;
     Some(
         texts
             .iter()
-            .filter_map(|text| lookup(reader, names, &text.value, text.span.clone(), also))
+            .filter_map(|text| lookup(reader, names, key, &text.value, text.span.clone()))
             .collect(),
     )
 }
@@ -137,23 +178,25 @@ pub(super) fn component(reader: &mut Reader, names: &Names, fields: &Fields) -> 
     let selector = fields.selector?;
     let kind = kind_of(selector)?;
     let name: Name = fields.text(selector)?.into();
-    let mut uses = lookup_all(reader, Some(names), fields.texts("uses"), &[]).unwrap_or_default();
+    let key = |name: &str| keys::find(Place::Component, name);
+    let mut uses =
+        lookup_all(reader, Some(names), key("uses")?, fields.texts("uses")).unwrap_or_default();
     // As the context takes it: a name counts once.
     let mut seen = BTreeSet::new();
     uses.retain(|name| seen.insert(name.clone()));
     for used in fields.texts("uses").unwrap_or_default() {
         not_itself(reader, &name, "uses", &used.value, &used.span);
     }
-    let mut other = |key: &str, also: &[&str]| {
-        let (text, span) = (fields.text(key)?, fields.span_of(key)?);
-        not_itself(reader, &name, key, text, &span);
-        lookup(reader, Some(names), text, span, also)
+    let mut other = |name_of: &str| {
+        let (text, span) = (fields.text(name_of)?, fields.span_of(name_of)?);
+        not_itself(reader, &name, name_of, text, &span);
+        lookup(reader, Some(names), key(name_of)?, text, span)
     };
-    let needs = other("needs", &["executor"]).map(|needs| match &*needs {
+    let needs = other("needs").map(|needs| match &*needs {
         "executor" => Needs::Executor,
         _ => Needs::Component(needs),
     });
-    let told_by = other("told-by", &[]);
+    let told_by = other("told-by");
     let timeout = ["join-timeout", "cancel-timeout", "timeout"]
         .iter()
         .find_map(|key| fields.time(key));

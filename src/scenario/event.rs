@@ -1,5 +1,7 @@
 //! The events of a timeline: when they strike, whom, and how.
 
+use std::time::Duration;
+
 use super::component::{Names, lookup};
 use super::diagnostic::{Diagnostic, any_of};
 use super::keys::{self, ANSWERS, Place, Type};
@@ -17,15 +19,24 @@ pub(super) fn event(
     let verb = fields.selector?;
     let key = keys::find(Place::Event, verb)?;
     let when = when(reader, names, fields);
-    let mut other = |key: &str| lookup(reader, names, fields.text(key)?, fields.span_of(key)?, &[]);
+    let mut other = |name: &str| {
+        let key = keys::find(Place::Event, name)?;
+        lookup(
+            reader,
+            names,
+            key,
+            fields.text(name)?,
+            fields.span_of(name)?,
+        )
+    };
     let (from, before) = (other("from"), other("before"));
     let message = fields.text("message").map(str::to_owned);
     let text = fields.text(verb)?.to_owned();
     let span = fields.span_of(verb)?;
     main_only(reader, fields, &text);
     let name = match key.ty {
-        Type::Name(also) => {
-            let name = lookup(reader, names, &text, span.clone(), also)?;
+        Type::Name(_) => {
+            let name = lookup(reader, names, key, &text, span.clone())?;
             check_target(reader, names, components, verb, &name, &span)?;
             name
         }
@@ -71,7 +82,7 @@ pub(super) fn event(
         },
         "health" => Verb::Health {
             answer: answer(&text)?,
-            takes: fields.time("takes").unwrap_or_default(),
+            takes: fields.lasts("takes").unwrap_or(Some(Duration::ZERO)),
             lasts,
             every: fields.count("every").unwrap_or(1),
         },
@@ -126,7 +137,8 @@ fn when(reader: &mut Reader, names: Option<&Names>, fields: &Fields) -> Option<W
     }
     match on {
         Some(on) => {
-            let on = lookup(reader, names, on, fields.span_of("on")?, &["main"])?;
+            let key = keys::find(Place::Event, "on")?;
+            let on = lookup(reader, names, key, on, fields.span_of("on")?)?;
             Some(When::On(on, fields.time("after").unwrap_or_default()))
         }
         None => {

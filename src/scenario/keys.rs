@@ -50,6 +50,10 @@ impl Place {
 pub enum Type {
     /// A text.
     Text,
+    /// One line with words in it.
+    Title,
+    /// `no: ` and a reason, in one line.
+    NotLive,
     /// A list of texts.
     Texts,
     /// `true` or `false`.
@@ -67,8 +71,8 @@ pub enum Type {
     NewName,
     /// The name of a component; also of those reserved ones.
     Name(&'static [&'static str]),
-    /// A list of names of components.
-    Names,
+    /// A list of names of components; also of those reserved ones.
+    Names(&'static [&'static str]),
     /// A name of a component, or of a call.
     NamesOrCalls,
     /// What the health endpoint answers: a status in quotes, or one of [`ANSWERS`].
@@ -82,6 +86,20 @@ pub enum Type {
     /// A list of tables.
     Tables,
 }
+
+impl Type {
+    /// The words that may stand where a component's name is expected, and are none.
+    pub fn also(self) -> Vec<&'static str> {
+        match self {
+            Type::Name(also) | Type::Names(also) => also.to_vec(),
+            Type::NamesOrCalls => calls(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Names that no component can have: they mean something else.
+pub const RESERVED: &[&str] = &["main", "kill", "executor"];
 
 /// One key of the grammar.
 #[derive(Clone, Copy, Debug)]
@@ -161,6 +179,10 @@ const LASTS: Type = Type::Time {
     forever: true,
 };
 const NAME: Type = Type::Name(&[]);
+const NAMES: Type = Type::Names(&[]);
+const NAMES_OR_MAIN: Type = Type::Names(&["main"]);
+/// A component, or main.
+const MAIN_TOO: Type = Type::Name(&["main"]);
 
 const BODIES: &[&str] = &["thread", "task"];
 const CALLBACKS: &[&str] = &["stop", "cleanup", "closeable"];
@@ -233,9 +255,9 @@ use Place::{Component, Event, Expect, Timeline, Top, Worker};
 
 /// Every key of the grammar.
 pub static KEYS: &[Key] = &[
-    key(Top, "title", Type::Text, "", "What the scenario is about, in one line.", r#"title = "The db waits for the last flush""#).required(&[]),
+    key(Top, "title", Type::Title, "", "What the scenario is about, in one line.", r#"title = "The db waits for the last flush""#).required(&[]),
     key(Top, "tags", Type::Texts, "none", "Words to select it by.", r#"tags = ["drain"]"#),
-    key(Top, "live", Type::Text, "it can be run live", "`\"no: REASON\"`: it cannot be run on real threads and real time.", r#"live = "no: it takes two hours""#),
+    key(Top, "live", Type::NotLive, "it can be run live", "`\"no: REASON\"`: it cannot be run on real threads and real time.", r#"live = "no: it takes two hours""#),
     key(Top, "patience", BOUND, "5s", "For a worker of your own: how long its code may keep its thread in real time, in which no virtual time passes. The environment's `DEADSTOP_PATIENCE` goes before it.", r#"patience = "500ms""#),
     key(Top, "allow", Type::Words(lints), "none", "Lints that the file does not want to hear.", r#"allow = ["bounds-over-grace"]"#),
     key(Top, "worker", Type::Table, "a test brings a worker of its own", "The worker.", "worker = {}"),
@@ -259,7 +281,7 @@ pub static KEYS: &[Key] = &[
     key(Component, "order", Type::Int(i32::MIN as i64, i32::MAX as i64), "0", "Stop runs ascending, cleanup descending.", r#"{ closeable = "predictor", order = 200 }"#),
     key(Component, "after", TIME, "0ms", "Main works so long before it registers this.", r#"{ closeable = "db", after = "700ms" }"#),
     key(Component, "late", Type::Flag, "false", "Registered by a `register` event only.", r#"{ closeable = "late pool", late = true }"#),
-    key(Component, "uses", Type::Names, "none", "What it uses: a law wants that closed after it.", r#"{ task = "writer", uses = ["db"] }"#),
+    key(Component, "uses", NAMES, "none", "What it uses: a law wants that closed after it.", r#"{ task = "writer", uses = ["db"] }"#),
     key(Component, "takes", TIME, "0ms", "A thread or task: from being told to its end. The others: from the call to the return.", r#"{ cleanup = "flush", takes = "2s" }"#).with(&["thread", "task", "stop", "cleanup", "closeable"]),
     key(Component, "needs", Type::Name(&["executor"]), "nothing", "It ends only after that has ended, or after the `executor` could run something for it.", r#"{ thread = "bridge", needs = "executor" }"#).with(&["thread", "task", "stop", "cleanup", "closeable"]),
     key(Component, "join-timeout", BOUND, "2s", "How long its end is waited for.", r#"{ thread = "flusher", join-timeout = "5s" }"#).with(&["thread", "watchdog"]),
@@ -281,19 +303,19 @@ pub static KEYS: &[Key] = &[
     key(Event, "signal", Type::Word(|| words(SignalName::ALL, SignalName::as_str)), "", "A signal arrives.", r#"{ at = "10s", signal = "SIGTERM" }"#).selects(),
     key(Event, "call", Type::Word(calls), "", "Somebody calls the context.", r#"{ at = "10s", call = "stop", callers = 2 }"#).selects(),
     key(Event, "register", NAME, "", "A component that is `late` is registered.", r#"{ on = "drain", register = "late pool" }"#).selects(),
-    key(Event, "hang", NAME, "", "Stuck from here on: it does no work and heeds nothing.", r#"{ at = "5s", hang = "flush" }"#).selects(),
+    key(Event, "hang", MAIN_TOO, "", "Stuck from here on: it does no work and heeds nothing.", r#"{ at = "5s", hang = "flush" }"#).selects(),
     key(Event, "ignore", NAME, "", "It works on, and does not heed stop.", r#"{ at = "5s", ignore = "writer", for = "8s" }"#).selects().on(BODIES),
-    key(Event, "slow", NAME, "", "It takes so much longer.", r#"{ at = "5s", slow = "flush", by = "3s" }"#).selects().on(&["thread", "task", "stop", "cleanup", "closeable"]),
+    key(Event, "slow", MAIN_TOO, "", "It takes so much longer.", r#"{ at = "5s", slow = "flush", by = "3s" }"#).selects().on(&["thread", "task", "stop", "cleanup", "closeable"]),
     key(Event, "fail", Type::Name(&["main", "kill"]), "", "It returns an error: a thread or task now, a callback when called, `main` now or before a registration. `kill`: the plan's kill tool fails from here on.", r#"{ at = "5s", fail = "db", message = "already closed" }"#).selects(),
-    key(Event, "panic", Type::Name(&["main"]), "", "It panics, likewise.", r#"{ at = "5s", panic = "flush" }"#).selects(),
+    key(Event, "panic", MAIN_TOO, "", "It panics, likewise.", r#"{ at = "5s", panic = "flush" }"#).selects(),
     key(Event, "end", NAME, "", "It ends early, and well.", r#"{ at = "5s", end = "writer" }"#).selects().on(BODIES),
-    key(Event, "hold", NAME, "", "It holds the executor, so that no task and no async callback runs: a task now, an async callback when it is called.", r#"{ at = "5s", hold = "writer", for = "3s" }"#).selects().on(&["task", "stop", "cleanup", "closeable"]),
+    key(Event, "hold", MAIN_TOO, "", "It holds the executor, so that no task and no async callback runs: a task now, an async callback when it is called.", r#"{ at = "5s", hold = "writer", for = "3s" }"#).selects().on(&["task", "stop", "cleanup", "closeable"]),
     key(Event, "job", NAME, "", "It has jobs in flight; its end waits for them.", r#"{ at = "5s", job = "thread pool", count = 4, takes = "3s" }"#).selects().on(&["thread", "task", "stop", "cleanup", "closeable"]),
     key(Event, "health", Type::Answer, "", "What the health endpoint answers from here on. `silent` accepts and says nothing, `half-line` sends half of a status line and then nothing, `stalls` all of it and then nothing. `drip` is 200 byte by byte, over the whole of `takes`, or without it a byte a second for ever; `endless` is 200 with a body that does not end. `cut` ends in the middle, `reset` tears the connection down, `garbage` is no HTTP.", r#"{ at = "5s", health = "503", takes = "2s" }"#).selects(),
     key(Event, "at", TIME, "the start", "When it strikes: so long after the worker began.", r#"{ at = "10s", signal = "SIGTERM" }"#),
-    key(Event, "on", Type::Name(&["main"]), "", "When it strikes: at the first begin of that component's step, or of `main`.", r#"{ on = "flush", signal = "SIGTERM" }"#),
+    key(Event, "on", MAIN_TOO, "", "When it strikes: at the first begin of that component's step, or of `main`.", r#"{ on = "flush", signal = "SIGTERM" }"#),
     key(Event, "after", TIME, "0ms", "So long after the begin of the step that `on` names.", r#"{ on = "flush", after = "500ms", signal = "SIGTERM" }"#),
-    key(Event, "from", NAME, "from outside", "The component inside which it is called or registered.", r#"{ at = "5s", call = "stop", from = "writer" }"#).with(&["call", "register"]),
+    key(Event, "from", MAIN_TOO, "from outside", "The component inside which it is called or registered.", r#"{ at = "5s", call = "stop", from = "writer" }"#).with(&["call", "register"]),
     key(Event, "callers", Type::Int(1, 1_000), "1", "How many call at once.", r#"{ at = "5s", call = "cleanup", callers = 3 }"#).with(&["call"]),
     key(Event, "message", Type::Text, "scripted failure, scripted panic", "The error's or panic's words; the reason given with `request-stop`.", r#"{ at = "5s", fail = "db", message = "broken pipe" }"#).with(&["fail", "panic", "call"]),
     key(Event, "for", LASTS, "forever", "How long it lasts.", r#"{ at = "5s", hang = "flush", for = "3s" }"#).with(&["hang", "ignore", "hold", "health"]),
@@ -301,7 +323,7 @@ pub static KEYS: &[Key] = &[
     key(Event, "before", NAME, "now", "Main comes to its end just before it registers that.", r#"{ fail = "main", before = "db" }"#).with(&["fail", "panic"]).main_only(),
     key(Event, "code", Type::Int(1, 255), "none", "The exit code that main asks for.", r#"{ fail = "main", before = "db", code = 255 }"#).with(&["fail"]).main_only(),
     key(Event, "count", Type::Int(1, 1_000), "1", "How many jobs.", r#"{ at = "5s", job = "thread pool", count = 4, takes = "3s" }"#).with(&["job"]),
-    key(Event, "takes", LASTS, "an answer comes at once", "How long each job, or each answer, takes.", r#"{ at = "5s", job = "thread pool", takes = "3s" }"#).with(&["job", "health"]).required(&["job"]),
+    key(Event, "takes", LASTS, "an answer comes at once", "How long each job, or each answer, takes; an answer that takes for ever never comes.", r#"{ at = "5s", job = "thread pool", takes = "3s" }"#).with(&["job", "health"]).required(&["job"]),
     key(Event, "every", Type::Int(1, 1_000), "1", "With 3 each third answer is like this, and the others are 200 at once.", r#"{ at = "5s", health = "503", every = 3 }"#).with(&["health"]),
     //
     key(Expect, "exit", Type::Int(0, 255), "", "The exit code.", "exit = 0"),
@@ -309,18 +331,18 @@ pub static KEYS: &[Key] = &[
     key(Expect, "within", TIME, "", "From the first request to stop to the exit, at most.", r#"within = "3s""#),
     key(Expect, "ends-at", TIME, "", "When the process ends, exactly.", r#"ends-at = "10s""#),
     key(Expect, "ready", Type::Flag, "", "Whether main is done, and the worker ready, before anything asks it to stop.", "ready = true"),
-    key(Expect, "registered", Type::Names, "", "What is registered: exactly these. With none of them a worker of your own may register nothing, which is a mistake otherwise.", "registered = []"),
+    key(Expect, "registered", NAMES, "", "What is registered: exactly these. With none of them a worker of your own may register nothing, which is a mistake otherwise.", "registered = []"),
     key(Expect, "watchdog", Type::Word(|| vec!["quiet", "fires"]), "", "Whether the watchdog ends the process.", r#"watchdog = "quiet""#),
-    key(Expect, "closed", Type::Names, "", "The cleanup and closeable steps that end ok: exactly these, in this order.", r#"closed = ["db"]"#),
-    key(Expect, "leaked", Type::Names, "", "What still runs when it is left behind: exactly these.", "leaked = []"),
-    key(Expect, "timed-out", Type::Names, "", "The async callbacks that are aborted at their bound: exactly these.", "timed-out = []"),
-    key(Expect, "aborted", Type::Names, "", "The tasks that are aborted at their bound: exactly these.", "aborted = []"),
-    key(Expect, "failed", Type::Names, "", "The steps that return an error: exactly these.", "failed = []"),
-    key(Expect, "panicked", Type::Names, "", "The steps that panic: exactly these.", "panicked = []"),
-    key(Expect, "not-awaited", Type::Names, "", "The steps whose wait is cut short: exactly these.", "not-awaited = []"),
-    key(Expect, "lost", Type::Names, "", "What is not stopped or not closed when the process ends, still runs then and was not left behind by name, or has a job in flight: exactly these.", "lost = []"),
-    key(Expect, "died", Type::Names, "", "The threads and tasks that fail, panic or are dropped before stop: exactly these.", "died = []"),
-    key(Expect, "ended", Type::Names, "", "The threads and tasks that end by themselves and well before stop: exactly these. The futures of `run_async` end by right, and are not among them.", "ended = []"),
+    key(Expect, "closed", NAMES, "", "The cleanup and closeable steps that end ok: exactly these, in this order.", r#"closed = ["db"]"#),
+    key(Expect, "leaked", NAMES_OR_MAIN, "", "What still runs when it is left behind: exactly these.", "leaked = []"),
+    key(Expect, "timed-out", NAMES, "", "The async callbacks that are aborted at their bound: exactly these.", "timed-out = []"),
+    key(Expect, "aborted", NAMES_OR_MAIN, "", "The tasks that are aborted at their bound: exactly these.", "aborted = []"),
+    key(Expect, "failed", NAMES_OR_MAIN, "", "The steps that return an error: exactly these.", "failed = []"),
+    key(Expect, "panicked", NAMES_OR_MAIN, "", "The steps that panic: exactly these.", "panicked = []"),
+    key(Expect, "not-awaited", NAMES_OR_MAIN, "", "The steps whose wait is cut short: exactly these.", "not-awaited = []"),
+    key(Expect, "lost", NAMES, "", "What is not stopped or not closed when the process ends, still runs then and was not left behind by name, or has a job in flight: exactly these.", "lost = []"),
+    key(Expect, "died", NAMES, "", "The threads and tasks that fail, panic or are dropped before stop: exactly these.", "died = []"),
+    key(Expect, "ended", NAMES, "", "The threads and tasks that end by themselves and well before stop: exactly these. The futures of `run_async` end by right, and are not among them.", "ended = []"),
     key(Expect, "refused", Type::NamesOrCalls, "", "The registrations and calls that are refused: exactly these.", "refused = []"),
     key(Expect, "lines", Type::Texts, "", "Parts of lines of the log, in this order.", r#"lines = ["Stopping: drain"]"#),
     key(Expect, "breaks", Type::Words(law_names), "none", "The laws that must break; no other may.", "breaks = []"),

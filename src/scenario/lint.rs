@@ -22,7 +22,10 @@ pub const LINTS: &[(&str, &str)] = &[
         "never-registered",
         "a component that is late and never registered",
     ),
-    ("no-effect", "a key that has no effect beside another"),
+    (
+        "no-effect",
+        "a key that has no effect beside another, or an event that has none",
+    ),
 ];
 
 /// What is odd about a scenario, less what it allows, in the order of the file.
@@ -168,6 +171,7 @@ fn never_registered(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
 }
 
 fn no_effect(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
+    events_without_effect(scenario, found);
     for component in components(scenario) {
         let (message, help) = if component.late && !component.after.is_zero() {
             (
@@ -184,6 +188,46 @@ fn no_effect(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
         };
         found.push(
             Diagnostic::warning("no-effect", component.span.clone(), message, "here").help(help),
+        );
+    }
+}
+
+/// Finds events that strike, and change nothing.
+fn events_without_effect(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
+    let watchdog = components(scenario).any(|component| component.kind == Kind::Watchdog);
+    for event in &scenario.timeline {
+        let (label, help) = match &event.verb {
+            // Which components a worker of one's own has is not known.
+            Verb::Health { .. } if !watchdog && scenario.worker.components.is_some() => (
+                "no watchdog asks the health endpoint".to_owned(),
+                "add a component { watchdog = NAME }",
+            ),
+            Verb::Fail {
+                before: Some(before),
+                ..
+            }
+            | Verb::Panic {
+                before: Some(before),
+                ..
+            } if scenario
+                .component(before)
+                .is_some_and(|component| component.late) =>
+            {
+                (
+                    format!("main never comes to register \"{before}\", which is late"),
+                    "name a component without `late`",
+                )
+            }
+            _ => continue,
+        };
+        found.push(
+            Diagnostic::warning(
+                "no-effect",
+                event.span.clone(),
+                "this event has no effect",
+                label,
+            )
+            .help(help),
         );
     }
 }
@@ -207,7 +251,6 @@ fn latest_end(scenario: &Scenario) -> Option<Duration> {
 
 fn never_strikes(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
     let end = latest_end(scenario);
-    let watchdog = components(scenario).any(|component| component.kind == Kind::Watchdog);
     for event in &scenario.timeline {
         let (label, help) = match (&event.when, &event.verb) {
             (When::At(at), _) if end.is_some_and(|end| *at > end) => (
@@ -216,10 +259,6 @@ fn never_strikes(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
                     time(end.unwrap_or_default())
                 ),
                 "let it strike earlier; a signal ends the process when the grace is over",
-            ),
-            (_, Verb::Health { .. }) if !watchdog && scenario.worker.components.is_some() => (
-                "no watchdog asks the health endpoint".to_owned(),
-                "add a component { watchdog = NAME }",
             ),
             (
                 When::On(name, _),
@@ -230,25 +269,6 @@ fn never_strikes(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
                 "it waits for a step of what it registers".to_owned(),
                 "let it strike `at` a moment, or `on` another step",
             ),
-            (
-                _,
-                Verb::Fail {
-                    before: Some(before),
-                    ..
-                }
-                | Verb::Panic {
-                    before: Some(before),
-                    ..
-                },
-            ) if scenario
-                .component(before)
-                .is_some_and(|component| component.late) =>
-            {
-                (
-                    format!("main never comes to register \"{before}\", which is late"),
-                    "name a component without `late`",
-                )
-            }
             _ => continue,
         };
         found.push(

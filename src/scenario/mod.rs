@@ -3,6 +3,7 @@
 mod component;
 mod diagnostic;
 mod event;
+mod files;
 mod judge;
 pub mod keys;
 mod lint;
@@ -16,6 +17,9 @@ mod value;
 pub use diagnostic::{CODES, Diagnostic, Invalid, Severity, line_of, render};
 #[cfg(feature = "kit")]
 pub(crate) use diagnostic::{all_of, any_of, did_you_mean, time};
+#[cfg(feature = "kit")]
+pub(crate) use files::read_whole;
+pub use files::{ScenarioFile, ScenarioFiles, scenario_files};
 pub use judge::{Unmet, judge};
 pub use lint::{LINTS, lint};
 pub use model::{

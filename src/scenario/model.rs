@@ -263,8 +263,8 @@ pub enum Verb {
     Health {
         /// What it answers.
         answer: Answer,
-        /// How long an answer takes.
-        takes: Duration,
+        /// How long an answer takes; one that takes for ever never comes.
+        takes: Lasts,
         /// How long it behaves so; afterwards as before.
         lasts: Lasts,
         /// Only each so-many-th answer is like this, the others are 200 at once.

@@ -301,8 +301,9 @@ gets, is sure of, and gets at worst.
 
 A file has at most 64 KiB, 1,000 components and 1,000 events; a duration is at most an hour. A run ends at 24 hours of virtual
 time at the latest. More than 10,000 events in its journal in one millisecond or 200,000 in all, or five million turns of
-bodies (an hour of one that looks every millisecond is 3.6 million), are the verdict `spinning`: so the longest run takes
-some seconds, and some tens of MiB.
+bodies (an hour of one that looks every millisecond is 3.6 million), are the verdict `spinning`; more than 200,000 rows in
+all its reports (each caller's answer has a row a step) are `too-large`. So the longest run takes some seconds, and about a
+hundred MiB.
 
 A seed chooses among what is possible in one instant, and never changes a duration. Snapshots belong to seed 0.
 ";

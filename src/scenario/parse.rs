@@ -14,6 +14,7 @@ use super::model::{
 };
 use super::read::{Fields, Reader};
 use crate::journal::{Cause, Ties};
+use crate::words::steers;
 
 /// The limits of a worker of a user's own, which hold where a file says nothing of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,13 +229,14 @@ fn file(
 /// The reason in `live`.
 fn reason(live: &str) -> Option<&str> {
     live.strip_prefix("no: ")
+        .filter(|reason| !reason.contains(steers))
         .map(str::trim)
         .filter(|reason| !reason.is_empty())
 }
 
 fn title_and_live(reader: &mut Reader, top: &Fields) {
     if let (Some(title), Some(span)) = (top.text("title"), top.span_of("title"))
-        && (title.trim().is_empty() || title.contains(char::is_control))
+        && (title.trim().is_empty() || title.contains(steers))
     {
         reader.note(
             Diagnostic::error(
@@ -254,7 +256,7 @@ fn title_and_live(reader: &mut Reader, top: &Fields) {
                 "bad-live",
                 span,
                 format!("`live` cannot be {live:?}"),
-                "expected \"no: REASON\"",
+                "expected \"no: REASON\", in one line",
             )
             .help("leave it out if the scenario can be run live; if not, say why: live = \"no: it takes two hours\""),
         );
@@ -400,21 +402,17 @@ fn floors<'f>(
 
 /// What is expected.
 fn expect(reader: &mut Reader, names: Option<&Names>, fields: &Fields) -> Expect {
-    let calls = keys::calls();
-    let mut set = |key: &str, also: &[&str]| {
-        let names = lookup_all(reader, names, fields.texts(key), also);
-        fields.spanned(key, names)
+    let mut set = |name: &str| {
+        let key = keys::find(Place::Expect, name)?;
+        let names = lookup_all(reader, names, key, fields.texts(name));
+        fields.spanned(name, names)
     };
-    let (closed, leaked) = (set("closed", &[]), set("leaked", &["main"]));
-    let (timed_out, aborted) = (set("timed-out", &[]), set("aborted", &["main"]));
-    let (failed, panicked) = (set("failed", &["main"]), set("panicked", &["main"]));
-    let (not_awaited, lost, died) = (
-        set("not-awaited", &["main"]),
-        set("lost", &[]),
-        set("died", &[]),
-    );
-    let (registered, ended) = (set("registered", &[]), set("ended", &[]));
-    let refused = set("refused", &calls);
+    let (closed, leaked) = (set("closed"), set("leaked"));
+    let (timed_out, aborted) = (set("timed-out"), set("aborted"));
+    let (failed, panicked) = (set("failed"), set("panicked"));
+    let (not_awaited, lost, died) = (set("not-awaited"), set("lost"), set("died"));
+    let (registered, ended) = (set("registered"), set("ended"));
+    let refused = set("refused");
     let int = fields.int("exit").and_then(|code| i32::try_from(code).ok());
     let word = |key: &str| fields.text(key);
     Expect {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, Key, Place, Type, answers};
+use super::keys::{self, Key, Place, RESERVED, Type, answers};
 use super::model::limits;
 
 /// The JSON schema of a scenario file, for editors.
@@ -10,7 +10,11 @@ pub fn schema() -> String {
     let mut schema = object(Place::Top, None);
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("Deadstop scenario");
-    schema["description"] = json!("A worker, what happens to it, and what is expected of it.");
+    schema["description"] = json!(
+        "A worker, what happens to it, and what is expected of it. What `deadstop lint` looks at besides: that names \
+         are those of components, and of components of the right kind; that a name has at most 200 bytes, where this \
+         counts characters; that whole numbers are written without a point; and that limits fit each other."
+    );
     let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
     text.push('\n');
     text
@@ -51,6 +55,17 @@ fn object(place: Place, selector: Option<&'static Key>) -> Value {
         // A moment of its own, or one after a step's begin.
         object["not"] = json!({ "required": ["at", "on"] });
         object["dependentRequired"] = json!({ "after": ["on"] });
+        if let Some(selector) = selector {
+            let about_main = json!({ "properties": { selector.name: { "const": "main" } } });
+            let of_main =
+                keys::of(place).filter(|key| key.main_only && key.goes_with(selector.name));
+            let dependent: Map<_, _> = of_main
+                .map(|key| (key.name.to_owned(), about_main.clone()))
+                .collect();
+            if !dependent.is_empty() {
+                object["dependentSchemas"] = Value::Object(dependent);
+            }
+        }
     }
     object
 }
@@ -79,27 +94,40 @@ fn tables(place: Place, most: usize) -> Value {
     json!({ "type": "array", "maxItems": most, "items": { "oneOf": one_of } })
 }
 
+/// Characters that steer a terminal, as a class of a pattern.
+const STEERS: &str = r"[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]";
+
+/// The schema of the values of a key's type. A check of the parser's that it cannot make stands in the description
+/// of the schema.
 fn of_type(key: &Key) -> Value {
-    let name = json!({ "type": "string", "minLength": 1, "maxLength": limits::NAME_BYTES });
     match key.ty {
         Type::Text => json!({ "type": "string" }),
+        Type::Title => json!({ "type": "string", "pattern": r"\S", "not": { "pattern": STEERS } }),
+        Type::NotLive => {
+            json!({ "type": "string", "pattern": r"^no: \s*\S", "not": { "pattern": STEERS } })
+        }
         Type::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         Type::Flag => json!({ "type": "boolean" }),
         Type::Int(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Type::Time { min, forever } => {
-            let number = if min > 0 { "0*[1-9][0-9]*" } else { "[0-9]+" };
-            let time = format!("{number}(ms|s|m|h)");
+            let time = times(min > 0);
             let pattern = if forever {
                 format!("^({time}|forever)$")
             } else {
-                format!("^{time}$")
+                format!("^({time})$")
             };
-            json!({ "type": "string", "pattern": pattern })
+            // In some languages `$` also stands before a line break at the end.
+            json!({ "type": "string", "pattern": pattern, "not": { "pattern": "[^0-9a-z]" } })
         }
-        Type::NewName | Type::Name(_) => name,
-        Type::Names | Type::NamesOrCalls => json!({ "type": "array", "items": name }),
+        Type::NewName => name(RESERVED),
+        Type::Name(also) => name(&reserved_but(also)),
+        Type::Names(also) => json!({ "type": "array", "items": name(&reserved_but(also)) }),
+        Type::NamesOrCalls => json!({ "type": "array", "items": name(RESERVED) }),
         Type::Answer => json!({
-            "anyOf": [{ "enum": answers() }, { "type": "string", "pattern": "^[2-5][0-9][0-9]$" }],
+            "anyOf": [
+                { "enum": answers() },
+                { "type": "string", "pattern": "^[2-5][0-9][0-9]$", "maxLength": 3 },
+            ],
         }),
         Type::Word(words) => json!({ "enum": words() }),
         Type::Words(words) => {
@@ -115,4 +143,34 @@ fn of_type(key: &Key) -> Value {
         Type::Table => json!({ "type": "object" }),
         Type::Tables => json!({ "type": "array" }),
     }
+}
+
+/// The schema of a name that is none of these. It counts characters, and the parser bytes.
+fn name(reserved: &[&str]) -> Value {
+    json!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": limits::NAME_BYTES,
+        "not": { "anyOf": [{ "pattern": STEERS }, { "enum": reserved }] },
+    })
+}
+
+fn reserved_but(also: &[&str]) -> Vec<&'static str> {
+    let mut reserved = RESERVED.to_vec();
+    reserved.retain(|word| !also.contains(word));
+    reserved
+}
+
+/// The pattern of a duration of up to an hour: of each unit the numbers that it can have.
+fn times(above_zero: bool) -> String {
+    let zero = if above_zero { "" } else { "0|" };
+    let units = [
+        (r"[1-9][0-9]{0,5}|[12][0-9]{6}|3[0-5][0-9]{5}|3600000", "ms"),
+        (r"[1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600", "s"),
+        (r"[1-9]|[1-5][0-9]|60", "m"),
+        ("1", "h"),
+    ];
+    debug_assert_eq!(limits::DURATION.as_secs(), 3_600, "the numbers above");
+    let unit = |(numbers, unit)| format!("0*({zero}{numbers}){unit}");
+    units.map(unit).join("|")
 }

@@ -30,9 +30,10 @@ impl Reader {
     ) -> Option<(Span, Value)> {
         let span = value.span();
         let read = match (key.ty, value.get_ref()) {
-            (Type::Text | Type::NewName | Type::Name(_), DeValue::String(text)) => {
-                Value::Text(text.to_string())
-            }
+            (
+                Type::Text | Type::Title | Type::NotLive | Type::NewName | Type::Name(_),
+                DeValue::String(text),
+            ) => Value::Text(text.to_string()),
             (Type::Word(words), DeValue::String(text)) => {
                 if !self.is_word(key, text, &words(), &span) {
                     return None;
@@ -46,7 +47,7 @@ impl Reader {
                 Value::Text(text.to_string())
             }
             (
-                Type::Texts | Type::Names | Type::NamesOrCalls | Type::Words(_),
+                Type::Texts | Type::Names(_) | Type::NamesOrCalls | Type::Words(_),
                 DeValue::Array(array),
             ) => {
                 let mut texts = Vec::new();
@@ -181,7 +182,8 @@ impl Reader {
 /// A type in words.
 pub(crate) fn type_words(ty: Type) -> &'static str {
     match ty {
-        Type::Text => "a text",
+        Type::Text | Type::Title => "a text",
+        Type::NotLive => "`no: ` and a reason",
         Type::Texts => "a list of texts",
         Type::Flag => "true or false",
         Type::Int(..) => "a whole number",
@@ -189,7 +191,7 @@ pub(crate) fn type_words(ty: Type) -> &'static str {
         Type::Time { forever: true, .. } => "a duration in quotes, or \"forever\"",
         Type::NewName | Type::Name(_) => "a name",
         Type::Answer => "a status in quotes, or a word",
-        Type::Names => "a list of names",
+        Type::Names(_) => "a list of names",
         Type::NamesOrCalls => "a list of names or calls",
         Type::Word(_) => "a word",
         Type::Words(_) => "a list of words",

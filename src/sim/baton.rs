@@ -26,7 +26,7 @@ use tracing::dispatcher::{get_default, set_default};
 use tracing::subscriber::NoSubscriber;
 
 use super::bell::Bell;
-use super::bodies::{Turn, Turned, WorldEnded};
+use super::bodies::{Turn, Turned, WorldEnded, too_many_left};
 use super::foreign::LONG;
 use super::guard::Usage;
 use super::watched::{ThreadId, Watched};
@@ -204,10 +204,9 @@ impl<T: Send + 'static> Baton<T> {
         body: impl FnOnce() -> T + Send + 'static,
     ) -> std::io::Result<Self> {
         let executor = Executor::current();
-        if executor.left.load(Ordering::Relaxed) >= LEAKS {
-            return Err(std::io::Error::other(
-                "too many bodies of this thread could not be ended",
-            ));
+        let left = executor.left.load(Ordering::Relaxed);
+        if left >= LEAKS {
+            return Err(too_many_left(left));
         }
         let by_pipe = executor.pipes.fetch_add(1, Ordering::Relaxed) < PIPES;
         let desk = Arc::new(Desk {

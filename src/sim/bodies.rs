@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::panic::resume_unwind;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::baton::{self, Baton};
 use super::coroutine::{self, Coroutine};
@@ -71,14 +71,35 @@ const UNWINDS: u32 = 8;
 /// The payload that unwinds a body at the world's end.
 pub(crate) struct WorldEnded;
 
+/// The payload that ends a run for which the simulator lacks something, in words: it has no journal.
+pub(crate) struct Lacking(pub String);
+
 thread_local! {
     /// Waits since the world's end of the body that is being ended on this thread.
     static WAITS: Cell<u32> = const { Cell::new(0) };
     static UNWOUND: Cell<u32> = const { Cell::new(0) };
 }
 
+/// The body that was left behind last in this process.
+static LEFT_LAST: Mutex<Option<Name>> = Mutex::new(None);
+
+/// Returns the error for a body that is not started, since `left` others were left behind.
+pub(super) fn too_many_left(left: u32) -> std::io::Error {
+    let last = LEFT_LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let last = last.as_deref().unwrap_or("?");
+    std::io::Error::other(format!(
+        "{left} bodies of this thread could not be ended, the last of them \"{last}\": code that catches \
+         every panic keeps its stack for good"
+    ))
+}
+
 /// A body that has its own stack, and perhaps its own thread.
-pub(crate) enum Blocking<T: 'static> {
+pub(crate) struct Blocking<T: 'static> {
+    name: Name,
+    runs_on: RunsOn<T>,
+}
+
+enum RunsOn<T: 'static> {
     Coroutine(Coroutine<T>),
     Baton(Baton<T>),
 }
@@ -90,10 +111,12 @@ impl<T: Send + 'static> Blocking<T> {
         watched: Option<&Arc<Watched>>,
         body: impl FnOnce() -> T + Send + 'static,
     ) -> std::io::Result<Self> {
-        Ok(match bodies {
-            Bodies::Coroutines => Blocking::Coroutine(Coroutine::new(body)?),
-            Bodies::Batons => Blocking::Baton(Baton::new(name, watched.cloned(), body)?),
-        })
+        let runs_on = match bodies {
+            Bodies::Coroutines => RunsOn::Coroutine(Coroutine::new(body)?),
+            Bodies::Batons => RunsOn::Baton(Baton::new(name, watched.cloned(), body)?),
+        };
+        let name = name.clone();
+        Ok(Blocking { name, runs_on })
     }
 
     /// Gives the body its turn, until it waits or is done.
@@ -102,22 +125,22 @@ impl<T: Send + 'static> Blocking<T> {
     }
 
     fn turn(&mut self, turn: Turn) -> Turned<T> {
-        match self {
-            Blocking::Coroutine(coroutine) => coroutine.turn(turn),
-            Blocking::Baton(baton) => baton.turn(turn),
+        match &mut self.runs_on {
+            RunsOn::Coroutine(coroutine) => coroutine.turn(turn),
+            RunsOn::Baton(baton) => baton.turn(turn),
         }
     }
 
     fn done(&self) -> bool {
-        match self {
-            Blocking::Coroutine(coroutine) => coroutine.done(),
-            Blocking::Baton(baton) => baton.done(),
+        match &self.runs_on {
+            RunsOn::Coroutine(coroutine) => coroutine.done(),
+            RunsOn::Baton(baton) => baton.done(),
         }
     }
 
     /// Gives what a body that is done has left to the next one.
     pub fn recycle(self) {
-        if let Blocking::Coroutine(coroutine) = self {
+        if let RunsOn::Coroutine(coroutine) = self.runs_on {
             coroutine.recycle();
         }
     }
@@ -137,9 +160,10 @@ impl<T: Send + 'static> Blocking<T> {
 
     /// Leaves a body and its stack as they are, for good.
     pub fn leave(self) {
-        match self {
-            Blocking::Coroutine(coroutine) => coroutine.leave(),
-            Blocking::Baton(baton) => baton.leave(),
+        *LEFT_LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.name);
+        match self.runs_on {
+            RunsOn::Coroutine(coroutine) => coroutine.leave(),
+            RunsOn::Baton(baton) => baton.leave(),
         }
     }
 }
@@ -183,14 +207,14 @@ pub(crate) fn suspend(over: bool) {
 mod tests {
     use std::panic::catch_unwind;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::{Mutex, mpsc};
+    use std::sync::mpsc;
     use std::time::Duration;
 
     use super::*;
     use crate::journal::{Event, How, What};
     use crate::sim::laid::lay;
     use crate::sim::pace::Pause;
-    use crate::sim::{Journal, Options, host, run};
+    use crate::sim::{Journal, Options, Subject, host, run};
     use crate::stage::NEVER;
 
     const BOTH: [Bodies; 2] = [Bodies::Coroutines, Bodies::Batons];
@@ -419,6 +443,28 @@ mod tests {
                 (DROPPED.load(Ordering::Relaxed), left(bodies)),
                 (dropped, 0)
             );
+        }
+    }
+
+    /// The plan's main goes on registering while it is ended: what it registers then has no stack.
+    #[test]
+    fn body_that_would_begin_at_the_worlds_end_is_not_begun() {
+        let text = "title = \"Killed in main\"\n[worker]\ngrace = \"3ms\"\n\
+                    components = [{ watchdog = \"w\", after = \"200ms\" }, { thread = \"t\" }]\n\
+                    [timeline]\nevents = [{ signal = \"SIGTERM\" }]\n";
+        let scenario = crate::scenario::parse("killed", text).expect("it is valid");
+        for bodies in BOTH {
+            for subject in [Subject::Worker, Subject::Plan] {
+                let options = Options {
+                    bodies,
+                    subject,
+                    ..Options::default()
+                };
+                let journals: Vec<_> = (0..3).map(|_| run(&scenario, &options)).collect();
+                assert_eq!(journals[0], journals[1]);
+                assert_eq!(journals[0], journals[2]);
+                assert_eq!(left(bodies), 0, "{bodies:?}, {subject:?}");
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use corosensei::stack::DefaultStack;
 use corosensei::{CoroutineResult, Yielder};
 
-use super::bodies::{Turn, Turned, WorldEnded};
+use super::bodies::{Turn, Turned, WorldEnded, too_many_left};
 
 /// Stack of one body, in bytes.
 const STACK: usize = 256 * 1024;
@@ -66,9 +66,7 @@ impl<T: 'static> Coroutine<T> {
         let stack = match pooled {
             Some(stack) => stack,
             None if LEAKED.get() >= LEAKS => {
-                return Err(std::io::Error::other(
-                    "too many bodies of this thread could not be ended",
-                ));
+                return Err(too_many_left(LEAKED.get()));
             }
             None => DefaultStack::new(STACK)?,
         };

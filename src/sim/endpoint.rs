@@ -12,7 +12,7 @@ use super::world::{self, World};
 use crate::host::{BoxFuture, Stream};
 use crate::journal::{Kind, Name, What};
 use crate::scenario::Answer;
-use crate::stage::{Ends, Strike, serve};
+use crate::stage::{Ends, NEVER, Strike, serve};
 use crate::watchdog::HttpProbe;
 
 /// What fits into the pipe on each side.
@@ -127,6 +127,7 @@ impl AsyncWrite for Line {
 /// The word for an answer that comes to an end.
 fn answer_word(answer: Answer, takes: u64) -> Option<Name> {
     match answer {
+        _ if takes == NEVER => None,
         Answer::Status(status) => Some(Name::from(status.to_string())),
         Answer::Drip if takes > 0 => Some("200".into()),
         Answer::Refused | Answer::Cut | Answer::Garbage | Answer::Reset => {

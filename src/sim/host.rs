@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::baton;
-use super::bodies::{self, Blocking, Turned};
+use super::bodies::{self, Blocking, Lacking, Turned};
 use super::clock::Sleep;
 use super::endpoint::{self, meet_faults};
 use super::entity::{AbortEntity, Class, Role};
@@ -261,7 +261,16 @@ impl World {
         name: &Name,
         body: impl FnOnce() -> Result<(), BoxError> + Send + 'static,
     ) -> Result<BoxFuture<Result<(), BoxError>>, SpawnError> {
-        let blocking = Blocking::new(self.runs_on, name, self.watched.as_ref(), body)?;
+        if self.is_over() {
+            // Bodies are being ended: nobody would end this one, and its stack would leak.
+            return Err(std::io::Error::other("the process has ended").into());
+        }
+        let blocking = Blocking::new(self.runs_on, name, self.watched.as_ref(), body);
+        let blocking = blocking.inspect_err(|error| {
+            // What this machine and this process lack is no part of the scenario: there is no journal then.
+            let lacking = Lacking(format!("\"{name}\" could not be started: {error}"));
+            self.or_fail(|| std::panic::resume_unwind(Box::new(lacking)));
+        })?;
         let mut bodies = self.bodies.borrow_mut();
         let place = bodies.len();
         bodies.push((Some(blocking), None));

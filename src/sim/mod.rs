@@ -55,7 +55,7 @@ pub use twice::{TWICE_AT_ONCE, Twice, twice};
 pub use watched::{Kept, Panicked};
 #[cfg(feature = "cli")]
 pub(crate) use worker::limits_of;
-pub use world::{EVENTS_A_MILLISECOND, EVENTS_A_RUN, HORIZON, TURNS_A_RUN};
+pub use world::{EVENTS_A_MILLISECOND, EVENTS_A_RUN, HORIZON, ROWS_A_RUN, TURNS_A_RUN};
 
 /// The context under test.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,6 +103,17 @@ pub struct Journal {
     pub aside: Box<Aside>,
 }
 
+impl Journal {
+    /// Number of its events, and of the rows of its reports: what it costs to keep.
+    pub(crate) fn size(&self) -> usize {
+        let rows = self.events.iter().map(|event| match &event.what {
+            What::Returned { steps, deaths, .. } => steps.len() + deaths.len(),
+            _ => 0,
+        });
+        self.events.len() + rows.sum::<usize>()
+    }
+}
+
 /// What there is to see of a run beside its events.
 #[derive(Clone, Debug, Default)]
 pub struct Aside {
@@ -136,10 +147,10 @@ impl Eq for Journal {}
 ///
 /// # Panics
 ///
-/// On a fault of the simulator's own, and inside another run or runtime: what a scenario simulates can
+/// On a fault of the simulator's own; where the system has no thread or stack left; and inside another run or runtime: what a scenario simulates can
 /// have a thread of its own run one, and cannot do so itself.
 pub fn run(scenario: &Scenario, options: &Options) -> Journal {
-    run_watched(scenario, options, None, None)
+    or_panic(|| run_watched(scenario, options, None, None))
 }
 
 /// Runs a scenario for a worker of a user's own on this thread, where [nobody watches](run).
@@ -148,7 +159,18 @@ pub fn run(scenario: &Scenario, options: &Options) -> Journal {
 ///
 /// As [`run`].
 pub fn run_own(scenario: &Scenario, options: &Options, own: &Own) -> Journal {
-    run_watched(scenario, options, Some(own), None)
+    or_panic(|| run_watched(scenario, options, Some(own), None))
+}
+
+/// Turns the private payload of a run that lacks something into a panic with words.
+fn or_panic(run: impl FnOnce() -> Journal) -> Journal {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
+        Ok(journal) => journal,
+        Err(payload) => match payload.downcast_ref::<bodies::Lacking>() {
+            Some(bodies::Lacking(why)) => panic!("the scenario was not run: {why}"),
+            None => std::panic::resume_unwind(payload),
+        },
+    }
 }
 
 fn run_watched(
@@ -190,7 +212,12 @@ fn run_watched(
     let unstruck = world.script.borrow().unstruck();
     let events = world.take_events();
     let fault = world.fault.take();
-    if fault.is_none() {
+    // After a fault of the simulator's own nothing is known of the bodies; where it only lacks one, the
+    // others are as ever.
+    if fault
+        .as_ref()
+        .is_none_or(|fault| fault.is::<bodies::Lacking>())
+    {
         let _inside = runtime.enter();
         world.end_bodies();
     }

@@ -327,21 +327,22 @@ impl Subject for Plan {
                 }
                 let timeout = spec.timeout;
                 let of = spec.clone();
-                world::with(|world| {
+                let spawned = world::with(|world| {
                     let body = world.body(&name, move || match of.kind {
                         Kind::Watchdog => watchdog(&of, &scope(token)),
                         _ => blocking(live(part, &Blocks(&scope(token)), false)),
                     });
-                    let body = body.expect("stacks for the plan's threads");
-                    world.spawn(
+                    // Without a body the run is over, or has no journal.
+                    let body = body.ok()?;
+                    Some(world.spawn(
                         name.clone(),
                         Class::Free,
                         Role::Part(part),
                         body,
                         Some(on_end),
-                    )
-                })
-                .expect("a world runs on a runtime");
+                    ))
+                });
+                spawned?.expect("a world runs on a runtime");
                 ctx.add_thread(PlanThread { ended }, timeout, name);
             }
             Kind::Task => {

@@ -11,8 +11,13 @@ use super::{Journal, Options, Own};
 use crate::journal::Name;
 use crate::scenario::Scenario;
 
-/// How many runs are taken from the caller ahead of the one it waits for.
+/// Maximum number of runs that are taken from the caller ahead of the one it waits for.
 const AHEAD: usize = 64;
+/// Number of runs that are taken before the size of any journal is known.
+const AHEAD_AT_FIRST: usize = 4;
+/// Number of events that the journals which wait for their turn may have together, judged by the longest
+/// journal so far: a hundred thousand callers in a file of 4 KiB make a journal of 20 MiB.
+const EVENTS_AHEAD: usize = 500_000;
 
 /// One run a core at once.
 #[cfg(feature = "kit")]
@@ -85,6 +90,17 @@ pub enum RunError {
         seed: u64,
         /// The panic's words, in one line.
         message: Name,
+    },
+    /// The simulator lacks something that it needs for the run: a thread, or a stack. What a scenario gives
+    /// must not depend on the machine, nor on what was run before.
+    #[error("scenario \"{scenario}\", seed {seed}, was not run: {why}")]
+    NotRun {
+        /// The scenario.
+        scenario: Name,
+        /// The seed.
+        seed: u64,
+        /// What it lacks, in one line.
+        why: Name,
     },
     /// Too many bodies keep their threads for good: nothing is run in this process any more.
     #[error(
@@ -204,6 +220,8 @@ impl Runners {
             batch: Arc::default(),
             next: 0,
             taken: 0,
+            ahead: AHEAD_AT_FIRST,
+            longest: 0,
         }
     }
 
@@ -231,16 +249,21 @@ pub struct Running<'a, I> {
     next: usize,
     /// How many runs were taken.
     taken: usize,
+    /// How many may be taken ahead, by the journals so far.
+    ahead: usize,
+    /// The longest journal so far, in events.
+    longest: usize,
 }
 
 impl<I: Iterator<Item = Run>> Running<'_, I> {
     /// Takes runs ahead, many at a time: each time costs a lock and perhaps a wake.
     fn take_ahead(&mut self) {
-        if self.taken - self.next > AHEAD / 2 {
+        let first = self.taken;
+        let waiting = first - self.next;
+        if waiting > self.ahead / 2 {
             return;
         }
-        let first = self.taken;
-        let runs = self.runs.by_ref().take(AHEAD - (first - self.next));
+        let runs = self.runs.by_ref().take(self.ahead - waiting);
         let jobs: Vec<Job> = runs
             .zip(first..)
             .map(|(run, index)| Job {
@@ -265,6 +288,10 @@ impl<I: Iterator<Item = Run>> Iterator for Running<'_, I> {
         }
         let result = self.shared.wait_for(&self.batch, self.next);
         self.next += 1;
+        if let Ok(ran) = &result {
+            self.longest = self.longest.max(ran.journal.size());
+            self.ahead = (EVENTS_AHEAD / self.longest.max(1)).clamp(2, AHEAD);
+        }
         Some(result)
     }
 }
@@ -642,6 +669,48 @@ mod tests {
     }
 
     #[test]
+    fn run_without_a_thread_for_a_body_is_an_error_with_its_name() {
+        lay("catches every panic", || {
+            loop {
+                let _ =
+                    std::panic::catch_unwind(|| host::block(Pause::new(crate::stage::NEVER, None)));
+            }
+        });
+        let killed = "title = \"Killed\"\n[worker]\ncomponents = [{ thread = \"catches every panic\" }]\n\
+                      [timeline]\nevents = [{ at = \"10s\", signal = \"SIGKILL\" }]\n";
+        let killed = scenario("killed", killed);
+        let runners = Runners::new(2).unwrap();
+        let seed = |seed| Run::new(Arc::clone(&killed), Options { seed, ..BATONS });
+        for (nth, ran) in (0..).zip(runners.run_all((0..400).map(seed))) {
+            let events = match ran {
+                Ok(ran) => ran.journal.events,
+                Err(error) => {
+                    // Two threads, each with a hundred bodies that it could not end.
+                    assert!((100..=200).contains(&nth), "{nth}");
+                    let said = format!(
+                        "scenario \"killed\", seed {nth}, was not run: \"catches every panic\" could not be \
+                         started: 100 bodies of this thread could not be ended, the last of them \"catches every \
+                         panic\""
+                    );
+                    assert!(error.to_string().starts_with(&said), "{error}");
+                    assert!(matches!(error, RunError::NotRun { .. }));
+                    return;
+                }
+            };
+            // What was run before shows in no journal.
+            assert_eq!(events.len(), 16, "{nth}");
+            let last = events.last().map(|last| (last.t, last.what.clone()));
+            let cause = Cause::Killed;
+            assert_eq!(
+                last,
+                Some((10_000, What::Exit { code: 137, cause })),
+                "{nth}"
+            );
+        }
+        panic!("no run was refused");
+    }
+
+    #[test]
     #[cfg(target_os = "linux")]
     fn nobody_is_blamed_on_a_starved_machine() {
         let own = Duration::from_millis(30);
@@ -712,7 +781,7 @@ mod tests {
         }));
         assert!(running.next().is_some_and(|ran| ran.is_ok()));
         drop(running);
-        assert_eq!(taken.load(Ordering::Relaxed), AHEAD);
+        assert_eq!(taken.load(Ordering::Relaxed), AHEAD_AT_FIRST);
         assert!(BEGAN.load(Ordering::Relaxed) <= AHEAD);
         // The queue is empty but for this one.
         assert!(runners.run(cleanup("wanted"), Options::default()).is_ok());

@@ -1,9 +1,13 @@
 //! Every run, and every run again: on another thread, in another order, on stacks that were used.
 
+use std::cell::{Cell, RefCell};
+
 use super::{Journal, Ran, Run, RunError, Runners};
 
-/// So many runs are kept for their second time at once.
+/// Maximum number of first runs that are kept until their second run.
 pub const TWICE_AT_ONCE: usize = 1_024;
+/// Number of events from which on no further first run is kept: long journals are compared a few at a time.
+const EVENTS_AT_ONCE: usize = 250_000;
 
 /// What became of a run and of its second time.
 #[derive(Clone, Debug)]
@@ -32,14 +36,35 @@ impl Twice {
 pub fn twice<I>(
     runners: &Runners,
     items: impl IntoIterator<Item = (I, Run)>,
+    done: impl FnMut(&I, &Run, Twice),
+    advanced: impl FnMut(u64),
+) {
+    twice_within(EVENTS_AT_ONCE, runners, items, done, advanced);
+}
+
+/// Does as [`twice`], and keeps first runs until they have `most` events together.
+fn twice_within<I>(
+    most: usize,
+    runners: &Runners,
+    items: impl IntoIterator<Item = (I, Run)>,
     mut done: impl FnMut(&I, &Run, Twice),
     mut advanced: impl FnMut(u64),
 ) {
     let mut items = items.into_iter().peekable();
     while items.peek().is_some() {
-        let chunk: Vec<(I, Run)> = items.by_ref().take(TWICE_AT_ONCE).collect();
-        let runs = chunk.iter().map(|(_, run)| run.clone());
-        let first: Vec<Result<Ran, RunError>> = runners.run_all(runs).collect();
+        let (kept, chunk) = (Cell::new(0), RefCell::new(Vec::new()));
+        let runs = std::iter::from_fn(|| {
+            let is_full = kept.get() >= most || chunk.borrow().len() >= TWICE_AT_ONCE;
+            let (item, run) = items.next_if(|_| !is_full)?;
+            chunk.borrow_mut().push((item, run.clone()));
+            Some(run)
+        });
+        let keep = |ran: &Result<Ran, RunError>| {
+            let size = ran.as_ref().map_or(0, |ran| ran.journal.size());
+            kept.set(kept.get() + size);
+        };
+        let first: Vec<Result<Ran, RunError>> = runners.run_all(runs).inspect(keep).collect();
+        let chunk: Vec<(I, Run)> = chunk.into_inner();
         // What has kept one thread for good would only keep another.
         let again = chunk.iter().zip(&first).rev();
         let again = again.filter_map(|((_, run), first)| match first {
@@ -61,5 +86,39 @@ pub fn twice<I>(
             done(item, run, ran);
         }
         advanced(chunk.len() as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::sim::Options;
+
+    #[test]
+    fn long_journals_are_kept_a_few_at_a_time() {
+        let text = "title = \"A pool is closed\"\n[worker]\ncomponents = [{ closeable = \"pool\" }]\n\
+                    [timeline]\nevents = [{ at = \"10s\", signal = \"SIGTERM\" }]\n";
+        let scenario = Arc::new(crate::scenario::parse("a-pool", text).expect("it is valid"));
+        let runners = Runners::new(2).expect("threads to run on");
+        let items = (0..400).map(|seed| {
+            let options = Options {
+                seed,
+                ..Options::default()
+            };
+            (seed, Run::new(Arc::clone(&scenario), options))
+        });
+        let (mut seeds, mut chunks) = (Vec::new(), Vec::new());
+        let done = |seed: &u64, run: &Run, ran: Twice| {
+            assert_eq!(run.options.seed, *seed);
+            assert!(matches!(&ran, Twice::Ran(first, second) if first == second));
+            seeds.push(*seed);
+        };
+        // Ten journals of 28 events, and the 64 that may be on their way.
+        twice_within(280, &runners, items, done, |runs| chunks.push(runs));
+        assert_eq!(seeds, (0..400).collect::<Vec<_>>());
+        assert_eq!(chunks.iter().sum::<u64>(), 400);
+        assert!(chunks.iter().all(|runs| *runs <= 80), "{chunks:?}");
     }
 }

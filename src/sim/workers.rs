@@ -3,12 +3,13 @@
 //! The workers take runs themselves, so that a run costs its caller next to nothing. There is no thread
 //! that guards: who waits for a result looks at all workers from time to time.
 
+use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::bodies::Bodies;
+use super::bodies::{Bodies, Lacking};
 use super::guard::{PERIOD, Patience, Seen};
 use super::runners::{Ran, Run, RunError, WorkerId};
 use super::stall::Stall;
@@ -195,19 +196,7 @@ impl Shared {
                     on: me,
                     kept_its_thread: false,
                 }),
-                Err(payload) => Err(RunError::Fault {
-                    scenario: run.scenario.name.clone(),
-                    seed: run.options.seed,
-                    message: {
-                        // Where the kit notes panics it has not been printed.
-                        let noted = place.watched.observed().panics();
-                        let at = noted
-                            .last()
-                            .map(|panicked| format!(" at {}", panicked.place));
-                        let words = panic_message(&*payload);
-                        one_line(&format!("{words}{}", at.unwrap_or_default()))
-                    },
-                }),
+                Err(payload) => Err(failed(&run, &*payload, &place.watched)),
             });
         }
     }
@@ -339,6 +328,31 @@ impl Shared {
         };
         for (_, job) in waiting.into_values().flatten() {
             job.answer(Err(error.clone()));
+        }
+    }
+}
+
+/// Returns why a run has no journal, from the panic that ended it.
+fn failed(run: &Run, payload: &(dyn Any + Send), watched: &Watched) -> RunError {
+    let (scenario, seed) = (run.scenario.name.clone(), run.options.seed);
+    match payload.downcast_ref::<Lacking>() {
+        Some(Lacking(why)) => RunError::NotRun {
+            scenario,
+            seed,
+            why: one_line(why),
+        },
+        None => {
+            // Where the kit notes panics it has not been printed.
+            let noted = watched.observed().panics();
+            let at = noted
+                .last()
+                .map(|panicked| format!(" at {}", panicked.place));
+            let words = panic_message(payload);
+            RunError::Fault {
+                scenario,
+                seed,
+                message: one_line(&format!("{words}{}", at.unwrap_or_default())),
+            }
         }
     }
 }

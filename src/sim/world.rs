@@ -35,6 +35,9 @@ pub const HORIZON: Duration = Duration::from_secs(24 * 3_600);
 pub const EVENTS_A_MILLISECOND: u32 = 10_000;
 /// More events than this in a run are a spin.
 pub const EVENTS_A_RUN: usize = 200_000;
+/// Maximum number of rows that the reports of one run may have in all: each caller's answer carries one row a
+/// step, so a thousand callers of a thousand components would need gigabytes.
+pub const ROWS_A_RUN: usize = 200_000;
 /// More turns than this in one millisecond are a spin, even if nothing is written down.
 const TURNS_A_MILLISECOND: u32 = 1_000_000;
 /// More turns than this in a run are a spin: a body that looks once a millisecond would take minutes of
@@ -67,6 +70,8 @@ pub(crate) struct World {
     pub observed: Arc<Observed>,
     /// Events and turns in this millisecond.
     events_now: Cell<u32>,
+    /// Rows of all reports so far.
+    rows: Cell<usize>,
     turns_now: Cell<u32>,
     turns: Cell<u64>,
     pub parts: Parts,
@@ -178,6 +183,7 @@ impl World {
             runs_on,
             observed,
             events_now: Cell::new(0),
+            rows: Cell::new(0),
             turns_now: Cell::new(0),
             turns: Cell::new(0),
             parts,
@@ -300,10 +306,15 @@ impl World {
         if self.is_over() {
             return;
         }
+        if let What::Returned { steps, deaths, .. } = &what {
+            self.rows.set(self.rows.get() + steps.len() + deaths.len());
+        }
         let events_in_all = self.push(what);
         self.events_now.set(self.events_now.get() + 1);
         if self.events_now.get() > EVENTS_A_MILLISECOND || events_in_all > EVENTS_A_RUN {
             self.stuck(StuckWhy::Spinning);
+        } else if self.rows.get() > ROWS_A_RUN {
+            self.stuck(StuckWhy::TooLarge);
         }
     }
 
@@ -478,7 +489,9 @@ impl World {
         let running = self.entities.borrow().current_name();
         let waited_for = self.waited_for.borrow().clone();
         let culprit = match why {
-            StuckWhy::Spinning | StuckWhy::Blocked | StuckWhy::Overtime => running.or(waited_for),
+            StuckWhy::Spinning | StuckWhy::Blocked | StuckWhy::Overtime | StuckWhy::TooLarge => {
+                running.or(waited_for)
+            }
             StuckWhy::Horizon => waited_for
                 .or_else(|| {
                     self.subject

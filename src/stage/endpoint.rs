@@ -1,15 +1,14 @@
 //! The health endpoint as the script left it.
 
-use std::time::Duration;
-
-use super::{NEVER, millis};
+use super::NEVER;
 use crate::scenario::Answer;
 
 /// How the endpoint behaves from some moment on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Behaviour {
     pub answer: Answer,
-    pub takes: Duration,
+    /// Milliseconds; `NEVER` where no answer comes.
+    pub takes: u64,
     /// Only each so-many-th answer is like this.
     pub every: u32,
     /// When it ends; then what was before holds again.
@@ -51,7 +50,7 @@ impl Endpoint {
             Some((behaviour, asked)) => {
                 *asked += 1;
                 if asked.is_multiple_of(behaviour.every) {
-                    (behaviour.answer, millis(behaviour.takes))
+                    (behaviour.answer, behaviour.takes)
                 } else {
                     (Answer::Status(200), 0)
                 }

@@ -7,6 +7,7 @@ use std::io;
 use hyper::StatusCode;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::NEVER;
 use crate::scenario::Answer;
 
 /// The longest request that is read.
@@ -24,7 +25,7 @@ pub(crate) enum Ends {
 }
 
 /// Reads the request on one connection, and answers it. `until` waits until so many milliseconds after
-/// its begin. An answer that never ends ends with the connection.
+/// its begin; an answer that takes for ever never begins. An answer that never ends ends with the connection.
 ///
 /// # Errors
 ///
@@ -40,6 +41,9 @@ where
     F: Future<Output = ()>,
 {
     hear(stream).await?;
+    if takes == NEVER {
+        return std::future::pending().await;
+    }
     if answer == Answer::Drip {
         return drip(stream, takes, until).await;
     }
@@ -194,6 +198,19 @@ mod tests {
         ] {
             let expected = (text.to_owned(), ends, vec![7]);
             assert_eq!(said(answer, 7), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn answer_that_takes_for_ever_never_begins() {
+        let statuses = [Answer::Status(200), Answer::Status(503)];
+        let words = crate::scenario::keys::ANSWERS.iter();
+        for answer in words.map(|(_, answer)| *answer).chain(statuses) {
+            assert_eq!(
+                said(answer, NEVER),
+                (String::new(), None, vec![]),
+                "{answer}"
+            );
         }
     }
 

@@ -2,7 +2,6 @@
 //! instant.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{Behaviour, NEVER, Stage, Strike, millis};
 use crate::journal::{FaultVerb, Ms, Name, SignalName, What};
@@ -214,10 +213,10 @@ impl dyn Stage + '_ {
                     name: "health".into(),
                     id: None,
                     lasts: lasts.map(millis),
-                    answer: Some(answers(*answer, *takes, *every)),
+                    answer: Some(answers(*answer, takes.map(millis), *every)),
                 });
                 let until = lasts.map_or(NEVER, |lasts| self.now().saturating_add(millis(lasts)));
-                let takes: Duration = *takes;
+                let takes = takes.map_or(NEVER, millis);
                 self.endpoint().borrow_mut().behave(Behaviour {
                     answer: *answer,
                     takes,
@@ -242,10 +241,12 @@ impl dyn Stage + '_ {
 }
 
 /// What the endpoint answers, in words.
-fn answers(answer: Answer, takes: Duration, every: u32) -> Name {
+fn answers(answer: Answer, takes: Option<u64>, every: u32) -> Name {
     let mut words = answer.to_string();
-    if !takes.is_zero() {
-        words += &format!(" after {}", Ms(millis(takes)));
+    match takes {
+        Some(0) => {}
+        Some(takes) => words += &format!(" after {}", Ms(takes)),
+        None => words += " that never comes",
     }
     if every > 1 {
         words += &format!(", one in {every}");

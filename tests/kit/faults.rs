@@ -314,6 +314,48 @@ fn main_is_struck_where_it_waits() {
     }
 }
 
+/// It waits until 700 ms by itself.
+#[test]
+fn main_hangs_and_is_slow_like_any_component() {
+    for (main, outcome) in mains(ms(700))
+        .into_iter()
+        .zip([Outcome::Aborted, Outcome::Leaked])
+    {
+        let trial = || Trial::of_own(main.clone()).at("300ms");
+        // Stuck until 1.3 s, when its own wait is long over.
+        let hung = trial()
+            .hang("main")
+            .lasting("1s")
+            .at("2s")
+            .signal("SIGTERM")
+            .run();
+        assert_eq!(ended(&hung, "main"), Some((How::Ok, 1_300)), "{hung}");
+        assert_eq!(hung.closed(), ["db", "pool"]);
+        assert_eq!(hung.exit_code(), Some(0), "{hung}");
+        let slow = trial().slow("main", "1s").at("2s").signal("SIGTERM").run();
+        assert_eq!(ended(&slow, "main"), Some((How::Ok, 1_700)), "{slow}");
+        // For ever: given up 5 s after the SIGTERM, before the pool is registered.
+        let given_up = trial().hang("main").at("2s").signal("SIGTERM").run();
+        assert_eq!(given_up.outcome("main"), Some(outcome), "{given_up}");
+        assert_eq!(given_up.ended_at(), Some(ms(7_000)), "{given_up}");
+        assert_eq!(given_up.closed(), ["db"]);
+        assert_eq!(given_up.exit_code(), Some(1), "{given_up}");
+    }
+}
+
+#[test]
+fn call_from_main_is_made_from_inside() {
+    for main in mains(ms(700)) {
+        let trial = Trial::of_own(main).at("300ms").call("stop").from("main");
+        let journal = trial.run();
+        let inside = journal.events.iter().any(|event| {
+            matches!(&event.what, What::Returned { result, .. } if &**result == "called-from-inside")
+        });
+        assert!(inside, "{journal}");
+        assert_eq!(journal.ended_at(), Some(ms(700)), "{journal}");
+    }
+}
+
 #[test]
 fn a_main_that_fails_does_not_end_with_success_whatever_it_asks_for() {
     for (asks, code) in [(0, 1), (3, 3)] {

@@ -1,0 +1,276 @@
+//! The scenario files of a folder: found by one walk, for the command, the test kit and this crate's own tests.
+//!
+//! A file is named by its path as it lies below the folder, also where it is a link, as Bazel, Nix and stow make
+//! them. What is not walked, or cannot be a scenario, is told by name: a test that is passed over in silence is green.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::model::limits;
+use crate::words::{escaped, steers};
+
+/// Maximum number of files below one folder.
+const FILES: usize = 100_000;
+/// Maximum depth of folders in folders.
+const DEPTH: usize = 32;
+
+/// A file below a folder of scenarios.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ScenarioFile {
+    /// The scenario's name: its path below the folder as it lies, without `.toml`, with `/` between parts.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Why it is no scenario, whatever it holds.
+    wrong: Option<String>,
+    /// What it holds, where that was piped.
+    piped: Option<Vec<u8>>,
+}
+
+/// What a walk through a folder of scenarios has found.
+#[derive(Clone, Debug, Default)]
+pub struct ScenarioFiles {
+    /// The files, by name.
+    pub files: Vec<ScenarioFile>,
+    /// The links that were not followed, each with the reason, in words.
+    pub not_followed: Vec<String>,
+}
+
+/// Finds the scenario files below a folder: all that end in `.toml`, in any case. Links to files and folders are
+/// followed, each folder once.
+///
+/// # Errors
+///
+/// In words: a folder that cannot be read, or that is nested too deep; too many files.
+///
+/// # Example
+///
+/// ```
+/// let found = deadstop::scenario::scenario_files("scenarios".as_ref())?;
+/// assert!(found.files.iter().any(|file| file.name == "context/hung-cleanup"));
+/// # Ok::<(), String>(())
+/// ```
+pub fn scenario_files(folder: &Path) -> Result<ScenarioFiles, String> {
+    let walked = walk(folder)?;
+    let mut files: Vec<ScenarioFile> = walked
+        .files
+        .iter()
+        .filter(|below| {
+            let end = below.extension();
+            end.is_some_and(|end| end.eq_ignore_ascii_case("toml"))
+        })
+        .map(|below| ScenarioFile::new(below, folder.join(below)))
+        .collect();
+    files.sort();
+    let mut first: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for file in &mut files {
+        if let Some(first) = first.get(&file.name) {
+            let first = escaped(&first.display().to_string());
+            file.wrong = Some(format!(
+                "it has the same name as {first}; rename one of them"
+            ));
+        } else {
+            first.insert(file.name.clone(), file.path.clone());
+        }
+    }
+    Ok(ScenarioFiles {
+        files,
+        not_followed: walked.not_followed,
+    })
+}
+
+impl ScenarioFile {
+    /// The file at `path`, which lies at `below` in the folder of scenarios.
+    pub(crate) fn new(below: &Path, path: PathBuf) -> Self {
+        let stem = below.with_extension("");
+        let parts: Vec<_> = stem.iter().map(|part| part.to_str()).collect();
+        let wrong = if parts.contains(&None) {
+            Some("its name is not UTF-8; rename it".to_owned())
+        } else if parts.iter().flatten().any(|part| part.contains(steers)) {
+            Some("its name has characters that steer a terminal; rename it".to_owned())
+        } else {
+            None
+        };
+        // Bytes that are no text are shown as they are: two such names are two.
+        let parts: Vec<_> = stem
+            .iter()
+            .map(|part| match part.to_str() {
+                Some(part) => escaped(part),
+                None => part.as_encoded_bytes().escape_ascii().to_string(),
+            })
+            .collect();
+        ScenarioFile {
+            name: parts.join("/"),
+            path,
+            wrong,
+            piped: None,
+        }
+    }
+
+    /// A scenario that was piped, and lies nowhere.
+    #[cfg(feature = "cli")]
+    pub(crate) fn piped(name: &str, path: &Path, bytes: Vec<u8>) -> Self {
+        ScenarioFile {
+            piped: Some(bytes),
+            ..ScenarioFile::new(Path::new(name), path.to_owned())
+        }
+    }
+
+    /// The path, for people: one line without anything that steers a terminal.
+    pub fn shown(&self) -> String {
+        escaped(&self.path.display().to_string())
+    }
+
+    /// The bytes of the file: one more than a scenario may have, at most.
+    ///
+    /// # Errors
+    ///
+    /// In words, with the path: what the system says, or why it can be no scenario.
+    pub fn read(&self) -> Result<Vec<u8>, String> {
+        let failed = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", self.shown());
+        if let Some(wrong) = &self.wrong {
+            return Err(failed(wrong));
+        }
+        if let Some(bytes) = &self.piped {
+            return Ok(bytes.clone());
+        }
+        read_up_to(&self.path, limits::FILE_BYTES as u64 + 1).map_err(|error| failed(&error))
+    }
+}
+
+/// Reads a regular file, or its first `most` bytes. Opening a pipe would wait for whoever writes to it, and a device
+/// may have no end.
+///
+/// # Errors
+///
+/// What the system says; and if it is no regular file.
+pub(crate) fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads a regular file of at most `most` bytes.
+///
+/// # Errors
+///
+/// As [`read_up_to`]; and if it is larger.
+#[cfg(feature = "kit")]
+pub(crate) fn read_whole(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let bytes = read_up_to(path, most + 1)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::other(format!(
+            "it is larger than {} MiB",
+            most >> 20
+        )));
+    }
+    Ok(bytes)
+}
+
+/// What a walk has found.
+#[derive(Debug, Default)]
+struct Walked {
+    /// Everything that is no folder, by its path below the root.
+    files: Vec<PathBuf>,
+    /// The links that were not followed, each with the reason.
+    not_followed: Vec<String>,
+}
+
+/// Finds everything below a folder that is none itself. Folders come before links to folders, and each is walked
+/// once: by the first path that leads there.
+fn walk(root: &Path) -> Result<Walked, String> {
+    let mut walk = Walk {
+        root,
+        walked: Walked::default(),
+        seen: BTreeSet::new(),
+        links: Vec::new(),
+    };
+    walk.folder(Path::new(""), 0)?;
+    while !walk.links.is_empty() {
+        let mut links = std::mem::take(&mut walk.links);
+        links.sort();
+        for (link, depth) in links {
+            walk.link(&link, depth)?;
+        }
+    }
+    walk.walked.files.sort();
+    Ok(walk.walked)
+}
+
+struct Walk<'a> {
+    root: &'a Path,
+    walked: Walked,
+    /// The folders that were walked, without links and detours.
+    seen: BTreeSet<PathBuf>,
+    /// Links to folders that are still to be followed, with their depth.
+    links: Vec<(PathBuf, usize)>,
+}
+
+impl Walk<'_> {
+    fn shown(&self, below: &Path) -> String {
+        escaped(&self.root.join(below).display().to_string())
+    }
+
+    fn folder(&mut self, below: &Path, depth: usize) -> Result<(), String> {
+        let folder = self.root.join(below);
+        let shown = self.shown(below);
+        let failed = |error: io::Error| format!("cannot read {shown}: {error}");
+        if depth > DEPTH {
+            return Err(format!(
+                "cannot read {shown}: folders are nested more than {DEPTH} deep there"
+            ));
+        }
+        if !self.seen.insert(folder.canonicalize().map_err(failed)?) {
+            let again = format!("{shown} is walked by another path");
+            self.walked.not_followed.push(again);
+            return Ok(());
+        }
+        let entries: io::Result<Vec<_>> = fs::read_dir(&folder).map_err(failed)?.collect();
+        let mut entries = entries.map_err(failed)?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let path = below.join(entry.file_name());
+            let kind = entry.file_type().map_err(failed)?;
+            if kind.is_dir() {
+                self.folder(&path, depth + 1)?;
+            } else if kind.is_symlink() && self.root.join(&path).is_dir() {
+                self.links.push((path, depth + 1));
+            } else {
+                self.walked.files.push(path);
+            }
+            if self.walked.files.len() > FILES {
+                return Err(format!(
+                    "there are more than {FILES} files below {}",
+                    self.shown(Path::new(""))
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, link: &Path, depth: usize) -> Result<(), String> {
+        let shown = self.shown(link);
+        let failed = |error: io::Error| format!("cannot read {shown}: {error}");
+        let target = self.root.join(link).canonicalize().map_err(failed)?;
+        let around = self.root.join(link.parent().unwrap_or(Path::new("")));
+        let around = around.canonicalize().map_err(failed)?;
+        let to = escaped(&target.display().to_string());
+        if around.starts_with(&target) {
+            self.walked
+                .not_followed
+                .push(format!("{shown} is a link to a folder around it, {to}"));
+        } else if self.seen.contains(&target) {
+            self.walked.not_followed.push(format!(
+                "{shown} is a link to {to}, which is walked by another path"
+            ));
+        } else {
+            self.folder(link, depth)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+//! The limits of a run: what passes one is a verdict with its name, and costs no more than the limit says.
+#![cfg(feature = "cli")]
+
+use deadstop::journal::{StuckWhy, What};
+use deadstop::report::{ProblemKind, Source, Style, judge};
+use deadstop::sim::{self, Options, ROWS_A_RUN};
+use deadstop::{journal, scenario};
+
+/// A thousand closeables, and `events` cleanups by a thousand callers each, a second apart.
+fn crowded(events: usize) -> String {
+    let components: String = (0..1_000)
+        .map(|n| format!("  {{ closeable = \"{n}\" }},\n"))
+        .collect();
+    let calls: String = (1..=events)
+        .map(|n| format!("  {{ at = \"{n}s\", call = \"cleanup\", callers = 1000 }},\n"))
+        .collect();
+    format!(
+        "title = \"Too many rows\"\n[worker]\nrun = false\ncomponents = [\n{components}]\n\
+         [timeline]\nevents = [\n{calls}]\n"
+    )
+}
+
+fn rows(events: &[journal::Event]) -> usize {
+    let rows = events.iter().map(|event| match &event.what {
+        What::Returned { steps, deaths, .. } => steps.len() + deaths.len(),
+        _ => 0,
+    });
+    rows.sum()
+}
+
+#[test]
+fn rows_of_reports_over_the_limit_are_too_large() {
+    // 20 times a thousand callers of a thousand components would be 20 million rows, and 3 GiB of them.
+    let text = crowded(20);
+    let scenario = scenario::parse("crowded", &text).expect("the file is valid");
+    let journal = sim::run(&scenario, &Options::default());
+    let last = journal.events.last().expect("no journal is empty");
+    let too_large = What::Stuck {
+        why: StuckWhy::TooLarge,
+        name: "caller".into(),
+    };
+    assert_eq!((last.t, &last.what), (1_000, &too_large));
+    // The answer that passes the limit is the last one: 201 answers of a thousand rows.
+    assert_eq!(rows(&journal.events), ROWS_A_RUN + 1_000);
+    let source = Source {
+        path: "crowded.toml",
+        text: &text,
+    };
+    let problems = judge(&scenario, source, &journal.events, "", Style::default());
+    let said: Vec<_> = problems
+        .iter()
+        .map(|problem| (problem.kind, problem.message.as_str()))
+        .collect();
+    assert_eq!(
+        said,
+        [(
+            ProblemKind::Stuck,
+            "the run was given up (too-large): its reports have more than 200,000 rows in all, the last of them \
+             for \"caller\"; let fewer callers ask, or split the file"
+        )]
+    );
+}
+
+#[test]
+fn rows_of_reports_up_to_the_limit_are_a_run() {
+    let text = crowded(1).replace("callers = 1000", "callers = 200");
+    let scenario = scenario::parse("crowded", &text).expect("the file is valid");
+    let journal = sim::run(&scenario, &Options::default());
+    assert_eq!(rows(&journal.events), ROWS_A_RUN);
+    let last = journal.events.last().expect("no journal is empty");
+    assert!(matches!(last.what, What::Exit { code: 0, .. }), "{last:?}");
+}
