@@ -116,8 +116,7 @@ fn live(play: &Arc<Play>, run: bool) -> ExitCode {
         }
         run.then(|| scene.next_caller())
     });
-    while timeline::strike_next(play) {}
-    play.struck.cancel();
+    timeline::strike(play);
     let strikes = Arc::clone(play);
     let code = if let Some(caller) = caller {
         play.look(|scene| {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::executor::Watched;
 use super::play::Play;
 use super::probe::meet_faults;
+use super::turns::{InTurns, PolledIn, Turns};
 use crate::context::Sink;
 use crate::host::{
     Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, Scope,
@@ -50,9 +51,10 @@ fn watched(
     play.comes(who);
     let part = play.part_of(who.id);
     let nth = Arc::new(AtomicU32::new(0));
-    let ended = play.on_end(part, &nth, ended);
+    let turns = Arc::new(Turns::new(play, true));
+    let ended = play.on_end(part, &nth, &turns, ended);
     (
-        Box::pin(Watched::new(Arc::clone(play), part, nth, future)),
+        Box::pin(Watched::new(Arc::clone(play), part, nth, turns, future)),
         ended,
     )
 }
@@ -107,6 +109,7 @@ impl Host for LiveHost {
     }
 
     fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        let future = InTurns::of_the_context(&self.play, future);
         self.live.drive(future)
     }
 
@@ -137,25 +140,31 @@ impl Host for LiveHost {
         let play = Arc::clone(&self.play);
         let part = play.part_of(who.id);
         let nth = Arc::new(AtomicU32::new(0));
-        let ended = play.on_end(part, &nth, ended);
+        let turns = Arc::new(Turns::new(&play, false));
+        let ended = play.on_end(part, &nth, &turns, ended);
         // A watchdog's body is the production one: its faults strike it where it waits.
         let strikes = part.filter(|_| who.kind == Kind::Watchdog);
         let body = move |scope: &Scope| {
-            if let Some(part) = part {
-                nth.store(play.began(part), Ordering::SeqCst);
-            }
-            let blocker = ScaledBlocker {
+            // Its last turn lasts until its end is written down.
+            turns.begin();
+            let blocker = Arc::new(ScaledBlocker {
                 play,
                 inner: scope.blocker(),
+                turns,
                 strikes,
-            };
+            });
+            if let Some(part) = part {
+                blocker.play.waits_through(part, &blocker);
+                nth.store(blocker.play.began(part), Ordering::SeqCst);
+            }
             blocker.meet_faults();
-            body(&Scope::new(scope.token().clone(), Arc::new(blocker)))
+            body(&Scope::new(scope.token().clone(), blocker))
         };
         self.live.spawn_body(who, told, Box::new(body), ended)
     }
 
     fn watch(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        let future = InTurns::of_the_context(&self.play, future);
         self.live.watch(future)
     }
 
@@ -204,6 +213,7 @@ impl Executor for Home {
 pub(super) struct ScaledBlocker {
     play: Arc<Play>,
     inner: Arc<dyn Blocker>,
+    turns: Arc<Turns>,
     /// The part whose faults strike while it waits. A scripted behaviour looks after its own.
     strikes: Option<usize>,
 }
@@ -215,16 +225,23 @@ impl ScaledBlocker {
             .is_some()
     }
 
+    /// Waits outside of a turn.
+    pub fn outside<R>(&self, wait: impl FnOnce() -> R) -> R {
+        self.turns.outside(wait)
+    }
+
     /// Waits in the live host, until that time of the scenario.
-    fn wait_until(&self, told: &CancellationToken, until: Option<Duration>) {
+    pub fn wait_until(&self, told: &CancellationToken, until: Option<Duration>) {
         let clock = &self.play.clock;
-        loop {
-            let limit = until.map(|until| clock.until(until));
-            self.inner.wait(told, limit);
-            if until.is_none_or(|until| clock.now() >= until) || told.is_cancelled() {
-                return;
+        self.outside(|| {
+            loop {
+                let limit = until.map(|until| clock.until(until));
+                self.inner.wait(told, limit);
+                if until.is_none_or(|until| clock.now() >= until) || told.is_cancelled() {
+                    return;
+                }
             }
-        }
+        });
     }
 }
 
@@ -250,13 +267,19 @@ impl Blocker for ScaledBlocker {
 
     fn sleep(&self, duration: Duration) {
         let until = self.play.clock.now().checked_add(duration);
-        while let Some(until) = until.filter(|until| self.play.clock.now() < *until) {
-            self.inner.sleep(self.play.clock.until(until));
-        }
+        self.outside(|| {
+            while let Some(until) = until.filter(|until| self.play.clock.now() < *until) {
+                self.inner.sleep(self.play.clock.until(until));
+            }
+        });
     }
 
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
-        self.inner.block_on(future);
+        let future = std::pin::pin!(PolledIn {
+            turns: &self.turns,
+            future,
+        });
+        self.outside(|| self.inner.block_on(future));
     }
 
     fn running(&self, told: &CancellationToken) -> bool {

@@ -136,9 +136,15 @@ pub(super) fn meet_faults(play: &Play, part: usize) {
             .score
             .wakes(std::time::Duration::from_millis(until));
         let until = (until != crate::stage::NEVER).then_some(wakes);
-        play.watch(until, |scene| {
-            let part = &scene.parts.all[part];
-            part.strike().is_some() || part.hung(scene.now()).is_none()
-        });
+        let hang = || {
+            play.watch(until, |scene| {
+                let part = &scene.parts.all[part];
+                part.strike().is_some() || part.hung(scene.now()).is_none()
+            });
+        };
+        match play.wait_of(part) {
+            Some(wait) => wait.outside(hang),
+            None => hang(),
+        }
     }
 }

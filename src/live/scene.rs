@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::play::Play;
 use super::tempo::{Score, nanos};
+use super::turns::InTurns;
 use crate::journal::{Call, Cause, Event, Name, SignalName, What};
 use crate::scenario::Scenario;
 use crate::stage::{Endpoint, Later, Part, Parts, Script, Stage};
@@ -100,6 +101,12 @@ pub(super) struct Scene {
     /// The time of the last event: the journal never goes back.
     last: Cell<u64>,
     over: Cell<bool>,
+    /// The turns of the worker's code that are open.
+    turns: Cell<u32>,
+    /// Whether what is due in this instant strikes just now.
+    pub strikes: Cell<bool>,
+    /// What runs on the executor and waits to go on: with it the executor is blocked.
+    gate: Cell<i32>,
     /// The running flag as last read.
     pub running: Cell<bool>,
     pub effects: RefCell<VecDeque<Effect>>,
@@ -138,6 +145,10 @@ impl Scene {
             seq: Cell::new(0),
             last: Cell::new(0),
             over: Cell::new(false),
+            turns: Cell::new(0),
+            // Nothing runs before what strikes at the start has struck.
+            strikes: Cell::new(true),
+            gate: Cell::new(0),
             running: Cell::new(true),
             effects: RefCell::default(),
             calls: RefCell::default(),
@@ -211,9 +222,43 @@ impl Scene {
         }
     }
 
-    /// Whether a part is to hold the executor.
-    pub fn holds(&self, part: usize) -> bool {
-        !self.over.get() && self.holds.borrow().contains_key(&part)
+    /// Whether a part holds the executor.
+    pub fn is_held(&self) -> bool {
+        !self.is_over() && !self.holds.borrow().is_empty()
+    }
+
+    /// Whether something that runs on the executor waits to go on.
+    pub fn blocks_executor(&self) -> bool {
+        self.gate.get() > 0
+    }
+
+    /// Something that runs on the executor begins or ends to wait.
+    pub fn at_the_gate(&self, by: i32) {
+        self.gate.set(self.gate.get() + by);
+    }
+
+    /// Whether code of the worker may go on.
+    pub fn may_go_on(&self) -> bool {
+        let alone = self.script.borrow().awaits_a_begin();
+        !self.strikes.get() && !self.is_due() && !(alone && self.turns.get() > 0)
+    }
+
+    /// Whether code of the worker runs.
+    pub fn in_a_turn(&self) -> bool {
+        self.turns.get() > 0
+    }
+
+    pub fn turn_begins(&self) {
+        self.turns.set(self.turns.get() + 1);
+    }
+
+    pub fn turn_ends(&self) {
+        self.turns.set(self.turns.get().saturating_sub(1));
+    }
+
+    /// Whether something is due that is to strike before all else.
+    pub fn is_due(&self) -> bool {
+        self.next().is_some_and(|next| next <= self.clock.real())
     }
 
     /// When something is to happen next, in real time.
@@ -223,7 +268,7 @@ impl Scene {
         let strikes = strikes.map(|at| self.clock.score.comes(ms(at)));
         let laters = self.laters.borrow();
         let later = laters.keys().next();
-        let later = later.map(|(at, _)| self.clock.score.wakes(ms(*at)));
+        let later = later.map(|(at, _)| self.clock.score.comes(ms(*at)));
         strikes.into_iter().chain(later).min()
     }
 
@@ -233,7 +278,7 @@ impl Scene {
         let due = {
             let mut laters = self.laters.borrow_mut();
             let first = laters.first_entry().filter(|entry| {
-                self.clock.score.wakes(Duration::from_millis(entry.key().0)) <= real
+                self.clock.score.comes(Duration::from_millis(entry.key().0)) <= real
             });
             first.map(std::collections::btree_map::OccupiedEntry::remove)
         };
@@ -315,22 +360,20 @@ impl Stage for Scene {
                 }
             }
         }
-        if hold {
-            self.ring(part.index);
-        }
     }
 
     fn ask_executor(&self, part: &Part) {
         let (index, play) = (part.index, self.play.clone());
-        drop(self.executor.spawn(async move {
-            if let Some(play) = play.upgrade() {
-                play.look(|scene| {
-                    let part = &scene.parts.all[index];
-                    part.executor_ran.set(true);
-                    scene.stage().interrupt(part);
-                });
-            }
-        }));
+        let Some(play) = play.upgrade() else { return };
+        let theirs = Arc::clone(&play);
+        let ask = Box::pin(async move {
+            theirs.look(|scene| {
+                let part = &scene.parts.all[index];
+                part.executor_ran.set(true);
+                scene.stage().interrupt(part);
+            });
+        });
+        drop(self.executor.spawn(InTurns::on_the_executor(&play, ask)));
     }
 
     fn later(&self, delay: u64, later: Later) {

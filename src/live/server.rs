@@ -105,7 +105,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// One connection, as the script has it: by the code that answers in the simulator.
 async fn meet(mut stream: TcpStream, next: &Meets, clock: &Clock) -> io::Result<()> {
-    let until = |after: u64| {
+    let until = |after: u64, _| {
         let at = Duration::from_millis(next.began.saturating_add(after));
         let wakes = clock.at(clock.score.wakes(at));
         async move {

@@ -9,6 +9,7 @@ mod lint;
 mod model;
 mod page;
 mod parse;
+mod random;
 mod read;
 mod schema;
 mod value;
@@ -24,6 +25,7 @@ pub use model::{
 };
 pub use page::{examples, page};
 pub use parse::{parse, parse_bytes};
+pub use random::{LAST_STOP, random, random_plain};
 pub use schema::schema;
 #[cfg(feature = "kit")]
 pub(crate) use value::duration;

@@ -83,6 +83,10 @@ pub struct Options {
 pub struct Journal {
     /// The events, in order.
     pub events: Vec<Event>,
+    /// The instants at which something was due, in milliseconds, ascending: an event of the timeline, the end of a wait or
+    /// of a bound, also where nothing was written down then. Not the cycles in which a component only waits
+    /// again.
+    pub instants: Vec<u64>,
     /// The events of the timeline that never struck, by their place in the file: the run was over, or the
     /// step that they waited for never came.
     pub unstruck: Vec<usize>,
@@ -146,7 +150,7 @@ fn run_watched(
     }
     runtime.block_on(std::future::poll_fn(|cx| world.poll_over(cx)));
     let unstruck = world.script.borrow().unstruck();
-    let events = world.take_events();
+    let (events, instants) = (world.take_events(), world.take_instants());
     let fault = world.fault.take();
     if fault.is_none() {
         let _inside = runtime.enter();
@@ -164,6 +168,7 @@ fn run_watched(
     let outside = outside.and_then(|foreign| foreign.outside.first_asked());
     Journal {
         events,
+        instants,
         unstruck,
         outside,
     }

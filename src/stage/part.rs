@@ -489,7 +489,7 @@ impl dyn Stage + '_ {
         });
         self.hold_executor(part, true);
         if let Some(lasts) = lasts {
-            self.later(millis(lasts), Later::Release(part.index));
+            self.in_time(millis(lasts), Later::Release(part.index));
         }
     }
 
@@ -499,6 +499,14 @@ impl dyn Stage + '_ {
         if let Some(id) = part.id.get() {
             let name = part.name.clone();
             self.record(What::Released { id, name });
+        }
+    }
+
+    /// Has something happen after so many milliseconds; what takes no time happens at once, as part of what strikes.
+    fn in_time(&self, delay: u64, later: Later) {
+        match delay {
+            0 => self.happen(later),
+            delay => self.later(delay, later),
         }
     }
 
@@ -523,7 +531,7 @@ impl dyn Stage + '_ {
             part.jobs.borrow_mut().push(job);
             self.record(What::JobBegan { id, job });
             if let Some(takes) = takes {
-                self.later(millis(takes), Later::JobDone(index, job));
+                self.in_time(millis(takes), Later::JobDone(index, job));
             }
         }
     }

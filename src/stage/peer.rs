@@ -24,7 +24,8 @@ pub(crate) enum Ends {
 }
 
 /// Reads the request on one connection, and answers it. `until` waits until so many milliseconds after
-/// its begin. An answer that never ends ends with the connection.
+/// its begin; where its second argument is true, nothing shows when that instant comes. An answer that never ends ends
+/// with the connection.
 ///
 /// # Errors
 ///
@@ -33,7 +34,7 @@ pub(crate) async fn serve<S, F>(
     stream: &mut S,
     answer: Answer,
     takes: u64,
-    until: impl Fn(u64) -> F,
+    until: impl Fn(u64, bool) -> F,
 ) -> io::Result<Ends>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -43,7 +44,7 @@ where
     if answer == Answer::Drip {
         return drip(stream, takes, until).await;
     }
-    until(takes).await;
+    until(takes, false).await;
     match answer {
         Answer::Status(status) => stream.write_all(&whole(status)).await?,
         Answer::Silent => return std::future::pending().await,
@@ -76,7 +77,7 @@ where
 
 /// The whole of a good answer, byte for byte, spread over the time; without one a head, and then one byte
 /// after the other without an end.
-async fn drip<S, F>(stream: &mut S, takes: u64, until: impl Fn(u64) -> F) -> io::Result<Ends>
+async fn drip<S, F>(stream: &mut S, takes: u64, until: impl Fn(u64, bool) -> F) -> io::Result<Ends>
 where
     S: AsyncWrite + Unpin,
     F: Future<Output = ()>,
@@ -84,14 +85,15 @@ where
     if takes == 0 {
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
         for n in 1.. {
-            until(n * DRIP_MS).await;
+            until(n * DRIP_MS, true).await;
             stream.write_all(b".").await?;
         }
     }
     let whole = whole(200);
     let all = whole.len() as u64;
     for (n, byte) in (1..).zip(&whole) {
-        until(takes * n / all).await;
+        // An answer counts when it is whole.
+        until(takes * n / all, n < all).await;
         stream.write_all(&[*byte]).await?;
     }
     stream.shutdown().await?;
@@ -148,7 +150,7 @@ mod tests {
         let waits = RefCell::new(Vec::new());
         let ends = {
             // Time flies, but for a drip that has no end.
-            let until = |at| {
+            let until = |at, _| {
                 waits.borrow_mut().push(at);
                 let now = at < 10_000;
                 async move {
