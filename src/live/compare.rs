@@ -355,6 +355,11 @@ impl Known {
     }
 }
 
+/// Whether a live run agrees with one simulated run in everything.
+pub fn agrees(journal: &Journal, events: &[Event]) -> bool {
+    Tracks::of(&journal.events).agree(&Tracks::of(events))
+}
+
 /// How a live run differs from the simulation that comes nearest to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 
 use super::play::Play;
-use super::turns::Turns;
+use super::turns::{Starts, Turns};
 use crate::host::{BoxError, BoxFuture};
 use crate::journal::{How, Name};
 use crate::words::{one_line, panic_message};
@@ -18,6 +18,7 @@ pub(super) struct Watched {
     part: Option<usize>,
     nth: Arc<AtomicU32>,
     turns: Arc<Turns>,
+    starts: Option<Starts>,
     future: BoxFuture<Result<(), BoxError>>,
 }
 
@@ -30,6 +31,7 @@ impl Watched {
         future: BoxFuture<Result<(), BoxError>>,
     ) -> Self {
         Watched {
+            starts: Some(Starts::new(&play, true)),
             play,
             part,
             nth,
@@ -38,15 +40,15 @@ impl Watched {
         }
     }
 
-    /// Begins a turn. False if the executor was held: then another section of code follows an await, at which what was
+    /// Begins a turn. False if it had to wait for that: then another section of code follows an await, at which what was
     /// aborted meanwhile is dropped.
     fn begins_turn(&self, cx: &Context<'_>) -> bool {
-        let held = self.turns.begin();
-        if held {
+        let waited = self.turns.begin();
+        if waited {
             self.turns.end();
             cx.waker().wake_by_ref();
         }
-        !held
+        !waited
     }
 }
 
@@ -57,6 +59,7 @@ impl Future for Watched {
         if !self.begins_turn(cx) {
             return Poll::Pending;
         }
+        self.starts = None;
         if let Some(part) = self.part
             && self.nth.load(Ordering::SeqCst) == 0
         {

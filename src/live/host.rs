@@ -11,13 +11,14 @@ use tokio_util::sync::CancellationToken;
 use super::executor::Watched;
 use super::play::Play;
 use super::probe::meet_faults;
-use super::turns::{InTurns, PolledIn, Turns};
+use super::turns::{GoesOn, InTurns, PolledIn, Starts, Turns};
 use crate::context::Sink;
 use crate::host::{
     Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, Scope,
     SpawnError, Stream, Who,
 };
 use crate::journal::{Cause, Kind, Name, What};
+use crate::stage::Stage as _;
 
 /// Threads, tasks and waits are the live host's own.
 pub(super) struct LiveHost {
@@ -90,8 +91,12 @@ impl Host for LiveHost {
         // On a thread of its own: it is waited for where the service's runtime is the one around, too, and
         // that may be wedged.
         let (over, is_over) = tokio::sync::oneshot::channel::<()>();
+        let play = Arc::clone(&self.play);
         let wait = move || {
             std::thread::sleep(Duration::from_nanos(left));
+            // Where the machine is slow, code that was started in this instant may still be about to begin.
+            let late = play.clock.real() + play.clock.score.soon();
+            play.watch(Some(late), |scene| scene.is_over() || scene.is_quiet());
             drop(over);
         };
         let waits = std::thread::Builder::new()
@@ -142,11 +147,13 @@ impl Host for LiveHost {
         let nth = Arc::new(AtomicU32::new(0));
         let turns = Arc::new(Turns::new(&play, false));
         let ended = play.on_end(part, &nth, &turns, ended);
+        let starts = Starts::new(&play, false);
         // A watchdog's body is the production one: its faults strike it where it waits.
         let strikes = part.filter(|_| who.kind == Kind::Watchdog);
         let body = move |scope: &Scope| {
             // Its last turn lasts until its end is written down.
             turns.begin();
+            drop(starts);
             let blocker = Arc::new(ScaledBlocker {
                 play,
                 inner: scope.blocker(),
@@ -223,6 +230,11 @@ impl ScaledBlocker {
         self.strikes
             .map(|part| meet_faults(&self.play, part))
             .is_some()
+    }
+
+    /// Has the turn of the thread go on where a future waits, until what is returned is dropped.
+    pub fn go_on(&self) -> GoesOn {
+        self.turns.go_on()
     }
 
     /// Waits outside of a turn.

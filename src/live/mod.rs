@@ -29,6 +29,6 @@ mod timeline;
 mod turns;
 
 pub use child::perform;
-pub use compare::{Difference, Known, Late, Side, compare};
+pub use compare::{Difference, Known, Late, Side, agrees, compare};
 pub use players::{Failed, Played, Players, Request};
 pub use tempo::{CLOSEST, Pace, Tempo, TooFast};

@@ -242,21 +242,20 @@ impl Play {
         })
     }
 
-    /// Waits until code of the worker may go on, and begins a turn of it. On the executor, returns whether that was held
-    /// meanwhile.
+    /// Waits until code of the worker may go on, and begins a turn of it. Returns whether it had to wait.
     pub fn turn_begins(&self, on_executor: bool) -> bool {
         let mut scene = lock(&self.scene);
-        let mut held = false;
+        let mut waited = false;
         if on_executor {
             scene.at_the_gate(1);
             self.changed.notify_all();
         }
         loop {
             let is_held = on_executor && scene.is_held();
-            held |= is_held;
             if scene.is_over() || !is_held && scene.may_go_on() {
                 break;
             }
+            waited = true;
             scene = self
                 .changed
                 .wait(scene)
@@ -266,7 +265,7 @@ impl Play {
             scene.at_the_gate(-1);
         }
         scene.turn_begins();
-        held
+        waited
     }
 
     /// A turn is over.

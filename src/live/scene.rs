@@ -103,6 +103,8 @@ pub(super) struct Scene {
     over: Cell<bool>,
     /// The turns of the worker's code that are open.
     turns: Cell<u32>,
+    /// Code that was started and has not begun: on threads of its own, and on the executor.
+    unbegun: [Cell<i32>; 2],
     /// Whether what is due in this instant strikes just now.
     pub strikes: Cell<bool>,
     /// What runs on the executor and waits to go on: with it the executor is blocked.
@@ -146,6 +148,7 @@ impl Scene {
             last: Cell::new(0),
             over: Cell::new(false),
             turns: Cell::new(0),
+            unbegun: Default::default(),
             // Nothing runs before what strikes at the start has struck.
             strikes: Cell::new(true),
             gate: Cell::new(0),
@@ -254,6 +257,18 @@ impl Scene {
 
     pub fn turn_ends(&self) {
         self.turns.set(self.turns.get().saturating_sub(1));
+    }
+
+    /// More or less code was started that has not begun.
+    pub fn starts(&self, on_executor: bool, by: i32) {
+        let unbegun = &self.unbegun[usize::from(on_executor)];
+        unbegun.set(unbegun.get() + by);
+    }
+
+    /// Whether everything that was started has begun, and waits; but for what a held executor keeps from it.
+    pub fn is_quiet(&self) -> bool {
+        let [threads, executor] = self.unbegun.each_ref().map(Cell::get);
+        !self.in_a_turn() && threads == 0 && (executor == 0 || self.is_held())
     }
 
     /// Whether something is due that is to strike before all else.

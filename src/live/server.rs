@@ -21,6 +21,22 @@ pub(super) struct Meets {
     pub began: u64,
 }
 
+impl Meets {
+    /// Whether it comes to its end in the instant in which the request is made.
+    pub fn is_at_once(&self) -> bool {
+        let ends = match self.answer {
+            Answer::Status(_)
+            | Answer::Refused
+            | Answer::Endless
+            | Answer::Cut
+            | Answer::Reset
+            | Answer::Garbage => true,
+            Answer::Silent | Answer::HalfLine | Answer::Stalls | Answer::Drip => false,
+        };
+        ends && self.takes == 0
+    }
+}
+
 /// Told when the endpoint is ready for it.
 type Ready = oneshot::Sender<()>;
 
@@ -77,7 +93,6 @@ async fn accept(
     let mut connections = tokio::task::JoinSet::new();
     while let Some((next, ready)) = requests.recv().await {
         if next.answer == Answer::Refused {
-            // It would be refused after some time, if there were a way.
             let _ = ready.send(());
             continue;
         }

@@ -11,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::play::Play;
 use super::scene::{Calling, Effect, Scene};
-use super::turns::InTurns;
+use super::turns::{InTurns, Turns, await_in_turns};
 use crate::context::Main;
 use crate::host::{Host, Who, block_on};
 use crate::journal::{Cause, Kind, SignalName, What};
-use crate::stage::{self, Stage};
+use crate::stage::{self, Said, Stage};
 
 /// How often it is looked whether a signal was heeded.
 const LOOK: Duration = Duration::from_millis(1);
@@ -148,14 +148,19 @@ fn calls(play: &Arc<Play>, calling: Calling) -> Receiver<()> {
         let mut said = pin!(stage::call(theirs.ctx(), call, message, main));
         let first = poll_fn(|cx| Poll::Ready(said.as_mut().poll(cx))).await;
         drop::<mpsc::SyncSender<()>>(reaches);
-        let said = match first {
-            Poll::Ready(said) => said,
-            Poll::Pending => said.await,
+        let returns = |said: Said| {
+            theirs.look(|scene| {
+                scene.record(said.returned(call, caller));
+                scene.open_calls.set(scene.open_calls.get() - 1);
+            });
         };
-        theirs.look(|scene| {
-            scene.record(said.returned(call, caller));
-            scene.open_calls.set(scene.open_calls.get() - 1);
-        });
+        match first {
+            Poll::Ready(said) => returns(said),
+            Poll::Pending => {
+                let turns = Turns::new(&theirs, false);
+                await_in_turns(&turns, said, returns).await;
+            }
+        }
     };
     let spawned = match (inside, play.context(), play.host.get()) {
         (Some(name), Some(context), Some(host)) => {

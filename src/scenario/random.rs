@@ -126,17 +126,18 @@ impl Draft {
             true => 0,
             false => self.below(MOST + 1),
         };
-        for _ in 0..events {
-            if let Some(fields) = self.event() {
-                let _ = writeln!(text, "  {{ {} }},", fields.join(", "));
-            }
-        }
         let end = match self.runs {
             true => "signal = \"SIGTERM\"",
             false => "call = \"cleanup\"",
         };
-        let _ = writeln!(text, "  {{ at = \"{LAST_STOP_MS}ms\", {end} }},\n]");
-        text
+        let end = vec![format!("at = {}", time(LAST_STOP_MS)), end.to_owned()];
+        let mut events: Vec<_> = (0..events).filter_map(|_| self.event()).collect();
+        // Before some of what strikes in its instant, and after some.
+        events.insert(self.below(events.len() + 1), end);
+        for fields in events {
+            let _ = writeln!(text, "  {{ {} }},", fields.join(", "));
+        }
+        text + "]\n"
     }
 
     /// The limits of the worker, which have to fit one another.
@@ -348,9 +349,10 @@ impl Draft {
     /// When an event strikes.
     fn moment(&mut self) -> Vec<String> {
         let moment = self.pick(MOMENTS);
-        match self.below(8) {
-            0..=2 => vec![format!("at = {}", time(NOON_MS + moment))],
-            3 => vec![format!("at = {}", time(moment))],
+        match self.below(10) {
+            0..=1 => vec![format!("at = {}", time(NOON_MS + moment))],
+            2..=3 => vec![format!("at = {}", time(LAST_STOP_MS + moment))],
+            4 => vec![format!("at = {}", time(moment))],
             n => {
                 let names: Vec<String> = self.parts.iter().map(|part| part.name.clone()).collect();
                 let on = match self.once_in(8) {
@@ -358,7 +360,7 @@ impl Draft {
                     false => self.one_of(names),
                 };
                 let mut fields = vec![format!("on = {:?}", on.unwrap_or_else(|| "main".into()))];
-                if n >= 6 {
+                if n >= 8 {
                     fields.push(format!("after = {}", time(moment)));
                 }
                 fields

@@ -100,7 +100,7 @@ pub(crate) async fn live(index: usize, pace: &impl Pace, wakes: bool) -> Result<
             let now = stage.now();
             (
                 stage.is_over(),
-                part.strike(),
+                part.meet_strike(),
                 now,
                 part.hung(now),
                 part.ignoring(now),
@@ -153,7 +153,7 @@ pub(crate) async fn work(index: usize, pace: &impl Pace, mut left: u64) -> Resul
             left = left.saturating_add(part.take_slow());
             (
                 stage.is_over(),
-                part.strike(),
+                part.meet_strike(),
                 stage.now(),
                 part.hung(stage.now()),
             )
@@ -175,7 +175,10 @@ pub(crate) async fn work(index: usize, pace: &impl Pace, mut left: u64) -> Resul
             break;
         }
     }
-    pace.part(index, |stage, part| stage.touch(part));
+    pace.part(index, |stage, part| {
+        stage.touch(part);
+        part.finish();
+    });
     Ok(())
 }
 

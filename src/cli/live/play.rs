@@ -11,8 +11,10 @@ use crate::report::Problem;
 use crate::scenario::Scenario;
 use crate::sim::{RunError, Runners};
 
-/// Number of simulated seeds that a live run may match.
+/// Number of simulated seeds from which the tempo is worked out, and with which a live run is compared first.
 pub const SEEDS: u64 = 64;
+/// Number of simulated seeds that a live run may match.
+pub const MORE_SEEDS: u64 = 2_048;
 /// Real time from one instant to the next.
 const STRETCH: Duration = Duration::from_millis(300);
 /// Maximum real time of a live run; a file that takes longer has to say that it is not live.
