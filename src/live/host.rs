@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::executor::Watched;
 use super::play::Play;
 use super::probe::meet_faults;
+use super::scene::Scene;
 use super::turns::{GoesOn, InTurns, PolledIn, Starts, Turns};
 use crate::context::Sink;
 use crate::host::{
@@ -18,7 +19,7 @@ use crate::host::{
     SpawnError, Stream, Who,
 };
 use crate::journal::{Cause, Kind, Name, What};
-use crate::stage::Stage as _;
+use crate::stage::{NEVER, Stage as _, millis};
 
 /// Threads, tasks and waits are the live host's own.
 pub(super) struct LiveHost {
@@ -94,9 +95,12 @@ impl Host for LiveHost {
         let play = Arc::clone(&self.play);
         let wait = move || {
             std::thread::sleep(Duration::from_nanos(left));
-            // Where the machine is slow, code that was started in this instant may still be about to begin.
+            // Where the machine is slow, code that was started or woken in this instant may still be about to run.
             let late = play.clock.real() + play.clock.score.soon();
-            play.watch(Some(late), |scene| scene.is_over() || scene.is_quiet());
+            let quiet = |scene: &Scene| scene.is_over() || scene.is_quiet();
+            play.watch(Some(late), quiet);
+            play.ping_executor(late);
+            play.watch(Some(late), quiet);
             drop(over);
         };
         let waits = std::thread::Builder::new()
@@ -265,9 +269,11 @@ impl Blocker for ScaledBlocker {
             return self.wait_until(told, until);
         };
         loop {
-            self.play.interruptible(part, told.child_token(), |token| {
-                self.wait_until(&token, until);
-            });
+            let instant = until.map_or(NEVER, millis);
+            self.play
+                .interruptible(part, told.child_token(), instant, |token| {
+                    self.wait_until(&token, until);
+                });
             self.meet_faults();
             // A fault ends the pause early, and the wait goes on.
             let is_due = until.is_some_and(|until| self.play.clock.now() >= until);
@@ -291,7 +297,9 @@ impl Blocker for ScaledBlocker {
             turns: &self.turns,
             future,
         });
-        self.outside(|| self.inner.block_on(future));
+        // The turn goes on to the first await.
+        self.inner.block_on(future);
+        self.turns.begin();
     }
 
     fn running(&self, told: &CancellationToken) -> bool {

@@ -93,11 +93,12 @@ impl Pace for Blocks<'_> {
             return;
         };
         let until = (wait.until != NEVER).then(|| Duration::from_millis(wait.until));
-        self.play.interruptible(self.part, token, |token| {
-            if !token.is_cancelled() {
-                blocker.wait_until(&token, until);
-            }
-        });
+        self.play
+            .interruptible(self.part, token, wait.until, |token| {
+                if !token.is_cancelled() {
+                    blocker.wait_until(&token, until);
+                }
+            });
     }
 
     fn told(&self) -> bool {
@@ -132,7 +133,10 @@ impl Pace for Awaits {
             Some(token) => token.child_token(),
             None => CancellationToken::new(),
         };
-        if self.play.look(|scene| scene.arm(self.part, bell.clone())) {
+        if self
+            .play
+            .look(|scene| scene.arm(self.part, bell.clone(), wait.until))
+        {
             let wakes = match wait.until {
                 NEVER => None,
                 until => {

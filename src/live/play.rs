@@ -268,6 +268,17 @@ impl Play {
         waited
     }
 
+    /// Waits until what was woken on the executor has run, unless that is held, and not past a moment of real time.
+    pub fn ping_executor(&self, late: u64) {
+        if self.look(Scene::is_held) {
+            return;
+        }
+        let (ran, has_run) = std::sync::mpsc::sync_channel::<()>(1);
+        drop(self.executor.spawn(async move { drop(ran) }));
+        let left = late.saturating_sub(self.clock.real());
+        let _ = has_run.recv_timeout(Duration::from_nanos(left));
+    }
+
     /// A turn is over.
     pub fn turn_ends(&self) {
         self.look(Scene::turn_ends);
@@ -294,9 +305,10 @@ impl Play {
         &self,
         part: usize,
         token: CancellationToken,
+        until: u64,
         wait: impl FnOnce(CancellationToken),
     ) {
-        if self.look(|scene| scene.arm(part, token.clone())) {
+        if self.look(|scene| scene.arm(part, token.clone(), until)) {
             wait(token);
         }
         self.look(|scene| scene.disarm(part));

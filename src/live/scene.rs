@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::play::Play;
 use super::tempo::{Score, nanos};
 use super::turns::InTurns;
-use crate::journal::{Call, Cause, Event, Name, SignalName, What};
+use crate::journal::{Call, Cause, Event, Kind, Name, SignalName, What};
 use crate::scenario::Scenario;
 use crate::stage::{Endpoint, Later, Part, Parts, Script, Stage};
 
@@ -88,7 +88,8 @@ impl Calling {
 struct Bell {
     /// Rung while nobody waited.
     rung: bool,
-    waits: Option<CancellationToken>,
+    /// What its wait ends with, and the instant at which it ends by itself.
+    waits: Option<(CancellationToken, u64)>,
 }
 
 pub(super) struct Scene {
@@ -201,13 +202,13 @@ impl Scene {
     }
 
     /// Before a wait of a part's: what ends it early; nothing if it is to end at once.
-    pub fn arm(&self, part: usize, token: CancellationToken) -> bool {
+    pub fn arm(&self, part: usize, token: CancellationToken, until: u64) -> bool {
         let mut bells = self.bells.borrow_mut();
         let bell = &mut bells[part];
         if self.is_over() || std::mem::take(&mut bell.rung) {
             return false;
         }
-        bell.waits = Some(token);
+        bell.waits = Some((token, until));
         true
     }
 
@@ -220,9 +221,21 @@ impl Scene {
         let mut bells = self.bells.borrow_mut();
         let bell = &mut bells[part];
         bell.rung = true;
-        if let Some(token) = bell.waits.take() {
+        if let Some((token, _)) = &bell.waits {
             token.cancel();
         }
+    }
+
+    /// Whether a part was woken and has yet to go on, by itself or by somebody; but for what a held executor keeps from it.
+    fn is_woken(&self, part: &Part) -> bool {
+        let bells = self.bells.borrow();
+        let woken = bells[part.index]
+            .waits
+            .as_ref()
+            .is_some_and(|(token, until)| token.is_cancelled() || *until <= self.now());
+        let spec = part.component.as_ref();
+        let on_executor = spec.is_none_or(|spec| spec.is_async || spec.kind == Kind::Task);
+        woken && part.runs() && !(on_executor && self.is_held())
     }
 
     /// Whether a part holds the executor.
@@ -265,10 +278,11 @@ impl Scene {
         unbegun.set(unbegun.get() + by);
     }
 
-    /// Whether everything that was started has begun, and waits; but for what a held executor keeps from it.
+    /// Whether everything that was started has begun, and everything waits; but for what a held executor keeps from it.
     pub fn is_quiet(&self) -> bool {
         let [threads, executor] = self.unbegun.each_ref().map(Cell::get);
-        !self.in_a_turn() && threads == 0 && (executor == 0 || self.is_held())
+        let woken = self.parts.all.iter().any(|part| self.is_woken(part));
+        !self.in_a_turn() && !woken && threads == 0 && (executor == 0 || self.is_held())
     }
 
     /// Whether something is due that is to strike before all else.

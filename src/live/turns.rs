@@ -168,7 +168,7 @@ impl Future for PolledIn<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.turns.begin();
         let polled = self.future.as_mut().poll(cx);
-        if !self.turns.goes_on.load(Ordering::SeqCst) {
+        if polled.is_pending() && !self.turns.goes_on.load(Ordering::SeqCst) {
             self.turns.end();
         }
         polled
