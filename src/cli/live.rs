@@ -1,38 +1,32 @@
 //! `deadstop live`: the same scenarios on real threads and the real clock.
 
-use std::collections::VecDeque;
+mod coverage;
+mod play;
+mod random;
+mod verdict;
+
 use std::fmt::Write;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::journal::text;
-use crate::live::{Failed, Known, Pace, Played, Players, Request, Tempo, compare, perform};
-use crate::report::figures::plural;
-use crate::report::{
-    Problem, ProblemKind, Source, Style, judge, listed, rest, sentence, side_by_side,
-};
-use crate::scenario::Scenario;
-use crate::sim::{Options, RunError, Runners, cores};
-
+use self::play::{Ended, NotPlayed, Play, at_once, play};
+use self::verdict::Verdicts;
 use super::case::Case;
 use super::output::{is_watched, out, shell, style};
 use super::{Done, Exit, place};
+use crate::live::{Players, perform};
+use crate::report::figures::plural;
+use crate::report::{Problem, ProblemKind, Source, Style, judge, listed, rest, sentence};
+use crate::scenario::Scenario;
+use crate::sim::{Options, RunError, Runners, cores};
 
 /// The hidden subcommand that runs one scenario in its own process.
 pub const PERFORM: &str = "perform";
-/// With so many seeds a live run is compared.
-const SEEDS: u64 = 64;
-/// From instant to instant in that much real time.
-const STRETCH: Duration = Duration::from_millis(300);
-/// A run that takes longer is none: the file says so.
-const LONGEST: Duration = Duration::from_secs(60);
-/// So often a run that the machine held up is run again, more slowly each time.
-const AGAIN: u32 = 3;
 
 /// Run scenarios on real threads, the real clock and real sockets, and hold them against the simulation.
 ///
@@ -49,9 +43,18 @@ pub struct Live {
     /// How often each is run
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     times: u16,
-    /// How many run at once
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
-    jobs: u16,
+    /// How many run at once [default: 8; of random ones 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+    /// Run that many random scenarios instead, with a table of what they have struck; one that fails is printed
+    #[arg(long, value_name = "N", conflicts_with = "what", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    random: Option<u32>,
+    /// The seed of the first random scenario; the next has the next seed [default: 0]
+    #[arg(long, value_name = "SEED", requires = "random")]
+    seed: Option<u64>,
+    /// Also write each random scenario that fails to a file in this folder
+    #[arg(long, value_name = "FOLDER", requires = "random")]
+    save: Option<PathBuf>,
     /// Say of each scenario how it went, and why if it is not run
     #[arg(long)]
     verbose: bool,
@@ -76,29 +79,17 @@ fn speed(text: &str) -> Result<f64, String> {
     }
 }
 
-/// A scenario to be run live.
-struct Play {
+/// One run of a selected scenario: of which case, and how it went.
+struct Ran {
     at: usize,
-    scenario: Arc<Scenario>,
-    known: Known,
-    request: Request,
-}
-
-/// What became of one run.
-struct Ended {
-    at: usize,
-    play: usize,
-    /// How often it was held up by the machine, and run again.
-    again: u32,
-    /// What was wrong the first time, if it was run again.
-    first: Option<String>,
-    lag: Duration,
-    late: Duration,
-    problems: Vec<Problem>,
+    ended: Ended,
 }
 
 impl Live {
     pub fn run(self) -> Done {
+        if let Some(count) = self.random {
+            return self.run_random(count);
+        }
         #[allow(
             clippy::disallowed_methods,
             reason = "how long it took is told to people, and to nothing else"
@@ -107,8 +98,14 @@ impl Live {
         let selection = place::select_some(&self.what)?;
         let style = style();
         let mut cases = Case::read_all(selection.found, style);
-        let (plays, not_live) = self.prepare(&mut cases)?;
-        let ended = self.play_all(&plays, &cases, style)?;
+        let broken = |error: &dyn std::fmt::Display| (Exit::Internal, error.to_string());
+        let runners = Runners::new(cores()).map_err(|error| broken(&error))?;
+        let (plays, not_live) = self.prepare(&runners, &mut cases)?;
+        let verdicts = Verdicts {
+            runners: &runners,
+            style,
+        };
+        let ran = self.play_all(&plays, &verdicts)?;
         let mut said = String::new();
         let mut exit = cases
             .iter()
@@ -122,33 +119,43 @@ impl Live {
                 );
             }
         }
-        for one in &ended {
-            exit = exit.and(Exit::of(&one.problems));
-            said += &self.told(one, &cases[one.at]);
+        for Ran { at, ended } in &ran {
+            exit = exit.and(Exit::of(&ended.problems));
+            let case = &cases[*at];
+            said += &told(&case.found.name, ended, self.verbose);
+            if !ended.problems.is_empty() {
+                let speed = self
+                    .speed
+                    .map_or_else(String::new, |speed| format!(" --speed {speed}"));
+                let _ = writeln!(said, "again: deadstop live{speed} {}\n", shell(&case.path));
+            }
         }
         if self.verbose {
             for (at, reason) in &not_live {
                 let _ = writeln!(said, "not live {}: {reason}", cases[*at].found.name);
             }
         }
-        said += &self.summary(&cases, &ended, not_live.len(), began.elapsed());
+        said += &self.summary(&cases, &ran, not_live.len(), began.elapsed());
         out(&said)?;
-        if exit == Exit::Well && ended.is_empty() && not_live.is_empty() {
+        if exit == Exit::Well && ran.is_empty() && not_live.is_empty() {
             return Ok(Exit::Nothing);
         }
         Ok(exit)
     }
-}
 
-impl Live {
+    /// How many run at once. A live run waits nearly all of the time.
+    fn jobs(&self) -> usize {
+        let default = if self.random.is_some() { 32 } else { 8 };
+        self.jobs.map_or(default, usize::from)
+    }
+
     /// Simulates what is to be run live. Second: what is not, and why.
     #[allow(clippy::type_complexity, reason = "a list of places and words")]
     fn prepare(
         &self,
+        runners: &Runners,
         cases: &mut [Case],
-    ) -> Result<(Vec<Play>, Vec<(usize, String)>), (Exit, String)> {
-        let broken = |error: &dyn std::fmt::Display| (Exit::Internal, error.to_string());
-        let runners = Runners::new(cores()).map_err(|error| broken(&error))?;
+    ) -> Result<(Vec<(usize, Play)>, Vec<(usize, String)>), (Exit, String)> {
         let (mut plays, mut not_live) = (Vec::new(), Vec::new());
         for (at, case) in cases.iter_mut().enumerate() {
             let Some(scenario) = case.scenario.clone() else {
@@ -162,7 +169,7 @@ impl Live {
                 not_live.push((at, "it is for a worker of your own".to_owned()));
                 continue;
             }
-            if let Some(why) = stuck(&runners, &scenario, case).map_err(|error| broken(&error))? {
+            if let Some(why) = stuck(runners, &scenario, case).map_err(|error| (Exit::Internal, error.to_string()))? {
                 let message =
                     format!("{why}; so there is nothing that a live run could agree with");
                 case.faults.push(super::case::Fault {
@@ -172,30 +179,11 @@ impl Live {
                 });
                 continue;
             }
-            let known = Known::new(&runners, &scenario, SEEDS).map_err(|error| broken(&error))?;
-            let pace = self.speed.map_or(Pace::Stretch(STRETCH), Pace::Even);
-            let tempo =
-                Tempo::new(known.instants(), known.ends(), pace).map_err(|error| error.to_string());
-            let tempo = tempo.and_then(|tempo| match tempo.takes() {
-                takes if takes > LONGEST && self.speed.is_none() => Err(format!(
-                    "live it would take {} s, and {} s is the longest",
-                    takes.as_secs(),
-                    LONGEST.as_secs()
-                )),
-                _ => Ok(tempo),
-            });
-            match tempo {
-                Ok(tempo) => plays.push(Play {
-                    at,
-                    request: Request {
-                        name: scenario.name.to_string(),
-                        text: case.text.clone(),
-                        tempo,
-                    },
-                    scenario,
-                    known,
-                }),
-                Err(why) => {
+            let (path, text) = (case.path.clone(), case.text.clone());
+            match Play::new(runners, scenario, path, text, self.speed) {
+                Ok(play) => plays.push((at, play)),
+                Err(NotPlayed::Broken(error)) => return Err((Exit::Internal, error.to_string())),
+                Err(NotPlayed::OutOfTime(why)) => {
                     let write = if self.speed.is_some() {
                         "run it more slowly"
                     } else {
@@ -216,101 +204,50 @@ impl Live {
     /// Runs everything, so many at once: the longest first.
     fn play_all(
         &self,
-        plays: &[Play],
-        cases: &[Case],
-        style: Style,
-    ) -> Result<Vec<Ended>, (Exit, String)> {
+        plays: &[(usize, Play)],
+        verdicts: &Verdicts<'_>,
+    ) -> Result<Vec<Ran>, (Exit, String)> {
         let program = std::env::current_exe()
             .map_err(|error| (Exit::Internal, format!("cannot find itself: {error}")))?;
         let players = Players::new(program, &[PERFORM]);
-        let mut queue: Vec<usize> = (0..plays.len()).collect();
-        queue.sort_by_key(|play| std::cmp::Reverse(plays[*play].request.tempo.takes()));
-        let queue: VecDeque<usize> = (0..self.times)
-            .flat_map(|_| queue.iter().copied())
-            .collect();
-        let total = queue.len();
-        let queue = Mutex::new(queue);
-        let mut ended = std::thread::scope(|scope| {
-            let (done, dones) = mpsc::channel();
-            for _ in 0..usize::from(self.jobs).min(total) {
-                let (done, queue, players) = (done.clone(), &queue, &players);
-                #[allow(
-                    clippy::disallowed_methods,
-                    reason = "it waits for a process, and many are waited for at once"
-                )]
-                scope.spawn(move || {
-                    loop {
-                        let next = queue
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .pop_front();
-                        let Some(play) = next else { return };
-                        let case = &cases[plays[play].at];
-                        let _ = done.send(play_one(players, play, &plays[play], case, style));
-                    }
-                });
-            }
-            drop(done);
-            let mut ended = Vec::new();
-            for one in dones {
-                ended.push(one);
+        let mut queue: Vec<&(usize, Play)> = plays.iter().collect();
+        queue.sort_by_key(|(_, play)| std::cmp::Reverse(play.request.tempo.takes()));
+        let total = queue.len() * usize::from(self.times);
+        let mut queue = std::iter::repeat_n(queue, self.times.into()).flatten();
+        let (mut ran, mut failed) = (Vec::new(), 0);
+        at_once(
+            self.jobs().min(total),
+            move || queue.next(),
+            |(at, it)| Ran {
+                at: *at,
+                ended: play(&players, verdicts, it),
+            },
+            |one: Ran| {
+                failed += usize::from(!one.ended.problems.is_empty());
+                ran.push(one);
                 if is_watched() {
-                    let failed = ended.iter().filter(|one| !one.problems.is_empty()).count();
                     let _ = write!(
                         std::io::stderr(),
                         "\r{} of {total} live runs, {failed} failed ",
-                        ended.len()
+                        ran.len()
                     );
                 }
-            }
-            ended
-        });
+            },
+        );
         if is_watched() {
             let _ = write!(std::io::stderr(), "\r{:60}\r", "");
         }
-        ended.sort_by_key(|one| one.play);
-        Ok(ended)
+        ran.sort_by_key(|one| one.at);
+        Ok(ran)
     }
 
-    fn told(&self, one: &Ended, case: &Case) -> String {
-        let mut said = String::new();
-        let name = &case.found.name;
-        if self.verbose {
-            let _ = writeln!(
-                said,
-                "{name}: lag {:.1} ms, written {:.1} ms after its instant at the latest{}",
-                one.lag.as_secs_f64() * 1e3,
-                one.late.as_secs_f64() * 1e3,
-                if one.again > 0 {
-                    format!(", run again {} times", one.again)
-                } else {
-                    String::new()
-                }
-            );
-        }
-        let Some((first, others)) = one.problems.split_first() else {
-            if let Some(first) = &one.first {
-                let _ = writeln!(said, "again {name}: {first}; then it agreed");
-            }
-            return said;
-        };
-        let _ = writeln!(said, "FAIL {name}: {}", sentence(first));
-        said += &rest(first, true);
-        said += &listed(others, first.law);
-        let speed = self
-            .speed
-            .map_or_else(String::new, |speed| format!(" --speed {speed}"));
-        let _ = writeln!(said, "again: deadstop live{speed} {}\n", shell(&case.path));
-        said
-    }
-
-    fn summary(&self, cases: &[Case], ended: &[Ended], not_live: usize, took: Duration) -> String {
+    fn summary(&self, cases: &[Case], ran: &[Ran], not_live: usize, took: Duration) -> String {
         let mut line = format!(
             "{}, {} live",
             plural(cases.len() as u64, "scenario"),
-            plural(ended.len() as u64, "run")
+            plural(ran.len() as u64, "run")
         );
-        let again: u32 = ended.iter().map(|one| one.again).sum();
+        let again: u32 = ran.iter().map(|one| one.ended.again).sum();
         if again > 0 {
             let _ = write!(line, ", {again} again since the machine held them up");
         }
@@ -320,19 +257,19 @@ impl Live {
                 line += " (--verbose says why)";
             }
         }
-        if ended.is_empty() {
+        if ran.is_empty() {
             return line + "; nothing was run\n";
         }
-        let late = ended.iter().map(|one| one.late).max().unwrap_or_default();
+        let late = ran.iter().map(|one| one.ended.late).max();
         let _ = write!(
             line,
             "; at most {} ms late, in {:.1} s: ",
-            late.as_millis(),
+            late.unwrap_or_default().as_millis(),
             took.as_secs_f64()
         );
-        let failed = ended.iter().filter(|one| !one.problems.is_empty()).count();
-        let invalid = cases.iter().filter(|case| !case.faults.is_empty()).count();
-        line += &match (failed, invalid) {
+        let failed = ran.iter().filter(|one| !one.ended.problems.is_empty());
+        let invalid = cases.iter().filter(|case| !case.faults.is_empty());
+        line += &match (failed.count(), invalid.count()) {
             (0, 0) => "all agree with the simulation".to_owned(),
             (failed, 0) => format!("{failed} failed"),
             (failed, invalid) => format!("{failed} failed, {invalid} could not be run"),
@@ -360,94 +297,30 @@ fn stuck(
     Ok(stuck.map(|problem| problem.message))
 }
 
-/// Runs one scenario live. What the machine holds up is run again, more slowly.
-fn play_one(players: &Players, play: usize, it: &Play, case: &Case, style: Style) -> Ended {
-    let mut request = it.request.clone();
-    let (mut again, mut first) = (0, None);
-    loop {
-        let played = players.play(&request);
-        let (lag, late) = match &played {
-            Ok(played) | Err(Failed::Overstayed { played, .. } | Failed::Silent { played, .. }) => {
-                (played.lag, played.late)
+/// What there is to say of a run.
+fn told(name: &str, one: &Ended, verbose: bool) -> String {
+    let mut said = String::new();
+    if verbose {
+        let _ = writeln!(
+            said,
+            "{name}: lag {:.1} ms, written {:.1} ms after its instant at the latest{}",
+            one.lag.as_secs_f64() * 1e3,
+            one.late.as_secs_f64() * 1e3,
+            if one.again > 0 {
+                format!(", run again {} times", one.again)
+            } else {
+                String::new()
             }
-            Err(_) => (Duration::ZERO, Duration::ZERO),
-        };
-        let held_up = lag > request.tempo.patience();
-        let mut problems = judged(it, case, played, style);
-        if !problems.is_empty() && held_up {
-            if again < AGAIN {
-                again += 1;
-                let late = lag.as_millis();
-                let said = || {
-                    format!(
-                        "{}, where a thread that only waits was woken {late} ms late",
-                        problems[0]
-                    )
-                };
-                first = first.or_else(|| Some(said()));
-                request.tempo = request.tempo.slower();
-                continue;
-            }
-            if let Some(first) = problems.first_mut() {
-                let _ = write!(
-                    first.message,
-                    " (the machine may be to blame: a thread that only waits was woken {} ms late)",
-                    lag.as_millis()
-                );
-            }
-        }
-        return Ended {
-            at: it.at,
-            play,
-            again,
-            first,
-            lag,
-            late,
-            problems,
-        };
+        );
     }
-}
-
-/// What is wrong with a live run.
-fn judged(it: &Play, case: &Case, played: Result<Played, Failed>, style: Style) -> Vec<Problem> {
-    let said = |played: &Played| {
-        let said = played.said.trim();
-        if said.is_empty() {
-            String::new()
-        } else {
-            format!("{said}\n")
+    let Some((first, others)) = one.problems.split_first() else {
+        if let Some(first) = &one.first {
+            let _ = writeln!(said, "again {name}: {first}; then it agreed");
         }
+        return said;
     };
-    let events = match played {
-        Ok(played) => played.events,
-        Err(Failed::System(error)) => {
-            return vec![Problem::new(ProblemKind::Internal, error.to_string())];
-        }
-        Err(error) => {
-            let detail = match &error {
-                Failed::Overstayed { played, .. } | Failed::Silent { played, .. } => {
-                    text(&played.events) + &said(played)
-                }
-                _ => String::new(),
-            };
-            return vec![Problem {
-                detail,
-                ..Problem::new(ProblemKind::Stuck, error.to_string())
-            }];
-        }
-    };
-    let log = text(&events);
-    let source = Source {
-        path: &case.path,
-        text: &case.text,
-    };
-    let mut problems = Vec::new();
-    if let Some(difference) = compare(&it.known, &events) {
-        problems.push(Problem {
-            detail: side_by_side(&difference, style),
-            ..Problem::new(ProblemKind::LiveDiffers, difference.headline)
-        });
-    }
-    problems.extend(judge(&it.scenario, source, &events, &log, style));
-    problems
+    let _ = writeln!(said, "FAIL {name}: {}", sentence(first));
+    said += &rest(first, true);
+    said += &listed(others, first.law);
+    said
 }

@@ -1,6 +1,6 @@
 //! Counting signals (rule 11): first, second, third, and the same one doubled.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ pub(crate) struct Counting {
     counted: Mutex<Counted>,
     /// The number of the second one.
     second: AtomicI32,
+    /// How many there is nothing left to do about.
+    heeded: AtomicU32,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -41,6 +43,17 @@ impl Counting {
             self.second.store(signal.number(), Ordering::SeqCst);
         }
         Some(count)
+    }
+
+    /// Notes that there is nothing left to do about a signal: it asked for what it asks for, or for nothing.
+    pub fn note_heeded(&self) {
+        self.heeded.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Returns how many signals there is nothing left to do about, doubled ones included.
+    #[cfg(feature = "cli")]
+    pub fn heeded(&self) -> u32 {
+        self.heeded.load(Ordering::SeqCst)
     }
 
     /// The number of the second signal.

@@ -105,7 +105,10 @@ impl Life {
     /// The part of [`signal`](Self::signal) that nobody can hold up: no lock is taken that is ever held
     /// across a caller's code, and nothing is said. A third signal ends the process here.
     pub(crate) fn hear(&self, signal: SignalName) -> Option<Heard> {
-        let nth = self.core.signals.count(signal, self.core.host.now())?;
+        let Some(nth) = self.core.signals.count(signal, self.core.host.now()) else {
+            self.core.signals.note_heeded();
+            return None;
+        };
         let done = self.core.cleaned.get().is_some();
         if nth >= 3 || done {
             let code = exit_code::SIGNAL + signal.number();
@@ -128,6 +131,13 @@ impl Life {
         };
         let why = (nth == 2).then_some(SECOND);
         self.core.request_now_and(reason, why);
+        self.core.signals.note_heeded();
+    }
+
+    /// Returns how many signals there is nothing left to do about.
+    #[cfg(feature = "cli")]
+    pub(crate) fn signals_heeded(&self) -> u32 {
+        self.core.signals.heeded()
     }
 
     /// The code with which a program should end whose worker was stopped by calls. A second signal sets it too

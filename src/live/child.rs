@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, Read, Write};
 use std::os::fd::AsFd;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,6 +14,7 @@ use super::players::Request;
 use super::scene::{Clock, Scene};
 use super::server::Server;
 use super::timeline;
+use super::turns::{Turns, await_in_turns};
 use crate::context::{Life, LifeEnd};
 use crate::host::block_on;
 use crate::journal::{Call, What};
@@ -116,8 +118,7 @@ fn live(play: &Arc<Play>, run: bool) -> ExitCode {
         }
         run.then(|| scene.next_caller())
     });
-    while timeline::strike_next(play) {}
-    play.struck.cancel();
+    timeline::strike(play);
     let strikes = Arc::clone(play);
     let code = if let Some(caller) = caller {
         play.look(|scene| {
@@ -129,14 +130,21 @@ fn live(play: &Arc<Play>, run: bool) -> ExitCode {
         });
         strike(strikes, run);
         let _on = play.executor.enter();
-        let LifeEnd {
-            code,
-            cause,
-            started,
-            report,
-        } = block_on(play.life().live(play.main()));
-        play.look(|scene| scene.record(Said::of(&started, &report).returned(Call::Run, caller)));
-        if !play.ends(code, cause) {
+        let life = pin!(play.life().live(play.main()));
+        let turns = Turns::new(play, false);
+        let lives = await_in_turns(&turns, life, |end| {
+            let LifeEnd {
+                code,
+                cause,
+                started,
+                report,
+            } = end;
+            let said = Said::of(&started, &report).returned(Call::Run, caller);
+            play.look(|scene| scene.record(said));
+            (code, play.ends(code, cause))
+        });
+        let (code, first) = block_on(lives);
+        if !first {
             // Something else ends the process already.
             loop {
                 std::thread::park();

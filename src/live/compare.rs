@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use crate::journal::{At, By, Event, Id, Name, State, What, text};
+use crate::journal::{At, By, Event, Id, Ms, Name, State, What, text};
+use crate::laws;
 use crate::scenario::{Scenario, When};
 use crate::sim::{Journal, Options, RunError, Runners};
 use crate::stage::millis;
@@ -237,6 +238,8 @@ pub struct Known {
     instants: BTreeSet<u64>,
     ends: u64,
     seeds: u64,
+    unstruck: Vec<usize>,
+    broken: BTreeSet<&'static str>,
 }
 
 impl Known {
@@ -277,19 +280,26 @@ impl Known {
             instants: BTreeSet::new(),
             ends: 0,
             seeds: journals.len() as u64,
+            unstruck: journals
+                .first()
+                .map(|journal| journal.unstruck.clone())
+                .unwrap_or_default(),
+            broken: BTreeSet::new(),
         };
         let mut seen = BTreeSet::new();
         for (seed, journal) in (0..).zip(journals) {
             known.ends = known
                 .ends
                 .max(journal.events.last().map_or(0, |event| event.t));
+            known.instants.extend(&journal.instants);
             for event in &journal.events {
-                known.instants.insert(event.t);
                 if let What::GraceBegan { kill, .. } = event.what {
                     // The platform waits for it, although nothing of it is to be seen.
                     known.instants.insert(kill);
                 }
             }
+            let broken = laws::judge(&journal.events);
+            known.broken.extend(broken.iter().map(|broken| broken.law));
             let tracks = Tracks::of(&journal.events);
             if seen.insert((tracks.tracks.clone(), tracks.after.clone())) {
                 known.journals.push((seed, tracks));
@@ -308,10 +318,46 @@ impl Known {
         self.instants.iter().copied()
     }
 
+    /// The first event of a live run, up to an instant, that came when nothing is due: what is said of it.
+    fn between_instants(&self, events: &[Event], until: Option<u64>) -> Option<(String, Late)> {
+        let event = events.iter().find(|event| {
+            event.t > 0 && !self.instants.contains(&event.t) && event.t <= self.ends
+        })?;
+        if until.is_some_and(|until| until < event.t) {
+            return None;
+        }
+        let due = *self.instants.range(..event.t).next_back()?;
+        let log = text(std::slice::from_ref(event));
+        let words = format!(
+            "the live run is out of time: \"{}\" came at {}, where nothing is due: {} after the last instant, {}",
+            said(log.lines().next()?.get(WORDS..)?),
+            At(event.t),
+            Ms(event.t - due),
+            At(due)
+        );
+        let late = Late { due, came: event.t };
+        Some((words, late))
+    }
+
+    /// Whether a law breaks in one of the simulated runs.
+    pub fn breaks(&self, law: &str) -> bool {
+        self.broken.contains(law)
+    }
+
+    /// The events of the timeline that do not strike with seed 0, by their places in the file.
+    pub fn unstruck(&self) -> &[usize] {
+        &self.unstruck
+    }
+
     /// How many journals there are that differ in what is compared.
     pub fn ways(&self) -> usize {
         self.journals.len()
     }
+}
+
+/// Whether a live run agrees with one simulated run in everything.
+pub fn agrees(journal: &Journal, events: &[Event]) -> bool {
+    Tracks::of(&journal.events).agree(&Tracks::of(events))
 }
 
 /// How a live run differs from the simulation that comes nearest to it.
@@ -319,12 +365,23 @@ impl Known {
 pub struct Difference {
     /// The one thing that went wrong first, in a sentence.
     pub headline: String,
+    /// Whether that is an event which came late, and by how much.
+    pub late: Option<Late>,
     /// The seed of the simulation that comes nearest.
     pub seed: u64,
     /// Of how many seeds.
     pub seeds: u64,
     /// What differs, by component: its name and its lines.
     pub tracks: Vec<(String, Vec<Side>)>,
+}
+
+/// An event that came later than in the simulation, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Late {
+    /// The instant at which the simulation has it.
+    pub due: u64,
+    /// When it came.
+    pub came: u64,
 }
 
 /// A line of the simulation and its counterpart, each with its instant in milliseconds.
@@ -340,6 +397,12 @@ impl Side {
     /// Whether the two are the same.
     pub fn is_same(&self) -> bool {
         self.simulated == self.live
+    }
+
+    /// The earlier of the two instants, if the lines differ.
+    fn differs_at(&self) -> Option<u64> {
+        let at = |side: &Option<(u64, String)>| side.as_ref().map_or(u64::MAX, |(t, _)| *t);
+        (!self.is_same()).then(|| at(&self.simulated).min(at(&self.live)))
     }
 }
 
@@ -359,12 +422,21 @@ pub fn compare(known: &Known, events: &[Event]) -> Option<Difference> {
         .iter()
         .map(|track| (track.to_string(), sides(nearest, &live, track)))
         .collect();
-    let headline = match tracks.first() {
-        Some((name, sides)) => headline(name, sides),
-        None => order(&nearest.after, &live.after),
+    let first = tracks
+        .first()
+        .and_then(|(_, sides)| sides.iter().find_map(Side::differs_at));
+    let late = tracks
+        .first()
+        .and_then(|(name, sides)| moved_back(name, sides))
+        .or_else(|| known.between_instants(events, first));
+    let headline = match (&late, tracks.first()) {
+        (Some((words, _)), _) => words.clone(),
+        (None, Some((name, sides))) => headline(name, sides),
+        (None, None) => order(&nearest.after, &live.after),
     };
     Some(Difference {
         headline,
+        late: late.map(|(_, late)| late),
         seed,
         seeds: known.seeds,
         tracks,
@@ -416,22 +488,56 @@ fn sides(simulated: &Tracks, live: &Tracks, track: &Track) -> Vec<Side> {
     sides
 }
 
+/// Words without the spaces that align them.
+fn said(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Where the lines that differ have that one on the other side: its instant.
+fn moved(sides: &[Side], line: &str, of: fn(&Side) -> &Option<(u64, String)>) -> Option<u64> {
+    let mut others = sides.iter().filter(|side| !side.is_same());
+    others.find_map(|side| {
+        of(side)
+            .as_ref()
+            .filter(|(_, other)| other == line)
+            .map(|(t, _)| *t)
+    })
+}
+
+/// The first thing in which a track differs, if that is an event that came too late: what is said of it.
+fn moved_back(name: &str, sides: &[Side]) -> Option<(String, Late)> {
+    let side = sides.iter().find(|side| !side.is_same())?;
+    let simulated = side.simulated.as_ref().and_then(|(due, line)| {
+        let came = moved(sides, line, |side| &side.live)?;
+        Some((line, Late { due: *due, came }))
+    });
+    let live = || {
+        side.live.as_ref().and_then(|(came, line)| {
+            let due = moved(sides, line, |side| &side.simulated)?;
+            Some((line, Late { due, came: *came }))
+        })
+    };
+    let (line, late) = simulated.or_else(live)?;
+    let Late { due, came } = late;
+    let words = || {
+        format!(
+            "the live run is out of time: \"{}\" of {name} is due at {} and came {} later, at {}",
+            said(line),
+            At(due),
+            Ms(came - due),
+            At(came)
+        )
+    };
+    (came > due).then(|| (words(), late))
+}
+
 /// The first thing in which a track differs, in a sentence.
 fn headline(name: &str, sides: &[Side]) -> String {
     let Some(side) = sides.iter().find(|side| !side.is_same()) else {
         return format!("{name} differs");
     };
     // The same event may have moved.
-    let moved = |line: &str, of: fn(&Side) -> &Option<(u64, String)>| {
-        let mut others = sides.iter().filter(|side| !side.is_same());
-        others.find_map(|side| {
-            of(side)
-                .as_ref()
-                .filter(|(_, other)| other == line)
-                .map(|(t, _)| *t)
-        })
-    };
-    let said = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let moved = |line: &str, of| moved(sides, line, of);
     match (&side.simulated, &side.live) {
         (Some((t, line)), _) if let Some(live) = moved(line, |side| &side.live) => {
             came(name, &said(line), *t, live)

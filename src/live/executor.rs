@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 
 use super::play::Play;
+use super::turns::{Starts, Turns};
 use crate::host::{BoxError, BoxFuture};
 use crate::journal::{How, Name};
 use crate::words::{one_line, panic_message};
@@ -16,6 +17,8 @@ pub(super) struct Watched {
     play: Arc<Play>,
     part: Option<usize>,
     nth: Arc<AtomicU32>,
+    turns: Arc<Turns>,
+    starts: Option<Starts>,
     future: BoxFuture<Result<(), BoxError>>,
 }
 
@@ -24,14 +27,28 @@ impl Watched {
         play: Arc<Play>,
         part: Option<usize>,
         nth: Arc<AtomicU32>,
+        turns: Arc<Turns>,
         future: BoxFuture<Result<(), BoxError>>,
     ) -> Self {
         Watched {
+            starts: Some(Starts::new(&play, true)),
             play,
             part,
             nth,
+            turns,
             future,
         }
+    }
+
+    /// Begins a turn. False if it had to wait for that: then another section of code follows an await, at which what was
+    /// aborted meanwhile is dropped.
+    fn begins_turn(&self, cx: &Context<'_>) -> bool {
+        let waited = self.turns.begin();
+        if waited {
+            self.turns.end();
+            cx.waker().wake_by_ref();
+        }
+        !waited
     }
 }
 
@@ -39,18 +56,27 @@ impl Future for Watched {
     type Output = Result<(), BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !self.begins_turn(cx) {
+            return Poll::Pending;
+        }
+        self.starts = None;
         if let Some(part) = self.part
             && self.nth.load(Ordering::SeqCst) == 0
         {
             self.nth.store(self.play.began(part), Ordering::SeqCst);
-            // What holds the executor from its first moment on comes to nothing else before it lets go.
-            if self.play.hold_if_asked(part) {
-                // Its section is over, and the next await comes.
-                cx.waker().wake_by_ref();
+            // Before anything else of it comes what waited for main's begin, and all that holds the executor from its first
+            // moment on keeps it from.
+            self.turns.end();
+            if !self.begins_turn(cx) {
                 return Poll::Pending;
             }
         }
-        self.future.as_mut().poll(cx)
+        let polled = self.future.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.turns.end();
+        }
+        // The last turn lasts until its end is written down.
+        polled
     }
 }
 
@@ -59,15 +85,17 @@ pub(super) struct Done {
     play: Arc<Play>,
     part: usize,
     nth: Arc<AtomicU32>,
+    turns: Arc<Turns>,
     said: bool,
 }
 
 impl Done {
-    pub fn new(play: Arc<Play>, part: usize, nth: Arc<AtomicU32>) -> Self {
+    pub fn new(play: Arc<Play>, part: usize, nth: Arc<AtomicU32>, turns: Arc<Turns>) -> Self {
         Done {
             play,
             part,
             nth,
+            turns,
             said: false,
         }
     }
@@ -100,7 +128,9 @@ impl Done {
     fn say(&mut self, how: How, error: Option<Name>) {
         if !std::mem::replace(&mut self.said, true) {
             let nth = self.nth.load(Ordering::SeqCst);
+            self.turns.begin();
             self.play.ended(self.part, nth, how, error);
+            self.turns.end();
         }
     }
 }

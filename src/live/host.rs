@@ -11,12 +11,15 @@ use tokio_util::sync::CancellationToken;
 use super::executor::Watched;
 use super::play::Play;
 use super::probe::meet_faults;
+use super::scene::Scene;
+use super::turns::{GoesOn, InTurns, PolledIn, Starts, Turns};
 use crate::context::Sink;
 use crate::host::{
     Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd,
     Scope, SpawnError, Stream, Who,
 };
 use crate::journal::{Cause, Id, Kind, Name, What};
+use crate::stage::{NEVER, Stage as _, millis};
 
 /// Threads, tasks and waits are the live host's own.
 pub(super) struct LiveHost {
@@ -50,9 +53,10 @@ fn watched(
     play.comes(who);
     let part = play.part_of(who.id);
     let nth = Arc::new(AtomicU32::new(0));
-    let ended = play.on_end(part, &nth, ended);
+    let turns = Arc::new(Turns::new(play, true));
+    let ended = play.on_end(part, &nth, &turns, ended);
     (
-        Box::pin(Watched::new(Arc::clone(play), part, nth, future)),
+        Box::pin(Watched::new(Arc::clone(play), part, nth, turns, future)),
         ended,
     )
 }
@@ -88,8 +92,15 @@ impl Host for LiveHost {
         // On a thread of its own: it is waited for where the service's runtime is the one around, too, and
         // that may be wedged.
         let (over, is_over) = tokio::sync::oneshot::channel::<()>();
+        let play = Arc::clone(&self.play);
         let wait = move || {
             std::thread::sleep(Duration::from_nanos(left));
+            // Where the machine is slow, code that was started or woken in this instant may still be about to run.
+            let late = play.clock.real() + play.clock.score.soon();
+            let quiet = |scene: &Scene| scene.is_over() || scene.is_quiet();
+            play.watch(Some(late), quiet);
+            play.ping_executor(late);
+            play.watch(Some(late), quiet);
             drop(over);
         };
         let waits = std::thread::Builder::new()
@@ -107,6 +118,7 @@ impl Host for LiveHost {
     }
 
     fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        let future = InTurns::of_the_context(&self.play, future);
         self.live.drive(future)
     }
 
@@ -145,20 +157,27 @@ impl Host for LiveHost {
         let play = Arc::clone(&self.play);
         let part = play.part_of(who.id);
         let nth = Arc::new(AtomicU32::new(0));
-        let ended = play.on_end(part, &nth, ended);
+        let turns = Arc::new(Turns::new(&play, false));
+        let ended = play.on_end(part, &nth, &turns, ended);
+        let starts = Starts::new(&play, false);
         // A watchdog's body is the production one: its faults strike it where it waits.
         let strikes = part.filter(|_| who.kind == Kind::Watchdog);
         let body = move |scope: &Scope| {
-            if let Some(part) = part {
-                nth.store(play.began(part), Ordering::SeqCst);
-            }
-            let blocker = ScaledBlocker {
+            // Its last turn lasts until its end is written down.
+            turns.begin();
+            drop(starts);
+            let blocker = Arc::new(ScaledBlocker {
                 play,
                 inner: scope.blocker(),
+                turns,
                 strikes,
-            };
+            });
+            if let Some(part) = part {
+                blocker.play.waits_through(part, &blocker);
+                nth.store(blocker.play.began(part), Ordering::SeqCst);
+            }
             blocker.meet_faults();
-            body(&Scope::new(scope.token().clone(), Arc::new(blocker)))
+            body(&Scope::new(scope.token().clone(), blocker))
         };
         self.live.spawn_body(who, told, Box::new(body), ended)
     }
@@ -168,6 +187,7 @@ impl Host for LiveHost {
     }
 
     fn watch(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
+        let future = InTurns::of_the_context(&self.play, future);
         self.live.watch(future)
     }
 
@@ -216,6 +236,7 @@ impl Executor for Home {
 pub(super) struct ScaledBlocker {
     play: Arc<Play>,
     inner: Arc<dyn Blocker>,
+    turns: Arc<Turns>,
     /// The part whose faults strike while it waits. A scripted behaviour looks after its own.
     strikes: Option<usize>,
 }
@@ -227,16 +248,28 @@ impl ScaledBlocker {
             .is_some()
     }
 
+    /// Has the turn of the thread go on where a future waits, until what is returned is dropped.
+    pub fn go_on(&self) -> GoesOn {
+        self.turns.go_on()
+    }
+
+    /// Waits outside of a turn.
+    pub fn outside<R>(&self, wait: impl FnOnce() -> R) -> R {
+        self.turns.outside(wait)
+    }
+
     /// Waits in the live host, until that time of the scenario.
-    fn wait_until(&self, told: &CancellationToken, until: Option<Duration>) {
+    pub fn wait_until(&self, told: &CancellationToken, until: Option<Duration>) {
         let clock = &self.play.clock;
-        loop {
-            let limit = until.map(|until| clock.until(until));
-            self.inner.wait(told, limit);
-            if until.is_none_or(|until| clock.now() >= until) || told.is_cancelled() {
-                return;
+        self.outside(|| {
+            loop {
+                let limit = until.map(|until| clock.until(until));
+                self.inner.wait(told, limit);
+                if until.is_none_or(|until| clock.now() >= until) || told.is_cancelled() {
+                    return;
+                }
             }
-        }
+        });
     }
 }
 
@@ -248,9 +281,11 @@ impl Blocker for ScaledBlocker {
             return self.wait_until(told, until);
         };
         loop {
-            self.play.interruptible(part, told.child_token(), |token| {
-                self.wait_until(&token, until);
-            });
+            let instant = until.map_or(NEVER, millis);
+            self.play
+                .interruptible(part, told.child_token(), instant, |token| {
+                    self.wait_until(&token, until);
+                });
             self.meet_faults();
             // A fault ends the pause early, and the wait goes on.
             let is_due = until.is_some_and(|until| self.play.clock.now() >= until);
@@ -262,13 +297,21 @@ impl Blocker for ScaledBlocker {
 
     fn sleep(&self, duration: Duration) {
         let until = self.play.clock.now().checked_add(duration);
-        while let Some(until) = until.filter(|until| self.play.clock.now() < *until) {
-            self.inner.sleep(self.play.clock.until(until));
-        }
+        self.outside(|| {
+            while let Some(until) = until.filter(|until| self.play.clock.now() < *until) {
+                self.inner.sleep(self.play.clock.until(until));
+            }
+        });
     }
 
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
+        let future = std::pin::pin!(PolledIn {
+            turns: &self.turns,
+            future,
+        });
+        // The turn goes on to the first await.
         self.inner.block_on(future);
+        self.turns.begin();
     }
 
     fn running(&self, told: &CancellationToken) -> bool {

@@ -26,8 +26,9 @@ mod scene;
 mod server;
 mod tempo;
 mod timeline;
+mod turns;
 
 pub use child::perform;
-pub use compare::{Difference, Known, Side, compare};
+pub use compare::{Difference, Known, Late, Side, agrees, compare};
 pub use players::{Failed, Played, Players, Request};
 pub use tempo::{CLOSEST, Pace, Tempo, TooFast};

@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use super::executor::{Done, Watched};
 use super::play::{Play, lock};
 use super::probe::LiveProbe;
+use super::turns::Turns;
 use crate::context::{BodyOpts, WorkerCtx};
 use crate::host::Scope;
 use crate::journal::{Id, Name};
-use crate::stage::{self, Cast, NEVER, Pace, Stage};
+use crate::stage::{self, Cast, NEVER, Pace, Stage, Wait};
 
 /// Scripted components on threads and tasks.
 #[derive(Clone)]
@@ -39,9 +40,10 @@ impl Cast for LiveCast {
         lock(&self.0.gates).insert(part, gate);
         let pace = self.awaits(part, None);
         let nth = Arc::new(AtomicU32::new(0));
-        let done = Done::new(Arc::clone(&self.0), part, Arc::clone(&nth));
+        let turns = Arc::new(Turns::new(&self.0, true));
+        let done = Done::new(Arc::clone(&self.0), part, Arc::clone(&nth), turns.clone());
         let lives = Box::pin(async move { stage::live(part, &pace, true).await });
-        let lives = Watched::new(Arc::clone(&self.0), Some(part), nth, lives);
+        let lives = Watched::new(Arc::clone(&self.0), Some(part), nth, turns, lives);
         let task = self.0.executor.spawn(async move {
             let done = done;
             // It began long ago, but nothing of it is known before it is registered.
@@ -80,20 +82,23 @@ impl Pace for Blocks<'_> {
         self.play.register(index);
     }
 
-    async fn pause(&self, until: u64, heed: bool) {
+    async fn pause(&self, wait: Wait) {
         // What wakes it is told to the very wait of the scope.
-        let token = if heed {
+        let token = if wait.heeds {
             self.scope.token().child_token()
         } else {
             CancellationToken::new()
         };
-        self.play.interruptible(self.part, token, |token| {
-            let limit = match until {
-                NEVER => Duration::MAX,
-                until => Duration::from_millis(until).saturating_sub(self.play.clock.now()),
-            };
-            let _ = Scope::new(token, self.scope.blocker()).wait(limit);
-        });
+        let Some(blocker) = self.play.wait_of(self.part) else {
+            return;
+        };
+        let until = (wait.until != NEVER).then(|| Duration::from_millis(wait.until));
+        self.play
+            .interruptible(self.part, token, wait.until, |token| {
+                if !token.is_cancelled() {
+                    blocker.wait_until(&token, until);
+                }
+            });
     }
 
     fn told(&self) -> bool {
@@ -109,13 +114,6 @@ pub(super) struct Awaits {
 }
 
 impl Awaits {
-    /// Blocks the executor, if it is to: between two awaits, as who computes does.
-    async fn hold(&self) {
-        while self.play.hold_if_asked(self.part) {
-            tokio::task::yield_now().await;
-        }
-    }
-
     pub fn new(play: Arc<Play>, part: usize, token: Option<CancellationToken>) -> Self {
         Awaits { play, part, token }
     }
@@ -130,14 +128,16 @@ impl Pace for Awaits {
         self.play.register(index);
     }
 
-    async fn pause(&self, until: u64, heed: bool) {
-        self.hold().await;
-        let bell = match self.token.as_ref().filter(|_| heed) {
+    async fn pause(&self, wait: Wait) {
+        let bell = match self.token.as_ref().filter(|_| wait.heeds) {
             Some(token) => token.child_token(),
             None => CancellationToken::new(),
         };
-        if self.play.look(|scene| scene.arm(self.part, bell.clone())) {
-            let wakes = match until {
+        if self
+            .play
+            .look(|scene| scene.arm(self.part, bell.clone(), wait.until))
+        {
+            let wakes = match wait.until {
                 NEVER => None,
                 until => {
                     let clock = &self.play.clock;
@@ -157,8 +157,6 @@ impl Pace for Awaits {
             }
         }
         self.play.look(|scene| scene.disarm(self.part));
-        // What it was woken for may be to hold the executor.
-        self.hold().await;
     }
 
     fn told(&self) -> bool {

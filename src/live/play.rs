@@ -9,10 +9,11 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::host::LiveHost;
+use super::host::{LiveHost, ScaledBlocker};
 use super::pace::{Awaits, LiveCast};
 use super::scene::{Clock, Scene};
 use super::server::Server;
+use super::turns::Turns;
 use crate::context::{Life, MainError, WorkerCtx};
 use crate::host::{BoxFuture, ContextId, Ended, OnEnd, Who};
 use crate::journal::{Cause, How, Id, MAIN, Name, What};
@@ -34,8 +35,8 @@ pub(super) struct Play {
     registers: Mutex<()>,
     /// What lets tasks begin that were started before they were registered.
     pub gates: Mutex<BTreeMap<usize, oneshot::Sender<()>>>,
-    /// Cancelled when what strikes at the start has struck.
-    pub struck: CancellationToken,
+    /// How the threads of parts wait.
+    waits: Mutex<BTreeMap<usize, Arc<ScaledBlocker>>>,
     /// With which code main returns, once it does.
     returns: OnceLock<i32>,
 }
@@ -74,7 +75,7 @@ impl Play {
             context: Mutex::new(None),
             registers: Mutex::new(()),
             gates: Mutex::default(),
-            struck: CancellationToken::new(),
+            waits: Mutex::default(),
             returns: OnceLock::new(),
         })
     }
@@ -218,15 +219,18 @@ impl Play {
         });
     }
 
-    /// Writes an end down, at the clock's time, before the context hears of it.
+    /// Writes an end down, at the clock's time, before the context hears of it. It is part of the last turn of the code,
+    /// which is still open unless the code was dropped.
     pub fn on_end(
         self: &Arc<Self>,
         part: Option<usize>,
         nth: &Arc<AtomicU32>,
+        turns: &Arc<Turns>,
         ended: OnEnd,
     ) -> OnEnd {
-        let (play, nth) = (Arc::clone(self), Arc::clone(nth));
+        let (play, nth, turns) = (Arc::clone(self), Arc::clone(nth), Arc::clone(turns));
         Box::new(move |end: Ended| {
+            turns.begin();
             if let Some(part) = part {
                 play.ended(part, nth.load(Ordering::SeqCst), end.how, end.error.clone());
             }
@@ -234,16 +238,60 @@ impl Play {
                 at: play.clock.now(),
                 ..end
             });
+            turns.end();
         })
     }
 
-    /// Waits, on this very thread, for as long as a part holds the executor. Whether it has.
-    pub fn hold_if_asked(&self, part: usize) -> bool {
-        let holds = self.look(|scene| scene.holds(part));
-        if holds {
-            self.watch(None, |scene| !scene.holds(part));
+    /// Waits until code of the worker may go on, and begins a turn of it. Returns whether it had to wait.
+    pub fn turn_begins(&self, on_executor: bool) -> bool {
+        let mut scene = lock(&self.scene);
+        let mut waited = false;
+        if on_executor {
+            scene.at_the_gate(1);
+            self.changed.notify_all();
         }
-        holds
+        loop {
+            let is_held = on_executor && scene.is_held();
+            if scene.is_over() || !is_held && scene.may_go_on() {
+                break;
+            }
+            waited = true;
+            scene = self
+                .changed
+                .wait(scene)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        if on_executor {
+            scene.at_the_gate(-1);
+        }
+        scene.turn_begins();
+        waited
+    }
+
+    /// Waits until what was woken on the executor has run, unless that is held, and not past a moment of real time.
+    pub fn ping_executor(&self, late: u64) {
+        if self.look(Scene::is_held) {
+            return;
+        }
+        let (ran, has_run) = std::sync::mpsc::sync_channel::<()>(1);
+        drop(self.executor.spawn(async move { drop(ran) }));
+        let left = late.saturating_sub(self.clock.real());
+        let _ = has_run.recv_timeout(Duration::from_nanos(left));
+    }
+
+    /// A turn is over.
+    pub fn turn_ends(&self) {
+        self.look(Scene::turn_ends);
+    }
+
+    /// Notes how the thread that runs a part's code waits.
+    pub fn waits_through(&self, part: usize, blocker: &Arc<ScaledBlocker>) {
+        lock(&self.waits).insert(part, Arc::clone(blocker));
+    }
+
+    /// How the thread that runs a part's code waits.
+    pub fn wait_of(&self, part: usize) -> Option<Arc<ScaledBlocker>> {
+        lock(&self.waits).get(&part).cloned()
     }
 
     /// Looks at one part.
@@ -257,9 +305,10 @@ impl Play {
         &self,
         part: usize,
         token: CancellationToken,
+        until: u64,
         wait: impl FnOnce(CancellationToken),
     ) {
-        if self.look(|scene| scene.arm(part, token.clone())) {
+        if self.look(|scene| scene.arm(part, token.clone(), until)) {
             wait(token);
         }
         self.look(|scene| scene.disarm(part));
@@ -271,10 +320,7 @@ impl Play {
     ) -> impl FnOnce() -> BoxFuture<Result<(), MainError>> + Send + 'static {
         let play = Arc::clone(self);
         move || {
-            Box::pin(async move {
-                play.struck.cancelled().await;
-                crate::stage::main(&Awaits::new(play, MAIN_PART, None)).await
-            })
+            Box::pin(async move { crate::stage::main(&Awaits::new(play, MAIN_PART, None)).await })
         }
     }
 

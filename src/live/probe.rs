@@ -1,6 +1,7 @@
 //! Probes of a live run: the production probe against the real endpoint, and what is written down of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::play::Play;
 use super::server::Meets;
@@ -46,6 +47,14 @@ impl Probe for LiveProbe {
                 n,
                 next,
             };
+            // Where no time passes a probe is one turn, whatever the system takes for it.
+            let wait = self.play.wait_of(self.part);
+            let _goes_on = wait.filter(|_| next.is_at_once()).map(|wait| wait.go_on());
+            if next.answer == Answer::Refused {
+                // TCP refuses at once: one that takes its time is asked for when that is over.
+                let at = Duration::from_millis(next.began.saturating_add(next.takes));
+                host.sleep_until(at).await;
+            }
             self.play.server.meets(next).await;
             let answered = self.inner.probe(host).await;
             open.says(match (&answered, next.answer) {
@@ -136,9 +145,15 @@ pub(super) fn meet_faults(play: &Play, part: usize) {
             .score
             .wakes(std::time::Duration::from_millis(until));
         let until = (until != crate::stage::NEVER).then_some(wakes);
-        play.watch(until, |scene| {
-            let part = &scene.parts.all[part];
-            part.strike().is_some() || part.hung(scene.now()).is_none()
-        });
+        let hang = || {
+            play.watch(until, |scene| {
+                let part = &scene.parts.all[part];
+                part.strike().is_some() || part.hung(scene.now()).is_none()
+            });
+        };
+        match play.wait_of(part) {
+            Some(wait) => wait.outside(hang),
+            None => hang(),
+        }
     }
 }

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::play::Play;
 use super::tempo::{Score, nanos};
-use crate::journal::{Call, Cause, Event, Name, SignalName, What};
+use super::turns::InTurns;
+use crate::journal::{Call, Cause, Event, Kind, Name, SignalName, What};
 use crate::scenario::Scenario;
 use crate::stage::{Endpoint, Later, Part, Parts, Script, Stage};
 
@@ -87,7 +88,8 @@ impl Calling {
 struct Bell {
     /// Rung while nobody waited.
     rung: bool,
-    waits: Option<CancellationToken>,
+    /// What its wait ends with, and the instant at which it ends by itself.
+    waits: Option<(CancellationToken, u64)>,
 }
 
 pub(super) struct Scene {
@@ -100,6 +102,14 @@ pub(super) struct Scene {
     /// The time of the last event: the journal never goes back.
     last: Cell<u64>,
     over: Cell<bool>,
+    /// The turns of the worker's code that are open.
+    turns: Cell<u32>,
+    /// Code that was started and has not begun: on threads of its own, and on the executor.
+    unbegun: [Cell<i32>; 2],
+    /// Whether what is due in this instant strikes just now.
+    pub strikes: Cell<bool>,
+    /// What runs on the executor and waits to go on: with it the executor is blocked.
+    gate: Cell<i32>,
     /// The running flag as last read.
     pub running: Cell<bool>,
     pub effects: RefCell<VecDeque<Effect>>,
@@ -138,6 +148,11 @@ impl Scene {
             seq: Cell::new(0),
             last: Cell::new(0),
             over: Cell::new(false),
+            turns: Cell::new(0),
+            unbegun: Default::default(),
+            // Nothing runs before what strikes at the start has struck.
+            strikes: Cell::new(true),
+            gate: Cell::new(0),
             running: Cell::new(true),
             effects: RefCell::default(),
             calls: RefCell::default(),
@@ -187,13 +202,13 @@ impl Scene {
     }
 
     /// Before a wait of a part's: what ends it early; nothing if it is to end at once.
-    pub fn arm(&self, part: usize, token: CancellationToken) -> bool {
+    pub fn arm(&self, part: usize, token: CancellationToken, until: u64) -> bool {
         let mut bells = self.bells.borrow_mut();
         let bell = &mut bells[part];
         if self.is_over() || std::mem::take(&mut bell.rung) {
             return false;
         }
-        bell.waits = Some(token);
+        bell.waits = Some((token, until));
         true
     }
 
@@ -206,14 +221,73 @@ impl Scene {
         let mut bells = self.bells.borrow_mut();
         let bell = &mut bells[part];
         bell.rung = true;
-        if let Some(token) = bell.waits.take() {
+        if let Some((token, _)) = &bell.waits {
             token.cancel();
         }
     }
 
-    /// Whether a part is to hold the executor.
-    pub fn holds(&self, part: usize) -> bool {
-        !self.over.get() && self.holds.borrow().contains_key(&part)
+    /// Whether a part was woken and has yet to go on, by itself or by somebody; but for what a held executor keeps from it.
+    fn is_woken(&self, part: &Part) -> bool {
+        let bells = self.bells.borrow();
+        let woken = bells[part.index]
+            .waits
+            .as_ref()
+            .is_some_and(|(token, until)| token.is_cancelled() || *until <= self.now());
+        let spec = part.component.as_ref();
+        let on_executor = spec.is_none_or(|spec| spec.is_async || spec.kind == Kind::Task);
+        woken && part.runs() && !(on_executor && self.is_held())
+    }
+
+    /// Whether a part holds the executor.
+    pub fn is_held(&self) -> bool {
+        !self.is_over() && !self.holds.borrow().is_empty()
+    }
+
+    /// Whether something that runs on the executor waits to go on.
+    pub fn blocks_executor(&self) -> bool {
+        self.gate.get() > 0
+    }
+
+    /// Something that runs on the executor begins or ends to wait.
+    pub fn at_the_gate(&self, by: i32) {
+        self.gate.set(self.gate.get() + by);
+    }
+
+    /// Whether code of the worker may go on.
+    pub fn may_go_on(&self) -> bool {
+        let alone = self.script.borrow().awaits_a_begin();
+        !self.strikes.get() && !self.is_due() && !(alone && self.turns.get() > 0)
+    }
+
+    /// Whether code of the worker runs.
+    pub fn in_a_turn(&self) -> bool {
+        self.turns.get() > 0
+    }
+
+    pub fn turn_begins(&self) {
+        self.turns.set(self.turns.get() + 1);
+    }
+
+    pub fn turn_ends(&self) {
+        self.turns.set(self.turns.get().saturating_sub(1));
+    }
+
+    /// More or less code was started that has not begun.
+    pub fn starts(&self, on_executor: bool, by: i32) {
+        let unbegun = &self.unbegun[usize::from(on_executor)];
+        unbegun.set(unbegun.get() + by);
+    }
+
+    /// Whether everything that was started has begun, and everything waits; but for what a held executor keeps from it.
+    pub fn is_quiet(&self) -> bool {
+        let [threads, executor] = self.unbegun.each_ref().map(Cell::get);
+        let woken = self.parts.all.iter().any(|part| self.is_woken(part));
+        !self.in_a_turn() && !woken && threads == 0 && (executor == 0 || self.is_held())
+    }
+
+    /// Whether something is due that is to strike before all else.
+    pub fn is_due(&self) -> bool {
+        self.next().is_some_and(|next| next <= self.clock.real())
     }
 
     /// When something is to happen next, in real time.
@@ -223,7 +297,7 @@ impl Scene {
         let strikes = strikes.map(|at| self.clock.score.comes(ms(at)));
         let laters = self.laters.borrow();
         let later = laters.keys().next();
-        let later = later.map(|(at, _)| self.clock.score.wakes(ms(*at)));
+        let later = later.map(|(at, _)| self.clock.score.comes(ms(*at)));
         strikes.into_iter().chain(later).min()
     }
 
@@ -233,7 +307,7 @@ impl Scene {
         let due = {
             let mut laters = self.laters.borrow_mut();
             let first = laters.first_entry().filter(|entry| {
-                self.clock.score.wakes(Duration::from_millis(entry.key().0)) <= real
+                self.clock.score.comes(Duration::from_millis(entry.key().0)) <= real
             });
             first.map(std::collections::btree_map::OccupiedEntry::remove)
         };
@@ -315,22 +389,20 @@ impl Stage for Scene {
                 }
             }
         }
-        if hold {
-            self.ring(part.index);
-        }
     }
 
     fn ask_executor(&self, part: &Part) {
         let (index, play) = (part.index, self.play.clone());
-        drop(self.executor.spawn(async move {
-            if let Some(play) = play.upgrade() {
-                play.look(|scene| {
-                    let part = &scene.parts.all[index];
-                    part.executor_ran.set(true);
-                    scene.stage().interrupt(part);
-                });
-            }
-        }));
+        let Some(play) = play.upgrade() else { return };
+        let theirs = Arc::clone(&play);
+        let ask = Box::pin(async move {
+            theirs.look(|scene| {
+                let part = &scene.parts.all[index];
+                part.executor_ran.set(true);
+                scene.stage().interrupt(part);
+            });
+        });
+        drop(self.executor.spawn(InTurns::on_the_executor(&play, ask)));
     }
 
     fn later(&self, delay: u64, later: Later) {

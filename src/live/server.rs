@@ -21,6 +21,22 @@ pub(super) struct Meets {
     pub began: u64,
 }
 
+impl Meets {
+    /// Whether it comes to its end in the instant in which the request is made.
+    pub fn is_at_once(&self) -> bool {
+        let ends = match self.answer {
+            Answer::Status(_)
+            | Answer::Refused
+            | Answer::Endless
+            | Answer::Cut
+            | Answer::Reset
+            | Answer::Garbage => true,
+            Answer::Silent | Answer::HalfLine | Answer::Stalls | Answer::Drip => false,
+        };
+        ends && self.takes == 0
+    }
+}
+
 /// Told when the endpoint is ready for it.
 type Ready = oneshot::Sender<()>;
 
@@ -105,7 +121,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// One connection, as the script has it: by the code that answers in the simulator.
 async fn meet(mut stream: TcpStream, next: &Meets, clock: &Clock) -> io::Result<()> {
-    let until = |after: u64| {
+    let until = |after: u64, _| {
         let at = Duration::from_millis(next.began.saturating_add(after));
         let wakes = clock.at(clock.score.wakes(at));
         async move {

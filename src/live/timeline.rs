@@ -10,14 +10,48 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::play::Play;
-use super::scene::{Calling, Effect};
+use super::scene::{Calling, Effect, Scene};
+use super::turns::{InTurns, Turns, await_in_turns};
 use crate::context::Main;
 use crate::host::{Host, Who, block_on};
 use crate::journal::{Cause, Kind, SignalName, What};
-use crate::stage::{self, Stage};
+use crate::stage::{self, Said, Stage};
+
+/// How often it is looked whether a signal was heeded.
+const LOOK: Duration = Duration::from_millis(1);
+/// After so many nanoseconds nobody waits any longer for a signal to be heeded.
+const HEARD_NS: u64 = 2_000_000_000;
+
+/// Strikes everything that is due, and makes the calls of this instant, before the worker's code goes on. Returns whether
+/// there was something.
+pub(super) fn strike(play: &Arc<Play>) -> bool {
+    if !play.look(|scene| scene.is_due() || scene.strikes.get()) {
+        return false;
+    }
+    play.watch(None, |scene| {
+        let may = scene.is_over() || !scene.in_a_turn();
+        scene.strikes.set(scene.strikes.get() || may);
+        may
+    });
+    while strike_next(play) {}
+    hold_executor(play);
+    play.look(|scene| scene.strikes.set(false));
+    true
+}
+
+/// Sees to it that the executor is blocked, if a part holds it: where nothing on it would run meanwhile, it could still
+/// drop a task that is aborted.
+fn hold_executor(play: &Arc<Play>) {
+    let is_open = |scene: &Scene| scene.is_held() && !scene.blocks_executor();
+    if play.look(is_open) {
+        let nothing = Box::pin(std::future::ready(()));
+        drop(play.executor.spawn(InTurns::on_the_executor(play, nothing)));
+        play.watch(None, |scene| !is_open(scene));
+    }
+}
 
 /// Strikes one thing that is due, if there is one. Calls come last, in their order.
-pub(super) fn strike_next(play: &Arc<Play>) -> bool {
+fn strike_next(play: &Arc<Play>) -> bool {
     let struck = play.look(|scene| scene.stage().strike_next() || scene.happen_next());
     while let Some(effect) = play.look(|scene| scene.effects.borrow_mut().pop_front()) {
         has(play, effect);
@@ -42,7 +76,7 @@ fn call_next(play: &Arc<Play>) -> bool {
 pub(super) fn strikes(play: &Arc<Play>, run: bool) {
     let mut done_at = None;
     loop {
-        if strike_next(play) {
+        if strike(play) {
             continue;
         }
         let (over, next, done) =
@@ -73,15 +107,16 @@ pub(super) fn strikes(play: &Arc<Play>, run: bool) {
 fn has(play: &Arc<Play>, effect: Effect) {
     match effect {
         Effect::Signal(signal) => {
-            let heeded = play.look(|scene| scene.requests.get());
+            let (life, since) = (play.life(), play.life().signals_heeded());
             raise(signal);
             // What strikes next strikes after it, also if somebody else has to hear it first.
-            let soon = play.clock.real() + play.clock.score.soon();
-            play.watch(Some(soon), |scene| {
-                scene.is_over() || scene.requests.get() > heeded
-            });
+            let heeded = || life.signals_heeded() > since;
+            let late = play.clock.real() + HEARD_NS;
+            while !heeded() && play.clock.real() < late && !play.look(|scene| scene.is_over()) {
+                std::thread::sleep(LOOK);
+            }
             // A request is said first, and made then: a start in between would not know of it.
-            if play.look(|scene| scene.requests.get() > heeded && !scene.is_over()) {
+            if heeded() {
                 block_on(play.ctx().stop_requested());
             }
         }
@@ -113,14 +148,19 @@ fn calls(play: &Arc<Play>, calling: Calling) -> Receiver<()> {
         let mut said = pin!(stage::call(theirs.ctx(), call, message, main));
         let first = poll_fn(|cx| Poll::Ready(said.as_mut().poll(cx))).await;
         drop::<mpsc::SyncSender<()>>(reaches);
-        let said = match first {
-            Poll::Ready(said) => said,
-            Poll::Pending => said.await,
+        let returns = |said: Said| {
+            theirs.look(|scene| {
+                scene.record(said.returned(call, caller));
+                scene.open_calls.set(scene.open_calls.get() - 1);
+            });
         };
-        theirs.look(|scene| {
-            scene.record(said.returned(call, caller));
-            scene.open_calls.set(scene.open_calls.get() - 1);
-        });
+        match first {
+            Poll::Ready(said) => returns(said),
+            Poll::Pending => {
+                let turns = Turns::new(&theirs, false);
+                await_in_turns(&turns, said, returns).await;
+            }
+        }
     };
     let spawned = match (inside, play.context(), play.host.get()) {
         (Some(name), Some(context), Some(host)) => {

@@ -32,11 +32,18 @@ pub(crate) fn never_struck(scenario: &Scenario, source: Source<'_>, unstruck: &[
     let mut said = String::new();
     for timed in scenario.events_at(unstruck) {
         let line = line_of(source.text, timed.span.start);
-        let _ = writeln!(
+        let _ = write!(
             said,
             "note: the event at {}:{line} never struck",
             source.path
         );
+        if let Some(inside) = timed.verb.inside() {
+            let _ = write!(
+                said,
+                "; it happens inside \"{inside}\", whose code has to run then"
+            );
+        }
+        said.push('\n');
     }
     said
 }

@@ -10,6 +10,7 @@ mod lint;
 mod model;
 mod page;
 mod parse;
+mod random;
 mod read;
 mod schema;
 mod value;
@@ -28,6 +29,7 @@ pub use model::{
 };
 pub use page::{examples, page};
 pub use parse::{Limits, parse, parse_bytes, parse_with};
+pub use random::{LAST_STOP, random, random_plain};
 pub use schema::schema;
 #[cfg(feature = "kit")]
 pub(crate) use value::duration;

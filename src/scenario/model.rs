@@ -290,6 +290,15 @@ impl Verb {
         }
     }
 
+    /// The component inside whose code it happens, where it happens inside one.
+    #[cfg(feature = "kit")]
+    pub(crate) fn inside(&self) -> Option<&Name> {
+        match self {
+            Verb::Call { from, .. } | Verb::Register { from, .. } => from.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The key of the file that says it.
     pub fn key(&self) -> &'static str {
         match self {

@@ -11,6 +11,8 @@ use super::world::{self, World};
 /// What happens when a timer is due.
 pub(crate) enum Due {
     Wake(Waker),
+    /// Wakes an entity that only waits again: nothing of it shows.
+    WakeIdle(Waker),
     Do(Box<dyn FnOnce(&World) + Send>),
 }
 
@@ -53,12 +55,25 @@ impl Timers {
 /// Waits until an instant of virtual time, in milliseconds.
 pub(crate) struct Sleep {
     at: u64,
+    idle: bool,
     key: Option<(u64, u64)>,
 }
 
 impl Sleep {
     pub fn until(at: u64) -> Self {
-        Sleep { at, key: None }
+        Sleep {
+            at,
+            idle: false,
+            key: None,
+        }
+    }
+
+    /// Sleeps until `at`, where nothing shows when that instant comes: a live run need not keep it apart.
+    pub fn idle_until(at: u64) -> Self {
+        Sleep {
+            idle: true,
+            ..Sleep::until(at)
+        }
     }
 }
 
@@ -66,7 +81,7 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let at = self.at;
+        let (at, idle) = (self.at, self.idle);
         let key = &mut self.key;
         world::with(|world| {
             if world.now() >= at {
@@ -77,12 +92,12 @@ impl Future for Sleep {
             }
             // A sleep is polled by one entity only, whose waker never changes.
             if key.is_none() {
-                *key = Some(
-                    world
-                        .timers
-                        .borrow_mut()
-                        .set(at, Due::Wake(cx.waker().clone())),
-                );
+                let waker = cx.waker().clone();
+                let due = match idle {
+                    true => Due::WakeIdle(waker),
+                    false => Due::Wake(waker),
+                };
+                *key = Some(world.timers.borrow_mut().set(at, due));
             }
             Poll::Pending
         })

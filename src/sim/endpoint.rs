@@ -34,14 +34,20 @@ pub(crate) async fn connect() -> io::Result<Box<dyn Stream>> {
         world.record(What::ProbeBegan { n });
         (n, answer, takes, now)
     });
-    let until = move |after: u64| Sleep::until(began.saturating_add(after));
+    let until = move |after: u64, idle: bool| {
+        let at = began.saturating_add(after);
+        match idle {
+            true => Sleep::idle_until(at),
+            false => Sleep::until(at),
+        }
+    };
     let open = OpenProbe {
         n,
         began,
         answers: answer_word(answer, takes).map(|word| (word, began.saturating_add(takes))),
     };
     if answer == Answer::Refused {
-        until(takes).await;
+        until(takes, false).await;
         open.answered();
         return Err(io::ErrorKind::ConnectionRefused.into());
     }

@@ -503,6 +503,14 @@ impl Gated {
         };
         if self.nth == 0 {
             self.nth = world.began(role, self.id);
+            if world.strikes_now() {
+                // What waits for main's begin strikes before main's own code goes on.
+                world.stage().strike_due();
+                let mut entities = world.entities.borrow_mut();
+                entities.enter(self.id);
+                entities.current = None;
+                return Some(Poll::Pending);
+            }
             // What holds the executor from its first moment on comes to nothing else before it lets go.
             let mut entities = world.entities.borrow_mut();
             if entities.holds > 0 && entities.all[self.id as usize].class == Class::Executor {

@@ -93,6 +93,10 @@ pub struct Options {
 pub struct Journal {
     /// The events, in order.
     pub events: Vec<Event>,
+    /// The instants at which something was due, in milliseconds, ascending: an event of the timeline, the end of a wait or
+    /// of a bound, also where nothing was written down then. Not the cycles in which a component only waits
+    /// again.
+    pub instants: Vec<u64>,
     /// The events of the timeline that never struck, by their place in the file: the run was over, or the
     /// step that they waited for never came.
     pub unstruck: Vec<usize>,
@@ -210,7 +214,7 @@ fn run_watched(
     }
     runtime.block_on(std::future::poll_fn(|cx| world.poll_over(cx)));
     let unstruck = world.script.borrow().unstruck();
-    let events = world.take_events();
+    let (events, instants) = (world.take_events(), world.take_instants());
     let fault = world.fault.take();
     // After a fault of the simulator's own nothing is known of the bodies; where it only lacks one, the
     // others are as ever.
@@ -238,6 +242,7 @@ fn run_watched(
         .unwrap_or_default();
     Journal {
         events,
+        instants,
         unstruck,
         outside,
         aside: Box::new(Aside {

@@ -11,10 +11,20 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::clock::Sleep;
 use super::world;
 use crate::host::Scope;
-use crate::stage::{NEVER, Pace, Stage};
+use crate::stage::{NEVER, Pace, Stage, Wait};
 
 /// Blocks in a scope. Its futures are ready when first polled: the waiting is done inside.
-pub(crate) struct Blocks<'a>(pub &'a Scope);
+pub(crate) struct Blocks<'a> {
+    scope: &'a Scope,
+    ear: Ear,
+}
+
+impl<'a> Blocks<'a> {
+    pub fn new(scope: &'a Scope) -> Self {
+        let ear = Ear::new(scope.token().clone());
+        Blocks { scope, ear }
+    }
+}
 
 impl Pace for Blocks<'_> {
     fn look<R>(&self, look: impl FnOnce(&dyn Stage) -> R) -> R {
@@ -30,20 +40,24 @@ impl Pace for Blocks<'_> {
         super::laid::call(index)
     }
 
-    async fn pause(&self, until: u64, heed: bool) {
-        let limit = world::with(|world| match until {
+    async fn pause(&self, wait: Wait) {
+        if wait.is_idle {
+            // A scope cannot say so of its waits.
+            return super::host::block(Pause::of(wait, Some(&self.ear)));
+        }
+        let limit = world::with(|world| match wait.until {
             NEVER => Duration::MAX,
             until => Duration::from_millis(until.saturating_sub(world.now())),
         });
-        if heed {
-            let _ = self.0.wait(limit);
+        if wait.heeds {
+            let _ = self.scope.wait(limit);
         } else {
-            self.0.sleep(limit);
+            self.scope.sleep(limit);
         }
     }
 
     fn told(&self) -> bool {
-        !self.0.running()
+        !self.scope.running()
     }
 }
 
@@ -70,8 +84,8 @@ impl Pace for Awaits {
         super::laid::call(index)
     }
 
-    async fn pause(&self, until: u64, heed: bool) {
-        Pause::new(until, self.0.as_ref().filter(|_| heed)).await;
+    async fn pause(&self, wait: Wait) {
+        Pause::of(wait, self.0.as_ref()).await;
     }
 
     fn told(&self) -> bool {
@@ -157,6 +171,17 @@ pub(crate) struct Pause<'a> {
 }
 
 impl<'a> Pause<'a> {
+    fn of(wait: Wait, ear: Option<&'a Ear>) -> Self {
+        let sleep = match wait.is_idle {
+            true => Sleep::idle_until,
+            false => Sleep::until,
+        };
+        Pause {
+            sleep: (wait.until != NEVER).then(|| sleep(wait.until)),
+            ear: ear.filter(|_| wait.heeds),
+        }
+    }
+
     pub fn new(until: u64, ear: Option<&'a Ear>) -> Self {
         Pause {
             sleep: (until != NEVER).then(|| Sleep::until(until)),

@@ -111,7 +111,10 @@ impl Plan {
 impl Shared {
     fn start(&self, scope: &Scope) -> Result<(), MainError> {
         let nth = begins(Role::Component(MAIN));
-        let main = || self.ctx.start(|| blocking(stage::main(&Blocks(scope))));
+        let main = || {
+            self.ctx
+                .start(|| blocking(stage::main(&Blocks::new(scope))))
+        };
         let result = catch_unwind(AssertUnwindSafe(main));
         let (how, error) = match &result {
             Ok(Ok(())) => (How::Ok, None),
@@ -148,7 +151,7 @@ impl Shared {
                     token.cancel();
                 }
             }
-            inline(part, || blocking(called(part, &Blocks(scope))))
+            inline(part, || blocking(called(part, &Blocks::new(scope))))
         })
     }
 }
@@ -330,7 +333,7 @@ impl Subject for Plan {
                 let spawned = world::with(|world| {
                     let body = world.body(&name, move || match of.kind {
                         Kind::Watchdog => watchdog(&of, &scope(token)),
-                        _ => blocking(live(part, &Blocks(&scope(token)), false)),
+                        _ => blocking(live(part, &Blocks::new(&scope(token)), false)),
                     });
                     // Without a body the run is over, or has no journal.
                     let body = body.ok()?;

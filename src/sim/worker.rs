@@ -71,7 +71,7 @@ impl Cast for SimCast {
     type Probe = HttpProbe;
 
     fn blocks<'a>(&self, _part: usize, scope: &'a Scope) -> Blocks<'a> {
-        Blocks(scope)
+        Blocks::new(scope)
     }
 
     fn awaits(&self, _part: usize, token: Option<CancellationToken>) -> Awaits {

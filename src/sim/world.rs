@@ -57,6 +57,8 @@ pub(crate) struct World {
     /// Tells worlds of one thread apart: a waker of an earlier one wakes nobody.
     pub generation: u64,
     now: Cell<u64>,
+    /// The instants at which something was due, ascending.
+    instants: RefCell<Vec<u64>>,
     over: Cell<bool>,
     root: RefCell<Option<Waker>>,
     pub choice: RefCell<Choice>,
@@ -173,6 +175,7 @@ impl World {
         Rc::new(World {
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             now: Cell::new(0),
+            instants: RefCell::default(),
             over: Cell::new(false),
             root: RefCell::new(None),
             choice: RefCell::new(Choice::new(seed)),
@@ -445,7 +448,24 @@ impl World {
                 .poll(&mut Context::from_waker(Waker::noop()));
             self.is_now(to);
         }
+        if self.strikes_now() {
+            self.note_instant();
+        }
         self.fire_due();
+    }
+
+    /// Whether an event of the timeline is due.
+    pub fn strikes_now(&self) -> bool {
+        let first = self.script.borrow().first();
+        first.is_some_and(|at| at <= self.now())
+    }
+
+    /// Notes that something is due now: a live run keeps this instant apart from others.
+    fn note_instant(&self) {
+        let mut instants = self.instants.borrow_mut();
+        if instants.last() != Some(&self.now.get()) {
+            instants.push(self.now.get());
+        }
     }
 
     /// Strikes what is due, and fires the timers that are.
@@ -457,8 +477,15 @@ impl World {
                 return;
             };
             match due {
-                Due::Wake(waker) => waker.wake(),
-                Due::Do(act) => act(self),
+                Due::Wake(waker) => {
+                    self.note_instant();
+                    waker.wake();
+                }
+                Due::WakeIdle(waker) => waker.wake(),
+                Due::Do(act) => {
+                    self.note_instant();
+                    act(self);
+                }
             }
         }
     }
@@ -559,6 +586,11 @@ impl World {
     /// Takes what was written down.
     pub fn take_events(&self) -> Vec<Event> {
         self.observed.take_events()
+    }
+
+    /// Takes the instants at which something was due.
+    pub fn take_instants(&self) -> Vec<u64> {
+        self.instants.take()
     }
 }
 

@@ -20,8 +20,8 @@ pub(crate) trait Pace: Sync {
     /// Looks at the stage. Never waits.
     fn look<R>(&self, look: impl FnOnce(&dyn Stage) -> R) -> R;
 
-    /// Until an instant, or until something has changed; where `heed`, until told.
-    fn pause(&self, until: u64, heed: bool) -> impl Future<Output = ()> + Send;
+    /// Waits as `wait` says, or until something about the component has changed.
+    fn pause(&self, wait: Wait) -> impl Future<Output = ()> + Send;
 
     /// Whether it was told to stop.
     fn told(&self) -> bool;
@@ -37,6 +37,29 @@ pub(crate) trait Pace: Sync {
     /// Looks at one part.
     fn part<R>(&self, index: usize, look: impl FnOnce(&dyn Stage, &Part) -> R) -> R {
         self.look(|stage| look(stage, &stage.parts().all[index]))
+    }
+}
+
+/// A wait of a behaviour.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait {
+    /// The instant at which it ends; [`NEVER`] is no end.
+    pub until: u64,
+    /// Whether it also ends when the component is told.
+    pub heeds: bool,
+    /// Whether nothing shows when its instant comes: the behaviour only waits again. Only a wait that says so is left
+    /// out of the instants of a run.
+    pub is_idle: bool,
+}
+
+impl Wait {
+    /// Until an instant, told or not.
+    pub fn until(until: u64) -> Self {
+        Wait {
+            until,
+            heeds: false,
+            is_idle: false,
+        }
     }
 }
 
@@ -77,7 +100,7 @@ pub(crate) async fn live(index: usize, pace: &impl Pace, wakes: bool) -> Result<
             let now = stage.now();
             (
                 stage.is_over(),
-                part.strike(),
+                part.meet_strike(),
                 now,
                 part.hung(now),
                 part.ignoring(now),
@@ -92,7 +115,7 @@ pub(crate) async fn live(index: usize, pace: &impl Pace, wakes: bool) -> Result<
             return ends(pace, strike).map_err(|error| error.error);
         }
         if let Some(until) = hung {
-            pace.pause(until, false).await;
+            pace.pause(Wait::until(until)).await;
             continue;
         }
         let told = pace.told();
@@ -100,13 +123,14 @@ pub(crate) async fn live(index: usize, pace: &impl Pace, wakes: bool) -> Result<
             break;
         }
         let cycle = period.map_or(NEVER, |period| now.saturating_add(millis(period)));
-        let until = if told {
-            cycle.min(ignoring.unwrap_or(NEVER))
-        } else {
-            cycle
-        };
-        pace.pause(until, !told && (wakes || period.is_none()))
-            .await;
+        let ignores = ignoring.filter(|_| told).unwrap_or(NEVER);
+        pace.pause(Wait {
+            until: cycle.min(ignores),
+            heeds: !told && (wakes || period.is_none()),
+            // In a context without tokens a cycle ends with a look at the flag.
+            is_idle: wakes && cycle < ignores,
+        })
+        .await;
     }
     pace.part(index, |stage, part| stage.heard(part));
     let takes = pace.part(index, |_, part| millis(part.spec().takes));
@@ -129,7 +153,7 @@ pub(crate) async fn work(index: usize, pace: &impl Pace, mut left: u64) -> Resul
             left = left.saturating_add(part.take_slow());
             (
                 stage.is_over(),
-                part.strike(),
+                part.meet_strike(),
                 stage.now(),
                 part.hung(stage.now()),
             )
@@ -141,17 +165,20 @@ pub(crate) async fn work(index: usize, pace: &impl Pace, mut left: u64) -> Resul
             return ends(pace, strike);
         }
         if let Some(until) = hung {
-            pace.pause(until, false).await;
+            pace.pause(Wait::until(until)).await;
         } else if left > 0 {
-            pace.pause(now.saturating_add(left), false).await;
+            pace.pause(Wait::until(now.saturating_add(left))).await;
             left = left.saturating_sub(pace.part(index, |stage, _| stage.now() - now));
         } else if pace.part(index, |stage, part| waits(stage, part, &mut asked_executor)) {
-            pace.pause(NEVER, false).await;
+            pace.pause(Wait::until(NEVER)).await;
         } else {
             break;
         }
     }
-    pace.part(index, |stage, part| stage.touch(part));
+    pace.part(index, |stage, part| {
+        stage.touch(part);
+        part.finish();
+    });
     Ok(())
 }
 

@@ -52,6 +52,8 @@ pub(crate) struct Part {
     calls: Cell<u32>,
     runs: Cell<bool>,
     ended: Cell<bool>,
+    /// Whether its code will do nothing more but return: for others it is over.
+    finished: Cell<bool>,
     leaked: Cell<bool>,
     stepped: Cell<bool>,
     heard: Cell<bool>,
@@ -83,6 +85,7 @@ impl Part {
             calls: Cell::new(0),
             runs: Cell::new(false),
             ended: Cell::new(false),
+            finished: Cell::new(false),
             leaked: Cell::new(false),
             stepped: Cell::new(false),
             heard: Cell::new(false),
@@ -117,8 +120,14 @@ impl Part {
         if self.is_call() {
             self.calls.get() == 0
         } else {
-            !self.ended.get()
+            !self.ended.get() && !self.finished.get()
         }
+    }
+
+    /// Notes that the part's code only returns from here on. It is noted in the same look in which that is decided: what
+    /// another thread sees of it does not depend on how long the return takes.
+    pub(super) fn finish(&self) {
+        self.finished.set(true);
     }
 
     pub fn runs(&self) -> bool {
@@ -149,6 +158,15 @@ impl Part {
 
     pub fn strike(&self) -> Option<Strike> {
         self.strike.borrow().clone()
+    }
+
+    /// Returns how the part's code is made to end, if it is: then it [ends](Self::finish) now.
+    pub(super) fn meet_strike(&self) -> Option<Strike> {
+        let strike = self.strike();
+        if strike.is_some() {
+            self.finish();
+        }
+        strike
     }
 
     /// The strike that waits for main to come to that registration.
@@ -331,6 +349,7 @@ impl dyn Stage + '_ {
         part.calls.set(part.calls.get() + 1);
         part.runs.set(true);
         part.ended.set(false);
+        part.finished.set(false);
         let id = part.id.get().unwrap_or(MAIN);
         self.record(What::Began {
             id,
@@ -490,7 +509,7 @@ impl dyn Stage + '_ {
         });
         self.hold_executor(part, true);
         if let Some(lasts) = lasts {
-            self.later(millis(lasts), Later::Release(part.index));
+            self.in_time(millis(lasts), Later::Release(part.index));
         }
     }
 
@@ -500,6 +519,14 @@ impl dyn Stage + '_ {
         if let Some(id) = part.id.get() {
             let name = part.name.clone();
             self.record(What::Released { id, name });
+        }
+    }
+
+    /// Has something happen after so many milliseconds; what takes no time happens at once, as part of what strikes.
+    fn in_time(&self, delay: u64, later: Later) {
+        match delay {
+            0 => self.happen(later),
+            delay => self.later(delay, later),
         }
     }
 
@@ -524,7 +551,7 @@ impl dyn Stage + '_ {
             part.jobs.borrow_mut().push(job);
             self.record(What::JobBegan { id, job });
             if let Some(takes) = takes {
-                self.later(millis(takes), Later::JobDone(index, job));
+                self.in_time(millis(takes), Later::JobDone(index, job));
             }
         }
     }

@@ -25,7 +25,8 @@ pub(crate) enum Ends {
 }
 
 /// Reads the request on one connection, and answers it. `until` waits until so many milliseconds after
-/// its begin; an answer that takes for ever never begins. An answer that never ends ends with the connection.
+/// its begin; where its second argument is true, nothing shows when that instant comes. An answer that takes for ever
+/// never begins; one that never ends ends with the connection.
 ///
 /// # Errors
 ///
@@ -34,7 +35,7 @@ pub(crate) async fn serve<S, F>(
     stream: &mut S,
     answer: Answer,
     takes: u64,
-    until: impl Fn(u64) -> F,
+    until: impl Fn(u64, bool) -> F,
 ) -> io::Result<Ends>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -47,7 +48,7 @@ where
     if answer == Answer::Drip {
         return drip(stream, takes, until).await;
     }
-    until(takes).await;
+    until(takes, false).await;
     match answer {
         Answer::Status(status) => stream.write_all(&whole(status)).await?,
         Answer::Silent => return std::future::pending().await,
@@ -80,7 +81,7 @@ where
 
 /// The whole of a good answer, byte for byte, spread over the time; without one a head, and then one byte
 /// after the other without an end.
-async fn drip<S, F>(stream: &mut S, takes: u64, until: impl Fn(u64) -> F) -> io::Result<Ends>
+async fn drip<S, F>(stream: &mut S, takes: u64, until: impl Fn(u64, bool) -> F) -> io::Result<Ends>
 where
     S: AsyncWrite + Unpin,
     F: Future<Output = ()>,
@@ -88,14 +89,15 @@ where
     if takes == 0 {
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
         for n in 1.. {
-            until(n * DRIP_MS).await;
+            until(n * DRIP_MS, true).await;
             stream.write_all(b".").await?;
         }
     }
     let whole = whole(200);
     let all = whole.len() as u64;
     for (n, byte) in (1..).zip(&whole) {
-        until(takes * n / all).await;
+        // An answer counts when it is whole.
+        until(takes * n / all, n < all).await;
         stream.write_all(&[*byte]).await?;
     }
     stream.shutdown().await?;
@@ -152,7 +154,7 @@ mod tests {
         let waits = RefCell::new(Vec::new());
         let ends = {
             // Time flies, but for a drip that has no end.
-            let until = |at| {
+            let until = |at, _| {
                 waits.borrow_mut().push(at);
                 let now = at < 10_000;
                 async move {

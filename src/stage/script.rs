@@ -20,6 +20,8 @@ pub(crate) struct Script {
     due: Vec<(u64, usize)>,
     /// Events that wait for the begin of a step.
     waiting: Vec<usize>,
+    /// Events that could not happen when they were due.
+    vain: Vec<usize>,
     grace: u64,
     run: bool,
     counted: u32,
@@ -42,6 +44,7 @@ impl Script {
             timeline: scenario.timeline.as_slice().into(),
             due,
             waiting,
+            vain: Vec::new(),
             grace: millis(scenario.worker.grace),
             run: scenario.worker.run,
             counted: 0,
@@ -49,12 +52,13 @@ impl Script {
         }
     }
 
-    /// What has not struck, by its place in the file.
+    /// The events that have not struck, or could not, by their places in the file.
     pub fn unstruck(&self) -> Vec<usize> {
         let due = self.due.iter().map(|(_, index)| *index);
         let mut unstruck: Vec<_> = due
             .filter(|index| *index != PLATFORM_KILL)
             .chain(self.waiting.iter().copied())
+            .chain(self.vain.iter().copied())
             .collect();
         unstruck.sort_unstable();
         unstruck
@@ -80,6 +84,16 @@ impl Script {
             }
             _ => true,
         });
+    }
+
+    /// Whether an event waits for the begin of a step in whose very instant it is to strike.
+    #[cfg(feature = "cli")]
+    pub fn awaits_a_begin(&self) -> bool {
+        let mut waiting = self.waiting.iter();
+        waiting.any(|index| match &self.timeline[*index].when {
+            When::On(_, after) => after.is_zero(),
+            When::At(_) => false,
+        })
     }
 
     fn take_due(&mut self, now: u64) -> Option<usize> {
@@ -132,9 +146,24 @@ impl dyn Stage + '_ {
             self.kill(SignalName::Sigkill);
         } else {
             let timeline = Arc::clone(&self.script().borrow().timeline);
-            self.strike_event(&timeline[index].verb);
+            let verb = &timeline[index].verb;
+            if self.can_happen(verb) {
+                self.strike_event(verb);
+            } else {
+                self.script().borrow_mut().vain.push(index);
+            }
         }
         true
+    }
+
+    /// Whether an event can happen now: inside a component only while its code runs.
+    fn can_happen(&self, verb: &Verb) -> bool {
+        match verb {
+            Verb::Call { from, .. } | Verb::Register { from, .. } => from
+                .as_ref()
+                .is_none_or(|from| self.parts().named(from).is_some_and(super::Part::runs)),
+            _ => true,
+        }
     }
 
     fn strike_event(&self, verb: &Verb) {

@@ -1,0 +1,241 @@
+//! Random scenarios, live.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::coverage::Coverage;
+use super::play::{Ended, NotPlayed, Play, at_once, play};
+use super::verdict::Verdicts;
+use super::{Live, PERFORM, told};
+use crate::cli::output::{is_watched, out, shell, style};
+use crate::cli::{Done, Exit};
+use crate::live::Players;
+use crate::report::figures::plural;
+use crate::scenario::{self, Scenario};
+use crate::sim::{Runners, cores};
+
+/// What became of one random scenario.
+enum Random {
+    Played {
+        scenario: Arc<Scenario>,
+        unstruck: Vec<usize>,
+        ended: Box<Ended>,
+    },
+    /// It would take too long.
+    PassedOver,
+    /// Whatever it is, deadstop has to be mended.
+    Broken(String),
+}
+
+impl Live {
+    /// Runs so many random scenarios.
+    pub(super) fn run_random(&self, count: u32) -> Done {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "how long it took is told to people, and to nothing else"
+        )]
+        let began = std::time::Instant::now();
+        let broken = |error: &dyn std::fmt::Display| (Exit::Internal, error.to_string());
+        let runners = Runners::new(cores()).map_err(|error| broken(&error))?;
+        let program = std::env::current_exe().map_err(|error| broken(&error))?;
+        let players = Players::new(program, &[PERFORM]);
+        let verdicts = Verdicts {
+            runners: &runners,
+            style: style(),
+        };
+        let first = self.seed.unwrap_or(0);
+        let seeds = (0..u64::from(count)).map(|n| first.saturating_add(n));
+        let mut left = seeds.flat_map(|seed| std::iter::repeat_n(seed, usize::from(self.times)));
+        let mut tally = Tally::default();
+        let mut said = String::new();
+        let total = u64::from(count) * u64::from(self.times);
+        let mut failed_to_write = None;
+        at_once(
+            self.jobs(),
+            move || left.next(),
+            |seed| (seed, self.play_random(seed, &players, &verdicts)),
+            |(seed, random)| {
+                let told = tally.take(seed, random, self);
+                if !told.is_empty() {
+                    failed_to_write = failed_to_write.take().or(self.save(seed).err());
+                }
+                said += &told;
+                if is_watched() {
+                    let _ = write!(
+                        std::io::stderr(),
+                        "\r{} of {total} random scenarios, {} failed ",
+                        tally.done(),
+                        tally.failed
+                    );
+                }
+            },
+        );
+        if is_watched() {
+            let _ = write!(std::io::stderr(), "\r{:60}\r", "");
+        }
+        said += &tally.summary(first, count, began.elapsed());
+        out(&said)?;
+        match failed_to_write {
+            Some(error) => Err((Exit::Internal, error)),
+            None => Ok(tally.exit),
+        }
+    }
+
+    fn play_random(&self, seed: u64, players: &Players, verdicts: &Verdicts<'_>) -> Random {
+        let text = scenario::random(seed);
+        let scenario = match scenario::parse(&name(seed), &text) {
+            Ok(scenario) => Arc::new(scenario),
+            Err(invalid) => {
+                return Random::Broken(scenario::render(
+                    &invalid.diagnostics,
+                    &file(seed),
+                    &text,
+                    false,
+                ));
+            }
+        };
+        let made = Play::new(
+            verdicts.runners,
+            scenario.clone(),
+            file(seed),
+            text,
+            self.speed,
+        );
+        match made {
+            Ok(mut made) => Random::Played {
+                unstruck: made.known.unstruck().to_vec(),
+                ended: Box::new({
+                    made.random = true;
+                    play(players, verdicts, &made)
+                }),
+                scenario,
+            },
+            Err(NotPlayed::OutOfTime(_)) => Random::PassedOver,
+            Err(NotPlayed::Broken(error)) => Random::Broken(error.to_string()),
+        }
+    }
+
+    /// Writes a random scenario to a file, where that is asked for.
+    fn save(&self, seed: u64) -> Result<(), String> {
+        let Some(folder) = &self.save else {
+            return Ok(());
+        };
+        let path = folder.join(file(seed));
+        let written = std::fs::create_dir_all(folder)
+            .and_then(|()| std::fs::write(&path, scenario::random(seed)));
+        written.map_err(|error| format!("cannot write {}: {error}", path.display()))
+    }
+}
+
+fn name(seed: u64) -> String {
+    format!("random-{seed}")
+}
+
+fn file(seed: u64) -> String {
+    format!("{}.toml", name(seed))
+}
+
+/// What all of them came to.
+#[derive(Default)]
+struct Tally {
+    exit: Exit,
+    played: u64,
+    passed_over: u64,
+    failed: u64,
+    again: u64,
+    late: Duration,
+    coverage: Coverage,
+}
+
+impl Tally {
+    fn done(&self) -> u64 {
+        self.played + self.passed_over
+    }
+
+    /// Takes note of one, and returns what there is to say of it.
+    fn take(&mut self, seed: u64, random: Random, live: &Live) -> String {
+        let (scenario, unstruck, ended) = match random {
+            Random::Played {
+                scenario,
+                unstruck,
+                ended,
+            } => (scenario, unstruck, ended),
+            Random::PassedOver => {
+                self.passed_over += 1;
+                return String::new();
+            }
+            Random::Broken(why) => {
+                self.played += 1;
+                self.failed += 1;
+                self.exit = self.exit.and(Exit::Internal);
+                return format!("FAIL {}: {why}\n", name(seed));
+            }
+        };
+        self.played += 1;
+        self.again += u64::from(ended.again);
+        self.late = self.late.max(ended.late);
+        self.coverage.count(&scenario, &unstruck);
+        let failed = !ended.problems.is_empty();
+        let mut said = told(&name(seed), &ended, live.verbose);
+        if failed {
+            self.failed += 1;
+            self.exit = self.exit.and(Exit::of(&ended.problems));
+            let text = scenario::random(seed);
+            let _ = writeln!(said, "the file:\n\n{text}");
+            let _ = writeln!(said, "again: {}\n", again(seed, live));
+        }
+        said
+    }
+
+    fn summary(&self, first: u64, count: u32, took: Duration) -> String {
+        let mut said = self.coverage.table();
+        let _ = write!(
+            said,
+            "{} live, seeds {first} to {}",
+            plural(self.played, "random scenario"),
+            first.saturating_add(u64::from(count).saturating_sub(1))
+        );
+        if self.passed_over > 0 {
+            let _ = write!(said, ", {} passed over as too long", self.passed_over);
+        }
+        if self.again > 0 {
+            let _ = write!(
+                said,
+                ", {} again since the machine held them up",
+                self.again
+            );
+        }
+        let _ = write!(
+            said,
+            "; at most {} ms late, in {:.1} s: ",
+            self.late.as_millis(),
+            took.as_secs_f64()
+        );
+        said += &match self.failed {
+            0 => "all agree with the simulation".to_owned(),
+            failed => format!("{failed} failed"),
+        };
+        said.push('\n');
+        said
+    }
+}
+
+/// The line that runs one again.
+fn again(seed: u64, live: &Live) -> String {
+    let speed = live
+        .speed
+        .map_or_else(String::new, |speed| format!(" --speed {speed}"));
+    match &live.save {
+        Some(folder) => {
+            let path: PathBuf = Path::new(folder).join(file(seed));
+            format!(
+                "deadstop live{speed} {}",
+                shell(&path.display().to_string())
+            )
+        }
+        None => format!("deadstop live{speed} --random 1 --seed {seed}"),
+    }
+}

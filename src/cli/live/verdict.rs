@@ -1,0 +1,195 @@
+//! What is wrong with a live run, and in which order that is said.
+
+use std::fmt::Write;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::play::{MORE_SEEDS, Play, SEEDS};
+use crate::cli::output::shell;
+use crate::cli::place;
+use crate::journal::{Event, text};
+use crate::laws;
+use crate::live::{Difference, Failed, Played, agrees, compare};
+use crate::report::{Problem, ProblemKind, Source, Style, judge, side_by_side};
+use crate::scenario;
+use crate::sim::{Journal, Options, Run, Runners};
+
+/// What judging takes.
+pub struct Verdicts<'a> {
+    pub runners: &'a Runners,
+    pub style: Style,
+}
+
+/// What is wrong with a live run.
+pub fn judged(it: &Play, verdicts: &Verdicts<'_>, played: Result<Played, Failed>) -> Vec<Problem> {
+    let said = |played: &Played| {
+        let said = played.said.trim();
+        if said.is_empty() {
+            String::new()
+        } else {
+            format!("{said}\n")
+        }
+    };
+    let events = match played {
+        Ok(played) => played.events,
+        Err(Failed::System(error)) => {
+            return vec![Problem::new(ProblemKind::Internal, error.to_string())];
+        }
+        Err(error) => {
+            let detail = match &error {
+                Failed::Overstayed { played, .. } | Failed::Silent { played, .. } => {
+                    text(&played.events) + &said(played)
+                }
+                _ => String::new(),
+            };
+            return vec![Problem {
+                detail,
+                ..Problem::new(ProblemKind::Stuck, error.to_string())
+            }];
+        }
+    };
+    let difference =
+        compare(&it.known, &events).filter(|_| !agrees_with_another(it, verdicts.runners, &events));
+    let mut problems = own(it, verdicts, &events);
+    if it.random {
+        problems.retain(|problem| !problem.law.is_some_and(|law| it.known.breaks(law)));
+    }
+    if let Some(difference) = difference {
+        if let Some(late) = difference.late {
+            follows(&mut problems, &events, late.due);
+        }
+        problems.insert(0, differs(&difference, verdicts.style));
+    }
+    problems
+}
+
+fn differs(difference: &Difference, style: Style) -> Problem {
+    Problem {
+        detail: side_by_side(difference, style),
+        ..Problem::new(ProblemKind::LiveDiffers, difference.headline.clone())
+    }
+}
+
+/// Whether a run agrees with one of the seeds that were not asked before: where much happens in one instant, the first of
+/// them do not show every order.
+fn agrees_with_another(it: &Play, runners: &Runners, events: &[Event]) -> bool {
+    let mut runs = simulated(it, runners, SEEDS..MORE_SEEDS);
+    runs.any(|(_, journal)| agrees(&journal, events))
+}
+
+/// Runs a scenario in the simulator, with those seeds.
+fn simulated(
+    it: &Play,
+    runners: &Runners,
+    seeds: Range<u64>,
+) -> impl Iterator<Item = (u64, Journal)> {
+    let run = |seed| {
+        let options = Options {
+            seed,
+            ..Options::default()
+        };
+        Run::new(Arc::clone(&it.scenario), options)
+    };
+    let ran = runners.run_all(seeds.clone().map(run));
+    seeds
+        .zip(ran)
+        .filter_map(|(seed, ran)| Some((seed, ran.ok()?.journal)))
+}
+
+/// What is wrong with a run whatever the simulation says: by the laws, and by the file.
+fn own(it: &Play, verdicts: &Verdicts<'_>, events: &[Event]) -> Vec<Problem> {
+    let log = text(events);
+    let source = Source {
+        path: &it.path,
+        text: &it.request.text,
+    };
+    let mut problems = judge(&it.scenario, source, events, &log, verdicts.style);
+    let unmet = problems
+        .iter()
+        .any(|problem| problem.kind == ProblemKind::Expectation);
+    if unmet {
+        let seeds = missed_by_seeds(it, verdicts.runners);
+        for problem in &mut problems {
+            let seed = seeds.iter().find(|(line, _)| Some(*line) == problem.line);
+            if let (ProblemKind::Expectation, Some((_, seed))) = (problem.kind, seed) {
+                let _ = writeln!(
+                    problem.detail,
+                    "seed {seed} of the simulation breaks it too: deadstop check {} --seed {seed}",
+                    shell(&named(it))
+                );
+            }
+        }
+    }
+    problems
+}
+
+/// The expectations that seeds of the simulation do not meet: the line of each, and the first such seed.
+fn missed_by_seeds(it: &Play, runners: &Runners) -> Vec<(usize, u64)> {
+    let mut missed: Vec<(usize, u64)> = Vec::new();
+    for (seed, journal) in simulated(it, runners, 0..SEEDS) {
+        let events = &journal.events;
+        let broken: Vec<&str> = laws::judge(events)
+            .iter()
+            .map(|broken| broken.law)
+            .collect();
+        for unmet in scenario::judge(&it.scenario, events, &text(events), &broken) {
+            let line = scenario::line_of(&it.request.text, unmet.span.start);
+            if !missed.iter().any(|(known, _)| *known == line) {
+                missed.push((line, seed));
+            }
+        }
+    }
+    missed
+}
+
+/// What a command calls the scenario: its name, where that leads back to its file.
+fn named(it: &Play) -> String {
+    let name = &it.scenario.name;
+    match place::is_named(name, &it.path) {
+        true => name.to_string(),
+        false => it.path.clone(),
+    }
+}
+
+/// Puts what only follows from a run being late into one problem, at the end: a law that breaks at that instant or later, and
+/// every expectation.
+fn follows(problems: &mut Vec<Problem>, events: &[Event], due: u64) {
+    let before: Vec<(&str, String)> = laws::judge(events)
+        .into_iter()
+        .filter(|broken| broken.t < due)
+        .map(|broken| (broken.law, broken.message))
+        .collect();
+    let (mut laws, mut expectations) = (Vec::new(), 0);
+    problems.retain(|problem| match (problem.kind, problem.law) {
+        (ProblemKind::Law, Some(law)) => {
+            let early = before
+                .iter()
+                .any(|(one, message)| *one == law && *message == problem.message);
+            if !early && !laws.contains(&law) {
+                laws.push(law);
+            }
+            early
+        }
+        (ProblemKind::Expectation, _) => {
+            expectations += 1;
+            false
+        }
+        _ => true,
+    });
+    let mut parts = Vec::new();
+    if !laws.is_empty() {
+        parts.push(format!("the laws {}", laws.join(", ")));
+    }
+    if expectations > 0 {
+        parts.push(format!("{expectations} of the file's expectations"));
+    }
+    if !parts.is_empty() {
+        problems.push(Problem::new(
+            ProblemKind::LiveDiffers,
+            format!(
+                "in a run that late these fail too, and tell nothing more: {}",
+                parts.join(", and ")
+            ),
+        ));
+    }
+}

@@ -1,0 +1,176 @@
+//! Turns: when the code of a live run may go on.
+//!
+//! What strikes in an instant strikes before all else, also where a thread of the worker has been woken first. So code
+//! of the worker runs in *turns*: from a wake to the next wait. A turn begins only when nothing is to strike, and what
+//! strikes waits for the turns that have begun. Otherwise turns overlap as the operating system has it.
+//!
+//! Only while an event waits for the begin of a step, to strike in that very instant, are there no two turns at once, the
+//! driver's included: the driver tells a component and says that its step begins in one turn, and the component must
+//! not go on before the event has struck.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use super::play::Play;
+use crate::host::BoxFuture;
+
+/// The turns of one thread, task or future. At most one of them is open.
+pub(super) struct Turns {
+    play: Arc<Play>,
+    /// Whether its code runs on the service's executor.
+    on_executor: bool,
+    open: AtomicBool,
+    /// Whether a turn goes on where a future would wait.
+    goes_on: AtomicBool,
+}
+
+impl Turns {
+    pub fn new(play: &Arc<Play>, on_executor: bool) -> Self {
+        Turns {
+            play: Arc::clone(play),
+            on_executor,
+            open: AtomicBool::new(false),
+            goes_on: AtomicBool::new(false),
+        }
+    }
+
+    /// Begins a turn, unless one is open. Blocks the thread until it may begin, and on the executor for as long as that is
+    /// held; returns whether it had to wait.
+    pub fn begin(&self) -> bool {
+        if self.open.swap(true, Ordering::SeqCst) {
+            return false;
+        }
+        self.play.turn_begins(self.on_executor)
+    }
+
+    /// Ends the turn, if one is open.
+    pub fn end(&self) {
+        if self.open.swap(false, Ordering::SeqCst) {
+            self.play.turn_ends();
+        }
+    }
+
+    /// Has the turn go on where a future waits, until what is returned is dropped: for what takes no time in the scenario, and
+    /// some in the system.
+    pub fn go_on(self: &Arc<Self>) -> GoesOn {
+        self.goes_on.store(true, Ordering::SeqCst);
+        GoesOn(Arc::clone(self))
+    }
+
+    /// Waits outside of a turn.
+    pub fn outside<R>(&self, wait: impl FnOnce() -> R) -> R {
+        self.end();
+        let waited = wait();
+        self.begin();
+        waited
+    }
+}
+
+/// A turn goes on until this is dropped.
+pub(super) struct GoesOn(Arc<Turns>);
+
+impl Drop for GoesOn {
+    fn drop(&mut self) {
+        self.0.goes_on.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Code that was started and has not begun. Dropped when it begins, or never will.
+pub(super) struct Starts {
+    play: Arc<Play>,
+    on_executor: bool,
+}
+
+impl Starts {
+    pub fn new(play: &Arc<Play>, on_executor: bool) -> Self {
+        play.look(|scene| scene.starts(on_executor, 1));
+        Starts {
+            play: Arc::clone(play),
+            on_executor,
+        }
+    }
+}
+
+impl Drop for Starts {
+    fn drop(&mut self) {
+        self.play.look(|scene| scene.starts(self.on_executor, -1));
+    }
+}
+
+/// A future that is polled in turns.
+pub(super) struct InTurns<F> {
+    turns: Turns,
+    future: F,
+}
+
+impl InTurns<BoxFuture<()>> {
+    /// For a future of the context's own.
+    pub fn of_the_context(play: &Arc<Play>, future: BoxFuture<()>) -> BoxFuture<()> {
+        let turns = Turns::new(play, false);
+        Box::pin(InTurns { turns, future })
+    }
+
+    /// For a future on the service's executor.
+    pub fn on_the_executor(play: &Arc<Play>, future: BoxFuture<()>) -> BoxFuture<()> {
+        let turns = Turns::new(play, true);
+        Box::pin(InTurns { turns, future })
+    }
+}
+
+impl<F: Future + Unpin> Future for InTurns<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.turns.begin() {
+            // What blocked the executor is over, and another section of code follows an await.
+            self.turns.end();
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let polled = Pin::new(&mut self.future).poll(cx);
+        self.turns.end();
+        polled
+    }
+}
+
+/// Waits for a future in turns, and has the last one go on while `then` runs with what came of it.
+pub(super) async fn await_in_turns<T, R>(
+    turns: &Turns,
+    mut future: Pin<&mut (dyn Future<Output = T> + Send)>,
+    then: impl FnOnce(T) -> R,
+) -> R {
+    let output = poll_fn(|cx| {
+        turns.begin();
+        let polled = future.as_mut().poll(cx);
+        if polled.is_pending() {
+            turns.end();
+        }
+        polled
+    })
+    .await;
+    let result = then(output);
+    turns.end();
+    result
+}
+
+/// Polls a future in the turns of the thread that waits for it.
+pub(super) struct PolledIn<'a> {
+    pub turns: &'a Turns,
+    pub future: Pin<&'a mut (dyn Future<Output = ()> + Send)>,
+}
+
+impl Future for PolledIn<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.turns.begin();
+        let polled = self.future.as_mut().poll(cx);
+        if polled.is_pending() && !self.turns.goes_on.load(Ordering::SeqCst) {
+            self.turns.end();
+        }
+        polled
+    }
+}
