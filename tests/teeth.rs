@@ -66,6 +66,13 @@ const HAZARDS: &[Hazard] = &[
     ("context/stubborn-task", &["ledger/accounted"], &[]),
     ("context/ties", &["uses/closed-after-users"], &["lines"]),
     ("context/ties-reversed", &["ties/registration-order"], &[]),
+    ("context/main-hangs", &["phase/within-grace"], &["exit", "aborted", "ends-at"]),
+    ("context/main-holds", &["ledger/accounted"], &["closed"]),
+    ("context/main-holds-for-good", &["ledger/accounted", "exit/code"], &["exit", "leaked", "ends-at"]),
+    ("context/main-is-slow", &["ledger/accounted"], &["closed"]),
+    // Its stop inside a start waits for the start, which waits for the stop.
+    ("context/stop-from-main", &["ledger/accounted"], &["refused", "closed", "ends-at"]),
+    ("watchdog/answers-never", &["exit/code"], &["exit"]),
     ("context/other-start-fails", &["steps/exactly-once", "exit/code"], &["exit", "refused"]),
     // It closes in the same order, which the file expects, and warns of nothing.
     ("context/uses-twice", &[], &["lines"]),
@@ -124,7 +131,7 @@ const HAZARDS: &[Hazard] = &[
     ("watchdog/reset", &["ledger/accounted"], &[]),
     ("watchdog/slow-drip", &["exit/code"], &[]),
     ("watchdog/stop-beats-the-last-probe", &["watchdog/disarmed-first"], &["watchdog"]),
-    ("context/cleanup-after-the-grace", &["phase/within-grace"], &["leaked"]),
+    ("context/cleanup-after-the-grace", &[], &["leaked"]),
     ("context/failures-isolated", &["exit/code"], &["exit"]),
     ("context/request-then-stop", &["watchdog/disarmed-first"], &["ends-at"]),
     ("platform/second-signal-at-the-end", &["steps/isolated", "exit/code"], &["exit", "closed"]),
@@ -146,6 +153,22 @@ const HARMLESS: &[(&str, &str)] = &[
     (
         "context/request-without-stop",
         "a bare request stops nothing in either context; the plan has no words for it",
+    ),
+    (
+        "platform/killed-in-a-late-cleanup",
+        "nobody survives SIGKILL: the file is about what a program is owed that no platform stops",
+    ),
+    (
+        "platform/killed-long-after-cleanup",
+        "nobody survives SIGKILL: the file is about a program that lives past its grace",
+    ),
+    (
+        "platform/unhandled-signal",
+        "a signal that nobody handles ends either alike: the file is about its exit code",
+    ),
+    (
+        "platform/unhandled-signal-after-done",
+        "a signal that nobody handles ends either alike: the file is about its exit code",
     ),
     (
         "platform/sigkill",
