@@ -46,7 +46,8 @@ test_says badly '--test wrong' \
 test_says well '--test shut-down' 'test sigterm ... ok'
 MISTAKE=waits-for-ever test_says badly '--test shut-down' \
   'FAIL sigterm: broken law ends/explained: "db" was leaked' 'run it again: cargo test -p fixture --test shut-down -- --exact sigterm'
-MISTAKE=blocks-for-ever DEADSTOP_PATIENCE=1s test_says badly '--test shut-down' 'broken law ends/explained: "db" waits past'
+MISTAKE=blocks-for-ever DEADSTOP_PATIENCE=1s test_says badly '--test shut-down' \
+  'FAIL sigterm: the run stands still at 10.000: "db" blocks its thread on a channel'
 DEADSTOP_PATIENCE=10 test_says badly '--test shut-down'
 
 # Each mistake, under both harnesses.
@@ -57,8 +58,8 @@ finds() {
   DEADSTOP_SCENARIO=sigterm MISTAKE=$mistake test_says badly '--test planted_all' "$@"
 }
 finds wrong-order 'FAIL sigterm: broken law uses/closed-after-users: "predictor" was closed'
-finds blocks-for-ever 'FAIL sigterm: the run never came to an end (blocked): "db" is to blame' \
-  'broken law ends/explained: "db" waits past its scope'
+finds blocks-for-ever 'FAIL sigterm: the run stands still at 10.337: "db" blocks its thread on a channel' \
+  'receive with `scope.recv(&receiver)`'
 finds waits-for-ever 'FAIL sigterm: broken law ends/explained: "db" was leaked' 'after 10 s of its 10 s'
 finds ignores-stop 'FAIL sigterm: broken law ends/explained: "flusher" was leaked' 'after 2 s of its 2 s'
 finds not-biased 'they part where one has' 'ended consumer (#5): ok' '`select!` without `biased`'

@@ -585,11 +585,36 @@ struct Warnings(std::sync::Mutex<Vec<String>>);
 
 impl Sink for Warnings {
     fn claim(&self, claim: &What) {
-        if let What::ClosesBeforeUser { name, user, .. } = claim {
-            let mut warnings = self.0.lock().expect("nobody panics with it");
-            warnings.push(format!("{name} before {user}"));
-        }
+        let said = match claim {
+            What::ClosesBeforeUser { name, user, .. } => format!("{name} before {user}"),
+            What::UsesUnknown { name, used, .. } => format!("{name} uses {used}, unknown"),
+            _ => return,
+        };
+        self.0.lock().expect("nobody panics with it").push(said);
     }
+}
+
+#[tokio::test]
+async fn a_used_name_that_nothing_has_is_warned_of_at_the_end_of_start() {
+    let warnings = std::sync::Arc::new(Warnings::default());
+    let builder = WorkerCtx::<()>::builder().sink(warnings.clone());
+    let ctx = builder.build(()).expect("the limits are the default");
+    ctx.start(|ctx| async move {
+        ctx.add_task("seeds", BodyOpts::new(), |_| async {})?;
+        // It has ended by the end of start: its name is known all the same.
+        while !ctx.budget().stop.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let uses = CallOpts::new().uses(["later", "dbb", "seeds", "dbb"]);
+        ctx.defer_cleanup("user", uses, |_| {})?;
+        ctx.defer_cleanup("later", CallOpts::new().order(-1), |_| {})?;
+        Ok(())
+    })
+    .await
+    .expect("main is good");
+    let warned = warnings.0.lock().expect("nobody panics with it").clone();
+    assert_eq!(warned, ["user uses dbb, unknown"]);
+    ctx.cleanup().await.expect("from outside");
 }
 
 #[tokio::test]

@@ -76,6 +76,7 @@ const HAZARDS: &[Hazard] = &[
     ("context/other-start-fails", &["steps/exactly-once", "exit/code"], &["exit", "refused"]),
     // It closes in the same order, which the file expects, and warns of nothing.
     ("context/uses-twice", &[], &["lines"]),
+    ("context/uses-late", &[], &["lines"]),
     ("context/wedged-executor", &["ledger/accounted"], &[]),
     ("model-server", &["ledger/accounted"], &["closed"]),
     ("platform/budget-chain", &["steps/bounded", "phase/within-grace"], &[]),

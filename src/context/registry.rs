@@ -1,6 +1,6 @@
 //! What is registered, and what can be done with it when its step comes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -148,6 +148,9 @@ pub(crate) struct Unsaid {
     pub disarmed: Vec<u32>,
 }
 
+/// Maximum number of names that are remembered of what ended during the start.
+pub(crate) const ENDED_IN_START_KEPT: usize = 1_000;
+
 /// Everything about the worker that changes.
 pub(crate) struct Registry {
     pub state: State,
@@ -168,6 +171,8 @@ pub(crate) struct Registry {
     /// Whether somebody drives stop and cleanup.
     pub closing: bool,
     pub start_begun: bool,
+    /// Names of what ended by itself before the end of start, so many at most: `uses` may say them.
+    pub ended_in_start: BTreeSet<Name>,
     pub main_token: Option<CancellationToken>,
     pub main_ended: Option<Ended>,
     pub main_code: Option<i32>,
@@ -198,6 +203,7 @@ impl Registry {
             want_cleanup: false,
             closing: false,
             start_begun: false,
+            ended_in_start: BTreeSet::new(),
             main_token: None,
             main_ended: None,
             main_code: None,
@@ -310,6 +316,9 @@ impl Registry {
     #[must_use]
     pub fn forget(&mut self, id: Id, ended: &Ended) -> Option<Action> {
         let entry = self.entries.remove(&id)?;
+        if self.state <= State::Starting && self.ended_in_start.len() < ENDED_IN_START_KEPT {
+            self.ended_in_start.insert(entry.name.clone());
+        }
         if ended.how != How::Ok {
             self.deaths_in_all += 1;
             if self.deaths.len() == DEATHS_KEPT {

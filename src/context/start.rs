@@ -1,6 +1,6 @@
 //! Start: main runs, and whatever comes of it, nothing stays open that should not (rule 9).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::error::{MainError, StartError};
 use super::group::{self, Begin, Group, Step, Told};
 use super::life::exit_code;
 use super::limits::{cleanup_key, stop_bound};
-use super::registry::{Entry, is_stop_kind};
+use super::registry::{ENDED_IN_START_KEPT, Entry, is_stop_kind};
 use super::report::Reason;
 use crate::host::{Abort, Body, BoxError, BoxFuture, Scope};
 use crate::journal::{By, How, Id, Kind, MAIN, Name, Outcome, Phase, RefusedReason, State, What};
@@ -206,6 +206,7 @@ impl Core {
     /// Main has returned, and nobody has asked for a stop.
     async fn started_well(self: &Arc<Self>) -> Result<(), StartError> {
         self.warn_of_early_closes();
+        self.warn_of_unknown_uses();
         self.emit(What::PhaseEnded {
             phase: Phase::Start,
             ends: None,
@@ -300,6 +301,32 @@ impl Core {
                 .collect()
         };
         for warning in early {
+            self.emit(warning);
+        }
+    }
+
+    /// Says which names in `uses` nothing has: they say nothing, and are mistakes.
+    fn warn_of_unknown_uses(&self) {
+        let unknown: Vec<What> = {
+            let mut registry = self.registry();
+            let ended = std::mem::take(&mut registry.ended_in_start);
+            if ended.len() == ENDED_IN_START_KEPT {
+                return; // It may be one of those that were not kept.
+            }
+            let entries = registry.entries.values();
+            let known: BTreeSet<&Name> = entries.map(|entry| &entry.name).chain(&ended).collect();
+            let users = registry.entries.values();
+            users
+                .flat_map(|user| user.uses.iter().map(move |used| (user, used)))
+                .filter(|(_, used)| !known.contains(used))
+                .map(|(user, used)| What::UsesUnknown {
+                    id: user.id,
+                    name: user.name.clone(),
+                    used: used.clone(),
+                })
+                .collect()
+        };
+        for warning in unknown {
             self.emit(warning);
         }
     }

@@ -225,6 +225,8 @@ pub enum What {
         user_order: i32,
         user_id: Id,
     },
+    /// Claim, at the end of start: it uses what nothing is called.
+    UsesUnknown { id: Id, name: Name, used: Name },
 }
 
 /// What a component was registered with: every limit that a law needs.
@@ -359,6 +361,7 @@ impl What {
                 | What::Leak { .. }
                 | What::Abandoned { .. }
                 | What::ClosesBeforeUser { .. }
+                | What::UsesUnknown { .. }
         )
     }
 }

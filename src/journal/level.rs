@@ -54,7 +54,8 @@ impl What {
             | What::StillWaiting { .. }
             | What::Leak { .. }
             | What::Abandoned { .. }
-            | What::ClosesBeforeUser { .. } => Level::Warn,
+            | What::ClosesBeforeUser { .. }
+            | What::UsesUnknown { .. } => Level::Warn,
             What::Watchdog {
                 is: WatchdogIs::Fired,
                 ..

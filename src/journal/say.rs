@@ -54,6 +54,7 @@ impl What {
             What::Exit { .. } => "exit",
             What::Abandoned { .. } => "abandoned",
             What::ClosesBeforeUser { .. } => "closes-before-user",
+            What::UsesUnknown { .. } => "uses-unknown",
             What::WakePanicked { .. } => "wake-panicked",
         }
     }
@@ -303,6 +304,12 @@ impl What {
                 out,
                 "{name} ({order}) closes before {user} ({user_order}), which uses it (#{id}, #{user_id})"
             ),
+            What::UsesUnknown { id, name, used } => {
+                write!(
+                    out,
+                    "{name} (#{id}) uses {used}, and nothing is registered by that name"
+                )
+            }
         }
     }
 }

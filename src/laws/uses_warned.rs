@@ -1,13 +1,15 @@
-//! What would be closed before somebody who uses it is warned of at the end of a start that went well, and nothing else is.
+//! What would be closed before somebody who uses it, and what is used and has no component of its name, is warned of at the end of a start that went well, and nothing else is.
 
-use super::record::{Record, phase_of};
+use std::collections::BTreeSet;
+
+use super::record::{Index, Record, phase_of};
 use super::{Breaks, Law};
-use crate::journal::{Id, Phase, Registered, State, Ties, What};
+use crate::journal::{Id, Name, Phase, Registered, State, Ties, What};
 
 pub(super) const LAW: Law = Law {
     name: "uses/warned",
     rules: "9",
-    statement: "What would be closed before somebody who uses it is warned of at the end of a start that went well, and nothing else is.",
+    statement: "What would be closed before somebody who uses it, and what is used and has no component of its name, is warned of at the end of a start that went well, and nothing else is.",
     judge,
 };
 
@@ -21,6 +23,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let last_first = record
         .limits
         .is_some_and(|limits| limits.ties == Ties::Last);
+    unknown(record, running, breaks);
     let place = |one: &Registered| {
         let id = i128::from(one.id);
         (-i64::from(one.order), if last_first { -id } else { id })
@@ -61,6 +64,39 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
+/// Each name that is used and that nothing has been called by then.
+fn unknown(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
+    let registered = || record.registered().filter(|(_, _, at, _)| *at < running);
+    let known: BTreeSet<&Name> = registered().map(|(_, _, _, one)| &one.name).collect();
+    let mut due: BTreeSet<(Id, &Name)> = BTreeSet::new();
+    for (_, part, _, user) in registered() {
+        // Who has ended by then uses nothing any more.
+        if part.end.is_none_or(|end| end.at > running) {
+            let names = user.uses.iter().filter(|used| !known.contains(used));
+            due.extend(names.map(|used| (user.id, used)));
+        }
+    }
+    for (at, event) in record.events[..running].iter().enumerate() {
+        if let What::UsesUnknown { id, name, used } = &event.what
+            && !due.remove(&(*id, used))
+        {
+            let said = format!(
+                "\"{name}\" is said to use \"{used}\", which nothing is called, and does not"
+            );
+            breaks.at(at, said);
+        }
+    }
+    for (id, used) in due {
+        let user = record.name(id);
+        breaks.at(
+            running,
+            format!(
+                "\"{user}\" uses \"{used}\", which nothing is called, and start did not warn of it"
+            ),
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::LAW;
@@ -76,6 +112,36 @@ mod tests {
                 "state running",
                 r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#,
             )
+            .breaks_only(LAW.name);
+    }
+
+    const UNKNOWN: &str = r#"{"t":0,"event":"uses-unknown","id":11,"name":"cache","used":"flusj"}"#;
+
+    /// Until the end of start, with a `cache` that uses these.
+    fn using(uses: &str) -> ByHand {
+        day()
+            .with("registered cache", &format!(r#""uses":["{uses}"]"#))
+            .cut_behind("state running")
+            .then(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
+    }
+
+    #[test]
+    fn name_that_nothing_has_is_warned_of() {
+        using("flusj")
+            .before("state running", UNKNOWN)
+            .breaks_nothing();
+        using("flusj").breaks_only(LAW.name);
+        using("flusj")
+            .before("state running", UNKNOWN)
+            .before("state running", UNKNOWN)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn name_that_something_has_is_not_called_unknown() {
+        using("crash").breaks_nothing();
+        using("crash")
+            .before("state running", &UNKNOWN.replace("flusj", "crash"))
             .breaks_only(LAW.name);
     }
 

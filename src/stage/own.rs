@@ -115,6 +115,7 @@ impl dyn Stage + '_ {
             | What::Told { id, name }
             | What::WakePanicked { id, name, .. }
             | What::Abort { id, name }
+            | What::UsesUnknown { id, name, .. }
             | What::Leak { id, name, .. }
                 if *id != MAIN =>
             {

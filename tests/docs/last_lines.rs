@@ -119,6 +119,10 @@ const EVENTS: &[(&str, More)] = &[
         No,
     ),
     (
+        r#"{"event":"uses-unknown","id":2,"name":"thread pool","used":"predicter"}"#,
+        No,
+    ),
+    (
         r#"{"event":"watchdog","is":"failed","attempt":2}"#,
         Why("the answer was 503"),
     ),

@@ -258,6 +258,7 @@ impl Reader {
             | What::CallBegan { .. }
             | What::Returned { .. }
             | What::ClosesBeforeUser { .. }
+            | What::UsesUnknown { .. }
             | What::WakePanicked { .. } => {}
         }
         if change {
