@@ -496,7 +496,7 @@ fn files_of_one_name_are_all_judged() {
     let both = project
         .run(&["check", "one", "other", "one/bug.toml"])
         .code(1);
-    assert!(both.out.contains("2 scenarios, 4 runs"), "{}", both.out);
+    assert!(both.out.contains("2 scenarios, 7 runs"), "{}", both.out);
 }
 
 #[test]
@@ -659,6 +659,38 @@ fn a_journal_of_another_version_host_or_subject_is_not_replayed() {
         let err = project.run(&["replay", "a.jsonl"]).code(3).err;
         assert!(err.contains(said), "{err}");
     }
+}
+
+/// Whether the thread or the request to stop comes first is chance: seed 0 has it as the file expects.
+#[test]
+fn an_expectation_that_only_some_seeds_fulfil_fails_with_the_seed() {
+    let text = r#"
+        title = "Faults in the instant of the signal, before it"
+        [worker]
+        components = [{ task = "a" }, { thread = "b" }]
+        [timeline]
+        events = [{ at = "5s", fail = "a" }, { at = "5s", panic = "b" }, { at = "5s", signal = "SIGTERM" }]
+        [expect]
+        exit = 0
+        died = ["a", "b"]
+    "#;
+    let project = Project::new("some-seeds").with("a.toml", text);
+    project.run(&["check", "--seed", "0"]).code(0);
+    // The log of seed 0 is accepted, as it was before a further seed was asked.
+    let forced = project
+        .command(&["check"])
+        .env("INSTA_UPDATE", "always")
+        .output();
+    let failed = Ended::from(forced.unwrap()).code(1).out;
+    assert!(
+        failed.contains("expected the exit code 0: it was 1"),
+        "{failed}"
+    );
+    assert!(failed.contains("a  seed 3, worker on sim"), "{failed}");
+    assert!(
+        failed.contains("replay: deadstop replay a --seed 3"),
+        "{failed}"
+    );
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn a_journal_that_differs_is_shown_beside_the_simulated_one() {
     let difference = compare(&known, &played.events).expect("a difference");
     assert_eq!(
         difference.headline,
-        "\"drain\": \"ended drain (#1): ok\" came later live: at 10.600, where the simulation has 10.500"
+        "the live run is out of time: \"ended drain (#1): ok\" of \"drain\" is due at 10.500 and came 100 ms later, at 10.600"
     );
     let shown = side_by_side(&difference, Style::default());
     insta::assert_snapshot!(shown);

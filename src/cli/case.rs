@@ -11,7 +11,7 @@ use crate::report::{
     judge, shown, timeline,
 };
 use crate::scenario::{self, Scenario};
-use crate::sim::{Options, Run, Twice};
+use crate::sim::{Options, Ran, Run, RunError, Twice};
 
 use super::place::Found;
 use super::view::replay_line;
@@ -153,6 +153,30 @@ impl Case {
             } else {
                 timeline(&first.events, style)
             },
+            problems,
+        })
+    }
+
+    /// What is wrong with what one run gave, by laws and expectations alone.
+    pub fn fault_of_one(
+        &self,
+        run: &Run,
+        ran: Result<Ran, RunError>,
+        style: Style,
+    ) -> Option<Fault> {
+        let journal = match ran {
+            Ok(ran) => ran.journal,
+            Err(error) => return self.fault(run, Twice::Broke(error), None, style),
+        };
+        let source = Source {
+            path: &self.path,
+            text: &self.text,
+        };
+        let log = text(&journal.events);
+        let problems = judge(&run.scenario, source, &journal.events, &log, style);
+        (!problems.is_empty()).then(|| Fault {
+            seed: Some(run.options.seed),
+            picture: timeline(&journal.events, style),
             problems,
         })
     }

@@ -313,7 +313,7 @@ impl Known {
         self.ends
     }
 
-    /// Every instant that has to be kept apart from the others, in milliseconds.
+    /// Every instant that has to be kept apart from the others, in milliseconds; the begin of the run is one beside them.
     pub fn instants(&self) -> impl Iterator<Item = u64> {
         self.instants.iter().copied()
     }
@@ -326,7 +326,8 @@ impl Known {
         if until.is_some_and(|until| until < event.t) {
             return None;
         }
-        let due = *self.instants.range(..event.t).next_back()?;
+        let due = self.instants.range(..event.t).next_back();
+        let due = due.copied().unwrap_or(0);
         let log = text(std::slice::from_ref(event));
         let words = format!(
             "the live run is out of time: \"{}\" came at {}, where nothing is due: {} after the last instant, {}",
@@ -794,7 +795,7 @@ events = [{ at = "10s", call = "stop", callers = 3 }]
         let instants: Vec<u64> = known.instants().collect();
         assert_eq!(
             instants,
-            [0, 10_000, 40_000],
+            [10_000, 40_000],
             "the grace's end is kept apart as well"
         );
         assert_eq!(known.ends(), 10_000);

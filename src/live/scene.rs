@@ -255,8 +255,8 @@ impl Scene {
 
     /// Whether code of the worker may go on.
     pub fn may_go_on(&self) -> bool {
-        let alone = self.script.borrow().awaits_a_begin();
-        !self.strikes.get() && !self.is_due() && !(alone && self.turns.get() > 0)
+        let waits_for_others = self.script.borrow().awaits_a_begin() && self.turns.get() > 0;
+        !(self.strikes.get() || self.is_due() || waits_for_others)
     }
 
     /// Whether code of the worker runs.

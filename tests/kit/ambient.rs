@@ -239,7 +239,10 @@ fn clocks_of_std_are_real_and_tokios_are_virtual_where_there_is_a_runtime() {
 async fn spawns_in_block_on(ctx: WorkerCtx<Found<bool>>) -> Result<(), MainError> {
     let found = Arc::clone(ctx.app());
     ctx.add_thread("spawns", BodyOpts::new(), move |scope| {
-        let spawned = scope.block_on(async { tokio::spawn(sleep(SECOND / 100)) });
+        let spawn = |_: &mut std::task::Context<'_>| {
+            std::task::Poll::Ready(tokio::spawn(sleep(SECOND / 100)))
+        };
+        let spawned = scope.block_on(std::future::poll_fn(spawn));
         scope.sleep(SECOND / 2);
         let ran = scope.block_on(async { spawned.await.is_ok() });
         found.lock().expect("not poisoned").push(("thread", ran));
