@@ -169,7 +169,9 @@ impl Live {
                 not_live.push((at, "it is for a worker of your own".to_owned()));
                 continue;
             }
-            if let Some(why) = stuck(runners, &scenario, case).map_err(|error| (Exit::Internal, error.to_string()))? {
+            if let Some(why) = stuck(runners, &scenario, case)
+                .map_err(|error| (Exit::Internal, error.to_string()))?
+            {
                 let message =
                     format!("{why}; so there is nothing that a live run could agree with");
                 case.faults.push(super::case::Fault {
