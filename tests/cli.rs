@@ -855,3 +855,82 @@ fn a_file_in_which_nobody_asks_for_a_stop_says_so() {
         never.out
     );
 }
+
+#[test]
+fn what_was_not_run_is_not_well() {
+    let project = Project::new("own-only").with("mine.toml", "title = \"mine\"\n");
+    let checked = project.run(&["check"]).code(4);
+    assert!(!checked.out.contains("all well"), "{}", checked.out);
+    assert!(
+        checked.out.ends_with(": nothing was run\n"),
+        "{}",
+        checked.out
+    );
+}
+
+#[test]
+fn standard_input_has_no_snapshot_to_accept() {
+    let project = Project::new("dash").with("with-dash.toml", GOOD);
+    project.run(&["check"]).code(5);
+    for command in ["accept", "reject"] {
+        let refused = project.run(&[command, "-"]).code(2);
+        assert!(refused.err.contains("standard input"), "{}", refused.err);
+    }
+    project.run(&["new", "-"]).code(2);
+}
+
+#[test]
+fn among_scenarios_for_own_workers_a_new_one_is_such() {
+    let project = Project::new("new-own").with("mine.toml", "title = \"mine\"\n");
+    project.run(&["new", "next"]).code(0);
+    // It is valid, and nothing that the command could run.
+    project.run(&["run", "next"]).code(4);
+    // Where the files make their workers up, a new one does too.
+    let scripted = Project::new("new-scripted").with("a.toml", GOOD);
+    scripted.run(&["new", "next"]).code(0);
+    scripted.run(&["run", "next"]).code(0);
+}
+
+#[test]
+fn help_that_cannot_be_written_is_no_success() {
+    let project = Project::new("help-full");
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let ended = project.command(&["--help"]).stdout(full).output().unwrap();
+    assert_eq!(ended.status.code(), Some(70));
+}
+
+#[test]
+fn no_argument_begins_a_line_or_steers_the_terminal() {
+    let project = Project::new("hostile").with("a.toml", GOOD);
+    let hostile = "./x\n::error::forged\u{1b}[2J\u{9b}1m\u{202e}";
+    let option = format!("--{hostile}");
+    let journal = format!("{hostile}.jsonl");
+    for arguments in [
+        ["check", hostile],
+        ["lint", hostile],
+        ["run", hostile],
+        ["replay", hostile],
+        ["replay", &journal],
+        ["live", hostile],
+        ["accept", hostile],
+        ["reject", hostile],
+        ["new", hostile],
+        ["check", &option],
+        [&option, "check"],
+        [hostile, "check"],
+    ] {
+        let ended = project.run(&arguments);
+        assert_ne!(ended.code, Some(0), "{arguments:?}");
+        let said = ended.out + &ended.err;
+        assert!(!said.is_empty(), "{arguments:?}");
+        assert!(
+            said.lines().all(|line| !line.starts_with("::")),
+            "{arguments:?}: {said}"
+        );
+        let steers = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+        assert!(!said.contains(steers), "{arguments:?}: {said:?}");
+    }
+}

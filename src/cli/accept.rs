@@ -11,6 +11,7 @@ use super::place::{self, Found};
 use super::view::{guarded, load};
 use super::{Done, Exit};
 use crate::report::sentence;
+use crate::words::escaped;
 
 /// Accept pending snapshots.
 #[derive(Debug, Args)]
@@ -57,6 +58,10 @@ fn store() -> Result<Store, (Exit, String)> {
 
 /// What is pending and meant by the arguments.
 fn pending(store: &Store, what: &[String]) -> Result<Vec<String>, (Exit, String)> {
+    if what.iter().any(|what| what == place::STDIN) {
+        let why = "`-` is no name of a snapshot: what comes from standard input has none";
+        return Err((Exit::Usage, why.to_owned()));
+    }
     let pending = store.pending().map_err(failed)?;
     let meant = |filter: &String| {
         let name = filter.trim_start_matches("./");
@@ -82,7 +87,7 @@ fn pending(store: &Store, what: &[String]) -> Result<Vec<String>, (Exit, String)
             let waits = if pending.is_empty() {
                 "nothing".to_owned()
             } else {
-                pending.join(", ")
+                escaped(&pending.join(", "))
             };
             return Err((
                 Exit::Nothing,
@@ -111,11 +116,11 @@ impl Accept {
             match may_be_accepted(&store, name, scenarios.get(name))? {
                 Ok(()) => {
                     store.accept(name).map_err(failed)?;
-                    out(&format!("accepted {name}\n"))?;
+                    out(&format!("accepted {}\n", escaped(name)))?;
                 }
                 Err(why) => {
                     exit = exit.and(Exit::Failed);
-                    err(&format!("not accepted: {name}: {why}"));
+                    err(&format!("not accepted: {}: {why}", escaped(name)));
                 }
             }
         }
@@ -127,9 +132,15 @@ impl Accept {
                 .map_err(failed)?
             {
                 std::fs::remove_file(&path).map_err(|error| {
-                    failed(format!("cannot delete {}: {error}", path.display()))
+                    failed(format!(
+                        "cannot delete {}: {error}",
+                        escaped(&path.display().to_string())
+                    ))
                 })?;
-                out(&format!("deleted {}\n", path.display()))?;
+                out(&format!(
+                    "deleted {}\n",
+                    escaped(&path.display().to_string())
+                ))?;
                 removed += 1;
             }
         }
@@ -198,7 +209,7 @@ impl Reject {
         let names = pending(&store, &self.what)?;
         for name in &names {
             store.reject(name).map_err(failed)?;
-            out(&format!("rejected {name}\n"))?;
+            out(&format!("rejected {}\n", escaped(name)))?;
         }
         if names.is_empty() {
             out("nothing is pending\n")?;

@@ -8,6 +8,7 @@ use crate::report::figures::plural;
 use crate::report::{Policy, Problem, ProblemKind, Store, Style};
 use crate::scenario::Scenario;
 use crate::sim::{Journal, Options, Run, Runners, Subject, Twice, cores, twice};
+use crate::words::escaped;
 use clap::Args;
 
 use super::case::Case;
@@ -271,7 +272,7 @@ fn left_over(scenarios: &Path, cases: &[Case]) -> Result<Vec<Problem>, (Exit, St
     {
         over.push(Problem::new(
             ProblemKind::SnapshotUnreferenced,
-            format!("{}: no scenario has this snapshot; delete it with `deadstop accept --unreferenced`", path.display()),
+            format!("{}: no scenario has this snapshot; delete it with `deadstop accept --unreferenced`", escaped(&path.display().to_string())),
         ));
     }
     for name in store.pending().map_err(failed)? {
@@ -279,6 +280,7 @@ fn left_over(scenarios: &Path, cases: &[Case]) -> Result<Vec<Problem>, (Exit, St
             .iter()
             .any(|case| case.found.name == name && !case.faults.is_empty());
         if !told {
+            let name = escaped(&name);
             over.push(Problem::new(ProblemKind::SnapshotPending, format!("{name}: a log is pending that the scenario does not give; `deadstop reject {name}`")));
         }
     }
@@ -313,7 +315,9 @@ fn summary(cases: &[Case], over: &[Problem], totals: &Totals, took: std::time::D
     if totals.skipped > 0 {
         let _ = write!(line, ", {} for workers of your own not run", totals.skipped);
     }
-    let verdict = if bad.is_empty() {
+    let verdict = if bad.is_empty() && totals.runs == 0 {
+        "nothing was run".to_owned()
+    } else if bad.is_empty() {
         "all well".to_owned()
     } else {
         bad.join(", ")

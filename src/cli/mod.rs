@@ -17,12 +17,13 @@ mod seeds;
 mod view;
 
 use std::ffi::OsString;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::sim::Subject;
-use crate::words::contained;
+use crate::words::{contained, escaped};
 pub use exit::Exit;
 
 /// Tests how a worker process shuts down: scenario files script failures, a simulator drives a worker
@@ -97,18 +98,10 @@ enum Format {
 
 /// Runs the command and says what the process is to end with.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no errors, and go to standard output.
-            let _ = error.print();
-            let exit = if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Well
-            };
-            return ExitCode::from(exit.code());
-        }
+        Err(error) => return ExitCode::from(not_parsed(&error, &arguments).code()),
     };
     let command = match cli.command {
         // Its exit code is the worker's, and its end no command's.
@@ -122,6 +115,32 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Exit::Internal
     });
     ExitCode::from(exit.code())
+}
+
+/// Says what the parser of the command line has to say.
+fn not_parsed(error: &clap::Error, arguments: &[OsString]) -> Exit {
+    // Help and version are no errors, and go to standard output.
+    if !error.use_stderr() {
+        let written = error.print().and_then(|()| std::io::stdout().flush());
+        return match written {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                output::err(&format!(
+                    "deadstop: cannot write to standard output: {error}"
+                ));
+                Exit::Internal
+            }
+            _ => Exit::Well,
+        };
+    }
+    // It quotes arguments as they are: so it is asked again, about escaped ones.
+    let escaped = arguments
+        .iter()
+        .map(|argument| escaped(&argument.to_string_lossy()));
+    match Cli::try_parse_from(escaped) {
+        Err(again) if again.use_stderr() => drop(again.print()),
+        _ => output::err("deadstop: the command line is wrong; see `deadstop --help`"),
+    }
+    Exit::Usage
 }
 
 /// Runs a command; what keeps it from a verdict goes to standard error.

@@ -7,9 +7,13 @@ use clap::Args;
 
 use super::output::out;
 use super::{Done, Exit, place};
+use crate::words::escaped;
 
 /// What a new scenario holds. It passes `check` once its log is accepted.
 const TEMPLATE: &str = include_str!("new.toml");
+
+/// What it holds where scenarios are for a worker of the project's own.
+const OWN: &str = include_str!("own.toml");
 
 /// Write a new scenario with comments, to start from.
 #[derive(Debug, Args)]
@@ -42,13 +46,33 @@ impl New {
         }
         let root = place::scenarios().unwrap_or_else(|| PathBuf::from("scenarios"));
         let path = root.join(format!("{name}.toml"));
-        write_new(&path, TEMPLATE).map_err(|message| (Exit::Failed, message))?;
+        let own = for_own_workers();
+        write_new(&path, if own { OWN } else { TEMPLATE })
+            .map_err(|message| (Exit::Failed, message))?;
+        if own {
+            out(&format!(
+                "wrote {}\n  `cargo test` runs it, with `deadstop::scenarios!`\n",
+                escaped(&path.display().to_string())
+            ))?;
+            return Ok(Exit::Well);
+        }
         out(&format!(
             "wrote {}\n  look at it:      deadstop run {name}\n  judge it:        deadstop check {name}\n  accept its log:  deadstop accept {name}\n",
-            path.display()
+            escaped(&path.display().to_string())
         ))?;
         Ok(Exit::Well)
     }
+}
+
+/// Whether all scenarios from here are for workers of their project's own: then the next one is, too.
+fn for_own_workers() -> bool {
+    let found = place::select(&[]).map_or_else(|_| Vec::new(), |selection| selection.found);
+    let mut own = found.iter().filter_map(|found| {
+        let scenario = crate::scenario::parse_bytes(&found.name, &found.read().ok()?).ok()?;
+        Some(scenario.worker.components.is_none())
+    });
+    // At least one, and none for a worker that the file makes up.
+    own.next().is_some_and(|first| first) && own.all(|own| own)
 }
 
 /// Writes a file that must not be there yet: whole, or not at all.

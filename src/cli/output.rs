@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use super::Exit;
 use crate::report::Style;
+use crate::words::escaped;
 
 /// Wider pictures are no easier to read.
 const WIDEST: usize = 160;
@@ -25,8 +26,11 @@ pub fn out(text: &str) -> Result<(), (Exit, String)> {
     }
 }
 
-/// Writes a line to standard error.
+/// Writes lines to standard error, without anything else that steers a terminal: callers are asked to escape what they
+/// quote, and what they forget is harmless but for its line breaks.
 pub fn err(text: &str) {
+    let lines: Vec<_> = text.split('\n').map(escaped).collect();
+    let text = lines.join("\n");
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 

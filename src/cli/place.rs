@@ -365,7 +365,7 @@ pub fn nothing(argument: &str, all: &[Found]) -> String {
     let is_path =
         argument.starts_with(['/', '.']) || (argument.contains('/') && argument.ends_with(".toml"));
     if is_path {
-        return format!("no such file: {argument}");
+        return format!("no such file: {}", escaped(argument));
     }
     if all.is_empty() {
         return format!(
