@@ -423,6 +423,7 @@ pub fn play(role: &'static str) -> ExitCode {
                 ctx.add_thread("watches", BodyOpts::new(), move |scope: &Scope| {
                     let looks = || weak.upgrade().map(|ctx| (ctx.ready(), ctx.running()));
                     while looks() != Some((true, true)) && scope.wait(ms(1)).elapsed() {}
+                    say("seen ready");
                     while looks() != Some((false, true)) && scope.wait(ms(1)).elapsed() {}
                     say("unready");
                     scope.sleep(LATER);
