@@ -25,6 +25,12 @@ pub(crate) fn escaped(text: &str) -> String {
     line
 }
 
+/// A path as one line, [escaped].
+#[cfg(feature = "sim")]
+pub(crate) fn shown_path(path: &std::path::Path) -> String {
+    escaped(&path.display().to_string())
+}
+
 fn push_escaped(line: &mut String, c: char) {
     if c.is_control() {
         line.extend(c.escape_default());

@@ -11,7 +11,7 @@ use super::place::{self, Found};
 use super::view::{guarded, load};
 use super::{Done, Exit};
 use crate::report::sentence;
-use crate::words::escaped;
+use crate::words::{escaped, shown_path};
 
 /// Accept pending snapshots.
 #[derive(Debug, Args)]
@@ -126,21 +126,14 @@ impl Accept {
         }
         let mut removed = 0;
         if self.unreferenced {
-            let found = place::select(&[]).map_err(failed)?.found;
             for path in store
-                .unreferenced(found.iter().map(|found| found.name.as_str()))
+                .unreferenced(scenarios.keys().map(String::as_str))
                 .map_err(failed)?
             {
                 std::fs::remove_file(&path).map_err(|error| {
-                    failed(format!(
-                        "cannot delete {}: {error}",
-                        escaped(&path.display().to_string())
-                    ))
+                    failed(format!("cannot delete {}: {error}", shown_path(&path)))
                 })?;
-                out(&format!(
-                    "deleted {}\n",
-                    escaped(&path.display().to_string())
-                ))?;
+                out(&format!("deleted {}\n", shown_path(&path)))?;
                 removed += 1;
             }
         }

@@ -11,7 +11,7 @@ use crate::report::{
     judge, shown, timeline,
 };
 use crate::scenario::{self, Scenario};
-use crate::sim::{Options, Ran, Run, RunError, Twice};
+use crate::sim::{Journal, Options, Run, Twice};
 
 use super::place::Found;
 use super::view::replay_line;
@@ -122,14 +122,9 @@ impl Case {
                 });
             }
         };
-        let log = text(&first.events);
-        let mut problems = Vec::new();
-        problems.extend(differs(&first.events, &second.events, seed, style));
-        let source = Source {
-            path: &self.path,
-            text: &self.text,
-        };
-        problems.extend(judge(&run.scenario, source, &first.events, &log, style));
+        let (log, judged) = self.judged(run, &first, style);
+        let mut problems = Vec::from_iter(differs(&first.events, &second.events, seed, style));
+        problems.extend(judged);
         if let (Some(policy), Some(store)) = (snapshots, self.found.store()) {
             // What breaks a law or an expectation is not to be accepted: nothing of it is made pending.
             let may_be_right = problems.is_empty();
@@ -158,27 +153,24 @@ impl Case {
     }
 
     /// What is wrong with what one run gave, by laws and expectations alone.
-    pub fn fault_of_one(
-        &self,
-        run: &Run,
-        ran: Result<Ran, RunError>,
-        style: Style,
-    ) -> Option<Fault> {
-        let journal = match ran {
-            Ok(ran) => ran.journal,
-            Err(error) => return self.fault(run, Twice::Broke(error), None, style),
-        };
-        let source = Source {
-            path: &self.path,
-            text: &self.text,
-        };
-        let log = text(&journal.events);
-        let problems = judge(&run.scenario, source, &journal.events, &log, style);
+    pub fn fault_of_one(&self, run: &Run, journal: &Journal, style: Style) -> Option<Fault> {
+        let (_, problems) = self.judged(run, journal, style);
         (!problems.is_empty()).then(|| Fault {
             seed: Some(run.options.seed),
             picture: timeline(&journal.events, style),
             problems,
         })
+    }
+
+    /// The log of a run, and the laws and expectations that it does not fulfil.
+    fn judged(&self, run: &Run, journal: &Journal, style: Style) -> (String, Vec<Problem>) {
+        let log = text(&journal.events);
+        let source = Source {
+            path: &self.path,
+            text: &self.text,
+        };
+        let problems = judge(&run.scenario, source, &journal.events, &log, style);
+        (log, problems)
     }
 
     /// A failure, as people read it.

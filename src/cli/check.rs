@@ -8,7 +8,7 @@ use crate::report::figures::plural;
 use crate::report::{Policy, Problem, ProblemKind, Store, Style};
 use crate::scenario::Scenario;
 use crate::sim::{Journal, Options, Run, Runners, Subject, Twice, cores, twice};
-use crate::words::escaped;
+use crate::words::{escaped, shown_path};
 use clap::Args;
 
 use super::case::Case;
@@ -235,26 +235,27 @@ fn further(
     let ran = runners.run_all(runs.iter().map(|(_, run)| run.clone()));
     for ((at, run), ran) in runs.iter().zip(ran) {
         totals.runs += 1;
-        let same = match (&ran, &judged) {
-            (Ok(ran), Some((before, journal))) => {
-                // The first event has the seed.
-                before == at && journal.events.get(1..) == ran.journal.events.get(1..)
+        let journal = match ran {
+            Ok(ran) => ran.journal,
+            Err(error) => {
+                let broke = cases[*at].fault(run, Twice::Broke(error), None, style);
+                faults.extend(broke.map(|fault| (*at, fault)));
+                continue;
             }
-            _ => false,
         };
-        if let Ok(ran) = &ran {
-            totals.events += ran.journal.events.len() as u64;
-        }
+        totals.events += journal.events.len() as u64;
+        let same = judged.as_ref().is_some_and(|(before, judged)| {
+            // The first event has the seed.
+            before == at && judged.events.get(1..) == journal.events.get(1..)
+        });
         if same {
             continue;
         }
-        let journal = ran.as_ref().ok().map(|ran| ran.journal.clone());
-        let fault = cases[*at].fault_of_one(run, ran, style);
-        // What fails is counted with each seed.
-        judged = journal
-            .filter(|_| fault.is_none())
-            .map(|journal| (*at, journal));
-        faults.extend(fault.map(|fault| (*at, fault)));
+        match cases[*at].fault_of_one(run, &journal, style) {
+            None => judged = Some((*at, journal)),
+            // What fails is counted with each seed.
+            Some(fault) => faults.push((*at, fault)),
+        }
     }
     for (at, fault) in faults {
         cases[at].faults.push(fault);
@@ -272,7 +273,7 @@ fn left_over(scenarios: &Path, cases: &[Case]) -> Result<Vec<Problem>, (Exit, St
     {
         over.push(Problem::new(
             ProblemKind::SnapshotUnreferenced,
-            format!("{}: no scenario has this snapshot; delete it with `deadstop accept --unreferenced`", escaped(&path.display().to_string())),
+            format!("{}: no scenario has this snapshot; delete it with `deadstop accept --unreferenced`", shown_path(&path)),
         ));
     }
     for name in store.pending().map_err(failed)? {

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::output::out;
 use super::{Done, Exit, place};
-use crate::words::escaped;
+use crate::words::shown_path;
 
 /// What a new scenario holds. It passes `check` once its log is accepted.
 const TEMPLATE: &str = include_str!("new.toml");
@@ -52,13 +52,13 @@ impl New {
         if own {
             out(&format!(
                 "wrote {}\n  `cargo test` runs it, with `deadstop::scenarios!`\n",
-                escaped(&path.display().to_string())
+                shown_path(&path)
             ))?;
             return Ok(Exit::Well);
         }
         out(&format!(
             "wrote {}\n  look at it:      deadstop run {name}\n  judge it:        deadstop check {name}\n  accept its log:  deadstop accept {name}\n",
-            escaped(&path.display().to_string())
+            shown_path(&path)
         ))?;
         Ok(Exit::Well)
     }

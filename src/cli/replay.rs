@@ -8,7 +8,7 @@ use crate::journal::{Event, VERSION, What, parse_json, text};
 use crate::report::diff;
 use crate::scenario::read_whole;
 use crate::sim::{Options, Own, Subject};
-use crate::words::escaped;
+use crate::words::shown_path;
 
 use super::output::{err, out, style};
 use super::run::{self, How};
@@ -46,12 +46,7 @@ impl Replay {
     }
 
     fn recorded(&self, path: &Path) -> Done {
-        let invalid = |message: String| {
-            (
-                Exit::Invalid,
-                format!("{}: {message}", escaped(&path.display().to_string())),
-            )
-        };
+        let invalid = |message: String| (Exit::Invalid, format!("{}: {message}", shown_path(path)));
         let recorded = read_whole(path, JOURNAL_BYTES)
             .map_err(|error| invalid(format!("cannot read it: {error}")))?;
         let recorded = String::from_utf8(recorded)

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::model::limits;
-use crate::words::{escaped, steers};
+use crate::words::{escaped, shown_path, steers};
 
 /// Maximum number of files below one folder.
 const FILES: usize = 100_000;
@@ -67,7 +67,7 @@ pub fn scenario_files(folder: &Path) -> Result<ScenarioFiles, String> {
     let mut first: BTreeMap<String, PathBuf> = BTreeMap::new();
     for file in &mut files {
         if let Some(first) = first.get(&file.name) {
-            let first = escaped(&first.display().to_string());
+            let first = shown_path(first);
             file.wrong = Some(format!(
                 "it has the same name as {first}; rename one of them"
             ));
@@ -120,7 +120,7 @@ impl ScenarioFile {
 
     /// The path, for people: one line without anything that steers a terminal.
     pub fn shown(&self) -> String {
-        escaped(&self.path.display().to_string())
+        shown_path(&self.path)
     }
 
     /// The bytes of the file: one more than a scenario may have, at most.
@@ -213,7 +213,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn shown(&self, below: &Path) -> String {
-        escaped(&self.root.join(below).display().to_string())
+        shown_path(&self.root.join(below))
     }
 
     fn folder(&mut self, below: &Path, depth: usize) -> Result<(), String> {
@@ -259,7 +259,7 @@ impl Walk<'_> {
         let target = self.root.join(link).canonicalize().map_err(failed)?;
         let around = self.root.join(link.parent().unwrap_or(Path::new("")));
         let around = around.canonicalize().map_err(failed)?;
-        let to = escaped(&target.display().to_string());
+        let to = shown_path(&target);
         if around.starts_with(&target) {
             self.walked
                 .not_followed
