@@ -573,11 +573,11 @@ fn a_linked_scenario_is_compared_with_its_snapshot() {
 #[test]
 fn linked_folders_and_capital_ends_are_scenarios_and_what_is_not_followed_is_said() {
     let project = Project::new("walk").with("a.TOML", GOOD);
-    let real = project.root.join("shared");
+    let real = project.root.join("elsewhere");
     fs::create_dir_all(&real).unwrap();
     fs::write(real.join("b.toml"), GOOD).unwrap();
-    std::os::unix::fs::symlink("../shared", project.root.join("scenarios/linked")).unwrap();
-    std::os::unix::fs::symlink("../shared", project.root.join("scenarios/twice")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere", project.root.join("scenarios/linked")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere", project.root.join("scenarios/twice")).unwrap();
     let both = project.run(&["check"]).code(5);
     assert!(both.out.contains("2 scenarios, 4 runs"), "{}", both.out);
     assert!(both.out.contains("linked/b"), "{}", both.out);

@@ -65,6 +65,26 @@ const BLOCKS: [&str; 2] = ["env", "--block-signal=TERM,INT"];
 /// Runs a command with these signals ignored, as a shell does that has a trap for them.
 const IGNORES: [&str; 4] = ["sh", "-c", r#"trap '' TERM INT; exec "$0" "$@""#, "env"];
 
+/// A service that is started by this command stops at SIGTERM, and at SIGINT.
+fn stops_at_either_signal(command: &[&str]) {
+    for signal in ["TERM", "INT"] {
+        let process = Process::by(command, "service");
+        process.says("ready");
+        process.signal(signal);
+        process.ends().is(0).said("told").said("closed");
+    }
+}
+
+/// How a service ends that raises its signal again at the end.
+fn raises_again(command: &[&str]) -> End {
+    let process = Process::by(command, "raises");
+    process.says("ready");
+    process.signal("TERM");
+    let end = process.ends();
+    assert_eq!(end.status.signal(), Some(15), "{}", end.status);
+    end
+}
+
 /// Runs a command as a user with a limit on its threads. Root has none, and two processes of one user share theirs: each
 /// gets a user of its own.
 fn few_threads() -> Vec<String> {
@@ -485,12 +505,7 @@ const TESTS: &[Test] = &[
         process.ends().is(0).said("closed").said("Some(Sigint)");
     }),
     ("blocked::inherited_mask_is_lifted_for_the_listener", || {
-        for signal in ["TERM", "INT"] {
-            let process = Process::by(&BLOCKS, "service");
-            process.says("ready");
-            process.signal(signal);
-            process.ends().is(0).said("told").said("closed");
-        }
+        stops_at_either_signal(&BLOCKS);
     }),
     ("blocked::second_and_third_signals_count", || {
         let process = Process::by(&BLOCKS, "deaf to the end");
@@ -503,12 +518,7 @@ const TESTS: &[Test] = &[
         process.ends().is(130);
     }),
     ("blocked::signal_is_raised_again", || {
-        let process = Process::by(&BLOCKS, "raises");
-        process.says("ready");
-        process.signal("TERM");
-        let end = process.ends();
-        assert_eq!(end.status.signal(), Some(15), "{}", end.status);
-        end.said("closed");
+        raises_again(&BLOCKS).said("closed");
     }),
     ("blocked::mask_of_user_code_is_unchanged", || {
         Process::by(&BLOCKS, "masks")
@@ -518,19 +528,10 @@ const TESTS: &[Test] = &[
         Process::start("masks").ends().is(0).said("none");
     }),
     ("ignored::signals_stop_the_worker", || {
-        for signal in ["TERM", "INT"] {
-            let process = Process::by(&IGNORES, "service");
-            process.says("ready");
-            process.signal(signal);
-            process.ends().is(0).said("told").said("closed");
-        }
+        stops_at_either_signal(&IGNORES);
     }),
     ("ignored::signal_is_raised_again", || {
-        let process = Process::by(&IGNORES, "raises");
-        process.says("ready");
-        process.signal("TERM");
-        let end = process.ends();
-        assert_eq!(end.status.signal(), Some(15), "{}", end.status);
+        raises_again(&IGNORES);
     }),
     ("locks::held_output_does_not_hold_up_the_end", || {
         for (role, code) in [("holds locks", 0), ("fails and holds locks", 1)] {
