@@ -531,7 +531,7 @@ impl Core {
     /// Takes back the call of a component that has not begun, and says why it has not.
     pub fn withdraw(&self, id: Id) -> Option<SpawnError> {
         let why = self.host.withdraw(self.id(), id)?;
-        // Nobody will say that its code is over.
+        // Its code never runs, so that no end of it will take it from `taken`.
         self.registry().taken.remove(&id);
         Some(why)
     }

@@ -180,7 +180,7 @@ impl Reserve {
                             .wait(state)
                             .unwrap_or_else(PoisonError::into_inner);
                     }
-                    // Who gave it has taken this thread from the idle ones.
+                    // `idle` is right already: the giver of the job has taken this thread off it.
                     let Some(job) = state.given.pop_front() else {
                         state.idle -= 1;
                         return;
@@ -254,7 +254,7 @@ impl Reserve {
                     }
                 }
                 let serves = Arc::clone(&reserve);
-                // One that hangs is not the last: while something waits, another is asked for.
+                // A step may hang its thread, so another thread is asked for while a step waits.
                 let _ = spawn(SPARE, move || serves.serve());
             }
         });

@@ -150,7 +150,7 @@ mod tests {
         unhandled_signal_after_done()
             .with("exit", r#""code":137"#)
             .breaks_only(LAW.name);
-        // Nobody counted it: it is no request in `done`, either.
+        // A signal that no handler counts is no request in `done`, either.
         unhandled_signal_after_done()
             .with("exit", r#""cause":"third-signal""#)
             .breaks_only(LAW.name);

@@ -397,7 +397,7 @@ mod tests {
             .without("abort old hand")
             .with("ended old hand", r#""how":"ok""#);
         alone.clone().breaks_only(LAW.name);
-        // One that has ended before its step needs no abort.
+        // A task that has ended before its step needs no abort.
         alone
             .moved_behind("ended old hand", "told dog")
             .breaks_nothing();

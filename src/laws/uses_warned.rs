@@ -70,7 +70,7 @@ fn unknown(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
     let known: BTreeSet<&Name> = registered().map(|(_, _, _, one)| &one.name).collect();
     let mut due: BTreeSet<(Id, &Name)> = BTreeSet::new();
     for (_, part, _, user) in registered() {
-        // Who has ended by then uses nothing any more.
+        // A component that has ended by then uses nothing any more.
         if part.end.is_none_or(|end| end.at > running) {
             let names = user.uses.iter().filter(|used| !known.contains(used));
             due.extend(names.map(|used| (user.id, used)));

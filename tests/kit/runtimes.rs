@@ -131,7 +131,7 @@ fn adopted_task_aborted_by_its_own_side_is_a_death() {
     };
     let deaths: Vec<_> = journal.events.iter().filter_map(died).flatten().collect();
     assert_eq!(deaths, [(1, How::Dropped)]);
-    // Nobody struck it: of a worker of one's own the law asks why.
+    // No fault struck it, so the law of a worker of one's own asks why.
     let broken = journal.broken_laws();
     let laws: Vec<_> = broken.iter().map(|broken| broken.law).collect();
     assert_eq!(laws, ["ends/explained"], "{broken:?}");

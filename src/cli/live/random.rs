@@ -26,7 +26,7 @@ enum Random {
     },
     /// It would take too long.
     PassedOver,
-    /// Whatever it is, deadstop has to be mended.
+    /// A fault of deadstop's own, in words.
     Broken(String),
 }
 
