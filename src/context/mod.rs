@@ -22,6 +22,7 @@ mod registry;
 mod report;
 mod sink;
 mod start;
+mod warn;
 
 pub use crate::host::Ending;
 pub use budget::{Budget, Line};

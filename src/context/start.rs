@@ -1,6 +1,5 @@
 //! Start: main runs, and whatever comes of it, nothing stays open that should not (rule 9).
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -11,11 +10,10 @@ use super::core::Core;
 use super::error::{MainError, StartError};
 use super::group::{self, Begin, Group, Step, Told};
 use super::life::exit_code;
-use super::limits::{cleanup_key, stop_bound};
-use super::registry::{ENDED_IN_START_KEPT, Entry, is_stop_kind};
+use super::limits::stop_bound;
 use super::report::Reason;
 use crate::host::{Abort, Body, BoxError, BoxFuture, Scope};
-use crate::journal::{By, How, Id, Kind, MAIN, Name, Outcome, Phase, RefusedReason, State, What};
+use crate::journal::{By, How, Kind, MAIN, Name, Outcome, Phase, RefusedReason, State, What};
 
 /// The main function of a worker.
 pub(crate) enum Main {
@@ -205,8 +203,7 @@ impl Core {
 
     /// Main has returned, and nobody has asked for a stop.
     async fn started_well(self: &Arc<Self>) -> Result<(), StartError> {
-        self.warn_of_early_closes();
-        self.warn_of_unknown_uses();
+        self.warn_of_mistakes();
         self.emit(What::PhaseEnded {
             phase: Phase::Start,
             ends: None,
@@ -264,71 +261,6 @@ impl Core {
             later_floors: Duration::ZERO,
         };
         group::run(self, group, [step]).await;
-    }
-
-    /// Says which resources would be closed before their users (the contract's `uses`).
-    fn warn_of_early_closes(&self) {
-        let early: Vec<What> = {
-            let registry = self.registry();
-            let closing: Vec<&Entry> = registry
-                .entries
-                .values()
-                .filter(|entry| !is_stop_kind(entry.kind))
-                .collect();
-            // Names need not be unique.
-            let mut named: BTreeMap<&Name, Vec<(i32, Id)>> = BTreeMap::new();
-            for entry in &closing {
-                let places = named.entry(&entry.name).or_default();
-                places.push((entry.order, entry.id));
-            }
-            let place = |order: i32, id: Id| cleanup_key(order, id, self.limits.ties);
-            closing
-                .iter()
-                .flat_map(|user| user.uses.iter().map(move |used| (user, used)))
-                .flat_map(|(user, used)| {
-                    let places = named.get(used).into_iter().flatten();
-                    places.map(move |place| (user, used, *place))
-                })
-                .filter(|(user, _, (order, id))| place(*order, *id) < place(user.order, user.id))
-                .map(|(user, used, (order, id))| What::ClosesBeforeUser {
-                    name: used.clone(),
-                    order,
-                    id,
-                    user: user.name.clone(),
-                    user_order: user.order,
-                    user_id: user.id,
-                })
-                .collect()
-        };
-        for warning in early {
-            self.emit(warning);
-        }
-    }
-
-    /// Says which names in `uses` nothing has: they say nothing, and are mistakes.
-    fn warn_of_unknown_uses(&self) {
-        let unknown: Vec<What> = {
-            let mut registry = self.registry();
-            let ended = std::mem::take(&mut registry.ended_in_start);
-            if ended.len() == ENDED_IN_START_KEPT {
-                return; // It may be one of those that were not kept.
-            }
-            let entries = registry.entries.values();
-            let known: BTreeSet<&Name> = entries.map(|entry| &entry.name).chain(&ended).collect();
-            let users = registry.entries.values();
-            users
-                .flat_map(|user| user.uses.iter().map(move |used| (user, used)))
-                .filter(|(_, used)| !known.contains(used))
-                .map(|(user, used)| What::UsesUnknown {
-                    id: user.id,
-                    name: user.name.clone(),
-                    used: used.clone(),
-                })
-                .collect()
-        };
-        for warning in unknown {
-            self.emit(warning);
-        }
     }
 
     /// The exit code of a process whose worker has stopped (rule 17), where no third signal, no watchdog and no last

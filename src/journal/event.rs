@@ -227,6 +227,21 @@ pub enum What {
     },
     /// Claim, at the end of start: it uses what nothing is called.
     UsesUnknown { id: Id, name: Name, used: Name },
+    /// Claim, at the end of start: `name` may end before `user`, which uses it.
+    EndsBeforeUser {
+        name: Name,
+        id: Id,
+        user: Name,
+        user_id: Id,
+    },
+    /// Claim, at the end of start: its own bound is longer than the whole share of its phase.
+    BoundOverShare {
+        id: Id,
+        name: Name,
+        bound: u64,
+        phase: Phase,
+        share: u64,
+    },
 }
 
 /// What a component was registered with: every limit that a law needs.
@@ -362,6 +377,8 @@ impl What {
                 | What::Abandoned { .. }
                 | What::ClosesBeforeUser { .. }
                 | What::UsesUnknown { .. }
+                | What::EndsBeforeUser { .. }
+                | What::BoundOverShare { .. }
         )
     }
 }

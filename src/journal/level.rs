@@ -55,7 +55,9 @@ impl What {
             | What::Leak { .. }
             | What::Abandoned { .. }
             | What::ClosesBeforeUser { .. }
-            | What::UsesUnknown { .. } => Level::Warn,
+            | What::UsesUnknown { .. }
+            | What::EndsBeforeUser { .. }
+            | What::BoundOverShare { .. } => Level::Warn,
             What::Watchdog {
                 is: WatchdogIs::Fired,
                 ..

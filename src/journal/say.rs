@@ -55,6 +55,8 @@ impl What {
             What::Abandoned { .. } => "abandoned",
             What::ClosesBeforeUser { .. } => "closes-before-user",
             What::UsesUnknown { .. } => "uses-unknown",
+            What::EndsBeforeUser { .. } => "ends-before-user",
+            What::BoundOverShare { .. } => "bound-over-share",
             What::WakePanicked { .. } => "wake-panicked",
         }
     }
@@ -303,6 +305,27 @@ impl What {
             } => write!(
                 out,
                 "{name} ({order}) closes before {user} ({user_order}), which uses it (#{id}, #{user_id})"
+            ),
+            What::EndsBeforeUser {
+                name,
+                id,
+                user,
+                user_id,
+            } => write!(
+                out,
+                "{name} (#{id}) may end before {user} (#{user_id}), which uses it"
+            ),
+            What::BoundOverShare {
+                id,
+                name,
+                bound,
+                phase,
+                share,
+            } => write!(
+                out,
+                "{name} (#{id}) has a bound of {}, and {phase} has {} at most",
+                Ms(*bound),
+                Ms(*share)
             ),
             What::UsesUnknown { id, name, used } => {
                 write!(

@@ -116,6 +116,7 @@ impl dyn Stage + '_ {
             | What::WakePanicked { id, name, .. }
             | What::Abort { id, name }
             | What::UsesUnknown { id, name, .. }
+            | What::BoundOverShare { id, name, .. }
             | What::Leak { id, name, .. }
                 if *id != MAIN =>
             {
@@ -127,6 +128,12 @@ impl dyn Stage + '_ {
                 user_id,
                 user,
                 ..
+            }
+            | What::EndsBeforeUser {
+                id,
+                name,
+                user_id,
+                user,
             } => {
                 parts.label(*id, name);
                 parts.label(*user_id, user);

@@ -259,6 +259,8 @@ impl Reader {
             | What::Returned { .. }
             | What::ClosesBeforeUser { .. }
             | What::UsesUnknown { .. }
+            | What::EndsBeforeUser { .. }
+            | What::BoundOverShare { .. }
             | What::WakePanicked { .. } => {}
         }
         if change {
