@@ -87,7 +87,7 @@ async fn tasks_registered_on_a_live_thread_live_until_stop() {
     let given = ctx.clone();
     let lives = tokio::spawn(life.live(move || registers(given)));
     let is_ready = async {
-        while !ready.load(Ordering::SeqCst) && !ctx.budget().stop.is_empty() || !ctx.ready() {
+        while !(ready.load(Ordering::SeqCst) && ctx.ready()) {
             tokio::task::yield_now().await;
         }
     };
