@@ -124,7 +124,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "sleeps for real",
         Fails,
         &[
-            r#"FAIL sigterm: "consumer" kept its thread for 2"#,
+            r#"FAIL sigterm: "consumer" kept its thread for "#,
             "of real time at 10.000, longer than its bound of 1 s",
         ],
     ),
@@ -212,6 +212,22 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "closed before its user",
         Fails,
         &[r#"FAIL sigterm: broken law uses/closed-after-users: "predictor" was closed"#],
+    ),
+    (
+        "ends before its user",
+        Notes,
+        &[
+            r#"note: "writer" may end before "producer", which uses it: told in turn, and awaited after it, it does not"#,
+        ],
+    ),
+    (
+        "bounds do not fit",
+        Notes,
+        &[
+            r#"note: "reader" has a bound of 20 s, and stop has 19.5 s at most: it is never waited for so long"#,
+            r#"note: "worker" has a bound of 20 s"#,
+            r#"note: "writer" has a bound of 20 s"#,
+        ],
     ),
     (
         "ignores stop",

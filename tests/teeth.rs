@@ -77,6 +77,7 @@ const HAZARDS: &[Hazard] = &[
     // It closes in the same order, which the file expects, and warns of nothing.
     ("context/uses-twice", &[], &["lines"]),
     ("context/uses-late", &[], &["lines"]),
+    ("context/told-too-early", &[], &["lines"]),
     ("context/wedged-executor", &["ledger/accounted"], &[]),
     ("model-server", &["ledger/accounted"], &["closed"]),
     ("platform/budget-chain", &["steps/bounded", "phase/within-grace"], &[]),
@@ -193,6 +194,7 @@ const BEYOND_THE_PLAN: &[(&str, &str)] = &[
         "the plan has no tokens: it tells nobody anything",
     ),
     ("bound/right", "the plan claims no bounds"),
+    ("bound/warned", "the plan's bounds have no shares"),
     ("steps/patient", "the plan does not say how a step ended"),
     ("outcome/true", "the plan does not say how a step ended"),
     ("task/escalation", "the plan never aborts"),

@@ -23,6 +23,7 @@ pub(super) fn of(run: &Run, journal: &Journal) -> Vec<String> {
     if scenario.expect.ended.is_none() {
         notes.extend(ended_by_themselves(journal));
     }
+    notes.extend(warned_of_at_start(journal));
     let found = &journal.aside.found;
     if found.tasks > 0 {
         let (tasks, were) = match found.tasks {
@@ -74,6 +75,28 @@ fn other_limits(scenario: &Scenario, own: &Own) -> Vec<String> {
     let ties = (worker.ties != limits.ties)
         .then(|| "`ties` is another in the file than in the service".to_owned());
     other.chain(ties).collect()
+}
+
+/// What start warns of and no law judges in the run of a user's own code.
+fn warned_of_at_start(journal: &Journal) -> impl Iterator<Item = String> {
+    let warned = journal.events.iter().filter_map(|event| match &event.what {
+        What::BoundOverShare {
+            name,
+            bound,
+            phase,
+            share,
+            ..
+        } => Some(format!(
+            "\"{name}\" has a bound of {}, and {phase} has {} at most: it is never waited for so long",
+            Ms(*bound),
+            Ms(*share)
+        )),
+        What::EndsBeforeUser { name, user, .. } => Some(format!(
+            "\"{name}\" may end before \"{user}\", which uses it: told in turn, and awaited after it, it does not"
+        )),
+        _ => None,
+    });
+    warned.take(LISTED)
 }
 
 /// The threads and tasks that end unasked, and well. A future that is run to its end ends by right.

@@ -7,6 +7,7 @@
 //! which breaks it and only it. [`judge`] reads a journal once, into a record, and asks every law.
 
 mod bound_right;
+mod bound_warned;
 #[cfg(test)]
 mod by_hand;
 mod cleanup_after_stop;
@@ -115,6 +116,7 @@ static LAWS: &[Law] = &[
     steps_isolated::LAW,
     steps_exactly_once::LAW,
     bound_right::LAW,
+    bound_warned::LAW,
     steps_bounded::LAW,
     steps_patient::LAW,
     outcome_true::LAW,

@@ -1,15 +1,15 @@
-//! What would be closed before somebody who uses it, and what is used and has no component of its name, is warned of at the end of a start that went well, and nothing else is.
+//! What would be closed or would end before somebody who uses it, and what is used and has no component of its name, is warned of at the end of a start that went well, and nothing else is.
 
 use std::collections::BTreeSet;
 
 use super::record::{Index, Record, phase_of};
 use super::{Breaks, Law};
-use crate::journal::{Id, Name, Phase, Registered, State, Ties, What};
+use crate::journal::{Id, Kind, Name, Phase, Registered, State, Ties, Told, What};
 
 pub(super) const LAW: Law = Law {
     name: "uses/warned",
     rules: "9",
-    statement: "What would be closed before somebody who uses it, and what is used and has no component of its name, is warned of at the end of a start that went well, and nothing else is.",
+    statement: "What would be closed or would end before somebody who uses it, and what is used and has no component of its name, is warned of at the end of a start that went well, and nothing else is.",
     judge,
 };
 
@@ -24,6 +24,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         .limits
         .is_some_and(|limits| limits.ties == Ties::Last);
     unknown(record, running, breaks);
+    early_ends(record, running, breaks);
     let place = |one: &Registered| {
         let id = i128::from(one.id);
         (-i64::from(one.order), if last_first { -id } else { id })
@@ -60,6 +61,51 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         breaks.at(
             running,
             format!("\"{used}\" will be closed before \"{user}\", and start did not warn of it"),
+        );
+    }
+}
+
+/// Each thread, task and callback of stop that stop can end while a user of it still runs.
+fn early_ends(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
+    let there: Vec<&Registered> = record
+        .registered()
+        .filter(|(_, part, at, _)| *at < running && part.end.is_none_or(|end| end.at > running))
+        .map(|(_, _, _, one)| one)
+        .collect();
+    let mut due: BTreeSet<(Id, Id)> = BTreeSet::new();
+    for user in there.iter().filter(|user| !user.uses.is_empty()) {
+        for used in there.iter().filter(|used| user.uses.contains(&used.name)) {
+            let told_when_stop_begins = match used.kind {
+                Kind::Main | Kind::Cleanup | Kind::Closeable => continue,
+                Kind::Stop => false,
+                Kind::Thread | Kind::Task | Kind::Watchdog => {
+                    used.told == Told::AtOnce && !used.adopted
+                }
+            };
+            let outlived = phase_of(user.kind) == Phase::Cleanup
+                || told_when_stop_begins
+                || used.order <= user.order;
+            if outlived && used.id != user.id {
+                due.insert((used.id, user.id));
+            }
+        }
+    }
+    for (at, event) in record.events[..running].iter().enumerate() {
+        if let What::EndsBeforeUser { id, user_id, .. } = event.what
+            && !due.remove(&(id, user_id))
+        {
+            let (used, user) = (record.name(id), record.name(user_id));
+            breaks.at(
+                at,
+                format!("\"{used}\" is said to end before \"{user}\", and does not, or was said to already"),
+            );
+        }
+    }
+    for (id, user) in due {
+        let (used, user) = (record.name(id), record.name(user));
+        breaks.at(
+            running,
+            format!("\"{used}\" may end before \"{user}\", and start did not warn of it"),
         );
     }
 }
@@ -139,8 +185,12 @@ mod tests {
 
     #[test]
     fn name_that_something_has_is_not_called_unknown() {
-        using("crash").breaks_nothing();
+        let ends = ends_early(9, "crash");
         using("crash")
+            .before("state running", &ends)
+            .breaks_nothing();
+        using("crash")
+            .before("state running", &ends)
             .before("state running", &UNKNOWN.replace("flusj", "crash"))
             .breaks_only(LAW.name);
     }
@@ -150,6 +200,62 @@ mod tests {
         day()
             .before("state running", r#"{"t":0,"event":"closes-before-user","name":"db","order":0,"id":6,"user":"flush","user_order":50,"user_id":5}"#)
             .breaks_only(LAW.name);
+    }
+
+    /// The warning that `used` ends before `cache`, which is closed in cleanup.
+    fn ends_early(id: u32, used: &str) -> String {
+        format!(
+            r#"{{"t":0,"event":"ends-before-user","name":"{used}","id":{id},"user":"cache","user_id":11}}"#
+        )
+    }
+
+    #[test]
+    fn task_that_stop_ends_before_what_is_closed_later() {
+        using("writer").breaks_only(LAW.name);
+        using("writer")
+            .before("state running", &ends_early(2, "writer"))
+            .breaks_nothing();
+        using("writer")
+            .before("state running", &ends_early(2, "writer"))
+            .before("state running", &ends_early(2, "writer"))
+            .breaks_only(LAW.name);
+    }
+
+    /// Until the end of start: the task `burst` uses the thread `flusher`; orders and telling as given.
+    fn stopping(user_order: i32, used_order: i32, told: &str) -> ByHand {
+        day()
+            .with(
+                "registered flusher",
+                &format!(r#""order":{used_order},"told":"{told}""#),
+            )
+            .with(
+                "registered burst",
+                &format!(r#""order":{user_order},"uses":["flusher"]"#),
+            )
+            .cut_behind("state running")
+            .then(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
+    }
+
+    #[test]
+    fn thread_that_is_told_in_its_turn_outlives_users_of_earlier_orders_alone() {
+        stopping(0, 10, "in-turn").breaks_nothing();
+        stopping(10, 10, "in-turn").breaks_only(LAW.name);
+        stopping(20, 10, "in-turn").breaks_only(LAW.name);
+        stopping(0, 10, "at-once").breaks_only(LAW.name);
+        let warning = r#"{"t":0,"event":"ends-before-user","name":"flusher","id":1,"user":"burst","user_id":8}"#;
+        stopping(0, 10, "at-once")
+            .before("state running", warning)
+            .breaks_nothing();
+        stopping(0, 10, "in-turn")
+            .before("state running", warning)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn adopted_task_is_told_by_nobody() {
+        stopping(0, 10, "at-once")
+            .with("registered flusher", r#""adopted":true"#)
+            .breaks_nothing();
     }
 
     /// A cache that names twice what it uses, and start's warnings of it.

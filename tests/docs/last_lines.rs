@@ -123,6 +123,14 @@ const EVENTS: &[(&str, More)] = &[
         No,
     ),
     (
+        r#"{"event":"ends-before-user","name":"writer","id":2,"user":"producer","user_id":1}"#,
+        No,
+    ),
+    (
+        r#"{"event":"bound-over-share","id":1,"name":"server","bound":20000,"phase":"stop","share":19500}"#,
+        No,
+    ),
+    (
         r#"{"event":"watchdog","is":"failed","attempt":2}"#,
         Why("the answer was 503"),
     ),

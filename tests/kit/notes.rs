@@ -129,7 +129,12 @@ fn limits_of_the_service_hold_where_the_file_names_none() {
         Some(Duration::from_millis(14_500)),
         "{journal}"
     );
-    assert_eq!(notes, [""; 0]);
+    let over = |share: &str| {
+        format!(
+            "\"drain\" has a bound of 60 s, and stop has {share} at most: it is never waited for so long"
+        )
+    };
+    assert_eq!(notes, [over("14.5 s")]);
     let (journal, notes) = at_ten(trial().grace("30s")).notes();
     assert_eq!(
         journal.took("drain"),
@@ -138,6 +143,9 @@ fn limits_of_the_service_hold_where_the_file_names_none() {
     );
     assert_eq!(
         notes,
-        ["`grace` is 30s in the file, and 20s in the service"]
+        [
+            "`grace` is 30s in the file, and 20s in the service",
+            &over("24.5 s")
+        ]
     );
 }

@@ -35,6 +35,8 @@ pub fn named(name: &str) -> Option<Own> {
         "detached task" => Own::new(detached_task),
         "holds a strong handle" => Own::new(holds_a_strong_handle),
         "closed before its user" => Own::new(closed_before_its_user),
+        "ends before its user" => Own::new(ends_before_its_user),
+        "bounds do not fit" => Own::new(bounds_do_not_fit),
         "ignores stop" => Own::new(ignores_stop),
         "close waits for ever" => Own::new(close_waits_for_ever),
         "spawns from a thread body" => Own::new(spawns_from_a_thread_body),
@@ -234,6 +236,30 @@ async fn closed_before_its_user(ctx: WorkerCtx) -> Registered {
     ctx.defer_cleanup("predictor", CallOpts::new().order(200), |_scope| {})?;
     let pool = CallOpts::new().order(100).uses(["predictor"]);
     ctx.defer_cleanup("pool", pool, |_scope| {})?;
+    Ok(())
+}
+
+async fn ends_before_its_user(ctx: WorkerCtx) -> Registered {
+    ctx.add_task("writer", BodyOpts::new().order(10), |token| async move {
+        token.cancelled().await;
+    })?;
+    let producer = BodyOpts::new().uses(["writer"]);
+    ctx.add_task("producer", producer, |token| async move {
+        token.cancelled().await;
+    })?;
+    Ok(())
+}
+
+/// Stop's share is 19.5 s of a grace of 30 s.
+async fn bounds_do_not_fit(ctx: WorkerCtx) -> Registered {
+    for (name, order) in [("reader", 1), ("worker", 2), ("writer", 3)] {
+        let opts = BodyOpts::new()
+            .order(order)
+            .timeout(Duration::from_secs(20));
+        ctx.add_task(name, opts, |token| async move {
+            token.cancelled().await;
+        })?;
+    }
     Ok(())
 }
 

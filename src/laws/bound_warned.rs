@@ -1,0 +1,149 @@
+//! A bound that was chosen and is longer than the whole share of its phase is warned of at the end of a start that went well, and nothing else is.
+
+use std::collections::BTreeMap;
+
+use super::record::{Record, phase_of};
+use super::{Breaks, Law};
+use crate::journal::{Id, Kind, Ms, Phase, State, What};
+
+pub(super) const LAW: Law = Law {
+    name: "bound/warned",
+    rules: "9",
+    statement: "A bound that was chosen and is longer than the whole share of its phase is warned of at the end of a start that went well, and nothing else is.",
+    judge,
+};
+
+fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    if record.plan {
+        return; // It has no shares.
+    }
+    let (Some(running), Some(limits)) = (record.entered(State::Running), record.limits) else {
+        return;
+    };
+    let cleanup = limits.grace.saturating_sub(limits.margin);
+    let stop = cleanup
+        .saturating_sub(limits.reserve)
+        .saturating_sub(limits.pre_stop);
+    let mut due: BTreeMap<Id, (u64, u64)> = BTreeMap::new();
+    for (id, part, at, one) in record.registered() {
+        if at > running || part.end.is_some_and(|end| end.at < running) {
+            continue;
+        }
+        // What a component gets where nobody has chosen (rule 3).
+        let default = match one.kind {
+            Kind::Thread | Kind::Task => 2_000,
+            Kind::Stop | Kind::Cleanup | Kind::Closeable => 10_000,
+            Kind::Main | Kind::Watchdog => continue,
+        };
+        let share = match phase_of(one.kind) {
+            Phase::Cleanup => cleanup,
+            Phase::Start | Phase::Stop => stop,
+        };
+        if one.timeout != default && one.timeout > share {
+            due.insert(id, (one.timeout, share));
+        }
+    }
+    for (at, event) in record.events[..running].iter().enumerate() {
+        if let What::BoundOverShare {
+            id, bound, share, ..
+        } = event.what
+            && due.remove(&id) != Some((bound, share))
+        {
+            let name = record.name(id);
+            let (bound, share) = (Ms(bound), Ms(share));
+            breaks.at(
+                at,
+                format!("\"{name}\" is said to have a bound of {bound} in a share of {share}, and has not, or was said to have already"),
+            );
+        }
+    }
+    for (id, (bound, share)) in due {
+        let (name, bound, share) = (record.name(id), Ms(bound), Ms(share));
+        breaks.at(
+            running,
+            format!("\"{name}\" has a bound of {bound} in a share of {share}, and start did not warn of it"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LAW;
+    use crate::laws::by_hand::{ByHand, day};
+
+    /// Until the end of start, with `keys` of the component; stop's share is 19.5 s, cleanup's 29.5 s.
+    fn with(component: &str, keys: &str) -> ByHand {
+        day()
+            .with(&format!("registered {component}"), keys)
+            .cut_behind("state running")
+            .then(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
+    }
+
+    /// The warning, word for word as the journal has it.
+    fn warning(id: u32, name: &str, bound: u64, phase: &str, share: u64) -> String {
+        format!(
+            r#"{{"t":0,"event":"bound-over-share","id":{id},"name":"{name}","bound":{bound},"phase":"{phase}","share":{share}}}"#
+        )
+    }
+
+    #[test]
+    fn bound_over_the_share_is_warned_of_once() {
+        let warned = warning(2, "writer", 19_501, "stop", 19_500);
+        let over = || with("writer", r#""timeout":19501"#);
+        over().before("state running", &warned).breaks_nothing();
+        over().breaks_only(LAW.name);
+        over()
+            .before("state running", &warned)
+            .before("state running", &warned)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn bound_of_just_the_share_is_not_warned_of() {
+        let warned = warning(2, "writer", 19_500, "stop", 19_500);
+        let just = || with("writer", r#""timeout":19500"#);
+        just().breaks_nothing();
+        just()
+            .before("state running", &warned)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn figures_of_a_warning_are_the_workers() {
+        with("writer", r#""timeout":19501"#)
+            .before(
+                "state running",
+                &warning(2, "writer", 19_501, "stop", 29_500),
+            )
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn cleanup_has_what_stop_leaves_of_the_grace() {
+        with("cache", r#""timeout":29500"#).breaks_nothing();
+        with("cache", r#""timeout":29501"#).breaks_only(LAW.name);
+        with("cache", r#""timeout":29501"#)
+            .before(
+                "state running",
+                &warning(11, "cache", 29_501, "cleanup", 29_500),
+            )
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn pre_stop_delay_is_taken_from_the_share_of_stop() {
+        let delayed = |bound: &str| with("drain", bound).with("worker", r#""pre_stop":9500"#);
+        delayed(r#""timeout":10001"#).breaks_only(LAW.name);
+        delayed(r#""timeout":9999"#).breaks_nothing();
+    }
+
+    #[test]
+    fn default_is_chosen_by_nobody() {
+        // 10 s for a callback, in a share of 5 s.
+        day()
+            .with("worker", r#""pre_stop":14500"#)
+            .cut_behind("state running")
+            .then(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
+            .breaks_nothing();
+    }
+}
