@@ -315,7 +315,8 @@ impl Seen {
             Doing::Sleep
         } else if has(&["JoinHandle", "JoinInner", "thread::join", "ScopeData"]) {
             Doing::Join
-        } else if is("wait") || has(&["process::Child"]) {
+        } else if is("wait") || (self.call.is_none() && has(&["process::Child"])) {
+            // The kernel knows better than the names: one compiled function serves the reads of a pipe and of a child.
             Doing::Process
         } else if has(&["::park", "Parker"]) {
             Doing::Condition
