@@ -50,4 +50,7 @@ cargo run --release --quiet -- check --jobs 1
 step 'the scenarios live, three times: real threads, signals and sockets'
 cargo run --release --quiet -- live --times 3
 
+step 'random scenarios live, against their simulation'
+cargo run --release --quiet -- live --random 400 --seed 1
+
 step 'well'
