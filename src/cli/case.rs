@@ -11,7 +11,7 @@ use crate::report::{
     judge, shown, timeline,
 };
 use crate::scenario::{self, Scenario};
-use crate::sim::{Journal, Options, Run, Twice};
+use crate::sim::{Journal, Options, Run, Twice, cores};
 
 use super::place::Found;
 use super::view::replay_line;
@@ -52,11 +52,33 @@ struct ProblemLine<'a> {
     seed: Option<u64>,
 }
 
+/// So many files are not worth a thread.
+const READ_BY_ONE: usize = 16;
+
 impl Case {
     /// Reads and parses all that was found.
     pub fn read_all(found: Vec<Found>, style: Style) -> Vec<Case> {
-        let read = |found| Case::read(found, style);
-        found.into_iter().map(read).collect()
+        let read = |found: &Found| Case::read(found.clone(), style);
+        let each = found.len().div_ceil(cores()).max(READ_BY_ONE);
+        let (here, beside) = found.split_at(each.min(found.len()));
+        std::thread::scope(|scope| {
+            let beside = beside.chunks(each).map(|part| {
+                let job = move || part.iter().map(read).collect::<Vec<_>>();
+                let reader = std::thread::Builder::new().spawn_scoped(scope, job);
+                (part, reader)
+            });
+            let beside: Vec<_> = beside.collect();
+            let mut cases: Vec<Case> = here.iter().map(read).collect();
+            for (part, reader) in beside {
+                // Without a thread it is read here.
+                match reader.map(std::thread::ScopedJoinHandle::join) {
+                    Ok(Ok(more)) => cases.extend(more),
+                    Ok(Err(panic)) => std::panic::resume_unwind(panic),
+                    Err(_) => cases.extend(part.iter().map(read)),
+                }
+            }
+            cases
+        })
     }
 
     /// Reads and parses a file.

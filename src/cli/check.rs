@@ -162,11 +162,12 @@ impl Check {
             totals.runs += 2;
             totals.events += ran.events();
             let fault = cases[*at].fault(run, ran, snapshots, style);
-            faults.extend(fault.map(|fault| (*at, fault)));
+            faults.extend(fault.map(|fault| (*at, run.options.seed, fault)));
         };
         twice(&runners, items, done, |runs| progress.advance(runs));
         progress.over();
-        for (at, fault) in faults {
+        faults.sort_by_key(|(at, seed, _)| (*at, *seed));
+        for (at, _, fault) in faults {
             cases[at].faults.push(fault);
         }
         if self.snapshots() {

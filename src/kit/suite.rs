@@ -277,12 +277,14 @@ fn judge_all(
             Some((case, scenario))
         })
     };
-    let first = runnable().map(|(case, scenario)| (case, Case::run(scenario, own, 0)));
-    let mut verdicts = Vec::new();
-    let judged = |case: &&Case, run: &Run, both: Twice| {
-        verdicts.push((run.clone(), case.judge(run, both, true)));
+    let first = runnable().zip(0..);
+    let first = first.map(|((case, scenario), at)| ((at, case), Case::run(scenario, own, 0)));
+    let mut verdicts = BTreeMap::new();
+    let judged = |(at, case): &(usize, &Case), run: &Run, both: Twice| {
+        verdicts.insert(*at, (run.clone(), case.judge(run, both, true)));
     };
     twice(runners, first, judged, |_| {});
+    let mut verdicts: Vec<_> = verdicts.into_values().collect();
     // Seed 0 takes the first of what is possible; what holds for it alone is found by others.
     let well = || {
         let both = runnable().zip(0..);

@@ -28,7 +28,7 @@ impl Twice {
     }
 }
 
-/// Runs everything twice, and hands over what became of each, in order; after each chunk of them it says
+/// Runs everything twice, and hands over what became of each, in no order that can be relied on; after each chunk of them it says
 /// how many it had.
 ///
 /// The second time comes on another thread, and backwards: what depends on the thread, or on what was run
@@ -72,13 +72,15 @@ fn twice_within<I>(
             Ok(ran) => Some(run.clone().not_on(ran.on)),
             Err(_) => Some(run.clone()),
         });
-        let mut second: Vec<_> = runners.run_all(again).collect();
-        for ((item, run), first) in chunk.iter().zip(first) {
+        let again: Vec<Run> = again.collect();
+        let mut second = runners.run_all(again);
+        // Backwards too, so that one is judged while the next ones run.
+        for ((item, run), first) in chunk.iter().zip(first).rev() {
             let ran = match first {
                 Ok(first) if first.kept_its_thread => {
                     Twice::Ran(first.journal.clone(), first.journal)
                 }
-                first => match (first, second.pop().expect("a second run for each")) {
+                first => match (first, second.next().expect("a second run for each")) {
                     (Ok(first), Ok(second)) => Twice::Ran(first.journal, second.journal),
                     (Err(error), _) | (_, Err(error)) => Twice::Broke(error),
                 },
