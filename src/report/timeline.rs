@@ -361,6 +361,6 @@ impl<'a> Picture<'a> {
 
 fn grace_words(story: &Story) -> String {
     story.grace.map_or(String::new(), |(_, kill)| {
-        format!("SIGKILL at {}", At(kill))
+        format!("grace ends {}", At(kill))
     })
 }
