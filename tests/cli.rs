@@ -296,7 +296,7 @@ fn a_selection_is_a_path_a_part_of_a_name_or_a_tag() {
     let near = project.run(&["run", "onne"]).code(4);
     assert!(near.err.contains("did you mean \"x/one\"?"), "{}", near.err);
     let several = project.run(&["run", "x/one.toml"]).code(0);
-    assert!(several.out.contains("all well"), "{}", several.out);
+    assert!(several.out.contains("as expected"), "{}", several.out);
 }
 
 fn json(line: &str) -> serde_json::Value {
@@ -382,7 +382,7 @@ fn a_scenario_comes_from_standard_input_too() {
     };
     let well = with(GOOD).code(0);
     assert!(
-        well.out.contains("A db is closed") && well.out.contains("all well"),
+        well.out.contains("A db is closed") && well.out.contains("as expected"),
         "{}",
         well.out
     );

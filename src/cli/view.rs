@@ -114,14 +114,14 @@ fn verdict(loaded: &Loaded, options: &Options, events: &[Event], problems: &[Pro
         let breaks = loaded.scenario.expect.breaks.value.len();
         let _ = write!(
             said,
-            "all well: {} events, {} laws hold",
+            "as expected: {} events, {} laws hold",
             events.len(),
             laws::all().len() - breaks
         );
         if breaks > 0 {
             let _ = write!(
                 said,
-                ", and {breaks} {} as expected",
+                ", and {breaks} {}",
                 if breaks == 1 { "breaks" } else { "break" }
             );
         }
