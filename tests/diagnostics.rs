@@ -657,3 +657,11 @@ fn every_code_has_its_file() {
         );
     }
 }
+
+#[test]
+fn name_that_is_none_is_said_once_whatever_counts_from_it() {
+    let text = "title = \"A date\"\n[timeline]\nevents = [{ on = 1979-05-27, after = \"500ms\", signal = \"SIGTERM\" }]\n";
+    let invalid = scenario::parse("date", text).expect_err("a date is no name");
+    let codes: Vec<_> = invalid.diagnostics.iter().map(|wrong| wrong.code).collect();
+    assert_eq!(codes, ["wrong-type"]);
+}

@@ -21,6 +21,7 @@ use proptest::collection::vec;
 use proptest::option::{of, weighted};
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::test_runner::RngSeed;
 
 /// Moments and durations, in milliseconds.
 const MOMENTS: &[u64] = &[
@@ -697,6 +698,8 @@ fn steps(events: &[Event]) -> Vec<Step> {
 fn config() -> ProptestConfig {
     // A failure becomes a named scenario; the seeds of past failures are kept nowhere.
     ProptestConfig {
+        // The same cases each time: a gate that passes by luck is none.
+        rng_seed: RngSeed::Fixed(1),
         failure_persistence: None,
         ..ProptestConfig::default()
     }

@@ -142,7 +142,10 @@ fn when(reader: &mut Reader, names: Option<&Names>, fields: &Fields) -> Option<W
             Some(When::On(on, fields.time("after").unwrap_or_default()))
         }
         None => {
-            if let Some(span) = fields.span_of("after") {
+            // An `on` that is no name has been noted, and is not missing.
+            if let Some(span) = fields.span_of("after")
+                && !fields.has("on")
+            {
                 reader.note(
                     Diagnostic::error(
                         "missing-key",

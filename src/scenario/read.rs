@@ -17,9 +17,16 @@ pub(crate) struct Fields {
     /// The key that says what a component is or what an event does.
     pub selector: Option<&'static str>,
     values: BTreeMap<&'static str, (Span, Value)>,
+    /// The keys that the file has, those included whose value was noted as wrong and left out.
+    there: Vec<&'static str>,
 }
 
 impl Fields {
+    /// Whether the file has the key, with whatever value.
+    pub fn has(&self, key: &str) -> bool {
+        self.there.contains(&key)
+    }
+
     pub fn span_of(&self, key: &str) -> Option<Span> {
         self.values.get(key).map(|(span, _)| span.clone())
     }
@@ -171,15 +178,16 @@ impl Reader {
             span,
             selector,
             values,
+            there,
         };
-        self.missing_keys(place, &there, &fields);
+        self.missing_keys(place, &fields);
         fields
     }
 
     /// Notes the keys that have to be there, and are not.
-    fn missing_keys(&mut self, place: Place, there: &[&str], fields: &Fields) {
-        for key in keys::of(place)
-            .filter(|key| key.is_required(fields.selector) && !there.contains(&key.name))
+    fn missing_keys(&mut self, place: Place, fields: &Fields) {
+        for key in
+            keys::of(place).filter(|key| key.is_required(fields.selector) && !fields.has(key.name))
         {
             let (subject, where_, span) = match fields.selector {
                 Some(selector) => (
