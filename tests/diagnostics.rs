@@ -111,6 +111,18 @@ closed = ["main"]
     ),
     ("bad-title", "title = \"\"\n"),
     (
+        "second-watchdog",
+        r#"
+title = "A watchdog for each endpoint"
+[worker]
+components = [
+  { watchdog = "inference" },
+  { task = "consumer" },
+  { watchdog = "metrics" },
+]
+"#,
+    ),
+    (
         "duplicate-name",
         r#"
 title = "Twins"

@@ -143,18 +143,20 @@ fn it_looks_once_more_whether_a_stop_was_requested_before_it_fires() {
     assert_eq!(exits, []);
 }
 
+/// A watchdog of a worker whose clock stands still: it asks nothing.
+fn dog() -> Watchdog {
+    let host = ByHand::new();
+    let ctx = host.ctx(WorkerCtx::<()>::builder());
+    Watchdog::new(Script {
+        answers: Vec::new().into_iter(),
+        asked_at: std::sync::mpsc::channel().0,
+        host,
+        ctx: ctx.downgrade(),
+    })
+}
+
 #[test]
 fn limits_that_cannot_be_are_refused_and_the_watchdog_handed_back() {
-    let dog = || {
-        let host = ByHand::new();
-        let ctx = host.ctx(WorkerCtx::<()>::builder());
-        Watchdog::new(Script {
-            answers: Vec::new().into_iter(),
-            asked_at: std::sync::mpsc::channel().0,
-            host,
-            ctx: ctx.downgrade(),
-        })
-    };
     let ctx = ByHand::new().ctx(WorkerCtx::<()>::builder());
     for (dog, what) in [
         (dog().interval(Duration::ZERO), "interval"),
@@ -169,4 +171,21 @@ fn limits_that_cannot_be_are_refused_and_the_watchdog_handed_back() {
         assert!(refused.to_string().contains(what), "{refused}");
         let _handed_back: Watchdog = refused.into_value();
     }
+}
+
+#[test]
+fn a_second_watchdog_is_refused() {
+    let host = ByHand::new();
+    let ctx = host.ctx(WorkerCtx::<()>::builder());
+    ctx.add_watchdog("inference", BodyOpts::new(), dog())
+        .expect("it is the first");
+    let refused = ctx
+        .add_watchdog("metrics", BodyOpts::new(), dog())
+        .expect_err("what they ask and say could not be told apart");
+    assert_eq!(refused.reason, RefusedReason::Limit);
+    let said = refused.to_string();
+    assert!(
+        said.contains(r#"a worker has one watchdog, and "inference" is it"#),
+        "{said}"
+    );
 }

@@ -298,7 +298,9 @@ impl<A> WorkerCtx<A> {
     ///
     /// # Errors
     ///
-    /// [`Refused`] from the begin of stop, or outside the limits; it hands the watchdog back.
+    /// [`Refused`] from the begin of stop, or outside the limits; it hands the watchdog back. A worker has one
+    /// watchdog: a second one is refused as well. One that has to see several endpoints asks them in its
+    /// [`Probe`](crate::watchdog::Probe).
     #[track_caller]
     pub fn add_watchdog(
         &self,

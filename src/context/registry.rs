@@ -159,6 +159,8 @@ pub(crate) struct Registry {
     pub taken: BTreeMap<Id, Taken>,
     next_id: Id,
     explicit_floors: Duration,
+    /// The name of the watchdog, if there was ever one.
+    watchdog: Option<Name>,
     pub reason: Option<Reason>,
     pub later_reasons: Vec<Reason>,
     pub later_reasons_in_all: u64,
@@ -193,6 +195,7 @@ impl Registry {
             taken: BTreeMap::new(),
             next_id: 1,
             explicit_floors: Duration::ZERO,
+            watchdog: None,
             reason: None,
             later_reasons: Vec::new(),
             later_reasons_in_all: 0,
@@ -215,7 +218,7 @@ impl Registry {
         }
     }
 
-    /// Says whether something may be registered now (rules 3 and 7), and rounds its limits up to whole
+    /// Says whether something may be registered now (rules 3, 7 and 18), and rounds its limits up to whole
     /// milliseconds.
     pub fn admit(&self, spec: &mut Spec, reserve: Duration) -> Result<(), Refusal> {
         let began = if is_stop_kind(spec.kind) {
@@ -242,6 +245,14 @@ impl Registry {
         }
         if self.next_id == Id::MAX {
             return Err(Refusal::limit("this context has run out of ids"));
+        }
+        // What it asks and says bears no name: of two, nobody could tell whose it is.
+        if spec.kind == Kind::Watchdog
+            && let Some(first) = &self.watchdog
+        {
+            return Err(Refusal::limit(format!(
+                "a worker has one watchdog, and \"{first}\" is it"
+            )));
         }
         spec.timeout = whole_ms(spec.timeout);
         if spec.timeout < BOUND_MIN || spec.timeout > BOUND_MAX {
@@ -295,6 +306,9 @@ impl Registry {
             watchdog: _,
             once: _,
         } = spec;
+        if kind == Kind::Watchdog {
+            self.watchdog = Some(name.clone());
+        }
         self.entries.insert(
             id,
             Entry {

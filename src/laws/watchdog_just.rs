@@ -29,8 +29,13 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let Some((_, part, _, registered)) = watchdogs.next() else {
         return;
     };
-    if watchdogs.next().is_some() {
-        return; // Whose a probe is cannot be told; a worker has one.
+    if let Some((_, _, at, second)) = watchdogs.next() {
+        let (first, second) = (&registered.name, &second.name);
+        breaks.at(
+            at,
+            format!("\"{second}\" is a second watchdog beside \"{first}\", and whose a probe is nobody can tell"),
+        );
+        return;
     }
     let asked = record.asked().unwrap_or(usize::MAX);
     let began = part.began.map_or(0, |at| record.t(at));
@@ -584,17 +589,15 @@ mod tests {
     }
 
     #[test]
-    fn probes_of_two_watchdogs_are_not_told_apart() {
+    fn a_second_watchdog() {
         let second = r#"{"t":0,"event":"registered","id":12,"kind":"watchdog","name":"second","order":0,"timeout":5000,"floor":null,"uses":[],"told":"at-once","async":false,"adopted":false,"interval":5000,"attempts":3,"request_timeout":120000}"#;
-        let probes = [armed(), probe(1, 0, "200", 0), probe(2, 5_000, "200", 0)].concat();
-        watched(ASIS, &probes, 9_000)
+        watched(ASIS, &armed(), 9_000)
             .before("ended main", second)
             .before(
                 "exit",
                 r#"{"t":9000,"event":"lost","id":12,"name":"second","what":"running"}"#,
             )
-            .breaks_nothing();
-        watched(ASIS, &probes, 9_000).breaks_only(LAW.name);
+            .breaks_only(LAW.name);
     }
 
     #[test]

@@ -44,6 +44,21 @@ pub(super) fn declare(reader: &mut Reader, names: &mut Names, fields: &Fields) {
                 )),
             );
         }
+        let first_watchdog = names
+            .values()
+            .filter(|(other, _)| *kind == Kind::Watchdog && other == kind)
+            .min_by_key(|(_, span)| span.start);
+        if let Some((_, first)) = first_watchdog {
+            reader.note(
+                Diagnostic::error(
+                    "second-watchdog",
+                    span.clone(),
+                    "a worker has one watchdog",
+                    "another",
+                )
+                .also(first.clone(), "the first"),
+            );
+        }
         match names.get(name) {
             Some((_, first)) => reader.note(
                 Diagnostic::error(

@@ -25,6 +25,7 @@ pub const CODES: &[&str] = &[
     "out-of-range",
     "pre-stop-over-share",
     "registered-twice",
+    "second-watchdog",
     "syntax",
     "too-large",
     "too-many",

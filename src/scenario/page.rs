@@ -129,12 +129,15 @@ const CAST: &[(&str, &str)] = &[
 
 fn file_around(key: &Key) -> String {
     let stop = r#"{ at = "20s", signal = "SIGTERM" }"#;
-    // An example of a component brings its own; the others of the cast are there to be named.
+    // An example of a component brings its own; the others of the cast are there to be named. There is one watchdog.
     let cast = |but: &str| {
         let brought = but.split('"').nth(1);
+        let watched = but.contains("watchdog = ");
         let own = CAST
             .iter()
-            .filter(|(name, _)| brought != Some(name))
+            .filter(|(name, line)| {
+                brought != Some(name) && !(watched && line.contains("watchdog = "))
+            })
             .map(|(_, line)| format!("  {line},\n"));
         own.collect::<String>()
     };

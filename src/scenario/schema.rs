@@ -13,7 +13,8 @@ pub fn schema() -> String {
     schema["description"] = json!(
         "A worker, what happens to it, and what is expected of it. What `deadstop lint` looks at besides: that names \
          are those of components, and of components of the right kind; that a name has at most 200 bytes, where this \
-         counts characters; that whole numbers are written without a point; and that limits fit each other."
+         counts characters; that there is one watchdog; that whole numbers are written without a point; and that limits \
+         fit each other."
     );
     let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
     text.push('\n');
