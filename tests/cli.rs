@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A project of this test's own: a folder with `scenarios`.
 struct Project {
@@ -614,6 +614,52 @@ fn a_name_that_is_whole_is_not_a_part_of_others() {
     assert_eq!(accepted.out, "accepted a1\n");
     let rejected = project.run(&["reject", "./scenarios/a10.toml"]).code(0);
     assert_eq!(rejected.out, "rejected a10\n");
+}
+
+#[test]
+fn several_that_accept_at_once_do_not_fail_each_other() {
+    let mut project = Project::new("at-once");
+    for n in 0..40 {
+        project = project.with(&format!("s{n:02}.toml"), GOOD);
+    }
+    project.run(&["check"]).code(5);
+    let commands: Vec<_> = (0..4)
+        .map(|_| {
+            let mut accept = project.command(&["accept"]);
+            accept.stdout(Stdio::piped()).stderr(Stdio::piped());
+            accept.spawn().unwrap()
+        })
+        .collect();
+    let mut said = String::new();
+    for command in commands {
+        said += &Ended::from(command.wait_with_output().unwrap()).code(0).out;
+    }
+    for n in 0..40 {
+        assert!(said.contains(&format!("accepted s{n:02}\n")), "{said}");
+    }
+    assert_eq!(project.snapshots().len(), 40, "and nothing is left beside");
+    project.run(&["check"]).code(0);
+}
+
+#[test]
+fn what_a_killed_command_left_half_written_is_taken_away() {
+    let project = Project::new("killed").with("a.toml", GOOD);
+    project.run(&["check"]).code(5);
+    let draft = |name: &str, age: u64| {
+        let file = fs::File::create(project.root.join("snapshots").join(name)).unwrap();
+        let then = SystemTime::now() - Duration::from_secs(age);
+        file.set_modified(then).unwrap();
+    };
+    draft(".deadstop-4711-0.tmp", 7_200);
+    draft(".deadstop-4712-0.tmp", 60);
+    draft("notes.tmp", 7_200);
+    project.run(&["accept"]).code(0);
+    let left = [
+        "snapshots/.deadstop-4712-0.tmp",
+        "snapshots/a.snap",
+        "snapshots/notes.tmp",
+    ];
+    assert_eq!(project.snapshots(), left, "what may still be written stays");
 }
 
 #[test]

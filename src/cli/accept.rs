@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::journal::text;
-use crate::report::{Policy, Source, State, Store, Style, judge};
+use crate::report::{Policy, SnapshotError, Source, State, Store, Style, judge};
 use crate::sim::Options;
 
 use super::output::{err, out};
@@ -105,6 +105,7 @@ impl Accept {
     pub fn run(self) -> Done {
         outside_of_ci()?;
         let store = store()?;
+        store.sweep().map_err(failed)?;
         // What is to go is one thing, what is right another.
         let names = match self.unreferenced {
             true => Vec::new(),
@@ -113,12 +114,13 @@ impl Accept {
         let mut exit = Exit::Well;
         let scenarios = place::by_name().map_err(failed)?;
         for name in &names {
-            match may_be_accepted(&store, name, scenarios.get(name))? {
-                Ok(()) => {
-                    store.accept(name).map_err(failed)?;
-                    out(&format!("accepted {}\n", escaped(name)))?;
-                }
-                Err(why) => {
+            match accept(&store, name, scenarios.get(name))? {
+                Accepted::Yes => out(&format!("accepted {}\n", escaped(name)))?,
+                Accepted::Gone => out(&format!(
+                    "accepted or rejected by another command: {}\n",
+                    escaped(name)
+                ))?,
+                Accepted::No(why) => {
                     exit = exit.and(Exit::Failed);
                     err(&format!("not accepted: {}: {why}", escaped(name)));
                 }
@@ -147,6 +149,30 @@ impl Accept {
         }
         Ok(exit)
     }
+}
+
+/// What came of accepting a snapshot.
+enum Accepted {
+    Yes,
+    /// It was pending when this began, and is not any more: several may be at it at once.
+    Gone,
+    /// Why not.
+    No(String),
+}
+
+fn accept(store: &Store, name: &str, found: Option<&Found>) -> Result<Accepted, (Exit, String)> {
+    let why = match may_be_accepted(store, name, found)? {
+        Ok(()) => match store.accept(name) {
+            Ok(()) => return Ok(Accepted::Yes),
+            Err(SnapshotError::NotPending { .. }) => return Ok(Accepted::Gone),
+            Err(error) => return Err(failed(error)),
+        },
+        Err(why) => why,
+    };
+    Ok(match store.pending_text(name).map_err(failed)? {
+        Some(_) => Accepted::No(why),
+        None => Accepted::Gone,
+    })
 }
 
 /// Whether what is pending may be accepted: it is what the scenario gives now, and breaks nothing.

@@ -5,10 +5,12 @@
 //! here, and a test that asserts with insta passes on what was accepted here.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::policy::Policy;
 use crate::scenario::read_whole;
@@ -21,6 +23,11 @@ const FENCE: &str = "---";
 const FILE_BYTES: u64 = 64 << 20;
 const SNAP: &str = ".snap";
 const PENDING: &str = ".snap.new";
+/// How the name of a file begins and ends that is still being written.
+const DRAFT_BEGINS: &str = ".deadstop-";
+const DRAFT: &str = ".tmp";
+/// After this time nobody writes it any more.
+const DRAFT_LIVES: Duration = Duration::from_secs(3_600);
 
 /// A folder of snapshots, one file a name: `<name>.snap`, and `<name>.snap.new` for what waits to be
 /// accepted. A name may contain `/`.
@@ -204,7 +211,9 @@ impl Store {
             .flat_map(|line| [line.trim_end(), "\n"])
             .collect();
         write(&self.path(name, SNAP)?, &file(&header, &normal(content)))?;
-        remove(&path)
+        // Another command may accept it at the same time.
+        remove_if_there(&path)?;
+        Ok(())
     }
 
     /// Takes the pending text away.
@@ -240,6 +249,28 @@ impl Store {
             .into_iter()
             .map(|(name, _)| name)
             .collect())
+    }
+
+    /// Takes away what commands that were killed have left half-written.
+    ///
+    /// # Errors
+    ///
+    /// A folder that cannot be read; a file that cannot be removed.
+    pub fn sweep(&self) -> Result<()> {
+        for (_, path) in self.names(DRAFT)? {
+            let ours = path
+                .file_name()
+                .and_then(OsStr::to_str)
+                .is_some_and(|name| name.starts_with(DRAFT_BEGINS));
+            let age = fs::metadata(&path)
+                .and_then(|draft| draft.modified())
+                .ok()
+                .and_then(|modified| modified.elapsed().ok());
+            if ours && age.is_some_and(|age| age > DRAFT_LIVES) {
+                remove_if_there(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// The snapshots whose name is none of these, sorted: their scenario is gone, or has moved.
@@ -365,7 +396,10 @@ fn write(path: &Path, text: &str) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new(""));
     fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let beside = folder.join(format!(".deadstop-{}-{number}.tmp", std::process::id()));
+    let beside = folder.join(format!(
+        "{DRAFT_BEGINS}{}-{number}{DRAFT}",
+        std::process::id()
+    ));
     let written = fs::File::create(&beside)
         .and_then(|mut file| {
             file.write_all(text.as_bytes())?;
@@ -377,10 +411,6 @@ fn write(path: &Path, text: &str) -> Result<()> {
         let _ = fs::remove_file(&beside);
         failed("write", path)(error)
     })
-}
-
-fn remove(path: &Path) -> Result<()> {
-    fs::remove_file(path).map_err(failed("remove", path))
 }
 
 /// Whether it was there.
