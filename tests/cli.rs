@@ -27,6 +27,19 @@ closed = ["db"]
 ends-at = "10100ms"
 "#;
 
+/// The pool uses the db, and is closed after it.
+const WRONG_ORDER: &str = r#"title = "A db is closed"
+tags = ["small"]
+[worker]
+components = [{ closeable = "db", takes = "100ms", order = 1 }, { closeable = "pool", uses = ["db"] }]
+[timeline]
+events = [{ at = "10s", signal = "SIGTERM" }]
+[expect]
+exit = 0
+
+ends-at = "10100ms"
+"#;
+
 impl Project {
     fn new(test: &str) -> Self {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR"))
@@ -226,11 +239,7 @@ fn a_failed_expectation_points_at_its_line_and_names_the_replay() {
 
 #[test]
 fn a_broken_law_is_named_with_what_it_says() {
-    let text = GOOD.replace(
-        "{ closeable = \"db\", takes = \"100ms\" }",
-        "{ closeable = \"db\", takes = \"100ms\", order = 1 }, { closeable = \"pool\", uses = [\"db\"] }",
-    );
-    let project = Project::new("law").with("a.toml", &text.replace("closed = [\"db\"]", ""));
+    let project = Project::new("law").with("a.toml", WRONG_ORDER);
     insta::assert_snapshot!("check-law", project.run(&["check"]).code(1).said());
 }
 
@@ -281,9 +290,7 @@ fn a_selection_is_a_path_a_part_of_a_name_or_a_tag() {
         let mut arguments = vec!["check", "--format", "json"];
         arguments.extend(what);
         let out = project.run(&arguments).out;
-        out.lines()
-            .map(|line| json(line)["scenario"].as_str().unwrap().to_owned())
-            .collect::<Vec<_>>()
+        scenarios(&out)
     };
     assert_eq!(selected(&[]), ["x/one", "y/two"]);
     assert_eq!(selected(&["one"]), ["x/one"]);
@@ -299,36 +306,85 @@ fn a_selection_is_a_path_a_part_of_a_name_or_a_tag() {
     assert!(several.out.contains("as expected"), "{}", several.out);
 }
 
+/// The names of those scenarios that a check tells of as JSON.
+fn scenarios(checked: &str) -> Vec<String> {
+    let names = checked.lines().map(|line| json(line)["scenario"].take());
+    let names = names.filter(|name| !name.is_null());
+    names
+        .map(|name| name.as_str().unwrap().to_owned())
+        .collect()
+}
+
 fn json(line: &str) -> serde_json::Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
 #[test]
-fn as_json_a_check_is_an_object_a_scenario() {
+fn as_json_a_check_is_an_object_a_scenario_and_one_of_the_totals() {
     let project = Project::new("json")
         .with("a.toml", GOOD)
-        .with("b.toml", &GOOD.replace("exit = 0", "exit = 1"));
+        .with("b.toml", &GOOD.replace("exit = 0", "exit = 1"))
+        .with("c.toml", WRONG_ORDER)
+        .with("d.toml", "title = \"For a worker of one's own\"\n");
     project.run(&["check"]);
     project.run(&["accept", "a"]).code(0);
+    fs::write(project.root.join("snapshots/gone.snap"), "---\n---\n").unwrap();
     let out = project.run(&["check", "--format", "json"]).code(1).out;
-    let lines: Vec<_> = out.lines().map(json).collect();
-    assert_eq!(
-        lines[0],
-        serde_json::json!({ "scenario": "a", "verdict": "ok", "problems": [] })
+    let mut lines: Vec<_> = out.lines().map(json).collect();
+    assert_eq!(lines.len(), 5, "{out}");
+    let laws = lines[2]["problems"].as_array_mut().unwrap();
+    // The pool finds the db closed, too.
+    laws.truncate(1);
+    let law = &mut laws[0];
+    let message = law["message"].take();
+    assert!(
+        message
+            .as_str()
+            .unwrap()
+            .contains("\"db\" was closed at 10.000")
     );
-    assert_eq!(lines[1]["verdict"], "failed");
-    let problem = &lines[1]["problems"][0];
-    assert_eq!(problem["kind"], "expectation");
-    assert_eq!(problem["line"], 8);
-    assert_eq!(problem["message"], "expected the exit code 1: it was 0");
-    let keys: Vec<_> = out
-        .lines()
-        .nth(1)
-        .unwrap()
-        .match_indices("\":")
-        .map(|(at, _)| at)
-        .collect();
-    assert!(!keys.is_empty());
+    assert!(law["seq"].take().is_u64());
+    let events = lines[4]["totals"]["events"].take();
+    assert!(events.is_u64());
+    assert_eq!(
+        lines,
+        [
+            serde_json::json!({
+                "scenario": "a", "path": "scenarios/a.toml", "verdict": "ok",
+                "problems": [], "replay": null,
+            }),
+            serde_json::json!({
+                "scenario": "b", "path": "scenarios/b.toml", "verdict": "failed",
+                "problems": [{
+                    "kind": "expectation", "law": null, "message": "expected the exit code 1: it was 0",
+                    "line": 8, "column": 8, "component": null, "t": null, "seq": null, "seed": 0,
+                }],
+                "replay": "deadstop replay b --seed 0",
+            }),
+            serde_json::json!({
+                "scenario": "c", "path": "scenarios/c.toml", "verdict": "failed",
+                "problems": [{
+                    "kind": "law", "law": "uses/closed-after-users", "message": null,
+                    "line": null, "column": null, "component": "db", "t": 10_000, "seq": null, "seed": 0,
+                }],
+                "replay": "deadstop replay c --seed 0",
+            }),
+            serde_json::json!({
+                "scenario": "d", "path": "scenarios/d.toml", "verdict": "not-run",
+                "problems": [], "replay": null,
+            }),
+            // Three of them twice, and the good one with three further seeds.
+            serde_json::json!({
+                "totals": { "scenarios": 4, "runs": 9, "events": null, "not_run": 1 },
+                "verdicts": { "failed": 2, "not-run": 1, "ok": 1 },
+                "problems": [{
+                    "kind": "snapshot-unreferenced", "law": null,
+                    "message": "snapshots/gone.snap: no scenario has this snapshot; delete it with `deadstop accept --unreferenced`",
+                    "line": null, "column": null, "component": null, "t": null, "seq": null, "seed": null,
+                }],
+            }),
+        ]
+    );
 }
 
 #[test]
@@ -536,7 +592,7 @@ fn links_and_pipes_among_the_scenarios_hold_nothing_up() {
     let project = Project::new("links").with("a.toml", GOOD);
     std::os::unix::fs::symlink("..", project.root.join("scenarios/loop")).unwrap();
     let one = project.run(&["check"]).code(5);
-    assert!(one.out.contains("1 scenario, 2 runs"), "{}", one.out);
+    assert!(one.out.contains("1 scenario, 5 runs"), "{}", one.out);
     let pipe = project.root.join("scenarios/pipe.toml");
     assert!(
         Command::new("mkfifo")
@@ -579,7 +635,7 @@ fn linked_folders_and_capital_ends_are_scenarios_and_what_is_not_followed_is_sai
     std::os::unix::fs::symlink("../elsewhere", project.root.join("scenarios/linked")).unwrap();
     std::os::unix::fs::symlink("../elsewhere", project.root.join("scenarios/twice")).unwrap();
     let both = project.run(&["check"]).code(5);
-    assert!(both.out.contains("2 scenarios, 4 runs"), "{}", both.out);
+    assert!(both.out.contains("2 scenarios, 10 runs"), "{}", both.out);
     assert!(both.out.contains("linked/b"), "{}", both.out);
     let err = &both.err;
     assert!(err.contains("note: not followed: "), "{err}");
@@ -722,21 +778,20 @@ fn an_expectation_that_only_some_seeds_fulfil_fails_with_the_seed() {
     "#;
     let project = Project::new("some-seeds").with("a.toml", text);
     project.run(&["check", "--seed", "0"]).code(0);
-    // The log of seed 0 is accepted, as it was before a further seed was asked.
-    let forced = project
-        .command(&["check"])
-        .env("INSTA_UPDATE", "always")
-        .output();
-    let failed = Ended::from(forced.unwrap()).code(1).out;
-    assert!(
-        failed.contains("expected the exit code 0: it was 1"),
-        "{failed}"
-    );
-    assert!(failed.contains("a  seed 3, worker on sim"), "{failed}");
-    assert!(
-        failed.contains("replay: deadstop replay a --seed 3"),
-        "{failed}"
-    );
+    // Whether its log is accepted or not.
+    for update in ["no", "always"] {
+        let mut check = project.command(&["check"]);
+        let check = check.env("INSTA_UPDATE", update).output();
+        let failed = Ended::from(check.unwrap()).code(1).out;
+        for words in [
+            "expected the exit code 0: it was 1",
+            "a  seed 3, worker on sim",
+            "replay: deadstop replay a --seed 3",
+        ] {
+            assert!(failed.contains(words), "{update}: {failed}");
+        }
+        assert!(!failed.contains("it fails with"), "seed 3 alone: {failed}");
+    }
 }
 
 #[test]
@@ -746,7 +801,7 @@ fn a_name_without_its_folder_is_that_scenario() {
         .with("x/ties-reversed.toml", GOOD);
     project.run(&["run", "ties"]).code(0);
     let two = project.run(&["check", "ties", "--format", "json"]).code(5);
-    assert_eq!(two.out.lines().count(), 2, "{}", two.out);
+    assert_eq!(scenarios(&two.out), ["x/ties", "x/ties-reversed"]);
     let none = project.run(&["run", "./nowhere.toml"]).code(4);
     assert!(
         none.err.contains("no such file: ./nowhere.toml"),

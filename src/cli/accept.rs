@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::journal::text;
-use crate::report::{Policy, SnapshotError, Source, State, Store, Style, judge};
+use crate::report::{Policy, SnapshotError, Source, Store, Style, judge};
 use crate::sim::Options;
 
 use super::output::{err, out};
@@ -161,24 +161,22 @@ enum Accepted {
 }
 
 fn accept(store: &Store, name: &str, found: Option<&Found>) -> Result<Accepted, (Exit, String)> {
-    let why = match may_be_accepted(store, name, found)? {
-        Ok(()) => match store.accept(name) {
-            Ok(()) => return Ok(Accepted::Yes),
-            Err(SnapshotError::NotPending { .. }) => return Ok(Accepted::Gone),
-            Err(error) => return Err(failed(error)),
-        },
-        Err(why) => why,
+    let Some(pending) = store.pending_text(name).map_err(failed)? else {
+        return Ok(Accepted::Gone);
     };
-    Ok(match store.pending_text(name).map_err(failed)? {
-        Some(_) => Accepted::No(why),
-        None => Accepted::Gone,
-    })
+    if let Err(why) = may_be_accepted(&pending, found)? {
+        return Ok(Accepted::No(why));
+    }
+    match store.accept(name) {
+        Ok(()) => Ok(Accepted::Yes),
+        Err(SnapshotError::NotPending { .. }) => Ok(Accepted::Gone),
+        Err(error) => Err(failed(error)),
+    }
 }
 
 /// Whether what is pending may be accepted: it is what the scenario gives now, and breaks nothing.
 fn may_be_accepted(
-    store: &Store,
-    name: &str,
+    pending: &str,
     found: Option<&Found>,
 ) -> Result<Result<(), String>, (Exit, String)> {
     let Some(found) = found else {
@@ -193,10 +191,7 @@ fn may_be_accepted(
     let journal = guarded(&loaded.scenario, &Options::default())
         .map_err(|message| (Exit::Internal, message))?;
     let log = text(&journal.events);
-    if !matches!(
-        store.compare(name, &log).map_err(failed)?,
-        State::Pending { .. }
-    ) {
+    if pending != log.trim_end() {
         return Ok(Err(
             "the pending log is not what the scenario gives now; check it again".to_owned(),
         ));

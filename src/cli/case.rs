@@ -39,17 +39,41 @@ pub struct Fault {
 #[derive(Serialize)]
 struct Line<'a> {
     scenario: &'a str,
+    path: &'a str,
     verdict: &'a str,
     problems: Vec<ProblemLine<'a>>,
+    /// The command that shows the first of its failures again.
+    replay: Option<String>,
 }
 
 #[derive(Serialize)]
-struct ProblemLine<'a> {
+pub struct ProblemLine<'a> {
     kind: &'a str,
     law: Option<&'a str>,
     message: &'a str,
     line: Option<usize>,
+    column: Option<usize>,
+    component: Option<&'a str>,
+    t: Option<u64>,
+    seq: Option<u64>,
     seed: Option<u64>,
+}
+
+impl<'a> ProblemLine<'a> {
+    pub fn new(problem: &'a Problem, seed: Option<u64>) -> Self {
+        let at = problem.at.as_ref();
+        ProblemLine {
+            kind: problem.kind.as_str(),
+            law: problem.law,
+            message: &problem.message,
+            line: problem.line,
+            column: problem.column,
+            component: at.and_then(|at| at.component.as_deref()),
+            t: at.map(|at| at.t),
+            seq: at.map(|at| at.seq),
+            seed,
+        }
+    }
 }
 
 /// So many files are not worth a thread.
@@ -207,56 +231,56 @@ impl Case {
             &fault.picture,
             in_full,
         ));
-        if self.faults.len() > 1 {
+        let failed = self.failed().count();
+        if failed > 1 {
             let seeds: Vec<_> = self
-                .faults
-                .iter()
+                .failed()
                 .filter_map(|fault| fault.seed)
                 .take(10)
                 .map(|seed| seed.to_string())
                 .collect();
-            let more = if self.faults.len() > seeds.len() {
-                ", …"
-            } else {
-                ""
-            };
+            let more = if failed > seeds.len() { ", …" } else { "" };
             let _ = writeln!(
                 said,
-                "it fails with {} seeds: {}{more}",
-                self.faults.len(),
+                "it fails with {failed} seeds: {}{more}",
                 seeds.join(", ")
             );
         }
-        if let (Some(scenario), Some(seed)) = (&self.scenario, fault.seed) {
-            let options = Options {
-                seed,
-                subject: context.into(),
-                ..Options::default()
-            };
-            let _ = writeln!(
-                said,
-                "replay: {}",
-                replay_line(&self.path, scenario, &options)
-            );
+        if let Some(replay) = self.replay(fault, context) {
+            let _ = writeln!(said, "replay: {replay}");
         }
         said.push('\n');
         said
     }
 
-    pub fn json(&self) -> String {
+    /// The command that shows a failure again.
+    fn replay(&self, fault: &Fault, context: Context) -> Option<String> {
+        let options = Options {
+            seed: fault.seed?,
+            subject: context.into(),
+            ..Options::default()
+        };
+        Some(replay_line(&self.path, self.scenario.as_ref()?, &options))
+    }
+
+    /// Those of its faults that are more than a log that nobody has accepted.
+    pub fn failed(&self) -> impl Iterator<Item = &Fault> {
+        self.faults
+            .iter()
+            .filter(|fault| Exit::of(&fault.problems) != Exit::Snapshots)
+    }
+
+    pub fn json(&self, context: Context) -> String {
         let problems = self.faults.iter().flat_map(|fault| {
-            fault.problems.iter().map(|problem| ProblemLine {
-                kind: problem.kind.as_str(),
-                law: problem.law,
-                message: &problem.message,
-                line: problem.line,
-                seed: fault.seed,
-            })
+            let line = |problem| ProblemLine::new(problem, fault.seed);
+            fault.problems.iter().map(line)
         });
         let line = Line {
             scenario: &self.found.name,
-            verdict: verdict(self.exit()),
+            path: &self.path,
+            verdict: self.verdict(),
             problems: problems.collect(),
+            replay: self.failed().find_map(|fault| self.replay(fault, context)),
         };
         // Texts and numbers: nothing in it cannot be JSON.
         serde_json::to_string(&line).unwrap_or_default() + "\n"
@@ -264,6 +288,24 @@ impl Case {
 
     pub fn exit(&self) -> Exit {
         Exit::of(self.faults.iter().flat_map(|fault| &fault.problems))
+    }
+
+    /// In one word. What is for a worker of one's own is not run here.
+    pub fn verdict(&self) -> &'static str {
+        match self.exit() {
+            Exit::Well if self.is_for_own_worker() => "not-run",
+            Exit::Well => "ok",
+            Exit::Invalid => "invalid",
+            Exit::NotDeterministic => "not-deterministic",
+            Exit::Snapshots => "snapshot",
+            Exit::Internal => "internal",
+            Exit::Failed | Exit::Usage | Exit::Nothing => "failed",
+        }
+    }
+
+    fn is_for_own_worker(&self) -> bool {
+        let scenario = self.scenario.as_ref();
+        scenario.is_some_and(|scenario| scenario.worker.components.is_none())
     }
 }
 
@@ -299,16 +341,5 @@ fn compare(store: &Store, name: &str, log: &str, policy: Policy, style: Style) -
                 format!("the log is not the accepted one (- accepted, + now); {waits}"),
             )
         }),
-    }
-}
-
-fn verdict(exit: Exit) -> &'static str {
-    match exit {
-        Exit::Well => "ok",
-        Exit::Invalid => "invalid",
-        Exit::NotDeterministic => "not-deterministic",
-        Exit::Snapshots => "snapshot",
-        Exit::Internal => "internal",
-        Exit::Failed | Exit::Usage | Exit::Nothing => "failed",
     }
 }

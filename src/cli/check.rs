@@ -1,5 +1,6 @@
 //! `deadstop check`: the gate.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,8 +11,9 @@ use crate::scenario::Scenario;
 use crate::sim::{Journal, Options, Run, Runners, Subject, Twice, cores, twice};
 use crate::words::{escaped, shown_path};
 use clap::Args;
+use serde::Serialize;
 
-use super::case::Case;
+use super::case::{Case, ProblemLine};
 use super::output::{err, out, style};
 use super::place;
 use super::progress::Progress;
@@ -34,7 +36,7 @@ pub struct Check {
     /// Files, folders, parts of names, or tags; all scenarios without any
     #[arg(value_name = "PATH|FILTER")]
     what: Vec<String>,
-    /// What to write: text for people, or one JSON object a scenario
+    /// What to write: text for people, or JSON: one object a scenario, and one of the totals
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// The context under test; the plan is judged without snapshots
@@ -49,12 +51,40 @@ pub struct Check {
 }
 
 /// What the whole run of the command came to.
-#[derive(Default)]
+#[derive(Default, Serialize)]
 struct Totals {
     scenarios: usize,
     runs: usize,
     events: u64,
+    #[serde(rename = "not_run")]
     skipped: usize,
+}
+
+/// What is written of the whole as JSON, last.
+#[derive(Serialize)]
+struct TotalsLine<'a> {
+    totals: &'a Totals,
+    /// How many scenarios have which verdict.
+    verdicts: BTreeMap<&'a str, usize>,
+    /// What belongs to no scenario: snapshots that are left over.
+    problems: Vec<ProblemLine<'a>>,
+}
+
+impl Totals {
+    fn json(&self, cases: &[Case], over: &[Problem]) -> String {
+        let mut verdicts = BTreeMap::new();
+        for case in cases {
+            *verdicts.entry(case.verdict()).or_default() += 1;
+        }
+        let problems = over.iter().map(|problem| ProblemLine::new(problem, None));
+        let line = TotalsLine {
+            totals: self,
+            verdicts,
+            problems: problems.collect(),
+        };
+        // Texts and numbers: nothing in it cannot be JSON.
+        serde_json::to_string(&line).unwrap_or_default() + "\n"
+    }
 }
 
 impl Check {
@@ -67,7 +97,10 @@ impl Check {
         let selection = place::select_some(&self.what)?;
         let style = style();
         let mut cases = Case::read_all(selection.found, style);
-        let mut totals = Totals::default();
+        let mut totals = Totals {
+            scenarios: cases.len(),
+            ..Totals::default()
+        };
         self.judge(&mut cases, style, &mut totals)?;
         let mut over = Vec::new();
         if self.snapshots() {
@@ -79,23 +112,18 @@ impl Check {
             .iter()
             .fold(Exit::of(&over), |exit, case| exit.and(case.exit()));
         match self.format {
-            Format::Json => out(&cases.iter().map(Case::json).collect::<String>())?,
+            Format::Json => {
+                let lines = cases.iter().map(|case| case.json(self.context));
+                out(&(lines.collect::<String>() + &totals.json(&cases, &over)))?;
+            }
             Format::Text => {
                 let mut said = self.failures(&cases);
                 for problem in &over {
                     let _ = writeln!(said, "{problem}");
                 }
-                totals.scenarios = cases.len();
                 said.push_str(&summary(&cases, &over, &totals, began.elapsed()));
                 out(&said)?;
             }
-        }
-        if self.format == Format::Json && !over.is_empty() {
-            err(&over
-                .iter()
-                .map(|problem| problem.message.as_str())
-                .collect::<Vec<_>>()
-                .join("\n"));
         }
         Ok(if totals.runs == 0 {
             exit.and(Exit::Nothing)
@@ -181,21 +209,14 @@ impl Check {
         let mut said = String::new();
         let mut shown = 0;
         for case in cases {
-            let Some(fault) = case.faults.first() else {
-                continue;
-            };
-            if fault
-                .problems
-                .iter()
-                .all(|problem| Exit::from(problem.kind) == Exit::Snapshots)
-            {
-                for problem in &fault.problems {
-                    let _ = writeln!(said, "{}: {problem}", case.found.name);
-                }
+            if let Some(fault) = case.failed().next() {
+                shown += 1;
+                said.push_str(&case.failure(fault, self.context, shown <= IN_FULL));
                 continue;
             }
-            shown += 1;
-            said.push_str(&case.failure(fault, self.context, shown <= IN_FULL));
+            for problem in case.faults.iter().flat_map(|fault| &fault.problems) {
+                let _ = writeln!(said, "{}: {problem}", case.found.name);
+            }
         }
         if shown > IN_FULL {
             let _ = writeln!(
@@ -207,7 +228,7 @@ impl Check {
     }
 }
 
-/// Runs what is well with seed 0 with further seeds, once each: an expectation, or a law, that only some orders
+/// Runs what fulfils laws and expectations with seed 0 with further seeds, once each: an expectation, or a law, that only some orders
 /// within an instant fulfil is a mistake that waits for its day.
 fn further(
     runners: &Runners,
@@ -218,7 +239,7 @@ fn further(
 ) {
     let well = runnable
         .iter()
-        .filter(|(at, _)| cases[*at].faults.is_empty());
+        .filter(|(at, _)| cases[*at].failed().next().is_none());
     let runs: Vec<(usize, Run)> = well
         .flat_map(|(at, scenario)| {
             FURTHER_SEEDS.map(|seed| {

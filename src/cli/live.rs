@@ -21,7 +21,7 @@ use super::output::{is_watched, out, shell, style};
 use super::{Done, Exit, place};
 use crate::live::{Players, perform};
 use crate::report::figures::plural;
-use crate::report::{Problem, ProblemKind, Source, Style, judge, listed, rest, sentence};
+use crate::report::{Problem, ProblemKind, Source, Style, judge, listed};
 use crate::scenario::Scenario;
 use crate::sim::{Options, RunError, Runners, cores};
 
@@ -315,14 +315,12 @@ fn told(name: &str, one: &Ended, verbose: bool) -> String {
             }
         );
     }
-    let Some((first, others)) = one.problems.split_first() else {
+    if one.problems.is_empty() {
         if let Some(first) = &one.first {
             let _ = writeln!(said, "again {name}: {first}; then it agreed");
         }
         return said;
-    };
-    let _ = writeln!(said, "FAIL {name}: {}", sentence(first));
-    said += &rest(first, true);
-    said += &listed(others, first.law);
+    }
+    let _ = write!(said, "FAIL {name}: {}", listed(&one.problems));
     said
 }

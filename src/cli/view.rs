@@ -128,7 +128,7 @@ fn verdict(loaded: &Loaded, options: &Options, events: &[Event], problems: &[Pro
         said.push('\n');
         return said;
     }
-    said.push_str(&listed(problems, None));
+    said.push_str(&listed(problems));
     let _ = writeln!(
         said,
         "replay: {}",

@@ -4,7 +4,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::event::{Id, Registered, Row, What};
+use super::event::{Id, Name, Registered, Row, What};
 use super::names::Names;
 use super::words::{How, Outcome, Phase, SignalName};
 
@@ -14,6 +14,33 @@ const PLANS_NAME: &str = "FastAPIWorkerCtx";
 const OUR_NAME: &str = "WorkerCtx";
 
 impl What {
+    /// The component that the event is of, if it is of one, by its name.
+    pub fn component(&self) -> Option<&Name> {
+        match self {
+            What::Registered(registered) => Some(&registered.name),
+            What::StepStarted { name, .. }
+            | What::StillWaiting { name, .. }
+            | What::Told { name, .. }
+            | What::WakePanicked { name, .. }
+            | What::Abort { name, .. }
+            | What::StepEnded { name, .. }
+            | What::Began { name, .. }
+            | What::Heard { name, .. }
+            | What::Ended { name, .. }
+            | What::Held { name, .. }
+            | What::Released { name, .. }
+            | What::Fault { name, .. }
+            | What::Leak { name, .. }
+            | What::Lost { name, .. }
+            | What::Stuck { name, .. }
+            | What::ClosesBeforeUser { name, .. }
+            | What::UsesUnknown { name, .. }
+            | What::EndsBeforeUser { name, .. }
+            | What::BoundOverShare { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
     /// The event's name, as the JSON form has it.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -11,19 +11,17 @@ use super::{Problem, ProblemKind, Source, Style, diff};
 /// What is wrong with a run: its first problem in a sentence, then all there is to see of it and of the
 /// others, then the picture. Only the sentence, unless `in_full`.
 pub(crate) fn shown(name: &str, problems: &[Problem], picture: &str, in_full: bool) -> String {
-    let mut said = String::new();
-    let Some((first, others)) = problems.split_first() else {
-        return said;
+    let Some(first) = problems.first() else {
+        return String::new();
     };
-    let _ = writeln!(said, "FAIL {name}: {}", sentence(first));
-    if in_full {
-        said.push_str(&rest(first, true));
-        said.push_str(&listed(others, first.law));
-        if !picture.is_empty() && !said.ends_with("\n\n") {
-            said.push('\n');
-        }
-        said.push_str(picture);
+    if !in_full {
+        return format!("FAIL {name}: {}\n", sentence(first));
     }
+    let mut said = format!("FAIL {name}: {}", listed(problems));
+    if !picture.is_empty() && !said.ends_with("\n\n") {
+        said.push('\n');
+    }
+    said.push_str(picture);
     said
 }
 
@@ -90,8 +88,8 @@ pub(crate) fn sentence(problem: &Problem) -> String {
     }
 }
 
-/// What there is to see of a problem beyond its sentence.
-pub(crate) fn rest(problem: &Problem, statement: bool) -> String {
+/// What there is to see of a problem beyond its sentence. The law's statement only once, with the first of its breaks.
+fn rest(problem: &Problem, statement: bool) -> String {
     let mut said = String::new();
     if let Some(law) = problem
         .law
@@ -110,11 +108,10 @@ pub(crate) fn rest(problem: &Problem, statement: bool) -> String {
     said
 }
 
-/// Each problem, in a sentence, with what there is to see of it. `before` is the law that was told of
-/// last, whose statement need not be said again.
-pub(crate) fn listed(problems: &[Problem], before: Option<&str>) -> String {
+/// Each problem, in a sentence, with what there is to see of it.
+pub(crate) fn listed(problems: &[Problem]) -> String {
     let mut said = String::new();
-    let mut law = before;
+    let mut law = None;
     for problem in problems {
         // The rendered lines of the file begin with the sentence.
         let rendered = matches!(

@@ -17,7 +17,7 @@ mod verdict;
 pub use diff::diff;
 pub(crate) use failure::{differs, never_struck, shown};
 #[cfg(feature = "cli")]
-pub(crate) use failure::{listed, rest, sentence};
+pub(crate) use failure::{listed, sentence};
 pub use policy::Policy;
 #[cfg(feature = "cli")]
 pub use sides::side_by_side;

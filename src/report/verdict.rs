@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::journal::{Event, StuckWhy, What};
+use crate::journal::{Event, Name, StuckWhy, What};
 use crate::laws;
 use crate::scenario::{self, Scenario};
 
@@ -85,8 +85,33 @@ pub struct Problem {
     pub message: String,
     /// The line of the file that it is about, from 1.
     pub line: Option<usize>,
+    /// The column there, in characters from 1.
+    pub column: Option<usize>,
+    /// The event of the journal at which it shows.
+    pub at: Option<Seen>,
     /// More of it: the lines of the file, the difference of the logs. Empty, or ends with a line break.
     pub detail: String,
+}
+
+/// Where in a journal something shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The number of the event.
+    pub seq: u64,
+    /// When, in milliseconds since the worker began.
+    pub t: u64,
+    /// The component that the event is of.
+    pub component: Option<Name>,
+}
+
+impl Seen {
+    fn of(event: &Event) -> Self {
+        Seen {
+            seq: event.seq,
+            t: event.t,
+            component: event.what.component().cloned(),
+        }
+    }
 }
 
 impl Problem {
@@ -97,6 +122,8 @@ impl Problem {
             law: None,
             message: message.into(),
             line: None,
+            column: None,
+            at: None,
             detail: String::new(),
         }
     }
@@ -121,6 +148,7 @@ pub struct Source<'a> {
 pub fn invalid(source: Source<'_>, invalid: &scenario::Invalid, style: Style) -> Vec<Problem> {
     let problem = |diagnostic: &scenario::Diagnostic| Problem {
         line: Some(scenario::line_of(source.text, diagnostic.span.start)),
+        column: Some(scenario::column_of(source.text, diagnostic.span.start)),
         detail: scenario::render(
             std::slice::from_ref(diagnostic),
             source.path,
@@ -160,7 +188,10 @@ pub fn judge(
             ),
             _ => format!("the run never came to an end ({why}): \"{name}\" is to blame"),
         };
-        problems.push(Problem::new(ProblemKind::Stuck, message));
+        problems.push(Problem {
+            at: events.last().map(Seen::of),
+            ..Problem::new(ProblemKind::Stuck, message)
+        });
     }
     let allowed = |law: &str| {
         scenario
@@ -173,12 +204,17 @@ pub fn judge(
     for broken in broken.iter().filter(|broken| !allowed(broken.law)) {
         problems.push(Problem {
             law: Some(broken.law),
+            at: events
+                .iter()
+                .find(|event| event.seq == broken.seq)
+                .map(Seen::of),
             ..Problem::new(ProblemKind::Law, broken.message.clone())
         });
     }
     for unmet in scenario::judge(scenario, events, log, &names) {
         problems.push(Problem {
             line: Some(scenario::line_of(source.text, unmet.span.start)),
+            column: Some(scenario::column_of(source.text, unmet.span.start)),
             detail: scenario::render(&[unmet.diagnostic()], source.path, source.text, style.color),
             ..Problem::new(ProblemKind::Expectation, unmet.message)
         });

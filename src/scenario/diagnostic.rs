@@ -128,6 +128,16 @@ pub fn line_of(text: &str, at: usize) -> usize {
         + 1
 }
 
+/// The column of a byte of a text, in characters from 1.
+pub fn column_of(text: &str, at: usize) -> usize {
+    let before = &text.as_bytes()[..at.min(text.len())];
+    let line = before
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |end| end + 1);
+    String::from_utf8_lossy(&before[line..]).chars().count() + 1
+}
+
 /// A file that cannot be run: all that is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid {

@@ -15,7 +15,7 @@ mod read;
 mod schema;
 mod value;
 
-pub use diagnostic::{CODES, Diagnostic, Invalid, Severity, line_of, render};
+pub use diagnostic::{CODES, Diagnostic, Invalid, Severity, column_of, line_of, render};
 #[cfg(feature = "kit")]
 pub(crate) use diagnostic::{all_of, any_of, did_you_mean, time};
 #[cfg(feature = "kit")]
