@@ -701,14 +701,16 @@ fn several_that_accept_at_once_do_not_fail_each_other() {
 fn what_a_killed_command_left_half_written_is_taken_away() {
     let project = Project::new("killed").with("a.toml", GOOD);
     project.run(&["check"]).code(5);
-    let draft = |name: &str, age: u64| {
-        let file = fs::File::create(project.root.join("snapshots").join(name)).unwrap();
-        let then = SystemTime::now() - Duration::from_secs(age);
-        file.set_modified(then).unwrap();
+    let draft = |name: &str| {
+        let path = project.root.join("snapshots").join(name);
+        fs::File::create(path).unwrap()
     };
-    draft(".deadstop-4711-0.tmp", 7_200);
-    draft(".deadstop-4712-0.tmp", 60);
-    draft("notes.tmp", 7_200);
+    let long_ago = SystemTime::UNIX_EPOCH;
+    draft(".deadstop-4711-0.tmp")
+        .set_modified(long_ago)
+        .unwrap();
+    draft("notes.tmp").set_modified(long_ago).unwrap();
+    draft(".deadstop-4712-0.tmp");
     project.run(&["accept"]).code(0);
     let left = [
         "snapshots/.deadstop-4712-0.tmp",

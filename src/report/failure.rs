@@ -113,11 +113,11 @@ pub(crate) fn listed(problems: &[Problem]) -> String {
     let mut said = String::new();
     let mut law = None;
     for problem in problems {
-        // The rendered lines of the file begin with the sentence.
-        let rendered = matches!(
-            problem.kind,
-            ProblemKind::Expectation | ProblemKind::Invalid
-        ) && !problem.detail.is_empty();
+        // Rendered lines of a file begin with the sentence.
+        let mut lines = problem.detail.lines();
+        let rendered = lines
+            .next()
+            .is_some_and(|first| first.contains(&problem.message));
         if !rendered {
             said.push_str(&sentence(problem));
             said.push('\n');

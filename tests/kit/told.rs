@@ -68,7 +68,7 @@ fn a_name_that_is_not_registered_is_told_at_its_line() {
     says(
         &said,
         &[
-            "FAIL trial: nothing is registered by the name \"poler\"",
+            "FAIL trial: error[unknown-name]: nothing is registered by the name \"poler\"",
             "--> the trial:7:",
             "did you mean \"poller\"?",
             "registered are \"db\", \"db#2\", \"legacy\" and \"poller\"",
