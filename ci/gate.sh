@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The gate: format, lints (benches included), feature combinations, documentation, the README's two commands, the test
+# The gate: format, lints (benches included), feature combinations, other systems, documentation, the README's two commands, the test
 # kit and a build with panic = "abort" from outside, live runs.
 # Needs a Rust toolchain, and a C compiler for the SQLite of the example. Stops at the first thing that is wrong.
 set -euo pipefail
@@ -24,6 +24,15 @@ for features in '' parameters process http http,parameters sim sim,parameters ki
   echo "-- features: ${features:-none}"
   cargo clippy -p deadstop --lib --bins --no-default-features --features "$features" -- -D warnings
 done
+
+step 'macOS and Windows: it compiles there'
+if command -v rustup > /dev/null; then
+  rustup target add aarch64-apple-darwin x86_64-pc-windows-gnu
+  cargo check -p deadstop --lib --all-features --target aarch64-apple-darwin
+  for features in process,http,parameters kit; do
+    cargo check -p deadstop --lib --no-default-features --features "$features" --target x86_64-pc-windows-gnu
+  done
+fi
 
 step 'the documentation'
 RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features

@@ -1,6 +1,6 @@
 //! Output of the kit, written past std's locks: code that was left behind may hold them for good.
 
-use std::io::Write as _;
+use std::io::Write;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn write(stream: impl std::os::fd::AsFd, text: &str) {
 }
 
 #[cfg(not(unix))]
-fn write(mut stream: impl std::io::Write, text: &str) {
+fn write(mut stream: impl Write, text: &str) {
     let _ = stream
         .write_all(text.as_bytes())
         .and_then(|()| stream.flush());
