@@ -457,7 +457,7 @@ proptest! {
         let drawn = timeline(&events, Style { width, color: false });
         prop_assert!(!drawn.contains(|c: char| c.is_control() && c != '\n'), "{drawn:?}");
         for line in drawn.lines() {
-            prop_assert!(line.chars().count() <= width.max(48), "{width}: {line}\n{drawn}");
+            prop_assert!(line.chars().count() <= width.max(40), "{width}: {line}\n{drawn}");
         }
         prop_assert_eq!(&drawn, &timeline(&events, Style { width, color: false }));
     }

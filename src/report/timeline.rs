@@ -20,7 +20,9 @@ use super::Style;
 use super::paint::{Ink, Line, cut, width, wrap};
 
 /// The narrowest picture.
-const NARROWEST: usize = 48;
+const NARROWEST: usize = 40;
+/// The columns that the words at the end of a lane need to say anything.
+const WORDS: usize = 11;
 /// The most lines about what went wrong.
 const WRONG: usize = 6;
 
@@ -76,7 +78,7 @@ impl<'a> Picture<'a> {
                 .unwrap_or(0)
         };
         let names = longest(&|row| row.name()).clamp(4, (width / 5).max(13));
-        let least = width * 9 / 20;
+        let least = (width * 9 / 20).min(width - names - WORDS - 3);
         let words = longest(&|row| row.words().join("; ")).max(self::width(&grace_words(story)));
         let words = words.min(width - names - least - 3);
         let room = width - names - words - 3;
