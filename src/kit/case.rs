@@ -68,6 +68,13 @@ impl Verdict {
         told
     }
 
+    /// The log of its run and the picture, if anything happened.
+    pub fn run_shown(&self) -> Option<String> {
+        let journal = self.journal.as_ref()?;
+        let picture = timeline(&journal.events, Style::default());
+        Some(format!("{}\n\n{picture}", journal.to_string().trim_end()))
+    }
+
     /// Whether main was given up, and it is to be seen what it does left alone.
     pub fn asks_for_main(&self) -> bool {
         self.problems.iter().any(is_about_main)

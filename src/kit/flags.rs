@@ -96,7 +96,7 @@ pub(super) const HELP: &str = "\
 [NAME…] [--exact] [--skip NAME] [--list] [--show-output] [--quiet] [--test-threads N]
 
 Each scenario file is a test. NAME is a part of its name, or all of it with --exact; --show-output writes
-the log of each run.";
+the log and the picture of each run.";
 
 #[cfg(test)]
 mod tests {

@@ -78,8 +78,8 @@ impl Suite {
         let mut failed = Vec::new();
         let mut told = String::new();
         let left_behind = self.run(&cases, None, |case, verdict| {
-            if let Some(journal) = verdict.journal.as_ref().filter(|_| shows_logs) {
-                println!("\n{}\n{journal}", case.name);
+            if let Some(run) = shows_logs.then(|| verdict.run_shown()).flatten() {
+                println!("\n{}\n{run}", case.name);
             }
             if verdict.is_well() {
                 note(&case.name, &verdict.notes);
@@ -162,8 +162,8 @@ impl Suite {
                 (false, true) => format!("test {} ... ok\n", case.name),
                 (false, false) => format!("test {} ... FAILED\n", case.name),
             });
-            if let Some(journal) = verdict.journal.as_ref().filter(|_| flags.shows_logs) {
-                output::out(&format!("\n{journal}\n"));
+            if let Some(run) = flags.shows_logs.then(|| verdict.run_shown()).flatten() {
+                output::out(&format!("\n{run}\n"));
             }
             if well && !flags.terse {
                 for note in &verdict.notes {
