@@ -221,9 +221,11 @@ const BEYOND_THE_PLAN: &[(&str, &str)] = &[
 
 #[test]
 fn every_file_is_in_the_table_and_every_row_has_its_file() {
-    let files: Vec<_> = corpus()
+    let files: BTreeSet<_> = corpus()
         .iter()
         .map(|scenario| scenario.name.to_string())
+        // What the README's tour writes comes and goes.
+        .filter(|name| !name.starts_with("tour/"))
         .collect();
     let mut rows: Vec<_> = HAZARDS
         .iter()
@@ -233,10 +235,15 @@ fn every_file_is_in_the_table_and_every_row_has_its_file() {
     rows.sort_unstable();
     let once: BTreeSet<_> = rows.iter().cloned().collect();
     assert_eq!(once.len(), rows.len(), "a file has two rows");
-    assert_eq!(
-        files.into_iter().collect::<BTreeSet<_>>(),
-        once,
-        "files, and rows"
+    let without_row: Vec<_> = files.difference(&once).collect();
+    assert!(
+        without_row.is_empty(),
+        "say in HAZARDS which laws the plan breaks under {without_row:?}, or in HARMLESS why it breaks none"
+    );
+    let without_file: Vec<_> = once.difference(&files).collect();
+    assert!(
+        without_file.is_empty(),
+        "no scenario is called so: {without_file:?}"
     );
 }
 
