@@ -673,6 +673,42 @@ fn a_name_that_is_whole_is_not_a_part_of_others() {
 }
 
 #[test]
+fn what_is_accepted_may_be_named_by_its_file_wherever_one_stands() {
+    let project = Project::new("by-file")
+        .with("x/a.toml", GOOD)
+        .with("x/ab.toml", GOOD);
+    project.run(&["check"]).code(5);
+    let mut accept = project.command(&["accept", "a.toml"]);
+    let accept = accept.current_dir(project.root.join("scenarios/x"));
+    assert_eq!(
+        Ended::from(accept.output().unwrap()).code(0).out,
+        "accepted x/a\n"
+    );
+    let file = project.root.join("scenarios/x/a.toml");
+    let again = project.run(&["accept", file.to_str().unwrap()]).code(4);
+    assert!(
+        again.err.contains("nothing is pending for"),
+        "{}",
+        again.err
+    );
+    assert!(
+        again.err.contains("makes pending what is not accepted"),
+        "{}",
+        again.err
+    );
+    let elsewhere = project.root.join("elsewhere.toml");
+    fs::write(&elsewhere, GOOD).unwrap();
+    let outside = project.run(&["accept", "elsewhere.toml"]).code(4);
+    assert!(
+        outside
+            .err
+            .contains("only files below the folder `scenarios` have"),
+        "{}",
+        outside.err
+    );
+}
+
+#[test]
 fn several_that_accept_at_once_do_not_fail_each_other() {
     let mut project = Project::new("at-once");
     for n in 0..40 {

@@ -1,5 +1,7 @@
 //! `deadstop accept` and `deadstop reject`: what becomes of pending snapshots.
 
+use std::path::Path;
+
 use clap::Args;
 
 use crate::journal::text;
@@ -67,9 +69,15 @@ fn pending(store: &Store, what: &[String]) -> Result<Vec<String>, (Exit, String)
         let name = filter.trim_start_matches("./");
         let name = name.trim_start_matches("scenarios/");
         let name = name.trim_end_matches(".toml").to_owned();
-        // The name of one is that one, and no part of others' names.
-        if pending.contains(&name) {
-            return vec![name];
+        // A file is that one, and so is the name of one: no part of others' names.
+        let file = place::name_of_file(Path::new(filter));
+        let whole = file.as_ref().unwrap_or(&name);
+        if file.is_some() || pending.contains(whole) {
+            return pending
+                .iter()
+                .filter(|one| *one == whole)
+                .cloned()
+                .collect();
         }
         pending
             .iter()
@@ -84,15 +92,21 @@ fn pending(store: &Store, what: &[String]) -> Result<Vec<String>, (Exit, String)
     for filter in what {
         let names = meant(filter);
         if names.is_empty() {
-            let waits = if pending.is_empty() {
-                "nothing".to_owned()
+            let why = if !Path::new(filter).is_file() {
+                let waits = if pending.is_empty() {
+                    "nothing".to_owned()
+                } else {
+                    escaped(&pending.join(", "))
+                };
+                format!("nothing is pending for {filter:?}; what is: {waits}")
+            } else if place::name_of_file(Path::new(filter)).is_some() {
+                format!(
+                    "nothing is pending for {filter:?}; `deadstop check` makes pending what is not accepted"
+                )
             } else {
-                escaped(&pending.join(", "))
+                format!("{filter:?} has no snapshot: only files below the folder `scenarios` have")
             };
-            return Err((
-                Exit::Nothing,
-                format!("nothing is pending for {filter:?}; what is: {waits}"),
-            ));
+            return Err((Exit::Nothing, why));
         }
         chosen.extend(names);
     }

@@ -353,6 +353,22 @@ pub fn by_name() -> Result<BTreeMap<String, Found>, String> {
         .collect())
 }
 
+/// The name of the scenario in a file, if the file is there and below the folder of scenarios.
+pub fn name_of_file(path: &Path) -> Option<String> {
+    if !path.is_file() {
+        return None;
+    }
+    // The file itself may be a link, and is called as it stands here.
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
+    let root = scenarios()?.canonicalize().ok()?;
+    let below = folder.strip_prefix(root).ok()?;
+    let name = below.join(path.file_stem()?);
+    Some(name.to_str()?.to_owned())
+}
+
 /// Whether that name alone leads to the file at that path.
 pub fn is_named(name: &str, path: &str) -> bool {
     let file = scenarios().map(|root| root.join(format!("{name}.toml")));

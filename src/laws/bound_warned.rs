@@ -146,4 +146,27 @@ mod tests {
             .then(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
             .breaks_nothing();
     }
+    #[test]
+    fn what_comes_after_the_start_is_not_warned_of() {
+        let late = r#"{"t":0,"event":"registered","id":12,"kind":"closeable","name":"late","order":0,"timeout":29501,"floor":null,"uses":[],"told":"at-once","async":false,"adopted":false}"#;
+        with("writer", "")
+            .after("state running", late)
+            .breaks_nothing();
+    }
+
+    #[test]
+    fn what_has_ended_before_the_end_of_start_is_not_warned_of() {
+        let began = r#"{"t":0,"event":"began","id":9,"name":"crash","nth":1}"#;
+        let ended =
+            r#"{"t":0,"event":"ended","id":9,"name":"crash","nth":1,"how":"ok","error":null}"#;
+        let over = || with("crash", r#""timeout":19501"#);
+        over()
+            .before("state running", began)
+            .before("state running", ended)
+            .breaks_nothing();
+        over()
+            .before("state running", began)
+            .after("state running", ended)
+            .breaks_only(LAW.name);
+    }
 }
