@@ -244,6 +244,19 @@ fn what_cannot_be_live_is_counted_and_too_fast_is_said_to_be() {
     assert!(said.contains("and 0.02 is the fastest"), "{said}");
 }
 
+#[test]
+fn expectation_that_the_simulation_does_not_meet_either_names_its_seed() {
+    let file = scratch("unmet.toml");
+    let unmet = format!("{}\n[expect]\nexit = 3\n", DRAIN.trim_start());
+    fs::write(&file, unmet).expect("a file of the test's own");
+    let file = file.to_str().expect("plain ASCII");
+    let output = live(&[file]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let line = format!("seed 0 of the simulation breaks it too: deadstop check {file} --seed 0");
+    assert!(said.contains(&line), "{said}");
+}
+
 /// Its four instants are two seconds of real time; from instant to instant they would be one.
 #[test]
 #[allow(clippy::disallowed_methods, reason = "it is about real time")]
