@@ -4,10 +4,12 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use common::{Verdict, corpus};
-use deadstop::sim::Subject;
+use deadstop::sim::{Options, Ran, Run, Runners, Subject};
 
 /// Seeds besides 0, which every other test runs. Without optimisation 200 take most of a minute.
 const SEEDS: Range<u64> = 1..if cfg!(debug_assertions) { 40 } else { 200 };
@@ -47,4 +49,36 @@ fn seeds_choose() {
         chosen,
         "two seeds give the same order of events in every file: a sweep shows nothing"
     );
+}
+
+#[test]
+fn another_thread_in_another_order_gives_the_same_journals() {
+    let mut runs = Vec::new();
+    for scenario in corpus().into_iter().map(Arc::new) {
+        for subject in [Subject::Worker, Subject::Plan] {
+            for seed in [0, 1, 99] {
+                let options = Options {
+                    seed,
+                    subject,
+                    ..Options::default()
+                };
+                runs.push(Run::new(Arc::clone(&scenario), options));
+            }
+        }
+    }
+    let runners = Runners::new(2).unwrap();
+    let first: Vec<Ran> = runners
+        .run_all(runs.iter().cloned())
+        .map(Result::unwrap)
+        .collect();
+    let elsewhere = runs.iter().zip(&first).rev();
+    let second = runners.run_all(elsewhere.map(|(run, ran)| run.clone().not_on(ran.on)));
+    let mut on = BTreeSet::new();
+    for (ran, again) in first.iter().rev().zip(second) {
+        let again = again.unwrap();
+        assert_ne!(ran.on, again.on);
+        assert_eq!(ran.journal, again.journal);
+        on.insert(again.on);
+    }
+    assert_eq!(on.len(), 2, "both threads had something to do");
 }

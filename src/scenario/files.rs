@@ -48,9 +48,13 @@ pub struct ScenarioFiles {
 /// # Example
 ///
 /// ```
-/// let found = deadstop::scenario::scenario_files("scenarios".as_ref())?;
-/// assert!(found.files.iter().any(|file| file.name == "context/hung-cleanup"));
-/// # Ok::<(), String>(())
+/// # let folder = std::env::temp_dir().join(format!("deadstop-{}", std::process::id()));
+/// std::fs::create_dir_all(folder.join("faults"))?;
+/// std::fs::write(folder.join("faults/hung-db.toml"), "title = \"A db that hangs\"")?;
+/// let found = deadstop::scenario::scenario_files(&folder)?;
+/// assert_eq!(found.files[0].name, "faults/hung-db");
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn scenario_files(folder: &Path) -> Result<ScenarioFiles, String> {
     let walked = walk(folder)?;

@@ -313,8 +313,7 @@ impl<I> Drop for Running<'_, I> {
 )]
 mod tests {
     use std::cell::RefCell;
-    use std::collections::{BTreeSet, VecDeque};
-    use std::path::Path;
+    use std::collections::VecDeque;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::sync::{Mutex, mpsc};
     use std::time::Instant;
@@ -791,59 +790,5 @@ mod tests {
                 .values()
                 .all(VecDeque::is_empty)
         );
-    }
-
-    #[test]
-    fn another_thread_in_another_order_gives_the_same_journals() {
-        let mut paths = Vec::new();
-        collect(
-            &Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"),
-            &mut paths,
-        );
-        assert!(paths.len() > 50, "{}", paths.len());
-        let mut runs = Vec::new();
-        for path in &paths {
-            let text = std::fs::read_to_string(path).unwrap();
-            let scenario = scenario(&path.to_string_lossy(), &text);
-            for subject in [Subject::Worker, Subject::Plan] {
-                for seed in [0, 1, 99] {
-                    runs.push(Run::new(
-                        Arc::clone(&scenario),
-                        Options {
-                            seed,
-                            subject,
-                            ..Options::default()
-                        },
-                    ));
-                }
-            }
-        }
-        let runners = Runners::new(2).unwrap();
-        let first: Vec<Ran> = runners
-            .run_all(runs.iter().cloned())
-            .map(Result::unwrap)
-            .collect();
-        let elsewhere = runs.iter().zip(&first).rev();
-        let second = runners.run_all(elsewhere.map(|(run, ran)| run.clone().not_on(ran.on)));
-        let mut on = BTreeSet::new();
-        for (ran, again) in first.iter().rev().zip(second) {
-            let again = again.unwrap();
-            assert_ne!(ran.on, again.on);
-            assert_eq!(ran.journal, again.journal);
-            on.insert(again.on);
-        }
-        assert_eq!(on.len(), 2, "both threads had something to do");
-    }
-
-    fn collect(folder: &Path, paths: &mut Vec<std::path::PathBuf>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                collect(&path, paths);
-            } else if path.extension().is_some_and(|ext| ext == "toml") {
-                paths.push(path);
-            }
-        }
-        paths.sort();
     }
 }
