@@ -34,7 +34,7 @@ fn holds(text: &str) {
         let expected = scenario.expect.breaks.value.iter().any(|it| &**it == *law);
         assert!(expected, "the law {law} breaks\n{log}");
     }
-    let unmet: Vec<_> = scenario::judge(&scenario, &journal.events, &log, &broken)
+    let unmet: Vec<_> = scenario::judge(&scenario, &journal.events, &broken)
         .iter()
         .map(scenario::Unmet::diagnostic)
         .collect();
@@ -266,7 +266,7 @@ fn every_example_of_a_key_parses_and_its_expectations_hold() {
         let journal = sim::run(&scenario, &sim::Options::default());
         if key.place == scenario::keys::Place::Expect {
             let log = journal::text(&journal.events);
-            let unmet = scenario::judge(&scenario, &journal.events, &log, &[]);
+            let unmet = scenario::judge(&scenario, &journal.events, &[]);
             assert!(unmet.is_empty(), "{named}{unmet:?}\n{log}");
         }
     }
@@ -342,8 +342,7 @@ fn what_dies_while_main_is_awaited_has_died_before_stop() {
         );
         let scenario = scenario::parse("dies", &text).expect("the file is valid");
         let journal = sim::run(&scenario, &sim::Options::default());
-        let log = journal::text(&journal.events);
-        let unmet = scenario::judge(&scenario, &journal.events, &log, &[]);
+        let unmet = scenario::judge(&scenario, &journal.events, &[]);
         unmet.into_iter().map(|unmet| unmet.message).collect()
     };
     let none: Vec<String> = unmet("[\"pump\"]");

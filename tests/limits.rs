@@ -46,7 +46,7 @@ fn rows_of_reports_over_the_limit_are_too_large() {
         path: "crowded.toml",
         text: &text,
     };
-    let problems = judge(&scenario, source, &journal.events, "", Style::default());
+    let problems = judge(&scenario, source, &journal.events, Style::default());
     let said: Vec<_> = problems
         .iter()
         .map(|problem| (problem.kind, problem.message.as_str()))

@@ -71,7 +71,7 @@ fn scenario_holds(runners: &Runners, root: &Path, path: &Path) -> Result<(), Fai
         path: &file,
         text: &source,
     };
-    let problems = judge(&scenario, source, &events, &log, Style::default());
+    let problems = judge(&scenario, source, &events, Style::default());
     if !problems.is_empty() {
         let said: Vec<_> = problems
             .iter()

@@ -214,13 +214,7 @@ fn may_be_accepted(
         path: &loaded.path,
         text: &loaded.text,
     };
-    let problems = judge(
-        &loaded.scenario,
-        source,
-        &journal.events,
-        &log,
-        Style::default(),
-    );
+    let problems = judge(&loaded.scenario, source, &journal.events, Style::default());
     Ok(match problems.first() {
         Some(problem) => Err(format!(
             "{}; mend it, and check it again",

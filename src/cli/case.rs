@@ -168,9 +168,8 @@ impl Case {
                 });
             }
         };
-        let (log, judged) = self.judged(run, &first, style);
         let mut problems = Vec::from_iter(differs(&first.events, &second.events, seed, style));
-        problems.extend(judged);
+        problems.extend(self.judged(run, &first, style));
         if let (Some(policy), Some(store)) = (snapshots, self.found.store()) {
             // What breaks a law or an expectation is not to be accepted: nothing of it is made pending.
             let may_be_right = problems.is_empty();
@@ -179,6 +178,7 @@ impl Case {
             } else {
                 Policy::Nothing
             };
+            let log = text(&first.events);
             let told = compare(&store, &self.found.name, &log, policy, style)
                 .filter(|problem| may_be_right || Exit::from(problem.kind) == Exit::Failed);
             problems.extend(told);
@@ -200,7 +200,7 @@ impl Case {
 
     /// What is wrong with what one run gave, by laws and expectations alone.
     pub fn fault_of_one(&self, run: &Run, journal: &Journal, style: Style) -> Option<Fault> {
-        let (_, problems) = self.judged(run, journal, style);
+        let problems = self.judged(run, journal, style);
         (!problems.is_empty()).then(|| Fault {
             seed: Some(run.options.seed),
             picture: timeline(&journal.events, style),
@@ -208,15 +208,13 @@ impl Case {
         })
     }
 
-    /// The log of a run, and the laws and expectations that it does not fulfil.
-    fn judged(&self, run: &Run, journal: &Journal, style: Style) -> (String, Vec<Problem>) {
-        let log = text(&journal.events);
+    /// The laws and expectations that a run does not fulfil.
+    fn judged(&self, run: &Run, journal: &Journal, style: Style) -> Vec<Problem> {
         let source = Source {
             path: &self.path,
             text: &self.text,
         };
-        let problems = judge(&run.scenario, source, &journal.events, &log, style);
-        (log, problems)
+        judge(&run.scenario, source, &journal.events, style)
     }
 
     /// A failure, as people read it.

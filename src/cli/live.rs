@@ -292,7 +292,7 @@ fn stuck(
         path: &case.path,
         text: &case.text,
     };
-    let problems = judge(scenario, source, &simulated.events, "", Style::default());
+    let problems = judge(scenario, source, &simulated.events, Style::default());
     let stuck = problems
         .into_iter()
         .find(|problem| problem.kind == ProblemKind::Stuck);

@@ -76,13 +76,12 @@ pub fn show(
     let Journal {
         events, unstruck, ..
     } = guarded(&loaded.scenario, options).map_err(|message| (Exit::Internal, message))?;
-    let log = text(&events);
     let style = style();
     let source = Source {
         path: &loaded.path,
         text: &loaded.text,
     };
-    let problems = judge(&loaded.scenario, source, &events, &log, style);
+    let problems = judge(&loaded.scenario, source, &events, style);
     match how.format {
         Format::Json => out(&json(&events))?,
         Format::Text if how.brief => out(&format!(
@@ -93,8 +92,9 @@ pub fn show(
         Format::Text => {
             let budget = sim::budget(&loaded.scenario);
             out(&format!(
-                "{}\n{budget}\n\n{log}\n{}\n",
+                "{}\n{budget}\n\n{}\n{}\n",
                 loaded.scenario.title,
+                text(&events),
                 timeline(&events, style)
             ))?;
         }

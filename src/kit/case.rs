@@ -3,7 +3,6 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use crate::journal::text;
 use crate::report::{
     Problem, ProblemKind, Source, Style, differs, invalid, judge, never_struck, shown, timeline,
 };
@@ -219,8 +218,7 @@ impl Case {
     /// What is wrong with a run: it stands still, tests nothing, breaks laws or the file's expectations.
     fn broken(&self, run: &Run, journal: &Journal) -> Vec<Problem> {
         let style = Style::default();
-        let log = text(&journal.events);
-        let mut judged = judge(&run.scenario, self.source(), &journal.events, &log, style);
+        let mut judged = judge(&run.scenario, self.source(), &journal.events, style);
         if let Some(stall) = real::stall(journal) {
             // The law about bodies says the same of the same event, and a run that was cut off knows nothing of what
             // the file expects.

@@ -160,13 +160,11 @@ pub fn invalid(source: Source<'_>, invalid: &scenario::Invalid, style: Style) ->
     invalid.diagnostics.iter().map(problem).collect()
 }
 
-/// Judges a run by the laws and by the file's expectations, the laws first. `log` is the journal as
-/// text.
+/// Judges a run by the laws and by the file's expectations, the laws first.
 pub fn judge(
     scenario: &Scenario,
     source: Source<'_>,
     events: &[Event],
-    log: &str,
     style: Style,
 ) -> Vec<Problem> {
     let broken = laws::judge(events);
@@ -211,7 +209,7 @@ pub fn judge(
             ..Problem::new(ProblemKind::Law, broken.message.clone())
         });
     }
-    for unmet in scenario::judge(scenario, events, log, &names) {
+    for unmet in scenario::judge(scenario, events, &names) {
         problems.push(Problem {
             line: Some(scenario::line_of(source.text, unmet.span.start)),
             column: Some(scenario::column_of(source.text, unmet.span.start)),

@@ -3,7 +3,7 @@
 use super::diagnostic::Diagnostic;
 use super::model::{Expect, Scenario, Span, Spanned, WatchdogVerdict};
 use crate::journal::{
-    Cause, Event, How, Id, Kind, LostWhat, Ms, Name, Outcome, Phase, State, What,
+    Cause, Event, How, Id, Kind, LostWhat, Ms, Name, Outcome, Phase, State, What, text,
 };
 
 /// An expectation that was not met.
@@ -149,9 +149,8 @@ impl Seen {
     }
 }
 
-/// Which expectations were not met. `log` is the journal as text, `broken` the names of the laws that it
-/// breaks.
-pub fn judge(scenario: &Scenario, events: &[Event], log: &str, broken: &[&str]) -> Vec<Unmet> {
+/// Which expectations were not met. `broken` are the names of the laws that the journal breaks.
+pub fn judge(scenario: &Scenario, events: &[Event], broken: &[&str]) -> Vec<Unmet> {
     let seen = Seen::new(events);
     let mut judge = Judge { unmet: Vec::new() };
     let Expect {
@@ -255,11 +254,14 @@ pub fn judge(scenario: &Scenario, events: &[Event], log: &str, broken: &[&str]) 
     ] {
         judge.set(key, expected, got);
     }
-    let live = matches!(events.first(), Some(Event { what: What::Journal { host, .. }, .. }) if &**host == "live");
-    if live {
-        judge.lines(&expect.lines, &in_its_order(&expect.lines, events, log));
-    } else {
-        judge.lines(&expect.lines, log);
+    if let Some(lines) = &expect.lines {
+        let log = text(events);
+        let live = matches!(events.first(), Some(Event { what: What::Journal { host, .. }, .. }) if &**host == "live");
+        if live {
+            judge.lines(lines, &in_its_order(lines, events, &log));
+        } else {
+            judge.lines(lines, &log);
+        }
     }
     for law in &expect.breaks.value {
         if !broken.contains(&&**law) {
@@ -350,8 +352,7 @@ impl Judge {
         }
     }
 
-    fn lines(&mut self, expected: &Option<Spanned<Vec<Spanned<String>>>>, log: &str) {
-        let Some(expected) = expected else { return };
+    fn lines(&mut self, expected: &Spanned<Vec<Spanned<String>>>, log: &str) {
         let mut lines = log.lines();
         for part in &expected.value {
             if !lines.any(|line| line.contains(&part.value)) {
@@ -374,12 +375,8 @@ impl Judge {
 
 /// A live log, in which there is no order in one instant between those who have nothing to do with one
 /// another: there the lines that are expected come in the order in which they are.
-fn in_its_order(
-    expected: &Option<Spanned<Vec<Spanned<String>>>>,
-    events: &[Event],
-    log: &str,
-) -> String {
-    let parts = expected.iter().flat_map(|expected| &expected.value);
+fn in_its_order(expected: &Spanned<Vec<Spanned<String>>>, events: &[Event], log: &str) -> String {
+    let parts = expected.value.iter();
     let mut parts = parts.map(|part| &*part.value).peekable();
     let lines: Vec<(u64, &str)> = events
         .iter()

@@ -80,7 +80,7 @@ impl Verdict {
         let log = journal::text(&events);
         let broken = laws::judge(&events);
         let names: Vec<&str> = broken.iter().map(|broken| broken.law).collect();
-        let unmet = scenario::judge(scenario, &events, &log, &names);
+        let unmet = scenario::judge(scenario, &events, &names);
         Verdict {
             events,
             log,

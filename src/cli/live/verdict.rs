@@ -98,12 +98,11 @@ fn simulated(
 
 /// What is wrong with a run whatever the simulation says: by the laws, and by the file.
 fn own(it: &Play, verdicts: &Verdicts<'_>, events: &[Event]) -> Vec<Problem> {
-    let log = text(events);
     let source = Source {
         path: &it.path,
         text: &it.request.text,
     };
-    let mut problems = judge(&it.scenario, source, events, &log, verdicts.style);
+    let mut problems = judge(&it.scenario, source, events, verdicts.style);
     let unmet = problems
         .iter()
         .any(|problem| problem.kind == ProblemKind::Expectation);
@@ -132,7 +131,7 @@ fn missed_by_seeds(it: &Play, runners: &Runners) -> Vec<(usize, u64)> {
             .iter()
             .map(|broken| broken.law)
             .collect();
-        for unmet in scenario::judge(&it.scenario, events, &text(events), &broken) {
+        for unmet in scenario::judge(&it.scenario, events, &broken) {
             let line = scenario::line_of(&it.request.text, unmet.span.start);
             if !missed.iter().any(|(known, _)| *known == line) {
                 missed.push((line, seed));
