@@ -112,6 +112,13 @@ mod tests {
     }
 
     #[test]
+    fn death_told_a_second_time_in_another_word_breaks() {
+        day()
+            .with("returned run", r#""deaths":[[9,"failed"],[9,"panicked"]]"#)
+            .breaks_only(LAW.name);
+    }
+
+    #[test]
     fn death_that_the_plan_does_not_report_breaks() {
         planned()
             .with("ended crash", r#""how":"failed""#)
