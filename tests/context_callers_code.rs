@@ -422,6 +422,6 @@ fn a_wake_that_panics_is_in_the_report() {
     assert_eq!(panicked, [(1, "receives", "no such queue")]);
     assert_eq!(
         report.to_string(),
-        "1 steps, all ok\n  the wake of thread receives panicked: no such queue"
+        "1 step, all ok\n  the wake of thread receives panicked: no such queue"
     );
 }

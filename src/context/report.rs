@@ -157,10 +157,11 @@ impl fmt::Display for Report {
     /// One line a step that did not end well, or one that says that all did; and one a wake that panicked.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (bad, steps) = (self.bad().count(), self.steps.len());
+        let s = if steps == 1 { "" } else { "s" };
         if bad == 0 {
-            write!(f, "{steps} steps, all ok")?;
+            write!(f, "{steps} step{s}, all ok")?;
         } else {
-            write!(f, "{bad} of {steps} steps did not end well")?;
+            write!(f, "{bad} of {steps} step{s} did not end well")?;
         }
         for step in self.bad() {
             write!(

@@ -23,7 +23,7 @@ pub use policy::Policy;
 pub use sides::side_by_side;
 pub use snapshot::{SnapshotError, State, Store, Wrote};
 pub use timeline::timeline;
-pub use verdict::{Problem, ProblemKind, Source, invalid, judge};
+pub use verdict::{InJournal, Problem, ProblemKind, Source, invalid, judge};
 
 /// How a report is written.
 ///

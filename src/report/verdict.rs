@@ -88,14 +88,14 @@ pub struct Problem {
     /// The column there, in characters from 1.
     pub column: Option<usize>,
     /// The event of the journal at which it shows.
-    pub at: Option<Seen>,
+    pub at: Option<InJournal>,
     /// More of it: the lines of the file, the difference of the logs. Empty, or ends with a line break.
     pub detail: String,
 }
 
 /// Where in a journal something shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct InJournal {
     /// The number of the event.
     pub seq: u64,
     /// When, in milliseconds since the worker began.
@@ -104,9 +104,9 @@ pub struct Seen {
     pub component: Option<Name>,
 }
 
-impl Seen {
+impl InJournal {
     fn of(event: &Event) -> Self {
-        Seen {
+        InJournal {
             seq: event.seq,
             t: event.t,
             component: event.what.component().cloned(),
@@ -187,7 +187,7 @@ pub fn judge(
             _ => format!("the run never came to an end ({why}): \"{name}\" is to blame"),
         };
         problems.push(Problem {
-            at: events.last().map(Seen::of),
+            at: events.last().map(InJournal::of),
             ..Problem::new(ProblemKind::Stuck, message)
         });
     }
@@ -205,7 +205,7 @@ pub fn judge(
             at: events
                 .iter()
                 .find(|event| event.seq == broken.seq)
-                .map(Seen::of),
+                .map(InJournal::of),
             ..Problem::new(ProblemKind::Law, broken.message.clone())
         });
     }
