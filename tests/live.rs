@@ -162,6 +162,34 @@ fn a_journal_that_differs_is_shown_beside_the_simulated_one() {
 }
 
 #[test]
+fn what_comes_where_nothing_is_due_is_said_to_be_out_of_time() {
+    let (scenario, known, request) = known("between", DRAIN);
+    let mut events = run(&scenario, &Options::default()).events;
+    let at = events.iter().position(|event| event.t == 10_500);
+    let at = at.expect("the drain takes half a second");
+    let heard = What::Heard {
+        id: 1,
+        name: "drain".into(),
+    };
+    events.insert(
+        at,
+        Event {
+            t: 10_250,
+            what: heard,
+            ..events[at].clone()
+        },
+    );
+    let played = writes("between", &events, 0)
+        .play(&request)
+        .expect("a journal");
+    let difference = compare(&known, &played.events).expect("a difference");
+    assert_eq!(
+        difference.headline,
+        "the live run is out of time: \"heard drain (#1)\" came at 10.250, where nothing is due: 250 ms after the last instant, 10.000"
+    );
+}
+
+#[test]
 fn the_same_journal_agrees() {
     let (scenario, known, request) = known("same", DRAIN);
     let events = run(&scenario, &Options::default()).events;
