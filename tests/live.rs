@@ -189,6 +189,54 @@ fn what_comes_where_nothing_is_due_is_said_to_be_out_of_time() {
     );
 }
 
+/// Somebody asks for the stop, and SIGKILL comes with its first step, before the call has returned.
+#[test]
+fn what_was_yet_to_be_said_when_the_process_was_killed_is_not_missed() {
+    let killed = r#"
+title = "Killed with the first step"
+[worker]
+components = [{ stop = "drain" }, { task = "idle" }]
+[timeline]
+events = [{ at = "5s", call = "request-stop" }, { on = "drain", signal = "SIGKILL" }]
+"#;
+    let (scenario, known, _) = known("killed", killed);
+    let events = run(&scenario, &Options::default()).events;
+    assert_eq!(compare(&known, &events), None);
+    let without = |gone: &dyn Fn(&What) -> bool| {
+        let left = events.iter().filter(|event| !gone(&event.what));
+        left.cloned().collect::<Vec<_>>()
+    };
+    let caller_2 = |what: &What| matches!(what, What::Returned { caller: 2, .. });
+    let unsaid = without(&caller_2);
+    assert_eq!(unsaid.len(), events.len() - 1, "it returns in that instant");
+    assert_eq!(compare(&known, &unsaid), None);
+    let began_idle = |what: &What| matches!(what, What::Began { name, .. } if **name == *"idle");
+    assert!(
+        compare(&known, &without(&began_idle)).is_some(),
+        "that was five seconds before"
+    );
+    let is_killed = |what: &What| matches!(what, What::Killed { .. });
+    assert!(
+        compare(&known, &without(&is_killed)).is_some(),
+        "that it was killed is known"
+    );
+    let mut more = events.clone();
+    let at = more.len() - 2;
+    let again = events.iter().find(|event| began_idle(&event.what));
+    let again = again.expect("it began").what.clone();
+    more.insert(
+        at,
+        Event {
+            what: again,
+            ..events[at].clone()
+        },
+    );
+    assert!(
+        compare(&known, &more).is_some(),
+        "nothing begins in that instant"
+    );
+}
+
 #[test]
 fn the_same_journal_agrees() {
     let (scenario, known, request) = known("same", DRAIN);

@@ -1,6 +1,6 @@
 //! A bound that was chosen and is longer than the whole share of its phase is warned of at the end of a start that went well, and nothing else is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::{Record, phase_of};
 use super::{Breaks, Law};
@@ -25,9 +25,14 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         .saturating_sub(limits.reserve)
         .saturating_sub(limits.pre_stop);
     let mut due: BTreeMap<Id, (u64, u64)> = BTreeMap::new();
+    let mut ended = BTreeSet::new();
     for (id, part, at, one) in record.registered() {
-        if at > running || part.end.is_some_and(|end| end.at < running) {
+        if at > running {
             continue;
+        }
+        // What ends during the start may have been warned of before: a thread ends when it likes.
+        if part.end.is_some_and(|end| end.at < running) {
+            ended.insert(id);
         }
         // What a component gets where nobody has chosen (rule 3).
         let default = match one.kind {
@@ -57,6 +62,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             );
         }
     }
+    due.retain(|id, _| !ended.contains(id));
     for (id, (bound, share)) in due {
         let (name, bound, share) = (record.name(id), Ms(bound), Ms(share));
         breaks.at(
@@ -155,15 +161,23 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_before_the_end_of_start_is_not_warned_of() {
+    fn what_ends_during_the_start_may_be_warned_of_once() {
         let began = r#"{"t":0,"event":"began","id":9,"name":"crash","nth":1}"#;
         let ended =
             r#"{"t":0,"event":"ended","id":9,"name":"crash","nth":1,"how":"ok","error":null}"#;
         let over = || with("crash", r#""timeout":19501"#);
-        over()
-            .before("state running", began)
-            .before("state running", ended)
-            .breaks_nothing();
+        let ends = || {
+            over()
+                .before("state running", began)
+                .before("state running", ended)
+        };
+        let warned = warning(9, "crash", 19_501, "stop", 19_500);
+        ends().breaks_nothing();
+        let once = || ends().before("state running", &warned);
+        once().breaks_nothing();
+        once()
+            .before("state running", &warned)
+            .breaks_only(LAW.name);
         over()
             .before("state running", began)
             .after("state running", ended)

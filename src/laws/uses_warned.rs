@@ -69,7 +69,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 fn early_ends(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
     let there: Vec<&Registered> = record
         .registered()
-        .filter(|(_, part, at, _)| *at < running && part.end.is_none_or(|end| end.at > running))
+        .filter(|(_, _, at, _)| *at < running)
         .map(|(_, _, _, one)| one)
         .collect();
     let mut due: BTreeSet<(Id, Id)> = BTreeSet::new();
@@ -101,6 +101,8 @@ fn early_ends(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
             );
         }
     }
+    let ended = ended(record, running);
+    due.retain(|(id, user)| !ended.contains(id) && !ended.contains(user));
     for (id, user) in due {
         let (used, user) = (record.name(id), record.name(user));
         breaks.at(
@@ -110,17 +112,23 @@ fn early_ends(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
     }
 }
 
+/// What has ended during the start. It need not be warned of, and may have been before: a thread ends when it likes.
+fn ended(record: &Record<'_>, running: Index) -> BTreeSet<Id> {
+    record
+        .registered()
+        .filter(|(_, part, _, _)| part.end.is_some_and(|end| end.at < running))
+        .map(|(id, ..)| id)
+        .collect()
+}
+
 /// Each name that is used and that nothing has been called by then.
 fn unknown(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
     let registered = || record.registered().filter(|(_, _, at, _)| *at < running);
     let known: BTreeSet<&Name> = registered().map(|(_, _, _, one)| &one.name).collect();
     let mut due: BTreeSet<(Id, &Name)> = BTreeSet::new();
-    for (_, part, _, user) in registered() {
-        // A component that has ended by then uses nothing any more.
-        if part.end.is_none_or(|end| end.at > running) {
-            let names = user.uses.iter().filter(|used| !known.contains(used));
-            due.extend(names.map(|used| (user.id, used)));
-        }
+    for (_, _, _, user) in registered() {
+        let names = user.uses.iter().filter(|used| !known.contains(used));
+        due.extend(names.map(|used| (user.id, used)));
     }
     for (at, event) in record.events[..running].iter().enumerate() {
         if let What::UsesUnknown { id, name, used } = &event.what
@@ -132,6 +140,8 @@ fn unknown(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
             breaks.at(at, said);
         }
     }
+    let ended = ended(record, running);
+    due.retain(|(id, _)| !ended.contains(id));
     for (id, used) in due {
         let user = record.name(id);
         breaks.at(
@@ -256,6 +266,43 @@ mod tests {
         stopping(0, 10, "at-once")
             .with("registered flusher", r#""adopted":true"#)
             .breaks_nothing();
+    }
+
+    /// The thread `crash` ends during the start, and uses what nothing is called, or a thread that ends before it.
+    fn ends_in_the_start(uses: &str) -> ByHand {
+        day()
+            .with("registered crash", &format!(r#""uses":["{uses}"]"#))
+            .cut_behind("state running")
+            .before(
+                "state running",
+                r#"{"t":0,"event":"began","id":9,"name":"crash","nth":1}"#,
+            )
+            .before(
+                "state running",
+                r#"{"t":0,"event":"ended","id":9,"name":"crash","nth":1,"how":"ok","error":null}"#,
+            )
+            .then(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
+    }
+
+    #[test]
+    fn what_ends_during_the_start_may_be_warned_of_once() {
+        for (uses, warning) in [
+            (
+                "flusj",
+                r#"{"t":0,"event":"uses-unknown","id":9,"name":"crash","used":"flusj"}"#,
+            ),
+            (
+                "flusher",
+                r#"{"t":0,"event":"ends-before-user","name":"flusher","id":1,"user":"crash","user_id":9}"#,
+            ),
+        ] {
+            ends_in_the_start(uses).breaks_nothing();
+            let once = || ends_in_the_start(uses).before("state running", warning);
+            once().breaks_nothing();
+            once()
+                .before("state running", warning)
+                .breaks_only(LAW.name);
+        }
     }
 
     /// A cache that names twice what it uses, and start's warnings of it.

@@ -5,8 +5,9 @@
 //!
 //! Compared is what each component goes through, in its own order and at its times; what the context says
 //! of itself; what every caller gets; which step began after which ended. Not compared are the order
-//! between unrelated components, probes and still-waiting lines, and whether one of several who call in the
-//! instant in which stop or cleanup is over came in time to ask for it once more.
+//! between unrelated components, probes and still-waiting lines, whether one of several who call in the
+//! instant in which stop or cleanup is over came in time to ask for it once more, and what a thread had yet to say
+//! in the instant in which the process was killed.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use crate::journal::{At, By, Event, Id, Ms, Name, State, What, text};
+use crate::journal::{At, By, Cause, Event, Id, Ms, Name, State, What, text};
 use crate::laws;
 use crate::scenario::{Scenario, When};
 use crate::sim::{Journal, Options, RunError, Runners};
@@ -76,6 +77,8 @@ struct Tracks {
     places: BTreeMap<Track, Vec<usize>>,
     /// For each step, which had ended when it began.
     after: BTreeMap<Name, BTreeSet<Name>>,
+    /// The instant in which the process was ended from outside or in the middle of its work, if it was.
+    cut: Option<u64>,
 }
 
 impl Tracks {
@@ -97,6 +100,7 @@ impl Tracks {
                 What::StepEnded { name, .. } => {
                     ended.insert(name.clone());
                 }
+                What::Exit { cause, .. } if cuts(*cause) => tracks.cut = Some(event.t),
                 What::Requested { by, .. } => {
                     // Nobody who comes late asks for anything, and who comes late only the instant knows.
                     let again = std::mem::replace(&mut requested, true);
@@ -137,8 +141,31 @@ impl Tracks {
         tracks
     }
 
-    fn agree(&self, other: &Tracks) -> bool {
-        self.tracks == other.tracks && self.after == other.after
+    /// Whether a live run agrees with this simulated one.
+    fn agree(&self, live: &Tracks) -> bool {
+        let Some(cut) = self.cut.filter(|_| self.cut == live.cut) else {
+            return self.tracks == live.tracks && self.after == live.after;
+        };
+        // A thread that was in the middle of a turn when the process was cut off said no more of it. The simulator cuts
+        // between turns.
+        let begins = |track: &Track, simulated: &[Entry]| {
+            let live = live.tracks.get(track).map_or(&[][..], Vec::as_slice);
+            simulated.strip_prefix(live).is_some_and(|unsaid| {
+                unsaid.is_empty()
+                    || *track != Track::Process && unsaid.iter().all(|entry| entry.t == cut)
+            })
+        };
+        live.tracks
+            .keys()
+            .all(|track| self.tracks.contains_key(track))
+            && self
+                .tracks
+                .iter()
+                .all(|(track, simulated)| begins(track, simulated))
+            && live
+                .after
+                .iter()
+                .all(|(step, ended)| self.after.get(step) == Some(ended))
     }
 
     /// The tracks that differ, the one first that differs first.
@@ -167,6 +194,14 @@ impl Tracks {
         differ.sort();
         differ.into_iter().map(|(_, _, track)| track).collect()
     }
+}
+
+/// Whether a process that ends so is cut off in the middle of whatever its threads do.
+fn cuts(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Killed | Cause::ThirdSignal | Cause::Watchdog | Cause::LastResort
+    )
 }
 
 /// The instant of an event with which stop or cleanup is over.
