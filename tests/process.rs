@@ -541,7 +541,7 @@ const TESTS: &[Test] = &[
             let end = process.ends();
             end.is(code);
             if code != 0 {
-                end.complains("steps did not end well\n  in cleanup, cleanup db");
+                end.complains("1 of 1 step did not end well\n  in cleanup, cleanup db");
             }
         }
     }),
