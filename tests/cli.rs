@@ -40,6 +40,29 @@ exit = 0
 ends-at = "10100ms"
 "#;
 
+/// The longest that a command is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a command comes to. One that hangs is killed, and fails its test.
+fn ended(command: &mut Command) -> Ended {
+    command.stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let id = child.id().to_string();
+    let (over, is_over) = mpsc::channel::<()>();
+    let output = thread::scope(|scope| {
+        scope.spawn(move || {
+            if is_over.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = Command::new("kill").args(["-KILL", &id]).status();
+            }
+        });
+        let output = child.wait_with_output().unwrap();
+        drop(over);
+        output
+    });
+    output.into()
+}
+
 impl Project {
     fn new(test: &str) -> Self {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR"))
@@ -73,15 +96,11 @@ impl Project {
     }
 
     fn run(&self, arguments: &[&str]) -> Ended {
-        self.command(arguments).output().unwrap().into()
+        ended(&mut self.command(arguments))
     }
 
     fn in_ci(&self, arguments: &[&str]) -> Ended {
-        self.command(arguments)
-            .env("CI", "true")
-            .output()
-            .unwrap()
-            .into()
+        ended(self.command(arguments).env("CI", "true"))
     }
 
     fn snapshots(&self) -> Vec<String> {
@@ -578,7 +597,7 @@ fn from_a_subfolder_the_snapshots_count_as_well() {
         command
             .env("CI", "1")
             .current_dir(project.root.join(folder));
-        let ended: Ended = command.output().unwrap().into();
+        let ended = ended(&mut command);
         assert!(
             ended.code(1).out.contains("FAIL x/one: the log is not"),
             "{folder} {what}"
