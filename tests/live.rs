@@ -320,6 +320,29 @@ fn what_cannot_be_live_is_counted_and_too_fast_is_said_to_be() {
     assert!(said.contains("and 0.02 is the fastest"), "{said}");
 }
 
+/// As what a shell runs in the background, and what a CI runs below that.
+#[test]
+fn signal_that_nobody_handles_ends_the_process_though_it_is_ignored_here() {
+    let file = scratch("sigint.toml");
+    let sigint = r#"title = "A SIGINT that nobody handles"
+[worker]
+run = false
+components = [{ thread = "poller" }]
+[timeline]
+events = [{ at = "1s", signal = "SIGINT" }]
+"#;
+    fs::write(&file, sigint).expect("a file of the test's own");
+    let output = Command::new("sh")
+        .args(["-c", r#"trap '' INT; exec "$0" live "$1""#])
+        .arg(env!("CARGO_BIN_EXE_deadstop"))
+        .arg(file)
+        .output()
+        .expect("it can be run");
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.ends_with("all agree with the simulation\n"), "{said}");
+}
+
 #[test]
 fn expectation_that_the_simulation_does_not_meet_either_names_its_seed() {
     let file = scratch("unmet.toml");

@@ -120,13 +120,21 @@ fn has(play: &Arc<Play>, effect: Effect) {
                 block_on(play.ctx().stop_requested());
             }
         }
-        Effect::Kill(signal) => raise(signal),
+        Effect::Kill(signal) => die(signal),
         Effect::Register(index) => play.register(index),
     }
 }
 
 fn raise(signal: SignalName) {
     let _ = signal_hook::low_level::raise(signal.number());
+}
+
+/// Ends the process by a signal that nobody handles. A command that a shell runs in the background inherits that SIGINT is
+/// ignored: the worker of the scenario has the default.
+fn die(signal: SignalName) {
+    let _ = signal_hook::low_level::emulate_default_handler(signal.number());
+    // SIGKILL has no other, and cannot be given one.
+    raise(signal);
 }
 
 /// Somebody calls the context: on a thread of its own, or inside a component where one is named. What is
