@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The gate: format, lints (benches included), feature combinations, other systems, documentation, the README's two commands, the test
-# kit and a build with panic = "abort" from outside, live runs.
+# The gate: format, lints (benches included), feature combinations, other systems, documentation, the README's two
+# commands, the test kit and a build with panic = "abort" from outside, live runs.
 # Needs a Rust toolchain, and a C compiler for the SQLite of the example. Stops at the first thing that is wrong.
 set -euo pipefail
 cd "$(dirname "$0")/.."

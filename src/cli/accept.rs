@@ -65,13 +65,12 @@ fn pending(store: &Store, what: &[String]) -> Result<Vec<String>, (Exit, String)
         return Err((Exit::Usage, why.to_owned()));
     }
     let pending = store.pending().map_err(failed)?;
-    let meant = |filter: &String| {
+    let meant = |filter: &str, file: Option<&String>| {
         let name = filter.trim_start_matches("./");
         let name = name.trim_start_matches("scenarios/");
         let name = name.trim_end_matches(".toml").to_owned();
         // A file is that one, and so is the name of one: no part of others' names.
-        let file = place::name_of_file(Path::new(filter));
-        let whole = file.as_ref().unwrap_or(&name);
+        let whole = file.unwrap_or(&name);
         if file.is_some() || pending.contains(whole) {
             return pending
                 .iter()
@@ -90,21 +89,23 @@ fn pending(store: &Store, what: &[String]) -> Result<Vec<String>, (Exit, String)
     }
     let mut chosen = Vec::new();
     for filter in what {
-        let names = meant(filter);
+        let path = Path::new(filter);
+        let file = place::name_of_file(path);
+        let names = meant(filter, file.as_ref());
         if names.is_empty() {
-            let why = if !Path::new(filter).is_file() {
+            let why = if file.is_some() {
+                format!(
+                    "nothing is pending for {filter:?}; `deadstop check` makes pending what is not accepted"
+                )
+            } else if path.is_file() {
+                format!("{filter:?} has no snapshot: only files below the folder `scenarios` have")
+            } else {
                 let waits = if pending.is_empty() {
                     "nothing".to_owned()
                 } else {
                     escaped(&pending.join(", "))
                 };
                 format!("nothing is pending for {filter:?}; what is: {waits}")
-            } else if place::name_of_file(Path::new(filter)).is_some() {
-                format!(
-                    "nothing is pending for {filter:?}; `deadstop check` makes pending what is not accepted"
-                )
-            } else {
-                format!("{filter:?} has no snapshot: only files below the folder `scenarios` have")
             };
             return Err((Exit::Nothing, why));
         }

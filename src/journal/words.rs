@@ -297,6 +297,17 @@ words! {
     }
 }
 
+impl Cause {
+    /// Whether the process is cut off in the middle of whatever its threads do.
+    #[cfg(feature = "sim")]
+    pub(crate) const fn cuts(self) -> bool {
+        matches!(
+            self,
+            Cause::ThirdSignal | Cause::Watchdog | Cause::LastResort | Cause::Killed
+        )
+    }
+}
+
 words! {
     /// A scripted failure, by the verb that lays it over a component.
     FaultVerb {

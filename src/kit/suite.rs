@@ -78,7 +78,7 @@ impl Suite {
         let mut failed = Vec::new();
         let mut told = String::new();
         let left_behind = self.run(&cases, None, |case, verdict| {
-            if let Some(run) = shows_logs.then(|| verdict.run_shown()).flatten() {
+            if shows_logs && let Some(run) = verdict.run_shown() {
                 println!("\n{}\n{run}", case.name);
             }
             if verdict.is_well() {
@@ -162,7 +162,9 @@ impl Suite {
                 (false, true) => format!("test {} ... ok\n", case.name),
                 (false, false) => format!("test {} ... FAILED\n", case.name),
             });
-            if let Some(run) = flags.shows_logs.then(|| verdict.run_shown()).flatten() {
+            if flags.shows_logs
+                && let Some(run) = verdict.run_shown()
+            {
                 output::out(&format!("\n{run}\n"));
             }
             if well && !flags.terse {

@@ -1,6 +1,6 @@
 //! A bound that was chosen and is longer than the whole share of its phase is warned of at the end of a start that went well, and nothing else is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::record::{Record, phase_of};
 use super::{Breaks, Law};
@@ -25,14 +25,9 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         .saturating_sub(limits.reserve)
         .saturating_sub(limits.pre_stop);
     let mut due: BTreeMap<Id, (u64, u64)> = BTreeMap::new();
-    let mut ended = BTreeSet::new();
-    for (id, part, at, one) in record.registered() {
+    for (id, _, at, one) in record.registered() {
         if at > running {
             continue;
-        }
-        // What ends during the start may have been warned of before: a thread ends when it likes.
-        if part.end.is_some_and(|end| end.at < running) {
-            ended.insert(id);
         }
         // What a component gets where nobody has chosen (rule 3).
         let default = match one.kind {
@@ -62,6 +57,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             );
         }
     }
+    let ended = record.ended_before(running);
     due.retain(|id, _| !ended.contains(id));
     for (id, (bound, share)) in due {
         let (name, bound, share) = (record.name(id), Ms(bound), Ms(share));

@@ -1,6 +1,6 @@
 //! A journal, read once and sorted by component, so that no law has to search.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::journal::{
     BoundBy, Call, Cause, Event, How, Id, Kind, LostWhat, Name, Outcome, Phase, Registered, Row,
@@ -411,6 +411,15 @@ impl Record<'_> {
         })
     }
 
+    /// The components that ended before an event. A warning of the end of start is not due for one that ended before it, and
+    /// may have been said all the same: a thread can end between the two.
+    pub fn ended_before(&self, at: Index) -> BTreeSet<Id> {
+        self.registered()
+            .filter(|(_, part, _, _)| part.end.is_some_and(|end| end.at < at))
+            .map(|(id, ..)| id)
+            .collect()
+    }
+
     /// The steps, by component.
     pub fn steps(&self) -> impl Iterator<Item = (&Part<'_>, Step)> {
         self.parts
@@ -478,12 +487,7 @@ impl Record<'_> {
 
     /// Whether the run was cut short, or is stuck and so has no exit: what was open then is judged no further.
     pub fn cut(&self) -> bool {
-        self.exit.is_none_or(|(_, _, cause)| {
-            matches!(
-                cause,
-                Cause::ThirdSignal | Cause::Watchdog | Cause::LastResort | Cause::Killed
-            )
-        })
+        self.exit.is_none_or(|(_, _, cause)| cause.cuts())
     }
 }
 

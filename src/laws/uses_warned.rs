@@ -101,7 +101,7 @@ fn early_ends(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
             );
         }
     }
-    let ended = ended(record, running);
+    let ended = record.ended_before(running);
     due.retain(|(id, user)| !ended.contains(id) && !ended.contains(user));
     for (id, user) in due {
         let (used, user) = (record.name(id), record.name(user));
@@ -110,15 +110,6 @@ fn early_ends(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
             format!("\"{used}\" may end before \"{user}\", and start did not warn of it"),
         );
     }
-}
-
-/// What has ended during the start. It need not be warned of, and may have been before: a thread ends when it likes.
-fn ended(record: &Record<'_>, running: Index) -> BTreeSet<Id> {
-    record
-        .registered()
-        .filter(|(_, part, _, _)| part.end.is_some_and(|end| end.at < running))
-        .map(|(id, ..)| id)
-        .collect()
 }
 
 /// Each name that is used and that nothing has been called by then.
@@ -140,7 +131,7 @@ fn unknown(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
             breaks.at(at, said);
         }
     }
-    let ended = ended(record, running);
+    let ended = record.ended_before(running);
     due.retain(|(id, _)| !ended.contains(id));
     for (id, used) in due {
         let user = record.name(id);

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use crate::journal::{At, By, Cause, Event, Id, Ms, Name, State, What, text};
+use crate::journal::{At, By, Event, Id, Ms, Name, State, What, text};
 use crate::laws;
 use crate::scenario::{Scenario, When};
 use crate::sim::{Journal, Options, RunError, Runners};
@@ -100,7 +100,7 @@ impl Tracks {
                 What::StepEnded { name, .. } => {
                     ended.insert(name.clone());
                 }
-                What::Exit { cause, .. } if cuts(*cause) => tracks.cut = Some(event.t),
+                What::Exit { cause, .. } if cause.cuts() => tracks.cut = Some(event.t),
                 What::Requested { by, .. } => {
                     // Nobody who comes late asks for anything, and who comes late only the instant knows.
                     let again = std::mem::replace(&mut requested, true);
@@ -194,14 +194,6 @@ impl Tracks {
         differ.sort();
         differ.into_iter().map(|(_, _, track)| track).collect()
     }
-}
-
-/// Whether a process that ends so is cut off in the middle of whatever its threads do.
-fn cuts(cause: Cause) -> bool {
-    matches!(
-        cause,
-        Cause::Killed | Cause::ThirdSignal | Cause::Watchdog | Cause::LastResort
-    )
 }
 
 /// The instant of an event with which stop or cleanup is over.

@@ -44,11 +44,10 @@ pub(super) fn declare(reader: &mut Reader, names: &mut Names, fields: &Fields) {
                 )),
             );
         }
-        let first_watchdog = names
-            .values()
-            .filter(|(other, _)| *kind == Kind::Watchdog && other == kind)
-            .min_by_key(|(_, span)| span.start);
-        if let Some((_, first)) = first_watchdog {
+        let of_its_kind = names.values().filter(|(other, _)| other == kind);
+        if *kind == Kind::Watchdog
+            && let Some((_, first)) = of_its_kind.min_by_key(|(_, span)| span.start)
+        {
             reader.note(
                 Diagnostic::error(
                     "second-watchdog",
