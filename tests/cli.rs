@@ -339,7 +339,7 @@ fn json(line: &str) -> serde_json::Value {
 }
 
 #[test]
-fn as_json_a_check_is_an_object_a_scenario_and_one_of_the_totals() {
+fn check_as_json_is_a_line_a_scenario_and_one_of_totals() {
     let project = Project::new("json")
         .with("a.toml", GOOD)
         .with("b.toml", &GOOD.replace("exit = 0", "exit = 1"))
@@ -692,7 +692,7 @@ fn a_name_that_is_whole_is_not_a_part_of_others() {
 }
 
 #[test]
-fn what_is_accepted_may_be_named_by_its_file_wherever_one_stands() {
+fn snapshot_is_accepted_by_its_file_from_anywhere() {
     let project = Project::new("by-file")
         .with("x/a.toml", GOOD)
         .with("x/ab.toml", GOOD);

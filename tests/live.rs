@@ -43,6 +43,20 @@ fn scratch(name: &str) -> PathBuf {
     folder.join(name)
 }
 
+/// The path of a file of a test's own with that text.
+fn file(name: &str, text: &str) -> String {
+    let file = scratch(name);
+    fs::write(&file, text).expect("a file of the test's own");
+    file.to_str().expect("plain ASCII").to_owned()
+}
+
+/// Puts in an event that happens at an instant, before all that is later.
+fn put(events: &mut Vec<Event>, t: u64, what: What) {
+    let at = events.partition_point(|event| event.t < t);
+    let like = events[at].clone();
+    events.insert(at, Event { t, what, ..like });
+}
+
 /// What the simulator knows of a scenario, and what is asked of a process.
 fn known(name: &str, file: &str) -> (Arc<Scenario>, Known, Request) {
     let scenario = Arc::new(parse(name, file).expect("a valid file"));
@@ -64,9 +78,7 @@ fn writes(name: &str, events: &[Event], code: i32) -> Players {
         let json = serde_json::to_string(event).expect("an event is JSON");
         let _ = writeln!(lines, "0 0 {json}");
     }
-    let file = scratch(name);
-    fs::write(&file, lines).expect("a file of the test's own");
-    let script = format!("cat '{}'; exit {code}", file.display());
+    let script = format!("cat '{}'; exit {code}", file(name, &lines));
     Players::new("sh", &["-c", &script])
 }
 
@@ -121,11 +133,7 @@ fn several_callers_in_one_instant_agree_with_the_simulation_each_time() {
             worker(r#"components = [{ closeable = "db" }]"#, r#"call = "stop""#),
         ),
     ]
-    .map(|(name, text)| {
-        let file = scratch(name);
-        fs::write(&file, text).expect("a file of the test's own");
-        file.to_str().expect("plain ASCII").to_owned()
-    });
+    .map(|(name, text)| file(name, &text));
     let mut arguments: Vec<&str> = files.iter().map(String::as_str).collect();
     arguments.extend(["scenarios/context/stop-at-the-start.toml", "--times", "5"]);
     let output = live(&arguments);
@@ -163,35 +171,23 @@ fn a_journal_that_differs_is_shown_beside_the_simulated_one() {
 
 #[test]
 fn what_comes_where_nothing_is_due_is_said_to_be_out_of_time() {
-    let (scenario, known, request) = known("between", DRAIN);
+    let (scenario, known, _) = known("between", DRAIN);
     let mut events = run(&scenario, &Options::default()).events;
-    let at = events.iter().position(|event| event.t == 10_500);
-    let at = at.expect("the drain takes half a second");
     let heard = What::Heard {
         id: 1,
         name: "drain".into(),
     };
-    events.insert(
-        at,
-        Event {
-            t: 10_250,
-            what: heard,
-            ..events[at].clone()
-        },
-    );
-    let played = writes("between", &events, 0)
-        .play(&request)
-        .expect("a journal");
-    let difference = compare(&known, &played.events).expect("a difference");
+    put(&mut events, 10_250, heard);
+    let difference = compare(&known, &events).expect("a difference");
     assert_eq!(
         difference.headline,
         "the live run is out of time: \"heard drain (#1)\" came at 10.250, where nothing is due: 250 ms after the last instant, 10.000"
     );
 }
 
-/// Somebody asks for the stop, and SIGKILL comes with its first step, before the call has returned.
+/// A call asks for the stop, and SIGKILL comes with the first step, before that call has returned.
 #[test]
-fn what_was_yet_to_be_said_when_the_process_was_killed_is_not_missed() {
+fn events_that_a_kill_cut_off_are_not_missed() {
     let killed = r#"
 title = "Killed with the first step"
 [worker]
@@ -220,17 +216,9 @@ events = [{ at = "5s", call = "request-stop" }, { on = "drain", signal = "SIGKIL
         compare(&known, &without(&is_killed)).is_some(),
         "that it was killed is known"
     );
-    let mut more = events.clone();
-    let at = more.len() - 2;
     let again = events.iter().find(|event| began_idle(&event.what));
-    let again = again.expect("it began").what.clone();
-    more.insert(
-        at,
-        Event {
-            what: again,
-            ..events[at].clone()
-        },
-    );
+    let mut more = events.clone();
+    put(&mut more, 5_000, again.expect("it began").what.clone());
     assert!(
         compare(&known, &more).is_some(),
         "nothing begins in that instant"
@@ -297,11 +285,8 @@ fn a_process_that_overstays_is_killed() {
 
 #[test]
 fn what_cannot_be_live_is_counted_and_too_fast_is_said_to_be() {
-    let file = scratch("not-live.toml");
-    let text_of = format!("live = \"no: it is about a year\"\n{}", DRAIN.trim_start());
-    fs::write(&file, text_of).expect("a file of the test's own");
-    let file = file.to_str().expect("plain ASCII");
-    let output = live(&[file, "--verbose"]);
+    let not_live = format!("live = \"no: it is about a year\"\n{}", DRAIN.trim_start());
+    let output = live(&[&file("not-live.toml", &not_live), "--verbose"]);
     let said = text(&output.stdout);
     assert!(output.status.success(), "{said}");
     assert!(said.contains("not-live: it is about a year"), "{said}");
@@ -322,8 +307,7 @@ fn what_cannot_be_live_is_counted_and_too_fast_is_said_to_be() {
 
 /// As what a shell runs in the background, and what a CI runs below that.
 #[test]
-fn signal_that_nobody_handles_ends_the_process_though_it_is_ignored_here() {
-    let file = scratch("sigint.toml");
+fn unhandled_signal_kills_though_it_is_ignored_here() {
     let sigint = r#"title = "A SIGINT that nobody handles"
 [worker]
 run = false
@@ -331,11 +315,10 @@ components = [{ thread = "poller" }]
 [timeline]
 events = [{ at = "1s", signal = "SIGINT" }]
 "#;
-    fs::write(&file, sigint).expect("a file of the test's own");
     let output = Command::new("sh")
         .args(["-c", r#"trap '' INT; exec "$0" live "$1""#])
         .arg(env!("CARGO_BIN_EXE_deadstop"))
-        .arg(file)
+        .arg(file("sigint.toml", sigint))
         .output()
         .expect("it can be run");
     let said = text(&output.stdout);
@@ -344,12 +327,10 @@ events = [{ at = "1s", signal = "SIGINT" }]
 }
 
 #[test]
-fn expectation_that_the_simulation_does_not_meet_either_names_its_seed() {
-    let file = scratch("unmet.toml");
+fn unmet_expectation_names_a_seed_that_misses_it_too() {
     let unmet = format!("{}\n[expect]\nexit = 3\n", DRAIN.trim_start());
-    fs::write(&file, unmet).expect("a file of the test's own");
-    let file = file.to_str().expect("plain ASCII");
-    let output = live(&[file]);
+    let file = file("unmet.toml", &unmet);
+    let output = live(&[&file]);
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{said}");
     let line = format!("seed 0 of the simulation breaks it too: deadstop check {file} --seed 0");
@@ -361,17 +342,15 @@ fn expectation_that_the_simulation_does_not_meet_either_names_its_seed() {
 #[allow(clippy::disallowed_methods, reason = "it is about real time")]
 fn at_an_even_speed_it_agrees_too_and_takes_its_time() {
     let drain = DRAIN.replace("10s", "1s").replace("100ms", "500ms");
-    let file = scratch("even.toml");
-    fs::write(&file, drain.trim_start()).expect("a file of the test's own");
-    let file = file.to_str().expect("plain ASCII");
+    let file = file("even.toml", drain.trim_start());
     let began = Instant::now();
-    let output = live(&[file, "--speed", "1"]);
+    let output = live(&[&file, "--speed", "1"]);
     let (said, took) = (text(&output.stdout), began.elapsed());
     assert!(output.status.success(), "{said}");
     assert!(said.contains("1 run live"), "{said}");
     assert!(took >= Duration::from_secs(2), "{took:?}: {said}");
     // Each but one of its instants at the fastest speed of all, and refused from there on.
-    let output = live(&[file, "--speed", "10.1"]);
+    let output = live(&[&file, "--speed", "10.1"]);
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("and 10 is the fastest"), "{said}");

@@ -84,7 +84,7 @@ fn what_the_readme_says_a_command_prints_it_prints() {
     let _ = fs::remove_dir_all(&project);
     copy(&root.join("scenarios"), &project.join("scenarios"));
     copy(&root.join("snapshots"), &project.join("snapshots"));
-    // Somebody may be in the middle of the tour.
+    // The tests may be run in the middle of the tour.
     for folder in ["scenarios/tour", "snapshots/tour"] {
         let _ = fs::remove_dir_all(project.join(folder));
     }
