@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::report::figures::plural;
 use crate::report::{Policy, Problem, ProblemKind, Store, Style};
 use crate::scenario::Scenario;
-use crate::sim::{Journal, Options, Run, Runners, Subject, Twice, cores, twice};
+use crate::sim::{FURTHER_SEEDS, Journal, Options, Run, Runners, Subject, Twice, cores, twice};
 use crate::words::{escaped, shown_path};
 use clap::Args;
 use serde::Serialize;
@@ -19,10 +19,6 @@ use super::place;
 use super::progress::Progress;
 use super::seeds::Seeds;
 use super::{Context, Done, Exit, Format};
-
-/// The seeds with which a scenario that is well with seed 0 is run once more each: so many that an order of two which chance
-/// decides is seen both ways in 7 of 8 scenarios, and so few that they cost less than the rest of the gate.
-const FURTHER_SEEDS: std::ops::RangeInclusive<u64> = 1..=3;
 /// So many failures are shown in full; the others in a sentence.
 const IN_FULL: usize = 10;
 

@@ -10,7 +10,7 @@ use crate::scenario::{self, Diagnostic, Invalid, Scenario, Timed};
 use crate::sim::{Bodies, Journal, Options, Own, Ran, Run, RunError, Twice};
 
 use super::names::{cannot_be, not_adopted, not_registered, unknown_uses};
-use super::nothing::{is_about_main, main_given_up, tests_nothing};
+use super::nothing::{is_about_main, main_given_up, main_is_over, tests_nothing};
 use super::{notes, real};
 
 /// What to look for where two runs differ.
@@ -76,19 +76,35 @@ impl Verdict {
 
     /// Whether main was given up, and it is to be seen what it does left alone.
     pub fn asks_for_main(&self) -> bool {
-        self.problems.iter().any(is_about_main)
+        self.problems
+            .iter()
+            .any(|problem| self.is_for_main(problem))
+    }
+
+    /// Whether a problem is told better by what main does left alone: main was given up, or nothing was tested since
+    /// main was not done.
+    fn is_for_main(&self, problem: &Problem) -> bool {
+        let waits = || {
+            let journal = self.journal.as_ref();
+            journal.is_some_and(|journal| !main_is_over(journal))
+        };
+        is_about_main(problem) || problem.kind == ProblemKind::TestsNothing && waits()
     }
 
     /// Adds what main does left alone.
     pub fn add_main(&mut self, alone: Option<&Journal>) {
         let Some(journal) = &self.journal else { return };
-        let about = self
-            .problems
-            .iter_mut()
-            .find(|problem| is_about_main(problem));
-        if let Some(problem) = about {
-            problem.detail = main_given_up(journal, alone);
-        }
+        let mut problems = self.problems.iter();
+        let Some(at) = problems.position(|problem| self.is_for_main(problem)) else {
+            return;
+        };
+        let said = main_given_up(journal, alone);
+        let problem = &mut self.problems[at];
+        problem.detail = match problem.kind {
+            // It has a way out of its own.
+            ProblemKind::TestsNothing => said + &problem.detail,
+            _ => said,
+        };
     }
 }
 
@@ -126,13 +142,15 @@ impl Case {
             }
         };
         let mut problems = self.not_simulated(run, &first, &second);
-        // What a file says of names that are not there is noise.
-        if laws
-            && problems
-                .iter()
-                .all(|problem| problem.kind != ProblemKind::Invalid)
-        {
+        let unknown = self.unknown_names(run, &first);
+        // Names that are not there are why all else fails; unless the run was over before main could register them.
+        let over = main_is_over(&first) && first.aside.stall.is_none();
+        let is_invalid = |problem: &Problem| problem.kind == ProblemKind::Invalid;
+        if laws && !problems.iter().any(is_invalid) && (unknown.is_empty() || !over) {
             problems.extend(self.broken(run, &first));
+        }
+        if over || problems.is_empty() {
+            problems.splice(0..0, unknown);
         }
         let mut picture = String::new();
         if problems.is_empty() {
@@ -166,6 +184,9 @@ impl Case {
         if let Some(problem) = problems.first_mut() {
             let seed = run.options.seed;
             problem.message = format!("with seed {seed}: {}", problem.message);
+            if journal.main_failed().is_some() {
+                let _ = writeln!(problem.detail, "{SHARED}");
+            }
         }
         Verdict {
             picture: timeline(&journal.events, Style::default()),
@@ -175,9 +196,8 @@ impl Case {
         }
     }
 
-    /// What the simulator cannot run, or not twice the same.
-    fn not_simulated(&self, run: &Run, first: &Journal, second: &Journal) -> Vec<Problem> {
-        let style = Style::default();
+    /// Names in the file, or in `uses`, that the worker did not register.
+    fn unknown_names(&self, run: &Run, first: &Journal) -> Vec<Problem> {
         let mut problems = self.wrong(not_registered(&run.scenario, &self.text, first));
         if let (Some(error), false) = (first.main_failed(), problems.is_empty()) {
             // That is why the names are missing.
@@ -185,7 +205,13 @@ impl Case {
             problems.insert(0, Problem::new(ProblemKind::Invalid, failed));
         }
         problems.extend(unknown_uses(first));
-        problems.extend(not_adopted(first).into_iter().map(|name| {
+        problems
+    }
+
+    /// What the simulator cannot run, or not twice the same.
+    fn not_simulated(&self, run: &Run, first: &Journal, second: &Journal) -> Vec<Problem> {
+        let style = Style::default();
+        let adopted = not_adopted(first).into_iter().map(|name| {
             Problem::new(
                 ProblemKind::Invalid,
                 format!(
@@ -193,7 +219,8 @@ impl Case {
                      `add_thread`, or leave it out under test"
                 ),
             )
-        }));
+        });
+        let mut problems: Vec<_> = adopted.collect();
         let outside = first.outside.as_ref().or(second.outside.as_ref());
         problems.extend(outside.map(|asked| Problem {
             detail: format!("{OUTSIDE}\n"),

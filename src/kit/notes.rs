@@ -1,11 +1,14 @@
 //! Notes: what is no failure, and yet hardly what the author of a worker means.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use crate::journal::{At, FaultVerb, How, Kind, Ms, What};
+use crate::journal::{At, FaultVerb, How, Id, Kind, Ms, Name, What};
 use crate::report::figures::plural;
 use crate::scenario::{Scenario, all_of, time};
 use crate::sim::{Journal, Kept, Own, Panicked, Run};
+
+use super::real::bound_overrun;
 
 /// The maximum number of functions that are shown of a panic.
 const FRAMES: usize = 4;
@@ -48,7 +51,7 @@ pub(super) fn of(run: &Run, journal: &Journal) -> Vec<String> {
             plural(journal.aside.jobs.len() as u64, "job")
         ));
     }
-    notes.extend(journal.aside.kept.iter().take(LISTED).map(kept));
+    notes.extend(turns_noted(journal).take(LISTED).map(kept));
     notes.extend(caught(journal));
     notes
 }
@@ -99,12 +102,34 @@ fn warned_of_at_start(journal: &Journal) -> impl Iterator<Item = String> {
     warned.take(LISTED)
 }
 
+/// The turns that took long, and not longer than their bound, which is a failure.
+fn turns_noted(journal: &Journal) -> impl Iterator<Item = &Kept> {
+    let kept = journal.aside.kept.iter();
+    kept.filter(|kept| bound_overrun(journal, kept).is_none())
+}
+
 /// The threads and tasks that end unasked, and well. A future that is run to its end ends by right.
 fn ended_by_themselves(journal: &Journal) -> Option<String> {
     let stop = |what: &What| matches!(what, What::Running { value: false });
     let events = &journal.events;
     let stopped = events.iter().position(|event| stop(&event.what));
     let before = &events[..stopped.unwrap_or(events.len())];
+    let bodies = before.iter().filter_map(|event| match &event.what {
+        What::Registered(it) if matches!(it.kind, Kind::Thread | Kind::Task) && !it.once => {
+            Some(it.id)
+        }
+        _ => None,
+    });
+    let bodies: BTreeSet<Id> = bodies.collect();
+    let scripted = before.iter().filter_map(|event| match &event.what {
+        What::Fault {
+            fault: FaultVerb::End,
+            name,
+            ..
+        } => Some(name),
+        _ => None,
+    });
+    let scripted: BTreeSet<&Name> = scripted.collect();
     let unasked = before.iter().filter_map(|event| {
         let What::Ended {
             id,
@@ -115,14 +140,7 @@ fn ended_by_themselves(journal: &Journal) -> Option<String> {
         else {
             return None;
         };
-        let is_body = before.iter().any(|event| {
-            matches!(&event.what, What::Registered(it)
-                if it.id == *id && matches!(it.kind, Kind::Thread | Kind::Task) && !it.once)
-        });
-        let scripted = before.iter().any(|event| {
-            matches!(&event.what, What::Fault { fault: FaultVerb::End, name: of, .. } if of == name)
-        });
-        (is_body && !scripted).then_some((name, At(event.t)))
+        (bodies.contains(id) && !scripted.contains(name)).then_some((name, At(event.t)))
     });
     let unasked: Vec<_> = unasked.collect();
     let (name, at) = unasked.first()?;

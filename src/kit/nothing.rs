@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::journal::{At, Event, MAIN, State, What};
+use crate::journal::{At, Event, How, MAIN, State, What};
 use crate::report::{Problem, ProblemKind};
 use crate::scenario::{Expect, Scenario, Timed, Verb, When, all_of};
 use crate::sim::{Journal, Run};
@@ -17,6 +17,11 @@ like answer from threads of their own, in real time, while virtual time runs ahe
 Put it behind the state, so that a test can give a fake (`app = …`); or await it in a job of the blocking pool, for which
 virtual time stands still: `spawn_blocking(move || handle.block_on(connect()))`, with `Handle::current()`";
 
+/// What to do where main tries what does not come about.
+const TRIES: &str = "\
+It tries again what does not come about under test: an address at which nothing answers, a file that nobody writes?
+Put it behind the state, so that a test can give a fake (`app = …`)";
+
 /// What to do where main takes longer than it is waited for.
 const TAKES_LONG: &str = "\
 A stop that comes while main runs waits for it as long as `start-timeout` says: give main more of it, have main look at
@@ -27,15 +32,16 @@ pub(super) fn tests_nothing(scenario: &Scenario, journal: &Journal) -> Option<Pr
     let registers =
         |event: &Event| matches!(event.what, What::Registered(_) | What::Refused { .. });
     let ran = journal.aside.found.futures > 0 || journal.events.iter().any(registers);
-    let main = |event: &Event| matches!(event.what, What::Ended { id: MAIN, .. });
     let Expect {
         registered, ready, ..
     } = &scenario.expect;
     let on_purpose = registered
         .as_ref()
         .is_some_and(|registered| registered.value.is_empty());
-    if !ran && !on_purpose && journal.main_failed().is_none() {
-        let done = journal.events.iter().find(|event| main(event));
+    // A main that fails unasked breaks a law. One that fails since it was asked to stop does so by right, and hides nothing.
+    let failed = main_failed_unasked(journal);
+    if !ran && !on_purpose && !failed {
+        let done = journal.events.iter().find(|event| ends_main(event));
         let main = done.map_or_else(
             || "main was never done".to_owned(),
             |done| format!("main was done at {}", At(done.t)),
@@ -54,17 +60,39 @@ pub(super) fn tests_nothing(scenario: &Scenario, journal: &Journal) -> Option<Pr
         )
     };
     let became_ready = journal.events.iter().any(running);
-    if ready.is_some()
-        || became_ready
-        || is_about_start(scenario)
-        || journal.main_failed().is_some()
-    {
+    if ready.is_some() || became_ready || is_about_start(scenario) || failed {
         return None;
     }
     Some(problem(
         "tests nothing of a worker that runs: every event struck before main was done".to_owned(),
         "If the stop is to come during the start, the file says `ready = false` in [expect], and a trial `.before_ready()`",
     ))
+}
+
+/// Whether main failed before anything asked the worker to stop.
+fn main_failed_unasked(journal: &Journal) -> bool {
+    let not_running = |event: &&Event| matches!(event.what, What::Running { value: false });
+    let asked = journal.events.iter().find(not_running);
+    let failed = journal.events.iter().find(|event| {
+        matches!(
+            event.what,
+            What::Ended {
+                id: MAIN,
+                how: How::Failed | How::Panicked,
+                ..
+            }
+        )
+    });
+    failed.is_some_and(|failed| asked.is_none_or(|asked| failed.seq < asked.seq))
+}
+
+/// Whether main came to an end of its own, well or not: what it had to register is known.
+pub(super) fn main_is_over(journal: &Journal) -> bool {
+    journal.events.iter().any(ends_main)
+}
+
+fn ends_main(event: &Event) -> bool {
+    matches!(&event.what, What::Ended { id: MAIN, how, .. } if *how != How::Dropped)
 }
 
 fn problem(message: String, help: &str) -> Problem {
@@ -101,8 +129,7 @@ pub(super) fn left_alone(run: &Run) -> Run {
 /// does if it is left alone, and the way out.
 pub(super) fn main_given_up(journal: &Journal, alone: Option<&Journal>) -> String {
     let mut said = String::new();
-    let since = journal.aside.found.main_waits;
-    if let Some(since) = since {
+    if let Some(since) = journal.aside.found.main_waits {
         said += &format!("  main has waited since {}", At(since));
         said += &format!(
             "; {} had been registered by then\n",
@@ -115,22 +142,35 @@ pub(super) fn main_given_up(journal: &Journal, alone: Option<&Journal>) -> Strin
             What::Abort { id: MAIN, .. } | What::Leak { id: MAIN, .. }
         )
     });
-    let done = alone.and_then(|alone| {
-        let mut ends = alone.events.iter();
-        ends.find(|event| matches!(&event.what, What::Ended { id: MAIN, name, how, .. } if **name == *"main" && *how != crate::journal::How::Dropped))
-    });
-    let (line, help) = match (alone, done, gave_up) {
-        (None, ..) => return said,
-        (Some(_), None, _) => (
+    let Some(alone) = alone else { return said };
+    if let Some(stall) = &alone.aside.stall {
+        return said
+            + &format!(
+                "  left alone, the run stands still at {}: {stall}\n",
+                At(stall.at)
+            );
+    }
+    // Where nobody gave it up, the process ended.
+    let by = gave_up.or(journal.events.last()).map_or(0, |end| end.t);
+    let tries = alone.aside.found.main_waits.filter(|since| *since > by);
+    let (line, help) = match (alone.events.iter().find(|event| ends_main(event)), tries) {
+        (None, Some(last)) => (
+            format!(
+                "  left alone for an hour it is not done either: it went on from time to time, the last time at {}\n",
+                At(last)
+            ),
+            TRIES,
+        ),
+        (None, None) => (
             "  left alone for an hour it waits still: no timer, task or body of this run could have woken it\n"
                 .to_owned(),
             REAL_WORLD,
         ),
-        (Some(_), Some(done), Some(gave_up)) if done.t > gave_up.t => (
+        (Some(done), _) if done.t > by => (
             format!("  left alone it is done at {}\n", At(done.t)),
             TAKES_LONG,
         ),
-        (Some(_), Some(done), _) => (
+        (Some(done), _) => (
             format!(
                 "  another time, left alone, it was done at {}: how long it waits differs from run to run\n",
                 At(done.t)

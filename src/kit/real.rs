@@ -1,5 +1,7 @@
 //! What real time shows: a run that stands still, and code that keeps its thread longer than its bound.
 
+use std::time::Duration;
+
 use crate::journal::{At, Ms, StuckWhy, What};
 use crate::laws;
 use crate::report::{Problem, ProblemKind};
@@ -18,7 +20,7 @@ pub(super) fn stall(journal: &Journal) -> Option<Problem> {
     let message = match stall.why {
         StuckWhy::Overtime => format!(
             "the run has not ended after {} of real time: at {at}, {stall}",
-            Ms(u64::try_from(stall.after.as_millis()).unwrap_or(u64::MAX))
+            Ms(whole_ms(stall.after))
         ),
         _ => format!("the run stands still at {at}: {stall}"),
     };
@@ -36,44 +38,51 @@ pub(super) fn said_by_law(journal: &Journal) -> Option<String> {
     same.next().map(|broken| broken.message)
 }
 
-/// Returns a problem for each turn that took longer in real time than the component's own bound. A job on the pool counts
-/// once its component is waited for: before that the component can end without it.
+/// Returns a problem for each turn that took longer in real time than the component's own bound.
 pub(super) fn over_bound(journal: &Journal) -> Vec<Problem> {
-    let waited_for = |kept: &Kept| {
+    let over = |kept: &Kept| {
+        let bound = bound_overrun(journal, kept)?;
+        let what = if kept.on_pool {
+            format!("a job of \"{}\" on the blocking pool took", kept.name)
+        } else {
+            format!("\"{}\" kept its thread for", kept.name)
+        };
+        Some(Problem {
+            detail: format!("{OVER_BOUND}\n"),
+            ..Problem::new(
+                ProblemKind::RealTime,
+                format!(
+                    "{what} {} of real time at {}, longer than its bound of {}",
+                    Ms(whole_ms(kept.took)),
+                    At(kept.at),
+                    Ms(bound)
+                ),
+            )
+        })
+    };
+    journal.aside.kept.iter().filter_map(over).collect()
+}
+
+/// Returns the bound, in ms, that a turn took longer than. A job on the pool counts once its component is waited for:
+/// before that the component can end without it.
+pub(super) fn bound_overrun(journal: &Journal, kept: &Kept) -> Option<u64> {
+    let waited_for = || {
         journal.events.iter().any(|event| {
             event.t <= kept.at
                 && matches!(&event.what, What::StepStarted { name, .. } if *name == kept.name)
         })
     };
-    let over = |kept: &Kept| {
-        if kept.on_pool && !waited_for(kept) {
-            return None;
-        }
-        let bound = journal.events.iter().find_map(|event| match &event.what {
-            What::Registered(it) if it.name == kept.name => Some(it.timeout),
-            What::Worker { start_timeout, .. } if *kept.name == *"main" => Some(*start_timeout),
-            _ => None,
-        })?;
-        let took = u64::try_from(kept.took.as_millis()).unwrap_or(u64::MAX);
-        (took > bound).then(|| {
-            let what = if kept.on_pool {
-                format!("a job of \"{}\" on the blocking pool took", kept.name)
-            } else {
-                format!("\"{}\" kept its thread for", kept.name)
-            };
-            Problem {
-                detail: format!("{OVER_BOUND}\n"),
-                ..Problem::new(
-                    ProblemKind::RealTime,
-                    format!(
-                        "{what} {} of real time at {}, longer than its bound of {}",
-                        Ms(took),
-                        At(kept.at),
-                        Ms(bound)
-                    ),
-                )
-            }
-        })
-    };
-    journal.aside.kept.iter().filter_map(over).collect()
+    if kept.on_pool && !waited_for() {
+        return None;
+    }
+    let bound = journal.events.iter().find_map(|event| match &event.what {
+        What::Registered(it) if it.name == kept.name => Some(it.timeout),
+        What::Worker { start_timeout, .. } if *kept.name == *"main" => Some(*start_timeout),
+        _ => None,
+    })?;
+    (whole_ms(kept.took) > bound).then_some(bound)
+}
+
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

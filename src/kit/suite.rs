@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::report::figures::plural;
 use crate::scenario::{Scenario, ScenarioFile, scenario_files};
-use crate::sim::{Own, Run, Runners, Twice, cores, twice};
+use crate::sim::{FURTHER_SEEDS, Own, Run, Runners, Twice, cores, twice};
 
 use super::case::{Case, Verdict};
 use super::flags::{Flags, HELP};
@@ -22,9 +21,6 @@ use super::runners::runners;
 
 /// Picks scenarios where the usual harness has only one test for all.
 const PICK: &str = "DEADSTOP_SCENARIO";
-/// The seeds with which a scenario that is well with seed 0 is run once more each.
-const FURTHER_SEEDS: RangeInclusive<u64> = 1..=4;
-
 /// The scenario files of a folder, for one worker. [`scenarios!`](crate::scenarios) makes it.
 #[derive(Debug)]
 pub struct Suite {
@@ -76,10 +72,11 @@ impl Suite {
         // The harness has read them already, and knows the others.
         let shows_logs = Flags::read(std::env::args().skip(1)).is_ok_and(|flags| flags.shows_logs);
         let mut failed = Vec::new();
+        // Nothing is printed before it is known that standard output is not locked for good.
         let mut told = String::new();
         let left_behind = self.run(&cases, None, |case, verdict| {
             if shows_logs && let Some(run) = verdict.run_shown() {
-                println!("\n{}\n{run}", case.name);
+                let _ = writeln!(told, "\n{}\n{run}", case.name);
             }
             if verdict.is_well() {
                 note(&case.name, &verdict.notes);

@@ -51,7 +51,7 @@ pub(crate) use runners::cores;
 pub use runners::{Ran, Run, RunError, Runners, Running, WorkerId};
 pub use stack::{Frame, Stack};
 pub use stall::{Code, Doing, Stall, Waiting};
-pub use twice::{TWICE_AT_ONCE, Twice, twice};
+pub use twice::{FURTHER_SEEDS, TWICE_AT_ONCE, Twice, twice};
 pub use watched::{Kept, Panicked};
 #[cfg(feature = "cli")]
 pub(crate) use worker::limits_of;
@@ -214,7 +214,8 @@ fn run_watched(
     }
     runtime.block_on(std::future::poll_fn(|cx| world.poll_over(cx)));
     let unstruck = world.script.borrow().unstruck();
-    let (events, instants) = (world.take_events(), world.take_instants());
+    // What happened stays in sight while destructors run, which may block. What they do is no part of it.
+    let (happened, instants) = (world.observed.count(), world.take_instants());
     let fault = world.fault.take();
     // After a fault of the simulator's own nothing is known of the bodies; where it only lacks one, the
     // others are as ever.
@@ -229,8 +230,12 @@ fn run_watched(
     // does not end is not waited for: nor is it where the process ends.
     world.observed.pool.settle(foreign::LONG);
     runtime.shutdown_background();
+    world.observed.ends();
+    world.nobodys_turn();
     drop(world.subject.take());
     drop(entered);
+    let mut events = world.take_events();
+    events.truncate(happened);
     if let Some(fault) = fault {
         std::panic::resume_unwind(fault);
     }

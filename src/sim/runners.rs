@@ -464,10 +464,10 @@ mod tests {
             );
             let runners = Runners::new(2).unwrap();
             let journal = runners.run(scenario(name, &text), Options::default());
-            assert_eq!(
-                stuck(&journal.unwrap()),
-                Some((10_000, StuckWhy::Blocked, name))
-            );
+            let journal = journal.unwrap();
+            assert_eq!(stuck(&journal), Some((10_000, StuckWhy::Blocked, name)));
+            let strikes = |event: &Event| matches!(event.what, What::Signal { .. });
+            assert!(journal.events.iter().any(strikes), "all up to there");
             drop(open);
         }
     }

@@ -98,9 +98,10 @@ impl Frame {
             "backtrace::",
             "__rust",
         ];
-        const FILES: [&str; 4] = [
+        const FILES: [&str; 5] = [
             "/rustc/",
-            "/.cargo/registry/",
+            "/registry/src/",
+            "/git/checkouts/",
             "/rustlib/src/",
             concat!(env!("CARGO_MANIFEST_DIR"), "/src/"),
         ];
@@ -200,6 +201,7 @@ mod imp {
     )]
     pub fn addresses(thread: u32) -> Option<Vec<usize>> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let id = libc::pid_t::try_from(thread).ok()?;
         let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         // An earlier thread that answers late would mix its frames into these.
         if ASKED.load(Ordering::Relaxed) != 0 {
@@ -210,14 +212,7 @@ mod imp {
         ANSWERED.store(0, Ordering::Relaxed);
         ASKED.store(thread, Ordering::Release);
         // SAFETY: `tgkill` takes three numbers and touches no memory; for a thread that is gone it fails.
-        let sent = unsafe {
-            libc::syscall(
-                libc::SYS_tgkill,
-                libc::getpid(),
-                libc::pid_t::try_from(thread).ok()?,
-                SIGNAL,
-            )
-        };
+        let sent = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), id, SIGNAL) };
         let asked = Instant::now();
         while sent == 0 && ANSWERED.load(Ordering::Acquire) != thread {
             if asked.elapsed() > ANSWER {

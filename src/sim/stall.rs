@@ -51,6 +51,10 @@ pub enum Code {
     Spawned,
     /// What makes the service's state.
     State,
+    /// What is dropped when the run is over, outside of any component: the state, and what callbacks hold that were never called.
+    Leftovers,
+    /// None is known: virtual time goes on without an end, and the component named had the last turn.
+    LastTurn,
 }
 
 /// What code does that keeps its thread.
@@ -119,7 +123,16 @@ impl Stall {
             (None, None) if entities.is_empty() => {
                 ("the state".into(), Code::State, watched.runs_on())
             }
-            (None, None) => ("a spawned task".into(), Code::Spawned, watched.runs_on()),
+            (None, None) if observed.is_ending() => {
+                ("the state".into(), Code::Leftovers, watched.runs_on())
+            }
+            (None, None) => match watched.last_turn().and_then(|id| entities.get(id as usize)) {
+                // It is chance whether the run is given up inside a turn.
+                Some(entity) if why == StuckWhy::Overtime => {
+                    (entity.name.clone(), Code::LastTurn, watched.runs_on())
+                }
+                _ => ("a spawned task".into(), Code::Spawned, watched.runs_on()),
+            },
         };
         let thread = thread.and_then(ThreadId::known);
         let seen = thread.map(Seen::of).unwrap_or_default();
@@ -165,6 +178,12 @@ impl Stall {
             Code::Pool => format!("\"{name}\" has a job on the blocking pool, which"),
             Code::Spawned => "a task that the context does not know".to_owned(),
             Code::State => "the code that makes the state (`app`)".to_owned(),
+            Code::Leftovers => {
+                "a destructor at the run's end (of the state, or of what a callback holds that was never called)".to_owned()
+            }
+            Code::LastTurn => {
+                return format!("virtual time goes on without an end, and \"{name}\" had the last turn");
+            }
         };
         said += match &self.does {
             Doing::Lock => " blocks its thread in a lock",
@@ -232,6 +251,9 @@ impl Stall {
                  takes\nlong, or ends only when it is told, is a thread for the context: `add_thread`, which waits \
                  through its scope"
             }
+            (Code::Leftovers, _) => {
+                "What a destructor waits for cannot come when all is over: close it in a callback, which has a bound"
+            }
             (Code::State, _) => {
                 "The state is made anew for each run: have it made of fakes, and connect in main"
             }
@@ -241,7 +263,8 @@ impl Stall {
             }
             (_, Doing::Channel) => {
                 "One body runs at a time here, so nobody can send: receive with `scope.recv(&receiver)`, which waits in \
-                 virtual time\n(and blocks like `receiver.recv()` in production)"
+                 virtual time\n(and blocks like `receiver.recv()` in production); from a channel of another crate through \
+                 `scope.block_on` or `scope.until`"
             }
             (_, Doing::Condition | Doing::Join) => {
                 "One body runs at a time here, so what is waited for cannot happen: wait through the scope, \

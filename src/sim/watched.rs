@@ -5,7 +5,7 @@
 //! run that will not come back.
 
 use std::panic::Location;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -61,6 +61,8 @@ impl ThreadId {
 pub(crate) struct Watched {
     turn: AtomicU64,
     entity: AtomicU32,
+    /// The entity that had the last turn.
+    last: AtomicU32,
     now: AtomicU64,
     observed: Mutex<Arc<Observed>>,
     /// The thread that runs the worlds.
@@ -81,6 +83,7 @@ impl Watched {
     pub fn begins(&self) {
         self.opens(Arc::default());
         self.now.store(0, Ordering::Relaxed);
+        self.last.store(NOBODY, Ordering::Relaxed);
         self.lent.store(ThreadId::OWN.0, Ordering::Relaxed);
         self.nobodys_turn();
     }
@@ -98,6 +101,9 @@ impl Watched {
     /// From here on it is an entity's turn.
     pub fn turn_of(&self, id: EntityId) {
         self.entity.store(id, Ordering::Relaxed);
+        if id != NOBODY {
+            self.last.store(id, Ordering::Relaxed);
+        }
         // Only the watched thread writes: no read-modify-write is needed.
         let turn = self.turn.load(Ordering::Relaxed);
         self.turn.store(turn.wrapping_add(1), Ordering::Release);
@@ -106,6 +112,12 @@ impl Watched {
     /// From here on the simulator's own code runs.
     pub fn nobodys_turn(&self) {
         self.turn_of(NOBODY);
+    }
+
+    /// Returns the entity that had the last turn.
+    pub fn last_turn(&self) -> Option<EntityId> {
+        let id = self.last.load(Ordering::Relaxed);
+        (id != NOBODY).then_some(id)
     }
 
     /// Virtual time has moved.
@@ -178,6 +190,8 @@ pub(crate) struct Observed {
     panics: Mutex<Vec<Panicked>>,
     /// The jobs on the blocking pool of a user's own worker.
     pub pool: Arc<Pool>,
+    /// Whether the run is over, and what is left of it is being dropped.
+    ending: AtomicBool,
 }
 
 /// One entity, and what it does.
@@ -268,6 +282,21 @@ impl Observed {
         lock(&self.events).clone()
     }
 
+    /// Returns the number of events.
+    pub fn count(&self) -> usize {
+        lock(&self.events).len()
+    }
+
+    /// From here on what is left of the run is dropped.
+    pub fn ends(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether what is left of the run is being dropped.
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
     /// Takes the events.
     pub fn take_events(&self) -> Vec<Event> {
         std::mem::take(&mut lock(&self.events))
@@ -299,6 +328,10 @@ impl Observed {
         let mut all = lock(&self.kept);
         if all.len() < KEPT {
             all.push(kept);
+        } else if let Some(least) = all.iter_mut().min_by_key(|kept| kept.took)
+            && least.took < kept.took
+        {
+            *least = kept;
         }
     }
 

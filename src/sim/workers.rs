@@ -47,6 +47,8 @@ impl Job {
     fn stuck(&self, why: StuckWhy, after: Duration, watched: &Watched) -> Journal {
         let stall = Stall::of(watched, why, after);
         let mut events = watched.observed().events();
+        // A process whose destructors block has not ended.
+        events.pop_if(|last| matches!(last.what, What::Exit { .. }));
         if events.is_empty() {
             let options = &self.run.options;
             let header = header(&self.run.scenario, options, self.run.own.is_some(), "sim");

@@ -177,3 +177,92 @@ fn unknown_name_in_uses_fails_with_the_name_that_was_meant() {
         ],
     );
 }
+
+/// Waits for an answer that nobody sends, and has a db then.
+async fn connects(ctx: WorkerCtx) -> Result<(), MainError> {
+    ctx.add_task(
+        "flusher",
+        BodyOpts::new().uses(["db"]),
+        |token| async move {
+            token.cancelled().await;
+        },
+    )?;
+    std::future::pending::<()>().await;
+    ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
+    Ok(())
+}
+
+#[test]
+fn main_that_waits_is_the_cause_and_not_the_names_it_would_have() {
+    let said = fails(at_ten(Trial::of(connects)).ended(["db"]));
+    says(
+        &said,
+        &[
+            "FAIL trial: broken law ends/explained: \"main\" was aborted at 15.000",
+            "\"flusher\" had been registered by then",
+            "left alone for an hour it waits still",
+        ],
+    );
+    assert!(!said.contains("is registered by"), "{said}");
+}
+
+#[test]
+fn name_that_nobody_has_fails_where_the_start_is_cut_off_too() {
+    let cut = || {
+        Trial::of(slow_start)
+            .at("3s")
+            .signal("SIGKILL")
+            .before_ready()
+    };
+    cut().run();
+    says(
+        &fails(cut().at("500ms").hang("cash")),
+        &["nothing is registered by the name \"cash\""],
+    );
+}
+
+#[test]
+fn main_that_fails_since_it_was_stopped_hides_nothing() {
+    let register = |ctx: WorkerCtx| async move {
+        sleep(Duration::from_secs(12)).await;
+        ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
+        Ok::<_, MainError>(())
+    };
+    says(
+        &fails(at_ten(Trial::of(register))),
+        &["FAIL trial: tests nothing"],
+    );
+}
+
+#[test]
+fn fault_elsewhere_does_not_hide_a_main_that_waits() {
+    let said = fails(at_ten(Trial::of(connects).at("5s").hang("flusher")));
+    says(
+        &said,
+        &[
+            "FAIL trial: tests nothing of a worker that runs",
+            "main has waited since 0.000",
+            "left alone for an hour it waits still",
+            "`ready = false` in [expect]",
+        ],
+    );
+}
+
+#[test]
+fn main_that_tries_again_and_again_is_not_said_to_wait() {
+    let register = |_: WorkerCtx| async move {
+        loop {
+            sleep(Duration::from_secs(7)).await;
+        }
+    };
+    let said = fails(at_ten(Trial::of(register)));
+    says(
+        &said,
+        &[
+            "main has waited since 14.000; nothing had been registered by then",
+            "left alone for an hour it is not done either: it went on from time to time, the last time at 3598.000",
+            "an address at which nothing answers",
+        ],
+    );
+    assert!(!said.contains("waits still"), "{said}");
+}

@@ -1,6 +1,6 @@
 //! Small workers as their authors would write them. Each has one mistake, or none.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -41,7 +41,12 @@ pub fn named(name: &str) -> Option<Own> {
         "close waits for ever" => Own::new(close_waits_for_ever),
         "spawns from a thread body" => Own::new(spawns_from_a_thread_body),
         "select is not biased" => Own::new(select_is_not_biased),
-        "locks standard output" => Own::new(locks_standard_output),
+        "locks standard output" | "locks standard output, in one test" => {
+            Own::new(locks_standard_output)
+        }
+        "destructor of the state blocks" => Own::with_app(|| BlocksWhenDropped, server_alone),
+        "second needs to run after first" => Own::new(second_needs_to_run_after_first),
+        "a static that the runs share" => Own::new(a_static_that_the_runs_share),
         "waits for a child process" => Own::new(waits_for_a_child_process),
         "joins a thread of std's" => Own::new(joins_a_thread_of_stds),
         "timers without end" => Own::new(timers_without_end),
@@ -347,6 +352,44 @@ async fn select_is_not_biased(ctx: WorkerCtx) -> Registered {
 fn app_that_blocks() {
     let (_keep, never) = mpsc::channel::<()>();
     let _ = never.recv();
+}
+
+struct BlocksWhenDropped;
+
+impl Drop for BlocksWhenDropped {
+    fn drop(&mut self) {
+        app_that_blocks();
+    }
+}
+
+async fn server_alone(ctx: WorkerCtx<BlocksWhenDropped>) -> Registered {
+    ctx.add_task("server", BodyOpts::new(), |token| async move {
+        token.cancelled().await;
+    })?;
+    Ok(())
+}
+
+async fn second_needs_to_run_after_first(ctx: WorkerCtx) -> Registered {
+    let has_run = Arc::new(AtomicBool::new(false));
+    let sets = Arc::clone(&has_run);
+    ctx.add_task("first", BodyOpts::new(), |token| async move {
+        token.cancelled().await;
+        sets.store(true, Ordering::Relaxed);
+    })?;
+    ctx.add_task("second", BodyOpts::new(), |token| async move {
+        token.cancelled().await;
+        assert!(has_run.load(Ordering::Relaxed));
+    })?;
+    Ok(())
+}
+
+async fn a_static_that_the_runs_share(ctx: WorkerCtx) -> Registered {
+    static CONNECTIONS: AtomicU32 = AtomicU32::new(0);
+    if CONNECTIONS.fetch_add(1, Ordering::Relaxed) == 2 {
+        return Err("no more connections".into());
+    }
+    ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
+    Ok(())
 }
 
 async fn flusher_and_db(ctx: WorkerCtx) -> Registered {
