@@ -38,7 +38,7 @@ enum Ends {
 }
 use Ends::{Fails, Notes, Passes};
 
-/// Each worker, how its test is to end, and the words that it is to say.
+/// Each worker, how its test is to end, and the words that it is to say; ` || ` stands between words of which one is enough.
 const EXPECTED: &[(&str, Ends, &[&str])] = &[
     (
         "main never gets ready",
@@ -198,7 +198,8 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         Fails,
         &[
             r#"FAIL sigterm: the run has not ended after 3 s of real time: at "#,
-            r#""ticker""#,
+            // It is chance whether the run is given up inside a turn.
+            r#", "ticker" sleeps in real time || , virtual time goes on without an end, and "ticker" had the last turn"#,
         ],
     ),
     (
@@ -400,7 +401,8 @@ fn is_as_expected(said: &str, ends: Ends, words: &[&str]) -> Result<(), String> 
     if ends == Passes && said.contains("note:") {
         return Err("it is accused".to_owned());
     }
-    match words.iter().find(|word| !said.contains(**word)) {
+    let says = |word: &str| word.split(" || ").any(|word| said.contains(word));
+    match words.iter().find(|word| !says(word)) {
         Some(word) => Err(format!("it does not say {word:?}")),
         None => Ok(()),
     }

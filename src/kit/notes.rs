@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::journal::{At, FaultVerb, How, Id, Kind, Ms, Name, What};
 use crate::report::figures::plural;
 use crate::scenario::{Scenario, all_of, time};
-use crate::sim::{Journal, Kept, Own, Panicked, Run};
+use crate::sim::{Journal, Kept, KeptBy, Own, Panicked, Run};
 
 use super::real::bound_overrun;
 
@@ -163,15 +163,18 @@ fn ended_by_themselves(journal: &Journal) -> Option<String> {
 fn kept(kept: &Kept) -> String {
     let took = Ms(u64::try_from(kept.took.as_millis()).unwrap_or(u64::MAX));
     let (name, at) = (&kept.name, At(kept.at));
-    if kept.on_pool {
-        format!(
-            "a job of \"{name}\" on the blocking pool took {took} of real time at {at}, for which virtual time stood still"
-        )
-    } else {
-        format!(
-            "\"{name}\" kept its thread for {took} of real time at {at}, in which no virtual time passed"
-        )
-    }
+    let who = match kept.by {
+        KeptBy::Pool => {
+            return format!(
+                "a job of \"{name}\" on the blocking pool took {took} of real time at {at}, for which virtual time stood still"
+            );
+        }
+        KeptBy::Component => format!("\"{name}\""),
+        KeptBy::Spawned => "a task that the context does not know".to_owned(),
+    };
+    format!(
+        "{who} kept its thread for {took} of real time at {at}, in which no virtual time passed"
+    )
 }
 
 /// The panics that the code caught itself.

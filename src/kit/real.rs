@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::journal::{At, Ms, StuckWhy, What};
 use crate::laws;
 use crate::report::{Problem, ProblemKind};
-use crate::sim::{Journal, Kept, Stall};
+use crate::sim::{Journal, Kept, KeptBy, Stall};
 
 /// What to do about code that keeps its thread longer than its bound.
 const OVER_BOUND: &str = "\
@@ -42,10 +42,11 @@ pub(super) fn said_by_law(journal: &Journal) -> Option<String> {
 pub(super) fn over_bound(journal: &Journal) -> Vec<Problem> {
     let over = |kept: &Kept| {
         let bound = bound_overrun(journal, kept)?;
-        let what = if kept.on_pool {
-            format!("a job of \"{}\" on the blocking pool took", kept.name)
-        } else {
-            format!("\"{}\" kept its thread for", kept.name)
+        let name = &kept.name;
+        let what = match kept.by {
+            KeptBy::Pool => format!("a job of \"{name}\" on the blocking pool took"),
+            KeptBy::Component => format!("\"{name}\" kept its thread for"),
+            KeptBy::Spawned => return None,
         };
         Some(Problem {
             detail: format!("{OVER_BOUND}\n"),
@@ -72,7 +73,8 @@ pub(super) fn bound_overrun(journal: &Journal, kept: &Kept) -> Option<u64> {
                 && matches!(&event.what, What::StepStarted { name, .. } if *name == kept.name)
         })
     };
-    if kept.on_pool && !waited_for() {
+    // Tasks that the context does not know have no bound.
+    if kept.by == KeptBy::Spawned || kept.by == KeptBy::Pool && !waited_for() {
         return None;
     }
     let bound = journal.events.iter().find_map(|event| match &event.what {

@@ -12,7 +12,7 @@ use tokio::task::unconstrained;
 use super::bodies::Bodies;
 use super::foreign::Outside;
 use super::ready::Ready;
-use super::watched::{Does, Kept};
+use super::watched::{Does, Kept, KeptBy};
 use super::world::{self, World};
 use crate::host::{Abort, Around, BoxError, BoxFuture, Ended, OnEnd, SpawnError};
 use crate::journal::{How, Id, MAIN, Name};
@@ -307,23 +307,40 @@ impl World {
 }
 
 impl World {
-    /// Notes a turn of an entity that took long in real time.
-    fn note_long_turn(&self, id: EntityId) {
+    /// Notes a turn that took long in real time: that of an entity, or what ran between two turns.
+    pub fn note_long_turn(&self, id: Option<EntityId>) {
         let (Some(foreign), Some(watched)) = (&self.foreign, &self.watched) else {
             return;
         };
-        if let Some(took) = foreign.meter.stop(|| watched.starved()) {
-            let role = self.entities.borrow().all[id as usize].role;
-            let name = match self.part_of(role) {
-                Some(part) => part.name.clone(),
-                None => self.entities.borrow().name(id),
-            };
-            self.observed.note_kept(Kept {
-                name,
-                at: self.time(),
-                took,
-                on_pool: false,
-            });
+        let Some(took) = foreign.meter.stop(|| watched.starved()) else {
+            return;
+        };
+        let mut at = self.time();
+        let (name, by) = match id {
+            None => {
+                // Read past the world, which must not go otherwise since something took long.
+                at = foreign.now().unwrap_or(at);
+                ("a spawned task".into(), KeptBy::Spawned)
+            }
+            Some(id) => {
+                let role = self.entities.borrow().all[id as usize].role;
+                let part = self.part_of(role).map(|part| part.name.clone());
+                let name = part.unwrap_or_else(|| self.entities.borrow().name(id));
+                (name, KeptBy::Component)
+            }
+        };
+        self.observed.note_kept(Kept {
+            name,
+            at,
+            took,
+            by,
+        });
+    }
+
+    /// From here on it is measured how long whatever runs takes in real time, in a user's own worker.
+    pub fn measure(&self) {
+        if let Some(foreign) = &self.foreign {
+            foreign.meter.start();
         }
     }
 
@@ -448,6 +465,7 @@ impl Future for Gated {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         world::with(|world| {
+            world.note_long_turn(None);
             // What a component panics with is caught before. What is left tokio would swallow.
             let polled = world.or_fail(|| {
                 let polled = self.poll_turn(world, cx);
@@ -463,6 +481,7 @@ impl Future for Gated {
                 }
                 polled.unwrap_or(Poll::Pending)
             });
+            world.measure();
             polled.unwrap_or(Poll::Ready(()))
         })
     }
@@ -528,9 +547,7 @@ impl Gated {
         // foreign world it is tokio that moves time, and who yields has another turn before.
         let foreign = world.is_foreign();
         let handles = world.handles();
-        if let Some(foreign) = &world.foreign {
-            foreign.meter.start();
-        }
+        world.measure();
         let polled = catch_unwind(AssertUnwindSafe(|| {
             if foreign {
                 future.as_mut().poll(&mut cx)
@@ -538,7 +555,7 @@ impl Gated {
                 pin!(unconstrained(future.as_mut())).poll(&mut cx)
             }
         }));
-        world.note_long_turn(self.id);
+        world.note_long_turn(Some(self.id));
         let (how, error) = match polled {
             Ok(Poll::Pending) => {
                 world.awaits(self.id, role);

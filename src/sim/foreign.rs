@@ -57,7 +57,7 @@ pub(crate) const LONG: Duration = Duration::from_millis(100);
 /// Measures in real time what happens while virtual time stands still.
 #[derive(Default)]
 pub(crate) struct Meter {
-    /// When the last turn ended, or the executor last came to rest.
+    /// When the current turn began, or the last one ended, or the executor was last woken.
     since: Cell<Option<std::time::Instant>>,
     /// How long the threads had waited for a CPU when that was asked last.
     starved: Cell<Duration>,
@@ -140,7 +140,7 @@ impl Foreign {
     }
 
     /// Milliseconds since then.
-    fn now(&self) -> Option<u64> {
+    pub fn now(&self) -> Option<u64> {
         let began = self.began.get()?;
         u64::try_from((Instant::now() - *began).as_millis()).ok()
     }

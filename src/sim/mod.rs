@@ -52,7 +52,7 @@ pub use runners::{Ran, Run, RunError, Runners, Running, WorkerId};
 pub use stack::{Frame, Stack};
 pub use stall::{Code, Doing, Stall, Waiting};
 pub use twice::{FURTHER_SEEDS, TWICE_AT_ONCE, Twice, twice};
-pub use watched::{Kept, Panicked};
+pub use watched::{Kept, KeptBy, Panicked};
 #[cfg(feature = "cli")]
 pub(crate) use worker::limits_of;
 pub use world::{EVENTS_A_MILLISECOND, EVENTS_A_RUN, HORIZON, ROWS_A_RUN, TURNS_A_RUN};
@@ -203,7 +203,13 @@ fn run_watched(
         .enable_time()
         .start_paused(true)
         .on_thread_park(|| {
-            world::try_with(|world| world.or_fail(|| world.quiet()));
+            world::try_with(|world| {
+                world.note_long_turn(None);
+                world.or_fail(|| world.quiet())
+            });
+        })
+        .on_thread_unpark(|| {
+            world::try_with(|world| world.measure());
         })
         .build()
         .expect("a runtime without I/O needs nothing that could be missing");

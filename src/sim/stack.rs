@@ -350,6 +350,16 @@ mod tests {
                 Some("/home/me/.cargo/registry/src/index/sqlx-1/src/pool.rs"),
                 false,
             ),
+            (
+                "sqlx::pool::wait",
+                Some("/usr/local/cargo/registry/src/index/sqlx-1/src/pool.rs"),
+                false,
+            ),
+            (
+                "fork::pool::wait",
+                Some("/usr/local/cargo/git/checkouts/fork-1/abc/src/pool.rs"),
+                false,
+            ),
             ("{async_block#0}", Some("/home/me/service/src/lib.rs"), true),
             ("start_thread", None, false),
             ("start_thread", Some("./nptl/pthread_create.c"), false),

@@ -222,8 +222,19 @@ pub struct Kept {
     pub at: u64,
     /// The real time that it took, less what its thread waited for a CPU.
     pub took: Duration,
-    /// Whether it was a job on the blocking pool.
-    pub on_pool: bool,
+    /// Whose turn it was.
+    pub by: KeptBy,
+}
+
+/// Whose turn took long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptBy {
+    /// The component's own.
+    Component,
+    /// That of a job that the component has on the blocking pool.
+    Pool,
+    /// That of tasks which the context does not know.
+    Spawned,
 }
 
 /// A panic of a user's own code.
@@ -356,7 +367,7 @@ impl Observed {
             name: job.by(),
             at: job.since,
             took: job.took.unwrap_or_default(),
-            on_pool: true,
+            by: KeptBy::Pool,
         }));
         kept
     }

@@ -8,6 +8,7 @@ use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
 use deadstop::journal::Outcome;
 use deadstop::kit::Trial;
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 use super::told::{fails, says};
 
@@ -55,6 +56,33 @@ fn turn_that_takes_longer_than_the_bound_fails() {
             "live it is\nleft behind",
         ],
     );
+    // It is no note besides.
+    assert_eq!(said.matches("kept its thread for").count(), 1, "{said}");
+}
+
+#[test]
+fn turn_of_a_spawned_task_that_takes_long_is_noted() {
+    let register = |ctx: WorkerCtx| async move {
+        ctx.add_task("server", BodyOpts::new(), |token| async move {
+            let request = tokio::spawn(async {
+                sleep(Duration::from_secs(3)).await;
+                std::thread::sleep(Duration::from_millis(200));
+            });
+            let _ = request.await;
+            token.cancelled().await;
+        })?;
+        Ok(())
+    };
+    let (_, notes) = Trial::of(register).at("10s").signal("SIGTERM").notes();
+    let said = notes.join("\n");
+    says(
+        &said,
+        &[
+            "a task that the context does not know kept its thread for ",
+            " ms of real time at 3.000, in which no virtual time passed",
+        ],
+    );
+    assert_eq!(notes.len(), 1, "{said}");
 }
 
 /// A main that keeps its thread is held to the bound of the start.
