@@ -304,6 +304,15 @@ fn starved_well(by: &[impl AsRef<OsStr>], of: &str) {
     );
 }
 
+/// The watchdog sees that the endpoint answers, and then that it does not.
+#[cfg(feature = "http")]
+fn starved_and_watched(by: &[impl AsRef<OsStr>]) {
+    let process = Process::by(by, "is watched starved of threads");
+    process.says("ready");
+    process.says("fifty were answered");
+    process.ends().is(75);
+}
+
 /// A step that hangs is left behind at its bound, and the others are called.
 fn starved_with_a_hung_step(by: &[impl AsRef<OsStr>], of: &str) {
     let Starved { end, called, sent } = starved(by, &format!("one hangs starved of {of}"));
@@ -720,6 +729,10 @@ const TESTS: &[Test] = &[
     }),
     ("few_threads::last_resort_strikes", || {
         starved_at_the_last_resort(&few_threads(), "threads")
+    }),
+    #[cfg(feature = "http")]
+    ("few_threads::watchdog_goes_on", || {
+        starved_and_watched(&few_threads())
     }),
     ("few_stacks::every_step_is_called_in_order", || {
         starved_well(&FEW_STACKS, "threads")

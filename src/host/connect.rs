@@ -57,7 +57,7 @@ impl Names {
             let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
             all.remove(&name);
         };
-        // A watchdog that finds no thread for the name of its endpoint must not take that for a failure of it.
+        // Where no thread can be had the endpoint may be well all the same: the reserve has one, unless steps hold it.
         if let Err(error) = spawn("deadstop resolver", resolves.clone())
             && !self.reserve.lend(resolves)
         {

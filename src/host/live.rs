@@ -84,7 +84,9 @@ impl Live {
 
     /// Who runs the context's own futures.
     fn driver(&self) -> Result<Driver, SpawnError> {
-        started(&self.driver, "deadstop")
+        let driver = started(&self.driver, "deadstop")?;
+        self.reserve.retry_on(&driver);
+        Ok(driver)
     }
 }
 
@@ -161,9 +163,6 @@ impl Host for Live {
             contained(|| tracing::warn!(target: "deadstop", "{NO_ISOLATION}"));
         }
         let driver = self.driver();
-        if let Ok(driver) = &driver {
-            self.reserve.retry_on(driver.downgrade());
-        }
         self.reserve.fill()?;
         driver.map(drop)
     }

@@ -44,6 +44,14 @@ struct State {
     coming: usize,
 }
 
+impl State {
+    /// Whether somebody looks after the jobs, or will, and nobody more is needed.
+    fn is_attended(&self) -> bool {
+        let watched = self.active.is_some() && self.watching > 0;
+        watched || self.called + self.coming > 0
+    }
+}
+
 /// The reapers of one host.
 pub(super) struct Reapers {
     state: Mutex<State>,
@@ -69,20 +77,14 @@ impl Reapers {
         let mut state = self.state();
         let gone = Box::new(gone);
         state.jobs.push_back(Job { thread, gone });
-        if !self.attend(state) {
-            let job = self.state().jobs.pop_back();
-            if let Some(job) = job {
-                (job.gone)();
-            }
-        }
+        self.attend(state);
     }
 
     /// Sees to it that somebody looks after the jobs: where a reaper goes through them, one that watches it.
-    /// False where no thread can be had.
-    fn attend(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> bool {
-        let watched = state.active.is_some() && state.watching > 0;
-        if watched || state.called + state.coming > 0 {
-            return true;
+    /// Where no thread can be had, the threads that wait are said to be gone.
+    fn attend(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        if state.is_attended() {
+            return;
         }
         if state.idle > 0 {
             state.idle -= 1;
@@ -90,7 +92,7 @@ impl Reapers {
             drop(state);
             // Those that watch wait here too, so everybody looks.
             self.work.notify_all();
-            return true;
+            return;
         }
         state.coming += 1;
         drop(state);
@@ -98,9 +100,22 @@ impl Reapers {
         let started = spawn("deadstop-reaper", move || own.reap(LINGERS)).is_ok()
             || self.reserve.lend(move || lent.reap(Duration::ZERO));
         if !started {
-            self.state().coming -= 1;
+            self.nobody_comes();
         }
-        started
+    }
+
+    /// No thread could be had for a reaper. Others may have left their threads to it meanwhile.
+    fn nobody_comes(&self) {
+        let mut state = self.state();
+        state.coming -= 1;
+        if state.is_attended() {
+            return;
+        }
+        let left = std::mem::take(&mut state.jobs);
+        drop(state);
+        for job in left {
+            (job.gone)();
+        }
     }
 
     /// Joins what there is to join, and stays for a time where there is nothing more. A thread of the reserve does not
@@ -201,5 +216,19 @@ mod tests {
         assert!(gone.try_recv().is_err(), "the hung one still runs");
         drop(release);
         assert_eq!(gone.recv_timeout(GUARD), Ok(100));
+    }
+
+    #[test]
+    fn threads_left_to_a_reaper_that_never_comes_are_said_to_be_gone() {
+        let reapers = Arc::new(Reapers::new(Arc::default()));
+        // One asks for a thread at this moment.
+        reapers.state().coming = 1;
+        let (says, gone) = mpsc::channel();
+        reapers.join(std::thread::spawn(|| {}), move || {
+            let _ = says.send(());
+        });
+        assert!(gone.try_recv().is_err(), "it is left to the one that comes");
+        reapers.nobody_comes();
+        assert_eq!(gone.try_recv(), Ok(()));
     }
 }

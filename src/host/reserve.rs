@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc::WeakUnboundedSender;
+use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender};
 
 use super::live::spawn;
 use super::{BoxFuture, ContextId, SpawnError};
@@ -95,9 +95,15 @@ impl Reserve {
         self.standing.load(Ordering::SeqCst) < STANDING
     }
 
-    /// Sets the driver, on which a thread is asked for again.
-    pub fn retry_on(&self, driver: WeakUnboundedSender<BoxFuture<()>>) {
-        self.state().driver = Some(driver);
+    /// Sets the driver, on which a thread is asked for again, as soon as there is one.
+    pub fn retry_on(self: &Arc<Self>, driver: &UnboundedSender<BoxFuture<()>>) {
+        let mut state = self.state();
+        if state.driver.is_none() && !state.closed {
+            state.driver = Some(driver.downgrade());
+            if !state.steps.is_empty() || !state.wakes.is_empty() {
+                self.retry(state);
+            }
+        }
     }
 
     /// Takes the code of a step for which no thread could be started, which is why.

@@ -329,12 +329,7 @@ impl World {
                 (name, KeptBy::Component)
             }
         };
-        self.observed.note_kept(Kept {
-            name,
-            at,
-            took,
-            by,
-        });
+        self.observed.note_kept(Kept { name, at, took, by });
     }
 
     /// From here on it is measured how long whatever runs takes in real time, in a user's own worker.

@@ -2,6 +2,10 @@
 //! them; they use up what it leaves.
 
 use std::fs::File;
+#[cfg(feature = "http")]
+use std::io::{Read, Write};
+#[cfg(feature = "http")]
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
@@ -10,6 +14,8 @@ use std::time::Duration;
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
 use deadstop::host::Scope;
 use deadstop::process::Worker;
+#[cfg(feature = "http")]
+use deadstop::watchdog::Watchdog;
 
 use crate::child::{AT_EXIT, announces, for_ever, grace, ms, say};
 
@@ -104,6 +110,23 @@ async fn steps(ctx: &WorkerCtx) -> Result<(), MainError> {
     Ok(())
 }
 
+/// Answers the first fifty requests on a port, and is gone then.
+#[cfg(feature = "http")]
+fn answers_for_a_while() -> std::io::Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    thread::Builder::new().spawn(move || {
+        for stream in listener.incoming().take(50).flatten() {
+            let mut stream = stream;
+            let _ = stream.read(&mut [0; 1_024]);
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+        say("fifty were answered");
+    })?;
+    Ok(port)
+}
+
 /// Plays such a role; `None` if it is none.
 pub fn play(role: &str) -> Option<ExitCode> {
     let (role, of) = match role.split_once(" starved of ")? {
@@ -141,6 +164,14 @@ pub fn play(role: &str) -> Option<ExitCode> {
                 for name in ["1", "2", "3", "4", "5", "6"] {
                     ctx.defer_cleanup(name, short(), hangs(name))?;
                 }
+            }
+            #[cfg(feature = "http")]
+            "is watched" => {
+                announces(&ctx)?;
+                // Its name has to be looked up, on a thread.
+                let url = format!("http://localhost:{}/health", answers_for_a_while()?);
+                let watchdog = Watchdog::http(&url)?.interval(ms(10)).attempts(3);
+                ctx.add_watchdog("watchdog", BodyOpts::new(), watchdog)?;
             }
             _ => return Err("nobody plays this".into()),
         }
