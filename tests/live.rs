@@ -288,7 +288,7 @@ fn what_cannot_be_live_is_counted_and_too_fast_is_said_to_be() {
     let not_live = format!("live = \"no: it is about a year\"\n{}", DRAIN.trim_start());
     let output = live(&[&file("not-live.toml", &not_live), "--verbose"]);
     let said = text(&output.stdout);
-    assert!(output.status.success(), "{said}");
+    assert_eq!(output.status.code(), Some(4), "{said}");
     assert!(said.contains("not-live: it is about a year"), "{said}");
     assert!(
         said.ends_with("0 runs live, 1 cannot be live; nothing was run\n"),
@@ -303,6 +303,32 @@ fn what_cannot_be_live_is_counted_and_too_fast_is_said_to_be() {
         "{said}"
     );
     assert!(said.contains("and 0.02 is the fastest"), "{said}");
+}
+
+#[test]
+fn random_scenarios_agree_and_what_none_was_run_is_not_well() {
+    let output = live(&["--random", "8", "--seed", "1"]);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("8 random scenarios live, seeds 1 to 8; at most "),
+        "{said}"
+    );
+    assert!(
+        said.ends_with(": all agree with the simulation\n"),
+        "{said}"
+    );
+
+    let output = live(&["--random", "2", "--seed", "1", "--speed", "1000"]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(
+        said.contains(
+            "0 random scenarios live, seeds 1 to 2, 2 passed over (two of its instants lie "
+        ),
+        "{said}"
+    );
+    assert!(said.ends_with("; nothing was run\n"), "{said}");
 }
 
 /// As what a shell runs in the background, and what a CI runs below that.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use self::play::{Ended, NotPlayed, Play, at_once, play};
+use self::play::{Ended, NotPlayed, Play, SEEDS, at_once, play};
 use self::verdict::Verdicts;
 use super::case::Case;
 use super::output::{is_watched, out, shell, style};
@@ -120,10 +120,10 @@ impl Live {
             }
         }
         for Ran { at, ended } in &ran {
-            exit = exit.and(Exit::of(&ended.problems));
+            exit = exit.and(Exit::of(&ended.verdict.problems));
             let case = &cases[*at];
             said += &told(&case.found.name, ended, self.verbose);
-            if !ended.problems.is_empty() {
+            if !ended.verdict.problems.is_empty() {
                 let speed = self
                     .speed
                     .map_or_else(String::new, |speed| format!(" --speed {speed}"));
@@ -137,7 +137,7 @@ impl Live {
         }
         said += &self.summary(&cases, &ran, not_live.len(), began.elapsed());
         out(&said)?;
-        if exit == Exit::Well && ran.is_empty() && not_live.is_empty() {
+        if exit == Exit::Well && ran.is_empty() {
             return Ok(Exit::Nothing);
         }
         Ok(exit)
@@ -225,7 +225,7 @@ impl Live {
                 ended: play(&players, verdicts, it),
             },
             |one: Ran| {
-                failed += usize::from(!one.ended.problems.is_empty());
+                failed += usize::from(!one.ended.verdict.problems.is_empty());
                 ran.push(one);
                 if is_watched() {
                     let _ = write!(
@@ -253,6 +253,10 @@ impl Live {
         if again > 0 {
             let _ = write!(line, ", {again} again since the machine held them up");
         }
+        let further = ran.iter().filter(|one| one.ended.verdict.further).count();
+        if further > 0 {
+            let _ = write!(line, ", {further} with a seed after the first {SEEDS}");
+        }
         if not_live > 0 {
             let _ = write!(line, ", {not_live} cannot be live");
             if !self.verbose {
@@ -269,7 +273,9 @@ impl Live {
             late.unwrap_or_default().as_millis(),
             took.as_secs_f64()
         );
-        let failed = ran.iter().filter(|one| !one.ended.problems.is_empty());
+        let failed = ran
+            .iter()
+            .filter(|one| !one.ended.verdict.problems.is_empty());
         let invalid = cases.iter().filter(|case| !case.faults.is_empty());
         line += &match (failed.count(), invalid.count()) {
             (0, 0) => "all agree with the simulation".to_owned(),
@@ -315,12 +321,12 @@ fn told(name: &str, one: &Ended, verbose: bool) -> String {
             }
         );
     }
-    if one.problems.is_empty() {
+    if one.verdict.problems.is_empty() {
         if let Some(first) = &one.first {
             let _ = writeln!(said, "again {name}: {first}; then it agreed");
         }
         return said;
     }
-    let _ = write!(said, "FAIL {name}: {}", listed(&one.problems));
+    let _ = write!(said, "FAIL {name}: {}", listed(&one.verdict.problems));
     said
 }

@@ -5,9 +5,8 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::verdict::{Verdicts, judged};
+use super::verdict::{Verdict, Verdicts, judged};
 use crate::live::{Failed, Known, Pace, Players, Request, Tempo};
-use crate::report::Problem;
 use crate::scenario::Scenario;
 use crate::sim::{RunError, Runners};
 
@@ -82,7 +81,7 @@ pub struct Ended {
     pub first: Option<String>,
     pub lag: Duration,
     pub late: Duration,
-    pub problems: Vec<Problem>,
+    pub verdict: Verdict,
 }
 
 /// Runs one scenario live. A run that the machine holds up is repeated, more slowly.
@@ -98,7 +97,8 @@ pub fn play(players: &Players, verdicts: &Verdicts<'_>, it: &Play) -> Ended {
             Err(_) => (Duration::ZERO, Duration::ZERO),
         };
         let held_up = lag > request.tempo.patience();
-        let mut problems = judged(it, verdicts, played);
+        let mut verdict = judged(it, verdicts, played);
+        let problems = &mut verdict.problems;
         if !problems.is_empty() && held_up {
             if again < AGAIN {
                 again += 1;
@@ -126,7 +126,7 @@ pub fn play(players: &Players, verdicts: &Verdicts<'_>, it: &Play) -> Ended {
             first,
             lag,
             late,
-            problems,
+            verdict,
         };
     }
 }

@@ -2,15 +2,14 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::coverage::Coverage;
-use super::play::{Ended, NotPlayed, Play, at_once, play};
+use super::play::{Ended, NotPlayed, Play, SEEDS, at_once, play};
 use super::verdict::Verdicts;
 use super::{Live, PERFORM, told};
-use crate::cli::output::{is_watched, out, shell, style};
+use crate::cli::output::{is_watched, out, style};
 use crate::cli::{Done, Exit};
 use crate::live::Players;
 use crate::report::figures::plural;
@@ -24,14 +23,14 @@ enum Random {
         unstruck: Vec<usize>,
         ended: Box<Ended>,
     },
-    /// It would take too long.
-    PassedOver,
+    /// It would take too long, or its instants lie too close: in words.
+    PassedOver(String),
     /// A fault of deadstop's own, in words.
     Broken(String),
 }
 
 impl Live {
-    /// Runs so many random scenarios.
+    /// Runs that number of random scenarios.
     pub(super) fn run_random(&self, count: u32) -> Done {
         #[allow(
             clippy::disallowed_methods,
@@ -80,6 +79,7 @@ impl Live {
         out(&said)?;
         match failed_to_write {
             Some(error) => Err((Exit::Internal, error)),
+            None if tally.played == 0 => Ok(Exit::Nothing),
             None => Ok(tally.exit),
         }
     }
@@ -113,7 +113,7 @@ impl Live {
                 }),
                 scenario,
             },
-            Err(NotPlayed::OutOfTime(_)) => Random::PassedOver,
+            Err(NotPlayed::OutOfTime(why)) => Random::PassedOver(why),
             Err(NotPlayed::Broken(error)) => Random::Broken(error.to_string()),
         }
     }
@@ -144,6 +144,10 @@ struct Tally {
     exit: Exit,
     played: u64,
     passed_over: u64,
+    /// Why the first of them was.
+    why_passed_over: Option<String>,
+    /// Number of runs that agree with none of the first seeds, and with a later one.
+    further: u64,
     failed: u64,
     again: u64,
     late: Duration,
@@ -163,8 +167,9 @@ impl Tally {
                 unstruck,
                 ended,
             } => (scenario, unstruck, ended),
-            Random::PassedOver => {
+            Random::PassedOver(why) => {
                 self.passed_over += 1;
+                self.why_passed_over.get_or_insert(why);
                 return String::new();
             }
             Random::Broken(why) => {
@@ -176,13 +181,14 @@ impl Tally {
         };
         self.played += 1;
         self.again += u64::from(ended.again);
+        self.further += u64::from(ended.verdict.further);
         self.late = self.late.max(ended.late);
         self.coverage.count(&scenario, &unstruck);
-        let failed = !ended.problems.is_empty();
+        let failed = !ended.verdict.problems.is_empty();
         let mut said = told(&name(seed), &ended, live.verbose);
         if failed {
             self.failed += 1;
-            self.exit = self.exit.and(Exit::of(&ended.problems));
+            self.exit = self.exit.and(Exit::of(&ended.verdict.problems));
             let text = scenario::random(seed);
             let _ = writeln!(said, "the file:\n\n{text}");
             let _ = writeln!(said, "again: {}\n", again(seed, live));
@@ -198,8 +204,12 @@ impl Tally {
             plural(self.played, "random scenario"),
             first.saturating_add(u64::from(count).saturating_sub(1))
         );
-        if self.passed_over > 0 {
-            let _ = write!(said, ", {} passed over as too long", self.passed_over);
+        if let Some(why) = &self.why_passed_over {
+            let _ = write!(said, ", {} passed over ({why})", self.passed_over);
+        }
+        if self.further > 0 {
+            let further = self.further;
+            let _ = write!(said, ", {further} with a seed after the first {SEEDS}");
         }
         if self.again > 0 {
             let _ = write!(
@@ -207,6 +217,9 @@ impl Tally {
                 ", {} again since the machine held them up",
                 self.again
             );
+        }
+        if self.played == 0 {
+            return said + "; nothing was run\n";
         }
         let _ = write!(
             said,
@@ -228,14 +241,5 @@ fn again(seed: u64, live: &Live) -> String {
     let speed = live
         .speed
         .map_or_else(String::new, |speed| format!(" --speed {speed}"));
-    match &live.save {
-        Some(folder) => {
-            let path: PathBuf = Path::new(folder).join(file(seed));
-            format!(
-                "deadstop live{speed} {}",
-                shell(&path.display().to_string())
-            )
-        }
-        None => format!("deadstop live{speed} --random 1 --seed {seed}"),
-    }
+    format!("deadstop live{speed} --random 1 --seed {seed}")
 }

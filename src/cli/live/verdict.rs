@@ -20,8 +20,24 @@ pub struct Verdicts<'a> {
     pub style: Style,
 }
 
-/// What is wrong with a live run.
-pub fn judged(it: &Play, verdicts: &Verdicts<'_>, played: Result<Played, Failed>) -> Vec<Problem> {
+/// What a live run comes to.
+pub struct Verdict {
+    pub problems: Vec<Problem>,
+    /// Whether it agrees with none of the first seeds, and with a later one.
+    pub further: bool,
+}
+
+impl Verdict {
+    fn of(problem: Problem) -> Self {
+        Verdict {
+            problems: vec![problem],
+            further: false,
+        }
+    }
+}
+
+/// Judges a live run.
+pub fn judged(it: &Play, verdicts: &Verdicts<'_>, played: Result<Played, Failed>) -> Verdict {
     let said = |played: &Played| {
         let said = played.said.trim();
         if said.is_empty() {
@@ -33,7 +49,7 @@ pub fn judged(it: &Play, verdicts: &Verdicts<'_>, played: Result<Played, Failed>
     let events = match played {
         Ok(played) => played.events,
         Err(Failed::System(error)) => {
-            return vec![Problem::new(ProblemKind::Internal, error.to_string())];
+            return Verdict::of(Problem::new(ProblemKind::Internal, error.to_string()));
         }
         Err(error) => {
             let detail = match &error {
@@ -42,25 +58,51 @@ pub fn judged(it: &Play, verdicts: &Verdicts<'_>, played: Result<Played, Failed>
                 }
                 _ => String::new(),
             };
-            return vec![Problem {
+            return Verdict::of(Problem {
                 detail,
                 ..Problem::new(ProblemKind::Stuck, error.to_string())
-            }];
+            });
         }
     };
-    let difference =
-        compare(&it.known, &events).filter(|_| !agrees_with_another(it, verdicts.runners, &events));
+    let difference = compare(&it.known, &events);
+    let further = difference.is_some() && agrees_with_another(it, verdicts.runners, &events);
+    let difference = difference.filter(|_| !further);
     let mut problems = own(it, verdicts, &events);
+    // What the simulation misses too has nothing to do with the time.
+    let missed = match problems.iter().any(is_unmet) {
+        true => missed_by_seeds(it, verdicts.runners),
+        false => Vec::new(),
+    };
     if it.random {
         problems.retain(|problem| !problem.law.is_some_and(|law| it.known.breaks(law)));
     }
     if let Some(difference) = difference {
         if let Some(late) = difference.late {
-            follows(&mut problems, &events, late.due);
+            follows(&mut problems, &events, late.due, &missed);
         }
         problems.insert(0, differs(&difference, verdicts.style));
     }
-    problems
+    for problem in problems.iter_mut().filter(|problem| is_unmet(problem)) {
+        if let Some(seed) = seed_that_misses(problem, &missed) {
+            let _ = writeln!(
+                problem.detail,
+                "seed {seed} of the simulation breaks it too: deadstop check {} --seed {seed}",
+                shell(&named(it))
+            );
+        }
+    }
+    Verdict { problems, further }
+}
+
+fn is_unmet(problem: &Problem) -> bool {
+    problem.kind == ProblemKind::Expectation
+}
+
+/// The seed of the simulation that misses an expectation as well, if one does.
+fn seed_that_misses(problem: &Problem, missed: &[(usize, u64)]) -> Option<u64> {
+    let mut missed = missed.iter();
+    let (_, seed) = missed.find(|(line, _)| Some(*line) == problem.line)?;
+    Some(*seed)
 }
 
 fn differs(difference: &Difference, style: Style) -> Problem {
@@ -102,24 +144,7 @@ fn own(it: &Play, verdicts: &Verdicts<'_>, events: &[Event]) -> Vec<Problem> {
         path: &it.path,
         text: &it.request.text,
     };
-    let mut problems = judge(&it.scenario, source, events, verdicts.style);
-    let unmet = problems
-        .iter()
-        .any(|problem| problem.kind == ProblemKind::Expectation);
-    if unmet {
-        let seeds = missed_by_seeds(it, verdicts.runners);
-        for problem in &mut problems {
-            let seed = seeds.iter().find(|(line, _)| Some(*line) == problem.line);
-            if let (ProblemKind::Expectation, Some((_, seed))) = (problem.kind, seed) {
-                let _ = writeln!(
-                    problem.detail,
-                    "seed {seed} of the simulation breaks it too: deadstop check {} --seed {seed}",
-                    shell(&named(it))
-                );
-            }
-        }
-    }
-    problems
+    judge(&it.scenario, source, events, verdicts.style)
 }
 
 /// The expectations that seeds of the simulation do not meet: the line of each, and the first such seed.
@@ -151,8 +176,8 @@ fn named(it: &Play) -> String {
 }
 
 /// Puts what only follows from a run being late into one problem, at the end: a law that breaks at that instant or later, and
-/// every expectation.
-fn follows(problems: &mut Vec<Problem>, events: &[Event], due: u64) {
+/// every expectation but those that the simulation misses too.
+fn follows(problems: &mut Vec<Problem>, events: &[Event], due: u64, missed: &[(usize, u64)]) {
     let before: Vec<(&str, String)> = laws::judge(events)
         .into_iter()
         .filter(|broken| broken.t < due)
@@ -169,7 +194,7 @@ fn follows(problems: &mut Vec<Problem>, events: &[Event], due: u64) {
             }
             early
         }
-        (ProblemKind::Expectation, _) => {
+        (ProblemKind::Expectation, _) if seed_that_misses(problem, missed).is_none() => {
             expectations += 1;
             false
         }
@@ -190,5 +215,63 @@ fn follows(problems: &mut Vec<Problem>, events: &[Event], due: u64) {
                 parts.join(", and ")
             ),
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::What;
+
+    fn unmet(line: usize) -> Problem {
+        Problem {
+            line: Some(line),
+            ..Problem::new(ProblemKind::Expectation, format!("line {line}"))
+        }
+    }
+
+    #[test]
+    fn what_follows_from_being_late_is_one_problem_at_the_end() {
+        let law = Problem {
+            law: Some("steps/bounded"),
+            ..Problem::new(ProblemKind::Law, "it took too long".to_owned())
+        };
+        let mut problems = vec![unmet(3), law, unmet(5)];
+        // Line 5 is missed by seed 2 of the simulation, which is never late.
+        follows(&mut problems, &[], 10_000, &[(5, 2)]);
+        let said: Vec<&str> = problems.iter().map(|problem| &*problem.message).collect();
+        assert_eq!(
+            said,
+            [
+                "line 5",
+                "in a run that late these fail too, and tell nothing more: the laws steps/bounded, and 1 of the \
+                 file's expectations"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_before_the_late_instant_stays() {
+        // No journal begins so.
+        let events = [0, 0].map(|seq| Event {
+            t: 0,
+            seq,
+            what: What::Running { value: false },
+        });
+        let broken = laws::judge(&events);
+        assert!(!broken.is_empty());
+        let mut problems: Vec<Problem> = broken
+            .iter()
+            .map(|broken| Problem {
+                law: Some(broken.law),
+                ..Problem::new(ProblemKind::Law, broken.message.clone())
+            })
+            .collect();
+        let before = problems.len();
+        follows(&mut problems, &events, 1, &[]);
+        assert_eq!(problems.len(), before);
+        // From that instant on it follows.
+        follows(&mut problems, &events, 0, &[]);
+        assert_eq!(problems.len(), 1);
     }
 }
