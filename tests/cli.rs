@@ -394,7 +394,7 @@ fn check_as_json_is_a_line_a_scenario_and_one_of_totals() {
             }),
             // Three of them twice, and the good one with three further seeds.
             serde_json::json!({
-                "totals": { "scenarios": 4, "runs": 9, "events": null, "not_run": 1 },
+                "totals": { "scenarios": 4, "runs": 9, "events": null, "not_followed": 0, "not_run": 1 },
                 "verdicts": { "failed": 2, "not-run": 1, "ok": 1 },
                 "problems": [{
                     "kind": "snapshot-unreferenced", "law": null,
@@ -659,6 +659,22 @@ fn linked_folders_and_capital_ends_are_scenarios_and_what_is_not_followed_is_sai
     let err = &both.err;
     assert!(err.contains("note: not followed: "), "{err}");
     assert!(err.contains("scenarios/twice is a link to "), "{err}");
+    let below = project.run(&["check", "scenarios"]).code(5);
+    assert_eq!(
+        below.err.matches("note: not followed").count(),
+        1,
+        "{}",
+        below.err
+    );
+    assert!(
+        below.out.contains("events, 1 link not followed in "),
+        "{}",
+        below.out
+    );
+    let json = project.run(&["check", "--format", "json"]).code(5).out;
+    assert!(json.contains(r#""not_followed":1"#), "{json}");
+    let accepted = project.run(&["accept", "scenarios/linked/b.toml"]).code(0);
+    assert_eq!(accepted.out, "accepted linked/b\n");
     let deep = project.root.join("scenarios").join("x/".repeat(40));
     fs::create_dir_all(&deep).unwrap();
     fs::write(deep.join("c.toml"), GOOD).unwrap();
@@ -676,6 +692,18 @@ fn no_variable_turns_a_changed_log_green() {
     let mut check = project.command(&["check"]);
     let check = check.env("INSTA_FORCE_PASS", "1").env("CI", "true");
     Ended::from(check.output().unwrap()).code(5);
+    // An accepted log that is another now.
+    project.run(&["accept"]).code(0);
+    let accepted = project.root.join("snapshots/a.snap");
+    let log = fs::read_to_string(&accepted).unwrap();
+    assert!(log.contains("10.000"), "{log}");
+    fs::write(&accepted, log.replace("10.000", "11.000")).unwrap();
+    for ci in ["true", ""] {
+        let mut check = project.command(&["check"]);
+        let check = check.env("INSTA_FORCE_PASS", "1").env("CI", ci);
+        let said = Ended::from(check.output().unwrap()).code(1).out;
+        assert!(said.contains("the log is not the accepted one"), "{said}");
+    }
 }
 
 #[test]
@@ -835,6 +863,19 @@ fn an_expectation_that_only_some_seeds_fulfil_fails_with_the_seed() {
     "#;
     let project = Project::new("some-seeds").with("a.toml", text);
     project.run(&["check", "--seed", "0"]).code(0);
+    // Its log is not accepted.
+    let said = project.run(&["check"]).code(1).out;
+    assert!(!said.contains("pending"), "{said}");
+    project.run(&["accept", "a"]).code(4);
+    // What was made pending before the file expected anything.
+    let file = project.root.join("scenarios/a.toml");
+    fs::write(&file, text.split("[expect]").next().unwrap()).unwrap();
+    project.run(&["check"]).code(5);
+    fs::write(&file, text).unwrap();
+    let accepted = project.run(&["accept", "a"]).code(1);
+    let why = "not accepted: a: with seed 3: expected the exit code 0: it was 1";
+    assert!(accepted.err.contains(why), "{}", accepted.err);
+    project.run(&["reject", "a"]).code(0);
     // Whether its log is accepted or not.
     for update in ["no", "always"] {
         let mut check = project.command(&["check"]);

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::journal::text;
 use crate::report::{Policy, SnapshotError, Source, Store, Style, judge};
-use crate::sim::Options;
+use crate::sim::{FURTHER_SEEDS, Journal, Options};
 
 use super::output::{err, out};
 use super::place::{self, Found};
@@ -215,14 +215,28 @@ fn may_be_accepted(
         path: &loaded.path,
         text: &loaded.text,
     };
-    let problems = judge(&loaded.scenario, source, &journal.events, Style::default());
-    Ok(match problems.first() {
-        Some(problem) => Err(format!(
-            "{}; mend it, and check it again",
-            sentence(problem)
-        )),
-        None => Ok(()),
-    })
+    let judged = |journal: &Journal| {
+        let problems = judge(&loaded.scenario, source, &journal.events, Style::default());
+        problems.first().map(sentence)
+    };
+    if let Some(wrong) = judged(&journal) {
+        return Ok(Err(format!("{wrong}; mend it, and check it again")));
+    }
+    // As in `check`: what holds for some orders only is not right.
+    for seed in FURTHER_SEEDS {
+        let options = Options {
+            seed,
+            ..Options::default()
+        };
+        let journal =
+            guarded(&loaded.scenario, &options).map_err(|message| (Exit::Internal, message))?;
+        if let Some(wrong) = judged(&journal) {
+            return Ok(Err(format!(
+                "with seed {seed}: {wrong}; mend it, and check it again"
+            )));
+        }
+    }
+    Ok(Ok(()))
 }
 
 impl Reject {

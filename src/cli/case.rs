@@ -35,6 +35,13 @@ pub struct Fault {
     pub picture: String,
 }
 
+impl Fault {
+    /// Whether it is more than a log that nobody has accepted.
+    pub fn fails(&self) -> bool {
+        Exit::of(&self.problems) != Exit::Snapshots
+    }
+}
+
 /// What is written for a scenario as JSON.
 #[derive(Serialize)]
 struct Line<'a> {
@@ -263,9 +270,19 @@ impl Case {
 
     /// Those of its faults that are more than a log that nobody has accepted.
     pub fn failed(&self) -> impl Iterator<Item = &Fault> {
-        self.faults
-            .iter()
-            .filter(|fault| Exit::of(&fault.problems) != Exit::Snapshots)
+        self.faults.iter().filter(|fault| fault.fails())
+    }
+
+    /// Takes back the log that was made pending: the scenario fails in another way, and it is not to be accepted.
+    pub fn withdraw_pending(&mut self) {
+        let before = self.faults.len();
+        self.faults.retain(Fault::fails);
+        if self.faults.len() < before
+            && let Some(store) = self.found.store()
+        {
+            // Where it cannot be deleted, `accept` refuses it.
+            let _ = store.reject(&self.found.name);
+        }
     }
 
     pub fn json(&self, context: Context) -> String {

@@ -54,6 +54,7 @@ struct Totals {
     events: u64,
     #[serde(rename = "not_run")]
     skipped: usize,
+    not_followed: usize,
 }
 
 /// What is written of the whole as JSON, last.
@@ -95,6 +96,7 @@ impl Check {
         let mut cases = Case::read_all(selection.found, style);
         let mut totals = Totals {
             scenarios: cases.len(),
+            not_followed: selection.not_followed,
             ..Totals::default()
         };
         self.judge(&mut cases, style, &mut totals)?;
@@ -276,6 +278,7 @@ fn further(
         }
     }
     for (at, fault) in faults {
+        cases[at].withdraw_pending();
         cases[at].faults.push(fault);
     }
 }
@@ -333,6 +336,10 @@ fn summary(cases: &[Case], over: &[Problem], totals: &Totals, took: std::time::D
     );
     if totals.skipped > 0 {
         let _ = write!(line, ", {} for workers of your own not run", totals.skipped);
+    }
+    if totals.not_followed > 0 {
+        let links = plural(totals.not_followed as u64, "link");
+        let _ = write!(line, ", {links} not followed");
     }
     let verdict = if bad.is_empty() && totals.runs == 0 {
         "nothing was run".to_owned()

@@ -1,6 +1,7 @@
 //! Where scenarios and their snapshots are, and which of them a command is about.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
@@ -35,6 +36,8 @@ struct Home {
     root: Option<PathBuf>,
     /// Without links and detours.
     real: Option<PathBuf>,
+    /// What was not walked so far, in words.
+    not_followed: RefCell<BTreeSet<String>>,
 }
 
 /// The folder of the snapshots that belong to a folder of scenarios.
@@ -63,7 +66,11 @@ impl Home {
     fn new() -> Self {
         let root = scenarios();
         let real = root.as_ref().and_then(|root| root.canonicalize().ok());
-        Home { root, real }
+        Home {
+            root,
+            real,
+            not_followed: RefCell::default(),
+        }
     }
 
     /// Whether a folder is that of the scenarios from here.
@@ -78,6 +85,13 @@ impl Home {
             .map_or(Ok(Vec::new()), |root| self.below(root))
     }
 
+    /// Says what was not walked.
+    fn say_not_followed(&self) {
+        for link in self.not_followed.borrow().iter() {
+            err(&format!("note: not followed: {link}"));
+        }
+    }
+
     /// The folder of scenarios around a path: the one from here, or else the nearest of that name.
     fn around(&self, path: &Path) -> Option<PathBuf> {
         let above = || path.ancestors().skip(1);
@@ -89,9 +103,7 @@ impl Home {
     /// Every scenario file below a folder, sorted by name.
     fn below(&self, folder: &Path) -> Result<Vec<Found>, String> {
         let files = scenario_files(folder)?;
-        for link in &files.not_followed {
-            err(&format!("note: not followed: {link}"));
-        }
+        self.not_followed.borrow_mut().extend(files.not_followed);
         let whole = absolute(folder);
         let root = if self.is(&whole) || is_scenarios(&whole) {
             Some(whole.clone())
@@ -214,6 +226,8 @@ pub struct Selection {
     pub unmatched: Vec<String>,
     /// Whether it is everything in these folders of scenarios: then what is left over there counts too.
     pub whole: Vec<PathBuf>,
+    /// The number of folders and links that were not walked.
+    pub not_followed: usize,
 }
 
 /// The folder of scenarios: in the current folder, or in the nearest one above it that has one.
@@ -240,13 +254,16 @@ pub fn scenarios() -> Option<PathBuf> {
 pub fn select(arguments: &[String]) -> Result<Selection, String> {
     let mut selection = Selection::default();
     let home = Home::new();
-    let all = home.all()?;
     if arguments.is_empty() {
-        selection.found = all;
+        selection.found = home.all()?;
+        selection.not_followed = home.not_followed.borrow().len();
+        home.say_not_followed();
         selection.whole.extend(home.root);
         return Ok(selection);
     }
     let mut chosen = BTreeMap::new();
+    // Walked where names are to be looked up.
+    let mut all = None;
     for argument in arguments {
         let path = Path::new(argument);
         let matching = if argument == STDIN {
@@ -264,7 +281,11 @@ pub fn select(arguments: &[String]) -> Result<Selection, String> {
         } else if path.exists() {
             vec![home.at(path)]
         } else {
-            by_filter(&all, argument)
+            let all = match &all {
+                Some(all) => all,
+                None => all.insert(home.all()?),
+            };
+            by_filter(all, argument)
         };
         if matching.is_empty() {
             selection.unmatched.push(argument.clone());
@@ -277,6 +298,8 @@ pub fn select(arguments: &[String]) -> Result<Selection, String> {
         chosen.extend(matching.into_iter().map(by_file));
     }
     selection.found = chosen.into_values().collect();
+    selection.not_followed = home.not_followed.borrow().len();
+    home.say_not_followed();
     Ok(selection)
 }
 
@@ -346,7 +369,9 @@ pub fn one(argument: &str) -> Result<Found, String> {
 ///
 /// A folder that cannot be read.
 pub fn by_name() -> Result<BTreeMap<String, Found>, String> {
-    let all = Home::new().all()?;
+    let home = Home::new();
+    let all = home.all()?;
+    home.say_not_followed();
     Ok(all
         .into_iter()
         .map(|found| (found.name.clone(), found))
@@ -358,15 +383,11 @@ pub fn name_of_file(path: &Path) -> Option<String> {
     if !path.is_file() {
         return None;
     }
-    // The file itself may be a link, and is called as it stands here.
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
-    let root = scenarios()?.canonicalize().ok()?;
-    let below = folder.strip_prefix(root).ok()?;
-    let name = below.join(path.file_stem()?);
-    Some(name.to_str()?.to_owned())
+    // It is called as it lies here, where the file or a folder above may be a link.
+    let root = scenarios()?;
+    let home = Home::new();
+    let found = home.at(path);
+    (found.snapshots == Some(snapshots(&root))).then_some(found.name)
 }
 
 /// Whether that name alone leads to the file at that path.
