@@ -44,6 +44,10 @@ cargo run --release -- check
 step 'the README: the tests'
 cargo test
 
+# Some need tools of the system, and rights: what cannot be tested here is said.
+ignored=$(cargo test -q -p deadstop --all-features --test process -- --list --ignored | grep ': test$' || true)
+if [ -n "$ignored" ]; then printf 'note: these cannot run here:\n%s\n' "$ignored"; fi
+
 step 'the test kit, from a crate of its own'
 ci/kit.sh
 

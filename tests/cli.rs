@@ -686,12 +686,12 @@ fn linked_folders_and_capital_ends_are_scenarios_and_what_is_not_followed_is_sai
 fn no_variable_turns_a_changed_log_green() {
     let project = Project::new("force-pass").with("a.toml", GOOD);
     let mut check = project.command(&["check"]);
-    let forced: Ended = check.env("INSTA_FORCE_PASS", "1").output().unwrap().into();
+    let forced = ended(check.env("INSTA_FORCE_PASS", "1"));
     let err = forced.code(5).err;
     assert!(err.contains("INSTA_FORCE_PASS is not heeded"), "{err}");
     let mut check = project.command(&["check"]);
     let check = check.env("INSTA_FORCE_PASS", "1").env("CI", "true");
-    Ended::from(check.output().unwrap()).code(5);
+    ended(check).code(5);
     // An accepted log that is another now.
     project.run(&["accept"]).code(0);
     let accepted = project.root.join("snapshots/a.snap");
@@ -701,7 +701,7 @@ fn no_variable_turns_a_changed_log_green() {
     for ci in ["true", ""] {
         let mut check = project.command(&["check"]);
         let check = check.env("INSTA_FORCE_PASS", "1").env("CI", ci);
-        let said = Ended::from(check.output().unwrap()).code(1).out;
+        let said = ended(check).code(1).out;
         assert!(said.contains("the log is not the accepted one"), "{said}");
     }
 }
@@ -727,10 +727,7 @@ fn snapshot_is_accepted_by_its_file_from_anywhere() {
     project.run(&["check"]).code(5);
     let mut accept = project.command(&["accept", "a.toml"]);
     let accept = accept.current_dir(project.root.join("scenarios/x"));
-    assert_eq!(
-        Ended::from(accept.output().unwrap()).code(0).out,
-        "accepted x/a\n"
-    );
+    assert_eq!(ended(accept).code(0).out, "accepted x/a\n");
     let file = project.root.join("scenarios/x/a.toml");
     let again = project.run(&["accept", file.to_str().unwrap()]).code(4);
     assert!(
@@ -762,17 +759,11 @@ fn several_that_accept_at_once_do_not_fail_each_other() {
         project = project.with(&format!("s{n:02}.toml"), GOOD);
     }
     project.run(&["check"]).code(5);
-    let commands: Vec<_> = (0..4)
-        .map(|_| {
-            let mut accept = project.command(&["accept"]);
-            accept.stdout(Stdio::piped()).stderr(Stdio::piped());
-            accept.spawn().unwrap()
-        })
-        .collect();
-    let mut said = String::new();
-    for command in commands {
-        said += &Ended::from(command.wait_with_output().unwrap()).code(0).out;
-    }
+    let said = thread::scope(|scope| {
+        let accept = || ended(&mut project.command(&["accept"])).code(0).out;
+        let commands = [(); 4].map(|()| scope.spawn(accept));
+        commands.map(|command| command.join().unwrap()).concat()
+    });
     for n in 0..40 {
         assert!(said.contains(&format!("accepted s{n:02}\n")), "{said}");
     }
@@ -817,6 +808,10 @@ fn a_snapshot_or_journal_that_is_no_regular_file_holds_nothing_up() {
     std::os::unix::fs::symlink("/dev/zero", project.root.join("a.jsonl")).unwrap();
     let zero = project.run(&["replay", "a.jsonl"]).code(3);
     assert!(zero.err.contains("it is no regular file"), "{}", zero.err);
+    let large = fs::File::create(project.root.join("large.jsonl")).unwrap();
+    large.set_len((256 << 20) + 1).unwrap();
+    let large = project.run(&["replay", "large.jsonl"]).code(3);
+    assert!(large.err.contains("larger than 256 MiB"), "{}", large.err);
 }
 
 #[test]
@@ -879,8 +874,7 @@ fn an_expectation_that_only_some_seeds_fulfil_fails_with_the_seed() {
     // Whether its log is accepted or not.
     for update in ["no", "always"] {
         let mut check = project.command(&["check"]);
-        let check = check.env("INSTA_UPDATE", update).output();
-        let failed = Ended::from(check.unwrap()).code(1).out;
+        let failed = ended(check.env("INSTA_UPDATE", update)).code(1).out;
         for words in [
             "expected the exit code 0: it was 1",
             "a  seed 3, worker on sim",

@@ -7,7 +7,7 @@
 
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadstop::context::{
     BlockingError, BodyOpts, CalledFromInside, MainError, Refused, Report, WorkerCtx,
@@ -187,9 +187,7 @@ fn run_async_in_block_on_runs_where_the_context_was_built() {
         });
     })
     .expect("accepted");
-    while ctx.budget().stop.iter().any(|line| &*line.name == "body") {
-        thread::yield_now();
-    }
+    until(|| ctx.budget().stop.iter().all(|line| &*line.name != "body"));
     // The thread and its runtime are gone, and the future is not.
     let _ = release.send(());
     assert_eq!(said.recv_timeout(GUARD), Ok("exported"));
@@ -216,7 +214,14 @@ fn registered_in_run_async_without_another_runtime_it_is_refused() {
 
 /// Waits until nothing of stop's is registered any more.
 fn until_forgotten(ctx: &WorkerCtx) {
-    while !ctx.budget().stop.is_empty() {
+    until(|| ctx.budget().stop.is_empty());
+}
+
+/// Waits until that is so.
+fn until(is: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is() {
+        assert!(began.elapsed() < GUARD, "it never is");
         thread::yield_now();
     }
 }

@@ -280,10 +280,18 @@ mod tests {
     fn reserve() -> Arc<Reserve> {
         let reserve = Arc::new(Reserve::default());
         reserve.fill().expect("there are threads");
-        while reserve.state().idle < STANDING {
+        until(|| reserve.state().idle == STANDING);
+        reserve
+    }
+
+    /// Waits until that is so.
+    #[allow(clippy::disallowed_methods, reason = "real threads are waited for")]
+    fn until(is: impl Fn() -> bool) {
+        let began = std::time::Instant::now();
+        while !is() {
+            assert!(began.elapsed() < GUARD, "it never is");
             std::thread::yield_now();
         }
-        reserve
     }
 
     fn step(id: Id) -> Step {
@@ -350,9 +358,7 @@ mod tests {
             assert_eq!(said.recv_timeout(GUARD), Ok(id));
             drop(release);
         }
-        while reserve.state().idle < STANDING - 1 {
-            std::thread::yield_now();
-        }
+        until(|| reserve.state().idle == STANDING - 1);
         assert_eq!(reserve.state().wakes.len(), 1);
         drop(release);
         assert_eq!(said.recv_timeout(GUARD), Ok(9));
