@@ -57,10 +57,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                     && !ended_after_all(
                         record,
                         part.end.filter(|fact| fact.t == end.t),
-                        Step {
-                            bound: u64::MAX,
-                            ..step
-                        },
+                        step,
                         end.at,
                     )
             }

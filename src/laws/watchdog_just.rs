@@ -57,7 +57,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 result,
                 ignored: false,
                 ..
-            } if at < asked => count.probed(at, event.t, result, registered, began),
+            } => count.probed(at, event.t, result, registered, began),
             What::Watchdog {
                 is: WatchdogIs::Fired,
                 ..
