@@ -84,11 +84,9 @@ impl Verdict {
     /// Whether a problem is told better by what main does left alone: main was given up, or nothing was tested since
     /// main was not done.
     fn is_for_main(&self, problem: &Problem) -> bool {
-        let waits = || {
-            let journal = self.journal.as_ref();
-            journal.is_some_and(|journal| !main_is_over(journal))
-        };
-        is_about_main(problem) || problem.kind == ProblemKind::TestsNothing && waits()
+        let journal = self.journal.as_ref();
+        journal.is_some_and(|journal| !main_is_over(journal))
+            && (is_about_main(problem) || problem.kind == ProblemKind::TestsNothing)
     }
 
     /// Adds what main does left alone.

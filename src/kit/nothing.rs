@@ -195,7 +195,8 @@ fn registered(journal: &Journal, by: u64) -> String {
     }
 }
 
-/// Whether a broken law is about main.
+/// Whether a broken law is about how main ended, or did not.
 pub(super) fn is_about_main(problem: &Problem) -> bool {
-    problem.law == Some("ends/explained") && problem.message.starts_with("\"main\" was ")
+    let of = problem.at.as_ref().and_then(|at| at.component.as_deref());
+    problem.law == Some("ends/explained") && of == Some("main")
 }
