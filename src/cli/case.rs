@@ -83,7 +83,7 @@ impl<'a> ProblemLine<'a> {
     }
 }
 
-/// So many files are not worth a thread.
+/// The number of files that one thread reads: for fewer a second thread is not worth its start.
 const READ_BY_ONE: usize = 16;
 
 impl Case {

@@ -16,7 +16,7 @@ pub(super) struct Flags {
     pub terse: bool,
     /// The log of each run is written, well or not.
     pub shows_logs: bool,
-    /// So many at once.
+    /// The number of tests that run at once.
     pub threads: Option<usize>,
 }
 

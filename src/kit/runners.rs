@@ -11,7 +11,7 @@ const PATIENCE: &str = "DEADSTOP_PATIENCE";
 /// How long one run may take in all.
 const TIME_LIMIT: &str = "DEADSTOP_TIME_LIMIT";
 
-/// Starts so many threads.
+/// Starts that number of threads.
 ///
 /// # Panics
 ///

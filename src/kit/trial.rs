@@ -220,7 +220,7 @@ impl Trial {
         self.with("code", &code.to_string())
     }
 
-    /// So many make the call before this at once.
+    /// That number of callers make the call before this, at once.
     pub fn callers(self, callers: u32) -> Self {
         self.with("callers", &callers.to_string())
     }

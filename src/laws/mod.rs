@@ -71,7 +71,7 @@ pub struct Broken {
     pub message: String,
 }
 
-/// At most so many breaks of one law are told of a journal: the first ones say it all.
+/// The maximum number of breaks of one law that are told of a journal: the first ones say it all.
 pub const BREAKS_A_LAW: usize = 20;
 
 /// Collects what breaks one law.

@@ -226,7 +226,8 @@ impl Scene {
         }
     }
 
-    /// Whether a part was woken and has yet to go on, by itself or by somebody; but for what a held executor keeps from it.
+    /// Whether a part was woken, by itself or by another, and has yet to go on. What a held executor keeps from going on does not
+    /// count.
     fn is_woken(&self, part: &Part) -> bool {
         let bells = self.bells.borrow();
         let woken = bells[part.index]
@@ -278,7 +279,8 @@ impl Scene {
         unbegun.set(unbegun.get() + by);
     }
 
-    /// Whether everything that was started has begun, and everything waits; but for what a held executor keeps from it.
+    /// Whether everything that was started has begun, and everything waits. What a held executor keeps from going on does not
+    /// count.
     pub fn is_quiet(&self) -> bool {
         let [threads, executor] = self.unbegun.each_ref().map(Cell::get);
         let woken = self.parts.all.iter().any(|part| self.is_woken(part));

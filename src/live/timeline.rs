@@ -19,7 +19,7 @@ use crate::stage::{self, Said, Stage};
 
 /// How often it is looked whether a signal was heeded.
 const LOOK: Duration = Duration::from_millis(1);
-/// After so many nanoseconds nobody waits any longer for a signal to be heeded.
+/// The longest that is waited for a signal to be heeded, in nanoseconds.
 const HEARD_NS: u64 = 2_000_000_000;
 
 /// Strikes everything that is due, and makes the calls of this instant, before the worker's code goes on. Returns whether

@@ -1,6 +1,6 @@
 //! Figures, for people.
 
-/// So many of something, with its digits grouped.
+/// A number of something, with its digits grouped.
 pub(crate) fn plural(n: u64, word: &str) -> String {
     format!("{} {word}{}", grouped(n), if n == 1 { "" } else { "s" })
 }

@@ -109,7 +109,7 @@ pub(super) fn clean(text: &str) -> String {
     out
 }
 
-/// A cleaned text of at most so many columns; what is cut off leaves a `…`.
+/// A cleaned text of at most that number of columns; what is cut off leaves a `…`.
 pub(super) fn cut(text: &str, columns: usize) -> String {
     let text = clean(text);
     if width(&text) <= columns {
@@ -135,7 +135,7 @@ pub(super) fn width(text: &str) -> usize {
     text.chars().map(char_width).sum()
 }
 
-/// Breaks a text at its blanks into lines of at most so many columns. A longer word is cut.
+/// Breaks a text at its blanks into lines of at most that number of columns. A longer word is cut.
 pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = vec![];
     for word in clean(text).split(' ').filter(|word| !word.is_empty()) {

@@ -26,7 +26,7 @@ const PENDING: &str = ".snap.new";
 /// How the name of a file begins and ends that is still being written.
 const DRAFT_BEGINS: &str = ".deadstop-";
 const DRAFT: &str = ".tmp";
-/// After this time nobody writes it any more.
+/// A draft that is older was left by a command that was killed.
 const DRAFT_LIVES: Duration = Duration::from_secs(3_600);
 
 /// A folder of snapshots, one file a name: `<name>.snap`, and `<name>.snap.new` for what waits to be

@@ -215,7 +215,7 @@ pub(crate) fn did_you_mean<'w>(
     word: &str,
     words: impl IntoIterator<Item = &'w str>,
 ) -> Option<&'w str> {
-    /// A part of a word says something from so many bytes on.
+    /// The number of bytes from which on a part of a word says something.
     const PART: usize = 4;
     let lower = word.to_lowercase();
     let length = lower.chars().count();
@@ -242,7 +242,7 @@ pub(crate) fn did_you_mean<'w>(
     nearest.map(|(_, candidate)| candidate)
 }
 
-/// So many words of a list are worth reading.
+/// The maximum number of words of a list that are shown.
 const LISTED: usize = 30;
 
 /// Words in the quotes of code, or of names, as a list to choose from.

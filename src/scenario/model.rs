@@ -22,7 +22,7 @@ pub mod limits {
     pub const EVENTS: usize = 1_000;
     /// The longest duration a file may name.
     pub const DURATION: Duration = Duration::from_secs(3_600);
-    /// So many mistakes of one file are told; more help nobody.
+    /// The maximum number of mistakes of one file that are told: more help nobody.
     pub const DIAGNOSTICS: usize = 100;
     /// The bound of a thread, task or watchdog that names none.
     pub const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -178,7 +178,7 @@ pub enum When {
 pub enum Verb {
     /// A signal arrives.
     Signal(SignalName),
-    /// The context is called, by so many callers at once.
+    /// The context is called, by that number of callers at once.
     Call {
         /// Which call; never [`Call::Run`].
         call: Call,

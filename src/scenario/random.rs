@@ -98,7 +98,7 @@ impl Draft {
         usize::try_from((u64::from(self.rng.next_u32()) * among) >> 32).unwrap_or(0)
     }
 
-    /// True once in so many times.
+    /// True once in that number of times, on average.
     fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }

@@ -161,7 +161,7 @@ impl Foreign {
             none => none.insert(Box::pin(tokio::time::sleep_until(deadline))),
         };
         self.set_for.set(at);
-        // Nobody is to be woken: when it is due, tokio finds nothing to run, and the world looks.
+        // No waker is needed: when it is due, tokio finds nothing to run, and the world looks at its clock.
         let _ = alarm.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     }
 }

@@ -15,7 +15,7 @@ use super::pool::{Job, Pool};
 use super::stack::Stack;
 use crate::journal::{Event, Name};
 
-/// Nobody's turn: the simulator's own.
+/// Stands where no entity has the turn: the simulator's own code runs.
 const NOBODY: EntityId = EntityId::MAX;
 /// The maximum number of long turns, and of panics, that are noted of a run.
 const KEPT: usize = 100;
@@ -25,14 +25,14 @@ const KEPT: usize = 100;
 pub(crate) struct ThreadId(u32);
 
 impl ThreadId {
-    /// That which runs the worlds.
+    /// The thread that runs the worlds.
     pub const OWN: ThreadId = ThreadId(0);
-    /// One that has not said yet.
+    /// A thread whose number is not known yet.
     pub const UNKNOWN: ThreadId = ThreadId(u32::MAX);
     /// One that cannot know.
     pub const UNTOLD: ThreadId = ThreadId(u32::MAX - 1);
 
-    /// The calling thread's, if somebody wants to know.
+    /// The calling thread, where `wanted`: asking the system takes time.
     pub fn mine(wanted: bool) -> Self {
         let id = || {
             // "PID/task/TID". Only Linux says it without a call to the C library.
@@ -74,7 +74,7 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// Said once, by the thread that will run the worlds.
+    /// The calling thread will run the worlds. To be called once.
     pub fn is_this_thread(&self) {
         let _ = self.thread.set(ThreadId::mine(true));
     }
@@ -272,7 +272,7 @@ impl Panicked {
 }
 
 impl Observed {
-    /// A run that is to hold so many events.
+    /// A run with room for that number of events.
     pub fn new() -> Self {
         Observed {
             events: Mutex::new(Vec::with_capacity(128)),

@@ -13,7 +13,7 @@ impl Legend {
         }
     }
 
-    /// Its lines of at most so many columns: one, where that is enough.
+    /// Its lines of at most that number of columns: one, where that is enough.
     pub(super) fn lines(&self, most: usize) -> Vec<Line> {
         let mut lines: Vec<Line> = vec![];
         for (c, meaning) in &self.0 {

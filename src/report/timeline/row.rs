@@ -13,7 +13,7 @@ const LANES: usize = 24;
 pub(super) enum Row<'a> {
     Phase(&'a Stretch),
     Lane(Lane),
-    /// So many lanes that merely ended well.
+    /// The number of lanes that merely ended well.
     More(usize),
 }
 
