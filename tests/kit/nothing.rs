@@ -266,3 +266,21 @@ fn main_that_tries_again_and_again_is_not_said_to_wait() {
     );
     assert!(!said.contains("waits still"), "{said}");
 }
+
+#[test]
+fn main_that_would_block_later_is_told_where() {
+    let register = |_: WorkerCtx| async move {
+        sleep(Duration::from_secs(20)).await;
+        let (_keep, never) = std::sync::mpsc::channel::<()>();
+        let _ = never.recv();
+        Ok(())
+    };
+    let said = fails(at_ten(Trial::of(register).patience("300ms")));
+    says(
+        &said,
+        &[
+            "\"main\" was aborted at 15.000",
+            "left alone, the run stands still at 20.000: \"main\" blocks its thread on a channel",
+        ],
+    );
+}
