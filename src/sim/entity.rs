@@ -460,7 +460,6 @@ impl Future for Gated {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         world::with(|world| {
-            world.note_long_turn(None);
             // What a component panics with is caught before. What is left tokio would swallow.
             let polled = world.or_fail(|| {
                 let polled = self.poll_turn(world, cx);

@@ -225,7 +225,8 @@ fn name_that_nobody_has_fails_where_the_start_is_cut_off_too() {
 fn main_that_fails_since_it_was_stopped_hides_nothing() {
     let register = |ctx: WorkerCtx| async move {
         sleep(Duration::from_secs(12)).await;
-        ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
+        // Refused, since stop has begun.
+        ctx.add_task("server", BodyOpts::new(), |_| async {})?;
         Ok::<_, MainError>(())
     };
     says(
