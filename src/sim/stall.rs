@@ -53,7 +53,7 @@ pub enum Code {
     State,
     /// What is dropped when the run is over, outside of any component: the state, and what callbacks hold that were never called.
     Leftovers,
-    /// None is known: virtual time goes on without an end, and the component named had the last turn.
+    /// None: every turn ends, and the run does not. The component that is named had the last turn.
     LastTurn,
 }
 
@@ -118,6 +118,10 @@ impl Stall {
             .and_then(|id| entities.get(id as usize).map(|entity| (id, entity)));
         let jobs = observed.pool.live();
         let (name, code, thread) = match (turn, jobs.first()) {
+            // Each of its turns ends, and it is chance whether the run is given up inside one.
+            (Some((_, entity)), _) if why == StuckWhy::Overtime => {
+                (entity.name.clone(), Code::LastTurn, watched.runs_on())
+            }
             (Some((_, entity)), _) => (entity.name.clone(), Code::Component, watched.runs_on()),
             (None, Some(job)) => (job.by(), Code::Pool, Some(job.thread)),
             (None, None) if entities.is_empty() => {
@@ -127,7 +131,6 @@ impl Stall {
                 ("the state".into(), Code::Leftovers, watched.runs_on())
             }
             (None, None) => match watched.last_turn().and_then(|id| entities.get(id as usize)) {
-                // It is chance whether the run is given up inside a turn.
                 Some(entity) if why == StuckWhy::Overtime => {
                     (entity.name.clone(), Code::LastTurn, watched.runs_on())
                 }
@@ -181,9 +184,7 @@ impl Stall {
             Code::Leftovers => {
                 "a destructor at the run's end (of the state, or of what a callback holds that was never called)".to_owned()
             }
-            Code::LastTurn => {
-                return format!("virtual time goes on without an end, and \"{name}\" had the last turn");
-            }
+            Code::LastTurn => return format!("the last turn was that of \"{name}\""),
         };
         said += match &self.does {
             Doing::Lock => " blocks its thread in a lock",
@@ -250,6 +251,10 @@ impl Stall {
                 "Virtual time stands still until a job of `spawn_blocking`, `tokio::fs` or the resolver is over. One that \
                  takes\nlong, or ends only when it is told, is a thread for the context: `add_thread`, which waits \
                  through its scope"
+            }
+            (Code::LastTurn, _) => {
+                "Every turn ends, and the run does not: a timer that is set again and again, a loop of short waits that \
+                 nobody tells to\nstop? If it is much real work, give it more time (`DEADSTOP_TIME_LIMIT=5m`)"
             }
             (Code::Leftovers, _) => {
                 "What a destructor waits for cannot come when all is over: close it in a callback, which has a bound"
