@@ -72,7 +72,8 @@ unsafe impl Send for Lent {}
 /// Who has the baton.
 enum Holder {
     Executor,
-    Body(Turn, Lent),
+    /// A body, since then: the time until its thread runs is a part of its turn.
+    Body(Turn, Lent, Option<Instant>),
     /// Nobody any more: the body's thread comes to its end.
     Gone,
 }
@@ -113,7 +114,8 @@ impl Desk {
     /// The executor gives a turn, and waits for its end; says whether the body waits.
     fn give(&self, turn: Turn, world: Option<&World>) -> bool {
         let lent = Lent(world.map_or(std::ptr::null(), std::ptr::from_ref));
-        *self.holder() = Holder::Body(turn, lent);
+        let since = self.watched.as_ref().map(|_| now());
+        *self.holder() = Holder::Body(turn, lent, since);
         self.bell.ring();
         loop {
             self.executor.bell.wait();
@@ -129,12 +131,12 @@ impl Desk {
     fn turn(&self, thread: ThreadId) -> Turn {
         loop {
             self.bell.wait();
-            if let Holder::Body(turn, Lent(world)) = *self.holder() {
+            if let Holder::Body(turn, Lent(world), since) = *self.holder() {
                 LENT.set(world);
-                if let Some(watched) = &self.watched {
+                if let (Some(watched), Some(since)) = (&self.watched, since) {
                     watched.lent_to(thread);
                     let starved = METER.get().map_or(Duration::ZERO, |(_, starved)| starved);
-                    METER.set(Some((now(), starved)));
+                    METER.set(Some((since, starved)));
                 }
                 return turn;
             }

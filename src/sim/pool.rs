@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
 
+use super::guard::Usage;
 use super::watched::ThreadId;
 use super::world;
 use crate::journal::Name;
@@ -29,7 +30,9 @@ pub(crate) struct Job {
     /// The thread that runs it.
     pub thread: ThreadId,
     began: Option<Instant>,
-    /// The real time that it took, once it is over.
+    /// The thread that handed it in, and how long that had waited for a CPU by then. What the job waits for may run there.
+    from: (ThreadId, Duration),
+    /// The real time that it took, once it is over, less what its thread waited for a CPU.
     pub took: Option<Duration>,
 }
 
@@ -38,6 +41,11 @@ impl Job {
     pub fn by(&self) -> Name {
         self.by.clone().unwrap_or_else(|| "a spawned task".into())
     }
+}
+
+/// How long a thread has waited for a CPU so far.
+fn starved(thread: ThreadId) -> Duration {
+    Usage::of(thread).map_or(Duration::ZERO, |usage| usage.starved)
 }
 
 /// The jobs of one run.
@@ -82,6 +90,7 @@ impl Pool {
             (by, world.time())
         })
         .unwrap_or_default();
+        let from = ThreadId::mine(true);
         let mut jobs = self.jobs();
         let n = jobs.next;
         jobs.next += 1;
@@ -94,6 +103,7 @@ impl Pool {
             since,
             thread: ThreadId::UNKNOWN,
             began: None,
+            from: (from, starved(from)),
             took: None,
         };
         jobs.all.insert(n, job);
@@ -117,12 +127,25 @@ impl Pool {
     }
 
     fn ends(&self) {
+        let now = Instant::now();
         let mut jobs = self.jobs();
         let Some(n) = Pool::mine() else { return };
         let Some(job) = jobs.all.get_mut(&n) else {
             return;
         };
-        let took = job.began.map_or(Duration::ZERO, |began| began.elapsed());
+        let took = job
+            .began
+            .map_or(Duration::ZERO, |began| now.saturating_duration_since(began));
+        // The thread was started for the job: all that it has waited for a CPU is a part of it.
+        let waited = || {
+            let (from, before) = job.from;
+            starved(ThreadId::mine(true)) + starved(from).saturating_sub(before)
+        };
+        let took = if took < BRIEF {
+            took
+        } else {
+            took.saturating_sub(waited())
+        };
         job.took = Some(took);
         if took < BRIEF || jobs.kept >= KEPT {
             jobs.all.remove(&n);
