@@ -194,6 +194,11 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         ],
     ),
     (
+        "none is picked",
+        Fails,
+        &["DEADSTOP_SCENARIO picks none of the 1 scenario"],
+    ),
+    (
         "timers without end",
         Fails,
         &[
@@ -358,6 +363,9 @@ fn test_of(name: &str) -> Result<String, Failed> {
     match name {
         // These are to be judged by what they take, not given up.
         "blocking pool is slow" | "sleeps for real" => {}
+        "none is picked" => {
+            command.env("DEADSTOP_SCENARIO", "sigkill");
+        }
         "timers without end" => {
             command.env("DEADSTOP_TIME_LIMIT", "3s");
             command.env("DEADSTOP_PATIENCE", "1s");

@@ -95,17 +95,17 @@ fn pending(store: &Store, what: &[String]) -> Result<Vec<String>, (Exit, String)
         if names.is_empty() {
             let why = if file.is_some() {
                 format!(
-                    "nothing is pending for {filter:?}; `deadstop check` makes pending what is not accepted"
+                    "nothing is pending for {filter:?}; `deadstop check` makes pending what is not accepted and does not fail"
                 )
             } else if path.is_file() {
                 format!("{filter:?} has no snapshot: only files below the folder `scenarios` have")
             } else {
                 let waits = if pending.is_empty() {
-                    "nothing".to_owned()
+                    "nothing is; `deadstop check` makes pending what is not accepted and does not fail".to_owned()
                 } else {
-                    escaped(&pending.join(", "))
+                    format!("what is: {}", escaped(&pending.join(", ")))
                 };
-                format!("nothing is pending for {filter:?}; what is: {waits}")
+                format!("nothing is pending for {filter:?}; {waits}")
             };
             return Err((Exit::Nothing, why));
         }

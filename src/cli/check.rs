@@ -341,7 +341,9 @@ fn summary(cases: &[Case], over: &[Problem], totals: &Totals, took: std::time::D
         let links = plural(totals.not_followed as u64, "link");
         let _ = write!(line, ", {links} not followed");
     }
-    let verdict = if bad.is_empty() && totals.runs == 0 {
+    let verdict = if bad.is_empty() && totals.runs == 0 && totals.skipped > 0 {
+        "nothing was run: the tests of your worker do that, with `deadstop::scenarios!`".to_owned()
+    } else if bad.is_empty() && totals.runs == 0 {
         "nothing was run".to_owned()
     } else if bad.is_empty() {
         "all well".to_owned()

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::time::Duration;
 
 use crate::journal::{At, FaultVerb, How, Id, Kind, Ms, Name, What};
 use crate::report::figures::plural;
 use crate::scenario::{Scenario, all_of, time};
 use crate::sim::{Journal, Kept, KeptBy, Own, Panicked, Run};
 
-use super::real::bound_overrun;
+use super::real::{bound_overrun, whole_ms};
 
 /// The maximum number of functions that are shown of a panic.
 const FRAMES: usize = 4;
@@ -51,7 +52,7 @@ pub(super) fn of(run: &Run, journal: &Journal) -> Vec<String> {
             plural(journal.aside.jobs.len() as u64, "job")
         ));
     }
-    notes.extend(turns_noted(journal).take(LISTED).map(kept));
+    notes.extend(turns_noted(journal).take(LISTED));
     notes.extend(caught(journal));
     notes
 }
@@ -103,9 +104,22 @@ fn warned_of_at_start(journal: &Journal) -> impl Iterator<Item = String> {
 }
 
 /// The turns that took long, and not longer than their bound, which is a failure.
-fn turns_noted(journal: &Journal) -> impl Iterator<Item = &Kept> {
+fn turns_noted(journal: &Journal) -> impl Iterator<Item = String> {
     let kept = journal.aside.kept.iter();
-    kept.filter(|kept| bound_overrun(journal, kept).is_none())
+    let mut all: Vec<(&Kept, u64, Duration)> = Vec::new();
+    for kept in kept.filter(|kept| bound_overrun(journal, kept).is_none()) {
+        let same =
+            |(one, ..): &&mut (&Kept, u64, Duration)| one.name == kept.name && one.by == kept.by;
+        match all.iter_mut().find(same) {
+            Some((_, times, in_all)) => {
+                *times += 1;
+                *in_all += kept.took;
+            }
+            None => all.push((kept, 1, kept.took)),
+        }
+    }
+    all.into_iter()
+        .map(|(first, times, in_all)| long_turn(first, times, in_all))
 }
 
 /// The threads and tasks that end unasked, and well. A future that is run to its end ends by right.
@@ -160,20 +174,28 @@ fn ended_by_themselves(journal: &Journal) -> Option<String> {
     Some(format!("{}{more} ended by themselves", listed.join(", ")))
 }
 
-fn kept(kept: &Kept) -> String {
-    let took = Ms(u64::try_from(kept.took.as_millis()).unwrap_or(u64::MAX));
-    let (name, at) = (&kept.name, At(kept.at));
-    let who = match kept.by {
+/// What is noted of turns that took long: of the first one, and of all of the same component.
+fn long_turn(first: &Kept, times: u64, in_all: Duration) -> String {
+    let (name, at) = (&first.name, At(first.at));
+    let took = match times {
+        1 => format!("{} of real time at {at}", Ms(whole_ms(first.took))),
+        _ => format!(
+            "{} of real time, {times} times from {at} on",
+            Ms(whole_ms(in_all))
+        ),
+    };
+    let who = match first.by {
         KeptBy::Pool => {
             return format!(
-                "a job of \"{name}\" on the blocking pool took {took} of real time at {at}, for which virtual time stood still"
+                "a job of \"{name}\" on the blocking pool took {took}, for which virtual time stood still"
             );
         }
         KeptBy::Component => format!("\"{name}\""),
         KeptBy::Spawned => "a task that the context does not know".to_owned(),
     };
     format!(
-        "{who} kept its thread for {took} of real time at {at}, in which no virtual time passed"
+        "{who} kept its thread for {took}, in which no virtual time passed: does it sleep, wait or read past tokio or its \
+         scope?"
     )
 }
 

@@ -12,14 +12,21 @@ const FOLLOWED: Duration = Duration::from_secs(3_600);
 
 /// What to do where main waits for the real world.
 const REAL_WORLD: &str = "\
-It waits for what is outside of the simulation: a thread or a socket of the real world? sqlx, a resolver, reqwest and the
-like answer from threads of their own, in real time, while virtual time runs ahead.
-Put it behind the state, so that a test can give a fake (`app = …`); or await it in a job of the blocking pool, for which
-virtual time stands still: `spawn_blocking(move || handle.block_on(connect()))`, with `Handle::current()`";
+Main registers and returns. Does it wait for a stop, or serve? That belongs into a task: `ctx.add_task`.
+Or does it wait for what is outside of the simulation: a thread or a socket of the real world? sqlx, a resolver, reqwest and
+the like answer from threads of their own, in real time, while virtual time runs ahead. Put it behind the state, so that a
+test can give a fake (`app = …`); or await it in a job of the blocking pool, for which virtual time stands still:
+`spawn_blocking(move || handle.block_on(connect()))`, with `Handle::current()`";
+
+/// What to do where the run is over before main begins.
+const TOO_EARLY: &str = "\
+Main had no turn before the process was asked to stop: have that come later in the file (`at = \"1ms\"` is enough). If it is so on
+purpose, the file says `ready = false` and `registered = []` in [expect]";
 
 /// What to do where main tries what does not come about.
 const TRIES: &str = "\
-It tries again what does not come about under test: an address at which nothing answers, a file that nobody writes?
+Main registers and returns. Does it work until the stop? That belongs into a task: `ctx.add_task`.
+Or does it try again what does not come about under test: an address at which nothing answers, a file that nobody writes?
 Put it behind the state, so that a test can give a fake (`app = …`)";
 
 /// What to do where main takes longer than it is waited for.
@@ -142,6 +149,10 @@ pub(super) fn main_given_up(journal: &Journal, alone: Option<&Journal>) -> Strin
             What::Abort { id: MAIN, .. } | What::Leak { id: MAIN, .. }
         )
     });
+    let began = |event: &Event| matches!(event.what, What::Began { id: MAIN, .. });
+    if !journal.events.iter().any(began) {
+        return "  the run was over before main had begun\n".to_owned() + TOO_EARLY + "\n";
+    }
     let Some(alone) = alone else { return said };
     if let Some(stall) = &alone.aside.stall {
         return said

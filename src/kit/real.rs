@@ -85,6 +85,6 @@ pub(super) fn bound_overrun(journal: &Journal, kept: &Kept) -> Option<u64> {
     (whole_ms(kept.took) > bound).then_some(bound)
 }
 
-fn whole_ms(time: Duration) -> u64 {
+pub(super) fn whole_ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -64,11 +64,7 @@ impl Suite {
         };
         let all = cases.len();
         let cases: Vec<Case> = cases.into_iter().filter(picked()).collect();
-        assert!(
-            !cases.is_empty(),
-            "{PICK} picks none of the {}",
-            plural(all as u64, "scenario")
-        );
+        assert!(!cases.is_empty(), "{}", picks_none(all).trim_end());
         // The harness has read them already, and knows the others.
         let shows_logs = Flags::read(std::env::args().skip(1)).is_ok_and(|flags| flags.shows_logs);
         let mut failed = Vec::new();
@@ -129,6 +125,10 @@ impl Suite {
         };
         let all = cases.len();
         let picked = picked();
+        if !cases.iter().any(&picked) {
+            output::out(&picks_none(all));
+            return ExitCode::from(FAILED);
+        }
         let cases: Vec<Case> = cases
             .into_iter()
             .filter(|case| flags.take(&case.name) && picked(case))
@@ -324,6 +324,14 @@ pub(super) fn follow_main(runners: &Runners, run: &Run, verdict: &mut Verdict) {
 fn picked() -> impl Fn(&Case) -> bool {
     let pick = std::env::var(PICK).ok();
     move |case| pick.as_ref().is_none_or(|pick| case.name.contains(&**pick))
+}
+
+/// What to say where the environment picks none of that number of scenarios.
+fn picks_none(all: usize) -> String {
+    format!(
+        "{PICK} picks none of the {}\n",
+        plural(all as u64, "scenario")
+    )
 }
 
 /// Which of the crate's tests it is, for cargo: the compiler knows a name without its dashes, which the file still has,

@@ -75,7 +75,13 @@ fn not_well(record: &Record<'_>, part: &Part<'_>) -> Option<(Index, String)> {
             }
             Outcome::TimedOut | Outcome::Aborted | Outcome::Leaked | Outcome::NotAwaited => {
                 let (took, bound) = (Ms(end.took), Ms(step.bound));
-                let said = format!("\"{name}\" was {outcome} at {at}, after {took} of its {bound}");
+                let of = if part.registered.is_none() {
+                    " of `start-timeout`"
+                } else {
+                    ""
+                };
+                let said =
+                    format!("\"{name}\" was {outcome} at {at}, after {took} of its {bound}{of}");
                 Some((end.at, said))
             }
         };

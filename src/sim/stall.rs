@@ -264,7 +264,8 @@ impl Stall {
             }
             (_, Doing::Lock) => {
                 "One body runs at a time here, so a std lock that another one holds across a wait is never released: \
-                 release it\nbefore `scope.wait` or `.await`, or take it with `scope.lock(&mutex)`, which waits in virtual time"
+                 release it\nbefore `scope.wait` or `.await`, or take it with `scope.lock(&mutex)`, which waits in virtual time. Or does \
+                 this thread hold\nit already?"
             }
             (_, Doing::Channel) => {
                 "One body runs at a time here, so nobody can send: receive with `scope.recv(&receiver)`, which waits in \

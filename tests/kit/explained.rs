@@ -133,7 +133,7 @@ fn what_has_no_token_and_main_that_is_told_may_end_badly() {
 #[test]
 fn main_that_does_not_heed_its_stop_breaks_the_law() {
     let broken = breaks(that("main takes a minute").at("1s").signal("SIGTERM"));
-    let said = "\"main\" was aborted at 6.000, after 5 s of its 5 s, and no fault and no second signal came before that";
+    let said = "\"main\" was aborted at 6.000, after 5 s of its 5 s of `start-timeout`, and no fault and no second signal came before that";
     assert_eq!(broken, [("ends/explained", said.to_owned())]);
     let struck = that("main takes a minute").at("500ms").fail("main");
     assert_eq!(breaks(struck), [], "a fault explains it");

@@ -85,6 +85,25 @@ fn events_that_all_strike_before_main_is_done_fail() {
 }
 
 #[test]
+fn stop_before_main_begins_is_told_as_that() {
+    let at_once = |ctx: WorkerCtx| async move {
+        ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
+        Ok::<_, MainError>(())
+    };
+    let said = fails(Trial::of(at_once).at("0s").signal("SIGTERM"));
+    says(
+        &said,
+        &[
+            "FAIL trial: tests nothing",
+            "the run was over before main had begun",
+            "have that come later in the file",
+        ],
+    );
+    assert!(!said.contains("real world"), "{said}");
+    Trial::of(at_once).at("1ms").signal("SIGTERM").run();
+}
+
+#[test]
 fn stop_during_the_start_on_purpose_passes() {
     let trial = || Trial::of(slow_start).at("3s").signal("SIGTERM");
     // Main is told at 3 s, and done at 4 s.
@@ -131,7 +150,8 @@ fn main_that_waits_for_a_thread_of_the_real_world_is_told_so() {
             "main has waited since 0.000; \"poller\" and \"keep\" had been registered by then",
             "left alone for an hour it waits still: no timer, task or body of this run could have woken it",
             "a thread or a socket of the real world? sqlx, a resolver, reqwest",
-            "so that a test can give a fake",
+            "Main registers and returns",
+            "so that a\ntest can give a fake",
         ],
     );
 }

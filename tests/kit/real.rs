@@ -37,7 +37,7 @@ fn turn_that_takes_long_is_noted_with_name_and_time() {
     assert_eq!(notes.len(), 1, "{notes:?}");
     let (begin, end) = (
         "\"consumer\" kept its thread for ",
-        " ms of real time at 10.000, in which no virtual time passed",
+        " ms of real time at 10.000, in which no virtual time passed: does it sleep, wait or read past tokio or its scope?",
     );
     assert!(
         notes[0].starts_with(begin) && notes[0].ends_with(end),
@@ -58,6 +58,30 @@ fn turn_that_takes_longer_than_the_bound_fails() {
     );
     // It is no note besides.
     assert_eq!(said.matches("kept its thread for").count(), 1, "{said}");
+}
+
+#[test]
+fn many_turns_that_take_long_are_one_note() {
+    let register = |ctx: WorkerCtx| async move {
+        ctx.add_task("consumer", BodyOpts::new(), |token| async move {
+            for _ in 0..3 {
+                sleep(Duration::from_secs(2)).await;
+                std::thread::sleep(Duration::from_millis(150));
+            }
+            token.cancelled().await;
+        })?;
+        Ok(())
+    };
+    let (_, notes) = Trial::of(register).at("10s").signal("SIGTERM").notes();
+    let said = notes.join("\n");
+    says(
+        &said,
+        &[
+            "\"consumer\" kept its thread for ",
+            " of real time, 3 times from 2.000 on, in which no virtual time passed",
+        ],
+    );
+    assert_eq!(notes.len(), 1, "{said}");
 }
 
 #[test]
