@@ -275,12 +275,19 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
     (
         "ignores stop",
         Fails,
-        &[r#"broken law ends/explained: "flusher" was leaked at 12.000, after 2 s of its 2 s"#],
+        &[
+            r#"broken law ends/explained: "flusher" was leaked at 12.000, after 2 s of its 2 s"#,
+            "it was told to stop at 10.000",
+            "`scope.running()` is false then",
+        ],
     ),
     (
         "close waits for ever",
         Fails,
-        &[r#"broken law ends/explained: "db" was leaked at 20.000, after 10 s of its 10 s"#],
+        &[
+            r#"broken law ends/explained: "db" was leaked at 20.000, after 10 s of its 10 s"#,
+            "Does what it waits for still come, after all that was stopped before it?",
+        ],
     ),
     (
         "spawns from a thread body",

@@ -647,7 +647,7 @@ const TESTS: &[Test] = &[
         Process::start("blocked in main")
             .ends()
             .is(124)
-            .complains("left behind: main main (not begun)");
+            .complains("left behind: main (not begun)");
     }),
     (
         "last_resort::does_not_name_those_who_have_ended_since",

@@ -477,6 +477,7 @@ impl Core {
             }
         }
         use super::registry::Taken;
+        use super::report::called;
         use crate::journal::Outcome;
         use std::collections::BTreeMap;
         let steps = unlocked(&self.steps)?;
@@ -489,15 +490,15 @@ impl Core {
         for (id, Taken { kind, name, begun }) in &registry.taken {
             match ended.get(id) {
                 Some(outcome @ (Outcome::Leaked | Outcome::NotAwaited)) => {
-                    given_up.push(format!("{kind} {name} ({outcome})"));
+                    given_up.push(format!("{} ({outcome})", called(*kind, name)));
                 }
                 Some(_) => {}
-                None if *begun => waited_for.push(format!("{kind} {name} (waited for)")),
-                None => not_begun.push(format!("{kind} {name} (not begun)")),
+                None if *begun => waited_for.push(format!("{} (waited for)", called(*kind, name))),
+                None => not_begun.push(format!("{} (not begun)", called(*kind, name))),
             }
         }
         for entry in registry.entries.values() {
-            not_begun.push(format!("{} {} (not begun)", entry.kind, entry.name));
+            not_begun.push(format!("{} (not begun)", called(entry.kind, &entry.name)));
         }
         // Who holds the end up comes first: not all may be named.
         Some([waited_for, given_up, not_begun].concat())

@@ -153,6 +153,14 @@ impl Report {
     }
 }
 
+/// Returns the kind and the name of a component, as one says them: main has no other name.
+pub(super) fn called(kind: Kind, name: &Name) -> String {
+    match kind {
+        Kind::Main => name.to_string(),
+        _ => format!("{kind} {name}"),
+    }
+}
+
 impl fmt::Display for Report {
     /// One line a step that did not end well, or one that says that all did; and one a wake that panicked.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,10 +174,9 @@ impl fmt::Display for Report {
         for step in self.bad() {
             write!(
                 f,
-                "\n  in {}, {} {} (order {}): {} after {} of {} ({}), registered at {}",
+                "\n  in {}, {} (order {}): {} after {} of {} ({}), registered at {}",
                 step.phase,
-                step.kind,
-                step.name,
+                called(step.kind, &step.name),
                 step.order,
                 step.outcome,
                 Ms(ms(step.took)),

@@ -11,7 +11,7 @@ use crate::sim::{Bodies, Journal, Options, Own, Ran, Run, RunError, Twice};
 
 use super::names::{cannot_be, not_adopted, not_registered, unknown_uses};
 use super::nothing::{is_about_main, main_given_up, main_is_over, tests_nothing};
-use super::{notes, real};
+use super::{explained, notes, real};
 
 /// What to look for where two runs differ.
 const ADVICE: &str = "what differs from run to run: `select!` without `biased`, the order of a `HashMap`, random \
@@ -256,8 +256,8 @@ impl Case {
             return judged;
         }
         for problem in &mut judged {
-            if problem.law == Some("ends/explained") && problem.message.contains("panicked at") {
-                problem.detail = notes::panics(journal, &problem.message);
+            if problem.law == Some("ends/explained") {
+                problem.detail = explained::detail(journal, problem);
             }
         }
         let mut problems = real::over_bound(journal);

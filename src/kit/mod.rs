@@ -39,6 +39,7 @@
 //! How it is used, what is simulated and what is not: `docs/testing.md`.
 
 mod case;
+mod explained;
 mod flags;
 mod looks;
 mod names;
