@@ -19,6 +19,7 @@ mod starved;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -177,7 +178,20 @@ impl Process {
             match self.lines.recv_timeout(left) {
                 Ok(line) if line == word => return Instant::now(),
                 Ok(_) => {}
-                Err(error) => panic!("it never said {word:?}: {error}"),
+                Err(mpsc::RecvTimeoutError::Timeout) => panic!("it never said {word:?}"),
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    // It closed its output: what it complained of says why.
+                    let status = self.end.recv_timeout(GUARD);
+                    let mut errors = String::new();
+                    let stderr = self
+                        .errors
+                        .as_ref()
+                        .and_then(|stderr| stderr.as_fd().try_clone_to_owned().ok());
+                    if let (Ok(_), Some(stderr)) = (&status, stderr) {
+                        let _ = std::fs::File::from(stderr).read_to_string(&mut errors);
+                    }
+                    panic!("it never said {word:?}: {status:?}; {errors}");
+                }
             }
         }
     }

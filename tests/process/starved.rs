@@ -1,7 +1,7 @@
 //! Workers that can start no thread, or open no file, by the time they stop. The limit is set by the command that starts
 //! them; they use up what it leaves.
 
-use std::fs::File;
+use std::fs::{self, File};
 #[cfg(feature = "http")]
 use std::io::{Read, Write};
 #[cfg(feature = "http")]
@@ -31,12 +31,18 @@ impl Of {
         match self {
             Of::Threads => {
                 let room = leave_room();
-                while sits().is_ok() {}
+                let memory = Memory::of_this_process();
+                while memory.has(STACK + SLACK) && sits().is_ok() {}
+                while !memory.has(STACK + SLACK) && memory.has(2 * SLACK) {
+                    Box::leak(vec![1_u8; SLACK].into_boxed_slice());
+                }
                 drop(room);
                 // A leak goes on: it takes what the worker's own threads free as they end.
-                let leaks = || {
+                let leaks = move || {
                     loop {
-                        let _ = sits();
+                        if memory.has(STACK + SLACK) {
+                            let _ = sits();
+                        }
                         thread::park_timeout(ms(1));
                     }
                 };
@@ -51,9 +57,51 @@ impl Of {
     }
 }
 
+/// What a thread's stack takes.
+const STACK: usize = 2 << 20;
+/// What is always left over. A thread that has a stack needs a little more to start: std ends the process where it gets none.
+const SLACK: usize = 256 << 10;
+
+/// The address space that this process may have, if there is a limit to it.
+#[derive(Clone, Copy)]
+struct Memory {
+    limit: Option<usize>,
+}
+
+impl Memory {
+    fn of_this_process() -> Self {
+        let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let line = limits
+            .lines()
+            .find_map(|line| line.strip_prefix("Max address space"));
+        let limit = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        Memory { limit }
+    }
+
+    /// Whether that number of bytes more can be had.
+    fn has(self, bytes: usize) -> bool {
+        let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let pages: Option<usize> = statm
+            .split_whitespace()
+            .next()
+            .and_then(|pages| pages.parse().ok());
+        match (self.limit, pages) {
+            (Some(limit), Some(pages)) => pages * 4_096 + bytes <= limit,
+            _ => true,
+        }
+    }
+}
+
 /// A thread that sits for ever.
 fn sits() -> std::io::Result<()> {
-    thread::Builder::new().spawn(for_ever).map(drop)
+    let (says, runs) = mpsc::channel();
+    thread::Builder::new().spawn(move || {
+        let _ = says.send(());
+        for_ever()
+    })?;
+    // It has all that it needs once it runs.
+    let _ = runs.recv();
+    Ok(())
 }
 
 /// Memory that is given back once no stack fits any more: less than a stack, and enough for everything else.
