@@ -218,7 +218,7 @@ pub fn play(role: &str) -> Option<ExitCode> {
                 announces(&ctx)?;
                 // Its name has to be looked up, on a thread.
                 let url = format!("http://localhost:{}/health", answers_for_a_while()?);
-                let watchdog = Watchdog::http(&url)?.interval(ms(10)).attempts(3);
+                let watchdog = Watchdog::http(&url)?.interval(ms(10)).attempts(1);
                 ctx.add_watchdog("watchdog", BodyOpts::new(), watchdog)?;
             }
             _ => return Err("nobody plays this".into()),
