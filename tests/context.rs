@@ -827,6 +827,37 @@ mod budget {
             "{said}"
         );
     }
+
+    /// What joins and cancels of one order share; a callback between two of them parts them. Of a task's time the
+    /// confirmation of its abort, 100 ms, is a part, as far as the phase has it.
+    #[test]
+    fn neighbours_share_and_aborts_are_confirmed() {
+        let (_host, ctx) = worker();
+        let task = |name: &str, order, timeout| {
+            let opts = BodyOpts::new().order(order).timeout(ms(timeout));
+            let added = ctx.add_task(name, opts, |_| async {});
+            added.expect("accepted");
+        };
+        task("a", 0, 5_000);
+        task("b", 0, 4_000);
+        ctx.defer_stop("c", CallOpts::new().timeout(ms(2_000)), |_| {})
+            .expect("accepted");
+        thread(&ctx, "d", BodyOpts::new().timeout(ms(3_000)));
+        task("e", 1, 20_000);
+        let budget = ctx.budget();
+        let stop: Vec<_> = budget.stop.iter().map(|l| (&*l.name, l.at_worst)).collect();
+        // Of 19.5 s: 5.1 s for a and b, 2 s for c, 3 s for d.
+        assert_eq!(
+            stop,
+            [
+                ("a", ms(5_000)),
+                ("b", ms(4_000)),
+                ("c", ms(2_000)),
+                ("d", ms(3_000)),
+                ("e", ms(9_400)),
+            ]
+        );
+    }
 }
 
 /// A word comes before what it tells of, which may be over at once: a thread that is told ends, an abort frees

@@ -418,6 +418,17 @@ mod ready {
     }
 
     #[test]
+    fn a_grace_out_of_its_range_is_refused() {
+        let built = |grace| WorkerCtx::<()>::builder().grace(grace).build(()).map(drop);
+        let (hour, longer) = (ms(3_600_000), ms(3_600_001));
+        for was in [Duration::ZERO, longer] {
+            let what = "the grace";
+            assert_eq!(built(was), Err(LimitsError::OutOfRange { what, was }));
+        }
+        assert_eq!(built(hour), Ok(()));
+    }
+
+    #[test]
     fn a_delay_that_leaves_stop_nothing_is_refused() {
         let builder = || {
             WorkerCtx::<()>::builder()

@@ -331,3 +331,18 @@ fn blocking_calls_inside_block_on_are_errors() {
         Ok((inside, Err(BlockingError::OnRuntime)))
     );
 }
+
+/// Who starts the worker waits for main there, so that a runtime which ends with the call is enough for it.
+#[test]
+fn main_started_in_block_on_runs_there() {
+    let (ctx, other) = (WorkerCtx::new(()), WorkerCtx::new(()));
+    let (says, said) = mpsc::channel();
+    let starts = other.clone();
+    ctx.add_thread("body", BodyOpts::new(), move |scope: &Scope| {
+        let started = scope.block_on(starts.start(|_| async { Ok(()) }));
+        let _ = says.send(started.map_err(|error| error.to_string()));
+    })
+    .expect("accepted");
+    assert_eq!(said.recv_timeout(GUARD), Ok(Ok(())));
+    assert!(other.ready());
+}
