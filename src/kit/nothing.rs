@@ -177,7 +177,7 @@ pub(super) fn main_given_up(journal: &Journal, alone: Option<&Journal>) -> Strin
                 .to_owned(),
             REAL_WORLD,
         ),
-        (Some(done), _) if done.t > by => (
+        (Some(done), _) if done.t >= by => (
             format!("  left alone it is done at {}\n", At(done.t)),
             TAKES_LONG,
         ),

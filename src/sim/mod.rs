@@ -274,9 +274,8 @@ pub(crate) fn note_panic(info: &std::panic::PanicHookInfo<'_>) -> bool {
             return false;
         }
         let entities = world.entities.try_borrow();
-        let Some(name) = entities.ok().and_then(|entities| entities.current_name()) else {
-            return false;
-        };
+        let name = entities.ok().and_then(|entities| entities.current_name());
+        let name = name.unwrap_or_else(|| "a spawned task".into());
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let message = one_line(&panic_message(info.payload()));
         let panicked = Panicked::now(name, world.time(), message, place);

@@ -108,6 +108,22 @@ fn panic_that_the_code_catches_is_noted_with_its_place() {
     assert!(said[0].starts_with(begin), "{said:?}");
 }
 
+#[test]
+fn panic_of_a_spawned_task_is_noted_with_its_place() {
+    let said = notes(|ctx: WorkerCtx| async move {
+        ctx.add_task("server", BodyOpts::new(), |token| async move {
+            let request = tokio::spawn(async { panic!("no such row") });
+            assert!(request.await.is_err());
+            token.cancelled().await;
+        })?;
+        Ok(())
+    });
+    assert_eq!(said.len(), 1, "{said:?}");
+    let begin =
+        "\"a spawned task\" panicked at 0.000 and went on: no such row, at tests/kit/notes.rs:";
+    assert!(said[0].starts_with(begin), "{said:?}");
+}
+
 fn production() -> Builder {
     WorkerCtx::builder().grace(20 * SECOND).reserve(5 * SECOND)
 }

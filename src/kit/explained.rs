@@ -1,0 +1,56 @@
+//! The way out where a component did not end well by itself, and nothing in the file explains it.
+
+use crate::journal::{At, Kind, Ms, Outcome, What};
+use crate::report::Problem;
+use crate::sim::Journal;
+
+use super::notes;
+
+/// Returns what there is to say beyond the sentence of the law: where it panicked, when it was told, what it can do.
+pub(super) fn detail(journal: &Journal, problem: &Problem) -> String {
+    if problem.message.contains("panicked at") {
+        return notes::panics(journal, &problem.message);
+    }
+    let name = problem.at.as_ref().and_then(|at| at.component.as_ref());
+    let Some(name) = name else {
+        return String::new();
+    };
+    let mut events = journal.events.iter().map(|event| (event.t, &event.what));
+    let ended = events.clone().find_map(|(_, what)| match what {
+        What::StepEnded {
+            name: of, outcome, ..
+        } if of == name => Some(*outcome),
+        _ => None,
+    });
+    let overran = matches!(
+        ended,
+        Some(Outcome::TimedOut | Outcome::Aborted | Outcome::Leaked)
+    );
+    let registered = events.clone().find_map(|(_, what)| match what {
+        What::Registered(it) if it.name == *name => Some(it),
+        _ => None,
+    });
+    let (Some(registered), true) = (registered, overran) else {
+        return String::new();
+    };
+    let told = events.find_map(|(t, what)| match what {
+        What::Told { name: of, .. } if of == name => Some(At(t)),
+        _ => None,
+    });
+    let told = told.map_or_else(String::new, |at| format!("  it was told to stop at {at}\n"));
+    let bound = Ms(registered.timeout);
+    let way_out = match registered.kind {
+        Kind::Thread | Kind::Watchdog => {
+            "A thread hears it from its scope: `scope.running()` is false then, and `scope.wait` and `scope.sleep` return"
+                .to_owned()
+        }
+        Kind::Task | Kind::Main => {
+            "A task hears it from its token: await `token.cancelled()`, or `select!` it and the work, `biased`".to_owned()
+        }
+        Kind::Stop | Kind::Cleanup | Kind::Closeable => format!(
+            "Does what it waits for still come, after all that was stopped before it? If it only takes longer than {bound}, \
+             give it a longer `timeout`"
+        ),
+    };
+    format!("{told}{way_out}\n")
+}
