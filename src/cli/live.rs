@@ -18,6 +18,7 @@ use self::play::{Ended, NotPlayed, Play, SEEDS, at_once, play};
 use self::verdict::Verdicts;
 use super::case::Case;
 use super::output::{is_watched, out, shell, style};
+use super::seeds::one_seed;
 use super::{Done, Exit, place};
 use crate::live::{Players, perform};
 use crate::report::figures::plural;
@@ -50,7 +51,7 @@ pub struct Live {
     #[arg(long, value_name = "N", conflicts_with = "what", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     random: Option<u32>,
     /// The seed of the first random scenario; the next has the next seed [default: 0]
-    #[arg(long, value_name = "SEED", requires = "random")]
+    #[arg(long, value_name = "SEED", requires = "random", value_parser = one_seed)]
     seed: Option<u64>,
     /// Also write each random scenario that fails to a file in this folder
     #[arg(long, value_name = "FOLDER", requires = "random")]

@@ -5,6 +5,7 @@ use clap::Args;
 use crate::sim::Options;
 
 use super::place::{self, Found};
+use super::seeds::one_seed;
 use super::view::{Loaded, load, show};
 use super::{Context, Done, Exit, Format};
 
@@ -30,7 +31,7 @@ pub struct How {
     #[arg(long, value_enum, default_value_t)]
     pub context: Context,
     /// The number that fixes every choice among what could happen in one instant
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = one_seed)]
     pub seed: u64,
 }
 

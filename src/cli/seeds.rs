@@ -28,6 +28,17 @@ impl Seeds {
     }
 }
 
+/// Reads one seed.
+///
+/// # Errors
+///
+/// What is wrong, in words.
+pub fn one_seed(text: &str) -> Result<u64, String> {
+    let wrong =
+        |_| format!("{text:?} is no whole number from 0, which one seed is; `check` takes ranges");
+    text.parse().map_err(wrong)
+}
+
 impl FromStr for Seeds {
     type Err = String;
 
@@ -94,5 +105,15 @@ mod tests {
         ] {
             assert!(seeds(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn where_one_seed_is_meant_a_range_is_told_so() {
+        assert_eq!(one_seed("7"), Ok(7));
+        let wrong = one_seed("0..3").expect_err("it is a range");
+        assert_eq!(
+            wrong,
+            r#""0..3" is no whole number from 0, which one seed is; `check` takes ranges"#
+        );
     }
 }
