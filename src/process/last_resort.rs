@@ -88,8 +88,8 @@ impl Drop for LastResort {
 }
 
 fn strike(life: Life, aside: &Aside) {
-    // Half of the margin is left, and it is not for waiting.
-    let patience = PATIENCE.min(life.core.limits.margin / 8);
+    // Half of the margin is left. Where nobody reads its words, it keeps a quarter of that for the exit.
+    let patience = PATIENCE.min(life.core.limits.margin * 3 / 8);
     aside.say(patience, move || words(&life));
     signal_hook::low_level::exit(exit_code::LAST_RESORT);
 }
