@@ -426,6 +426,8 @@ mod ready {
             assert_eq!(built(was), Err(LimitsError::OutOfRange { what, was }));
         }
         assert_eq!(built(hour), Ok(()));
+        let shortest = WorkerCtx::<()>::builder().reserve(ms(1));
+        assert_eq!(shortest.build(()).map(drop), Ok(()));
     }
 
     #[test]
