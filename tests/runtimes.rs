@@ -332,7 +332,7 @@ fn blocking_calls_inside_block_on_are_errors() {
     );
 }
 
-/// Who starts the worker waits for main there, so that a runtime which ends with the call is enough for it.
+/// A runtime that ends with the call is enough for main: the caller of `start` waits for main on it.
 #[test]
 fn main_started_in_block_on_runs_there() {
     let (ctx, other) = (WorkerCtx::new(()), WorkerCtx::new(()));

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_left_to_a_reaper_that_never_comes_are_said_to_be_gone() {
+    fn threads_left_to_a_reaper_that_never_comes_are_gone() {
         let reapers = Arc::new(Reapers::new(Arc::default()));
         // One asks for a thread at this moment.
         reapers.state().coming = 1;

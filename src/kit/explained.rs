@@ -15,25 +15,22 @@ pub(super) fn detail(journal: &Journal, problem: &Problem) -> String {
     let Some(name) = name else {
         return String::new();
     };
-    let mut events = journal.events.iter().map(|event| (event.t, &event.what));
-    let ended = events.clone().find_map(|(_, what)| match what {
-        What::StepEnded {
-            name: of, outcome, ..
-        } if of == name => Some(*outcome),
-        _ => None,
-    });
-    let overran = matches!(
-        ended,
-        Some(Outcome::TimedOut | Outcome::Aborted | Outcome::Leaked)
-    );
-    let registered = events.clone().find_map(|(_, what)| match what {
+    let events = || journal.events.iter().map(|event| (event.t, &event.what));
+    let registered = events().find_map(|(_, what)| match what {
         What::Registered(it) if it.name == *name => Some(it),
         _ => None,
     });
-    let (Some(registered), true) = (registered, overran) else {
+    let Some(registered) = registered else {
         return String::new();
     };
-    let told = events.find_map(|(t, what)| match what {
+    let overran = matches!(
+        journal.outcome(name),
+        Some(Outcome::TimedOut | Outcome::Aborted | Outcome::Leaked)
+    );
+    if !overran {
+        return String::new();
+    }
+    let told = events().find_map(|(t, what)| match what {
         What::Told { name: of, .. } if of == name => Some(At(t)),
         _ => None,
     });

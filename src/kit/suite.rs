@@ -64,7 +64,7 @@ impl Suite {
         };
         let all = cases.len();
         let cases: Vec<Case> = cases.into_iter().filter(picked()).collect();
-        assert!(!cases.is_empty(), "{}", picks_none(all).trim_end());
+        assert!(!cases.is_empty(), "{}", picks_none(all));
         // The harness has read them already, and knows the others.
         let shows_logs = Flags::read(std::env::args().skip(1)).is_ok_and(|flags| flags.shows_logs);
         let mut failed = Vec::new();
@@ -126,7 +126,7 @@ impl Suite {
         let all = cases.len();
         let picked = picked();
         if !cases.iter().any(&picked) {
-            output::out(&picks_none(all));
+            output::out(&format!("{}\n", picks_none(all)));
             return ExitCode::from(FAILED);
         }
         let cases: Vec<Case> = cases
@@ -329,7 +329,7 @@ fn picked() -> impl Fn(&Case) -> bool {
 /// What to say where the environment picks none of that number of scenarios.
 fn picks_none(all: usize) -> String {
     format!(
-        "{PICK} picks none of the {}\n",
+        "{PICK} picks none of the {}",
         plural(all as u64, "scenario")
     )
 }

@@ -75,6 +75,7 @@ fn not_well(record: &Record<'_>, part: &Part<'_>) -> Option<(Index, String)> {
             }
             Outcome::TimedOut | Outcome::Aborted | Outcome::Leaked | Outcome::NotAwaited => {
                 let (took, bound) = (Ms(end.took), Ms(step.bound));
+                // Main alone is not registered.
                 let of = if part.registered.is_none() {
                     " of `start-timeout`"
                 } else {

@@ -80,6 +80,11 @@ impl Usage {
         Usage::parse(&read("stat")?, &read("schedstat")?)
     }
 
+    /// How long a thread has waited for a CPU so far; nothing where the system does not say.
+    pub fn starved_so_far(thread: ThreadId) -> Duration {
+        Usage::of(thread).map_or(Duration::ZERO, |usage| usage.starved)
+    }
+
     fn parse(stat: &str, schedstat: &str) -> Option<Self> {
         // The thread's own name stands in brackets before the state, and may hold anything.
         let state = match stat.rsplit_once(')')?.1.trim_start().chars().next()? {

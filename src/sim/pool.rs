@@ -43,11 +43,6 @@ impl Job {
     }
 }
 
-/// How long a thread has waited for a CPU so far.
-fn starved(thread: ThreadId) -> Duration {
-    Usage::of(thread).map_or(Duration::ZERO, |usage| usage.starved)
-}
-
 /// The jobs of one run.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
@@ -103,7 +98,7 @@ impl Pool {
             since,
             thread: ThreadId::UNKNOWN,
             began: None,
-            from: (from, starved(from)),
+            from: (from, Usage::starved_so_far(from)),
             took: None,
         };
         jobs.all.insert(n, job);
@@ -139,7 +134,8 @@ impl Pool {
         // The thread was started for the job: all that it has waited for a CPU is a part of it.
         let waited = || {
             let (from, before) = job.from;
-            starved(ThreadId::mine(true)) + starved(from).saturating_sub(before)
+            Usage::starved_so_far(ThreadId::mine(true))
+                + Usage::starved_so_far(from).saturating_sub(before)
         };
         let took = if took < BRIEF {
             took

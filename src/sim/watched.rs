@@ -170,8 +170,8 @@ impl Watched {
     /// Returns how long the threads of the worlds have waited for a CPU: the one that runs them in all, those of bodies in
     /// turns that took long.
     pub fn starved(&self) -> Duration {
-        let own = self.thread.get().and_then(|thread| Usage::of(*thread));
-        let own = own.map_or(Duration::ZERO, |usage| usage.starved);
+        let own = self.thread.get().copied().map(Usage::starved_so_far);
+        let own = own.unwrap_or_default();
         own + Duration::from_nanos(self.starved.load(Ordering::Relaxed))
     }
 

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The notes of a run that ends at ten seconds.
-fn notes<F, Fut>(register: F) -> Vec<String>
+pub(super) fn notes<F, Fut>(register: F) -> Vec<String>
 where
     F: Fn(WorkerCtx) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<(), MainError>> + Send + 'static,

@@ -10,6 +10,7 @@ use deadstop::kit::Trial;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use super::notes::notes;
 use super::told::{fails, says};
 
 const MS: Duration = Duration::from_millis(1);
@@ -60,6 +61,17 @@ fn turn_that_takes_longer_than_the_bound_fails() {
     assert_eq!(said.matches("kept its thread for").count(), 1, "{said}");
 }
 
+/// The note of a run that ends at ten seconds and has no other.
+fn the_one_note<F, Fut>(register: F) -> String
+where
+    F: Fn(WorkerCtx) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), MainError>> + Send + 'static,
+{
+    let said = notes(register);
+    assert_eq!(said.len(), 1, "{said:?}");
+    said.concat()
+}
+
 #[test]
 fn many_turns_that_take_long_are_one_note() {
     let register = |ctx: WorkerCtx| async move {
@@ -72,8 +84,7 @@ fn many_turns_that_take_long_are_one_note() {
         })?;
         Ok(())
     };
-    let (_, notes) = Trial::of(register).at("10s").signal("SIGTERM").notes();
-    let said = notes.join("\n");
+    let said = the_one_note(register);
     says(
         &said,
         &[
@@ -81,7 +92,6 @@ fn many_turns_that_take_long_are_one_note() {
             " of real time, 3 times from 2.000 on, in which no virtual time passed",
         ],
     );
-    assert_eq!(notes.len(), 1, "{said}");
 }
 
 #[test]
@@ -97,8 +107,7 @@ fn turn_of_a_spawned_task_that_takes_long_is_noted() {
         })?;
         Ok(())
     };
-    let (_, notes) = Trial::of(register).at("10s").signal("SIGTERM").notes();
-    let said = notes.join("\n");
+    let said = the_one_note(register);
     says(
         &said,
         &[
@@ -106,7 +115,6 @@ fn turn_of_a_spawned_task_that_takes_long_is_noted() {
             " ms of real time at 3.000, in which no virtual time passed",
         ],
     );
-    assert_eq!(notes.len(), 1, "{said}");
 }
 
 /// A main that keeps its thread is held to the bound of the start.
