@@ -6,6 +6,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use common::corpus;
 use deadstop::scenario::{Component, Scenario, Timed, Verb, When, parse};
@@ -21,7 +22,11 @@ const KINDS: &[&str] = &[
     "{ cleanup = \"it\", async = true }",
     "{ closeable = \"it\" }",
     "{ closeable = \"it\", async = true }",
+    "{ watchdog = \"it\" }",
+    MAIN,
 ];
+/// Main is in every file, and in no list.
+const MAIN: &str = "main";
 
 /// Faults that may have an end.
 const BOUNDED: &[&str] = &["hang", "ignore", "hold"];
@@ -33,12 +38,14 @@ const OTHERS: &[&str] = &["slow", "fail", "panic", "end"];
 enum Moment {
     /// In the instant in which the step begins.
     Begin,
-    /// For a part of the step's time, or of the component's before.
+    /// For a part of the component's time before its step.
+    Before,
+    /// For a part of the step's time, after its begin.
     Middle,
     /// For longer than the step's bound.
     PastBound,
 }
-use Moment::{Begin, Middle, PastBound};
+use Moment::{Before, Begin, Middle, PastBound};
 
 /// A fault on a kind, at a moment.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,9 +80,13 @@ fn allowed() -> BTreeSet<Cell> {
                 "hang" | "ignore" | "hold" => ", for = \"1s\"",
                 _ => "",
             };
+            let (components, name) = match *kind {
+                MAIN => ("", MAIN),
+                kind => (kind, "it"),
+            };
             let text = format!(
-                "title = \"One\"\n[worker]\ncomponents = [{kind}]\n[timeline]\n\
-                 events = [{{ at = \"10s\", signal = \"SIGTERM\" }}, {{ on = \"it\", {verb} = \"it\"{keys} }}]\n"
+                "title = \"One\"\n[worker]\ncomponents = [{components}]\n[timeline]\n\
+                 events = [{{ at = \"10s\", signal = \"SIGTERM\" }}, {{ on = \"{name}\", {verb} = \"{name}\"{keys} }}]\n"
             );
             if parse("one", &text).is_err() {
                 continue;
@@ -85,9 +96,16 @@ fn allowed() -> BTreeSet<Cell> {
                 moments.push(PastBound);
             }
             // A callback holds the executor when it is called, and at no other time.
-            let callback = !kind.contains("thread") && !kind.contains("task");
-            if BOUNDED.contains(verb) && !(*verb == "hold" && callback) {
-                moments.push(Middle);
+            let called = !kind.contains("thread") && !kind.contains("task");
+            if BOUNDED.contains(verb) && !(*verb == "hold" && called) {
+                // Main's step is its whole life.
+                if *kind != MAIN {
+                    moments.push(Before);
+                }
+                // That of an adopted task is over with its begin: it is aborted then.
+                if !kind.contains("adopted") {
+                    moments.push(Middle);
+                }
             }
             cells.extend(
                 moments
@@ -100,10 +118,17 @@ fn allowed() -> BTreeSet<Cell> {
 }
 
 fn cell_of(scenario: &Scenario, timed: &Timed) -> Vec<Cell> {
-    let Some(component) = timed.verb.about().and_then(|name| scenario.component(name)) else {
+    let Some(name) = timed.verb.about() else {
         return Vec::new();
     };
-    let Some(kind) = kind_of(component) else {
+    let (kind, bound) = match scenario.component(name) {
+        Some(component) => (kind_of(component), component.timeout),
+        None => (
+            (**name == *MAIN).then_some(MAIN),
+            scenario.worker.start_timeout,
+        ),
+    };
+    let Some(kind) = kind else {
         return Vec::new();
     };
     let key = timed.verb.key();
@@ -111,8 +136,23 @@ fn cell_of(scenario: &Scenario, timed: &Timed) -> Vec<Cell> {
     let Some(verb) = all().find(|verb| *verb == key) else {
         return Vec::new();
     };
-    let at_begin =
-        matches!(&timed.when, When::On(name, after) if *name == component.name && after.is_zero());
+    let since_begin = match &timed.when {
+        When::On(of, after) if of == name => Some(*after),
+        // Main begins with the process.
+        When::At(at) if kind == MAIN => Some(*at),
+        _ => None,
+    };
+    let at_begin = since_begin == Some(Duration::ZERO);
+    // A file that names the instant means a step that has begun by then.
+    let stops = |timed: &Timed| match timed.when {
+        When::At(at) if matches!(timed.verb, Verb::Signal(_)) => Some(at),
+        _ => None,
+    };
+    let stop = scenario.timeline.iter().find_map(stops);
+    let is_later = match &timed.when {
+        When::At(at) => stop.is_some_and(|stop| *at > stop),
+        When::On(..) => since_begin.is_some(),
+    };
     let ends_in = match &timed.verb {
         Verb::Hang { lasts, .. } | Verb::Ignore { lasts, .. } | Verb::Hold { lasts, .. } => *lasts,
         _ => None,
@@ -120,9 +160,10 @@ fn cell_of(scenario: &Scenario, timed: &Timed) -> Vec<Cell> {
     let mut moments = Vec::new();
     if BOUNDED.contains(&verb) {
         match ends_in {
-            Some(time) if time > component.timeout => moments.push(PastBound),
+            Some(time) if time > bound => moments.push(PastBound),
             Some(_) if at_begin => moments.push(Begin),
-            Some(_) => moments.push(Middle),
+            Some(_) if is_later || kind == MAIN => moments.push(Middle),
+            Some(_) => moments.push(Before),
             None => {}
         }
     } else if at_begin {

@@ -84,12 +84,21 @@ const HAZARDS: &[Hazard] = &[
     ("faults/calls-struck-at-their-step", &["exit/code"], &["failed", "panicked"]),
     ("faults/hangs-of-bodies", &["ledger/accounted"], &["leaked", "aborted"]),
     ("faults/hangs-of-calls", &["steps/bounded"], &["timed-out"]),
+    ("faults/hangs-before-the-call", &["cleanup/floor", "exit/code", "ledger/accounted"], &["closed"]),
     ("faults/holds", &["ledger/accounted"], &["closed"]),
     ("faults/holds-beyond-the-bound", &["ledger/accounted", "cleanup/floor"], &["closed"]),
     ("faults/hangs-of-other-calls", &["steps/bounded", "ledger/accounted"], &[]),
     ("faults/ignores", &["ledger/accounted"], &["leaked", "aborted"]),
-    // It exits as it stands at the signal, while main hangs, and knows no stop of a start.
+    ("faults/main-hangs-beyond-its-bound", &["late/refused", "ledger/accounted"], &["aborted"]),
+    // It exits as it stands at the signal, while main hangs or holds, and knows no stop of a start.
     ("faults/main-hangs-for-a-while", &[], &["ends-at"]),
+    ("faults/main-holds-as-it-begins", &[], &["ends-at"]),
+    ("faults/main-holds-beyond-its-bound", &[], &["exit", "closed", "leaked", "ends-at"]),
+    ("faults/main-panics-as-it-begins", &["ledger/accounted"], &["cause", "panicked"]),
+    ("faults/struck-in-their-step", &["exit/code", "ledger/accounted"], &["ends-at"]),
+    ("faults/watchdog-fails-at-its-step", &["watchdog/disarmed-first", "ledger/accounted"], &["panicked"]),
+    ("faults/watchdog-hangs-in-its-step", &["watchdog/disarmed-first", "ledger/accounted"], &["leaked"]),
+    ("faults/watchdog-panics-at-its-step", &["watchdog/disarmed-first", "ledger/accounted"], &["panicked"]),
     ("faults/struck-at-mains-begin", &["deaths/reported", "ledger/accounted"], &["leaked"]),
     ("faults/world-at-a-step", &["watchdog/just"], &["closed", "refused"]),
     ("model-server", &["ledger/accounted"], &["closed"]),
@@ -168,6 +177,10 @@ const HARMLESS: &[(&str, &str)] = &[
     (
         "context/request-without-stop",
         "a bare request stops nothing in either context; the plan has no words for it",
+    ),
+    (
+        "faults/main-is-slow-and-hangs-midway",
+        "main is done long before anything asks for a stop, and all that is then to do is to close the db",
     ),
     (
         "platform/killed-in-a-late-cleanup",

@@ -306,7 +306,7 @@ pub static KEYS: &[Key] = &[
     key(Event, "hang", MAIN_TOO, "", "Stuck from here on: it does no work and heeds nothing.", r#"{ at = "5s", hang = "flush" }"#).selects(),
     key(Event, "ignore", NAME, "", "It works on, and does not heed stop.", r#"{ at = "5s", ignore = "writer", for = "8s" }"#).selects().on(BODIES),
     key(Event, "slow", MAIN_TOO, "", "It takes so much longer.", r#"{ at = "5s", slow = "flush", by = "3s" }"#).selects().on(&["thread", "task", "stop", "cleanup", "closeable"]),
-    key(Event, "fail", Type::Name(&["main", "kill"]), "", "It returns an error: a thread or task now, a callback when called, `main` now or before a registration. `kill`: the plan's kill tool fails from here on.", r#"{ at = "5s", fail = "db", message = "already closed" }"#).selects(),
+    key(Event, "fail", Type::Name(&["main", "kill"]), "", "It returns an error: a thread or task now, a callback when called, `main` now or before a registration; the watchdog, which can return none, panics. `kill`: the plan's kill tool fails from here on.", r#"{ at = "5s", fail = "db", message = "already closed" }"#).selects(),
     key(Event, "panic", MAIN_TOO, "", "It panics, likewise.", r#"{ at = "5s", panic = "flush" }"#).selects(),
     key(Event, "end", NAME, "", "It ends early, and well.", r#"{ at = "5s", end = "writer" }"#).selects().on(BODIES),
     key(Event, "hold", MAIN_TOO, "", "It holds the executor, so that no task and no async callback runs: a task now, an async callback when it is called.", r#"{ at = "5s", hold = "writer", for = "3s" }"#).selects().on(&["task", "stop", "cleanup", "closeable"]),
