@@ -887,6 +887,7 @@ fn an_expectation_that_only_some_seeds_fulfil_fails_with_the_seed() {
         }
         assert!(!failed.contains("it fails with"), "seed 3 alone: {failed}");
     }
+    assert!(project.snapshots().is_empty(), "{:?}", project.snapshots());
 }
 
 #[test]

@@ -24,6 +24,15 @@ pub struct Case {
     pub text: String,
     pub scenario: Option<Arc<Scenario>>,
     pub faults: Vec<Fault>,
+    /// The log that fulfils all with seed 0, and is not the accepted one.
+    unaccepted: Option<Unaccepted>,
+}
+
+/// A log that is not the accepted one.
+struct Unaccepted {
+    log: String,
+    /// The picture of the run, where another log is accepted.
+    picture: String,
 }
 
 /// What is wrong with one run of a scenario, or with its file.
@@ -152,12 +161,14 @@ impl Case {
             text,
             scenario,
             faults,
+            unaccepted: None,
         }
     }
 
-    /// What is wrong with what two runs gave.
+    /// What is wrong with what two runs gave. With a policy their log is compared with its snapshot; one that is not the
+    /// same is kept for [`compare_log`](Self::compare_log).
     pub fn fault(
-        &self,
+        &mut self,
         run: &Run,
         ran: Twice,
         snapshots: Option<Policy>,
@@ -178,31 +189,51 @@ impl Case {
         let mut problems = Vec::from_iter(differs(&first.events, &second.events, seed, style));
         problems.extend(self.judged(run, &first, style));
         if let (Some(policy), Some(store)) = (snapshots, self.found.store()) {
-            // What breaks a law or an expectation is not to be accepted: nothing of it is made pending.
-            let may_be_right = problems.is_empty();
-            let policy = if may_be_right {
-                policy
-            } else {
-                Policy::Nothing
-            };
             let log = text(&first.events);
-            let told = compare(&store, &self.found.name, &log, policy, style)
-                .filter(|problem| may_be_right || Exit::from(problem.kind) == Exit::Failed);
-            problems.extend(told);
+            if problems.is_empty() {
+                let state = store.compare(&self.found.name, &log);
+                if matches!(state, Ok(State::Same)) {
+                    problems.extend(compare(&store, &self.found.name, &log, policy, style));
+                } else {
+                    let picture = match state {
+                        Ok(State::Differs { .. } | State::Pending { old: Some(_) }) => {
+                            timeline(&first.events, style)
+                        }
+                        _ => String::new(),
+                    };
+                    self.unaccepted = Some(Unaccepted { log, picture });
+                }
+            } else {
+                // What breaks a law or an expectation is not to be accepted: nothing of it is made pending.
+                let told = compare(&store, &self.found.name, &log, Policy::Nothing, style);
+                problems.extend(told.filter(|problem| Exit::from(problem.kind) == Exit::Failed));
+            }
         }
         if problems.is_empty() {
             return None;
         }
         Some(Fault {
             seed: Some(seed),
-            picture: if Exit::of(&problems) == Exit::Snapshots {
-                // A run whose log is only not accepted needs none.
-                String::new()
-            } else {
-                timeline(&first.events, style)
-            },
+            picture: timeline(&first.events, style),
             problems,
         })
+    }
+
+    /// Compares the log that was kept with its snapshot. Where further seeds failed nothing is written.
+    pub fn compare_log(&mut self, policy: Policy, style: Style) {
+        let (Some(unaccepted), Some(store)) = (self.unaccepted.take(), self.found.store()) else {
+            return;
+        };
+        let Unaccepted { log, picture } = unaccepted;
+        let is_well = self.faults.is_empty();
+        let policy = if is_well { policy } else { Policy::Nothing };
+        let told = compare(&store, &self.found.name, &log, policy, style);
+        let told = told.filter(|problem| is_well || Exit::from(problem.kind) == Exit::Failed);
+        self.faults.extend(told.map(|problem| Fault {
+            seed: Some(0),
+            problems: vec![problem],
+            picture,
+        }));
     }
 
     /// What is wrong with what one run gave, by laws and expectations alone.
@@ -271,18 +302,6 @@ impl Case {
     /// Those of its faults that are more than a log that nobody has accepted.
     pub fn failed(&self) -> impl Iterator<Item = &Fault> {
         self.faults.iter().filter(|fault| fault.fails())
-    }
-
-    /// Takes back the log that was made pending: the scenario fails in another way, and it is not to be accepted.
-    pub fn withdraw_pending(&mut self) {
-        let before = self.faults.len();
-        self.faults.retain(Fault::fails);
-        if self.faults.len() < before
-            && let Some(store) = self.found.store()
-        {
-            // Where it cannot be deleted, `accept` refuses it.
-            let _ = store.reject(&self.found.name);
-        }
     }
 
     pub fn json(&self, context: Context) -> String {

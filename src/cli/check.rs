@@ -198,6 +198,9 @@ impl Check {
         }
         if self.snapshots() {
             further(&runners, &runnable, cases, style, totals);
+            for case in cases {
+                case.compare_log(policy, style);
+            }
         }
         Ok(())
     }
@@ -278,7 +281,6 @@ fn further(
         }
     }
     for (at, fault) in faults {
-        cases[at].withdraw_pending();
         cases[at].faults.push(fault);
     }
 }

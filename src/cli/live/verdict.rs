@@ -65,16 +65,22 @@ pub fn judged(it: &Play, verdicts: &Verdicts<'_>, played: Result<Played, Failed>
         }
     };
     let difference = compare(&it.known, &events);
-    let further = difference.is_some() && agrees_with_another(it, verdicts.runners, &events);
+    let another = difference
+        .as_ref()
+        .and_then(|_| agrees_with_another(it, verdicts.runners, &events));
+    let further = another.is_some();
     let difference = difference.filter(|_| !further);
     let mut problems = own(it, verdicts, &events);
     // What the simulation misses too has nothing to do with the time.
     let missed = match problems.iter().any(is_unmet) {
-        true => missed_by_seeds(it, verdicts.runners),
+        true => missed_by_seeds(it, verdicts.runners, another.as_ref()),
         false => Vec::new(),
     };
     if it.random {
-        problems.retain(|problem| !problem.law.is_some_and(|law| it.known.breaks(law)));
+        let broken = another.map(|(_, journal)| laws::judge(&journal.events));
+        let broken = broken.unwrap_or_default();
+        let breaks = |law| it.known.breaks(law) || broken.iter().any(|broken| broken.law == law);
+        problems.retain(|problem| !problem.law.is_some_and(breaks));
     }
     if let Some(difference) = difference {
         if let Some(late) = difference.late {
@@ -112,11 +118,11 @@ fn differs(difference: &Difference, style: Style) -> Problem {
     }
 }
 
-/// Whether a run agrees with one of the seeds that were not asked before: where much happens in one instant, the first of
-/// them do not show every order.
-fn agrees_with_another(it: &Play, runners: &Runners, events: &[Event]) -> bool {
+/// Returns the first of the seeds that were not asked before with which a run agrees: where much happens in one instant,
+/// those asked do not show every order.
+fn agrees_with_another(it: &Play, runners: &Runners, events: &[Event]) -> Option<(u64, Journal)> {
     let mut runs = simulated(it, runners, SEEDS..MORE_SEEDS);
-    runs.any(|(_, journal)| agrees(&journal, events))
+    runs.find(|(_, journal)| agrees(journal, events))
 }
 
 /// Runs a scenario in the simulator, with those seeds.
@@ -147,10 +153,16 @@ fn own(it: &Play, verdicts: &Verdicts<'_>, events: &[Event]) -> Vec<Problem> {
     judge(&it.scenario, source, events, verdicts.style)
 }
 
-/// The expectations that seeds of the simulation do not meet: the line of each, and the first such seed.
-fn missed_by_seeds(it: &Play, runners: &Runners) -> Vec<(usize, u64)> {
+/// The expectations that seeds of the simulation do not meet, the run's own besides: the line of each, and the first such
+/// seed.
+fn missed_by_seeds(
+    it: &Play,
+    runners: &Runners,
+    another: Option<&(u64, Journal)>,
+) -> Vec<(usize, u64)> {
     let mut missed: Vec<(usize, u64)> = Vec::new();
-    for (seed, journal) in simulated(it, runners, 0..SEEDS) {
+    let another = another.map(|(seed, journal)| (*seed, journal.clone()));
+    for (seed, journal) in simulated(it, runners, 0..SEEDS).chain(another) {
         let events = &journal.events;
         let broken: Vec<&str> = laws::judge(events)
             .iter()
