@@ -218,9 +218,25 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "destructor of the state blocks",
         Fails,
         &[
-            "FAIL sigterm: the run stands still at 10.000: a destructor at the run's end (of the state, or of what a callback",
+            "FAIL sigterm: the run stands still at 10.000: a destructor at the run's end (of the state, of a task that the",
             "blocks its thread on a channel",
             "\nserver        ─",
+        ],
+    ),
+    (
+        "destructor blocks beside a job on the pool",
+        Fails,
+        &[
+            "FAIL sigterm: the run stands still at 10.000: a destructor at the run's end (of the state, of a task that the",
+            "blocks its thread on a channel",
+        ],
+    ),
+    (
+        "destructor of a spawned task blocks",
+        Fails,
+        &[
+            "FAIL sigterm: the run stands still at 10.000: a destructor at the run's end (of the state, of a task that the",
+            "blocks its thread on a channel",
         ],
     ),
     (
@@ -279,6 +295,15 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
             r#"broken law ends/explained: "flusher" was leaked at 12.000, after 2 s of its 2 s"#,
             "it was told to stop at 10.000",
             "`scope.running()` is false then",
+        ],
+    ),
+    (
+        "task ignores stop",
+        Fails,
+        &[
+            r#"broken law ends/explained: "poller" was aborted at 12.000, after 2 s of its 2 s"#,
+            "it was told to stop at 10.000",
+            "await `token.cancelled()`",
         ],
     ),
     (

@@ -179,10 +179,12 @@ impl Case {
             }
         };
         let mut problems = self.broken(run, &journal);
+        // A main that fails since the file says so is about what is in the file.
+        let main_failed = journal.main_failed().is_some() && problems.iter().any(is_about_main);
         if let Some(problem) = problems.first_mut() {
             let seed = run.options.seed;
             problem.message = format!("with seed {seed}: {}", problem.message);
-            if journal.main_failed().is_some() {
+            if main_failed {
                 let _ = writeln!(problem.detail, "{SHARED}");
             }
         }

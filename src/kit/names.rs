@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::journal::{Kind, Name, RefusedReason, Registered, What};
+use crate::journal::{How, Kind, MAIN, Name, RefusedReason, Registered, What};
 use crate::report::{Problem, ProblemKind};
 use crate::scenario::keys::{self, Place};
 use crate::scenario::{
@@ -251,8 +251,8 @@ pub(super) fn unknown_uses(journal: &Journal) -> Vec<Problem> {
             _ => None,
         })
     };
-    // A run that was cut off may have registered it yet; a refused one is there.
-    if journal.aside.stall.is_some() {
+    // A start that was cut off may have had it still to register; a refused one is there.
+    if journal.aside.stall.is_some() || !main_ended_unasked(journal) {
         return Vec::new();
     }
     let refused = journal.events.iter().filter_map(|event| match &event.what {
@@ -282,6 +282,16 @@ pub(super) fn unknown_uses(journal: &Journal) -> Vec<Problem> {
         }
     };
     unknown.map(problem).collect()
+}
+
+/// Whether main ended well before anything asked the worker to stop: it has registered all that it ever would.
+fn main_ended_unasked(journal: &Journal) -> bool {
+    let first = journal.events.iter().find_map(|event| match &event.what {
+        What::Running { value: false } => Some(false),
+        What::Ended { id: MAIN, how, .. } => Some(*how == How::Ok),
+        _ => None,
+    });
+    first == Some(true)
 }
 
 /// Where a key stands in the file: where a line or a table begins with it, and not in a title before.

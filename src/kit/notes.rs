@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::journal::{At, FaultVerb, How, Id, Kind, Ms, Name, What};
 use crate::report::figures::plural;
 use crate::scenario::{Scenario, all_of, time};
-use crate::sim::{Journal, Kept, KeptBy, Own, Panicked, Run};
+use crate::sim::{Journal, Kept, KeptBy, Own, Run};
 
 use super::real::{bound_overrun, whole_ms};
 
@@ -212,13 +212,14 @@ fn caught(journal: &Journal) -> impl Iterator<Item = String> {
         .iter()
         .filter(|panicked| !ended(&panicked.message));
     let notes = caught.take(LISTED).map(|panicked| {
-        format!(
-            "\"{}\" panicked at {} and went on: {}, at {}",
-            panicked.name,
-            At(panicked.at),
-            panicked.message,
-            panicked.place
-        )
+        let (message, place) = (&panicked.message, &panicked.place);
+        let at = At(panicked.at);
+        match &panicked.name {
+            Some(name) => format!("\"{name}\" panicked at {at} and went on: {message}, at {place}"),
+            None => format!(
+                "a task that the context does not know, or a destructor, panicked at {at}: {message}, at {place}"
+            ),
+        }
     });
     notes.collect::<Vec<_>>().into_iter()
 }
@@ -226,13 +227,12 @@ fn caught(journal: &Journal) -> impl Iterator<Item = String> {
 /// Returns where the panics stand that a sentence is about, with the functions of the user's own code.
 pub(super) fn panics(journal: &Journal, sentence: &str) -> String {
     let mut said = String::new();
-    let about = |panicked: &&Panicked| sentence.starts_with(&format!("\"{}\"", panicked.name));
-    for panicked in journal.aside.panics.iter().filter(about) {
-        let _ = writeln!(
-            said,
-            "  \"{}\" panicked at {}",
-            panicked.name, panicked.place
-        );
+    for panicked in &journal.aside.panics {
+        let Some(name) = &panicked.name else { continue };
+        if !sentence.starts_with(&format!("\"{name}\"")) {
+            continue;
+        }
+        let _ = writeln!(said, "  \"{name}\" panicked at {}", panicked.place);
         for frame in panicked.stack().users.iter().take(FRAMES) {
             let _ = writeln!(said, "    in {}", frame.shown());
         }

@@ -7,8 +7,8 @@ use crate::report::{Problem, ProblemKind};
 use crate::scenario::{Expect, Scenario, Timed, Verb, When, all_of};
 use crate::sim::{Journal, Run};
 
-/// How far main is followed to see whether it would go on by itself.
-const FOLLOWED: Duration = Duration::from_secs(3_600);
+/// How far main is followed to see whether it would go on by itself, in milliseconds of virtual time.
+const FOLLOWED_MS: u64 = 3_600_000;
 
 /// What to do where main waits for the real world.
 const REAL_WORLD: &str = "\
@@ -123,7 +123,7 @@ pub(super) fn left_alone(run: &Run) -> Run {
     let mut scenario = Scenario::clone(&run.scenario);
     scenario.expect = Expect::default();
     scenario.timeline = vec![Timed {
-        when: When::At(FOLLOWED),
+        when: When::At(Duration::from_millis(FOLLOWED_MS)),
         verb: Verb::Signal(crate::journal::SignalName::Sigkill),
         span: 0..0,
     }];
@@ -163,14 +163,24 @@ pub(super) fn main_given_up(journal: &Journal, alone: Option<&Journal>) -> Strin
     }
     // Where nobody gave it up, the process ended.
     let by = gave_up.or(journal.events.last()).map_or(0, |end| end.t);
-    let tries = alone.aside.found.main_waits.filter(|since| *since > by);
-    let (line, help) = match (alone.events.iter().find(|event| ends_main(event)), tries) {
-        (None, Some(last)) => (
+    let last = alone.aside.found.main_waits.filter(|since| *since > by);
+    let done = alone.events.iter().find(|event| ends_main(event));
+    let (line, help) = match (done, last) {
+        // Also one that doubles its pauses tries once more in the second half.
+        (None, Some(last)) if last > FOLLOWED_MS / 2 => (
             format!(
                 "  left alone for an hour it is not done either: it went on from time to time, the last time at {}\n",
                 At(last)
             ),
             TRIES,
+        ),
+        (None, Some(last)) => (
+            format!(
+                "  left alone for an hour it goes on until {}, and waits from then on: no timer, task or body of this run \
+                 could have woken it\n",
+                At(last)
+            ),
+            REAL_WORLD,
         ),
         (None, None) => (
             "  left alone for an hour it waits still: no timer, task or body of this run could have woken it\n"

@@ -483,16 +483,21 @@ impl Future for Gated {
 
 impl Drop for Gated {
     fn drop(&mut self) {
-        world::try_with(|world| {
+        let before = world::try_with(|world| {
             if let Some(foreign) = &world.foreign {
                 foreign
                     .entities
                     .set(foreign.entities.get().saturating_sub(1));
             }
-            // What it holds may block as it goes.
-            if self.future.is_some() {
-                world.turn_of(self.id);
-            }
+            let before = world.has_turn();
+            world.turn_of(self.id);
+            before
+        });
+        // What it holds may block as it goes; what goes after it is another's.
+        self.future = None;
+        world::try_with(|world| match before.flatten() {
+            Some(id) => world.turn_of(id),
+            None => world.nobodys_turn(),
         });
     }
 }

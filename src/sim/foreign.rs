@@ -51,6 +51,9 @@ pub struct Found {
     pub main_waits: Option<u64>,
 }
 
+/// After a turn that takes less than this in real time it is not asked how long the threads have waited for a CPU.
+const SHORT: Duration = Duration::from_millis(1);
+
 /// A turn that takes longer than this in real time is noted: no virtual time passes in it.
 pub(crate) const LONG: Duration = Duration::from_millis(100);
 
@@ -81,10 +84,10 @@ impl Meter {
     /// Returns how long it took, if that was long; what the threads waited for a CPU meanwhile is no part of it.
     pub fn stop(&self, starved: impl FnOnce() -> Duration) -> Option<Duration> {
         let took = self.since.take()?.elapsed();
-        if took < LONG {
+        // Asking the kernel takes longer than most turns. In one as short as this the threads cannot have waited longer.
+        if took < SHORT {
             return None;
         }
-        // Asking the kernel takes longer than most turns: it is not known when they waited, but not before this.
         let starved = starved();
         let waited = starved.saturating_sub(self.starved.replace(starved));
         Some(took.saturating_sub(waited)).filter(|took| *took >= LONG)

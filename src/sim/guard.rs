@@ -166,6 +166,18 @@ impl Seen {
         (self.asleep >= patience.looks || slept >= naps).then_some(StuckWhy::Blocked)
     }
 
+    /// Returns why the turn does not end, of a run that takes too long in all: where it has lasted for that long at least.
+    pub fn lasts(&self, at: Duration, turn: u64, least: Duration) -> Option<StuckWhy> {
+        let (first, last) = (self.first?, self.last?);
+        if first.turn != turn || at.saturating_sub(first.at) < least {
+            return None;
+        }
+        match last.usage {
+            Some(usage) if usage.state == State::Runs => Some(StuckWhy::Spinning),
+            _ => Some(StuckWhy::Blocked),
+        }
+    }
+
     fn begin(&mut self, look: Look) -> Option<StuckWhy> {
         *self = Seen {
             first: Some(look),
@@ -267,6 +279,28 @@ mod tests {
         // Half of the rest was no sleep: 2 s are reached at 4,016 ms.
         let crowded = verdict(1_000, |at| ran_a_little(at, 500));
         assert_eq!(crowded, Some((4_050, StuckWhy::Blocked)));
+    }
+
+    #[test]
+    fn turn_that_lasted_for_the_patience_is_why_a_run_takes_too_long() {
+        let mut seen = Seen::default();
+        for n in 0..=20 {
+            let starves = usage(State::Runs, 2 * n, 48 * n);
+            assert_eq!(seen.look(ms(50 * n), 7, starves, Patience::SCRIPTED), None);
+        }
+        let lasts = |turn, least| seen.lasts(ms(1_000), turn, ms(least));
+        assert_eq!(lasts(7, 1_000), Some(StuckWhy::Spinning));
+        assert_eq!(lasts(7, 1_001), None);
+        assert_eq!(lasts(8, 1_000), None);
+        assert_eq!(Seen::default().lasts(ms(1_000), 7, ms(0)), None);
+        seen.look(
+            ms(1_050),
+            7,
+            usage(State::Sleeps, 42, 1_000),
+            Patience::SCRIPTED,
+        );
+        let sleeps = seen.lasts(ms(1_050), 7, ms(1_000));
+        assert_eq!(sleeps, Some(StuckWhy::Blocked));
     }
 
     #[test]

@@ -235,9 +235,9 @@ fn run_watched(
     // The runtime goes before the world: what its tasks hold may still look for it. A job on its blocking pool that
     // does not end is not waited for: nor is it where the process ends.
     world.observed.pool.settle(foreign::LONG);
-    runtime.shutdown_background();
     world.observed.ends();
     world.nobodys_turn();
+    runtime.shutdown_background();
     drop(world.subject.take());
     drop(entered);
     let mut events = world.take_events();
@@ -275,7 +275,6 @@ pub(crate) fn note_panic(info: &std::panic::PanicHookInfo<'_>) -> bool {
         }
         let entities = world.entities.try_borrow();
         let name = entities.ok().and_then(|entities| entities.current_name());
-        let name = name.unwrap_or_else(|| "a spawned task".into());
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let message = one_line(&panic_message(info.payload()));
         let panicked = Panicked::now(name, world.time(), message, place);

@@ -123,12 +123,13 @@ impl Stall {
                 (entity.name.clone(), Code::LastTurn, watched.runs_on())
             }
             (Some((_, entity)), _) => (entity.name.clone(), Code::Component, watched.runs_on()),
+            // A job on the pool that does not end is not waited for by then.
+            (None, _) if observed.is_ending() => {
+                ("the state".into(), Code::Leftovers, watched.runs_on())
+            }
             (None, Some(job)) => (job.by(), Code::Pool, Some(job.thread)),
             (None, None) if entities.is_empty() => {
                 ("the state".into(), Code::State, watched.runs_on())
-            }
-            (None, None) if observed.is_ending() => {
-                ("the state".into(), Code::Leftovers, watched.runs_on())
             }
             (None, None) => match watched.last_turn().and_then(|id| entities.get(id as usize)) {
                 Some(entity) if why == StuckWhy::Overtime => {
@@ -182,7 +183,9 @@ impl Stall {
             Code::Spawned => "a task that the context does not know".to_owned(),
             Code::State => "the code that makes the state (`app`)".to_owned(),
             Code::Leftovers => {
-                "a destructor at the run's end (of the state, or of what a callback holds that was never called)".to_owned()
+                "a destructor at the run's end (of the state, of a task that the context does not know, or of what a callback \
+                 holds that was never called)"
+                    .to_owned()
             }
             Code::LastTurn => return format!("the last turn was that of \"{name}\""),
         };

@@ -240,8 +240,8 @@ pub enum KeptBy {
 /// A panic of a user's own code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Panicked {
-    /// The component, or what else panicked.
-    pub name: Name,
+    /// The component; none where it is a task that the context does not know, or a destructor.
+    pub name: Option<Name>,
     /// The virtual time.
     pub at: u64,
     /// Its words.
@@ -255,7 +255,7 @@ pub struct Panicked {
 impl Panicked {
     /// A panic that happens now, on this thread.
     #[cfg(feature = "kit")]
-    pub(super) fn now(name: Name, at: u64, message: Name, place: String) -> Self {
+    pub(super) fn now(name: Option<Name>, at: u64, message: Name, place: String) -> Self {
         Panicked {
             name,
             at,

@@ -388,7 +388,9 @@ impl Worker {
         let limit = time_limit.unwrap_or(TIME_LIMIT).max(said * 2);
         let overtime = job.run.own.is_some() && now.saturating_sub(began) >= limit;
         let (why, after) = if overtime {
-            (StuckWhy::Overtime, limit)
+            // Where the machine is busy, a turn may use up the run's time before it has used up the patience.
+            let lasts = self.seen.lasts(now, watched.turn(), said);
+            (lasts.unwrap_or(StuckWhy::Overtime), limit)
         } else if watched.is_passing_on() {
             self.seen.idle();
             return None;

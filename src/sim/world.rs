@@ -560,6 +560,11 @@ impl World {
         }
     }
 
+    /// Returns the entity that has the turn, by what the guard was told.
+    pub fn has_turn(&self) -> Option<EntityId> {
+        self.watched.as_ref().and_then(|watched| watched.entity())
+    }
+
     /// Tells the guard that the simulator's own code runs.
     pub fn nobodys_turn(&self) {
         if let Some(watched) = &self.watched {

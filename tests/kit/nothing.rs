@@ -242,6 +242,30 @@ fn name_that_nobody_has_fails_where_the_start_is_cut_off_too() {
 }
 
 #[test]
+fn start_that_is_cut_off_may_have_had_the_used_name_still_to_come() {
+    let register = |ctx: WorkerCtx| async move {
+        let opts = BodyOpts::new().uses(["db"]);
+        ctx.add_task(
+            "flusher",
+            opts,
+            |token| async move { token.cancelled().await },
+        )?;
+        sleep(Duration::from_secs(4)).await;
+        ctx.defer_cleanup("cache", CallOpts::new(), |_| {})?;
+        ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
+        Ok::<_, MainError>(())
+    };
+    // With SIGTERM main fails at 4 s, since the cache is refused; with SIGKILL it never gets there.
+    for signal in ["SIGTERM", "SIGKILL"] {
+        Trial::of(register)
+            .at("3s")
+            .signal(signal)
+            .before_ready()
+            .run();
+    }
+}
+
+#[test]
 fn main_that_fails_since_it_was_stopped_hides_nothing() {
     let register = |ctx: WorkerCtx| async move {
         sleep(Duration::from_secs(12)).await;
@@ -286,6 +310,24 @@ fn main_that_tries_again_and_again_is_not_said_to_wait() {
         ],
     );
     assert!(!said.contains("waits still"), "{said}");
+}
+
+#[test]
+fn main_that_goes_on_once_and_then_waits_is_said_to_wait() {
+    let register = |_: WorkerCtx| async move {
+        sleep(Duration::from_secs(20)).await;
+        std::future::pending::<Result<(), MainError>>().await
+    };
+    let said = fails(at_ten(Trial::of(register)));
+    says(
+        &said,
+        &[
+            "\"main\" was aborted at 15.000",
+            "left alone for an hour it goes on until 20.000, and waits from then on: no timer, task or body of this run",
+            "sqlx, a resolver, reqwest",
+        ],
+    );
+    assert!(!said.contains("nothing answers"), "{said}");
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub fn named(name: &str) -> Option<Own> {
         "uses an unknown name" => Own::new(uses_an_unknown_name),
         "blocking pool hangs" => Own::new(blocking_pool_hangs),
         "blocking pool is slow" => Own::new(blocking_pool_is_slow),
-        "detached blocking job" => Own::new(detached_blocking_job),
+        "detached blocking job" => Own::new(detached_blocking_job::<()>),
         "sleeps for real" => Own::new(sleeps_for_real),
         "holds a lock across a wait" => Own::new(holds_a_lock_across_a_wait),
         "receives from a std channel" => Own::new(receives_from_a_std_channel),
@@ -39,6 +39,7 @@ pub fn named(name: &str) -> Option<Own> {
         "ends before its user" => Own::new(ends_before_its_user),
         "bounds do not fit" => Own::new(bounds_do_not_fit),
         "ignores stop" => Own::new(ignores_stop),
+        "task ignores stop" => Own::new(task_ignores_stop),
         "close waits for ever" => Own::new(close_waits_for_ever),
         "spawns from a thread body" => Own::new(spawns_from_a_thread_body),
         "select is not biased" => Own::new(select_is_not_biased),
@@ -46,6 +47,10 @@ pub fn named(name: &str) -> Option<Own> {
             Own::new(locks_standard_output)
         }
         "destructor of the state blocks" => Own::with_app(|| BlocksWhenDropped, server_alone),
+        "destructor blocks beside a job on the pool" => {
+            Own::with_app(|| BlocksWhenDropped, detached_blocking_job)
+        }
+        "destructor of a spawned task blocks" => Own::new(spawns_what_blocks_when_dropped),
         "second needs to run after first" => Own::new(second_needs_to_run_after_first),
         "a static that the runs share" => Own::new(a_static_that_the_runs_share),
         "waits for a child process" => Own::new(waits_for_a_child_process),
@@ -141,7 +146,7 @@ async fn blocking_pool_is_slow(ctx: WorkerCtx) -> Registered {
     Ok(())
 }
 
-async fn detached_blocking_job(ctx: WorkerCtx) -> Registered {
+async fn detached_blocking_job<A: Send + Sync + 'static>(ctx: WorkerCtx<A>) -> Registered {
     ctx.add_task("loader", BodyOpts::new(), |token| async move {
         token.cancelled().await;
         drop(spawn_blocking(|| {
@@ -365,6 +370,26 @@ impl Drop for BlocksWhenDropped {
 
 async fn server_alone(ctx: WorkerCtx<BlocksWhenDropped>) -> Registered {
     ctx.add_task("server", BodyOpts::new(), |token| async move {
+        token.cancelled().await;
+    })?;
+    Ok(())
+}
+
+async fn task_ignores_stop(ctx: WorkerCtx) -> Registered {
+    let opts = BodyOpts::new().timeout(Duration::from_secs(2));
+    ctx.add_task("poller", opts, |_token| async move {
+        let mut each_minute = interval(Duration::from_secs(60));
+        while each_minute.tick().await.elapsed() < Duration::MAX {}
+    })?;
+    Ok(())
+}
+
+async fn spawns_what_blocks_when_dropped(ctx: WorkerCtx) -> Registered {
+    ctx.add_task("server", BodyOpts::new(), |token| async move {
+        tokio::spawn(async {
+            let _blocks = BlocksWhenDropped;
+            std::future::pending::<()>().await;
+        });
         token.cancelled().await;
     })?;
     Ok(())
