@@ -249,6 +249,48 @@ async fn every_resource_of_a_used_name_is_looked_at() {
     assert_eq!(warnings.await, [("client".to_owned(), "pool".to_owned())]);
 }
 
+#[tokio::test]
+async fn what_uses_its_own_name_closes_before_nobody() {
+    let warnings = warned(|ctx| {
+        let uses = CallOpts::new().uses(["pool"]);
+        ctx.defer_cleanup("pool", uses, |_| {}).expect("accepted");
+    });
+    assert_eq!(warnings.await, []);
+}
+
+#[tokio::test]
+async fn start_warns_of_a_bound_that_is_longer_than_its_share() {
+    let heard = Arc::new(Heard::default());
+    let limits = WorkerCtx::<()>::builder()
+        .grace(Duration::from_secs(30))
+        .reserve(Duration::from_secs(10))
+        .margin(Duration::from_millis(500));
+    let ctx = limits
+        .sink(heard.clone())
+        .build(())
+        .expect("the limits are good");
+    let body = |ms| BodyOpts::new().timeout(Duration::from_millis(ms));
+    let call = |ms| CallOpts::new().timeout(Duration::from_millis(ms));
+    let waits = |token: CancellationToken| async move { token.cancelled().await };
+    // Stop has 19.5 s, cleanup 29.5 s at most.
+    ctx.add_task("fits", body(19_500), waits).expect("accepted");
+    ctx.add_task("server", body(19_501), waits)
+        .expect("accepted");
+    ctx.defer_cleanup("fits too", call(29_500), |_| {})
+        .expect("accepted");
+    ctx.defer_cleanup("db", call(29_501), |_| {})
+        .expect("accepted");
+    ctx.start(|_| async { Ok(()) }).await.expect("main is good");
+    let longer = |what| match what {
+        What::BoundOverShare { name, share, .. } => Some((name.to_string(), share)),
+        _ => None,
+    };
+    let warned: Vec<_> = heard.all().into_iter().filter_map(longer).collect();
+    let expected = [("server".to_owned(), 19_500), ("db".to_owned(), 29_500)];
+    assert_eq!(warned, expected);
+    ctx.cleanup().await.expect("from outside");
+}
+
 #[test]
 fn the_report_lists_steps_as_they_began_however_they_ended() {
     let ctx = WorkerCtx::new(());
