@@ -159,6 +159,7 @@ const HAZARDS: &[Hazard] = &[
     ("context/failures-isolated", &["exit/code"], &["exit"]),
     ("context/request-then-stop", &["watchdog/disarmed-first"], &["ends-at"]),
     ("platform/second-signal-at-the-end", &["steps/isolated", "exit/code"], &["exit", "closed"]),
+    ("platform/second-signal-before-the-half", &["cleanup/floor", "exit/code", "ledger/accounted"], &["lines"]),
     ("platform/second-signal-in-stop", &["exit/code"], &["exit", "not-awaited"]),
     ("platform/signal-before-start", &["steps/isolated"], &["ends-at"]),
     ("platform/start-longer-than-the-share", &["phase/within-grace"], &["aborted", "exit"]),
