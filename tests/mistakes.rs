@@ -199,6 +199,11 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         &["DEADSTOP_SCENARIO picks none of the 1 scenario"],
     ),
     (
+        "none is picked, in one test",
+        Fails,
+        &["DEADSTOP_SCENARIO picks none of the 1 scenario"],
+    ),
+    (
         "timers without end",
         Fails,
         &[
@@ -395,7 +400,7 @@ fn test_of(name: &str) -> Result<String, Failed> {
     match name {
         // These are to be judged by what they take, not given up.
         "blocking pool is slow" | "sleeps for real" => {}
-        "none is picked" => {
+        "none is picked" | "none is picked, in one test" => {
             command.env("DEADSTOP_SCENARIO", "sigkill");
         }
         "timers without end" => {

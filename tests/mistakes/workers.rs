@@ -20,7 +20,7 @@ pub fn named(name: &str) -> Option<Own> {
         "main waits for the real world" => Own::new(main_waits_for_the_real_world),
         "main takes a minute" => Own::new(main_takes_a_minute),
         "registers nothing" => Own::new(registers_nothing),
-        "none is picked" => Own::new(flusher_and_db),
+        "none is picked" | "none is picked, in one test" => Own::new(flusher_and_db),
         "a fixed port" => Own::new(a_fixed_port),
         "body ends at once" => Own::new(body_ends_at_once),
         "body panics early" => Own::new(body_panics_early),
