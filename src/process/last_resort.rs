@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::say::{Aside, PATIENCE};
 use crate::context::{Life, exit_code};
@@ -88,10 +88,15 @@ impl Drop for LastResort {
 }
 
 fn strike(life: Life, aside: &Aside) {
-    // Half of the margin is left. Where nobody reads its words, it keeps a quarter of that for the exit.
-    let patience = PATIENCE.min(life.core.limits.margin * 3 / 8);
+    let patience = patience(life.core.limits.margin);
     aside.say(patience, move || words(&life));
     signal_hook::low_level::exit(exit_code::LAST_RESORT);
+}
+
+/// Returns the longest time for which the words may take to be written. Half of the margin is left when the last resort
+/// strikes, and a quarter of that half is kept for the exit.
+fn patience(margin: Duration) -> Duration {
+    PATIENCE.min(margin * 3 / 8)
 }
 
 /// Who is to blame, as far as can be told without waiting for a lock.
@@ -110,4 +115,18 @@ fn words(life: &Life) -> String {
         }
     };
     format!("deadstop: the grace is nearly over, and the process ends by its last resort; {left}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_leave_an_eighth_of_the_margin_for_the_exit() {
+        let micros = |margin_ms| patience(Duration::from_millis(margin_ms)).as_micros();
+        assert_eq!(micros(8), 3_000);
+        assert_eq!(micros(100), 37_500);
+        // Nobody waits for words any longer than this.
+        assert_eq!(micros(10_000), 50_000);
+    }
 }
