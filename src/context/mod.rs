@@ -1,7 +1,9 @@
-//! The worker context: what is registered, how it is stopped, what is reported.
+//! The worker context: keeps the components of a worker, stops them and cleans them up in order, and reports how each
+//! step ended.
 //!
-//! This is production code. It does not know whether it is simulated: everything that differs is
-//! behind the [`Host`](crate::host::Host). The rules it keeps are those of `docs/contract.md`.
+//! This is production code. It does not know whether it is simulated: everything that differs is behind the
+//! [`Host`](crate::host::Host). Services use it through [`WorkerCtx`]; a process and the simulator lead it through
+//! [`Life`]. Its rules are those of `docs/contract.md`.
 
 mod budget;
 mod builder;

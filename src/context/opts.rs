@@ -1,4 +1,4 @@
-//! What a component is registered with. Everything has a default.
+//! Options with which a component is registered. Every option has a default.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::limits::{CALL_TIMEOUT, JOIN_TIMEOUT};
 use crate::journal::{Name, Told};
 
-/// Wakes a body that sits in something other than its scope's waits.
+/// Function that wakes a body which waits outside of its scope.
 pub(crate) type Wake = Box<dyn Fn() + Send + Sync + 'static>;
 
-/// Options of a thread or a task.
+/// Options of a thread, a task or a watchdog.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -37,41 +37,42 @@ impl Default for BodyOpts {
 }
 
 impl BodyOpts {
-    /// Order 0, a bound of 2 s, told as soon as stop begins.
+    /// Returns the default options: order 0, a bound of 2 s, told as soon as stop begins.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Its order among stop's steps: ascending.
+    /// Sets the order among stop's steps, which run in ascending order.
     #[must_use]
     pub fn order(mut self, order: i32) -> Self {
         self.order = order;
         self
     }
 
-    /// How long its end is waited for: a join timeout, or a cancel timeout.
+    /// Sets how long stop waits for the end of the body: its join timeout or cancel timeout.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// It is told only when its group begins: producers before writers.
+    /// Delays the telling until the component's group begins, so that producers end before the writers that they
+    /// feed.
     #[must_use]
     pub fn in_turn(mut self) -> Self {
         self.told = Told::InTurn;
         self
     }
 
-    /// What it uses, by name.
+    /// Adds the names of the components that it uses.
     #[must_use]
     pub fn uses<N: Into<Name>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.uses.extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// Called when the body is told, to unblock one that sits in `recv`, `accept` or a read. It must
-    /// not block.
+    /// Sets a function that is called when the body is told. It unblocks a body that waits in `recv`, `accept` or a
+    /// read, and must not block.
     #[must_use]
     pub fn wake(mut self, wake: impl Fn() + Send + Sync + 'static) -> Self {
         self.wake = Some(Box::new(wake));
@@ -118,34 +119,34 @@ impl Default for CallOpts {
 }
 
 impl CallOpts {
-    /// Order 0, a bound of 10 s, a shared floor.
+    /// Returns the default options: order 0, a bound of 10 s, and in cleanup a shared floor.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Its order: ascending in stop, descending in cleanup.
+    /// Sets the order: steps run in ascending order in stop, and in descending order in cleanup.
     #[must_use]
     pub fn order(mut self, order: i32) -> Self {
         self.order = order;
         self
     }
 
-    /// How long it is waited for.
+    /// Sets how long the step is awaited.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The time it is sure of, whatever came before it. Only cleanup has floors: a stop callback with
-    /// one is refused.
+    /// Sets the time that the step always gets, whatever came before it. Only cleanup has floors: a stop callback
+    /// with a floor is refused.
     #[must_use]
     pub fn floor(mut self, floor: Duration) -> Self {
         self.floor = Some(floor);
         self
     }
 
-    /// What it uses, by name.
+    /// Adds the names of the components that it uses.
     #[must_use]
     pub fn uses<N: Into<Name>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.uses.extend(names.into_iter().map(Into::into));

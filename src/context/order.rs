@@ -1,16 +1,16 @@
-//! The named orders of a model server, as its plan lists them.
+//! Named orders for the components of a model server, as its plan lists them.
 //!
-//! Cleanup runs descending: what has the highest order closes first. [`PREDICTOR`] and [`THREAD_POOL`]
-//! are kept as planned, although the predictor is then closed before the pool whose jobs still call
-//! it. A worker says so with `uses`, and start warns; [`PREDICTOR_AFTER_POOL`] mends it.
+//! Cleanup runs in descending order: the component with the highest order is closed first. [`PREDICTOR`] and
+//! [`THREAD_POOL`] keep the planned values, although the predictor is then closed before the pool whose jobs still
+//! call it. If the worker declares that with `uses`, start warns of it. [`PREDICTOR_AFTER_POOL`] corrects the order.
 
-/// The predictor, as planned: closed first.
+/// Order of the predictor, as planned: it is closed first.
 pub const PREDICTOR: i32 = 200;
-/// The pool of prediction threads: waits for the jobs in flight.
+/// Order of the pool of prediction threads, which waits for the jobs in flight.
 pub const THREAD_POOL: i32 = 100;
-/// The predictor where the pool's jobs use it: closed once the pool is.
+/// Order of the predictor if the pool's jobs use it: it is closed after the pool.
 pub const PREDICTOR_AFTER_POOL: i32 = 75;
-/// The flusher of standard output: after the predictions are done.
+/// Order of the flusher of standard output, which runs after the predictions are done.
 pub const STDOUT_FLUSHER: i32 = 50;
-/// Databases and other clients: closed last.
+/// Order of databases and other clients, which are closed last.
 pub const CLIENTS: i32 = 0;
