@@ -1,4 +1,4 @@
-//! The part of a worker context that all its handles share, and that is not generic.
+//! The part of a worker context that is not generic, and that all its handles share.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,16 +21,17 @@ use crate::host::{
 use crate::journal::{By, How, Id, Kind, Name, State, Told, WatchdogIs, What};
 use crate::words::{contained, one_line, panic_message};
 
-/// Reasons after the first that are kept.
+/// Maximum number of reasons after the first that the report keeps.
 const LATER_REASONS_KEPT: usize = 100;
 
-/// What the log adds to the last request that is logged only because few came before it.
+/// Explanation that the log adds to the last request within [`LATER_REASONS_KEPT`]. Beyond it, only a signal and the
+/// request that begins the grace are logged.
 const ENOUGH: &str = "later requests are counted, and logged no more";
 
-/// Number of panics of wakes that the report keeps.
+/// Maximum number of panics of wakes that the report keeps.
 const WAKE_PANICS_KEPT: usize = 100;
 
-/// Requests that wait for the sink at once.
+/// Maximum number of requests that wait for the sink at once. Requests that are always logged wait beyond it.
 const UNSAID_KEPT: usize = 100;
 
 pub(crate) struct Core {
@@ -39,25 +40,28 @@ pub(crate) struct Core {
     pub limits: Limits,
     running: AtomicBool,
     registry: Mutex<Registry>,
-    /// Wakes the driver: something ended, a stop was requested, a signal came.
+    /// Wakes the driver when a component has ended, a stop was requested, or a second signal arrived.
     pub wake: Notify,
-    /// Cancelled at the first request, once that is said: what follows it is said after it.
+    /// Cancelled at the first request, once that is announced: whatever follows from the request is announced after
+    /// it.
     pub requested: CancellationToken,
-    /// Cancelled at the first request, before anything else: watchdogs hold it.
+    /// Cancelled at the first request, before anything else. The watchdog holds it.
     pub disarmed: CancellationToken,
-    /// Cancelled once it is said that the grace has begun.
+    /// Cancelled once the begin of the grace is announced.
     grace_said: CancellationToken,
-    /// Cancelled once stop need not wait any longer: a second signal, or a call.
+    /// Cancelled once no pre-stop delay applies any more: after a second signal, a call of `stop` or `cleanup`, or a
+    /// request to a worker that is not running.
     pub undelayed: CancellationToken,
-    /// The signals that have come.
+    /// Count of the signals that have arrived.
     pub signals: Counting,
-    /// Whether a second signal came. No lock: whoever hears signals must not be held up by anybody.
+    /// Whether a second signal came. It is behind no lock, since nothing may hold up the thread that hears signals.
     hurried: AtomicBool,
-    /// When the grace began; for the last resort, which must not need the registry for it.
+    /// Instant at which the grace began. The last resort reads it without the registry's lock.
     pub grace: SetOnce<Duration>,
-    /// Each with its place among the steps as they began.
+    /// Reports of the steps that have ended, each with its position in the order in which steps began.
     pub steps: Mutex<Vec<(usize, StepReport)>>,
-    /// The executor that was around the context when it was built; when it is started, the one around that call.
+    /// Lasting executor around the caller that built the context, if any; from the start on, the one around the
+    /// caller of the start, if any.
     home: Mutex<Option<Arc<dyn Executor>>>,
     pub started: SetOnce<Result<(), StartError>>,
     pub stopped: SetOnce<Arc<Report>>,
@@ -90,8 +94,8 @@ impl Core {
         core
     }
 
-    /// Makes the executor around the caller the one for tasks that are registered where none lasts. Without a lasting
-    /// one here, what was known before stays.
+    /// Makes the executor around the caller the one for tasks that are registered where none lasts. If none lasts
+    /// here either, keeps the one that was known before.
     pub fn settle_here(&self) {
         if self.host.around() != Around::Lasting {
             return;
@@ -100,8 +104,8 @@ impl Core {
         *self.home.lock().unwrap_or_else(PoisonError::into_inner) = home;
     }
 
-    /// Runs a task: here where an executor lasts, otherwise on the context's own. A runtime that drives a single future
-    /// would drop the task when that is ready, without a word.
+    /// Runs a task on the executor around the caller if that lasts, otherwise on the context's own. A runtime that
+    /// drives a single future would silently drop the task when that future is ready.
     pub fn spawn_task(
         &self,
         who: Who,
@@ -116,7 +120,7 @@ impl Core {
         match (around, home) {
             (Around::Lasting, _) => self.host.spawn_task(who, future, ended),
             (_, Some(home)) => home.spawn_task(who, future, ended),
-            // The caller of a start awaits main there, and its runtime lasts for so long.
+            // The caller of the start awaits main on this runtime, which lasts long enough for that.
             (Around::Passing, None) if who.kind == Kind::Main => {
                 self.host.spawn_task(who, future, ended)
             }
@@ -125,7 +129,7 @@ impl Core {
         }
     }
 
-    /// What tells this context from others: where it stands in memory, for as long as it stands there.
+    /// Returns what distinguishes this context from others: its address, which is unique while the context exists.
     fn id(&self) -> ContextId {
         ContextId(std::ptr::from_ref(self).addr())
     }
@@ -134,13 +138,13 @@ impl Core {
         self.running.load(Ordering::SeqCst)
     }
 
-    /// Whether new work is welcome: started well, and nobody has asked for a stop.
+    /// Returns whether new work is welcome: the start went well, and no stop was requested.
     pub fn ready(&self) -> bool {
         self.registry().state == State::Running && !self.disarmed.is_cancelled()
     }
 
-    /// The registry. Held for a few instructions, never across a wait; a panic of a caller's code
-    /// cannot happen while it is held, so a poisoned lock is as good as any.
+    /// Locks the registry. The lock is held for a few instructions, or while the code of a registration is started,
+    /// but never across a wait. A caller's code cannot panic while it is held, so a poisoned lock is as good as any.
     pub fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -158,8 +162,8 @@ impl Core {
         }
     }
 
-    /// What hosts call when a component's code is over. Holds no strong handle: a body that is left
-    /// behind must not keep the context.
+    /// Returns the function that a host calls when a component's code has ended. It holds no strong handle: a body
+    /// that is left behind must not keep the context alive.
     pub fn on_end(self: &Arc<Self>, id: Id, name: Name) -> OnEnd {
         let core: Weak<Core> = Arc::downgrade(self);
         Box::new(move |ended| {
@@ -185,12 +189,12 @@ impl Core {
         if registry.state < State::Stopping && id != crate::journal::MAIN {
             let left = registry.forget(id, &ended);
             drop(registry);
-            // What wakes or aborts it is the caller's code, and so is its drop: under no lock.
+            // Its wake and its abort are the caller's code, and so are their drops: they run under no lock.
             contained(|| drop(left));
             return;
         }
         registry.taken.remove(&id);
-        // The driver takes all that has ended at once: it is woken for the first of it.
+        // The driver takes all ends at once, so only the first one wakes it.
         let first = registry.ended.is_empty();
         registry.ended.push_back((id, ended));
         drop(registry);
@@ -199,7 +203,7 @@ impl Core {
         }
     }
 
-    /// A future that was run where it was called is over; if it failed, that is logged.
+    /// Records the end of a future that ran where it was called. If it failed, the error is logged.
     pub fn future_ended(&self, name: Name, error: Option<Name>) {
         let how = if error.is_some() {
             How::Failed
@@ -216,7 +220,7 @@ impl Core {
         });
     }
 
-    /// Registers what `make` makes of an id, unless it is refused.
+    /// Registers the action that `make` creates for a new id, unless the registration is refused.
     pub fn register(
         self: &Arc<Self>,
         mut spec: Spec,
@@ -245,7 +249,7 @@ impl Core {
         Err(self.refuse(refusal, spec))
     }
 
-    /// Says whether what needs no step, since it is over when its call returns, may run now.
+    /// Checks whether a future may run now that is over when its call returns, and so needs no step.
     pub fn admit(&self, mut spec: Spec) -> Result<Spec, (Refusal, Kind, Name)> {
         let admitted = self.registry().admit(&mut spec, self.limits.reserve);
         match admitted {
@@ -254,47 +258,47 @@ impl Core {
         }
     }
 
-    /// Says that something was refused, and what of it its caller is told.
+    /// Announces a refusal, and returns the parts of it that the caller's error contains.
     pub fn refuse(&self, refusal: Refusal, spec: Spec) -> (Refusal, Kind, Name) {
         self.emit(What::Refused {
             what: spec.kind.as_str().into(),
-            // A name may be what was refused.
+            // The name itself may be the reason of the refusal.
             name: one_line(&spec.name),
             reason: refusal.reason,
         });
         (refusal, spec.kind, spec.name)
     }
 
-    /// Somebody wants the worker to stop. The first reason wins; at the first the watchdogs are
-    /// disarmed.
+    /// Requests a stop. The first request sets the reason, and disarms the watchdog.
     pub fn request(&self, reason: Reason) {
         self.ask(reason, false, None);
     }
 
-    /// As [`request`](Self::request), and the grace begins with it.
+    /// Requests a stop like [`request`](Self::request), and begins the grace.
     pub fn request_now(&self, reason: Reason) {
         self.ask(reason, true, None);
     }
 
-    /// As [`request_now`](Self::request_now), and the log is told what else it comes to.
+    /// Requests a stop like [`request_now`](Self::request_now), and adds an explanation to the log.
     pub fn request_now_and(&self, reason: Reason, why: Option<&'static str>) {
         self.ask(reason, true, why);
     }
 
-    /// One at a time says what is to be said, in the order in which it was asked: the words of a later request
-    /// are said by whoever still says an earlier one. So nobody waits for another's sink here, nor for its own
-    /// where the sink asks; stop waits, until the first has been said (rule 1).
+    /// Records a request, and announces it. One caller announces at a time, in the order of the requests. A request
+    /// that comes while an earlier one is being announced is queued; the caller that announces the earlier one
+    /// announces it too. So no caller waits here for another caller's sink, nor for its own sink if that is what
+    /// asks. Stop waits until the first request has been announced (rule 1).
     fn ask(&self, reason: Reason, grace_begins: bool, why: Option<&'static str>) {
-        // A request that is logged however many came before it.
+        // Whether the request is announced however many came before it.
         let matters = reason.by == By::Signal || grace_begins && self.grace.get().is_none();
         if grace_begins {
-            // Now, whoever says so and when: the last resort goes by it.
+            // The mark is set now, whichever caller announces it and when: the last resort depends on it.
             self.mark_grace();
         }
         let speaks = {
             let mut registry = self.registry();
             if registry.state == State::Done {
-                return; // What is over already cannot be asked for.
+                return; // A stop that is over cannot be requested.
             }
             let mut unsaid = Unsaid {
                 words: reason.words.clone(),
@@ -330,7 +334,7 @@ impl Core {
             }
             !std::mem::replace(&mut registry.saying, true)
         };
-        // Disarmed before anything is said: the sink may be slow, and no probe may follow the word.
+        // Disarmed before anything is announced: the sink may be slow, and no probe may follow the announcement.
         self.disarmed.cancel();
         if !speaks {
             return;
@@ -356,13 +360,13 @@ impl Core {
             if self.grace.get().is_some() {
                 self.begin_grace();
             }
-            // Last: whoever this wakes says on another thread what comes next.
+            // This comes last: the threads that it wakes make the next announcements.
             self.requested.cancel();
             self.wake.notify_one();
         }
     }
 
-    /// What who speaks has to say next; without any, nobody speaks from here on.
+    /// Returns the next queued request; if there is none, releases the role of the announcer.
     fn next_unsaid(&self) -> Option<Unsaid> {
         let mut registry = self.registry();
         let next = registry.unsaid.pop_front();
@@ -370,15 +374,15 @@ impl Core {
         next
     }
 
-    /// As [`begin_grace`](Self::begin_grace), and waits until that is said, by whomever: what stop says comes
-    /// after it.
+    /// Begins the grace like [`begin_grace`](Self::begin_grace), and waits until the begin is announced, by this
+    /// caller or another: stop's announcements come after it.
     pub async fn grace_begun(&self) -> Instants {
         let instants = self.begin_grace();
         self.grace_said.cancelled().await;
         instants
     }
 
-    /// The grace begins, once, now.
+    /// Begins the grace and announces it, unless that was done before. Returns its instants.
     pub fn begin_grace(&self) -> Instants {
         let (instants, first) = {
             let from = self.mark_grace();
@@ -404,22 +408,22 @@ impl Core {
         instants
     }
 
-    /// Notes when the grace began, if it has not begun before. Nothing is said yet, and no lock is taken
-    /// that a caller's code could hold.
+    /// Records now as the begin of the grace, unless it has begun before, and returns the begin. It announces
+    /// nothing, and takes no lock that a caller's code could hold.
     pub fn mark_grace(&self) -> Duration {
         let now = self.host.now();
         let _ = self.grace.set(now);
         self.grace.get().copied().unwrap_or(now)
     }
 
-    /// A second signal: nothing is waited for any more but the floors.
+    /// Ends all waiting except for floors, after a second signal.
     pub fn hurry(&self) {
         self.hurried.store(true, Ordering::SeqCst);
         self.undelayed.cancel();
         self.wake.notify_one();
     }
 
-    /// Whether a second signal came.
+    /// Returns whether a second signal came.
     pub fn hurried(&self) -> bool {
         self.hurried.load(Ordering::SeqCst)
     }
@@ -429,22 +433,22 @@ impl Core {
         self.emit(What::State { state });
     }
 
-    /// Clears the flag that everyone sees.
+    /// Clears the flag that [`running`](Self::running) returns.
     pub fn clear_running(&self) {
         self.running.store(false, Ordering::SeqCst);
     }
 
-    /// The time until `end`, never negative.
+    /// Returns the time until `end`, or zero if that is past.
     pub fn left(&self, end: Duration) -> Duration {
         end.saturating_sub(self.host.now())
     }
 
-    /// The report as it stands.
+    /// Returns the report as it stands.
     pub fn report(&self) -> Arc<Report> {
         let steps = {
             let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
             let mut steps: Vec<_> = steps.iter().collect();
-            // The members of a group end in any order.
+            // The steps of a group end in any order.
             steps.sort_unstable_by_key(|(place, _)| *place);
             steps.into_iter().map(|(_, step)| step.clone()).collect()
         };
@@ -460,13 +464,13 @@ impl Core {
         })
     }
 
-    /// The report that every caller has; before there is one, what there is of it.
+    /// Returns the report that every caller gets; before there is one, the report as it stands.
     pub fn last_report(&self) -> Arc<Report> {
         self.cleaned.get().map_or_else(|| self.report(), Arc::clone)
     }
 
-    /// What has not ended: what is waited for, what was given up, what was never begun. Waits for no lock,
-    /// and gives nothing where one is held.
+    /// Returns the components that have not ended: those that are awaited, those that were given up, and those whose
+    /// steps have not begun. Waits for no lock, and returns `None` if one is held.
     #[cfg(all(feature = "process", unix))]
     pub fn left_behind(&self) -> Option<Vec<String>> {
         fn unlocked<T>(lock: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
@@ -500,11 +504,11 @@ impl Core {
         for entry in registry.entries.values() {
             not_begun.push(format!("{} (not begun)", called(entry.kind, &entry.name)));
         }
-        // Who holds the end up comes first: not all may be named.
+        // The components that hold up the end come first: the last resort may not name them all.
         Some([waited_for, given_up, not_begun].concat())
     }
 
-    /// Has the host drive a future. Where it cannot, the future is handed back: the caller drives it.
+    /// Has the host drive a future. If the host cannot, returns the future, which the caller must drive.
     pub fn drive(&self, future: BoxFuture<()>) -> Option<BoxFuture<()>> {
         let slot = Arc::new(Mutex::new(Some(future)));
         let take = |slot: &Mutex<Option<_>>| {
@@ -521,7 +525,7 @@ impl Core {
         driven.err().and_then(|_| take(&slot))
     }
 
-    /// What calls the wakes of those who are told.
+    /// Returns what calls the wakes of components that are told.
     pub fn wakes(self: &Arc<Self>) -> Wakes {
         Wakes {
             sink: Arc::clone(&self.sink),
@@ -529,10 +533,10 @@ impl Core {
         }
     }
 
-    /// Takes back the call of a component that has not begun, and says why it has not.
+    /// Takes back the call of a component that has not begun, and returns why it has not.
     pub fn withdraw(&self, id: Id) -> Option<SpawnError> {
         let why = self.host.withdraw(self.id(), id)?;
-        // Its code never runs, so that no end of it will take it from `taken`.
+        // Its code never runs, so no end will remove it from `taken`.
         self.registry().taken.remove(&id);
         Some(why)
     }
@@ -542,13 +546,13 @@ impl Core {
     }
 }
 
-/// Tells one thread or task to stop, after `said` has said so: it may be over before this returns, and
-/// no log should have its end first. Adopted tasks cannot be told, and nobody is told twice.
+/// Tells one thread or task to stop, after `said` has announced that: the component may end before this returns, and
+/// no log should have its end first. Adopted tasks cannot be told, and no component is told twice.
 pub(crate) fn tell(host: &dyn Host, wakes: &Wakes, entry: &mut Entry, said: impl FnOnce()) {
     let Action::Running(Running { token, wake, .. }) = &mut entry.action else {
         return;
     };
-    // Let go while it is at hand: who was told needs it no more.
+    // The token is dropped as soon as possible: a component that was told needs it no more.
     let Some(token) = token.take().filter(|token| !token.is_cancelled()) else {
         return;
     };
@@ -559,16 +563,16 @@ pub(crate) fn tell(host: &dyn Host, wakes: &Wakes, entry: &mut Entry, said: impl
     }
 }
 
-/// Where a panic of a `wake` is reported.
+/// Calls wakes, and reports their panics.
 pub(crate) struct Wakes {
     sink: Arc<dyn Sink>,
-    /// Gone where the last handle was dropped: then there is no report.
+    /// Gone once the last handle was dropped: then there is no report.
     core: Weak<Core>,
 }
 
 impl Wakes {
-    /// Has the host call a wake. It is a caller's code, and so is its drop: neither its panic nor its blocking is the
-    /// stop's, and a panic is reported.
+    /// Has the host call a wake. The wake and its drop are the caller's code: neither their panic nor their blocking
+    /// affects the stop, and a panic is reported.
     pub fn call(&self, host: &dyn Host, id: Id, name: Name, kind: Kind, wake: Wake) {
         let (sink, core) = (Arc::clone(&self.sink), Weak::clone(&self.core));
         let of = name.clone();
@@ -597,7 +601,7 @@ impl Wakes {
     }
 }
 
-/// Whether a component is told as soon as stop begins.
+/// Returns whether a component is told as soon as stop begins.
 pub(crate) fn is_told_at_once(entry: &Entry) -> bool {
     matches!(
         &entry.action,
@@ -609,7 +613,7 @@ pub(crate) fn is_told_at_once(entry: &Entry) -> bool {
 }
 
 impl Drop for Core {
-    /// Without a stop: everyone is told, nobody is waited for, no callback is called (rule 10).
+    /// Tells every component if no stop was made, waits for none, and calls no callback (rule 10).
     fn drop(&mut self) {
         let registry = self
             .registry
@@ -617,7 +621,7 @@ impl Drop for Core {
             .unwrap_or_else(PoisonError::into_inner);
         let mut entries = std::mem::take(&mut registry.entries);
         if self.stopped.get().is_some() {
-            // Stopped, but not cleaned up: nobody asked for it.
+            // The worker was stopped, and cleanup was never requested.
             std::mem::forget(entries);
             return;
         }
@@ -632,7 +636,7 @@ impl Drop for Core {
             tell(&*self.host, &wakes, entry, || {});
         }
         let names: Vec<Name> = entries.values().map(|entry| entry.name.clone()).collect();
-        // Values of callbacks that were never called are forgotten, not dropped: a drop can block.
+        // The values of callbacks that were never called are forgotten, not dropped: a drop can block.
         std::mem::forget(entries);
         if !names.is_empty() {
             self.sink.claim(&What::Abandoned { names });
@@ -640,7 +644,7 @@ impl Drop for Core {
     }
 }
 
-/// How the end of a piece of code reads as an outcome, where nothing was overdue.
+/// Returns the outcome of a step whose code ended in this way, if nothing was overdue.
 pub(crate) fn outcome_of(how: How) -> crate::journal::Outcome {
     use crate::journal::Outcome;
     match how {

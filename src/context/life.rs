@@ -1,7 +1,7 @@
-//! The life of a process: start, wait for a reason to stop, stop, cleanup, exit code.
+//! The life of a process: start, wait for a request to stop, stop, cleanup, exit code.
 //!
-//! The machine knows no host. The simulator drives the same one that signals of the operating system
-//! drive, or it would prove nothing about production.
+//! This machine around a context does not know its host. A process, which feeds it signals of the operating system,
+//! and the simulator drive the same machine: otherwise the simulator would prove nothing about production.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -13,39 +13,39 @@ use super::start::Main;
 use super::{MainError, WorkerCtx};
 use crate::journal::{By, Cause, Name, SignalName};
 
-/// Exit codes of a worker process, beside those of signals (128 + the signal's number) and main's own.
+/// Exit codes of a worker process, besides those of signals (128 + the signal's number) and main's own.
 pub mod exit_code {
-    /// Every step ended well.
+    /// Code if every step ended well.
     pub const OK: i32 = 0;
-    /// A step did not end well, or main failed without a code of its own.
+    /// Code if a step did not end well, or main failed without a code of its own.
     pub const FAILED: i32 = 1;
-    /// The watchdog ended the process.
+    /// Code if the watchdog ended the process.
     pub const WATCHDOG: i32 = 75;
-    /// The last resort ended the process.
+    /// Code if the last resort ended the process.
     pub const LAST_RESORT: i32 = 124;
-    /// Added to a signal's number.
+    /// Base of the codes of signals, to which the signal's number is added.
     pub const SIGNAL: i32 = 128;
 }
 
-/// How a life came to its end.
+/// How a life ended.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LifeEnd {
-    /// The exit code.
+    /// Exit code of the process.
     pub code: i32,
-    /// Why the process ends.
+    /// Cause of the end of the process.
     pub cause: Cause,
-    /// What the worker's start came to, also where another caller's start came first. [`StartError::Again`] if there
-    /// was none, since the worker was stopped before.
+    /// Result of the worker's start, even if another caller's start came first. [`StartError::Again`] if the worker
+    /// was stopped before any start.
     pub started: Result<(), StartError>,
-    /// What stop and cleanup did.
+    /// Report of stop and cleanup.
     pub report: Arc<Report>,
 }
 
 /// The life of a process with one worker context.
 ///
-/// Signals are handed in with [`Life::signal`], from wherever they are heard. [`Life::live`] leads
-/// through start, the wait for a request, stop and cleanup.
+/// Signals are passed to [`Life::signal`], by whichever code hears them. [`Life::live`] leads the process through
+/// start, the wait for a request, stop and cleanup.
 ///
 /// ```
 /// # use deadstop::context::{Life, WorkerCtx};
@@ -53,7 +53,7 @@ pub struct LifeEnd {
 /// # async fn main() {
 /// let ctx = WorkerCtx::new(());
 /// let life = Life::new(&ctx);
-/// // Something else hears the signals, and calls `life.signal`.
+/// // Other code hears the signals, and calls `life.signal`.
 /// ctx.request_stop("this example is over");
 /// let end = life.live(|| async { Ok(()) }).await;
 /// assert_eq!(end.code, 0);
@@ -70,18 +70,18 @@ impl std::fmt::Debug for Life {
     }
 }
 
-/// A counted signal that has yet to be heeded.
+/// A counted signal that has not been heeded yet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heard {
     signal: SignalName,
     nth: u32,
 }
 
-/// What the log adds to the request of a second signal, which reads like the first otherwise.
+/// Explanation that the log adds to the request of a second signal, which otherwise reads like the first.
 const SECOND: &str = "a second signal, nothing is waited for any more but floors";
 
 impl Life {
-    /// The life of the process around that context. All lives of one context are one: they count their
+    /// Returns the life of the process around that context. All lives of one context are one: they count their
     /// signals together.
     pub fn new<A>(ctx: &WorkerCtx<A>) -> Self {
         Life {
@@ -89,21 +89,20 @@ impl Life {
         }
     }
 
-    /// A signal that asks to stop has arrived (rule 11). The first begins the grace, the second ends all
-    /// waiting but for the floors, the third ends the process at once. One within 200 ms of the last
-    /// counted one is the same one, doubled.
+    /// Counts a signal that asks to stop, and acts on it (rule 11). The first signal requests the stop and begins the
+    /// grace. The second ends all waiting except for floors. The third ends the process at once. A signal within
+    /// 200 ms of the last counted one is the same one, doubled.
     ///
-    /// It may be called before the start, and from any thread, but not from a signal handler: handlers set
-    /// a flag, and something else looks at it. It waits for nothing but the sink, which is told of the
-    /// request.
+    /// This may be called before the start and from any thread, but not from a signal handler: a handler sets a flag,
+    /// and other code checks that flag and calls this. It waits for nothing but the sink, which receives the request.
     pub fn signal(&self, signal: SignalName) {
         if let Some(heard) = self.hear(signal) {
             self.heed(heard);
         }
     }
 
-    /// The part of [`signal`](Self::signal) that nobody can hold up: no lock is taken that is ever held
-    /// across a caller's code, and nothing is said. A third signal ends the process here.
+    /// Does the part of [`signal`](Self::signal) that no other code can hold up: it takes no lock that is ever held
+    /// across a caller's code, and announces nothing. A third signal ends the process here.
     pub(crate) fn hear(&self, signal: SignalName) -> Option<Heard> {
         let Some(nth) = self.core.signals.count(signal, self.core.host.now()) else {
             self.core.signals.note_heeded();
@@ -122,7 +121,7 @@ impl Life {
         Some(Heard { signal, nth })
     }
 
-    /// The other part: the stop is requested, and said to be.
+    /// Does the other part: requests the stop, and announces the request.
     pub(crate) fn heed(&self, Heard { signal, nth }: Heard) {
         let reason = Reason {
             words: Name::from(signal.as_str()),
@@ -134,31 +133,31 @@ impl Life {
         self.core.signals.note_heeded();
     }
 
-    /// Returns how many signals there is nothing left to do about.
+    /// Returns the number of signals that need no further action.
     #[cfg(feature = "cli")]
     pub(crate) fn signals_heeded(&self) -> u32 {
         self.core.signals.heeded()
     }
 
-    /// The code with which a program should end whose worker was stopped by calls. A second signal sets it too
+    /// Returns the exit code for a program whose worker was stopped by calls. A second signal sets the code too
     /// (rule 17).
     pub fn exit_code(&self) -> i32 {
         self.core.exit_code()
     }
 
-    /// Starts, waits for a request to stop, stops, cleans up, and says with which code the process
-    /// should end. The caller ends it.
+    /// Starts the worker, waits for a request to stop, stops and cleans up. Returns how the life ended, with the exit
+    /// code of the process; the caller ends the process.
     ///
     /// # Cancel safety
     ///
-    /// What has begun goes on when this future is dropped: after the start, requests are heeded all the same.
+    /// If this future is dropped, whatever has begun goes on. After the start, requests are heeded all the same.
     #[track_caller]
     pub fn live<M, F>(&self, main: M) -> impl Future<Output = LifeEnd> + Send + use<M, F>
     where
         M: FnOnce() -> F + Send + 'static,
         F: Future<Output = Result<(), MainError>> + Send + 'static,
     {
-        // Main's place is that of this call; an async function would give its own.
+        // The place of main is that of this call; an async function would record its own.
         let place = Location::caller();
         let main = || Main::Async(Box::pin(async move { main().await }));
         self.clone().run(main, place)
@@ -170,7 +169,7 @@ impl Life {
         place: &'static Location<'static>,
     ) -> LifeEnd {
         let mut started = self.core.start(main, place, true).await;
-        // Started by somebody else, the worker lives all the same, and has to be stopped.
+        // A worker that another caller started runs all the same, and has to be stopped.
         if matches!(started, Err(StartError::Again))
             && let Some(undriven) = self.core.close_when_requested()
         {
@@ -179,12 +178,12 @@ impl Life {
         if matches!(started, Ok(()) | Err(StartError::Again)) {
             self.core.cleaned.wait().await;
         }
-        // The start of somebody else's call is the worker's: where it failed, so has this life. Rolled back, it says
-        // so only after cleanup.
+        // If another caller made the worker's start, its result counts: if that start failed, so has this life. The
+        // result of a start that is rolled back is set only after cleanup.
         if matches!(started, Err(StartError::Again)) && self.core.has_begun_start() {
             started = self.core.started.wait().await.clone();
         }
-        // The process ends with this: let everybody who waits for the report have it first.
+        // The process ends when this returns. All callers that wait for the report get it first.
         self.core.host.settle().await;
         let code = self.core.exit_code();
         let (code, cause) = match &started {
@@ -208,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exit_code_after_a_second_signal_is_its_own() {
+    fn second_signal_sets_the_exit_code() {
         let ctx = WorkerCtx::new(());
         let life = Life::new(&ctx);
         ctx.defer_cleanup("db", Default::default(), |_| Err("still in use"))
