@@ -1,4 +1,4 @@
-//! Registration: what a worker is made of, as services say it.
+//! Registration: the methods with which services register the components of a worker.
 
 use std::collections::BTreeSet;
 use std::panic::Location;
@@ -20,9 +20,10 @@ use crate::words::one_line;
 use super::ctx::WorkerCtx;
 
 impl<A> WorkerCtx<A> {
-    /// Runs a thread. It is told to stop and woken, joined up to its timeout, then reported as leaked.
+    /// Runs a thread and registers it. Stop tells it, calls its `wake`, and joins it for up to its timeout. A thread
+    /// that has not ended by then is reported as leaked.
     ///
-    /// What the body returns, nothing or a result, is its outcome. `name` is 1 to 200 bytes without control
+    /// The body returns nothing or a result, which is its outcome. `name` has 1 to 200 bytes and no control
     /// characters.
     ///
     /// ```
@@ -41,7 +42,8 @@ impl<A> WorkerCtx<A> {
     ///
     /// # Errors
     ///
-    /// [`Refused`] from the begin of stop, or outside the limits; it hands the body back.
+    /// [`Refused`] once stop has begun, if its name or bound is outside the limits, or if no thread can be started;
+    /// it hands the body back.
     #[track_caller]
     pub fn add_thread<F, E>(
         &self,
@@ -69,8 +71,8 @@ impl<A> WorkerCtx<A> {
         })
     }
 
-    /// Takes over a thread that runs already. It cannot be told but by `wake`; it is joined up to its
-    /// timeout, then reported as leaked. Its error is a failure like that of [`add_thread`](Self::add_thread).
+    /// Takes over a thread that already runs. It can be told only by its `wake`. It is joined for up to its timeout,
+    /// then reported as leaked. An error that it returns is a failure, as with [`add_thread`](Self::add_thread).
     ///
     /// ```
     /// # use std::sync::mpsc;
@@ -87,8 +89,8 @@ impl<A> WorkerCtx<A> {
     ///
     /// # Errors
     ///
-    /// [`Refused`] from the begin of stop, or outside the limits, or where threads of the operating
-    /// system have no place; it hands the handle back.
+    /// [`Refused`] once stop has begun, if its name or bound is outside the limits, if the host cannot take over
+    /// threads of the operating system, or if no thread can be started that joins it; it hands the handle back.
     #[track_caller]
     pub fn adopt_thread<T: Ending>(
         &self,
@@ -105,7 +107,8 @@ impl<A> WorkerCtx<A> {
                     detail: unsupported.to_string(),
                 });
             }
-            // Std has no timed join: a second thread joins, and its end is waited for with a bound.
+            // Std has no join with a timeout. So a second thread joins, and the wait for that thread's end has a
+            // bound.
             let reaper: Body = Box::new(move |_| match handle.take().join() {
                 Ok(output) => output.into_result(),
                 Err(payload) => std::panic::resume_unwind(payload),
@@ -128,12 +131,13 @@ impl<A> WorkerCtx<A> {
         })
     }
 
-    /// Runs a task on the service's executor. It is told by its token, awaited up to its timeout, then
-    /// aborted once.
+    /// Runs a task on the service's executor and registers it. Stop tells it by its token, awaits it for up to its
+    /// timeout, then aborts it once.
     ///
-    /// It runs on the runtime around the caller. On a plain thread, or in a future that a scope drives with
-    /// [`block_on`](Scope::block_on), whose runtime ends with that call, it runs on the runtime on which the worker was started, or
-    /// else built.
+    /// The task runs on the runtime around the caller. A plain thread has none. The runtime of a future that a scope's
+    /// [`block_on`](Scope::block_on) drives, or [`run_async`](Self::run_async) on a plain thread, ends with that call.
+    /// A task that is registered there runs on the runtime on which the worker was started, or else on the one on which
+    /// the context was built.
     ///
     /// ```
     /// # use deadstop::context::{BodyOpts, WorkerCtx};
@@ -150,8 +154,8 @@ impl<A> WorkerCtx<A> {
     ///
     /// # Errors
     ///
-    /// [`Refused`] from the begin of stop, outside the limits, or where there is no such runtime; it hands the
-    /// task back.
+    /// [`Refused`] once stop has begun, if its name or bound is outside the limits, or if there is no such runtime;
+    /// it hands the task back.
     #[track_caller]
     pub fn add_task<F, Fut, E>(
         &self,
@@ -180,11 +184,11 @@ impl<A> WorkerCtx<A> {
         })
     }
 
-    /// Takes over a task that runs already, such as tokio's `JoinHandle`. It has no token: stop aborts it
-    /// at once, and its timeout is the time that the abort may take. Being so cancelled is ok.
+    /// Takes over a task that already runs, such as tokio's `JoinHandle`. It has no token: stop aborts it at once,
+    /// and its timeout is the time that the abort may take. A task that is cancelled in this way is ok.
     ///
-    /// An error that the task returns is a failure like that of [`add_task`](Self::add_task). It becomes words, and is
-    /// dropped, on a thread that all adopted tasks share: neither should block.
+    /// An error that the task returns is a failure, as with [`add_task`](Self::add_task). The error is turned into
+    /// text and dropped on a thread that all adopted tasks share: neither should block.
     ///
     /// ```
     /// # use deadstop::context::{BodyOpts, WorkerCtx};
@@ -200,7 +204,7 @@ impl<A> WorkerCtx<A> {
     ///
     /// # Errors
     ///
-    /// [`Refused`] from the begin of stop, or outside the limits; it hands the task back.
+    /// [`Refused`] once stop has begun, or if its name or bound is outside the limits; it hands the task back.
     #[track_caller]
     pub fn adopt_task<T: Adopt>(
         &self,
@@ -209,7 +213,7 @@ impl<A> WorkerCtx<A> {
         task: T,
     ) -> Result<Id, Refused<T>> {
         let body_spec = body_spec(name, Kind::Task, opts);
-        // A caller's code, which is not run under the registry's lock.
+        // This is the caller's code, which must not run under the registry's lock.
         let mut abort = Some(task.aborter());
         self.register_body(body_spec, task, |core, id, spec, task| {
             let on_end = core.on_end(id, spec.name.clone());
@@ -232,14 +236,15 @@ impl<A> WorkerCtx<A> {
         })
     }
 
-    /// Runs a future to its end, wherever it is called: inside a runtime as a task that stop awaits (which
-    /// runs where [`add_task`](Self::add_task) says), outside of one on a small runtime of its own, before this returns. Never "cannot
-    /// start a runtime from within a runtime". Its error is logged.
+    /// Runs a future to its end, wherever this is called. Inside a runtime the future becomes a task that stop
+    /// awaits, on the runtime that [`add_task`](Self::add_task) chooses. Outside of one it runs on a small runtime of
+    /// its own, before this returns. It never fails with "cannot start a runtime from within a runtime". An error of
+    /// the future is logged.
     ///
     /// ```
     /// # use deadstop::context::WorkerCtx;
     /// let ctx = WorkerCtx::new(());
-    /// // No runtime here: it has run when the call returns.
+    /// // There is no runtime here: the future has run when the call returns.
     /// ctx.run_async("export spans", async { Ok::<(), std::io::Error>(()) })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -250,7 +255,7 @@ impl<A> WorkerCtx<A> {
     ///
     /// # Panics
     ///
-    /// Outside of a runtime, if the future does.
+    /// If the future panics and is run outside of a runtime.
     #[track_caller]
     pub fn run_async<F, E>(&self, name: impl Into<Name>, future: F) -> Result<(), Refused<F>>
     where
@@ -265,7 +270,7 @@ impl<A> WorkerCtx<A> {
                     let future = Box::pin(async move { future.take().await.into_result() });
                     let who = core.who(id, &spec.name, spec.kind);
                     let on_end = core.on_end(id, spec.name.clone());
-                    // A token that nobody listens to: stop tells, then awaits.
+                    // No code listens to this token. Stop tells the task like any other, then awaits it.
                     let token = CancellationToken::new();
                     drop(core.host.given(&who, token.clone()));
                     let abort = core.spawn_task(who, future, on_end).map_err(refusal)?;
@@ -292,15 +297,15 @@ impl<A> WorkerCtx<A> {
         Ok(())
     }
 
-    /// Runs the health watchdog, on a thread of its own.
+    /// Runs the health watchdog on a thread of its own, and registers it.
     ///
     /// See [`Watchdog`] for an example.
     ///
     /// # Errors
     ///
-    /// [`Refused`] from the begin of stop, or outside the limits; it hands the watchdog back. A worker has one
-    /// watchdog: a second one is refused as well. One that has to see several endpoints asks them in its
-    /// [`Probe`](crate::watchdog::Probe).
+    /// [`Refused`] once stop has begun, if its name, bound or settings are outside the limits, or if no thread can be
+    /// started; it hands the watchdog back. A worker has one watchdog: a second one is refused as well. If several
+    /// endpoints are to be watched, one [`Probe`](crate::watchdog::Probe) asks them all.
     #[track_caller]
     pub fn add_watchdog(
         &self,
@@ -335,9 +340,9 @@ impl<A> WorkerCtx<A> {
         })
     }
 
-    /// Has a callback called by stop. It may block.
+    /// Registers a callback that stop calls. It may block.
     ///
-    /// Its scope is told when its bound is over: nobody waits for it from there on.
+    /// Its scope is told when its bound is over: from then on the context does not wait for it.
     ///
     /// ```
     /// # use deadstop::context::{CallOpts, WorkerCtx};
@@ -349,7 +354,8 @@ impl<A> WorkerCtx<A> {
     ///
     /// # Errors
     ///
-    /// [`Refused`] from the begin of stop, or outside the limits; it hands the callback back.
+    /// [`Refused`] once stop has begun, if its name or bound is outside the limits, or if it has a floor; it hands
+    /// the callback back.
     #[track_caller]
     pub fn defer_stop<F, E>(
         &self,
@@ -364,10 +370,10 @@ impl<A> WorkerCtx<A> {
         self.defer(call_spec(name, Kind::Stop, opts), call)
     }
 
-    /// Has an async callback called by stop, on the service's executor.
+    /// Registers an async callback that stop calls on the service's executor.
     ///
-    /// It runs where it was registered; registered outside of a runtime, or in a future that a scope or
-    /// [`run_async`](Self::run_async) drives, on a thread and a small runtime of its own.
+    /// It runs on the runtime on which it was registered. If it was registered outside of a runtime, or in a future
+    /// that a scope or [`run_async`](Self::run_async) drives, it runs on a thread and a small runtime of its own.
     ///
     /// ```
     /// # use deadstop::context::{CallOpts, WorkerCtx};
@@ -398,15 +404,15 @@ impl<A> WorkerCtx<A> {
         self.defer_async(call_spec(name, Kind::Stop, opts), call)
     }
 
-    /// Has a callback called by cleanup. It may block.
+    /// Registers a callback that cleanup calls. It may block.
     ///
-    /// Its scope is told when its bound is over: nobody waits for it from there on.
+    /// Its scope is told when its bound is over: from then on the context does not wait for it.
     ///
     /// ```
     /// # use std::time::Duration;
     /// # use deadstop::context::{CallOpts, WorkerCtx, order};
     /// let ctx = WorkerCtx::new(());
-    /// // Whatever comes before it: this one is sure of two seconds.
+    /// // This step always gets two seconds, whatever comes before it.
     /// let opts = CallOpts::new().order(order::STDOUT_FLUSHER).floor(Duration::from_secs(2));
     /// ctx.defer_cleanup("flush", opts, |_scope| std::io::Write::flush(&mut std::io::stdout()))?;
     /// assert!(ctx.cleanup_blocking()?.is_ok());
@@ -415,7 +421,8 @@ impl<A> WorkerCtx<A> {
     ///
     /// # Errors
     ///
-    /// [`Refused`] from the begin of cleanup, or outside the limits; it hands the callback back.
+    /// [`Refused`] once cleanup has begun, if its name or bound is outside the limits, or if its floor does not fit;
+    /// it hands the callback back.
     #[track_caller]
     pub fn defer_cleanup<F, E>(
         &self,
@@ -430,9 +437,9 @@ impl<A> WorkerCtx<A> {
         self.defer(call_spec(name, Kind::Cleanup, opts), call)
     }
 
-    /// Has an async callback called by cleanup, on the service's executor.
+    /// Registers an async callback that cleanup calls on the service's executor.
     ///
-    /// It runs where it was registered, as with [`defer_stop_async`](Self::defer_stop_async).
+    /// It runs on the same runtime as with [`defer_stop_async`](Self::defer_stop_async).
     ///
     /// ```
     /// # use deadstop::context::{CallOpts, WorkerCtx};
@@ -463,7 +470,7 @@ impl<A> WorkerCtx<A> {
         self.defer_async(call_spec(name, Kind::Cleanup, opts), call)
     }
 
-    /// Has a resource closed by cleanup, and dropped there.
+    /// Registers a resource that cleanup closes, and drops in the same step.
     ///
     /// See [`Close`] for an example.
     ///
@@ -488,7 +495,7 @@ impl<A> WorkerCtx<A> {
         )
     }
 
-    /// Has a resource closed by a closure, and dropped there.
+    /// Registers a resource that cleanup closes with a closure, and drops in the same step.
     ///
     /// ```
     /// # use deadstop::context::{CallOpts, WorkerCtx};
@@ -527,9 +534,9 @@ impl<A> WorkerCtx<A> {
         )
     }
 
-    /// Has a resource closed by an async closure, on the service's executor.
+    /// Registers an async closure that closes a resource in cleanup, on the service's executor.
     ///
-    /// It runs where it was registered, as with [`defer_stop_async`](Self::defer_stop_async).
+    /// It runs on the same runtime as with [`defer_stop_async`](Self::defer_stop_async).
     ///
     /// ```
     /// # use deadstop::context::{CallOpts, WorkerCtx};
@@ -590,8 +597,8 @@ impl<A> WorkerCtx<A> {
         })
     }
 
-    /// Registers a body that runs from now on. What else of the caller's a refusal leaves is dropped
-    /// here, where no lock is held.
+    /// Registers a body that runs from now on. If it is refused, the rest of what the caller gave is dropped here,
+    /// where no lock is held.
     fn register_body<T: Send + 'static>(
         &self,
         (spec, told, wake): (Spec, Told, Option<Wake>),
@@ -616,7 +623,7 @@ impl<A> WorkerCtx<A> {
         })
     }
 
-    /// Registers what `make` makes of a value. A refusal hands the value back.
+    /// Registers the action that `make` creates from a value. A refusal hands the value back.
     fn register<T: Send + 'static>(
         &self,
         spec: Spec,
@@ -639,7 +646,7 @@ struct Begun {
     attempts: Option<Arc<AtomicU32>>,
 }
 
-/// A value that is either run or handed back: code that could not be started leaves it here.
+/// A value that is either run or handed back: if its code cannot be started, the value stays here.
 struct Slot<T>(Arc<Mutex<Option<T>>>);
 
 impl<T> Slot<T> {
@@ -698,7 +705,7 @@ fn call_spec(name: impl Into<Name>, kind: Kind, opts: CallOpts) -> Spec {
     }
 }
 
-/// The names without repetitions, in their order.
+/// Returns the names without repetitions, in their order.
 fn each_once(mut names: Vec<Name>) -> Vec<Name> {
     let mut seen = BTreeSet::new();
     names.retain(|name| seen.insert(Name::clone(name)));

@@ -1,4 +1,4 @@
-//! What is registered, and what can be done with it when its step comes.
+//! The registry: the components of a worker, and the state of its start, stop and cleanup.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::Location;
@@ -22,31 +22,33 @@ pub(crate) type AsyncCall = Box<dyn FnOnce() -> BoxFuture<Result<(), BoxError>> 
 /// A callback that has not been called.
 pub(crate) enum Callback {
     Blocking(Body),
-    /// With the executor on which it was registered, where the host tells executors apart.
+    /// With the executor on which it was registered, if the host distinguishes executors.
     Async(AsyncCall, Option<Box<dyn Executor>>),
 }
 
-/// A thread or task that runs.
+/// A thread, task or watchdog that runs.
 pub(crate) struct Running {
-    /// Told to stop by this; `None` for what was adopted, which cannot be told, and for what was told.
+    /// Token that tells the body to stop. `None` for an adopted task, which cannot be told, and for a body that was
+    /// told.
     pub token: Option<CancellationToken>,
+    /// Whether it is an adopted task. An adopted thread has a token, and is not marked.
     pub adopted: bool,
     pub told: Told,
     pub wake: Option<Wake>,
-    /// `Some` for tasks.
+    /// Aborts a task; `None` for a thread.
     pub abort: Option<Box<dyn Abort>>,
-    /// A watchdog's failures in a row.
+    /// Number of a watchdog's failures in a row.
     pub attempts: Option<Arc<AtomicU32>>,
 }
 
-/// What a component does when its step comes.
+/// What the step of a component deals with: code that runs, or a call.
 pub(crate) enum Action {
     Running(Running),
     Call(Callback),
 }
 
 impl Action {
-    /// Whether what overruns its bound can be aborted, and then has its end confirmed.
+    /// Returns whether code that overruns its bound can be aborted, and its end then confirmed.
     pub fn can_be_aborted(&self) -> bool {
         match self {
             Action::Running(running) => running.abort.is_some() && !running.adopted,
@@ -55,7 +57,7 @@ impl Action {
     }
 }
 
-/// One registered component.
+/// A registered component.
 pub(crate) struct Entry {
     pub id: Id,
     pub name: Name,
@@ -68,7 +70,7 @@ pub(crate) struct Entry {
     pub action: Action,
 }
 
-/// What is to be registered, before it has an id.
+/// A component that is to be registered, before it has an id.
 pub(crate) struct Spec {
     pub name: Name,
     pub kind: Kind,
@@ -77,14 +79,14 @@ pub(crate) struct Spec {
     pub floor: Option<Duration>,
     pub uses: Vec<Name>,
     pub place: &'static Location<'static>,
-    /// A watchdog's limits.
+    /// Limits of a watchdog.
     pub watchdog: Option<Limits>,
-    /// Whether it is a future that is run to its end.
+    /// Whether it is a future that is run to its end (`run_async`).
     pub once: bool,
 }
 
 impl Spec {
-    /// What was registered with these limits, as a sink is told.
+    /// Returns the description of the registered component that the sink receives.
     pub fn registered(&self, id: Id, action: &Action) -> Registered {
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let (told, is_async, adopted) = match action {
@@ -118,7 +120,7 @@ impl Spec {
     }
 }
 
-/// Whether a kind belongs to stop, rather than to cleanup.
+/// Returns whether a kind belongs to stop, rather than to cleanup.
 pub(crate) fn is_stop_kind(kind: Kind) -> bool {
     matches!(
         kind,
@@ -126,7 +128,7 @@ pub(crate) fn is_stop_kind(kind: Kind) -> bool {
     )
 }
 
-/// What stop or cleanup has taken to itself, and whose code is not known to be over.
+/// A component that start, stop or cleanup has taken over, and whose code is not known to have ended.
 #[cfg_attr(
     not(all(feature = "process", unix)),
     allow(dead_code, reason = "only the last resort reads it")
@@ -138,49 +140,52 @@ pub(crate) struct Taken {
     pub begun: bool,
 }
 
-/// A request to stop that the sink has yet to be told of.
+/// A request to stop that has not been announced to the sink yet.
 pub(crate) struct Unsaid {
     pub words: Name,
     pub by: By,
-    /// What else it comes to, for the log.
+    /// Explanation that the log adds.
     pub why: Option<&'static str>,
-    /// The watchdogs that it disarmed, by their failures in a row.
+    /// The watchdogs that the request disarmed, each as its number of failures in a row.
     pub disarmed: Vec<u32>,
 }
 
-/// Maximum number of names that are remembered of what ended during the start.
+/// Maximum number of names that are kept of components that ended during the start.
 pub(crate) const ENDED_IN_START_KEPT: usize = 1_000;
 
-/// Everything about the worker that changes.
+/// The state of a worker that changes under one lock.
 pub(crate) struct Registry {
     pub state: State,
     pub entries: BTreeMap<Id, Entry>,
-    /// Who has left `entries` for a phase, until its code is over; and main, from its begin.
+    /// Components that a phase has taken out of `entries`, until their code has ended; also main, from its begin.
     pub taken: BTreeMap<Id, Taken>,
     next_id: Id,
     explicit_floors: Duration,
-    /// The name of the watchdog, if there was ever one.
+    /// Name of the watchdog, if one was ever registered.
     watchdog: Option<Name>,
     pub reason: Option<Reason>,
     pub later_reasons: Vec<Reason>,
     pub later_reasons_in_all: u64,
-    /// Requests that have yet to be said, and whether somebody is saying them.
+    /// Requests that have not been announced yet.
     pub unsaid: VecDeque<Unsaid>,
+    /// Whether a caller is announcing them.
     pub saying: bool,
     pub instants: Option<Instants>,
     pub want_stop: bool,
     pub want_cleanup: bool,
-    /// Whether somebody drives stop and cleanup.
+    /// Whether a driver has taken on stop and cleanup.
     pub closing: bool,
     pub start_begun: bool,
-    /// Names of what ended by itself before the end of start, so many at most: `uses` may say them.
+    /// Names of components that ended by themselves before the end of the start, at most [`ENDED_IN_START_KEPT`]:
+    /// `uses` may contain them.
     pub ended_in_start: BTreeSet<Name>,
     pub main_token: Option<CancellationToken>,
     pub main_ended: Option<Ended>,
     pub main_code: Option<i32>,
-    /// What has ended since the driver last looked; used from the begin of stop.
+    /// Ends that the driver has not processed yet. An end before stop begins is not among them, unless it is main's.
     pub ended: VecDeque<(Id, Ended)>,
-    /// What of it had ended before its own step began.
+    /// Ends that no step in progress was waiting for: of components whose steps are yet to begin, or were left
+    /// behind.
     pub early: BTreeMap<Id, Ended>,
     pub deaths: VecDeque<Death>,
     pub deaths_in_all: u64,
@@ -218,7 +223,7 @@ impl Registry {
         }
     }
 
-    /// Says whether something may be registered now (rules 3, 7 and 18), and rounds its limits up to whole
+    /// Checks whether a component may be registered now (rules 3, 7 and 18), and rounds its limits up to whole
     /// milliseconds.
     pub fn admit(&self, spec: &mut Spec, reserve: Duration) -> Result<(), Refusal> {
         let began = if is_stop_kind(spec.kind) {
@@ -246,7 +251,7 @@ impl Registry {
         if self.next_id == Id::MAX {
             return Err(Refusal::limit("this context has run out of ids"));
         }
-        // What it asks and says bears no name: of two, nobody could tell whose it is.
+        // A watchdog's probes and events bear no name, so those of two watchdogs could not be told apart.
         if spec.kind == Kind::Watchdog
             && let Some(first) = &self.watchdog
         {
@@ -286,7 +291,7 @@ impl Registry {
         })
     }
 
-    /// The id that the next component gets.
+    /// Returns the id of the next component, and counts it as used.
     pub fn take_id(&mut self) -> Id {
         let id = self.next_id;
         self.next_id += 1;
@@ -325,8 +330,9 @@ impl Registry {
         );
     }
 
-    /// Takes note that a body ended before stop: it leaves the registry, and is remembered if it ended
-    /// badly. A task that was dropped did: its runtime went, or its own side aborted it, and its work is not done. What it leaves is the caller's to drop, once the lock is released.
+    /// Removes a body that ended before stop, and records its death if it ended badly. A task that was dropped ended
+    /// badly: its runtime was shut down, or its own side aborted it, and its work is not done. The returned action is
+    /// the caller's to drop, once the lock is released.
     #[must_use]
     pub fn forget(&mut self, id: Id, ended: &Ended) -> Option<Action> {
         let entry = self.entries.remove(&id)?;
@@ -350,13 +356,13 @@ impl Registry {
         Some(entry.action)
     }
 
-    /// Notes that somebody is in the hands of start, stop or cleanup.
+    /// Records that start, stop or cleanup has taken over a component.
     pub fn take(&mut self, id: Id, kind: Kind, name: Name) {
         let begun = false;
         self.taken.insert(id, Taken { kind, name, begun });
     }
 
-    /// Takes out the components of one phase, as they were registered.
+    /// Takes out the components of one phase, in the order of their registration.
     pub fn take_phase(&mut self, stop: bool) -> Vec<Entry> {
         let all = std::mem::take(&mut self.entries);
         let mut taken = Vec::with_capacity(all.len());
