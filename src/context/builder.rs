@@ -1,4 +1,4 @@
-//! Building a worker context.
+//! The builder of a worker context.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use super::sink::{Contained, Sink};
 use crate::host::Host;
 use crate::journal::{State, Ties, What};
 
-/// Builds a [`WorkerCtx`]. Everything has a default: a grace of 30 s, a third of it reserved for
-/// cleanup, a margin of 500 ms or a twentieth of the grace, whichever is less.
+/// A builder of a [`WorkerCtx`]. Every setting has a default: a grace of 30 s, a third of it reserved for cleanup,
+/// and a margin of 500 ms or a twentieth of the grace, whichever is less.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -38,35 +38,38 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The time from the first signal or stop to SIGKILL: what the platform gives. 30 s.
+    /// Sets the grace: the time that the platform gives from the first signal or stop to SIGKILL. Default: 30 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = Some(grace);
         self
     }
 
-    /// The part of the grace that stop leaves to cleanup, whatever happens. A third of the grace.
+    /// Sets the reserve: the part of the grace that stop leaves to cleanup, whatever happens. Default: a third of the
+    /// grace.
     pub fn reserve(mut self, reserve: Duration) -> Self {
         self.reserve = Some(reserve);
         self
     }
 
-    /// The part of the grace at its end in which nothing is waited for any more.
+    /// Sets the margin: the part at the end of the grace in which nothing is awaited any more. Default: a twentieth
+    /// of the grace, at most 500 ms.
     pub fn margin(mut self, margin: Duration) -> Self {
         self.margin = Some(margin);
         self
     }
 
-    /// How long main is waited for when a stop is requested while it runs. 5 s.
+    /// Sets how long main is awaited if a stop is requested while it runs. Default: 5 s.
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
         self.start_timeout = Some(timeout);
         self
     }
 
-    /// How long a running worker goes on after a signal or a request, while [`ready`](WorkerCtx::ready) says
-    /// no already: the time that a load balancer takes to notice. 0 s.
+    /// Sets the pre-stop delay: how long a running worker goes on after a signal or a request, while
+    /// [`ready`](WorkerCtx::ready) is already false. It is the time that a load balancer takes to notice. Default:
+    /// 0 s.
     ///
-    /// The grace has begun by then, so that the delay is taken from stop's share; it must be shorter than that.
-    /// A second signal cuts it, and so does a call of stop or cleanup.
+    /// The grace has begun by then, so the delay is taken from stop's share, and must be shorter than that share. A
+    /// second signal cuts the delay, and so does a call of `stop` or `cleanup`.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -82,27 +85,27 @@ impl Builder {
         self
     }
 
-    /// Cleanup closes the last registered of equal orders first, which suits resources built on one
-    /// another. Without this the first registered goes first.
+    /// Makes cleanup close the last registered of equal orders first, which suits resources that are built on one
+    /// another. By default the first registered is closed first.
     pub fn last_registered_first(mut self) -> Self {
         self.last_registered_first = true;
         self
     }
 
-    /// Where the worker runs. The operating system.
+    /// Sets the host on which the worker runs. Default: the operating system.
     pub fn host(mut self, host: Arc<dyn Host>) -> Self {
         self.host = Some(host);
         self
     }
 
-    /// Who hears what the context does. `tracing`. A panic of it ends where it is: it must not take the
-    /// stop with it.
+    /// Sets the sink that receives the context's events. Default: `tracing`. A panic of the sink is caught, so that
+    /// it does not end the stop.
     pub fn sink(mut self, sink: Arc<dyn Sink>) -> Self {
         self.sink = Some(Arc::new(Contained(sink)));
         self
     }
 
-    /// A sink of this crate's own, whose panics are faults to be seen.
+    /// Sets a sink of this crate. Its panics are not caught, since they are defects that must be seen.
     #[cfg(feature = "sim")]
     pub(crate) fn own_sink(mut self, sink: Arc<dyn Sink>) -> Self {
         self.sink = Some(sink);
@@ -113,8 +116,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If a duration is outside its limits, if reserve and margin leave stop nothing of the grace, or if the
-    /// pre-stop delay leaves it nothing of its share.
+    /// If a duration is outside its limits, if the reserve and the margin leave stop nothing of the grace, or if the
+    /// pre-stop delay leaves stop nothing of its share.
     pub fn build<A>(self, app: A) -> Result<WorkerCtx<A>, LimitsError> {
         let limits = self.limits()?;
         let host = self
@@ -123,7 +126,7 @@ impl Builder {
         let sink = self
             .sink
             .unwrap_or_else(|| Arc::new(crate::journal::Tracing::default()));
-        // What is not ready now is asked for again when it is needed.
+        // The host tries again to get what it cannot prepare now, when that is needed.
         let _ = host.ready();
         let core = Core::new(host, sink, limits);
         core.emit(What::State {
@@ -132,7 +135,7 @@ impl Builder {
         Ok(WorkerCtx::of(Arc::new(core), app))
     }
 
-    /// Returns the limits of the context that it would build.
+    /// Returns the limits of the context that this builder would build.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
-//! The members of a group that have begun and not ended, and what each waits for next.
+//! The steps of a group that have begun and not ended, and what each waits for next.
 //!
-//! A group may be large, and most of it ends at once. So a member stays in its slot, members that wait for
-//! the same instant share one timer, and nothing is sorted that has no need of it.
+//! A group may be large, and most of its steps end at once. So a step keeps its slot, steps that wait for the same
+//! instant share one timer, and nothing is sorted without need.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use super::report::StepReport;
 use crate::host::Abort;
 use crate::journal::{BoundBy, Id, Phase};
 
-/// What a member of a group waits for next.
+/// What a step of a group waits for next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Half of the bound, to be named.
+    /// Half of the bound, when the log names what is awaited.
     Half,
     /// The bound.
     Bound,
@@ -26,24 +26,24 @@ pub(super) enum Stage {
 /// A step that has begun and not ended.
 pub(super) struct Member {
     pub row: StepReport,
-    /// How many steps had begun before it, in all phases.
+    /// Number of steps that had begun before it, in all phases.
     pub began: usize,
     pub floor: Duration,
     pub deadline: Duration,
     pub stage: Stage,
-    /// When that stage is over.
+    /// Instant at which that stage is over.
     pub timer: Duration,
     pub abort: Option<Box<dyn Abort>>,
-    /// Adopted tasks are aborted at once: their bound is the confirmation.
+    /// Whether it is an adopted task. Such a task is aborted at once: its bound is the confirmation.
     pub adopted: bool,
-    /// A blocking callback's scope is told when its bound is over.
+    /// Token that tells the scope of a blocking callback when its bound is over.
     pub told_when_over: Option<CancellationToken>,
-    /// Whether the step calls code, rather than waiting for code that runs already.
+    /// Whether the step calls code, rather than waiting for code that already runs.
     pub is_call: bool,
 }
 
 impl Member {
-    /// Whether its wait was over before it began (rules 4 and 11): it is looked at once.
+    /// Returns whether its wait was over before it began (rules 4 and 11): the context looks at it once.
     pub fn unawaited(&self) -> bool {
         self.row.phase != Phase::Cleanup
             && matches!(
@@ -53,20 +53,21 @@ impl Member {
     }
 }
 
-/// The members of one group.
+/// The steps of one group.
 #[derive(Default)]
 pub(super) struct Members {
-    /// In the order of their ids, in which the members of a group begin; empty while one is taken out.
+    /// Sorted by id, which is the order in which the steps of a group begin. A slot is `None` while its step is taken
+    /// out, and once the step has ended.
     slots: Vec<(Id, Option<Member>)>,
     timers: BTreeMap<Duration, Timer>,
 }
 
-/// The members that wait for one instant.
+/// The steps that wait for one instant.
 #[derive(Default)]
 struct Timer {
-    /// How many wait for it.
+    /// Number of steps that wait for it.
     waiting: usize,
-    /// Who was put down for it: those who wait, and those who have gone since.
+    /// Ids of the steps that were added: those that wait, and those that have left since.
     ids: Vec<Id>,
 }
 
@@ -78,14 +79,14 @@ impl Members {
         }
     }
 
-    /// A step has begun: its id is higher than those of the members before it.
+    /// Adds a step that has begun. Its id is higher than those of the steps before it.
     pub fn begin(&mut self, member: Member) {
         debug_assert!(self.slots.last().is_none_or(|(id, _)| *id < member.row.id));
         self.wait_for(&member);
         self.slots.push((member.row.id, Some(member)));
     }
 
-    /// Takes a member out, if it has not ended.
+    /// Takes a step out, if it has not ended.
     pub fn take(&mut self, id: Id) -> Option<Member> {
         let slot = self.slot(id)?;
         let member = self.slots[slot].1.take()?;
@@ -98,7 +99,7 @@ impl Members {
         Some(member)
     }
 
-    /// Puts a member back: it waits for its timer.
+    /// Puts a step back, to wait for its timer.
     pub fn put(&mut self, member: Member) {
         if let Some(slot) = self.slot(member.row.id) {
             self.wait_for(&member);
@@ -112,12 +113,12 @@ impl Members {
         timer.ids.push(member.row.id);
     }
 
-    /// When somebody has next waited long enough; `None` once all have ended.
+    /// Returns the next instant for which a step waits; `None` once all steps have ended.
     pub fn next(&self) -> Option<Duration> {
         self.timers.keys().next().copied()
     }
 
-    /// Whose timer is due: by timer, then by id.
+    /// Returns the steps whose timers are due, sorted by timer, then by id.
     pub fn due(&self, now: Duration) -> Vec<Id> {
         let mut due = Vec::new();
         for (at, timer) in self.timers.range(..=now) {
@@ -127,7 +128,7 @@ impl Members {
                 .copied()
                 .filter(|id| self.get(*id).is_some_and(|member| member.timer == *at))
                 .collect();
-            // Who came back to the same timer was put down for it twice.
+            // A step that came back to the same timer was added to it twice.
             ids.sort_unstable();
             ids.dedup();
             due.append(&mut ids);
@@ -135,7 +136,7 @@ impl Members {
         due
     }
 
-    /// Who has not ended, by id.
+    /// Returns the steps that have not ended, sorted by id.
     pub fn ids(&self) -> Vec<Id> {
         let left = self.slots.iter().filter(|(_, member)| member.is_some());
         left.map(|(id, _)| *id).collect()
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_due_are_sorted_by_timer_then_by_id() {
+    fn due_steps_are_sorted_by_timer_then_by_id() {
         let mut members = members(&[(1, 7 * MS), (2, 5 * MS), (4, 5 * MS), (9, 8 * MS)]);
         assert_eq!(members.next(), Some(5 * MS));
         assert!(members.due(4 * MS).is_empty());
@@ -212,14 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_back_to_its_timer_is_due_once() {
+    fn step_that_returns_to_its_timer_is_due_once() {
         let mut members = members(&[(1, 5 * MS), (2, 5 * MS)]);
         moved(&mut members, 1, 5 * MS);
         assert_eq!(members.due(5 * MS), [1, 2]);
     }
 
     #[test]
-    fn who_has_ended_is_waited_for_by_nobody() {
+    fn ended_step_has_no_timer() {
         let mut members = members(&[(1, 5 * MS), (2, 5 * MS), (3, 6 * MS)]);
         assert!(members.take(2).is_some());
         assert!(members.take(2).is_none());
