@@ -54,7 +54,7 @@ pub(crate) struct Core {
     pub undelayed: CancellationToken,
     /// Count of the signals that have arrived.
     pub signals: Counting,
-    /// Whether a second signal came. It is behind no lock, since nothing may hold up the thread that hears signals.
+    /// Whether a second signal came. It is behind no lock, since nothing may hold up the thread that receives signals.
     hurried: AtomicBool,
     /// Instant at which the grace began. The last resort reads it without the registry's lock.
     pub grace: SetOnce<Duration>,
@@ -286,8 +286,8 @@ impl Core {
 
     /// Records a request, and announces it. One caller announces at a time, in the order of the requests. A request
     /// that comes while an earlier one is being announced is queued; the caller that announces the earlier one
-    /// announces it too. So no caller waits here for another caller's sink, nor for its own sink if that is what
-    /// asks. Stop waits until the first request has been announced (rule 1).
+    /// announces it too. So no caller waits here for another caller's sink, nor for its own sink if the
+    /// sink asks. Stop waits until the first request has been announced (rule 1).
     fn ask(&self, reason: Reason, grace_begins: bool, why: Option<&'static str>) {
         // Whether the request is announced however many came before it.
         let matters = reason.by == By::Signal || grace_begins && self.grace.get().is_none();
@@ -547,7 +547,7 @@ impl Core {
 }
 
 /// Tells one thread or task to stop, after `said` has announced that: the component may end before this returns, and
-/// no log should have its end first. Adopted tasks cannot be told, and no component is told twice.
+/// its end must not precede the announcement in a log. Adopted tasks cannot be told, and no component is told twice.
 pub(crate) fn tell(host: &dyn Host, wakes: &Wakes, entry: &mut Entry, said: impl FnOnce()) {
     let Action::Running(Running { token, wake, .. }) = &mut entry.action else {
         return;

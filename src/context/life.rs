@@ -44,8 +44,8 @@ pub struct LifeEnd {
 
 /// The life of a process with one worker context.
 ///
-/// Signals are passed to [`Life::signal`], by whichever code hears them. [`Life::live`] leads the process through
-/// start, the wait for a request, stop and cleanup.
+/// The code that receives signals passes them to [`Life::signal`]. [`Life::live`] leads the process through start, the
+/// wait for a request, stop and cleanup.
 ///
 /// ```
 /// # use deadstop::context::{Life, WorkerCtx};
@@ -53,7 +53,7 @@ pub struct LifeEnd {
 /// # async fn main() {
 /// let ctx = WorkerCtx::new(());
 /// let life = Life::new(&ctx);
-/// // Other code hears the signals, and calls `life.signal`.
+/// // Other code receives the signals, and calls `life.signal`.
 /// ctx.request_stop("this example is over");
 /// let end = life.live(|| async { Ok(()) }).await;
 /// assert_eq!(end.code, 0);
