@@ -1,8 +1,8 @@
-//! One group of steps: begun together, waited for together, each up to its own bound.
+//! One group of steps: they begin together and are awaited together, each up to its own bound.
 //!
-//! Joins and cancels of equal order make a group; every other step, and main when a stop is requested
-//! while it runs, is a group of one. So there is one place that waits, names what it waits for, calls
-//! a step overdue and escalates (rules 2 to 6, 11 and 14 of the contract).
+//! Joins and cancels of equal order form a group. Every other step is a group of one, and so is main if a stop is
+//! requested while it runs. So there is one place that waits, names what it waits for, declares a step overdue and
+//! escalates (rules 2 to 6, 11 and 14 of the contract).
 
 use std::panic::Location;
 use std::sync::{Arc, PoisonError};
@@ -28,47 +28,47 @@ pub(crate) struct Step {
     pub order: i32,
     pub place: &'static Location<'static>,
     pub bound: Bound,
-    /// What the step is sure of; only in cleanup.
+    /// Floor of the step; zero outside of cleanup.
     pub floor: Duration,
-    /// How it is begun.
+    /// How the step begins.
     pub begin: Begin,
-    /// Whether it is told when it begins.
+    /// Whether the component is told when the step begins.
     pub told: Told,
 }
 
 /// Whether a step's component is told when the step begins.
 pub(crate) enum Told {
-    /// By these, after the word that it is: it may be over at once.
+    /// Told through these, after the announcement, since the component may end at once.
     Now(CancellationToken, Option<Wake>),
-    /// Just now, by who begins the step; there is only the word to be said.
+    /// Told just before, by the caller that begins the step: only the announcement is left to do.
     Already,
-    /// It was told earlier, or cannot be.
+    /// Told earlier, or cannot be told.
     No,
 }
 
-/// How a step is begun.
+/// How a step begins.
 pub(crate) enum Begin {
-    /// Its code runs already.
+    /// Waits for code that already runs.
     Wait {
         abort: Option<Box<dyn Abort>>,
         adopted: bool,
     },
-    /// Its code is to be called.
+    /// Calls the code.
     Call(Callback),
 }
 
-/// Which group of which phase.
+/// A group of a phase, and the limits that the phase sets it.
 pub(crate) struct Group {
     pub phase: Phase,
     pub number: u32,
-    /// The end of the phase's share.
+    /// End of the phase's share, on the host's clock.
     pub ends: Duration,
-    /// The floors of the steps after this group.
+    /// Sum of the floors of the steps after this group.
     pub later_floors: Duration,
 }
 
 impl Step {
-    /// A step of a registered component.
+    /// Returns the step of a registered component.
     pub fn of(entry: Entry, bound: Bound, floor: Duration) -> Self {
         let Entry {
             id,
@@ -90,7 +90,8 @@ impl Step {
                 let told = match token.filter(|token| !token.is_cancelled()) {
                     Some(token) => Told::Now(token, wake),
                     None => {
-                        // It has been called, and its drop is the caller's code too.
+                        // Not called: an adopted task cannot be told, and a cancelled token needs no wake. Its drop
+                        // is the caller's code.
                         contained(|| drop(wake));
                         Told::No
                     }
@@ -113,21 +114,20 @@ impl Step {
     }
 }
 
-/// The waiting for one group.
+/// The state of the wait for one group.
 pub(crate) struct Waiting<'a> {
     core: &'a Arc<Core>,
     group: Group,
-    /// When the group began. Its members' bounds count from here.
+    /// Instant at which the group began. The bounds of its steps count from here.
     started: Duration,
     members: Members,
     hurried: bool,
-    /// How many steps there were before this group; they have all ended.
+    /// Number of steps before this group, in all phases. They have all ended.
     ended_before: usize,
     members_begun: usize,
 }
 
-/// Runs a group to its end: every member has ended for the context. The steps come in the order of
-/// their ids.
+/// Runs a group until each of its steps has ended for the context. The steps come in ascending order of their ids.
 pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: impl IntoIterator<Item = Step>) {
     let steps = steps.into_iter();
     let size = steps.size_hint().0;
@@ -269,13 +269,13 @@ impl Waiting<'_> {
         }
     }
 
-    /// What ended before its step began has its step now.
+    /// Ends the steps of components that had ended before their steps began.
     fn recall(&mut self) {
         let mut early = std::mem::take(&mut self.core.registry().early);
         if early.is_empty() {
             return;
         }
-        // The latest of them first, as journals have it.
+        // The highest id comes first, as accepted logs have it.
         for id in self.members.ids().into_iter().rev() {
             if let Some(ended) = early.remove(&id) {
                 self.ended(id, ended);
@@ -299,7 +299,7 @@ impl Waiting<'_> {
                 () = self.core.host.sleep_until(next) => true,
             };
             if due {
-                // What ended in this instant ended in time: let it, before anything is called overdue.
+                // What ends in this instant ends in time. It gets to end before any step is declared overdue.
                 self.core.host.settle().await;
                 self.collect();
                 if !self.hurried && self.core.hurried() {
@@ -310,10 +310,10 @@ impl Waiting<'_> {
         }
     }
 
-    /// Takes note of all that has ended.
+    /// Processes all ends that were reported.
     fn collect(&mut self) {
         loop {
-            // All of it at once: those that end contend for the registry.
+            // Takes all ends at once, since the components that end contend for the registry.
             let ended = std::mem::take(&mut self.core.registry().ended);
             if ended.is_empty() {
                 return;
@@ -324,15 +324,15 @@ impl Waiting<'_> {
         }
     }
 
-    /// A member's code is over. What belongs to no member was left behind earlier, or has its step yet to
-    /// come: it is kept for that.
+    /// Ends the step of a component whose code has ended. An end that belongs to no step in progress is kept: the
+    /// step was left behind earlier, or is yet to begin.
     fn ended(&mut self, id: Id, ended: Ended) {
         let Some(mut member) = self.members.take(id) else {
             self.core.registry().early.insert(id, ended);
             return;
         };
-        // It ended after its deadline, and before anybody looked: it was overdue, and is gone. What nobody
-        // waits for has no deadline but the look. In whole milliseconds, as everything.
+        // It ended after its deadline, and before this check: it was overdue, and is gone. A step that is not awaited
+        // has no deadline but this check. Instants are compared in whole milliseconds, as everywhere.
         let late = !member.unawaited() && ms(ended.at) > ms(member.deadline);
         let outcome = match (member.stage, member.row.kind) {
             (Stage::Half | Stage::Bound, _) if late => Outcome::TimedOut,
@@ -346,8 +346,8 @@ impl Waiting<'_> {
         self.finish(member, outcome);
     }
 
-    /// Everything whose timer is due moves on, by one stage: between an abort and the word that it was not
-    /// confirmed everything that can run has to run, even where the phase has no time left for it.
+    /// Advances every step whose timer is due, by one stage only: between an abort and the announcement that it was
+    /// not confirmed, everything that can run has to run, even if the phase has no time left for the confirmation.
     fn strike(&mut self) {
         let now = self.core.host.now();
         let mut aborts = Vec::new();
@@ -372,13 +372,15 @@ impl Waiting<'_> {
                 Stage::Confirm => self.leave_behind(member, now),
             }
         }
-        // Last: an abort may free a thread, which must not end before the word that it was left behind.
+        // Aborts come last: an abort may let another step's thread end, which must not precede the announcement that
+        // this thread was left behind.
         for member in aborts {
             self.overdue(member, now);
         }
     }
 
-    /// A member is over its bound: it is left, aborted, or left behind (rule 6).
+    /// Handles a step that is over its bound: it is taken back, given up, aborted, or left behind (rules 4, 6 and
+    /// 11).
     fn overdue(&mut self, mut member: Member, now: Duration) {
         if self.withdraw(&mut member) {
             member.row.took = now.saturating_sub(member.row.started);
@@ -404,8 +406,8 @@ impl Waiting<'_> {
         }
     }
 
-    /// Takes a call back whose code has not begun, since no thread could be had for it: it was never called, and
-    /// its row says so.
+    /// Takes back a call that has not begun, since no thread could be had for it, and records in its report that it
+    /// was never called. Returns whether there was such a call.
     fn withdraw(&self, member: &mut Member) -> bool {
         let row = &mut member.row;
         if !member.is_call {
@@ -429,7 +431,8 @@ impl Waiting<'_> {
         self.finish(member, Outcome::Leaked);
     }
 
-    /// A second signal came (rule 11): stop waits no more, cleanup waits for its floor.
+    /// Shortens all waits after a second signal (rule 11): start and stop wait no more, and cleanup waits for the
+    /// floor of its step.
     async fn hurry(&mut self) {
         self.hurried = true;
         // What ends in this very instant has ended in time.
@@ -441,7 +444,8 @@ impl Waiting<'_> {
                 continue;
             };
             if self.group.phase != Phase::Cleanup {
-                // A callback's wait is over, and it learns that nobody waits for it any more.
+                // A call that has not begun is taken back. A callback that runs is told by `finish`: its wait is
+                // over.
                 self.withdraw(&mut member);
                 member.row.took = now.saturating_sub(member.row.started);
                 self.finish(member, Outcome::NotAwaited);
@@ -463,7 +467,7 @@ impl Waiting<'_> {
 
     fn abort(&self, member: &Member) {
         if let Some(abort) = &member.abort {
-            // First the word: what is aborted may be gone at once.
+            // The announcement comes first: the aborted code may be gone at once.
             self.core.emit(What::Abort {
                 name: member.row.name.clone(),
                 id: member.row.id,
@@ -478,7 +482,7 @@ impl Waiting<'_> {
         self.members.put(member);
     }
 
-    /// The step has ended for the context.
+    /// Ends the step for the context: announces and records its outcome.
     fn finish(&mut self, mut member: Member, outcome: Outcome) {
         member.row.outcome = outcome;
         let left = matches!(outcome, Outcome::Leaked | Outcome::NotAwaited);
@@ -498,7 +502,7 @@ impl Waiting<'_> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push((member.began, member.row));
-        // Last, as an abort: it may be over at once.
+        // This comes last, as an abort does: the code may end at once.
         if let Some(token) = told_when_over {
             token.cancel();
         }

@@ -1,4 +1,4 @@
-//! Start: main runs, and whatever comes of it, nothing stays open that should not (rule 9).
+//! Start: runs main. If that does not lead to a running worker, nothing is left open (rule 9).
 
 use std::panic::Location;
 use std::sync::{Arc, PoisonError};
@@ -24,9 +24,10 @@ pub(crate) enum Main {
 type BlockingMain = Box<dyn FnOnce(&Scope) -> Result<(), MainError> + Send>;
 
 impl Core {
-    /// Starts, once. The start goes on when its caller is dropped.
+    /// Starts the worker, once. The start goes on if its caller is dropped.
     ///
-    /// Where it `heeds`, requests that come once it went well are heeded, whatever becomes of its caller.
+    /// If `heeds` is set and the start goes well, the driver heeds the requests that come later, whatever becomes of
+    /// the caller.
     pub(crate) async fn start(
         self: &Arc<Self>,
         main: impl FnOnce() -> Main,
@@ -55,7 +56,7 @@ impl Core {
             phase: Phase::Start,
             ends: None,
         });
-        // A stop before the start: main never runs.
+        // A stop was requested before the start: main never runs.
         let abort = if self.requested.is_cancelled() {
             None
         } else {
@@ -78,7 +79,7 @@ impl Core {
         self.started.wait().await.clone()
     }
 
-    /// Whether a start has been accepted, by whomever it was called.
+    /// Returns whether a start was accepted, from any caller.
     pub(crate) fn has_begun_start(&self) -> bool {
         self.registry().start_begun
     }
@@ -91,7 +92,7 @@ impl Core {
         });
     }
 
-    /// Runs main as a task or as a thread; `None` if it has no abort.
+    /// Runs main as a task or as a thread. Returns `None` if main cannot be aborted, or could not be started.
     fn spawn_main(self: &Arc<Self>, main: Main) -> Option<Box<dyn Abort>> {
         let name = Name::from("main");
         let token = CancellationToken::new();
@@ -143,7 +144,7 @@ impl Core {
         place: &'static Location<'static>,
     ) -> Result<(), StartError> {
         let ran = self.registry().main_token.is_some();
-        // Main ends, or a stop is asked for: whichever comes first.
+        // Waits until main ends or a stop is requested, whichever comes first.
         while ran && self.registry().main_ended.is_none() && !self.requested.is_cancelled() {
             self.wake.notified().await;
         }
@@ -155,7 +156,7 @@ impl Core {
                 How::Failed | How::Panicked => {
                     Some(ended.error.unwrap_or_else(|| Name::from("main failed")))
                 }
-                // Aborted by us: that is no error of main's.
+                // After a request, the context has aborted main: that is no error of main's.
                 How::Dropped if requested => None,
                 How::Dropped => Some(Name::from("main was dropped before it had returned")),
             }
@@ -172,7 +173,7 @@ impl Core {
         } else {
             let words = main_failed().unwrap_or_else(|| Name::from("main failed"));
             self.request_now(Reason::new(format!("main failed: {words}"), By::Main));
-            // Somebody else may be the first, and still be saying so.
+            // Another caller's request may be the first, and may not have been announced yet.
             self.requested.cancelled().await;
             self.grace_begun().await;
         }
@@ -201,7 +202,7 @@ impl Core {
         }
     }
 
-    /// Main has returned, and nobody has asked for a stop.
+    /// Completes the start after main has returned, while no stop was requested.
     async fn started_well(self: &Arc<Self>) -> Result<(), StartError> {
         self.warn_of_mistakes();
         self.emit(What::PhaseEnded {
@@ -209,7 +210,8 @@ impl Core {
             ends: None,
         });
         self.set_state(State::Running);
-        // Whoever asked for a stop in this moment found a driver here; it has to be true.
+        // During the start, `begin_close` leaves a stop to the start, as its driver. A stop that was asked for in that
+        // time has to be driven now.
         let close = {
             let registry = self.registry();
             registry.want_stop.then_some(registry.want_cleanup)
@@ -220,14 +222,14 @@ impl Core {
         Ok(())
     }
 
-    /// Tells main, and waits for it as a step of the phase start.
+    /// Tells main, and awaits it as a step of the phase start.
     async fn await_main(
         self: &Arc<Self>,
         abort: Option<Box<dyn Abort>>,
         place: &'static Location<'static>,
     ) {
         let name = Name::from("main");
-        // In two steps: whom the token wakes is the caller's code, and runs under no lock.
+        // In two statements, so that no lock is held when the token wakes its waiters, which are the caller's code.
         let token = self.registry().main_token.clone();
         if let Some(token) = token {
             token.cancel();
@@ -263,8 +265,8 @@ impl Core {
         group::run(self, group, [step]).await;
     }
 
-    /// The exit code of a process whose worker has stopped (rule 17), where no third signal, no watchdog and no last
-    /// resort set it.
+    /// Returns the exit code of a process whose worker has stopped (rule 17), if no third signal, watchdog or last
+    /// resort sets it.
     pub(crate) fn exit_code(&self) -> i32 {
         if let Some(number) = self.signals.second() {
             return exit_code::SIGNAL + number;
