@@ -1,5 +1,4 @@
-//! The budget: which part of the grace is whose, and every bound and floor. The first question of
-//! every new user.
+//! The budget: how the grace is divided, and every bound and floor. It answers the first question of every new user.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,37 +8,37 @@ use super::limits::{CONFIRM, Limits, cleanup_bound, cleanup_key, floors, ms};
 use super::registry::is_stop_kind;
 use crate::journal::{Id, Kind, Ms, Name};
 
-/// How the grace is divided, and what each registered component gets of it at most.
+/// How the grace is divided, and the most that each registered component gets of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Budget {
-    /// The worker's limits.
+    /// Limits of the worker.
     pub limits: Limits,
-    /// What stop has of the grace.
+    /// Stop's share of the grace.
     pub stop_share: Duration,
-    /// Stop's components, in the order of their steps.
+    /// Components of stop, in the order of their steps.
     pub stop: Vec<Line>,
-    /// Cleanup's components, in the order of their steps.
+    /// Components of cleanup, in the order of their steps.
     pub cleanup: Vec<Line>,
 }
 
-/// One component's part.
+/// The budget of one component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Line {
-    /// Its name.
+    /// Name of the component.
     pub name: Name,
-    /// What it is.
+    /// Kind of the component.
     pub kind: Kind,
-    /// Its order.
+    /// Order of its step.
     pub order: i32,
-    /// Its own bound.
+    /// Bound with which it was registered.
     pub timeout: Duration,
-    /// In cleanup: what it is sure of.
+    /// Floor of its step; `None` in stop.
     pub floor: Option<Duration>,
-    /// Whether it can be aborted: its confirmation then takes up to 100 ms more.
+    /// Whether it can be aborted. The confirmation then takes up to 100 ms more.
     pub aborts: bool,
-    /// What it gets if stop uses its whole share and everything before it in its phase takes all it may.
+    /// Bound that it gets if stop uses its whole share, and every step before it in its phase takes all it may.
     pub at_worst: Duration,
 }
 
@@ -63,7 +62,7 @@ impl Core {
 }
 
 impl Budget {
-    /// The budget of a worker with these components, each with its id.
+    /// Returns the budget of a worker with these components, each with its id.
     pub(crate) fn of(limits: Limits, lines: Vec<(Id, Line)>) -> Budget {
         let (mut stop, mut cleanup): (Vec<_>, Vec<_>) = lines
             .into_iter()
@@ -80,9 +79,9 @@ impl Budget {
         budget
     }
 
-    /// Works out what is left for each if everything before it overruns.
+    /// Computes what is left for each component if every step before it overruns.
     fn work_out(&mut self) {
-        // At worst the stop is delayed.
+        // In the worst case, stop is delayed.
         let mut left = self.stop_share.saturating_sub(self.limits.pre_stop);
         let mut group: Option<(i32, Duration)> = None;
         for line in &mut self.stop {
@@ -108,7 +107,7 @@ impl Budget {
             .collect();
         let floors = floors(self.limits.reserve, &limits);
         let mut later: Duration = floors.iter().sum();
-        // At worst stop has used all of its share, and cleanup has its reserve.
+        // In the worst case, stop has used all of its share, and cleanup has only its reserve.
         let mut left = self.limits.reserve;
         for (line, floor) in self.cleanup.iter_mut().zip(floors) {
             later = later.saturating_sub(floor);
@@ -121,7 +120,7 @@ impl Budget {
 }
 
 impl Line {
-    /// How long the confirmation of its abort takes at most, where the phase has so much left for it.
+    /// Returns how long the confirmation of its abort takes at most, if the phase has `left` for it.
     fn confirmation(&self, left: Duration) -> Duration {
         if self.aborts {
             CONFIRM.min(left)
@@ -131,7 +130,7 @@ impl Line {
     }
 }
 
-/// A duration as journals and logs say it.
+/// Returns a duration in the form in which journals and logs display it.
 fn words(duration: Duration) -> Ms {
     Ms(ms(duration))
 }

@@ -1,11 +1,11 @@
-//! What can be closed.
+//! Resources that cleanup closes.
 
 use crate::host::{BoxError, Scope};
 
-/// A resource that knows how to close itself.
+/// A resource that can close itself.
 ///
-/// Its value is dropped inside the step that closes it, on the step's own thread: a drop that blocks
-/// is bounded like the close itself.
+/// Its value is dropped in the step that closes it, on the thread of that step. So a drop that blocks is bounded like
+/// the close itself.
 ///
 /// ```
 /// # use deadstop::context::{CallOpts, Close, WorkerCtx};
@@ -24,11 +24,11 @@ use crate::host::{BoxError, Scope};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Close: Send + 'static {
-    /// Closes the resource. May block; waits go through the scope, which is told when the step's bound
-    /// is over.
+    /// Closes the resource. It may block; its waits go through the scope, which is told when the step's bound is
+    /// over.
     ///
     /// # Errors
     ///
-    /// If it could not be closed well; the steps after it run all the same.
+    /// If the resource could not be closed well. The steps after it run all the same.
     fn close(&mut self, scope: &Scope) -> Result<(), BoxError>;
 }

@@ -1,4 +1,4 @@
-//! Where a worker context says what it does.
+//! The sink, which receives the events of a worker context.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -6,9 +6,11 @@ use std::sync::Arc;
 use crate::journal::{Registered, What};
 use crate::words::contained;
 
-/// Takes the events of a worker context. Called without any lock held. It must not block; where it
-/// panics, the event is lost to it and nothing else. It may request a stop, which is said once it has
-/// returned, but not wait for one, which would wait for it.
+/// A receiver of the events of a worker context.
+///
+/// It is called without any lock held, and must not block. If it panics, it loses that event, and nothing else is
+/// affected. It may request a stop, which is announced once the sink has returned. It must not wait for a stop: the
+/// stop would wait for the sink.
 ///
 /// ```
 /// # use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
@@ -33,37 +35,36 @@ use crate::words::contained;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Sink: Send + Sync + 'static {
-    /// The context says that it does something.
+    /// Receives a claim: an event that the context reports about itself.
     fn claim(&self, claim: &What);
 
-    /// The context says something of a component that was registered at `place`. Journals know no places,
-    /// which differ from build to build; logs do.
+    /// Receives a claim about a component that was registered at `place`. Journals do not contain places, since they
+    /// differ from build to build; logs do.
     fn claim_of(&self, claim: &What, place: &'static Location<'static>) {
         let _ = place;
         self.claim(claim);
     }
 
-    /// A component was registered at `place`: what it is, and with which limits. Said once the component is
-    /// taken; its code may run already.
+    /// Receives the registration of a component at `place`: what the component is, and its limits. It is called once
+    /// the component is accepted; the component's code may already run.
     fn registered(&self, registered: &Registered, place: &'static Location<'static>) {
         let _ = (registered, place);
     }
 
-    /// The context says why, too. Journals do not know it, since the words of an error differ from one
-    /// operating system to the next; logs do.
+    /// Receives a claim with an explanation. Journals do not contain explanations, since the words of an error differ
+    /// from one operating system to the next; logs do.
     fn claim_why(&self, claim: &What, why: &str) {
         let _ = why;
         self.claim(claim);
     }
 
-    /// The host said that something happened. A sink whose host writes its facts itself leaves this
-    /// out.
+    /// Receives a fact: an event that the host observed. A sink whose host records its facts itself leaves this out.
     fn fact(&self, fact: &What) {
         let _ = fact;
     }
 }
 
-/// A caller's sink, whose panics end here.
+/// A caller's sink, with its panics caught.
 pub(super) struct Contained(pub Arc<dyn Sink>);
 
 impl Sink for Contained {
