@@ -1,4 +1,4 @@
-//! What can go wrong with a call of the context.
+//! Errors of the calls of a context.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -8,9 +8,9 @@ use super::report::Report;
 use crate::host::BoxError;
 use crate::journal::{Kind, Name, RefusedReason};
 
-/// A registration that was refused. It hands back what was to be registered.
+/// A registration that was refused. It hands back the value that was to be registered.
 ///
-/// It is an error like any other and survives `?` into a boxed error.
+/// It is an ordinary error, which `?` converts into a boxed error.
 ///
 /// ```
 /// # use deadstop::context::{CallOpts, WorkerCtx};
@@ -21,16 +21,16 @@ use crate::journal::{Kind, Name, RefusedReason};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Refused<T> {
-    // A mutex, since the value need be neither `Sync` nor `Debug` for the error to be both; boxed, since
-    // every registration returns room for it.
+    // A mutex makes the error `Sync` although the value need not be, and `Debug` leaves the value out. A box keeps
+    // the result of every registration small, which has to have room for this error.
     value: Box<Mutex<T>>,
-    /// What was to be registered.
+    /// Kind of the component.
     pub kind: Kind,
-    /// Under which name.
+    /// Name of the component.
     pub name: Name,
-    /// Why not.
+    /// Reason of the refusal.
     pub reason: RefusedReason,
-    /// More about why not.
+    /// Details of the reason.
     pub detail: String,
 }
 
@@ -45,7 +45,7 @@ impl<T> Refused<T> {
         }
     }
 
-    /// What was to be registered.
+    /// Returns the value that was to be registered.
     pub fn into_value(self) -> T {
         self.value
             .into_inner()
@@ -76,7 +76,7 @@ impl<T> fmt::Display for Refused<T> {
 
 impl<T> std::error::Error for Refused<T> {}
 
-/// Why a registration was refused, before it is joined with its value.
+/// The reason why a registration was refused, before the value is added to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     pub reason: RefusedReason,
@@ -92,19 +92,19 @@ impl Refusal {
     }
 }
 
-/// Limits that cannot be.
+/// Limits that a context cannot have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LimitsError {
-    /// A duration is outside of what is allowed.
+    /// A duration is outside its limits.
     #[error("{what} is {was:?}: it must be from 1 ms to 1 h")]
     OutOfRange {
-        /// Which.
+        /// Name of the duration.
         what: &'static str,
-        /// What it was.
+        /// Value of the duration.
         was: Duration,
     },
-    /// Stop would have no time at all.
+    /// The reserve and the margin leave stop nothing of the grace.
     #[error(
         "a reserve of {reserve:?} and a margin of {margin:?} leave stop nothing of a grace of {grace:?}"
     )]
@@ -116,7 +116,7 @@ pub enum LimitsError {
         /// The margin.
         margin: Duration,
     },
-    /// The pre-stop delay would use up what stop has.
+    /// The pre-stop delay leaves stop nothing of its share.
     #[error("a pre-stop delay of {delay:?} leaves stop nothing of its share of {share:?}")]
     PreStop {
         /// The delay.
@@ -126,18 +126,18 @@ pub enum LimitsError {
     },
 }
 
-/// The call was made from inside a body, step or task of the same context, which would wait for itself.
+/// A call from inside a body, step or task of the same context, which would wait for itself.
 ///
-/// A `stop` has requested the stop all the same; a `cleanup` has done nothing.
+/// `stop` has requested the stop all the same; `cleanup` and `start` have done nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("called from inside a body, step or task of this context, which would wait for itself")]
 pub struct CalledFromInside;
 
-/// A blocking form that could not be waited for here.
+/// A blocking call that cannot wait here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BlockingError {
-    /// The caller is on a runtime, which would be blocked: call the async form.
+    /// The caller is on a runtime, which the call would block. Use the async form there.
     #[error("called on a runtime, which would be blocked: call the async form")]
     OnRuntime,
     /// See [`CalledFromInside`].
@@ -145,17 +145,18 @@ pub enum BlockingError {
     CalledFromInside(#[from] CalledFromInside),
 }
 
-/// Main failed: its error, and the exit code it asks for.
+/// The failure of main: its error, and the exit code that main asks for.
 #[derive(Debug)]
 pub struct MainError {
-    /// The exit code that main asks for.
+    /// Exit code that main asks for.
     pub code: Option<i32>,
-    /// The error.
+    /// Error of main.
     pub error: BoxError,
 }
 
 impl MainError {
-    /// An error that asks for an exit code of its own. 0 would read as success, and counts as none: the code is 1 then.
+    /// Returns an error that asks for an exit code of its own. 0 would read as success, and counts as none: the code
+    /// is then 1.
     ///
     /// ```
     /// # use deadstop::context::MainError;
@@ -171,13 +172,13 @@ impl MainError {
         }
     }
 
-    /// The code that it may have.
+    /// Returns the exit code that main asks for. 0 counts as none.
     pub(crate) fn asks_for(&self) -> Option<i32> {
         self.code.filter(|code| *code != 0)
     }
 }
 
-// Without `Error` of its own, so that any error turns into it with `?`.
+// It does not implement `Error`, so that `?` converts any error into it.
 impl<E: Into<BoxError>> From<E> for MainError {
     fn from(error: E) -> Self {
         MainError {
@@ -193,33 +194,33 @@ impl fmt::Display for MainError {
     }
 }
 
-/// Start did not lead to a running worker. Nothing was left open: what main had registered was stopped
-/// and cleaned up, and the report says how.
+/// A start that did not lead to a running worker. Nothing was left open: everything that main had registered was
+/// stopped and cleaned up, and the report shows how that ended.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// Main failed or panicked.
     #[error("main failed: {message}")]
     Main {
-        /// The error's or panic's words.
+        /// Message of the error or panic.
         message: Name,
-        /// The exit code that main asked for.
+        /// Exit code that main asked for.
         code: Option<i32>,
         /// Whether a stop had been requested before.
         requested: bool,
-        /// What stop and cleanup did.
+        /// Report of stop and cleanup.
         report: Arc<Report>,
     },
     /// A stop was requested before main had returned.
     #[error("a stop was requested before main had returned")]
     StopRequested {
-        /// What stop and cleanup did.
+        /// Report of stop and cleanup.
         report: Arc<Report>,
     },
-    /// Start was called before, or the context has been stopped. Nothing was done.
+    /// The worker was started before, or has been stopped. Nothing was done.
     #[error("a context starts once, and not after a stop")]
     Again,
-    /// The call was made from inside; nothing was done.
+    /// The call was made from inside. Nothing was done.
     #[error(transparent)]
     CalledFromInside(#[from] CalledFromInside),
 }

@@ -1,4 +1,4 @@
-//! What stop and cleanup did: one value, the same for every caller.
+//! The report: what stop and cleanup did. It is one value, the same for every caller.
 
 use std::fmt;
 use std::panic::Location;
@@ -8,38 +8,38 @@ use crate::journal::{BoundBy, By, How, Id, Kind, Ms, Name, Outcome, Phase, Row, 
 
 use super::limits::ms;
 
-/// One step of stop or cleanup, and how it ended.
+/// A step of stop or cleanup, and how it ended. Main, if it was awaited, is a step of start.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StepReport {
-    /// The phase it belongs to.
+    /// Phase of the step.
     pub phase: Phase,
-    /// The component's number.
+    /// Id of the component.
     pub id: Id,
-    /// The component's name.
+    /// Name of the component.
     pub name: Name,
-    /// What it is.
+    /// Kind of the component.
     pub kind: Kind,
-    /// Its order.
+    /// Order of the step.
     pub order: i32,
-    /// Where it was registered.
+    /// Place in the source at which the component was registered.
     pub place: &'static Location<'static>,
-    /// How it ended.
+    /// Outcome of the step.
     pub outcome: Outcome,
-    /// The bound it began with.
+    /// Bound with which the step began.
     pub bound: Duration,
-    /// Which limit set that bound.
+    /// Limit that set the bound.
     pub bound_by: BoundBy,
-    /// When it began, on the host's clock.
+    /// Instant at which the step began, on the host's clock.
     pub started: Duration,
-    /// How long it took.
+    /// Time that the step took.
     pub took: Duration,
-    /// The error's or panic's words.
+    /// Message of the error or panic.
     pub error: Option<Name>,
 }
 
 impl StepReport {
-    /// The step as `returned` events carry it.
+    /// Returns the step in the form that `returned` events contain.
     pub fn row(&self) -> Row {
         Row {
             id: self.id,
@@ -56,50 +56,52 @@ impl StepReport {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Death {
-    /// The component's number.
+    /// Id of the component.
     pub id: Id,
-    /// Its name.
+    /// Name of the component.
     pub name: Name,
-    /// What it was.
+    /// Kind of the component.
     pub kind: Kind,
-    /// Failed, panicked or dropped: of a task whose runtime was shut down, or that its own side aborted.
+    /// Whether it failed, panicked, or was dropped. A task is dropped if its runtime is shut down, or its own side
+    /// aborts it.
     pub how: How,
-    /// In which words.
+    /// Message of the error or panic.
     pub error: Option<Name>,
-    /// When, on the host's clock.
+    /// Instant of its end, on the host's clock.
     pub at: Duration,
 }
 
-/// A panic of the `wake` with which a thread or task was registered, as it was called.
+/// A panic in a call of the `wake` with which a thread or task was registered.
 ///
-/// The component was told all the same. If only its wake could have let it end, its step says that it did not.
+/// The component was told all the same. If only its wake could have made it end, the outcome of its step shows that
+/// it did not.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WakePanic {
-    /// The component's number.
+    /// Id of the component.
     pub id: Id,
-    /// Its name.
+    /// Name of the component.
     pub name: Name,
-    /// What it is.
+    /// Kind of the component.
     pub kind: Kind,
-    /// The panic's words.
+    /// Message of the panic.
     pub error: Name,
 }
 
-/// Why the worker stops.
+/// The reason of a stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reason {
-    /// In words.
+    /// Words of the request.
     pub words: Name,
-    /// Who asked.
+    /// Origin of the request.
     pub by: By,
-    /// Which signal, where one asked.
+    /// Signal that requested the stop, if one did.
     pub signal: Option<SignalName>,
 }
 
 impl Reason {
-    /// A reason that is no signal's.
+    /// Returns a reason that is not a signal.
     pub(crate) fn new(words: impl Into<Name>, by: By) -> Self {
         Reason {
             words: words.into(),
@@ -109,7 +111,7 @@ impl Reason {
     }
 }
 
-/// What stop and cleanup did.
+/// The report of stop and cleanup.
 ///
 /// ```
 /// # use deadstop::context::{CallOpts, WorkerCtx};
@@ -125,35 +127,35 @@ impl Reason {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
-    /// Why: the first reason. Later ones follow in `later_reasons`.
+    /// First reason. Later ones follow in `later_reasons`.
     pub reason: Option<Reason>,
-    /// Reasons given after the first; the first hundred.
+    /// Reasons that were given after the first: the first hundred of them.
     pub later_reasons: Vec<Reason>,
-    /// How many reasons were given after the first, in all.
+    /// Number of all reasons that were given after the first.
     pub later_reasons_in_all: u64,
-    /// One row a step, in the order in which they began.
+    /// Reports of the steps, in the order in which the steps began.
     pub steps: Vec<StepReport>,
-    /// What ended badly before stop: the last hundred.
+    /// Bodies that ended badly before stop: the last hundred of them.
     pub deaths: Vec<Death>,
-    /// How many ended badly before stop, in all.
+    /// Number of all bodies that ended badly before stop.
     pub deaths_in_all: u64,
-    /// Wakes that had panicked when the report was made: the first hundred.
+    /// Wakes that had panicked when the report was made: the first hundred of them.
     pub wakes_panicked: Vec<WakePanic>,
 }
 
 impl Report {
-    /// Whether every step ended well.
+    /// Returns whether every step ended well.
     pub fn is_ok(&self) -> bool {
         self.steps.iter().all(|step| step.outcome == Outcome::Ok)
     }
 
-    /// The steps that did not end well.
+    /// Returns the steps that did not end well.
     pub fn bad(&self) -> impl Iterator<Item = &StepReport> {
         self.steps.iter().filter(|step| step.outcome != Outcome::Ok)
     }
 }
 
-/// Returns the kind and the name of a component, as one says them: main has no other name.
+/// Returns the kind and the name of a component, as messages name it: main by its name alone.
 pub(super) fn called(kind: Kind, name: &Name) -> String {
     match kind {
         Kind::Main => name.to_string(),
@@ -162,7 +164,7 @@ pub(super) fn called(kind: Kind, name: &Name) -> String {
 }
 
 impl fmt::Display for Report {
-    /// One line a step that did not end well, or one that says that all did; and one a wake that panicked.
+    /// Writes a summary line, a line for each step that did not end well, and a line for each wake that panicked.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (bad, steps) = (self.bad().count(), self.steps.len());
         let s = if steps == 1 { "" } else { "s" };
