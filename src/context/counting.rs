@@ -1,4 +1,4 @@
-//! Counting signals (rule 11): first, second, third, and the same one doubled.
+//! The count of signals (rule 11): first, second, third, and a doubled one.
 
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,27 +7,27 @@ use std::time::Duration;
 use super::limits::DOUBLED_SIGNAL;
 use crate::journal::SignalName;
 
-/// The signals that one worker has had. One count a context, however many hear for it.
+/// The signals that one context has received. There is one count for each context, however many lives receive them.
 #[derive(Default)]
 pub(crate) struct Counting {
     counted: Mutex<Counted>,
-    /// The number of the second one.
+    /// Number of the second signal, such as 2 for SIGINT; 0 before there is one.
     second: AtomicI32,
-    /// How many there is nothing left to do about.
+    /// Number of signals that need no further action.
     heeded: AtomicU32,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Counted {
     count: u32,
-    /// When the last counted one came.
+    /// Instant of the last counted signal.
     last: Option<Duration>,
 }
 
 impl Counting {
-    /// Counts a signal: which one it is, or nothing where it is the last one, doubled.
+    /// Counts a signal and returns its ordinal, from 1. Returns `None` if it is the last counted one, doubled.
     ///
-    /// The lock is held for these few lines only, and no caller's code runs in them.
+    /// The lock is held for these few lines only, and no caller's code runs under it.
     pub fn count(&self, signal: SignalName, now: Duration) -> Option<u32> {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let Counted { count, last } = *counted;
@@ -45,18 +45,18 @@ impl Counting {
         Some(count)
     }
 
-    /// Notes that there is nothing left to do about a signal: it asked for what it asks for, or for nothing.
+    /// Records that a signal needs no further action: its request is made, or it requests nothing.
     pub fn note_heeded(&self) {
         self.heeded.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Returns how many signals there is nothing left to do about, doubled ones included.
+    /// Returns the number of signals that need no further action, doubled ones included.
     #[cfg(feature = "cli")]
     pub fn heeded(&self) -> u32 {
         self.heeded.load(Ordering::SeqCst)
     }
 
-    /// The number of the second signal.
+    /// Returns the number of the second signal, such as 2 for SIGINT.
     pub fn second(&self) -> Option<i32> {
         match self.second.load(Ordering::SeqCst) {
             0 => None,
@@ -75,11 +75,11 @@ mod tests {
     }
 
     #[test]
-    fn one_within_two_hundred_milliseconds_of_the_last_counted_one_is_the_same() {
+    fn signal_within_200_ms_of_a_counted_one_is_not_counted() {
         let counting = Counting::default();
         assert_eq!(counting.count(Sigterm, ms(1_000)), Some(1));
         assert_eq!(counting.count(Sigint, ms(1_200)), None);
-        // From the counted one, not from the doubled one.
+        // The 200 ms count from the counted signal, not from the doubled one.
         assert_eq!(counting.count(Sigint, ms(1_201)), Some(2));
         assert_eq!(counting.count(Sigterm, ms(1_401)), None);
         assert_eq!(counting.count(Sigterm, ms(1_402)), Some(3));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_second_before_there_is_one() {
+    fn first_signal_sets_no_second_number() {
         let counting = Counting::default();
         counting.count(Sigterm, ms(0));
         assert_eq!(counting.second(), None);

@@ -6,39 +6,40 @@ use std::time::Duration;
 
 use crate::journal::{BoundBy, Id, Kind, Ties};
 
-/// The shortest bound.
+/// Minimum of a bound, and of the durations of builder and watchdog. A pre-stop delay of zero is none.
 pub const BOUND_MIN: Duration = Duration::from_millis(1);
-/// The longest bound, grace and reserve.
+/// Maximum of a bound, and of the durations of builder and watchdog.
 pub const BOUND_MAX: Duration = Duration::from_secs(3_600);
-/// The longest name, in bytes.
+/// Maximum length of a name, in bytes.
 pub const NAME_BYTES: usize = 200;
-/// The bound of joins and cancels that name none.
+/// Bound of joins and cancels that were registered without one.
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
-/// The bound of callbacks and closeables that name none.
+/// Bound of callbacks and closeables that were registered without one.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most that a cleanup step without a floor of its own is sure of.
+/// Maximum floor of a cleanup step that was registered without one.
 pub const SHARED_FLOOR_MAX: Duration = Duration::from_secs(1);
-/// How long an abort is waited for at most.
+/// Maximum time for which the confirmation of an abort is awaited.
 pub const CONFIRM: Duration = Duration::from_millis(100);
-/// What a signal within this time of the last counted one is: the same one, doubled.
+/// Time after a counted signal within which another signal is the same one, doubled.
 pub const DOUBLED_SIGNAL: Duration = Duration::from_millis(200);
-/// How many bad ends before stop the report keeps; all are counted.
+/// Maximum number of deaths that the report keeps. All are counted.
 pub const DEATHS_KEPT: usize = 100;
 
 /// The worker's limits in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// From the first signal or stop to SIGKILL.
+    /// Time from the first signal or stop to SIGKILL.
     pub grace: Duration,
-    /// Cleanup's part of the grace.
+    /// Part of the grace that is kept for cleanup.
     pub reserve: Duration,
-    /// Kept free at the end of the grace.
+    /// Part at the end of the grace in which nothing is awaited any more.
     pub margin: Duration,
-    /// The order of equals in cleanup.
+    /// Order of equals in cleanup.
     pub ties: Ties,
-    /// How long main is waited for when a stop is requested while it runs.
+    /// Maximum time for which main is awaited if a stop is requested while it runs.
     pub start_timeout: Duration,
-    /// How long stop waits after a request to a running worker. Taken from stop's share; zero is not at all.
+    /// Pre-stop delay: time by which stop is delayed after a request to a running worker. It is taken from stop's
+    /// share; zero is no delay.
     pub pre_stop: Duration,
 }
 
@@ -52,7 +53,7 @@ pub(crate) struct Instants {
 }
 
 impl Limits {
-    /// Stop's share of the grace.
+    /// Returns stop's share of the grace.
     pub fn stop_share(&self) -> Duration {
         self.grace.saturating_sub(self.margin + self.reserve)
     }
@@ -61,15 +62,15 @@ impl Limits {
         Instants {
             stop_ends: from + self.stop_share(),
             cleanup_ends: from + self.grace.saturating_sub(self.margin),
-            // Half of an odd margin is rounded up: a last resort that comes with SIGKILL comes too late.
+            // Half of an odd margin is rounded up: a last resort at the instant of SIGKILL would come too late.
             last_resort: from + self.grace.saturating_sub(whole_ms(self.margin / 2)),
             kill: from + self.grace,
         }
     }
 }
 
-/// By what cleanup's steps are sorted (rules 2 and 12). By key, never by reversing an ascending sort: that
-/// would turn ties round too.
+/// Returns the key by which cleanup's steps are sorted (rules 2 and 12). Reversing an ascending sort would not do: it
+/// would also reverse steps of equal order.
 pub(crate) fn cleanup_key(order: i32, id: Id, ties: Ties) -> (i64, i128) {
     let id = i128::from(id);
     let among_equals = match ties {
@@ -79,26 +80,26 @@ pub(crate) fn cleanup_key(order: i32, id: Id, ties: Ties) -> (i64, i128) {
     (-i64::from(order), among_equals)
 }
 
-/// A duration rounded up to whole milliseconds.
+/// Returns a duration rounded up to whole milliseconds.
 pub(crate) fn whole_ms(duration: Duration) -> Duration {
     Duration::from_millis(
         u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX),
     )
 }
 
-/// A duration in whole milliseconds, as journals carry it.
+/// Returns a duration in whole milliseconds, as journals contain it.
 pub(crate) fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A step's bound, and what set it.
+/// The bound of a step, and the limit that set it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bound {
     pub of: Duration,
     pub by: BoundBy,
 }
 
-/// Which word says that a step's own bound was the limit.
+/// Returns the `bound_by` of a step that is bounded by its own timeout.
 pub(crate) fn own_bound(kind: Kind) -> BoundBy {
     match kind {
         Kind::Thread | Kind::Watchdog => BoundBy::JoinTimeout,
@@ -107,7 +108,7 @@ pub(crate) fn own_bound(kind: Kind) -> BoundBy {
     }
 }
 
-/// The bound of a step of start or stop (rules 3, 4, 9, 11).
+/// Returns the bound of a step of start or stop (rules 3, 4, 9 and 11).
 pub(crate) fn stop_bound(kind: Kind, timeout: Duration, left: Duration, hurried: bool) -> Bound {
     if hurried {
         Bound {
@@ -132,7 +133,7 @@ pub(crate) fn stop_bound(kind: Kind, timeout: Duration, left: Duration, hurried:
     }
 }
 
-/// The bound of a cleanup step, where the steps after it are sure of `later` (rules 3, 11).
+/// Returns the bound of a cleanup step; `later` is the sum of the floors of later steps (rules 3 and 11).
 pub(crate) fn cleanup_bound(
     timeout: Duration,
     floor: Duration,
@@ -170,8 +171,8 @@ pub(crate) fn cleanup_bound(
     }
 }
 
-/// The floors of cleanup's steps, in the order of `steps`, each given as (timeout, explicit floor):
-/// those without one share what the explicit ones leave of the reserve (rule 3).
+/// Returns the floors of cleanup's steps, in the order of `steps`. Each step is given as (timeout, explicit floor).
+/// The steps without an explicit floor share what the explicit ones leave of the reserve (rule 3).
 pub(crate) fn floors(reserve: Duration, steps: &[(Duration, Option<Duration>)]) -> Vec<Duration> {
     let explicit: Duration = steps.iter().filter_map(|(_, floor)| *floor).sum();
     let without = steps.iter().filter(|(_, floor)| floor.is_none()).count();
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn at_equality_the_bound_is_the_steps_own() {
+    fn equal_limits_name_the_steps_own_timeout() {
         assert_eq!(
             stop_bound(Kind::Task, s(2), s(2), false).by,
             BoundBy::CancelTimeout
