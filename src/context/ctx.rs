@@ -1,4 +1,4 @@
-//! The handle that services hold.
+//! The handle of a worker context, which services hold.
 
 use std::panic::Location;
 use std::sync::{Arc, Weak};
@@ -13,14 +13,14 @@ use crate::host::{BoxFuture, Scope};
 use crate::journal::{By, Name, RefusedReason};
 use crate::words::one_line;
 
-/// A worker context: starts background threads and tasks, and at the end stops them and cleans up
-/// their resources, in order, each step bounded in time.
+/// A worker context: starts background threads and tasks, and at the end stops them and cleans up their resources, in
+/// order, each step bounded in time.
 ///
-/// A handle is cheap to clone, and all clones are the same worker. When the last one is dropped
-/// without a stop, everything is told to stop and nothing is waited for.
+/// A handle is cheap to clone, and all clones are the same worker. If the last handle is dropped without a stop,
+/// every component is told to stop, and none is awaited.
 ///
-/// Compared with a `CancellationToken` and a `TaskTracker`, it knows threads and resources as well as
-/// tasks, stops them in an order, gives each a bound within one grace, and says what became of each.
+/// Compared with a `CancellationToken` and a `TaskTracker`, a context knows threads and resources as well as tasks,
+/// stops them in an order, gives each a bound within one grace, and reports the outcome of each.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -65,7 +65,7 @@ impl<A> std::fmt::Debug for WorkerCtx<A> {
     }
 }
 
-/// A handle that does not keep the worker: for bodies, which must not hold a strong one.
+/// A handle that does not keep the worker alive. It is meant for bodies, which must not hold a strong one.
 ///
 /// ```
 /// use deadstop::context::WorkerCtx;
@@ -81,7 +81,7 @@ pub struct WeakCtx<A = ()> {
 }
 
 impl<A> WeakCtx<A> {
-    /// The worker, if it is still there.
+    /// Returns a strong handle to the worker, if the worker still exists.
     pub fn upgrade(&self) -> Option<WorkerCtx<A>> {
         Some(WorkerCtx {
             core: self.core.upgrade()?,
@@ -114,14 +114,14 @@ impl<A> WorkerCtx<A> {
 }
 
 impl WorkerCtx {
-    /// A builder for the limits: grace, reserve, margin.
+    /// Returns a builder, with which to set the limits: grace, reserve, margin.
     pub fn builder() -> Builder {
         Builder::default()
     }
 }
 
 impl<A> WorkerCtx<A> {
-    /// A worker context with the default limits, around the service's own state.
+    /// Returns a worker context with the default limits, around the service's own state.
     pub fn new(app: A) -> Self {
         Builder::default()
             .build(app)
@@ -136,12 +136,12 @@ impl<A> WorkerCtx<A> {
         }
     }
 
-    /// The service's own state.
+    /// Returns the service's own state.
     pub fn app(&self) -> &A {
         &self.app
     }
 
-    /// A handle that does not keep the worker.
+    /// Returns a handle that does not keep the worker alive.
     pub fn downgrade(&self) -> WeakCtx<A> {
         WeakCtx {
             core: Arc::downgrade(&self.core),
@@ -149,16 +149,15 @@ impl<A> WorkerCtx<A> {
         }
     }
 
-    /// Whether the worker runs: true until stop begins. One flag for everyone.
+    /// Returns whether the worker runs: true until stop begins. All handles share this one flag.
     pub fn running(&self) -> bool {
         self.core.running()
     }
 
-    /// Whether the worker takes on new work: true from the end of a start that went well until the first
-    /// request to stop. What a readiness probe answers.
+    /// Returns whether the worker accepts new work: true from the end of a start that went well until the first
+    /// request to stop. A readiness probe answers with this.
     ///
-    /// Between that request and the begin of stop the worker runs on: see
-    /// [`pre_stop`](Builder::pre_stop).
+    /// Between that request and the begin of stop the worker goes on running: see [`pre_stop`](Builder::pre_stop).
     ///
     /// ```
     /// # use deadstop::context::WorkerCtx;
@@ -177,14 +176,14 @@ impl<A> WorkerCtx<A> {
         self.core.ready()
     }
 
-    /// How the grace is divided, and what each component gets of it.
+    /// Returns how the grace is divided, and what each component gets of it.
     ///
     /// ```
     /// # use std::time::Duration;
     /// use deadstop::context::{BodyOpts, WorkerCtx};
     /// let ctx = WorkerCtx::new(());
     /// ctx.add_thread("flusher", BodyOpts::new(), |_scope| {})?;
-    /// // grace 30s = stop 19.5s + cleanup 10s + margin 500ms, then a line for each component
+    /// // grace 30 s = stop 19.5 s + cleanup 10 s + margin 500 ms, then a line for each component
     /// println!("{}", ctx.budget());
     /// assert_eq!(ctx.budget().stop_share, Duration::from_millis(19_500));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -193,7 +192,7 @@ impl<A> WorkerCtx<A> {
         self.core.budget()
     }
 
-    /// Ready once a stop has been requested, by whomever.
+    /// Waits until a stop has been requested, by any caller.
     ///
     /// ```
     /// # use deadstop::context::WorkerCtx;
@@ -208,21 +207,21 @@ impl<A> WorkerCtx<A> {
     ///
     /// # Cancel safety
     ///
-    /// Safe: it can be dropped and waited for again.
+    /// Safe: the future can be dropped, and this can be called again.
     pub async fn stop_requested(&self) {
         self.core.requested.cancelled().await;
     }
 
-    /// Requests a stop, and returns at once. The first reason wins; it does not begin the grace and
-    /// refuses nothing by itself, but it disarms the watchdog.
+    /// Requests a stop, and returns at once. The first request sets the reason and disarms the watchdog. A request
+    /// does not begin the grace, and refuses nothing by itself.
     pub fn request_stop(&self, reason: impl Into<Name>) {
         let words = one_line(&reason.into());
         self.core.request(Reason::new(words, By::Call));
     }
 
-    /// Starts: runs main, which registers what the worker is made of. When main fails, panics, or a stop
-    /// is requested before it has returned, everything that was registered is stopped and cleaned up
-    /// before this returns.
+    /// Starts the worker: runs main, which registers the worker's components. If main fails or panics, or a stop is
+    /// requested before main has returned, everything that was registered is stopped and cleaned up before this
+    /// returns.
     ///
     /// ```
     /// # use deadstop::context::{MainError, StartError, WorkerCtx};
@@ -258,7 +257,7 @@ impl<A> WorkerCtx<A> {
         self.start_main(|ctx| Main::Async(Box::pin(async move { main(ctx).await })))
     }
 
-    /// Starts with a main that may block; it runs on a thread of its own.
+    /// Starts the worker with a main that may block. Main runs on a thread of its own.
     ///
     /// ```
     /// # use deadstop::context::{CallOpts, WorkerCtx};
@@ -295,7 +294,7 @@ impl<A> WorkerCtx<A> {
         self.start_main(|ctx| Main::Blocking(Box::new(move |scope| main(ctx, scope))))
     }
 
-    /// Starts with a main of either kind.
+    /// Starts the worker with a main of either kind.
     #[track_caller]
     pub(crate) fn start_main<F>(
         &self,
@@ -313,8 +312,8 @@ impl<A> WorkerCtx<A> {
         }
     }
 
-    /// Stops: tells every thread and task, waits for them, and calls the stop callbacks, in order. Once,
-    /// however often and from wherever it is called: every caller gets the same report.
+    /// Stops the worker: tells every thread and task, awaits them, and calls the stop callbacks, in order. Stop
+    /// happens once, however often and from wherever this is called: every caller gets the same report.
     ///
     /// ```
     /// # use deadstop::context::WorkerCtx;
@@ -329,8 +328,8 @@ impl<A> WorkerCtx<A> {
     ///
     /// # Errors
     ///
-    /// [`CalledFromInside`] if a body, step or task of this context calls: the stop is then requested,
-    /// and not waited for.
+    /// [`CalledFromInside`] if the caller is a body, step or task of this context. The stop is then requested, and
+    /// not awaited.
     ///
     /// # Cancel safety
     ///
@@ -343,8 +342,8 @@ impl<A> WorkerCtx<A> {
         Ok(Arc::clone(self.core.stopped.wait().await))
     }
 
-    /// Cleans up: runs or joins stop first, then calls the cleanup callbacks and closes the resources, in
-    /// order. Once; every caller gets the same report, which covers both phases.
+    /// Cleans up: runs or joins stop first, then calls the cleanup callbacks and closes the resources, in order.
+    /// Cleanup happens once: every caller gets the same report, which covers both phases.
     ///
     /// ```
     /// # use deadstop::context::{CallOpts, WorkerCtx};
@@ -360,7 +359,7 @@ impl<A> WorkerCtx<A> {
     ///
     /// # Errors
     ///
-    /// [`CalledFromInside`] if a body, step or task of this context calls; nothing is done then.
+    /// [`CalledFromInside`] if the caller is a body, step or task of this context. Nothing is done then.
     ///
     /// # Cancel safety
     ///
@@ -373,7 +372,7 @@ impl<A> WorkerCtx<A> {
         Ok(Arc::clone(self.core.cleaned.wait().await))
     }
 
-    /// [`stop`](Self::stop), for callers that are not on a runtime.
+    /// Stops the worker like [`stop`](Self::stop), for callers that are not on a runtime.
     ///
     /// ```
     /// # use deadstop::context::WorkerCtx;
@@ -384,13 +383,13 @@ impl<A> WorkerCtx<A> {
     ///
     /// # Errors
     ///
-    /// [`BlockingError`] on a runtime, or from inside.
+    /// [`BlockingError`] if the caller is on a runtime, or inside the context.
     pub fn stop_blocking(&self) -> Result<Arc<Report>, BlockingError> {
         self.refuse_inside(false)?;
         Ok(block(self.stop())??)
     }
 
-    /// [`cleanup`](Self::cleanup), for callers that are not on a runtime.
+    /// Cleans up like [`cleanup`](Self::cleanup), for callers that are not on a runtime.
     ///
     /// ```
     /// # use deadstop::context::WorkerCtx;
@@ -401,13 +400,13 @@ impl<A> WorkerCtx<A> {
     ///
     /// # Errors
     ///
-    /// [`BlockingError`] on a runtime, or from inside.
+    /// [`BlockingError`] if the caller is on a runtime, or inside the context.
     pub fn cleanup_blocking(&self) -> Result<Arc<Report>, BlockingError> {
         self.refuse_inside(true)?;
         Ok(block(self.cleanup())??)
     }
 
-    /// Refuses a caller from inside, who would wait for itself; its stop is requested all the same.
+    /// Refuses a call from inside, which would wait for itself. A refused stop is still requested.
     fn refuse_inside(&self, cleanup: bool) -> Result<(), CalledFromInside> {
         if !self.core.is_inside() {
             return Ok(());
@@ -421,7 +420,7 @@ impl<A> WorkerCtx<A> {
         Err(CalledFromInside)
     }
 
-    /// Asks for stop, and cleanup; a call after it was done asks for nothing any more.
+    /// Asks for stop, and for cleanup if `cleanup` is set. If that is done already, asks for nothing.
     fn close(&self, cleanup: bool, words: &str) -> Option<BoxFuture<()>> {
         let done = if cleanup {
             self.core.cleaned.get()
@@ -436,12 +435,12 @@ impl<A> WorkerCtx<A> {
     }
 }
 
-/// Waits for a future on a thread that is not on a runtime. The future's own bounds bound the wait.
+/// Waits for a future on a thread that is not on a runtime. The wait is bounded by the future's own bounds.
 fn block<F: Future>(future: F) -> Result<F::Output, BlockingError> {
     if tokio::runtime::Handle::try_current().is_ok() {
         return Err(BlockingError::OnRuntime);
     }
-    // With a clock, for the case that this thread has to drive the stop itself.
+    // This runtime has a clock, in case this thread has to drive the stop itself.
     Ok(match crate::host::small_runtime() {
         Ok(runtime) => runtime.block_on(future),
         Err(_) => crate::host::block_on(future),

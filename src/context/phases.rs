@@ -1,4 +1,4 @@
-//! Stop and cleanup: which steps there are, in which order, in which groups, with which bounds.
+//! Stop and cleanup: their steps, in which order, in which groups, and with which bounds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,24 +11,24 @@ use crate::host::BoxFuture;
 use crate::journal::{Phase, State, What};
 
 impl Core {
-    /// Asks for stop, and for cleanup too where that is wanted. The one driver does both; it goes on
-    /// when everyone who asked has gone.
+    /// Asks for stop, and for cleanup if `cleanup` is set. One driver does both, and goes on when all callers are
+    /// gone.
     ///
-    /// Where the host can start nothing any more, the caller gets what it has to drive itself: a stop
-    /// that depends on its caller is better than none.
+    /// If the host can start nothing any more, returns a future that the caller has to drive: a stop that depends on
+    /// its caller is better than none.
     #[must_use]
     pub(crate) fn close(self: &Arc<Self>, cleanup: bool) -> Option<BoxFuture<()>> {
-        // Whoever calls for the end does not want to wait for a balancer.
+        // A call ends the pre-stop delay: its caller does not want to wait for a load balancer.
         self.undelayed.cancel();
         self.begin_close(cleanup)
     }
 
-    /// Waits for a request, and then asks for stop and cleanup; on the driver, since the runtime of whoever
-    /// waits for the end may be wedged.
+    /// Waits for a request, then asks for stop and cleanup. It does so on the driver, since the runtime of the caller
+    /// that waits for the end may be wedged.
     #[must_use]
     pub(crate) fn close_when_requested(self: &Arc<Self>) -> Option<BoxFuture<()>> {
         let requested = self.requested.clone();
-        // No handle is held meanwhile: the last one may go without a stop, which cancels this too.
+        // No handle is held meanwhile: the last handle may be dropped without a stop, which also cancels `requested`.
         let core = Arc::downgrade(self);
         self.drive(Box::pin(async move {
             requested.cancelled().await;
@@ -42,7 +42,7 @@ impl Core {
         }))
     }
 
-    /// Asks for stop and cleanup, once the pre-stop delay is over where the worker runs.
+    /// Asks for stop and cleanup; if the worker runs, after the pre-stop delay.
     #[must_use]
     fn close_after_delay(self: &Arc<Self>) -> Option<BoxFuture<()>> {
         if self.registry().state != State::Running {
@@ -56,7 +56,7 @@ impl Core {
             let mut registry = self.registry();
             registry.want_stop = true;
             registry.want_cleanup |= cleanup;
-            // While main runs, start is the driver: it tells main first.
+            // While main runs, the start is the driver: it tells main first.
             if registry.closing || registry.state == State::Starting {
                 drop(registry);
                 self.wake.notify_one();
@@ -71,8 +71,8 @@ impl Core {
         }))
     }
 
-    /// Waits until the pre-stop delay is over, on the driver: everything runs on, and the service's runtime
-    /// may be wedged.
+    /// Waits until the pre-stop delay is over. It does so on the driver, since everything runs on meanwhile, and the
+    /// service's runtime may be wedged.
     async fn pre_stop(&self) {
         let delay = self.limits.pre_stop;
         if delay.is_zero() || self.undelayed.is_cancelled() {
@@ -86,7 +86,7 @@ impl Core {
         }
     }
 
-    /// Stop, then cleanup once somebody wants it.
+    /// Runs stop, unless it has run, and then cleanup, if a caller wants it.
     pub(crate) async fn drive_close(self: Arc<Self>) {
         if self.stopped.get().is_none() {
             self.stop_phase().await;
@@ -106,7 +106,7 @@ impl Core {
     }
 
     async fn stop_phase(self: &Arc<Self>) {
-        // Nothing is said or done before the first request has been said (rule 1).
+        // Nothing is announced or done before the first request has been announced (rule 1).
         self.requested.cancelled().await;
         let instants = self.grace_begun().await;
         let mut entries = {
@@ -132,7 +132,7 @@ impl Core {
             phase: Phase::Stop,
             ends: Some(ms(ends)),
         });
-        // Ids differ, so an unstable sort sorts no worse, and needs no memory of its own.
+        // Ids differ, so an unstable sort gives the same order, and needs no memory of its own.
         entries.sort_unstable_by_key(|entry| (entry.order, entry.id));
         let mut entries = entries.into_iter();
         let mut number = 0;
@@ -203,14 +203,14 @@ impl Core {
     }
 }
 
-/// How many of the entries, which are sorted, make the first group; `None` where there are no more.
+/// Returns the size of the first group of these components, which are sorted; `None` if there are none.
 fn first_group(entries: &[Entry]) -> Option<usize> {
     let first = entries.first()?;
     let joins = |entry: &&Entry| is_join(entry) && entry.order == first.order;
     Some(entries.iter().take_while(joins).count().max(1))
 }
 
-/// Whether a component's step is a join or a cancel, which can share a group.
+/// Returns whether a component's step is a join or a cancel, which can share a group.
 fn is_join(entry: &Entry) -> bool {
     matches!(entry.action, Action::Running(_))
 }

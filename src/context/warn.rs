@@ -1,4 +1,5 @@
-//! What is warned of at the end of a start that went well (rule 9): nothing is wrong yet, and stop will be.
+//! Warnings at the end of a start that went well (rule 9): nothing is wrong yet, but something will be in stop or
+//! cleanup.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +9,8 @@ use super::registry::{Action, ENDED_IN_START_KEPT, Entry, Registry, is_stop_kind
 use crate::journal::{Id, Kind, Name, Phase, Ties, Told, What};
 
 impl Core {
-    /// Warns of what stop will not do as it was meant. Emits under no lock: a sink is the caller's code.
+    /// Warns of what stop and cleanup will not do as it was meant. No lock is held, since a sink is the caller's
+    /// code.
     pub(super) fn warn_of_mistakes(&self) {
         let warnings = {
             let mut registry = self.registry();
@@ -26,14 +28,14 @@ impl Core {
     }
 }
 
-/// Says which resources would be closed before their users (the contract's `uses`).
+/// Returns a warning for each resource that would be closed before one of its users (the contract's `uses`).
 fn early_closes(registry: &Registry, ties: Ties) -> Vec<What> {
     let closing: Vec<&Entry> = registry
         .entries
         .values()
         .filter(|entry| !is_stop_kind(entry.kind))
         .collect();
-    // Names need not be unique.
+    // Several components can have one name.
     let mut named: BTreeMap<&Name, Vec<(i32, Id)>> = BTreeMap::new();
     for entry in &closing {
         let places = named.entry(&entry.name).or_default();
@@ -59,7 +61,7 @@ fn early_closes(registry: &Registry, ties: Ties) -> Vec<What> {
         .collect()
 }
 
-/// Says whose end stop brings about before somebody who uses it has ended.
+/// Returns a warning for each component that stop can end before a component that uses it has ended.
 fn early_ends(registry: &Registry) -> Vec<What> {
     let mut ending: BTreeMap<&Name, Vec<&Entry>> = BTreeMap::new();
     for entry in registry.entries.values() {
@@ -84,8 +86,8 @@ fn early_ends(registry: &Registry) -> Vec<What> {
         .collect()
 }
 
-/// Says whose own bound its phase can never give: it was made for a longer grace. A default is a maximum that
-/// nobody has chosen, and is not spoken of.
+/// Returns a warning for each chosen bound that its phase can never give: it was made for a longer grace. A default
+/// bound is a maximum that the user did not choose, and is not warned of.
 fn bounds_over_share(registry: &Registry, limits: &Limits) -> Vec<What> {
     let stop_share = limits.stop_share().saturating_sub(limits.pre_stop);
     let cleanup_share = limits.grace.saturating_sub(limits.margin);
@@ -108,10 +110,10 @@ fn bounds_over_share(registry: &Registry, limits: &Limits) -> Vec<What> {
     longer.collect()
 }
 
-/// Says which names in `uses` nothing has: they say nothing, and are mistakes.
+/// Returns a warning for each name in `uses` that no component has or had: it has no effect, and is a mistake.
 fn unknown_uses(registry: &Registry, ended: &BTreeSet<Name>) -> Vec<What> {
     if ended.len() == ENDED_IN_START_KEPT {
-        return Vec::new(); // It may be one of those that were not kept.
+        return Vec::new(); // The name may be one of those that were not kept.
     }
     let entries = registry.entries.values();
     let known: BTreeSet<&Name> = entries.map(|entry| &entry.name).chain(ended).collect();
@@ -127,7 +129,7 @@ fn unknown_uses(registry: &Registry, ended: &BTreeSet<Name>) -> Vec<What> {
         .collect()
 }
 
-/// Whether stop can bring about the end of this thread, task or callback while that user of it still runs.
+/// Returns whether stop can end this thread, task or callback while that user of it still runs.
 fn may_end_before(used: &Entry, user: &Entry) -> bool {
     let at_once = matches!(&used.action, Action::Running(running) if running.told == Told::AtOnce && !running.adopted);
     !is_stop_kind(user.kind) || at_once || used.order <= user.order
