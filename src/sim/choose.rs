@@ -1,9 +1,11 @@
 //! The one source of choice: nothing else in the simulator is random.
+//!
+//! The [world](super::world) asks it which ready entity gets the next turn, and which call of `settle` returns next.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// Chooses among what is possible in one instant. Seed 0 takes the first; other seeds take any.
+/// Source of choice: picks among the possibilities of one instant. Seed 0 takes the first; other seeds take any.
 ///
 /// ChaCha8 gives the same numbers on every machine.
 #[derive(Debug)]
@@ -18,8 +20,8 @@ impl Choice {
         }
     }
 
-    /// A number below `among`, which is at least 1. Where there is no choice none is made, so that the
-    /// seed's next number stays for the next real one.
+    /// Returns a number below `among`, which is at least 1. If there is only one possibility, no number is drawn, so
+    /// that the seed's next number is kept for the next real choice.
     pub fn below(&mut self, among: usize) -> usize {
         match &mut self.rng {
             Some(rng) if among > 1 => {
@@ -44,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn another_seed_reaches_everything_and_repeats_itself() {
+    fn other_seeds_reach_every_choice_and_repeat_themselves() {
         let draw = |seed| {
             let mut choice = Choice::new(seed);
             (0..200).map(|_| choice.below(6)).collect::<Vec<_>>()

@@ -1,25 +1,26 @@
 //! Virtual time: the world's own timers, and the future that waits for one.
 //!
-//! tokio's wheel is not used: one event on it costs several parks. The timers here are fired from the
-//! hook that tokio calls when nothing else can run, and tokio's own clock is moved along with them.
+//! tokio's timer wheel is not used, since one event on it costs several parks. The hook that tokio calls when nothing
+//! else can run fires the timers here. The [world](super::world) moves tokio's clock along with them, except where
+//! [tokio moves it](super::foreign).
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::world::{self, World};
 
-/// What happens when a timer is due.
+/// Action of a timer that is due.
 pub(crate) enum Due {
     Wake(Waker),
-    /// Wakes an entity that only waits again: nothing of it shows.
+    /// Wakes an entity that only begins to wait again, which has no visible effect.
     WakeIdle(Waker),
     Do(Box<dyn FnOnce(&World) + Send>),
 }
 
-/// All timers, by instant, and by the order in which they were set.
+/// All timers, sorted by instant and then by the order in which they were set.
 #[derive(Default)]
 pub(crate) struct Timers {
-    /// The first one last: few timers are set at once, and most are set for soon.
+    /// The timers, the first one last: few timers are set at once, and most are set for soon.
     due: Vec<((u64, u64), Due)>,
     seq: u64,
 }
@@ -43,7 +44,7 @@ impl Timers {
         self.due.last().map(|((at, _), _)| *at)
     }
 
-    /// Takes the first timer that is due.
+    /// Removes and returns the first timer, if it is due at `now`.
     pub fn take_due(&mut self, now: u64) -> Option<Due> {
         if self.first()? > now {
             return None;
@@ -52,7 +53,7 @@ impl Timers {
     }
 }
 
-/// Waits until an instant of virtual time, in milliseconds.
+/// Future that waits until an instant of virtual time, in milliseconds.
 pub(crate) struct Sleep {
     at: u64,
     idle: bool,
@@ -68,7 +69,8 @@ impl Sleep {
         }
     }
 
-    /// Sleeps until `at`, where nothing shows when that instant comes: a live run need not keep it apart.
+    /// Returns a sleep until `at` with an end that has no visible effect: a live run need not keep that instant apart
+    /// from others.
     pub fn idle_until(at: u64) -> Self {
         Sleep {
             idle: true,
@@ -90,7 +92,7 @@ impl Future for Sleep {
                 }
                 return Poll::Ready(());
             }
-            // A sleep is polled by one entity only, whose waker never changes.
+            // A sleep is polled by one entity only, and the waker of an entity never changes.
             if key.is_none() {
                 let waker = cx.waker().clone();
                 let due = match idle {
@@ -117,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn timers_are_due_by_instant_and_then_in_the_order_in_which_they_were_set() {
+    fn timers_fire_by_instant_then_in_the_order_of_setting() {
         let mut timers = Timers::default();
         let set = |timers: &mut Timers, at| timers.set(at, Due::Wake(Waker::noop().clone()));
         let late = set(&mut timers, 30);

@@ -1,7 +1,9 @@
-//! The paused-clock world: simulated threads, endpoints and faults, and the one source of choice.
+//! The simulator: runs a scenario in virtual time, with simulated threads, endpoints and faults and one source of
+//! choice.
 //!
-//! [`run`] drives a worker context through a scenario in virtual time and returns the journal of what
-//! happened. The same scenario and the same seed give the same journal, to the byte, on any machine.
+//! [`run`] drives a worker context through a scenario and returns the journal of the run. The same scenario and the
+//! same seed give the same journal, to the byte, on any machine. The [stage](crate::stage) scripts the components.
+//! The command, the test kit and live runs use this module.
 
 mod baton;
 mod bell;
@@ -63,12 +65,12 @@ pub enum Subject {
     /// The worker context of this crate.
     #[default]
     Worker,
-    /// The plan as it was written, flaws included.
+    /// The context of the plan as it was written, flaws included.
     Plan,
 }
 
 impl Subject {
-    /// The word for it, as journals and the command line carry it.
+    /// Returns the word for the subject that journals and the command line use.
     pub const fn as_str(self) -> &'static str {
         match self {
             Subject::Worker => "worker",
@@ -77,38 +79,39 @@ impl Subject {
     }
 }
 
-/// How a scenario is run.
+/// Options of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Fixes every choice. Seed 0 takes the first of what is possible; snapshots belong to it.
+    /// Seed, which fixes every choice. Seed 0 takes the first of the possible choices; snapshots belong to it.
     pub seed: u64,
     /// The context under test.
     pub subject: Subject,
-    /// What bodies run on. The journal does not say: it is the same.
+    /// What bodies run on. The journal does not record it, since both kinds give the same journal.
     pub bodies: Bodies,
 }
 
-/// What happened in a run.
+/// Journal of a run, and what was observed beside its events.
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
     /// The events, in order.
     pub events: Vec<Event>,
-    /// The instants at which something was due, in milliseconds, ascending: an event of the timeline, the end of a wait or
-    /// of a bound, also where nothing was written down then. Not the cycles in which a component only waits
-    /// again.
+    /// Instants at which something was due, in milliseconds, ascending: an event of the timeline, or the end of a
+    /// wait or of a bound. An instant is listed even if no event was recorded at it. The instants at which a
+    /// component only begins to wait again are not listed.
     pub instants: Vec<u64>,
-    /// The events of the timeline that never struck, by their place in the file: the run was over, or the
-    /// step that they waited for never came.
+    /// Events of the timeline that never struck, as their positions in the file. Either the run ended first, or the
+    /// step that they waited for never began.
     pub unstruck: Vec<usize>,
-    /// What a thread that the simulator knows nothing of asked a [user's own](Own) context for, the first time: a thread of
-    /// std's, or of `spawn_blocking`. What it does is not in the journal, and the rest of the run is chance.
+    /// First request that a [user's own](Own) context got from a thread that the simulator does not know: a thread of
+    /// std's, or of `spawn_blocking`. What such a thread does is not in the journal, and the rest of the run is not
+    /// reproducible.
     pub outside: Option<Name>,
-    /// What there is to see beside the events.
+    /// Observations beside the events.
     pub aside: Box<Aside>,
 }
 
 impl Journal {
-    /// Number of its events, and of the rows of its reports: what it costs to keep.
+    /// Returns the number of events and of report rows, as a measure of what the journal costs to keep.
     pub(crate) fn size(&self) -> usize {
         let rows = self.events.iter().map(|event| match &event.what {
             What::Returned { steps, deaths, .. } => steps.len() + deaths.len(),
@@ -118,23 +121,25 @@ impl Journal {
     }
 }
 
-/// What there is to see of a run beside its events.
+/// Observations of a run beside its events.
 #[derive(Clone, Debug, Default)]
 pub struct Aside {
-    /// What is found of a [user's own](Own) code that no event says.
+    /// Findings about a [user's own](Own) code that no event records.
     pub found: Found,
-    /// The jobs that a user's own code has left on the runtime's blocking pool, by the component that handed each in. Which
-    /// of them are over in time may differ from run to run.
+    /// Jobs that a user's own code has left on the runtime's blocking pool, by the component that handed each in.
+    /// Which of them are over in time may differ from run to run.
     pub jobs: Vec<Name>,
-    /// The panics of a user's own code, where the test kit notes them.
+    /// Panics of a user's own code, if the test kit records them.
     pub panics: Vec<Panicked>,
-    /// Why the run stands still, where [`Runners`] gave it up.
+    /// Why the run stands still, if [`Runners`] gave it up.
     pub stall: Option<Stall>,
-    /// Turns that took long in real time. Which, and how long, differs from run to run.
+    /// Turns and jobs on the blocking pool that took long in real time. Which they are, and how long they took,
+    /// differs from run to run.
     pub kept: Vec<Kept>,
 }
 
-/// What real time shows is not compared: it differs from run to run.
+/// Compares the events, the events that never struck, the outside request and the findings. What depends on real time
+/// is not compared, since it differs from run to run.
 impl PartialEq for Journal {
     fn eq(&self, other: &Self) -> bool {
         self.events == other.events
@@ -146,18 +151,18 @@ impl PartialEq for Journal {
 
 impl Eq for Journal {}
 
-/// Runs a scenario on this thread. Nobody watches: code that blocks the thread for real blocks the
-/// caller. [`Runners`] watch.
+/// Runs a scenario on this thread, without a guard: code that blocks the thread for real blocks the caller.
+/// [`Runners`] run scenarios under a guard.
 ///
 /// # Panics
 ///
-/// On a fault of the simulator's own; where the system has no thread or stack left; and inside another run or runtime: what a scenario simulates can
-/// have a thread of its own run one, and cannot do so itself.
+/// If the simulator itself has a fault, if the system has no thread or stack left, or if called inside another run or
+/// runtime. Simulated code can have a thread of its own call this function, but cannot call it itself.
 pub fn run(scenario: &Scenario, options: &Options) -> Journal {
     or_panic(|| run_watched(scenario, options, None, None))
 }
 
-/// Runs a scenario for a worker of a user's own on this thread, where [nobody watches](run).
+/// Runs a scenario for a user's own worker on this thread, [without a guard](run).
 ///
 /// # Panics
 ///
@@ -166,7 +171,7 @@ pub fn run_own(scenario: &Scenario, options: &Options, own: &Own) -> Journal {
     or_panic(|| run_watched(scenario, options, Some(own), None))
 }
 
-/// Turns the private payload of a run that lacks something into a panic with words.
+/// Turns the private payload of a run for which the simulator lacks something into a panic with a message.
 fn or_panic(run: impl FnOnce() -> Journal) -> Journal {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
         Ok(journal) => journal,
@@ -195,7 +200,7 @@ fn run_watched(
     let entered = world::Entered::new(&world);
     let mut builder = tokio::runtime::Builder::new_current_thread();
     if own.is_some() {
-        // A user's own code may want to bind a socket, on which nobody will call.
+        // A user's own code may bind a socket; no peer will connect to it.
         builder.enable_all();
         world.observed.pool.observe(&mut builder);
     }
@@ -220,11 +225,12 @@ fn run_watched(
     }
     runtime.block_on(std::future::poll_fn(|cx| world.poll_over(cx)));
     let unstruck = world.script.borrow().unstruck();
-    // What happened stays in sight while destructors run, which may block. What they do is no part of it.
+    // The guard can still read the events while destructors run, since a destructor may block. Events that
+    // destructors add are cut off below.
     let (happened, instants) = (world.observed.count(), world.take_instants());
     let fault = world.fault.take();
-    // After a fault of the simulator's own nothing is known of the bodies; where it only lacks one, the
-    // others are as ever.
+    // After a fault of the simulator the state of the bodies is unknown, so they are not ended. If the simulator only
+    // lacked a thread or stack for one body, the others are intact.
     if fault
         .as_ref()
         .is_none_or(|fault| fault.is::<bodies::Lacking>())
@@ -232,8 +238,8 @@ fn run_watched(
         let _inside = runtime.enter();
         world.end_bodies();
     }
-    // The runtime goes before the world: what its tasks hold may still look for it. A job on its blocking pool that
-    // does not end is not waited for: nor is it where the process ends.
+    // The runtime is dropped before the world, since what its tasks hold may still look the world up. A job on its
+    // blocking pool that does not end is not waited for, as it is not when a process ends.
     world.observed.pool.settle(foreign::LONG);
     world.observed.ends();
     world.nobodys_turn();
@@ -266,7 +272,7 @@ fn run_watched(
     }
 }
 
-/// Notes a panic of a user's own code in its run; returns whether it is one.
+/// Records a panic of a user's own code in its run, and returns whether it was one.
 #[cfg(feature = "kit")]
 pub(crate) fn note_panic(info: &std::panic::PanicHookInfo<'_>) -> bool {
     let noted = world::try_with(|world| {
@@ -302,7 +308,7 @@ fn open(world: &world::World, scenario: &Scenario, options: &Options, own: Optio
     world.begin(scenario.worker.run);
 }
 
-/// The events with which every journal begins.
+/// Returns the events with which every journal begins.
 pub(crate) fn header(scenario: &Scenario, options: &Options, own: bool, host: &str) -> [What; 2] {
     let limits = &scenario.worker;
     let subject = if own {
@@ -329,7 +335,7 @@ pub(crate) fn header(scenario: &Scenario, options: &Options, own: bool, host: &s
     ]
 }
 
-/// The budget of a scenario's worker, once main has registered everything; what comes late is not in it.
+/// Returns the budget of a scenario's worker after main has registered everything. Late registrations are not in it.
 pub fn budget(scenario: &Scenario) -> Budget {
     let worker = &scenario.worker;
     let limits = Limits {
