@@ -1,14 +1,14 @@
-//! How one thread wakes another when it hands the baton over.
+//! Wakes one thread from another when they hand over the [baton](super::baton).
 //!
-//! By a pipe, though a condition variable looks like the thing for it. Who writes into a pipe is about to
-//! sleep, and Linux takes it so: the reader is woken on the writer's own CPU, and the way there and back
-//! takes 3 µs. Woken through a lock it goes to an idle CPU, which first has to wake up itself: 10 to
+//! A bell uses a pipe, although a condition variable looks like the right tool. A thread that writes into a pipe is
+//! about to sleep, and Linux assumes so: it wakes the reader on the writer's own CPU, and the way there and back
+//! takes 3 µs. A reader woken through a lock goes to an idle CPU, which first has to wake up itself. That takes 10 to
 //! 100 µs, unless both threads are bound to one CPU.
 
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// Wakes one thread, once for each ring.
+/// Bell that wakes one thread, once for each ring.
 pub(super) struct Bell {
     pipe: Option<(PipeReader, PipeWriter)>,
     rung: Mutex<bool>,
@@ -16,7 +16,8 @@ pub(super) struct Bell {
 }
 
 impl Bell {
-    /// By a pipe, if it may be and one is to be had.
+    /// Creates a bell. It uses a pipe if `by_pipe` is true and the system provides one, and a condition variable
+    /// otherwise.
     pub fn new(by_pipe: bool) -> Self {
         Bell::by(by_pipe.then(pipe).and_then(Result::ok))
     }
@@ -34,7 +35,7 @@ impl Bell {
         self.pipe.is_some()
     }
 
-    /// Wakes who waits, or who waits next.
+    /// Wakes the thread that waits, or the next thread that will wait.
     pub fn ring(&self) {
         if let Some((_, writer)) = &self.pipe
             && { writer }.write_all(&[1]).is_ok()
@@ -49,7 +50,8 @@ impl Bell {
     pub fn wait(&self) {
         if let Some((reader, _)) = &self.pipe {
             if { reader }.read_exact(&mut [0]).is_err() {
-                // Somebody has closed what is not theirs. Slower, but it goes on.
+                // Other code has closed a descriptor that it does not own. The caller now polls, which is slower but
+                // works.
                 std::thread::yield_now();
             }
             return;
@@ -68,12 +70,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ring_is_heard_before_or_after_with_a_pipe_and_without() {
+    fn ring_ends_a_present_or_later_wait_with_and_without_a_pipe() {
         for bell in [Bell::new(true), Bell::new(false)] {
             let (there, back) = (Arc::new(bell), Arc::new(Bell::new(true)));
             let said = Arc::new(AtomicU32::new(0));
             let (other, answer, says) = (there.clone(), back.clone(), said.clone());
-            #[allow(clippy::disallowed_methods, reason = "somebody else has to listen")]
+            #[allow(clippy::disallowed_methods, reason = "another thread has to wait")]
             let listens = std::thread::spawn(move || {
                 for n in 1..=1_000 {
                     while says.load(Ordering::Acquire) < n {
@@ -88,7 +90,7 @@ mod tests {
                 back.wait();
             }
             assert!(listens.join().is_ok());
-            // Before anybody waits.
+            // A ring before the wait is kept.
             there.ring();
             there.wait();
         }
