@@ -1,17 +1,17 @@
-//! Bodies as threads of the operating system's, of which one has the baton: a body's thread runs only
-//! while the executor's thread waits for it to hand the baton back.
+//! Bodies on threads of the operating system that pass a baton: a body's thread runs only while the executor's thread
+//! waits for it to hand the baton back.
 //!
-//! The world belongs to the executor's thread. While a body has its turn that thread is blocked in the
-//! hand-over, so the body has the world for itself; it is lent to it for the turn, and taken back with
-//! the baton. It is handed over under a lock, so that whatever one thread has done the next one sees,
-//! and a [bell](super::bell) wakes who gets it. What a body takes along when it begins, what it returns,
-//! and all that it can put into the world or find there is `Send`: the compiler holds it.
+//! The world belongs to the executor's thread. While a body has its turn, that thread is blocked in the hand-over, so
+//! the body has the world to itself. The world is lent to the body for the turn, and taken back with the baton. The
+//! hand-over happens under a lock, so each thread sees everything that the other has done, and a [bell](super::bell)
+//! wakes the thread that receives the baton. What a body takes along when it begins, what it returns, and all that it
+//! can put into the world or find there is `Send`; the compiler checks this.
 //!
-//! A body's last turn ends with its thread: the destructors of its thread-locals are a part of it. One
-//! that blocks for real keeps its turn, and the executor's thread in the hand-over with the world. One
-//! that is left waiting has no world: it was taken back before.
+//! A body's last turn ends with its thread, so the destructors of its thread-locals are part of that turn. A body
+//! that blocks for real keeps its turn, and with it keeps the executor's thread and the world in the hand-over. A
+//! body that is left waiting has no world: it was taken back before.
 //!
-//! Nobody spins, and nobody is bound to a core: that is the caller's own to do.
+//! No thread spins, and no thread is bound to a core: the caller may bind them.
 
 #![allow(unsafe_code)]
 
@@ -33,21 +33,22 @@ use super::watched::{ThreadId, Watched};
 use super::world::{self, World};
 use crate::journal::Name;
 
-/// Threads that may be left behind before an executor takes no more bodies.
+/// Number of threads left behind at which an executor takes no more bodies.
 const LEAKS: u32 = 100;
-/// Pipes of one executor's bodies at once; each is two files, and a user's code wants some too. More
-/// bodies than these are woken through locks.
+/// Maximum number of pipes that the bodies of one executor have at once. Each pipe is two files, and a user's code
+/// needs some too. Further bodies are woken through locks.
 const PIPES: u32 = 64;
 
 thread_local! {
-    /// The desk at which the body of this thread hands over. Its end is that of the body: what a thread
-    /// has first goes last, after the thread-locals of the body.
+    /// Desk at which the body of this thread hands over. The drop of this thread-local ends the body: a thread drops
+    /// its thread-locals in the reverse order of their first use, so this one is dropped after those of the body.
     static SEAT: Seat = const { Seat(RefCell::new(None)) };
     /// The world, while the body of this thread has its turn; null otherwise.
     static LENT: Cell<*const World> = const { Cell::new(std::ptr::null()) };
-    /// When the turn of this thread's body began, and how long the thread had waited for a CPU when it was asked last.
+    /// Instant at which the turn of this thread's body began, and time that the thread had waited for a CPU when the
+    /// kernel was last asked.
     static METER: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
-    /// What the bodies of this executor share.
+    /// State that the bodies of this executor share.
     static EXECUTOR: Arc<Executor> = Arc::new(Executor {
         bell: Bell::new(true),
         pipes: AtomicU32::new(0),
@@ -55,40 +56,40 @@ thread_local! {
     });
 }
 
-/// Where the world is that a body gets for its turn; null without one.
+/// Pointer to the world that a body gets for its turn; null if it gets none.
 #[derive(Clone, Copy)]
 struct Lent(*const World);
 
-/// Fails to compile where a world may not go from thread to thread.
+/// Fails to compile if a world may not move from thread to thread.
 const fn may_be_lent<T: Send>() {}
 const _: () = may_be_lent::<World>();
 
-// SAFETY: who has it follows it in its turn only, see `with_lent`. For that time the world is the
-// body's alone, as if it had been moved to its thread and were moved back afterwards: it is `Send`. Its
-// `Rc`, which is not, stays behind, and what refers to the world ends before the turn does or is not
-// used until the next.
+// SAFETY: a thread that has the pointer follows it in its own turn only, see `with_lent`. For that time the world is
+// the body's alone, as if it had been moved to the body's thread and were moved back afterwards, which is sound since
+// the world is `Send`. Its `Rc`, which is not `Send`, stays behind. Every reference to the world ends before the turn
+// does, or is not used until the next turn.
 unsafe impl Send for Lent {}
 
-/// Who has the baton.
+/// Holder of the baton.
 enum Holder {
     Executor,
-    /// A body, since then: the time until its thread runs is a part of its turn.
+    /// A body, for this turn, since this instant: the time until its thread runs is part of the turn.
     Body(Turn, Lent, Option<Instant>),
-    /// Nobody any more: the body's thread comes to its end.
+    /// No thread: the body's thread is at its end.
     Gone,
 }
 
-/// A thread that runs worlds, as its bodies know it.
+/// State of a thread that runs worlds, shared with its bodies.
 struct Executor {
     bell: Bell,
-    /// The bodies that have a pipe.
+    /// Number of desks that exist. A new body gets a pipe only if there are fewer than [`PIPES`].
     pipes: AtomicU32,
-    /// The bodies that could not be ended.
+    /// Number of bodies that could not be ended.
     left: AtomicU32,
 }
 
 impl Executor {
-    /// That of the caller, who may be a body that starts another one.
+    /// Returns the executor of the calling thread, which may be the thread of a body that starts another body.
     fn current() -> Arc<Self> {
         let seat = SEAT.try_with(|seat| seat.0.borrow().clone()).ok().flatten();
         seat.map_or_else(
@@ -98,7 +99,7 @@ impl Executor {
     }
 }
 
-/// Where an executor and one body hand the baton over.
+/// Place where an executor and one body hand the baton over.
 struct Desk {
     holder: Mutex<Holder>,
     bell: Bell,
@@ -111,7 +112,8 @@ impl Desk {
         self.holder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The executor gives a turn, and waits for its end; says whether the body waits.
+    /// Gives the body a turn, waits on the executor's thread for the end of the turn, and returns whether the body
+    /// waits.
     fn give(&self, turn: Turn, world: Option<&World>) -> bool {
         let lent = Lent(world.map_or(std::ptr::null(), std::ptr::from_ref));
         let since = self.watched.as_ref().map(|_| now());
@@ -127,7 +129,7 @@ impl Desk {
         }
     }
 
-    /// The body waits for its turn.
+    /// Waits on the body's thread for the body's turn.
     fn turn(&self, thread: ThreadId) -> Turn {
         loop {
             self.bell.wait();
@@ -143,7 +145,7 @@ impl Desk {
         }
     }
 
-    /// The body gives its turn back.
+    /// Gives the turn back from the body's thread, and with it the baton to `to`.
     fn hand_back(&self, to: Holder) {
         self.note_starved();
         LENT.set(std::ptr::null());
@@ -153,8 +155,8 @@ impl Desk {
 }
 
 impl Desk {
-    /// Tells the guard how long this thread has waited for a CPU in a turn that took long. Asking takes longer than most
-    /// turns, so the time is counted from when it was asked last.
+    /// Reports to the guard how long this thread has waited for a CPU, if its turn took long. Asking the kernel takes
+    /// longer than most turns, so the time is counted from the last time that it was asked.
     fn note_starved(&self) {
         let (Some(watched), Ok(Some((began, before)))) = (&self.watched, METER.try_with(Cell::get))
         else {
@@ -177,7 +179,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Who sits at a desk on this thread.
+/// Desk of the body on this thread, and the number of the thread.
 struct Seat(RefCell<Option<(Arc<Desk>, ThreadId)>>);
 
 impl Drop for Seat {
@@ -188,7 +190,7 @@ impl Drop for Seat {
     }
 }
 
-/// A body with its own thread.
+/// Body with its own thread.
 pub(crate) struct Baton<T: 'static> {
     desk: Arc<Desk>,
     result: Arc<Mutex<Option<std::thread::Result<T>>>>,
@@ -219,10 +221,11 @@ impl<T: Send + 'static> Baton<T> {
         });
         let result = Arc::new(Mutex::new(None));
         let dispatch = get_default(Dispatch::clone);
-        // None would be one too, and hide what is set for the whole process later.
+        // `NoSubscriber` would also count as a scoped subscriber, and hide one that is set for the whole process
+        // later.
         let dispatch = (!dispatch.is::<NoSubscriber>()).then_some(dispatch);
         let (at, put) = (Arc::clone(&desk), Arc::clone(&result));
-        // The operating system cuts names short; std refuses only this.
+        // The operating system truncates names; std refuses only the NUL character.
         let name = name.chars().filter(|c| *c != '\0').collect();
         std::thread::Builder::new().name(name).spawn(move || {
             let thread = ThreadId::mine(at.watched.is_some());
@@ -231,7 +234,7 @@ impl<T: Send + 'static> Baton<T> {
             let subscriber = dispatch.as_ref().map(set_default);
             let ran = catch_unwind(AssertUnwindSafe(|| match turn {
                 Turn::Run => body(),
-                // Never begun: what the body holds is dropped with it, here.
+                // The body never began. What it holds is dropped with it, on its own thread.
                 Turn::End => {
                     drop(body);
                     resume_unwind(Box::new(WorldEnded))
@@ -247,7 +250,7 @@ impl<T: Send + 'static> Baton<T> {
         })
     }
 
-    /// Gives the body its turn, until it waits or its thread comes to its end.
+    /// Gives the body a turn, which lasts until the body waits or its thread has ended.
     pub fn turn(&mut self, turn: Turn) -> Turned<T> {
         if let Some(watched) = &self.desk.watched {
             watched.lent_to(ThreadId::UNKNOWN);
@@ -272,26 +275,26 @@ impl<T: Send + 'static> Baton<T> {
         self.done
     }
 
-    /// Leaves a body and its thread as they are, for good: it waits for a turn that never comes.
+    /// Leaves a body and its thread as they are, for good: the body waits for a turn that never comes.
     pub fn leave(self) {
         self.desk.executor.left.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl Drop for Desk {
-    /// Where the last of executor and body leaves it.
+    /// Removes the desk from the executor's count, once both the executor and the body have dropped it.
     fn drop(&mut self) {
         self.executor.pipes.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Whether the caller runs on the thread of a body.
+/// Returns whether the caller runs on the thread of a body.
 pub(super) fn is_body() -> bool {
     SEAT.try_with(|seat| seat.0.borrow().is_some())
         .unwrap_or(false)
 }
 
-/// Hands the baton back, and waits for the next turn; says whether this is a body's thread.
+/// Hands the baton back and waits for the next turn. Returns false if this is not a body's thread.
 pub(super) fn suspend() -> bool {
     let seat = SEAT.try_with(|seat| seat.0.borrow().clone()).ok().flatten();
     let Some((desk, thread)) = seat else {
@@ -305,15 +308,15 @@ pub(super) fn suspend() -> bool {
 /// Calls `f` with the world, if the body of this thread has its turn.
 pub(super) fn with_lent<R>(f: impl FnOnce(&World) -> R) -> Option<R> {
     let world = LENT.get();
-    // SAFETY: not null, it was lent to this thread for a turn that goes on: `hand_back` sets it to null
-    // before it lets the executor go. Until then the executor's thread is blocked in `give`, which has
-    // the world by a reference; so it is there, and nobody else touches it meanwhile. What was done to it
-    // before is seen here by way of the desk's lock. Where `f` waits, it goes on in a later turn, in the
-    // same world, or never: the world's end comes after every body's last turn.
+    // SAFETY: if the pointer is not null, the world was lent to this thread for a turn that goes on: `hand_back` sets
+    // the pointer to null before it lets the executor continue. Until then the executor's thread is blocked in
+    // `give`, which has the world by a reference. So the world exists, and no other thread touches it meanwhile. The
+    // desk's lock makes visible here what was done to the world before. If `f` waits, it continues in a later turn,
+    // in the same world, or never: the world's end comes after every body's last turn.
     unsafe { world.as_ref() }.map(f)
 }
 
-/// How many this thread has left behind.
+/// Returns the number of bodies that this thread has left behind.
 #[cfg(test)]
 pub(super) fn left() -> u32 {
     EXECUTOR.with(|executor| executor.left.load(Ordering::Relaxed))
@@ -334,7 +337,7 @@ mod tests {
     use crate::sim::pace::Pause;
     use crate::sim::{Bodies, Journal, Options, host, run};
 
-    /// The threads of these names work until they are told at 10 s.
+    /// Runs threads of these names, which work until they are told at 10 s.
     fn stopped(names: [&str; 2]) -> Journal {
         let [a, b] = names;
         let text = format!(
@@ -417,7 +420,7 @@ mod tests {
         assert_eq!(COUNT.get(), 0);
     }
 
-    /// What a thread-local's destructor does is done in the body's last turn, in its world.
+    /// A thread-local's destructor runs in the body's last turn, in its world.
     #[test]
     fn the_destructors_of_thread_locals_are_a_part_of_the_last_turn() {
         static SEEN: Mutex<Vec<u64>> = Mutex::new(Vec::new());
@@ -473,10 +476,10 @@ mod tests {
         static ENTERED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
     }
 
-    /// When an event came, and within which spans.
+    /// Instant of each event, and the spans around it.
     type Seen = Vec<(u64, Vec<u64>)>;
 
-    /// Keeps the spans that are entered by thread, as registries do.
+    /// Subscriber that keeps the entered spans per thread, as registries do.
     struct Scopes {
         spans: AtomicU64,
         seen: Arc<Mutex<Seen>>,
@@ -507,7 +510,7 @@ mod tests {
         }
     }
 
-    /// The subscriber is the caller's own, in its scope; the spans are each body's own.
+    /// The subscriber is the caller's, since it is scoped; the spans are each body's own.
     #[test]
     fn a_span_entered_across_a_wait_is_entered_for_its_body_alone() {
         for (name, at) in [
@@ -531,7 +534,7 @@ mod tests {
         tracing::subscriber::with_default(scopes, || {
             tracing::info_span!("the caller's").in_scope(|| stopped(["in a span", "in another"]))
         });
-        // The caller's is 1.
+        // The caller's span is 1.
         let (one, other) = (vec![2], vec![3]);
         let right = [
             (1_000, one.clone()),
@@ -543,7 +546,7 @@ mod tests {
     }
 
     #[test]
-    fn after_so_many_left_behind_the_thread_takes_no_more() {
+    fn executor_with_too_many_left_bodies_takes_no_more() {
         let new = || Baton::new(&"one of many".into(), None, || ());
         let leave = || EXECUTOR.with(|executor| executor.left.store(LEAKS - 1, Ordering::Relaxed));
         leave();
@@ -557,7 +560,7 @@ mod tests {
         ));
     }
 
-    /// The threads of bodies that were ended, or never had a turn, come to their end.
+    /// The threads of bodies that ended, or never had a turn, end as well.
     #[test]
     fn no_thread_is_left_behind_without_being_counted() {
         let alive = Arc::new(());
@@ -571,7 +574,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_that_get_no_pipe_have_their_turns_all_the_same() {
+    fn bodies_without_a_pipe_get_their_turns() {
         let bodies = (0..PIPES + 6).map(|n| {
             let body = move || {
                 suspend();
@@ -591,7 +594,7 @@ mod tests {
     }
 
     #[test]
-    fn any_name_will_do_for_a_thread() {
+    fn thread_of_a_body_takes_any_name() {
         for name in ["", "a\0b", "a name that is longer than the kernel keeps"] {
             let named = || thread::current().name().map(str::to_owned);
             let mut body = Baton::new(&name.into(), None, named).expect("a thread");

@@ -1,7 +1,8 @@
-//! How bodies are run: blocking code that waits in virtual time, in one of two ways.
+//! Runs bodies: blocking code that waits in virtual time, as a [coroutine](super::coroutine) or as a thread with a
+//! [baton](super::baton).
 //!
-//! Either way one body runs at a time, and only while the executor waits for it to give its turn back.
-//! So both make the same choices in the same order, and the same journal.
+//! In both ways one body runs at a time, and only while the executor waits for it to give its turn back. So both make
+//! the same choices in the same order, and give the same journal.
 
 use std::cell::Cell;
 use std::panic::resume_unwind;
@@ -15,12 +16,13 @@ use crate::journal::Name;
 
 /// What simulated bodies run on.
 ///
-/// Both give the same journal, to the byte, for bodies that know nothing of their thread. Where bodies
-/// are a user's own code, with thread-locals, locks, destructors and span guards, batons are right.
+/// Both give the same journal, to the byte, for bodies that do not depend on their thread. For a user's own code,
+/// with thread-locals, locks, destructors and span guards, batons are right.
 ///
-/// Either way a body waits through its [`Scope`](crate::host::Scope). One that blocks otherwise keeps its turn, and nothing
-/// else runs: in [`run`](super::run) for as long as it blocks, in [`Runners`](super::Runners) until their
-/// [patience](super::Runners::patience) is over. So does one that wants a lock which another body holds across a wait.
+/// In both ways a body waits through its [`Scope`](crate::host::Scope). A body that blocks otherwise keeps its turn,
+/// and nothing else runs: in [`run`](super::run) for as long as it blocks, in [`Runners`](super::Runners) until their
+/// [patience](super::Runners::patience) is over. The same holds for a body that waits for a lock which another body
+/// holds across a wait.
 ///
 /// ```
 /// use deadstop::{scenario, sim::{self, Bodies, Options}};
@@ -36,18 +38,18 @@ use crate::journal::Name;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Bodies {
-    /// Coroutines on the simulator's own thread: fast. All share that thread's thread-locals, its name
-    /// and its id, and a span that is entered across a wait is entered for the others too.
+    /// Coroutines on the simulator's own thread: fast. All bodies share that thread's thread-locals, its name and its
+    /// id. A span that one body enters across a wait is entered for the others too.
     #[default]
     Coroutines,
-    /// Each body on a thread of the operating system's, of its own and with its name, which runs only
-    /// while the simulator's thread waits for it: slower, and all that belongs to a thread is the body's
-    /// alone. The scoped `tracing` subscriber of the simulator's thread holds there; a tokio runtime it finds in `block_on`
-    /// only, as it does live.
+    /// Operating-system threads, one for each body and with its name. Such a thread runs only while the simulator's
+    /// thread waits for it: slower, but all that belongs to a thread is the body's alone. The scoped `tracing`
+    /// subscriber of the simulator's thread applies there as well. A body finds a tokio runtime in `block_on` only,
+    /// as it does live.
     Batons,
 }
 
-/// What a body is resumed for.
+/// Reason why a body is resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     Run,
@@ -56,34 +58,34 @@ pub(crate) enum Turn {
 
 /// How a body's turn ended.
 pub(crate) enum Turned<T> {
-    /// It waits.
+    /// The body waits.
     Waits,
-    /// It returned, or panicked with that payload.
+    /// The body returned, or panicked with this payload.
     Done(std::thread::Result<T>),
 }
 
-/// Waits of a scripted body that return at once after the world's end, before it is unwound: it ends by
-/// itself then. A user's body would go on with its work in a process that is gone; it gets none.
+/// Maximum number of waits of a scripted body that return at once after the world's end, before the body is unwound:
+/// it may end by itself. A user's body gets none, since it would go on with its work in a process that is gone.
 const WAITS_AFTER_END: u32 = 64;
-/// How often a body is unwound before it is given up.
+/// Maximum number of times that a body is unwound before it is given up.
 const UNWINDS: u32 = 8;
 
-/// The payload that unwinds a body at the world's end.
+/// Payload that unwinds a body at the world's end.
 pub(crate) struct WorldEnded;
 
-/// The payload that ends a run for which the simulator lacks something, in words: it has no journal.
+/// Payload that ends a run for which the simulator lacks something, with a description. Such a run has no journal.
 pub(crate) struct Lacking(pub String);
 
 thread_local! {
-    /// Waits since the world's end of the body that is being ended on this thread.
+    /// Number of waits, since the world's end, of the body that is being ended on this thread.
     static WAITS: Cell<u32> = const { Cell::new(0) };
     static UNWOUND: Cell<u32> = const { Cell::new(0) };
 }
 
-/// The body that was left behind last in this process.
+/// Name of the body that was left behind last in this process.
 static LEFT_LAST: Mutex<Option<Name>> = Mutex::new(None);
 
-/// Returns the error for a body that is not started, since `left` others were left behind.
+/// Returns the error for a body that is not started because `left` others were left behind.
 pub(super) fn too_many_left(left: u32) -> std::io::Error {
     let last = LEFT_LAST.lock().unwrap_or_else(PoisonError::into_inner);
     let last = last.as_deref().unwrap_or("?");
@@ -93,7 +95,7 @@ pub(super) fn too_many_left(left: u32) -> std::io::Error {
     ))
 }
 
-/// A body that has its own stack, and perhaps its own thread.
+/// Body with its own stack, and perhaps its own thread.
 pub(crate) struct Blocking<T: 'static> {
     name: Name,
     runs_on: RunsOn<T>,
@@ -119,7 +121,7 @@ impl<T: Send + 'static> Blocking<T> {
         Ok(Blocking { name, runs_on })
     }
 
-    /// Gives the body its turn, until it waits or is done.
+    /// Gives the body a turn, which lasts until it waits or is done.
     pub fn resume(&mut self) -> Turned<T> {
         self.turn(Turn::Run)
     }
@@ -138,14 +140,14 @@ impl<T: Send + 'static> Blocking<T> {
         }
     }
 
-    /// Gives what a body that is done has left to the next one.
+    /// Keeps the stack of a body that is done for the next body.
     pub fn recycle(self) {
         if let RunsOn::Coroutine(coroutine) = self.runs_on {
             coroutine.recycle();
         }
     }
 
-    /// Takes a body down at the world's end.
+    /// Ends a body at the world's end, or leaves it behind if it cannot be ended.
     pub fn end(mut self) {
         if !self.done() {
             WAITS.set(0);
@@ -168,19 +170,19 @@ impl<T: Send + 'static> Blocking<T> {
     }
 }
 
-/// Whether the caller runs inside a body.
+/// Returns whether the caller runs inside a body.
 pub(crate) fn is_body() -> bool {
     coroutine::is_body() || baton::is_body()
 }
 
-/// Whether what waits here can wait. A coroutine that switched while it unwinds would leave every other
-/// body of its thread unwinding too; a thread of its own unwinds alone.
+/// Returns whether a wait can suspend the caller. If a coroutine switched while it unwinds, every other body of its
+/// thread would be unwinding too; a body on its own thread unwinds alone.
 pub(crate) fn can_wait() -> bool {
     !std::thread::panicking() || baton::is_body()
 }
 
-/// Gives the turn back to the executor, until the body is given its next. `over` says that the world
-/// has ended: then nothing is waited for any more.
+/// Gives the turn back to the executor until the body's next turn. If `over` is true, the world has ended and no wait
+/// takes place any more: the call returns at once, or unwinds the body, or suspends it for good.
 pub(crate) fn suspend(over: bool) {
     if !can_wait() {
         return;
@@ -191,10 +193,10 @@ pub(crate) fn suspend(over: bool) {
         if WAITS.get() <= WAITS_AFTER_END && !foreign {
             return;
         }
-        // A second panic while one unwinds would end the process.
+        // A second panic during an unwind would end the process.
         if UNWOUND.get() < UNWINDS && !std::thread::panicking() {
             UNWOUND.set(UNWOUND.get() + 1);
-            // No panic hook: this is no panic of anybody's.
+            // The panic hook is not called, since no code has panicked.
             resume_unwind(Box::new(WorldEnded));
         }
     }
@@ -219,7 +221,7 @@ mod tests {
 
     const BOTH: [Bodies; 2] = [Bodies::Coroutines, Bodies::Batons];
 
-    /// How many bodies this thread has left behind.
+    /// Returns the number of bodies that this thread has left behind.
     fn left(bodies: Bodies) -> u32 {
         match bodies {
             Bodies::Coroutines => coroutine::left(),
@@ -227,7 +229,7 @@ mod tests {
         }
     }
 
-    /// A thread of that name works when the process is killed at 10 s.
+    /// Runs a thread of that name, which works when the process is killed at 10 s.
     fn killed(thread: &str, bodies: Bodies) -> Journal {
         let text = format!(
             "title = \"Killed\"\n[worker]\ncomponents = [{{ thread = \"{thread}\" }}, {{ thread = \"other\" }}]\n\
@@ -251,7 +253,7 @@ mod tests {
         journal
     }
 
-    /// The same on a thread that is watched: it would hang for real.
+    /// Does the same on another thread with a limit of real time, since a mistake would hang for real.
     fn killed_in_time(thread: &'static str, bodies: Bodies) -> Journal {
         let (done, is_done) = mpsc::channel();
         #[allow(clippy::disallowed_methods, reason = "it would hang for real")]
@@ -267,7 +269,7 @@ mod tests {
         host::block(Pause::new(NEVER, None));
     }
 
-    /// Does something when dropped.
+    /// Value that calls a function when dropped.
     struct Drops<F: FnMut()>(F);
 
     impl<F: FnMut()> Drop for Drops<F> {
@@ -276,7 +278,7 @@ mod tests {
         }
     }
 
-    /// When, and how the first component ended.
+    /// Returns when and how the first component ended.
     fn end_of_first(journal: &Journal) -> Option<(u64, How)> {
         journal.events.iter().find_map(|event| match event.what {
             What::Ended { id: 1, how, .. } => Some((event.t, how)),
@@ -302,9 +304,9 @@ mod tests {
         }
     }
 
-    /// No coroutine switches while it unwinds: what waits there goes on at once. A thread can wait.
+    /// A coroutine does not switch while it unwinds, so a wait there returns at once. A thread can wait.
     #[test]
-    fn a_destructor_waits_while_its_body_panics_where_it_can() {
+    fn destructor_waits_while_its_body_panics_on_a_baton_only() {
         lay("panics and waits as it goes", || {
             let _waits = Drops(|| host::block(Pause::new(5_000, None)));
             resume_unwind(Box::new("scripted"))
@@ -315,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_destructor_that_waits_for_ever_while_its_body_panics_ends_with_the_world() {
+    fn endless_wait_in_a_panic_destructor_ends_with_the_world() {
         static DROPPED: AtomicUsize = AtomicUsize::new(0);
         lay("panics and waits for ever", || {
             let _waits = Drops(|| {
@@ -328,9 +330,9 @@ mod tests {
         assert_eq!(DROPPED.load(Ordering::Relaxed), 1);
     }
 
-    /// Unwound a second time it would take the process along.
+    /// Unwinding the body a second time would end the process.
     #[test]
-    fn a_destructor_that_waits_again_and_again_while_its_body_panics_is_left() {
+    fn body_with_repeated_waits_in_a_panic_destructor_is_left() {
         lay("panics and waits again and again", || {
             let _waits = Drops(|| {
                 loop {
@@ -390,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_body_holds_is_dropped_last_first() {
+    fn unwound_body_drops_what_it_holds_last_first() {
         static ORDER: Mutex<Vec<u8>> = Mutex::new(Vec::new());
         let drops = |n| Drops(move || ORDER.lock().expect("nobody panics with it").push(n));
         lay("holds three", move || {
@@ -409,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_catches_everything_is_left_and_the_next_run_is_as_ever() {
+    fn body_catching_every_panic_is_left_and_next_run_is_the_same() {
         lay("catches everything", || {
             loop {
                 let _ = catch_unwind(|| {
@@ -446,7 +448,7 @@ mod tests {
         }
     }
 
-    /// The plan's main goes on registering while it is ended: what it registers then has no stack.
+    /// The plan's main goes on registering while it is being ended. A body that it registers then gets no stack.
     #[test]
     fn body_that_would_begin_at_the_worlds_end_is_not_begun() {
         let text = "title = \"Killed in main\"\n[worker]\ngrace = \"3ms\"\n\

@@ -1,12 +1,12 @@
 //! Bodies as stackful coroutines: blocking code that waits in virtual time.
 //!
-//! A coroutine is owned by its world and resumed by the
-//! entity that stands for the body; when the body waits, it switches back to the executor.
+//! A coroutine is owned by its world, and resumed by the entity that stands for the body. When the body waits, it
+//! switches back to the executor.
 //!
-//! At the world's end a body is not unwound by force: a destructor that waits, or a body that catches
-//! everything in a loop, would take the process with it. It is resumed with [`Turn::End`]; from then on
-//! its waits return at once, after some it is unwound by a private payload, and what still goes on is
-//! suspended for good and its stack left to leak.
+//! At the world's end a body is not unwound by force: a destructor that waits, or a body that catches every panic in
+//! a loop, would take the process with it. Instead the body is resumed with [`Turn::End`]. From then on its waits
+//! return at once. After a number of waits it is unwound by a private payload. A body that still goes on is suspended
+//! for good, and its stack leaks.
 
 #![allow(unsafe_code)]
 
@@ -19,22 +19,22 @@ use corosensei::{CoroutineResult, Yielder};
 
 use super::bodies::{Turn, Turned, WorldEnded, too_many_left};
 
-/// Stack of one body, in bytes.
+/// Size of the stack of one body, in bytes.
 const STACK: usize = 256 * 1024;
-/// Stacks kept for the next bodies of this thread.
+/// Maximum number of stacks kept for the next bodies of this thread.
 const POOLED: usize = 64;
-/// Stacks that may leak before this thread takes no more bodies: each holds two maps of the kernel's,
+/// Number of leaked stacks at which this thread makes no more stacks. Each holds two of the kernel's memory maps,
 /// which run out at about 32,000.
 const LEAKS: u32 = 1_000;
 
 thread_local! {
-    /// The yielder of the coroutine that runs on this thread; null on the executor's own stack.
+    /// Yielder of the coroutine that runs on this thread; null on the executor's own stack.
     static YIELDER: Cell<*const Yielder<Turn, ()>> = const { Cell::new(std::ptr::null()) };
     static LEAKED: Cell<u32> = const { Cell::new(0) };
     static POOL: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A number of this thread's own, never given to another one.
+/// Returns a number of this thread that no other thread ever gets.
 fn here() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     thread_local! {
@@ -48,16 +48,16 @@ fn here() -> u64 {
 
 type Inner<T> = corosensei::Coroutine<Turn, (), std::thread::Result<T>, DefaultStack>;
 
-/// A body with its own stack. It stays on the thread that made it.
+/// Body with its own stack. It stays on the thread that made it.
 pub(crate) struct Coroutine<T: 'static> {
-    /// None once it was left, or its stack was given back.
+    /// `None` once its stack was given back, or it was dropped on another thread.
     inner: Option<Inner<T>>,
     home: u64,
 }
 
-// SAFETY: what is on the stack may be bound to its thread, and is touched by that thread only: all that
-// resumes, unwinds or drops the coroutine goes through `inner`, which refuses every other thread, and
-// `drop`, which leaves the stack to leak there. A world may hold one and be `Send` for it.
+// SAFETY: what is on the stack may be bound to its thread, and only that thread touches it. Everything that resumes,
+// unwinds or drops the coroutine goes through `inner()`, which refuses every other thread, or through `drop`, which
+// leaks the stack on every other thread. So a world may hold a coroutine and still be `Send`.
 unsafe impl<T: 'static> Send for Coroutine<T> {}
 
 impl<T: 'static> Coroutine<T> {
@@ -74,7 +74,7 @@ impl<T: 'static> Coroutine<T> {
             corosensei::Coroutine::with_stack(stack, move |yielder: &Yielder<Turn, ()>, turn| {
                 YIELDER.set(std::ptr::from_ref(yielder));
                 if turn == Turn::End {
-                    // Never begun: what the body holds is dropped with it, here, on its own stack.
+                    // The body never began. What it holds is dropped with it, on its own stack.
                     return catch_unwind(AssertUnwindSafe(|| {
                         drop(body);
                         resume_unwind(Box::new(WorldEnded))
@@ -88,15 +88,17 @@ impl<T: 'static> Coroutine<T> {
         })
     }
 
+    /// Returns the inner coroutine.
+    ///
     /// # Panics
     ///
-    /// On another thread.
+    /// If called on another thread.
     fn inner(&mut self) -> &mut Option<Inner<T>> {
         assert_eq!(self.home, here(), "a coroutine stays on its thread");
         &mut self.inner
     }
 
-    /// Gives the body its turn, until it waits or is done.
+    /// Gives the body a turn, which lasts until it waits or is done.
     pub fn turn(&mut self, turn: Turn) -> Turned<T> {
         let inner = self.inner().as_mut();
         let result = inner.expect("it is there until it is left").resume(turn);
@@ -107,7 +109,7 @@ impl<T: 'static> Coroutine<T> {
         }
     }
 
-    /// Gives the stack of a body that is done to the next one.
+    /// Keeps the stack of a body that is done for the next body.
     pub fn recycle(mut self) {
         if let Some(inner) = self.inner().take_if(|inner| inner.done()) {
             let stack = inner.into_stack();
@@ -123,7 +125,7 @@ impl<T: 'static> Coroutine<T> {
         self.inner.as_ref().is_none_or(Inner::done)
     }
 
-    /// Leaves a body and its stack as they are, for good. Dropped, it would be unwound by force.
+    /// Leaves a body and its stack as they are, for good. A drop would unwind the body by force.
     pub fn leave(self) {
         LEAKED.set(LEAKED.get() + 1);
         std::mem::forget(self);
@@ -138,27 +140,26 @@ impl<T: 'static> Drop for Coroutine<T> {
     }
 }
 
-/// Whether the caller runs inside a coroutine.
+/// Returns whether the caller runs inside a coroutine.
 pub(super) fn is_body() -> bool {
     !YIELDER.get().is_null()
 }
 
-/// Switches from the coroutine back to the executor, until it is given its next turn.
+/// Switches from the coroutine back to the executor, until the coroutine's next turn.
 pub(super) fn suspend() {
     let yielder = YIELDER.get();
     assert!(
         !yielder.is_null(),
         "a simulated body waits through its own scope, on its own stack"
     );
-    // SAFETY: the pointer was set from the reference that the running coroutine's root holds, either
-    // when the coroutine began or below, and `turn` sets it to null whenever control leaves a
-    // coroutine. It is not null, so a coroutine runs, this is its stack, and the root's reference is
-    // alive below us on that stack.
+    // SAFETY: the pointer was set from the reference that the running coroutine's root holds, either when the
+    // coroutine began or below, and `turn` sets it to null whenever control leaves a coroutine. It is not null, so a
+    // coroutine runs, this is its stack, and the root's reference is alive below us on that stack.
     let _turn = unsafe { (*yielder).suspend(()) };
     YIELDER.set(yielder);
 }
 
-/// How many this thread has left behind.
+/// Returns the number of bodies that this thread has left behind.
 #[cfg(test)]
 pub(super) fn left() -> u32 {
     LEAKED.get()
@@ -173,7 +174,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::disallowed_methods, reason = "another thread is the point")]
-    fn a_coroutine_that_comes_to_another_thread_is_neither_resumed_nor_dropped_there() {
+    fn coroutine_is_neither_resumed_nor_dropped_on_another_thread() {
         struct Drops(thread::ThreadId);
         impl Drop for Drops {
             fn drop(&mut self) {
@@ -197,14 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn after_so_many_left_behind_the_thread_takes_no_more() {
+    fn thread_with_too_many_leaked_stacks_takes_no_more_bodies() {
         LEAKED.set(LEAKS - 1);
         assert!(Coroutine::new(|| ()).is_ok_and(|body| {
             body.leave();
             true
         }));
         assert!(Coroutine::new(|| ()).is_err());
-        // A stack that came back is as good as ever.
+        // A returned stack can still be used.
         POOL.with_borrow_mut(|pool| pool.extend(DefaultStack::new(STACK).ok()));
         let body = Coroutine::new(|| ());
         assert!(matches!(

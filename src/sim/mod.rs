@@ -2,8 +2,8 @@
 //! choice.
 //!
 //! [`run`] drives a worker context through a scenario and returns the journal of the run. The same scenario and the
-//! same seed give the same journal, to the byte, on any machine. The [stage](crate::stage) scripts the components.
-//! The command, the test kit and live runs use this module.
+//! same seed give the same journal, to the byte, on any machine. The `stage` scripts the components. The
+//! command, the test kit and live runs use this module.
 
 mod baton;
 mod bell;
@@ -138,8 +138,8 @@ pub struct Aside {
     pub kept: Vec<Kept>,
 }
 
-/// Compares the events, the events that never struck, the outside request and the findings. What depends on real time
-/// is not compared, since it differs from run to run.
+/// Compares the events, the events that never struck, the outside request and the findings. The instants are not
+/// compared, nor is what depends on real time, since that differs from run to run.
 impl PartialEq for Journal {
     fn eq(&self, other: &Self) -> bool {
         self.events == other.events
