@@ -1,4 +1,5 @@
-//! The health endpoint: scripted answers, byte for byte, over a pipe. A probe takes virtual time.
+//! The health endpoint: scripted answers, byte for byte, over a pipe. The [host](super::host) connects a watchdog's
+//! probe to it. A probe takes virtual time.
 
 use std::io;
 use std::pin::Pin;
@@ -15,15 +16,15 @@ use crate::scenario::Answer;
 use crate::stage::{Ends, NEVER, Strike, serve};
 use crate::watchdog::HttpProbe;
 
-/// What fits into the pipe on each side.
+/// Capacity of the pipe in each direction, in bytes.
 const PIPE: usize = 16 * 1024;
 
-/// The probe of a scripted watchdog: the one that a service has.
+/// Returns the probe of a scripted watchdog, which is the one that a service has.
 pub(crate) fn probe() -> HttpProbe {
     HttpProbe::new("http://127.0.0.1:8000/health").expect("that is a URL")
 }
 
-/// One connection to the world's endpoint, whatever it is called.
+/// Connects to the world's endpoint, whatever name was asked for.
 pub(crate) async fn connect() -> io::Result<Box<dyn Stream>> {
     if let Some(part) = asking_watchdog() {
         meet_faults(part);
@@ -57,7 +58,7 @@ pub(crate) async fn connect() -> io::Result<Box<dyn Stream>> {
         if ends.is_ok() {
             open.answered();
         }
-        // Who asked has gone otherwise, and with that the connection.
+        // On an error the watchdog has dropped its end, and with it the connection.
         ends.unwrap_or(Ends::Closed)
     });
     Ok(Box::new(Line {
@@ -67,18 +68,18 @@ pub(crate) async fn connect() -> io::Result<Box<dyn Stream>> {
     }))
 }
 
-/// The watchdog that asks, if it is one.
+/// Returns the index of the watchdog that asks, if a scripted watchdog does.
 fn asking_watchdog() -> Option<usize> {
     world::with(|world| {
         let role = world.entities.borrow().current_role()?;
         let part = world.part_of(role)?;
-        // Over a user's own its host lays them, wherever it waits.
+        // An own worker's watchdog gets its faults from the host, wherever it waits.
         (part.kind() == Kind::Watchdog && !world.is_foreign()).then_some(part.index)
     })
 }
 
-/// A connection, with its other end: that has its turns when this one reads or writes, so that a probe is
-/// one turn of its watchdog's wherever no time passes.
+/// Connection together with its other end. The other end has its turns when this one reads or writes, so that a probe
+/// is one turn of its watchdog wherever no time passes.
 struct Line {
     ours: DuplexStream,
     peer: Option<BoxFuture<Ends>>,
@@ -130,7 +131,7 @@ impl AsyncWrite for Line {
     }
 }
 
-/// The word for an answer that comes to an end.
+/// Returns the word for an answer that comes to an end.
 fn answer_word(answer: Answer, takes: u64) -> Option<Name> {
     match answer {
         _ if takes == NEVER => None,
@@ -143,7 +144,7 @@ fn answer_word(answer: Answer, takes: u64) -> Option<Name> {
     }
 }
 
-/// A probe in flight. Dropped without an answer it was given up; an answer that comes later is nobody's.
+/// Probe in flight. Dropped without an answer, it was given up; an answer that comes later is recorded as ignored.
 struct OpenProbe {
     n: u32,
     began: u64,
@@ -192,7 +193,8 @@ impl Drop for OpenProbe {
     }
 }
 
-/// A watchdog's body is the production one; faults strike it where it waits, and where it asks.
+/// Meets the faults of a scripted watchdog. Its body is the production one, so faults strike it where it waits and
+/// where it asks.
 pub(crate) fn meet_faults(part: usize) {
     loop {
         let (strike, hung) = world::with(|world| {

@@ -1,4 +1,7 @@
-//! Entities: what can run in a world, and the gate through which each of them goes.
+//! Entities: everything in a world that takes turns, and the gate that every turn passes.
+//!
+//! The [world](super::world) grants one turn at a time to an entity of the [ready set](super::ready). The
+//! [host](super::host) and the [subject](super::subject) start entities.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,28 +23,28 @@ use crate::words::{one_line, panic_message};
 
 pub(crate) type EntityId = u32;
 
-/// The maximum number of components that are noted for what they hold.
+/// Maximum number of components that are recorded as having held a handle.
 const FOUND: usize = 1_000;
 
-/// What an entity runs on.
+/// Kind of thread that an entity runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// The service's executor, which can be held up.
+    /// The service's executor, which can be held.
     Executor,
-    /// A thread of its own: bodies, blocking callbacks, the context's driver.
+    /// A thread of its own: a body, a blocking callback, or the context's driver.
     Free,
 }
 
-/// What an entity is to the journal.
+/// What an entity stands for in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Nothing: it belongs to the context, or to the world.
+    /// Nothing: the entity belongs to the context, or to the world.
     Nobody,
-    /// It stands for somebody inside, but nothing of it is written down.
+    /// Code inside the context that is not recorded.
     Inside,
-    /// The code of a component: that it began and ended are facts.
+    /// The code of a component, with a begin and an end that are recorded as facts.
     Component(Id),
-    /// The code of the part with that index, which may have no id yet.
+    /// The code of the component with that index, which may have no id yet.
     Part(usize),
 }
 
@@ -49,17 +52,19 @@ struct Entity {
     name: Name,
     class: Class,
     role: Role,
-    /// Wakes the tokio task.
+    /// Waker of the tokio task.
     task: Option<Waker>,
-    /// Enters the ready set.
+    /// Waker that puts the entity into the ready set.
     gate: Waker,
     granted: bool,
     abort: bool,
-    /// Who has ended is woken all the same by whoever kept its waker; a turn given to it would be lost.
+    /// Whether the entity has ended. It may still be woken through a retained waker; a turn granted to it would be
+    /// lost.
     ended: bool,
-    /// Something about its component has changed: a pause ends early.
+    /// Whether something about its component has changed, so that its pause ends early.
     interrupted: bool,
-    /// Whether it is a body that drives a future: live, on a runtime that ends with that.
+    /// Whether the entity is a body that drives a future. Live, such a body is on a runtime that ends with the
+    /// future.
     drives: bool,
 }
 
@@ -68,19 +73,19 @@ struct Entity {
 pub(crate) struct Entities {
     all: Vec<Entity>,
     ready: Ready,
-    /// Entities of the executor's that became ready while it was held.
+    /// Entities of the executor that became ready while it was held.
     held_back: Ready,
-    /// How many hold the executor.
+    /// Number of holds on the executor.
     holds: u32,
     current: Option<EntityId>,
-    /// Callers that the script has sent: what strikes strikes before all else in its instant.
+    /// Callers that the script has sent. Their first turns come before all others of the instant, as strikes do.
     struck: VecDeque<EntityId>,
 }
 
 struct GateWaker {
     generation: u64,
     id: EntityId,
-    /// Where it is woken from another thread: only a user's own code has such.
+    /// Mailbox for wakes from other threads, which occur only with a user's own code.
     outside: Option<Arc<Outside>>,
 }
 
@@ -97,7 +102,7 @@ impl Wake for GateWaker {
             }
             here
         });
-        // No world runs on this thread, or another one does.
+        // This thread runs no world, or another one.
         if let (Some(outside), None | Some(false)) = (&self.outside, here) {
             outside.wake(self.id);
         }
@@ -105,7 +110,7 @@ impl Wake for GateWaker {
 }
 
 impl Entities {
-    /// This one's first turn comes before all others of its instant.
+    /// Gives this entity its first turn before all others of the instant.
     pub fn strikes(&mut self, id: EntityId) {
         self.struck.push_back(id);
     }
@@ -121,13 +126,13 @@ impl Entities {
         }
     }
 
-    /// It is not ready any more.
+    /// Removes an entity from the entities that are ready or held back.
     fn forget(&mut self, id: EntityId) {
         self.ready.remove(id);
         self.held_back.remove(id);
     }
 
-    /// Holds the executor, or frees it: then what was held back is ready.
+    /// Holds the executor, or releases one hold. After the last release, the entities that were held back are ready.
     pub fn hold(&mut self, hold: bool) {
         if hold {
             self.holds += 1;
@@ -149,7 +154,7 @@ impl Entities {
         }
     }
 
-    /// The name of who runs, if somebody does.
+    /// Returns the name of the entity that runs, if one does.
     pub fn current_name(&self) -> Option<Name> {
         self.current.map(|id| self.name(id))
     }
@@ -158,24 +163,24 @@ impl Entities {
         self.all[id as usize].name.clone()
     }
 
-    /// Who runs.
+    /// Returns the entity that runs.
     pub fn current(&self) -> Option<EntityId> {
         self.current
     }
 
-    /// What who runs is to the journal.
+    /// Returns the role of the entity that runs.
     pub fn current_role(&self) -> Option<Role> {
         self.current.map(|id| self.all[id as usize].role)
     }
 
-    /// Whether who runs is a body, step or task of the context.
+    /// Returns whether the entity that runs is a body, step or task of the context.
     pub fn is_inside(&self) -> bool {
         self.current
             .is_some_and(|id| self.all[id as usize].role != Role::Nobody)
     }
 
-    /// What is around the code that runs, as a live host has it: a body is on a thread of its own, everything else
-    /// on the service's executor.
+    /// Returns what is around the code that runs, as a live host has it: a body is on a thread of its own, and
+    /// everything else is on the service's executor.
     pub fn around(&self) -> Around {
         let Some(current) = self.current.map(|id| &self.all[id as usize]) else {
             return Around::Lasting;
@@ -189,13 +194,13 @@ impl Entities {
         }
     }
 
-    /// Notes whether the entity that runs drives a future, and returns what was noted before.
+    /// Sets whether the entity that runs drives a future, and returns the previous value.
     pub fn set_drives(&mut self, drives: bool) -> bool {
         let current = self.current.map(|id| &mut self.all[id as usize]);
         current.is_some_and(|entity| std::mem::replace(&mut entity.drives, drives))
     }
 
-    /// The waker of who runs.
+    /// Returns the waker of the entity that runs.
     pub fn current_waker(&self) -> Waker {
         self.current.map_or_else(
             || Waker::noop().clone(),
@@ -209,7 +214,7 @@ impl Entities {
         self.enter(id);
     }
 
-    /// Whether the pause of who runs is to end early.
+    /// Returns whether the pause of the entity that runs is to end early, and resets that.
     pub fn take_interrupt(&mut self) -> bool {
         self.current
             .is_some_and(|id| std::mem::take(&mut self.all[id as usize].interrupted))
@@ -217,7 +222,7 @@ impl Entities {
 }
 
 impl World {
-    /// Grants one of the ready entities its poll, and says which.
+    /// Grants one of the ready entities its poll, and returns that entity.
     pub fn grant(&self) -> Option<EntityId> {
         let mut entities = self.entities.borrow_mut();
         let n = entities.ready.len();
@@ -245,7 +250,7 @@ impl World {
         Some(id)
     }
 
-    /// Starts an entity. It is ready from its next poll on.
+    /// Starts an entity. It is ready at once, or held back if it belongs to the executor and that is held.
     pub fn spawn(
         &self,
         name: Name,
@@ -307,7 +312,7 @@ impl World {
 }
 
 impl World {
-    /// Notes a turn that took long in real time: that of an entity, or what ran between two turns.
+    /// Records a turn that took long in real time: that of entity `id`, or what ran between two turns.
     pub fn note_long_turn(&self, id: Option<EntityId>) {
         let (Some(foreign), Some(watched)) = (&self.foreign, &self.watched) else {
             return;
@@ -318,7 +323,8 @@ impl World {
         let mut at = self.time();
         let (name, by) = match id {
             None => {
-                // Read past the world, which must not go otherwise since something took long.
+                // tokio's clock is read directly: `World::now` would advance the world, and the real time of a turn
+                // must not change the run.
                 at = foreign.now().unwrap_or(at);
                 ("a spawned task".into(), KeptBy::Spawned)
             }
@@ -332,14 +338,14 @@ impl World {
         self.observed.note_kept(Kept { name, at, took, by });
     }
 
-    /// From here on it is measured how long whatever runs takes in real time, in a user's own worker.
+    /// Starts to measure how long the code that runs next takes in real time, in a user's own worker.
     pub fn measure(&self) {
         if let Some(foreign) = &self.foreign {
             foreign.meter.start();
         }
     }
 
-    /// Notes that a user's own task awaits. A body says by itself where it waits.
+    /// Records that a user's own task, or main, awaits. A body itself records where it waits.
     fn awaits(&self, id: EntityId, role: Role) {
         let Some(foreign) = &self.foreign else { return };
         if role == Role::Component(MAIN) {
@@ -351,7 +357,7 @@ impl World {
         }
     }
 
-    /// Returns the number of the context's handles, in a user's own worker.
+    /// Returns the number of the context's handles in a user's own worker, and 0 in any other.
     fn handles(&self) -> usize {
         if self.is_foreign() {
             let subject = self.subject.borrow();
@@ -361,7 +367,8 @@ impl World {
         }
     }
 
-    /// Notes the component whose code is gone since `before`, if a handle went with it. Main is given one.
+    /// Records the component with code that was dropped since `before` was counted, if a handle was dropped with it.
+    /// Main is left out, since it is given a handle.
     fn note_handle(&self, role: Role, before: usize) {
         let Some(foreign) = &self.foreign else { return };
         if let Some(part) = self.part_of(role)
@@ -376,7 +383,7 @@ impl World {
     }
 }
 
-/// Asks an entity to go away; like everything else that it does, that goes through the gate.
+/// Abort of an entity. Like everything else that the entity does, its end passes the gate.
 pub(crate) struct AbortEntity {
     pub id: EntityId,
     pub generation: u64,
@@ -394,12 +401,12 @@ impl Abort for AbortEntity {
     }
 }
 
-/// A future that is polled only when it was granted its turn.
+/// Future that is polled only when its entity was granted a turn.
 struct Gated {
     id: EntityId,
     future: Option<BoxFuture<Result<(), BoxError>>>,
     on_end: Option<OnEnd>,
-    /// For which time its component's code runs in it; 0 before it does.
+    /// Ordinal of this run of its component's code, from 1; 0 before it begins.
     nth: u32,
 }
 
@@ -427,7 +434,7 @@ impl Gated {
         turn
     }
 
-    /// The future is gone, and says how.
+    /// Ends the entity once its future is gone, and reports how it ended.
     fn end(&mut self, world: &World, how: How, error: Option<Name>) {
         let role = {
             let mut entities = world.entities.borrow_mut();
@@ -460,12 +467,12 @@ impl Future for Gated {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         world::with(|world| {
-            // What a component panics with is caught before. What is left tokio would swallow.
+            // A component's panic is caught earlier. Any other panic would be swallowed by tokio.
             let polled = world.or_fail(|| {
                 let polled = self.poll_turn(world, cx);
-                // Scripted components all go through the gate: where one turn has ended nothing else can
-                // run, and the next can be granted without a detour over tokio's park. A user's code may
-                // have spawned tasks past the gate, which are to run before time moves.
+                // Scripted components all pass the gate: when a turn has ended nothing else can run, and the next
+                // turn can be granted without a detour through tokio's park. A user's code may have spawned tasks
+                // past the gate, which must run before time moves.
                 if polled.is_some() {
                     if world.is_foreign() || world.runs_on != Bodies::Coroutines {
                         world.nobodys_turn();
@@ -493,7 +500,7 @@ impl Drop for Gated {
             world.turn_of(self.id);
             before
         });
-        // What it holds may block as it goes; what goes after it is another's.
+        // What the future holds may block while it is dropped. What is dropped after it belongs to another turn.
         self.future = None;
         world::try_with(|world| match before.flatten() {
             Some(id) => world.turn_of(id),
@@ -503,7 +510,7 @@ impl Drop for Gated {
 }
 
 impl Gated {
-    /// Takes its turn, if it was granted one.
+    /// Takes the entity's turn, if one was granted.
     fn poll_turn(&mut self, world: &World, cx: &mut Context<'_>) -> Option<Poll<()>> {
         let (waker, role) = match self.turn(world, cx) {
             Turn::Wait => return None,
@@ -522,14 +529,14 @@ impl Gated {
         if self.nth == 0 {
             self.nth = world.began(role, self.id);
             if world.strikes_now() {
-                // What waits for main's begin strikes before main's own code goes on.
+                // Timeline events that wait for the begin of main strike before main's own code goes on.
                 world.stage().strike_due();
                 let mut entities = world.entities.borrow_mut();
                 entities.enter(self.id);
                 entities.current = None;
                 return Some(Poll::Pending);
             }
-            // What holds the executor from its first moment on comes to nothing else before it lets go.
+            // An entity that holds the executor from its first moment on does nothing else before it lets go.
             let mut entities = world.entities.borrow_mut();
             if entities.holds > 0 && entities.all[self.id as usize].class == Class::Executor {
                 entities.enter(self.id);
@@ -541,9 +548,9 @@ impl Gated {
             return Some(Poll::Ready(()));
         };
         let mut cx = Context::from_waker(&waker);
-        // tokio has who did much in one turn yield, and wakes him when the executor parks. Here that is
-        // when time moves: he would find himself later in the day. The guard is who sees to spinning. In a
-        // foreign world it is tokio that moves time, and who yields has another turn before.
+        // tokio makes a task that did much in one turn yield, and wakes it when the executor parks. Here time moves
+        // when the executor parks, so the task would go on at a later instant. A task that spins is a matter for the
+        // guard instead. In a foreign world tokio moves time, and a task that yields has another turn before that.
         let foreign = world.is_foreign();
         let handles = world.handles();
         world.measure();
@@ -565,7 +572,7 @@ impl Gated {
             Ok(Poll::Ready(Err(error))) => (How::Failed, Some(one_line(&error))),
             Err(payload) => (How::Panicked, Some(one_line(&panic_message(&*payload)))),
         };
-        // The future goes first: what it holds is gone when its end is reported.
+        // The future is dropped first: what it holds is gone when its end is reported.
         let _ = catch_unwind(AssertUnwindSafe(|| self.future = None));
         world.note_handle(role, handles);
         self.end(world, how, error);

@@ -1,9 +1,9 @@
-//! Foreign worlds: those with a user's own code in them, which waits on tokio's timers and spawns on
-//! tokio's executor past the world.
+//! Foreign worlds: worlds with a user's own code in them, which waits on tokio's timers and spawns on tokio's
+//! executor past the world.
 //!
-//! tokio cannot be asked for its next timer, so the world does not move the clock here. It keeps one timer
-//! of tokio's at its own next deadline, and tokio's own auto-advance goes from timer to timer. Whenever
-//! nothing can run, tokio's tasks included, the world looks at what time it has become.
+//! tokio cannot be asked for its next timer, so the world does not move the clock here. It keeps one timer of tokio's
+//! at its own next deadline, and tokio's auto-advance goes from timer to timer. Whenever nothing can run, tokio's
+//! tasks included, the world reads the time from tokio's clock.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::pin::Pin;
@@ -20,49 +20,49 @@ use super::workers::lock;
 use super::world::World;
 use crate::journal::Name;
 
-/// What only a foreign world has.
+/// State that only a foreign world has.
 #[derive(Default)]
 pub(crate) struct Foreign {
     began: OnceCell<Instant>,
-    /// tokio's timer at the world's next deadline, and that deadline.
+    /// tokio's timer at the world's next deadline, which is `set_for`.
     alarm: RefCell<Option<Pin<Box<Sleep>>>>,
     set_for: Cell<u64>,
-    /// What listens to the tokens that tasks and bodies are told by.
+    /// Futures that wait for the tokens by which tasks and bodies are told.
     pub listening: RefCell<Vec<Pin<Box<WaitForCancellationFutureOwned>>>>,
-    /// Wakes from threads that the world knows nothing of, such as those of tokio's blocking pool.
+    /// Wakes from threads that the world does not know, such as those of tokio's blocking pool.
     pub outside: Arc<Outside>,
-    /// What turns have cost of real time.
+    /// Meter of the real time that turns take.
     pub meter: Meter,
-    /// The number of entities whose task tokio still has.
+    /// Number of entities with a task that tokio still has.
     pub entities: Cell<usize>,
     pub found: RefCell<Found>,
 }
 
-/// What is found of a user's own code that no event says.
+/// Findings about a user's own code that no event records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// The number of tasks that the context does not know and that had not ended at the end of the run.
+    /// Number of tasks that the context does not know and that had not ended at the end of the run.
     pub tasks: usize,
-    /// The number of futures that `run_async` ran where it was called.
+    /// Number of futures that `run_async` ran where it was called.
     pub futures: usize,
-    /// The components whose code held a strong handle of the context to its end.
+    /// Components with code that held a strong handle of the context to its end.
     pub held_handle: Vec<Name>,
-    /// Since when main waits, where it does so still or was aborted.
+    /// Instant since which main waits, in milliseconds of virtual time, if main still waits or was aborted.
     pub main_waits: Option<u64>,
 }
 
-/// After a turn that takes less than this in real time it is not asked how long the threads have waited for a CPU.
+/// Real time of a turn under which the kernel is not asked how long the threads have waited for a CPU.
 const SHORT: Duration = Duration::from_millis(1);
 
-/// A turn that takes longer than this in real time is noted: no virtual time passes in it.
+/// Real time from which on a turn is recorded as long. No virtual time passes in a turn.
 pub(crate) const LONG: Duration = Duration::from_millis(100);
 
-/// Measures in real time what happens while virtual time stands still.
+/// Meter of the real time that passes while virtual time stands still.
 #[derive(Default)]
 pub(crate) struct Meter {
-    /// When the current turn began, or the last one ended, or the executor was last woken.
+    /// Instant at which the current turn began, the last one ended, or the executor was last woken.
     since: Cell<Option<std::time::Instant>>,
-    /// How long the threads had waited for a CPU when that was asked last.
+    /// Time that the threads had waited for a CPU when the kernel was last asked.
     starved: Cell<Duration>,
 }
 
@@ -71,20 +71,22 @@ pub(crate) struct Meter {
     reason = "what takes real time is measured in real time"
 )]
 impl Meter {
-    /// Begins a run in which the threads have waited so long already.
+    /// Begins a run before which the threads have waited for a CPU for `starved`.
     pub fn begins(&self, starved: Duration) {
         self.starved.set(starved);
     }
 
-    /// Begins to measure.
+    /// Starts to measure.
     pub fn start(&self) {
         self.since.set(Some(std::time::Instant::now()));
     }
 
-    /// Returns how long it took, if that was long; what the threads waited for a CPU meanwhile is no part of it.
+    /// Returns how long the measured code took, if that was long. Time that the threads waited for a CPU meanwhile
+    /// does not count.
     pub fn stop(&self, starved: impl FnOnce() -> Duration) -> Option<Duration> {
         let took = self.since.take()?.elapsed();
-        // Asking the kernel takes longer than most turns. In one as short as this the threads cannot have waited longer.
+        // Asking the kernel takes longer than most turns. In a turn as short as this, the threads cannot have waited
+        // for longer than the turn.
         if took < SHORT {
             return None;
         }
@@ -94,7 +96,7 @@ impl Meter {
     }
 }
 
-/// Where threads outside of a world leave whom they wake, and what they asked the context for.
+/// Mailbox for threads outside of a world: the entities that they wake, and what they asked the context for.
 #[derive(Debug, Default)]
 pub(crate) struct Outside {
     woken: Mutex<Vec<EntityId>>,
@@ -103,7 +105,7 @@ pub(crate) struct Outside {
 }
 
 impl Outside {
-    /// Wakes an entity, and has the executor look.
+    /// Wakes an entity, and wakes the executor to make it look.
     pub fn wake(&self, id: EntityId) {
         lock(&self.woken).push(id);
         let executor = lock(&self.executor).clone();
@@ -112,17 +114,17 @@ impl Outside {
         }
     }
 
-    /// The executor is woken by that.
+    /// Sets the waker that wakes the executor.
     pub fn executor_is(&self, waker: &Waker) {
         *lock(&self.executor) = Some(waker.clone());
     }
 
-    /// Such a thread has asked the context for that.
+    /// Records what such a thread asked the context for, unless one has asked before.
     pub fn asked(&self, what: impl FnOnce() -> String) {
         lock(&self.asked).get_or_insert_with(|| what().into());
     }
 
-    /// What the first of them asked for.
+    /// Returns what the first of them asked for.
     pub fn first_asked(&self) -> Option<Name> {
         lock(&self.asked).clone()
     }
@@ -137,18 +139,18 @@ impl Outside {
     reason = "a foreign world's time is tokio's"
 )]
 impl Foreign {
-    /// The world begins, inside its runtime.
+    /// Begins the world's time. To be called inside the world's runtime.
     pub fn begin(&self) {
         let _ = self.began.set(Instant::now());
     }
 
-    /// Milliseconds since then.
+    /// Returns the milliseconds since the world began.
     pub fn now(&self) -> Option<u64> {
         let began = self.began.get()?;
         u64::try_from((Instant::now() - *began).as_millis()).ok()
     }
 
-    /// Has tokio move its clock no further than to that moment.
+    /// Makes tokio move its clock no further than to `at`.
     fn wake_at(&self, at: u64) {
         let Some(began) = self.began.get() else {
             return;
@@ -164,19 +166,19 @@ impl Foreign {
             none => none.insert(Box::pin(tokio::time::sleep_until(deadline))),
         };
         self.set_for.set(at);
-        // No waker is needed: when it is due, tokio finds nothing to run, and the world looks at its clock.
+        // No waker is needed: when the timer is due, tokio finds nothing to run, and the world reads the clock.
         let _ = alarm.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     }
 }
 
 impl World {
-    /// Whether a user's own code runs here.
+    /// Returns whether a user's own code runs here.
     pub fn is_foreign(&self) -> bool {
         self.foreign.is_some()
     }
 
-    /// tokio may have moved its clock. It does so while its executor is at rest, and never in a body's turn: a body's
-    /// thread need not look, nor could it.
+    /// Advances the world to the time of tokio's clock, which tokio may have moved. tokio moves it while its executor
+    /// is at rest, and never in a body's turn: a body's thread need not look, and could not.
     pub fn look_at_clock(&self) {
         if let Some(foreign) = &self.foreign
             && !self.is_over()
@@ -187,7 +189,7 @@ impl World {
         }
     }
 
-    /// Where tokio moves the clock, it is asked to stop at the next deadline: says whether it is tokio's.
+    /// Returns whether tokio moves the clock here; if so, asks tokio to stop at the next deadline.
     pub fn leaves_clock_to_tokio(&self, next: u64) -> bool {
         let Some(foreign) = &self.foreign else {
             return false;
