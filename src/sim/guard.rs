@@ -1,43 +1,44 @@
-//! The guard: tells from outside, in real time, that a run will never end.
+//! The guard: detects from outside, in real time, that a run will never end.
 //!
-//! Virtual time bounds whatever waits in virtual time. A body that blocks its thread for real, or that
-//! computes for ever, never gives its turn back, and nothing inside the world can see that. So the
-//! thread's number of turns is looked at from another thread. Where it stands still, a wall clock would
-//! not do: a starved thread makes no progress either. The kernel is asked how long the thread ran, how
-//! long it waited for a CPU, and whether it sleeps now.
+//! Virtual time bounds everything that waits in virtual time. A body that blocks its thread for real, or that
+//! computes for ever, never gives its turn back, and nothing inside the world can see that. So another thread looks
+//! at the number of the thread's turn, through [`Watched`](super::watched::Watched). If the number stands still, a
+//! wall clock is not enough: a starved thread makes no progress either. The kernel is asked how long the thread ran,
+//! how long it waited for a CPU, and whether it sleeps now.
 
 use std::time::Duration;
 
 use super::watched::ThreadId;
 use crate::journal::StuckWhy;
 
-/// How often the guard looks.
+/// Interval at which the guard looks.
 pub(crate) const PERIOD: Duration = Duration::from_millis(50);
-/// Where the kernel tells nothing, or that the thread waits for a disk: one turn by the wall clock.
+/// Shortest wall-clock patience with one turn, if the kernel reports nothing of the thread, or a wait for a disk.
 const WALL: Duration = Duration::from_secs(10);
-/// A guard that comes later than this was stopped itself, and its measure is worth nothing.
+/// Longest time between two looks of one measurement. A guard that comes later was stopped itself, and its
+/// measurement is worth nothing.
 const LATE: Duration = Duration::from_secs(1);
 
-/// How much one turn may take of real time.
+/// Limits on the real time of one turn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// Looks in a row that find the thread asleep, without having run in between, before it is *blocked*.
+    /// Number of looks in a row that find the thread asleep, without having run in between, before it is *blocked*.
     looks: u32,
-    /// Sleep in one turn, in naps between which the thread does run, before it is *blocked*.
+    /// Total sleep in one turn before it is *blocked*, in naps between which the thread does run.
     naps: Duration,
-    /// CPU in one turn before it is *spinning*.
+    /// CPU time in one turn before it is *spinning*.
     spin: Duration,
 }
 
 impl Patience {
-    /// With scripted components, which have no business to sleep or to compute.
+    /// Patience with scripted components, which have no reason to sleep or to compute.
     pub const SCRIPTED: Patience = Patience {
         looks: 3,
         naps: Duration::from_secs(2),
         spin: Duration::from_millis(500),
     };
 
-    /// With a user's code, which may well write to a disk, or compute for a while.
+    /// Returns the patience with a user's code, which may well write to a disk, or compute for a while.
     pub const fn of(limit: Duration) -> Self {
         Patience {
             looks: u32::MAX,
@@ -46,30 +47,30 @@ impl Patience {
         }
     }
 
-    /// The longest, where the kernel does not tell who is at fault.
+    /// Returns the longest patience, for a turn in which the kernel does not show what is at fault.
     fn wall(&self) -> Duration {
         self.naps.max(WALL)
     }
 }
 
-/// What a thread does now.
+/// State of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// It runs, or would if it had a CPU.
     Runs,
-    /// It sleeps until somebody wakes it.
+    /// It sleeps until another thread or a timer wakes it.
     Sleeps,
-    /// It waits for a disk or for memory, or is stopped: that may be the machine's doing.
+    /// It waits for a disk or for memory, or is stopped; the machine may be the cause.
     Waits,
 }
 
-/// What a thread does, and has done since it began.
+/// State of a thread, and its times since it began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub state: State,
-    /// How long it ran.
+    /// Time for which it ran.
     pub ran: Duration,
-    /// How long it would have run but had no CPU.
+    /// Time for which it could have run but had no CPU.
     pub starved: Duration,
 }
 
@@ -80,13 +81,13 @@ impl Usage {
         Usage::parse(&read("stat")?, &read("schedstat")?)
     }
 
-    /// How long a thread has waited for a CPU so far; nothing where the system does not say.
+    /// Returns how long a thread has waited for a CPU so far; zero if the system does not report it.
     pub fn starved_so_far(thread: ThreadId) -> Duration {
         Usage::of(thread).map_or(Duration::ZERO, |usage| usage.starved)
     }
 
     fn parse(stat: &str, schedstat: &str) -> Option<Self> {
-        // The thread's own name stands in brackets before the state, and may hold anything.
+        // The thread's name comes before the state, in brackets, and may contain anything.
         let state = match stat.rsplit_once(')')?.1.trim_start().chars().next()? {
             'R' => State::Runs,
             'S' => State::Sleeps,
@@ -102,7 +103,7 @@ impl Usage {
     }
 }
 
-/// What the guard has seen of one thread while it had one and the same turn.
+/// What the guard has seen of one thread during one turn.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     first: Option<Look>,
@@ -118,12 +119,13 @@ struct Look {
 }
 
 impl Seen {
-    /// The thread has nothing to do.
+    /// Forgets what was seen, since the thread has nothing to do.
     pub fn idle(&mut self) {
         *self = Seen::default();
     }
 
-    /// Looks at the thread at an instant of real time; says so when it will not give its turn back.
+    /// Records a look at the thread at an instant of real time, and returns why the thread will not give its turn
+    /// back, if it will not.
     pub fn look(
         &mut self,
         at: Duration,
@@ -147,8 +149,8 @@ impl Seen {
         if ran >= patience.spin {
             return Some(StuckWhy::Spinning);
         }
-        // What it waits for a CPU is added up only when it gets one: while it runs, or would, it is not
-        // known how long it slept.
+        // The kernel adds up the wait for a CPU only when the thread gets one. So while the thread is runnable, it is
+        // not known how long it slept.
         if usage.state == State::Runs {
             self.asleep = 0;
             return None;
@@ -166,7 +168,8 @@ impl Seen {
         (self.asleep >= patience.looks || slept >= naps).then_some(StuckWhy::Blocked)
     }
 
-    /// Returns why the turn does not end, of a run that takes too long in all: where it has lasted for that long at least.
+    /// Returns why the turn does not end, for a run that takes too long as a whole. Returns `None` if the turn has
+    /// lasted for less than `least`.
     pub fn lasts(&self, at: Duration, turn: u64, least: Duration) -> Option<StuckWhy> {
         let (first, last) = (self.first?, self.last?);
         if first.turn != turn || at.saturating_sub(first.at) < least {
@@ -205,7 +208,8 @@ mod tests {
         })
     }
 
-    /// Asleep at each look; in between it ran for 2 µs of each ms, and starved for so many.
+    /// Returns a turn and usage with the thread asleep. Since the begin it ran for 2 µs of each ms, and starved for
+    /// `starved_us`.
     fn ran_a_little(at: u64, starved_us: u64) -> (u64, Option<Usage>) {
         let usage = Usage {
             state: State::Sleeps,
@@ -215,7 +219,7 @@ mod tests {
         (7, Some(usage))
     }
 
-    /// Looks every 50 ms; when the verdict came, and which.
+    /// Looks every 50 ms, and returns when the verdict came, and which.
     fn verdict(looks: u64, at: impl FnMut(u64) -> (u64, Option<Usage>)) -> Option<(u64, StuckWhy)> {
         verdict_of(Patience::SCRIPTED, looks, at)
     }
@@ -234,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_users_code_may_sleep_and_compute_for_as_long_as_was_said() {
+    fn users_code_may_sleep_and_compute_up_to_its_patience() {
         let sleeps = |_| (7, usage(State::Sleeps, 3, 1));
         let spins = |at| (7, usage(State::Runs, at, 0));
         let disk = |_| (7, usage(State::Waits, 3, 1));
@@ -259,30 +263,30 @@ mod tests {
     fn half_a_second_of_cpu_in_one_turn_is_spinning() {
         let alone = |at| (7, usage(State::Runs, at, 0));
         assert_eq!(verdict(100, alone), Some((500, StuckWhy::Spinning)));
-        // With a tenth of a CPU it takes ten times as long.
+        // With a tenth of a CPU, the same CPU time takes ten times as long.
         let crowded = |at| (7, usage(State::Runs, at / 10, at * 9 / 10));
         assert_eq!(verdict(200, crowded), Some((5_000, StuckWhy::Spinning)));
     }
 
     #[test]
-    fn a_starved_thread_is_neither() {
+    fn starved_thread_is_neither_blocked_nor_spinning() {
         assert_eq!(verdict(10_000, |_| (7, usage(State::Runs, 3, 0))), None);
-        // Nor is one that mostly waited for a CPU, and only happens to sleep at each look.
+        // A thread that mostly waited for a CPU, and only happens to sleep at each look, is neither.
         assert_eq!(verdict(1_000, |at| ran_a_little(at, 998)), None);
     }
 
     #[test]
     fn naps_in_one_turn_are_blocked_when_they_come_to_two_seconds() {
-        // At 2,000 ms it had slept 1,996.
+        // At 2,000 ms it had slept for 1,996 ms.
         let naps = verdict(1_000, |at| ran_a_little(at, 0));
         assert_eq!(naps, Some((2_050, StuckWhy::Blocked)));
-        // Half of the rest was no sleep: 2 s are reached at 4,016 ms.
+        // For half of the time it starved: 2 s of sleep are reached at 4,016 ms.
         let crowded = verdict(1_000, |at| ran_a_little(at, 500));
         assert_eq!(crowded, Some((4_050, StuckWhy::Blocked)));
     }
 
     #[test]
-    fn turn_that_lasted_for_the_patience_is_why_a_run_takes_too_long() {
+    fn overtime_is_blamed_on_a_turn_that_used_up_the_patience() {
         let mut seen = Seen::default();
         for n in 0..=20 {
             let starves = usage(State::Runs, 2 * n, 48 * n);
@@ -304,18 +308,18 @@ mod tests {
     }
 
     #[test]
-    fn another_turn_begins_anew() {
+    fn new_turn_restarts_the_measurement() {
         let turns = |at| (at / 150, usage(State::Sleeps, 3, 0));
         assert_eq!(verdict(1_000, turns), None);
     }
 
     #[test]
-    fn without_the_kernels_word_only_long_patience_is_blocked() {
+    fn turn_without_kernel_data_is_blocked_after_ten_seconds() {
         assert_eq!(
             verdict(1_000, |_| (7, None)),
             Some((10_000, StuckWhy::Blocked))
         );
-        // A disk may be slow, and a debugger may have stopped it.
+        // A disk may be slow, and a debugger may have stopped the thread.
         assert_eq!(
             verdict(1_000, |_| (7, usage(State::Waits, 0, 0))),
             Some((10_000, StuckWhy::Blocked))
@@ -323,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guard_that_was_stopped_itself_begins_anew() {
+    fn guard_that_was_stopped_restarts_its_measurement() {
         let mut seen = Seen::default();
         let asleep = usage(State::Sleeps, 3, 0);
         for at in [0, 50, 100, 5_000, 5_050, 5_100] {
@@ -340,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_lines_are_read_whatever_the_thread_is_called() {
+    fn kernel_lines_parse_with_any_thread_name() {
         let read = Usage::parse("42 (a) R (b) S 1 42 0", "1500000 20000000 9\n");
         assert_eq!(
             read,
@@ -356,7 +360,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_thread_that_looks_at_itself_runs() {
+    fn thread_that_looks_at_itself_is_running() {
         let watched = Watched::default();
         assert_eq!(watched.usage(), None);
         watched.is_this_thread();
@@ -366,7 +370,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn while_a_turn_is_lent_the_other_thread_is_looked_at() {
+    fn lent_turn_is_measured_on_the_thread_that_has_it() {
         let watched = Watched::default();
         watched.is_this_thread();
         let (turn, own) = (watched.turn(), ThreadId::mine(true));
@@ -377,7 +381,7 @@ mod tests {
             watched.lent_to(ThreadId::mine(true));
             assert!(!watched.is_passing_on());
             let runs = watched.usage().map(|usage| usage.state);
-            // Its creator waits for it.
+            // Its creator sleeps until it ends.
             watched.lent_to(own);
             while watched
                 .usage()

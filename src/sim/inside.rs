@@ -1,13 +1,15 @@
-//! A run inside another one is refused: simulated code would run a world within its own.
+//! Refuses a run inside another one, in which simulated code would run a world within its own.
 //!
-//! The thread of a body has no world but the one that is lent to it, and would take one of its own: then
-//! two executors would wait at one bell.
+//! A body's thread has no world of its own, only the one that is lent to it. A run there would give it one, and two
+//! executors would wait at one bell.
 
 use super::world;
 
+/// Refuses to start a run in simulated code.
+///
 /// # Panics
 ///
-/// Where the caller is simulated code.
+/// If the caller is simulated code.
 pub(super) fn refuse() {
     assert!(
         world::try_with(|_| ()).is_none(),
@@ -52,7 +54,7 @@ mod tests {
         matches!(last, Some(What::Exit { code: 0, .. }))
     }
 
-    /// What comes of a run here: its exit, or the panic.
+    /// Returns what a run here gives: whether it exits with 0, or the panic.
     fn runs(bodies: Bodies) -> Result<bool, String> {
         let inner = || exits(&run(&scenario("{ thread = \"inner\" }"), &on(bodies)));
         catch_unwind(inner).map_err(|payload| panic_message(&*payload))
@@ -66,7 +68,7 @@ mod tests {
         catch_unwind(inner).map_err(|payload| panic_message(&*payload))
     }
 
-    /// On a thread that is watched: it would hang for real.
+    /// Runs `f` on another thread with a limit of real time, since a mistake would hang for real.
     fn in_time<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
         let (done, is_done) = mpsc::channel();
         #[allow(clippy::disallowed_methods, reason = "it would hang for real")]
@@ -127,7 +129,7 @@ mod tests {
         }
     }
 
-    /// It is a thread of its own: no world of anybody else's is there.
+    /// A thread that simulated code starts has no world, so the run there is no run inside another.
     #[test]
     fn a_thread_that_simulated_code_starts_can_run_a_simulation() {
         static SAID: Mutex<Vec<Result<bool, String>>> = Mutex::new(Vec::new());
@@ -145,9 +147,9 @@ mod tests {
         assert_eq!(*said, [Ok(true), Ok(true)]);
     }
 
-    /// And the next run is as ever.
+    /// A run inside a runtime is refused, and the next run is not affected.
     #[test]
-    fn a_runtime_cannot_run_a_simulation() {
+    fn run_inside_a_runtime_is_refused() {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let runtime = runtime.expect("a runtime without I/O");
         let said = runtime.block_on(async { runs(Bodies::Batons) });
