@@ -1,4 +1,5 @@
-//! The simulator as a host: tasks and bodies are entities of the world, time is the world's.
+//! The simulator as a host: tasks and bodies are entities of the world, and time is the world's. Every simulated
+//! worker context runs on it.
 
 use std::panic::Location;
 use std::pin::{Pin, pin};
@@ -26,14 +27,15 @@ use crate::host::{
 use crate::journal::{Cause, Id, Kind, MAIN, Name, Registered, What};
 use crate::stage::{NEVER, millis};
 
-/// The host of a simulated worker context. Everything is looked up in the world of this thread.
+/// Host of a simulated worker context. It looks everything up in the world of the calling thread.
 #[derive(Debug, Default)]
 pub(crate) struct SimHost {
     outside: Option<Arc<Outside>>,
 }
 
 impl SimHost {
-    /// For a user's own worker: that other threads call is noted there.
+    /// Returns a host for a worker. With a user's own worker, calls from threads without a world are recorded in
+    /// `outside`.
     pub fn of(outside: Option<Arc<Outside>>) -> Self {
         SimHost { outside }
     }
@@ -42,13 +44,13 @@ impl SimHost {
     ///
     /// # Panics
     ///
-    /// On a thread that has none.
+    /// If the thread has none.
     fn world<R>(&self, asked: impl FnOnce() -> String, f: impl FnOnce(&World) -> R) -> R {
         self.note(asked);
         world::with(f)
     }
 
-    /// Notes what the context is asked for by a thread without a world.
+    /// Records what a thread without a world asks the context for.
     fn note(&self, asked: impl FnOnce() -> String) {
         if let Some(outside) = &self.outside
             && world::try_with(|_| ()).is_none()
@@ -196,7 +198,7 @@ impl Host for SimHost {
     }
 }
 
-/// The world has one executor, whoever asks for it.
+/// The world has one executor, whichever thread asks for it.
 impl Executor for SimHost {
     fn spawn_task(
         &self,
@@ -208,7 +210,7 @@ impl Executor for SimHost {
     }
 }
 
-/// As a sink it is the journal: it takes claims, and writes the facts itself.
+/// As a sink the host is the journal: it takes claims, and records the facts itself.
 impl Sink for SimHost {
     fn claim(&self, claim: &What) {
         self.note(|| match claim {
@@ -222,7 +224,7 @@ impl Sink for SimHost {
     fn registered(&self, registered: &Registered, _place: &'static Location<'static>) {
         self.note(|| format!("the registration of \"{}\"", registered.name));
         world::try_with(|world| {
-            // Of a scripted component the world knows it by itself.
+            // The world itself records the registration of a scripted component.
             if world.is_foreign() {
                 world.stage().own_registered(registered);
             }
@@ -234,7 +236,7 @@ impl Sink for SimHost {
             let Some(foreign) = &world.foreign else {
                 return;
             };
-            // Main's own end is none of the context's facts: this is a future that main has run.
+            // The context does not report main's own end as a fact, so this is the end of a future that main has run.
             if matches!(fact, What::Ended { id: MAIN, name, .. } if **name != *"main") {
                 foreign.found.borrow_mut().futures += 1;
             }
@@ -243,7 +245,7 @@ impl Sink for SimHost {
     }
 }
 
-/// A scope whose waits take virtual time.
+/// Returns a scope with waits that take virtual time.
 pub(crate) fn scope(told: CancellationToken) -> Scope {
     scope_of(told, Strikes::Nobody)
 }
@@ -254,20 +256,20 @@ fn scope_of(told: CancellationToken, strikes: Strikes) -> Scope {
 }
 
 impl World {
-    /// A body as a future: each poll is a turn of its. The world keeps the body; the future holds its
-    /// place only.
+    /// Returns a body as a future, each poll of which is a turn of the body. The world keeps the body, and the future
+    /// only its place there.
     pub fn body(
         &self,
         name: &Name,
         body: impl FnOnce() -> Result<(), BoxError> + Send + 'static,
     ) -> Result<BoxFuture<Result<(), BoxError>>, SpawnError> {
         if self.is_over() {
-            // Bodies are being ended: nobody would end this one, and its stack would leak.
+            // Bodies are being ended: this one would no longer be ended, and its stack would leak.
             return Err(std::io::Error::other("the process has ended").into());
         }
         let blocking = Blocking::new(self.runs_on, name, self.watched.as_ref(), body);
         let blocking = blocking.inspect_err(|error| {
-            // What this machine and this process lack is no part of the scenario: there is no journal then.
+            // What this machine or process lacks is not part of the scenario, so such a run has no journal.
             let lacking = Lacking(format!("\"{name}\" could not be started: {error}"));
             self.or_fail(|| std::panic::resume_unwind(Box::new(lacking)));
         })?;
@@ -277,7 +279,7 @@ impl World {
         Ok(Box::pin(BodyFuture { place }))
     }
 
-    /// Takes down, at the world's end, every body that has not ended.
+    /// Ends, at the world's end, every body that has not ended.
     pub fn end_bodies(&self) {
         for (blocking, entity) in self.bodies.take() {
             if let Some(blocking) = blocking {
@@ -316,7 +318,7 @@ impl Future for BodyFuture {
                     blocking.recycle();
                     match result {
                         Ok(result) => Poll::Ready(result),
-                        // No panic hook a second time; the gate catches it.
+                        // The panic hook must not be called a second time; the gate catches the panic.
                         Err(payload) => std::panic::resume_unwind(payload),
                     }
                 }
@@ -325,7 +327,7 @@ impl Future for BodyFuture {
     }
 }
 
-/// Waits until nothing else can run in this instant.
+/// Future that waits until nothing else can run in this instant.
 struct Settle {
     asked: bool,
 }
@@ -342,7 +344,7 @@ impl Future for Settle {
     }
 }
 
-/// Waits until something else has run.
+/// Future that waits until something else has run.
 struct LookAgain {
     asked: bool,
 }
@@ -359,20 +361,20 @@ impl Future for LookAgain {
     }
 }
 
-/// Lets a body wait.
+/// Blocker of a simulated body, which lets it wait in virtual time.
 struct SimBlocker {
     ear: Ear,
     strikes: Strikes,
 }
 
-/// Whom faults strike while it waits.
+/// Component that faults strike while its body waits.
 #[derive(Clone, Copy)]
 enum Strikes {
-    /// A scripted behaviour looks after its own.
+    /// None: a scripted behaviour looks after its own faults.
     Nobody,
-    /// A watchdog's body is the production one.
+    /// A watchdog, which has the production body.
     Watchdog(Id),
-    /// A user's own body.
+    /// A component with a user's own body.
     Own(Id),
 }
 
@@ -387,7 +389,7 @@ impl Strikes {
         }
     }
 
-    /// Meets the faults of whom they strike, and says whether there is such a one.
+    /// Meets the faults of the component, and returns whether there is one.
     fn meet(self) -> bool {
         match self {
             Strikes::Nobody => return false,
@@ -410,7 +412,7 @@ impl Blocker for SimBlocker {
             if !self.strikes.meet() {
                 return;
             }
-            // A fault ends the pause early, and the wait goes on.
+            // A fault ends the pause early; then the wait goes on.
             if world::with(|world| world.is_over() || world.now() >= until) || self.ear.told() {
                 return;
             }
@@ -422,7 +424,7 @@ impl Blocker for SimBlocker {
         block(Pause::new(until, None));
         if let Strikes::Own(id) = self.strikes {
             overlay::meet(id);
-            // A fault ends the pause early, and the sleep goes on.
+            // A fault ends the pause early; then the sleep goes on.
             while world::with(|world| !world.is_over() && world.now() < until) && bodies::can_wait()
             {
                 block(Pause::new(until, None));
@@ -467,12 +469,13 @@ fn deadline(limit: Option<Duration>) -> u64 {
     world::with(|world| limit.map_or(NEVER, |limit| world.now().saturating_add(millis(limit))))
 }
 
-/// Suspends the body until the future is ready; at the world's end it returns without.
+/// Suspends the body until the future is ready. At the world's end it returns although the future is not.
 pub(crate) fn block(future: impl Future<Output = ()>) {
     wait_for(pin!(future), false, Strikes::Nobody);
 }
 
-/// Drives a body's future to its end. Meanwhile what is around its code is as passing as live.
+/// Drives a body's future to its end. Meanwhile the executor around its code is a [passing](Around::Passing) one, as
+/// it is live.
 fn drive(future: Pin<&mut (dyn Future<Output = ()> + Send)>, strikes: Strikes) {
     struct Outer(bool);
     impl Drop for Outer {
@@ -482,8 +485,8 @@ fn drive(future: Pin<&mut (dyn Future<Output = ()> + Send)>, strikes: Strikes) {
     }
     let drives = |world: &World| world.entities.borrow_mut().set_drives(true);
     let _outer = Outer(world::with(drives));
-    // A future of the user's finds a runtime, as it does live; the rest of a body has none. Coroutines are on the runtime's
-    // own thread, and could not leave it in another order than they entered it.
+    // A user's future finds a runtime, as it does live; the rest of a body has none. Coroutines are on the runtime's
+    // own thread, and could not leave the runtime in another order than they entered it.
     let runtime = baton::is_body()
         .then(|| world::with(World::runtime))
         .flatten();
@@ -491,8 +494,8 @@ fn drive(future: Pin<&mut (dyn Future<Output = ()> + Send)>, strikes: Strikes) {
     wait_for(future, true, strikes);
 }
 
-/// Polls with the waker of the body's entity, and switches back to the executor in between. With
-/// `to_its_end` the caller needs what the future makes: at the world's end it is unwound instead.
+/// Polls with the waker of the body's entity, and switches back to the executor between polls. With `to_its_end` the
+/// caller needs the result of the future: at the world's end the body is unwound instead of returning without it.
 fn wait_for<F: Future<Output = ()> + ?Sized>(
     mut future: Pin<&mut F>,
     to_its_end: bool,
@@ -512,8 +515,8 @@ fn wait_for<F: Future<Output = ()> + ?Sized>(
             return;
         }
         if !over {
-            // Where nothing switches no time passes either: what waits in a destructor while its body
-            // panics goes on at once, or it would wait for ever.
+            // If the body cannot switch, no time passes either. A wait in a destructor while its body panics then
+            // returns at once, since it would never end.
             if !to_its_end && !bodies::can_wait() {
                 return;
             }

@@ -1,8 +1,9 @@
-//! Faults laid over a user's own code: its bodies, its callbacks, its tasks, its main.
+//! Faults laid over a user's own code: its bodies, its callbacks, its tasks, its main. The [host](super::host) lays
+//! them.
 //!
-//! Before the real code, and wherever it waits, the faults that the script has put on its part are met:
-//! a hang takes the turn and keeps it, a failure, a panic or an end strikes instead of what the code
-//! would do next. What a fault has struck is not called any more.
+//! The code meets the faults that the script has put on its component before it begins, and wherever it waits. During
+//! a hang the code waits in virtual time, and does nothing else. A failure, a panic or an end strikes instead of what
+//! the code would do next. Code that a fault has struck is not called any more.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -21,10 +22,10 @@ use crate::host::{BoxError, BoxFuture, Who};
 use crate::journal::{Id, Kind, MAIN};
 use crate::stage::{NEVER, Part, Strike};
 
-/// What takes a body down that was struck: its result. Only main has a use for the code.
+/// Payload that unwinds a body that was struck, with its result. Only main uses the exit code.
 struct Struck(Result<(), MainError>);
 
-/// What the script wants of a part's code.
+/// What the script wants of a component's code.
 enum Wants {
     Nothing,
     Struck(Strike),
@@ -48,7 +49,7 @@ fn wants(id: Id) -> Wants {
     wants.unwrap_or(Wants::Nothing)
 }
 
-/// The instant until which the code is to be delayed, from now on.
+/// Returns the instant until which the code is delayed from now on, and clears the delay.
 fn delayed_until(id: Id) -> u64 {
     let until = of_part(id, |world, part| {
         world.now().saturating_add(part.take_slow())
@@ -62,7 +63,7 @@ fn error(message: Option<String>) -> BoxError {
         .into()
 }
 
-/// No panic hook: it is scripted.
+/// Panics without calling the panic hook, since the panic is scripted.
 fn panics(message: Option<String>) -> ! {
     resume_unwind(Box::new(
         message.unwrap_or_else(|| "scripted panic".to_owned()),
@@ -73,9 +74,9 @@ fn is_call(kind: Kind) -> bool {
     matches!(kind, Kind::Stop | Kind::Cleanup | Kind::Closeable)
 }
 
-/// Meets the faults of a body, inside of it: it may hang here, and it may not come back.
+/// Meets the faults of a body, inside of it: the call may hang, and may unwind the body.
 pub(super) fn meet(id: Id) {
-    // A body that unwinds already cannot be unwound again: that would end the process.
+    // A body that unwinds already must not be unwound again: that would end the process.
     while !std::thread::panicking() {
         match wants(id) {
             Wants::Nothing => return,
@@ -94,27 +95,27 @@ fn be_slow(id: Id) {
     while of_part(id, |world, _| world.now() < until) == Some(true) {
         block(Pause::new(until, None));
         meet(id);
-        // More of it may have come meanwhile.
+        // The script may have added to the delay meanwhile.
         if let Some(more) = of_part(id, |_, part| part.take_slow()) {
             until = until.saturating_add(more);
         }
     }
 }
 
-/// Runs a body or a blocking callback, and lays its faults over it.
+/// Runs a body or a blocking callback with its faults laid over it.
 pub(super) fn run(
     id: Id,
     kind: Kind,
     body: impl FnOnce() -> Result<(), BoxError>,
 ) -> Result<(), BoxError> {
     if id == MAIN {
-        // Main's are laid over what the context is given: it looks at main's error itself.
+        // Main's faults are laid over what the context is given, since the context looks at main's error itself.
         return body();
     }
     laid(id, kind, body).unwrap_or_else(|Struck(result)| result.map_err(|error| error.error))
 }
 
-/// The user's main, which may block, with its faults.
+/// Runs the user's blocking main with its faults laid over it.
 pub(super) fn blocking_main(main: impl FnOnce() -> Result<(), MainError>) -> Result<(), MainError> {
     let ended = laid(MAIN, Kind::Main, main).unwrap_or_else(|Struck(result)| result);
     main_ended(ended)
@@ -126,7 +127,7 @@ fn laid<R>(id: Id, kind: Kind, body: impl FnOnce() -> R) -> Result<R, Struck> {
         if is_call(kind) {
             be_slow(id);
         }
-        // The process has ended while it hung: who never began does not begin now.
+        // The process has ended while the body hung: a body that never began does not begin now.
         if world::with(|world| world.is_over()) {
             resume_unwind(Box::new(WorldEnded));
         }
@@ -140,8 +141,8 @@ fn laid<R>(id: Id, kind: Kind, body: impl FnOnce() -> R) -> Result<R, Struck> {
     })
 }
 
-/// A user's future with the faults of its part over it. It is struck when it is polled, and a fault has it
-/// polled.
+/// A user's future with the faults of its component laid over it. A fault strikes when the future is polled, and
+/// causes a poll.
 pub(super) struct Laid<E> {
     id: Id,
     is_call: bool,
@@ -152,13 +153,13 @@ pub(super) struct Laid<E> {
     nap: Option<(u64, Sleep)>,
 }
 
-/// A task or an async callback with its faults.
+/// Returns a task or an async callback with its faults laid over it.
 pub(super) fn task(
     who: &Who,
     future: BoxFuture<Result<(), BoxError>>,
 ) -> BoxFuture<Result<(), BoxError>> {
     if who.id == MAIN {
-        // Main's are laid over what the context is given: it looks at main's error itself.
+        // Main's faults are laid over what the context is given, since the context looks at main's error itself.
         return future;
     }
     Box::pin(Laid::new(who.id, who.kind, future, |message, _| {
@@ -166,7 +167,7 @@ pub(super) fn task(
     }))
 }
 
-/// The user's main with its faults.
+/// Runs the user's async main with its faults laid over it.
 pub(super) async fn main(
     main: impl Future<Output = Result<(), MainError>> + Send + 'static,
 ) -> Result<(), MainError> {
@@ -180,7 +181,7 @@ fn main_error(message: Option<String>, code: Option<i32>) -> MainError {
     }
 }
 
-/// The journal says which code main asks for.
+/// Keeps the exit code that main asks for, so that the journal can record it.
 fn main_ended(ended: Result<(), MainError>) -> Result<(), MainError> {
     if let Err(error) = &ended {
         world::with(|world| world.parts.main_code.set(error.asks_for()));
@@ -206,7 +207,7 @@ impl<E> Laid<E> {
         }
     }
 
-    /// Waits until an instant, or until polled for another reason.
+    /// Waits until the instant `until`, or until the next poll for another reason.
     fn nap(&mut self, until: u64, cx: &mut Context<'_>) -> Poll<()> {
         if until == NEVER {
             return Poll::Pending;
@@ -223,7 +224,8 @@ impl<E> Laid<E> {
         napped
     }
 
-    /// Waits for as long as it is to be slow: a callback before it runs, the others at their end.
+    /// Waits until the delays that the script has set are over. A callback is delayed before it runs, and all code at
+    /// its end.
     fn delay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let more = of_part(self.id, |_, part| part.take_slow()).unwrap_or(0);
         let now = world::with(|world| world.now());
@@ -280,7 +282,7 @@ impl<E: Unpin> Future for Laid<E> {
     }
 }
 
-/// Hands a component's own token over when the context's is cancelled, unless that is withheld.
+/// Waker that cancels a component's own token when the context's is cancelled, unless the script withholds that.
 struct Hand {
     id: Id,
     generation: u64,
@@ -322,8 +324,8 @@ impl Hand {
     }
 }
 
-/// The token that a user's own component sees: it is cancelled with the context's, but for as long as the
-/// component is to ignore that.
+/// Returns the token that a component sees. In a user's own worker it is cancelled with the context's token, but not
+/// while the component is to ignore that.
 pub(super) fn given(world: &World, id: Id, told: CancellationToken) -> CancellationToken {
     let Some(foreign) = &world.foreign else {
         return told;
