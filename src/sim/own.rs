@@ -1,4 +1,6 @@
-//! A user's own worker in the simulator: its real registration code is main.
+//! A user's own worker as a subject of the simulator. Its real registration code is main.
+//!
+//! The test kit runs scenarios with [`Own`]; [`overlay`] puts the scripted faults on its code.
 
 use std::fmt;
 use std::panic::Location;
@@ -13,9 +15,9 @@ use crate::journal::{Call, Id, Name, SignalName};
 use crate::scenario::{Limits, Scenario};
 use crate::stage::Said;
 
-/// What a user's own worker is made of: its state, and the function that registers what it runs.
+/// A user's own worker: a function that makes its state, and the function that registers its components.
 ///
-/// For each run the state is made anew, and the function is called as main.
+/// Each run makes a new state, and calls the registering function as main.
 #[derive(Clone)]
 pub struct Own {
     make: Arc<Make>,
@@ -31,10 +33,10 @@ impl fmt::Debug for Own {
 }
 
 impl Own {
-    /// What a journal calls it.
+    /// Name of this subject in a journal.
     pub const SUBJECT: &str = "own-worker";
 
-    /// A worker with the default state.
+    /// Creates a worker with the default state.
     pub fn new<A, F, Fut>(register: F) -> Self
     where
         A: Default + Send + Sync + 'static,
@@ -44,7 +46,7 @@ impl Own {
         Own::with_app(A::default, register)
     }
 
-    /// A worker with a state of the caller's making.
+    /// Creates a worker with the state that `app` returns.
     pub fn with_app<A, F, Fut>(app: impl Fn() -> A + Send + Sync + 'static, register: F) -> Self
     where
         A: Send + Sync + 'static,
@@ -58,8 +60,8 @@ impl Own {
         })
     }
 
-    /// A worker with the default state whose main may block, as that of
-    /// [`start_blocking_main`](WorkerCtx::start_blocking_main): it runs on a thread of its own.
+    /// Creates a worker with the default state and a main that may block. As with
+    /// [`start_blocking_main`](WorkerCtx::start_blocking_main), main runs on a thread of its own.
     pub fn blocking<A, F>(register: F) -> Self
     where
         A: Default + Send + Sync + 'static,
@@ -68,7 +70,7 @@ impl Own {
         Own::blocking_with_app(A::default, register)
     }
 
-    /// A worker whose main may block, with a state of the caller's making.
+    /// Creates a worker with a main that may block and the state that `app` returns.
     pub fn blocking_with_app<A, F>(app: impl Fn() -> A + Send + Sync + 'static, register: F) -> Self
     where
         A: Send + Sync + 'static,
@@ -96,9 +98,9 @@ impl Own {
         }
     }
 
-    /// Sets the limits that the service has in production: they hold where a scenario file says nothing of them.
+    /// Sets the limits that the service has in production. They apply to each limit that a scenario file does not set.
     ///
-    /// Without this the limits that are tested are those of the file, and a file that names none has a grace of 30 s.
+    /// Without this call, the limits under test are the file's. A file that sets none has a grace of 30 s.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -120,7 +122,7 @@ impl Own {
     ///
     /// # Panics
     ///
-    /// If a context cannot have these limits.
+    /// If a context refuses these limits.
     #[must_use]
     #[track_caller]
     pub fn limits(mut self, builder: Builder) -> Self {
@@ -137,7 +139,7 @@ impl Own {
         self
     }
 
-    /// Returns the limits that it was given.
+    /// Returns the limits that [`limits`](Own::limits) set.
     #[cfg(feature = "kit")]
     pub(crate) fn own_limits(&self) -> Option<&Limits> {
         self.limits.as_ref()
@@ -148,7 +150,7 @@ impl Own {
     }
 }
 
-/// Main, with its faults, once it is given its context.
+/// Makes main, with its faults, from the context.
 type MainOf<A> = Arc<dyn Fn(WorkerCtx<A>) -> Main + Send + Sync>;
 
 struct OwnWorker<A> {
@@ -172,7 +174,7 @@ impl<A: Send + Sync + 'static> Subject for OwnWorker<A> {
         self.ctx.running()
     }
 
-    /// What is registered late is the user's code's own doing.
+    /// Registers nothing: the user's code registers its late components itself.
     fn register(&self, _part: usize) -> Option<Id> {
         None
     }

@@ -1,4 +1,7 @@
-//! How scripted behaviours wait in virtual time: by blocking in a scope, or by awaiting.
+//! The two ways in which scripted behaviours wait in virtual time: blocking in a scope, and awaiting.
+//!
+//! The two subjects use [`Blocks`] for blocking code and [`Awaits`] for async code. The host uses [`Pause`] and [`Ear`]
+//! for the waits of a scope.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +16,7 @@ use super::world;
 use crate::host::Scope;
 use crate::stage::{NEVER, Pace, Stage, Wait};
 
-/// Blocks in a scope. Its futures are ready when first polled: the waiting is done inside.
+/// A pace that blocks in a scope. Its futures are ready at their first poll: the wait happens inside that poll.
 pub(crate) struct Blocks<'a> {
     scope: &'a Scope,
     ear: Ear,
@@ -42,7 +45,7 @@ impl Pace for Blocks<'_> {
 
     async fn pause(&self, wait: Wait) {
         if wait.is_idle {
-            // A scope cannot say so of its waits.
+            // A scope has no idle wait, so this one goes past it.
             return super::host::block(Pause::of(wait, Some(&self.ear)));
         }
         let limit = world::with(|world| match wait.until {
@@ -61,7 +64,7 @@ impl Pace for Blocks<'_> {
     }
 }
 
-/// Awaits, with a token or without.
+/// A pace that awaits, with a token or without one.
 pub(crate) struct Awaits(Option<Ear>);
 
 impl Awaits {
@@ -93,18 +96,18 @@ impl Pace for Awaits {
     }
 }
 
-/// Listens to a token on behalf of one entity. It registers once, not at every wait (the waker of an
-/// entity never changes), and from then on it knows by itself whether the token was cancelled.
+/// Listener of one entity to its token. It registers with the token once, not at every wait, since the waker of an
+/// entity never changes. From then on its own flag records whether the token was cancelled.
 pub(crate) struct Ear {
     token: CancellationToken,
     heard: Arc<Heard>,
     listening: Mutex<Option<Pin<Box<WaitForCancellationFutureOwned>>>>,
 }
 
-/// What a token wakes: it takes note, and wakes the entity.
+/// Waker that the token wakes: it records the cancellation and wakes the entity.
 struct Heard {
     told: AtomicBool,
-    /// Set once the ear listens.
+    /// Waker of the entity; set once the ear listens.
     entity: OnceLock<Waker>,
 }
 
@@ -135,7 +138,7 @@ impl Ear {
     }
 
     pub fn told(&self) -> bool {
-        // Asking a token takes a lock, and bodies ask at every turn.
+        // Reading a token takes a lock, and bodies ask at every turn.
         if self.heard.entity.get().is_some() {
             self.heard.told.load(Ordering::Acquire)
         } else {
@@ -164,7 +167,7 @@ impl Ear {
     }
 }
 
-/// Waits until an instant, until told, or until something about its component has changed.
+/// Future that ends at an instant, when its component is told, or when something about its component has changed.
 pub(crate) struct Pause<'a> {
     sleep: Option<Sleep>,
     ear: Option<&'a Ear>,
