@@ -1,13 +1,18 @@
 //! The plan's worker context, as the plan was written: **a specimen, not for use**.
 //!
-//! Deadstop started from the plan of a worker context for a Python model server. This is that plan in
-//! Rust, with its flaws left in: threads are joined one after another, a task's cancellation is not
-//! awaited and its `cancel_timeout` never looked at, nothing bounds a callback, stop and cleanup run
-//! synchronously on the executor, a second stop calls everything again, what is registered late is
-//! silently lost, and a failing start leaves open what it had opened.
+//! Deadstop started from the plan of a worker context for a Python model server. This is that plan in Rust. Its flaws
+//! are left in:
 //!
-//! The simulator drives it as its second subject. It shows each flaw as a broken law, and proves that
-//! the laws have teeth and that the harness can drive a context that is not its own.
+//! - Threads are joined one after another.
+//! - A task's cancellation is not awaited, and its `cancel_timeout` is never read.
+//! - Nothing bounds a callback.
+//! - Stop and cleanup run synchronously on the executor.
+//! - A second stop calls every callback again.
+//! - A component that is registered late is silently lost.
+//! - A start that fails leaves open what it has opened.
+//!
+//! The simulator drives it as its second subject. Each flaw shows as a broken law, which proves that the laws detect
+//! flaws, and that the simulator can drive a context that is not its own.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,52 +23,52 @@ use crate::host::{BoxError, Scope};
 use crate::journal::Name;
 use crate::words::one_line;
 
-/// A callback of the plan's: called as often as somebody calls stop or cleanup.
+/// A callback of the plan. It is called once in each stop or cleanup.
 pub type Callback = Arc<dyn Fn(&Scope) -> Result<(), BoxError> + Send + Sync>;
 
-/// A thread, as the plan knows it.
+/// A thread as the plan knows it.
 pub trait Thread: Send + Sync {
-    /// Whether it still runs.
+    /// Returns whether the thread still runs.
     fn is_alive(&self) -> bool;
 
-    /// Waits for its end, at most so long.
+    /// Waits for the thread's end, for at most `timeout`.
     fn join(&self, scope: &Scope, timeout: Duration);
 }
 
-/// A task, as the plan knows it.
+/// A task as the plan knows it.
 pub trait Task: Send + Sync {
-    /// Whether it has ended.
+    /// Returns whether the task has ended.
     fn done(&self) -> bool;
 
-    /// Asks it to end, and does not wait.
+    /// Asks the task to end, and does not wait.
     fn cancel(&self);
 }
 
-/// A line that the plan logs, in the plan's words.
+/// A line of the plan's log. It is displayed in the plan's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// Debug, before a stop callback.
+    /// Logged at debug level before a stop callback is called.
     Stopping {
         /// The callback's description.
         desc: Name,
     },
-    /// Warning, after one that raised.
+    /// Logged at warning level after a stop callback raised an error.
     StopFailed {
         /// The callback's description.
         desc: Name,
-        /// What it raised.
+        /// The error that it raised.
         error: Name,
     },
-    /// Info, before a cleanup callback.
+    /// Logged at info level before a cleanup callback is called.
     Cleanup {
         /// The callback's description.
         desc: Name,
     },
-    /// Error, after one that raised.
+    /// Logged at error level after a cleanup callback raised an error.
     CleanupFailed {
         /// The callback's description.
         desc: Name,
-        /// What it raised.
+        /// The error that it raised.
         error: Name,
     },
 }
@@ -79,7 +84,7 @@ impl fmt::Display for Line {
     }
 }
 
-/// The plan's worker context. See the [module](self): a specimen, not for use.
+/// The plan's worker context: a specimen, not for use. The [module](self) lists its flaws.
 pub struct PlanCtx {
     running: AtomicBool,
     on_stop: Mutex<Calls>,
@@ -89,13 +94,13 @@ pub struct PlanCtx {
 
 type Calls = Vec<(i32, Callback, Name)>;
 
-/// Nobody is called with the list locked: a callback may register another one.
+/// Locks a list of callbacks. No callback may be called under this lock, since it may register another one.
 fn lock(calls: &Mutex<Calls>) -> MutexGuard<'_, Calls> {
     calls.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl PlanCtx {
-    /// A context that does not run yet, and logs to `logger`.
+    /// Creates a context that does not run yet and logs to `logger`.
     pub fn new(logger: impl Fn(Line) + Send + Sync + 'static) -> Self {
         PlanCtx {
             running: AtomicBool::new(false),
@@ -105,7 +110,8 @@ impl PlanCtx {
         }
     }
 
-    /// Registers a thread to be joined by stop, one after another. It has no order.
+    /// Registers a thread. Stop joins threads one after another. A thread has no order of its own: it takes part with
+    /// order 0.
     pub fn add_thread(&self, thread: impl Thread + 'static, join_timeout: Duration, name: Name) {
         let join = move |scope: &Scope| {
             if thread.is_alive() {
@@ -116,7 +122,7 @@ impl PlanCtx {
         self.defer_stop(Arc::new(join), 0, name);
     }
 
-    /// Registers a task to be cancelled by stop. Its timeout is not looked at, its end not waited for.
+    /// Registers a task, which stop cancels with order 0. The timeout is ignored, and the task's end is not awaited.
     pub fn add_async_task(&self, task: impl Task + 'static, _cancel_timeout: Duration, name: Name) {
         let cancel = move |_: &Scope| {
             if !task.done() {
@@ -127,7 +133,7 @@ impl PlanCtx {
         self.defer_stop(Arc::new(cancel), 0, name);
     }
 
-    /// Registers an object to be closed by cleanup.
+    /// Registers an object, which cleanup closes.
     pub fn add_closeable(&self, close: Callback, order: i32, desc: Name) {
         self.defer_cleanup(close, order, desc);
     }
@@ -142,18 +148,18 @@ impl PlanCtx {
         lock(&self.on_cleanup).push((order, call, desc));
     }
 
-    /// Runs main. What main had registered when it fails stays as it is.
+    /// Runs main. If main fails, all that it has registered stays as it is.
     ///
     /// # Errors
     ///
-    /// Main's.
+    /// Returns main's error.
     pub fn start<E>(&self, main: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         self.running.store(true, Ordering::Relaxed);
         main()
     }
 
-    /// Calls the stop callbacks, ascending by order, each for as long as it takes. An error is logged; a
-    /// panic is not caught, like the plan's `SystemExit`.
+    /// Calls the stop callbacks, ascending by order, without a bound. An error is logged. A panic is not caught, like
+    /// the plan's `SystemExit`.
     pub fn stop(&self, scope: &Scope) {
         self.running.store(false, Ordering::Relaxed);
         let mut calls = lock(&self.on_stop).clone();
@@ -169,10 +175,10 @@ impl PlanCtx {
         }
     }
 
-    /// Calls the cleanup callbacks, descending by order; otherwise like [`stop`](Self::stop).
+    /// Calls the cleanup callbacks, descending by order, and otherwise does as [`stop`](Self::stop).
     pub fn cleanup(&self, scope: &Scope) {
         let mut calls = lock(&self.on_cleanup).clone();
-        // Python's `sorted(reverse=True)` keeps the order of equals.
+        // Python's `sorted(reverse=True)` keeps equals in their order, and so does this sort.
         calls.sort_by_key(|(order, _, _)| std::cmp::Reverse(*order));
         for (_, call, desc) in calls {
             (self.logger)(Line::Cleanup { desc: desc.clone() });
@@ -185,7 +191,7 @@ impl PlanCtx {
         }
     }
 
-    /// Whether it runs: false before start, too.
+    /// Returns whether the context runs: from start until stop. It is false before start.
     pub fn running(&self) -> bool {
         self.running.load(Ordering::Relaxed)
     }

@@ -1,8 +1,8 @@
-//! The second subject: the plan's context, on the plan's own terms.
+//! The second subject: [the plan's context](crate::plan), driven as the plan has it.
 //!
-//! Stop, cleanup and main run on the executor and hold it. A thread looks at the plan's running flag
-//! once a cycle, or is told by the callback that its `told-by` names; the watchdog looks at a flag that
-//! nobody clears. A signal is handled on top of whatever runs; a second one ends the process there.
+//! Stop, cleanup and main run on the executor and hold it. A thread reads the plan's running flag once a cycle, or is
+//! told by the callback that its `told-by` names. The watchdog's flag is never cleared. A signal is handled on top of
+//! the code that runs; a second one ends the process at once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -31,7 +31,7 @@ use crate::stage::{self, blocking, called, live, millis};
 use crate::watchdog::Probe as _;
 use crate::words::{one_line, panic_message};
 
-/// The code of a process that its own watchdog has killed.
+/// Exit code of a process that its own watchdog killed.
 const KILLED: i32 = 137;
 
 pub(crate) struct Plan {
@@ -43,11 +43,11 @@ pub(crate) struct Plan {
 struct Shared {
     ctx: PlanCtx,
     next_id: AtomicU64,
-    /// The tokens of the threads that look at the running flag.
+    /// The tokens of the threads that read the running flag.
     threads: Mutex<Vec<CancellationToken>>,
-    /// The tokens of the threads that a callback tells, by its name.
+    /// The tokens of the threads that a callback tells, each with the callback's name.
     told_by: Mutex<Vec<(Name, CancellationToken)>>,
-    /// How many of the plan's calls the executor runs, one on top of another.
+    /// Number of the plan's calls that the executor runs, one on top of another.
     busy: AtomicU32,
     freed: Arc<Notify>,
 }
@@ -70,8 +70,8 @@ impl Plan {
         }
     }
 
-    /// Runs one of the plan's calls on the executor, which is held meanwhile. A signal's handler runs on
-    /// top of what runs; everything else waits for its turn.
+    /// Runs one of the plan's calls on the executor, and holds the executor meanwhile. With `on_top`, as for a signal's
+    /// handler, it runs on top of the calls that run; otherwise it waits until they have returned.
     fn on_executor<T: Send + 'static>(
         &self,
         on_top: bool,
@@ -126,7 +126,7 @@ impl Shared {
     }
 
     fn stop(&self, scope: &Scope) {
-        // The threads' next look at the flag finds it cleared: stop clears it first.
+        // Stop clears the flag before all else, so the threads find it cleared at their next look.
         for thread in &*lock(&self.threads) {
             thread.cancel();
         }
@@ -137,10 +137,10 @@ impl Shared {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A callback of the plan's: calls the part's code, as often as it is called.
+    /// Makes a callback of the plan, which runs the component's code each time it is called.
     fn callback(self: &Arc<Self>, part: usize, spec: &Component) -> Callback {
         if spec.is_async {
-            // The call makes a coroutine; nobody awaits it.
+            // In Python the call only makes a coroutine, which the plan never awaits.
             return Arc::new(|_| Ok(()));
         }
         let shared = Arc::clone(self);
@@ -156,7 +156,7 @@ impl Shared {
     }
 }
 
-/// Code begins inside the entity that calls it: for which time.
+/// Records a run or call of code inside the entity that calls it, and returns its ordinal, from 1.
 fn begins(role: Role) -> u32 {
     world::with(|world| {
         let entity = world.entities.borrow().current().unwrap_or_default();
@@ -164,7 +164,7 @@ fn begins(role: Role) -> u32 {
     })
 }
 
-/// Runs a part's code inside the entity that calls it, and writes down that it began and ended.
+/// Runs a component's code inside the entity that calls it, and records that it began and ended.
 fn inline(part: usize, code: impl FnOnce() -> Result<(), BoxError>) -> Result<(), BoxError> {
     let role = Role::Part(part);
     let nth = begins(role);
@@ -178,7 +178,7 @@ fn inline(part: usize, code: impl FnOnce() -> Result<(), BoxError>) -> Result<()
     result.unwrap_or_else(|payload| resume_unwind(payload))
 }
 
-/// The plan claims what it logs: that a step begins, and that one has failed.
+/// Records a line of the plan's log as a claim: a step began, or has failed.
 fn log(world: &World, line: &Line) {
     let (phase, desc, error) = match line {
         Line::Stopping { desc } => (Phase::Stop, desc, None),
@@ -219,7 +219,7 @@ fn log(world: &World, line: &Line) {
     });
 }
 
-/// A scripted thread, as the plan sees it.
+/// A scripted thread as the plan knows it.
 struct PlanThread {
     ended: Arc<SetOnce<Ended>>,
 }
@@ -242,7 +242,7 @@ impl Thread for PlanThread {
     }
 }
 
-/// A scripted task, as the plan sees it.
+/// A scripted task as the plan knows it.
 struct PlanTask {
     token: Option<CancellationToken>,
     entity: EntityId,
@@ -267,8 +267,9 @@ impl Task for PlanTask {
     }
 }
 
-/// The plan's watchdog: looks at a flag that nobody clears, takes an error status for nothing at all,
-/// counts from its first probe, and kills by a tool.
+/// Runs the plan's watchdog, flaws included. Its flag is never cleared, so stop does not end it. An error status is
+/// neither a success nor a failure, and the next probe follows at once. Failures count from the first probe. A tool
+/// kills the process, and may fail.
 fn watchdog(spec: &Component, scope: &Scope) -> Result<(), BoxError> {
     let limits = spec.watchdog.ok_or("a watchdog has its limits")?;
     let mut probe = endpoint::probe();
@@ -279,7 +280,7 @@ fn watchdog(spec: &Component, scope: &Scope) -> Result<(), BoxError> {
         match scope.block_on(timeout_at(&host, deadline, probe.probe(&host))) {
             Some(Ok(status)) if status < 400 => {
                 attempt = 0;
-                // In small steps, to look at the flag between them.
+                // In steps of a second: the plan's code reads its flag between them.
                 for _ in 0..limits.interval.as_secs() {
                     scope.sleep(Duration::from_secs(1));
                 }
@@ -335,7 +336,7 @@ impl Subject for Plan {
                         Kind::Watchdog => watchdog(&of, &scope(token)),
                         _ => blocking(live(part, &Blocks::new(&scope(token)), false)),
                     });
-                    // Without a body the run is over, or has no journal.
+                    // If there is no body, the run is over or has no journal.
                     let body = body.ok()?;
                     Some(world.spawn(
                         name.clone(),
@@ -391,7 +392,7 @@ impl Subject for Plan {
                 Err(payload) => Err(one_line(&panic_message(&*payload))),
             };
             if let Err(error) = result {
-                // Nothing is rolled back, and the code that main asked for is lost.
+                // Nothing is rolled back, and the exit code that main asked for is lost.
                 let said = Said::plain(format!("start-failed: {error}"));
                 return Ending {
                     said,
@@ -419,7 +420,7 @@ impl Subject for Plan {
         });
         let handled = Arc::clone(&self.handled);
         let handler = Box::pin(async move {
-            // What stop or cleanup raised and did not catch ends the handler, and nothing else.
+            // An uncaught panic of stop or cleanup ends the handler and nothing else.
             let _ = handler.await;
             let _ = handled.set(());
             Ok(())
@@ -450,7 +451,7 @@ impl Subject for Plan {
                 shared.ctx.cleanup(scope);
                 None
             }
-            // The plan has no way to ask for a stop.
+            // The plan has no call that requests a stop.
             Call::RequestStop | Call::Run => None,
         });
         Box::pin(async move {
