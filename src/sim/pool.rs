@@ -1,8 +1,8 @@
 //! The jobs of a run on its runtime's blocking pool: `spawn_blocking`, `tokio::fs`, the resolver.
 //!
-//! They run in real time, and virtual time stands still until they are over. tokio tells nothing of them, but it asks
-//! for the name of each thread that it starts for one, on the thread that hands the job in: so the pool knows whose
-//! job it is.
+//! Jobs run in real time, and virtual time stands still until they are over. tokio does not report them. But it asks
+//! for the name of each thread that it starts for a job, and asks on the thread that hands the job in. So [`Pool`]
+//! knows which component a job belongs to. The guard's verdict and the notes on a run use this.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,35 +15,37 @@ use super::watched::ThreadId;
 use super::world;
 use crate::journal::Name;
 
-/// Jobs that were over sooner are forgotten.
+/// Shortest real time of a finished job that is kept; a shorter one is forgotten.
 const BRIEF: Duration = Duration::from_millis(100);
-/// The maximum number of longer ones that are kept.
+/// Maximum number of finished jobs that are kept.
 const KEPT: usize = 1_000;
 
 /// A job on the blocking pool.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
-    /// The component that handed it in; `None` for a task that the context does not know.
+    /// The component that handed it in; `None` if a task that the context does not know did.
     pub by: Option<Name>,
-    /// The virtual time at which it did.
+    /// The virtual time at which it was handed in, in milliseconds.
     pub since: u64,
     /// The thread that runs it.
     pub thread: ThreadId,
     began: Option<Instant>,
-    /// The thread that handed it in, and how long that had waited for a CPU by then. What the job waits for may run there.
+    /// The thread that handed it in, and the real time for which that thread had waited for a CPU by then. The job may
+    /// wait for code that runs there.
     from: (ThreadId, Duration),
-    /// The real time that it took, once it is over, less what its thread waited for a CPU.
+    /// The real time that it took, once it is over. From a job that was not brief, the time for which its thread and
+    /// the one that handed it in waited for a CPU is subtracted.
     pub took: Option<Duration>,
 }
 
 impl Job {
-    /// Returns the name of what handed it in.
+    /// Returns the name of the component that handed it in, or the words for a task that the context does not know.
     pub fn by(&self) -> Name {
         self.by.clone().unwrap_or_else(|| "a spawned task".into())
     }
 }
 
-/// The jobs of one run.
+/// The jobs of one run on its blocking pool.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     jobs: Mutex<Jobs>,
@@ -54,7 +56,7 @@ pub(crate) struct Pool {
 struct Jobs {
     all: BTreeMap<u64, Job>,
     next: u64,
-    /// The number of those that are over.
+    /// Number of finished jobs in `all`.
     kept: usize,
 }
 
@@ -63,14 +65,14 @@ struct Jobs {
     reason = "jobs on the blocking pool take real time"
 )]
 impl Pool {
-    /// Has the runtime report the threads of its pool.
+    /// Sets the runtime's hooks so that it reports the threads of its pool.
     pub fn observe(self: &Arc<Self>, builder: &mut Builder) {
         let (starts, begins, ends) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
         builder
             .thread_name_fn(move || starts.starts())
             .on_thread_start(move || begins.begins())
             .on_thread_stop(move || ends.ends())
-            // A thread that was kept for the next job would take it without a word.
+            // A thread that is kept alive takes its next job without any of these hooks.
             .thread_keep_alive(Duration::ZERO);
     }
 
@@ -78,7 +80,7 @@ impl Pool {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a job was handed in by the code that runs on this thread, and names the job's thread.
+    /// Records that the code on this thread hands in a job, and returns the name for the job's thread.
     fn starts(&self) -> String {
         let (by, since) = world::try_with(|world| {
             let by = world.entities.borrow().current_name();
@@ -131,7 +133,7 @@ impl Pool {
         let took = job
             .began
             .map_or(Duration::ZERO, |began| now.saturating_duration_since(began));
-        // The thread was started for the job: all that it has waited for a CPU is a part of it.
+        // The thread was started for this job, so all its waiting for a CPU falls into the job.
         let waited = || {
             let (from, before) = job.from;
             Usage::starved_so_far(ThreadId::mine(true))
@@ -152,21 +154,21 @@ impl Pool {
         self.over.notify_all();
     }
 
-    /// Returns the jobs that are not over.
+    /// Returns the unfinished jobs.
     pub fn live(&self) -> Vec<Job> {
         let jobs = self.jobs();
         let live = jobs.all.values().filter(|job| job.took.is_none());
         live.cloned().collect()
     }
 
-    /// Returns the jobs that are over and were not brief.
+    /// Returns the finished jobs that were not brief.
     pub fn kept(&self) -> Vec<Job> {
         let jobs = self.jobs();
         let over = jobs.all.values().filter(|job| job.took.is_some());
         over.cloned().collect()
     }
 
-    /// Waits until all jobs are over, for `limit` of real time at most.
+    /// Waits until all jobs are finished, for at most `limit` of real time.
     pub fn settle(&self, limit: Duration) {
         let busy = |jobs: &mut Jobs| jobs.all.values().any(|job| job.took.is_none());
         let waited = self.over.wait_timeout_while(self.jobs(), limit, busy);

@@ -1,11 +1,11 @@
-//! The ready set: who could run in this instant.
+//! The ready set: the entities that can run in this instant. The gate takes the entity of the next turn from it.
 
-/// A set of entities, by number, from which the lowest or the nth can be taken.
+/// A set of entities' numbers that can be read by rank: the lowest, or the `nth` lowest.
 #[derive(Debug, Default)]
 pub(crate) struct Ready {
     words: Vec<u64>,
     len: usize,
-    /// No word below this one has a bit.
+    /// Index of a word below which no word has a bit set.
     lowest: usize,
 }
 
@@ -26,7 +26,7 @@ impl Ready {
         }
     }
 
-    /// Whether it was there.
+    /// Removes `id`, and returns whether it was in the set.
     pub fn remove(&mut self, id: u32) -> bool {
         let (word, bit) = place(id);
         let was = self.words.get(word).is_some_and(|bits| bits & bit != 0);
@@ -37,7 +37,7 @@ impl Ready {
         was
     }
 
-    /// The `nth` lowest, from 0.
+    /// Returns the `nth` lowest number, from 0.
     pub fn nth(&mut self, mut nth: usize) -> Option<u32> {
         if nth >= self.len {
             return None;

@@ -1,52 +1,52 @@
-//! The call stack of another thread, for a run that stands still: where its code is.
+//! The call stack of another thread, which shows where the code of a stalled run is.
 //!
-//! The thread is sent a signal, and the handler notes its return addresses; names and lines are looked up
-//! afterwards, on the thread that asks. This is for threads that the guard has given up: their run has its verdict,
-//! so a system call that the signal interrupts harms nothing.
+//! The thread receives a signal, and the signal's handler records its return addresses. Names and lines are looked up
+//! afterwards, on the thread that asks. This is only for threads that the guard has given up: their run has its
+//! verdict, so a system call that the signal interrupts does no harm.
 
 #![allow(unsafe_code)]
 
 use std::path::PathBuf;
 
-/// The maximum number of frames that are noted.
+/// Maximum number of frames that are recorded.
 const MAX_FRAMES: usize = 128;
 
 /// One function on a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Its path, as far as the binary has symbols.
+    /// The function's path, as far as the binary has symbols.
     pub function: String,
-    /// Its source file and line, as far as the binary has debug information.
+    /// The source file and line, as far as the binary has debug information.
     pub place: Option<(PathBuf, u32)>,
 }
 
-/// A stack, as far as it is the user's.
+/// The user's own functions on a stack, and what the innermost of them has called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stack {
-    /// The functions of the standard library and of dependencies that the innermost of the user's has called, the
-    /// innermost first.
+    /// The functions of the standard library, of dependencies and of this crate that the innermost of `users` has
+    /// called, the innermost first.
     pub called: Vec<String>,
-    /// The functions that are neither the standard library's, a dependency's nor this crate's, the innermost first.
+    /// The functions that belong neither to the standard library, a dependency nor this crate, the innermost first.
     pub users: Vec<Frame>,
 }
 
 impl Stack {
-    /// Returns the stack of a thread of this process.
+    /// Returns the stack of a thread of this process, by the kernel's number of the thread.
     ///
-    /// It is empty where the thread cannot be asked: on another system than Linux, where it is gone or blocks the
-    /// signal, and where the program has a use of its own for `SIGURG`.
+    /// The stack is empty if the thread cannot be asked: on a system other than Linux, if the thread is gone or blocks
+    /// the signal, if the program handles `SIGURG` itself, and after an earlier thread has not answered in time.
     pub(crate) fn of(thread: u32) -> Self {
         Stack::at(&imp::addresses(thread).unwrap_or_default())
     }
 
-    /// Returns the stack with those return addresses.
+    /// Returns the stack that has these return addresses.
     pub(crate) fn at(addresses: &[usize]) -> Self {
         let mut stack = Stack::default();
         for address in addresses {
             backtrace::resolve(*address as *mut std::ffi::c_void, |symbol| {
                 let Some(name) = symbol.name() else { return };
                 let frame = Frame {
-                    // Without the hash that makes it unique.
+                    // `#` leaves out the hash that makes the name unique.
                     function: format!("{name:#}"),
                     place: symbol.filename().map(PathBuf::from).zip(symbol.lineno()),
                 };
@@ -58,10 +58,10 @@ impl Stack {
             });
         }
         if stack.users.is_empty() {
-            // All of it is library code, as far as names tell.
+            // As far as the names show, all of it is library code.
             stack.called.clear();
         }
-        // What was called to look at the stack is no part of it.
+        // The functions that look at the stack are no part of it.
         let looks = [
             "stack::imp::note",
             "stack::here",
@@ -87,7 +87,7 @@ pub(crate) fn here() -> Vec<usize> {
 }
 
 impl Frame {
-    /// Whether it is neither of the standard library, of a dependency, of this crate nor of the system's.
+    /// Returns whether the function belongs neither to the standard library, a dependency, this crate nor the system.
     fn is_users(&self) -> bool {
         const PATHS: [&str; 7] = [
             "std::",
@@ -105,7 +105,7 @@ impl Frame {
             "/rustlib/src/",
             concat!(env!("CARGO_MANIFEST_DIR"), "/src/"),
         ];
-        // What is inlined, or async, has no path in its name; then the file tells.
+        // The file decides if it is known: the name of an inlined or async function has no path.
         if let Some((file, _)) = &self.place {
             let is_rust = file.extension().is_some_and(|ext| ext == "rs");
             let file = file.to_string_lossy();
@@ -116,7 +116,7 @@ impl Frame {
         path.contains("::") && !PATHS.iter().any(|known| path.starts_with(known))
     }
 
-    /// Returns the function and where it stands, as a line shows them.
+    /// Returns the function and its place as one line of text.
     pub fn shown(&self) -> String {
         let name = if self.function.contains("::") {
             &self.function
@@ -131,7 +131,7 @@ impl Frame {
         }
     }
 
-    /// Returns where it stands, with the path as short as it can be said.
+    /// Returns the file and line, with the path relative to the current directory if it is below it.
     pub fn shown_place(&self) -> Option<String> {
         let (file, line) = self.place.as_ref()?;
         let here = std::env::current_dir().unwrap_or_default();
@@ -151,17 +151,17 @@ mod imp {
 
     use super::MAX_FRAMES;
 
-    /// The maximum real time to wait for the thread's answer.
+    /// Maximum real time for which the thread's answer is awaited.
     const ANSWER: Duration = Duration::from_millis(500);
-    /// Ignored by default, so that one that comes late does nothing.
+    /// Signal that asks a thread for its stack. By default it is ignored, so a late one does nothing.
     const SIGNAL: libc::c_int = libc::SIGURG;
 
-    /// The thread that is asked; 0 while none is.
+    /// Number of the thread that is asked; 0 while none is.
     static ASKED: AtomicU32 = AtomicU32::new(0);
-    /// The return addresses of its stack; the first `NOTED` are valid.
+    /// Return addresses of that thread's stack; the first `NOTED` are valid.
     static ADDRESSES: [AtomicUsize; MAX_FRAMES] = [const { AtomicUsize::new(0) }; MAX_FRAMES];
     static NOTED: AtomicUsize = AtomicUsize::new(0);
-    /// The thread that has answered.
+    /// Number of the thread that has answered; 0 until one has.
     static ANSWERED: AtomicU32 = AtomicU32::new(0);
 
     extern "C" fn note(_signal: libc::c_int) {
@@ -173,12 +173,12 @@ mod imp {
         }
         // SAFETY: the pointer is valid for as long as the thread, which is here.
         let saved = unsafe { *errno };
-        // SAFETY: the walk is "unsynchronized" with regard to other walks by this crate's symbolizer state, and it uses
-        // none of that: on Linux it only calls the unwinder, which threads may call at the same time. It runs inside
-        // a signal handler: the unwinder reads the unwind tables of loaded objects and allocates nothing; the closure
-        // only stores to atomics. Where the thread was interrupted inside the dynamic loader the unwinder may wait
-        // for it; then this thread, which is given up already, never answers, and who asked waits no longer than
-        // `ANSWER`.
+        // SAFETY: `trace_unsynchronized` takes no lock around `backtrace`'s global state, and this walk uses none of
+        // that state: on Linux it only calls the unwinder, which several threads may call at once. The walk is safe in
+        // a signal handler: the unwinder reads the unwind tables of loaded objects and allocates nothing, and the
+        // closure only stores to atomics. If the signal interrupted the thread inside the dynamic loader, the unwinder
+        // may wait for the loader for ever. Then this thread, which is given up already, never answers, and the thread
+        // that asks waits no longer than `ANSWER`.
         unsafe {
             backtrace::trace_unsynchronized(|frame| {
                 let n = NOTED.load(Ordering::Relaxed);
@@ -197,13 +197,13 @@ mod imp {
 
     #[allow(
         clippy::disallowed_methods,
-        reason = "it waits in real time for a thread of the system's"
+        reason = "waits in real time for an answer of a system thread"
     )]
     pub fn addresses(thread: u32) -> Option<Vec<usize>> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let id = libc::pid_t::try_from(thread).ok()?;
         let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        // An earlier thread that answers late would mix its frames into these.
+        // An earlier thread has not answered yet: its late frames would mix with these.
         if ASKED.load(Ordering::Relaxed) != 0 {
             return None;
         }
@@ -216,7 +216,7 @@ mod imp {
         let asked = Instant::now();
         while sent == 0 && ANSWERED.load(Ordering::Acquire) != thread {
             if asked.elapsed() > ANSWER {
-                // It may answer yet: no other thread is asked from here on.
+                // It may still answer, so `ASKED` stays set, and no other thread is asked from now on.
                 return None;
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -231,19 +231,19 @@ mod imp {
         Some(addresses.map(|at| at.load(Ordering::Relaxed)).collect())
     }
 
-    /// The handler, while it is installed.
+    /// The installed handler. Dropping it restores the action from before.
     struct Installed {
         before: libc::sigaction,
     }
 
     impl Installed {
-        /// Installs the handler, unless the program has one of its own for the signal.
+        /// Installs the handler, unless the program has a handler of its own for the signal.
         fn new() -> Option<Self> {
             let mut before = MaybeUninit::<libc::sigaction>::zeroed();
             // SAFETY: the first call only reads the current action into `before`, which is large enough; zeroed is a
             // valid value of it. The second installs `note`, whose signature is that of a handler without
-            // `SA_SIGINFO`; `action` is filled but for the mask, which zeroed is empty. The handler is safe to run at
-            // any instruction of any thread: see there.
+            // `SA_SIGINFO`; `action` is filled except for the mask, and a zeroed mask is empty. The handler is safe to
+            // run at any instruction of any thread: see `note`.
             unsafe {
                 if libc::sigaction(SIGNAL, null_mut(), before.as_mut_ptr()) != 0 {
                     return None;
@@ -263,7 +263,7 @@ mod imp {
 
     impl Drop for Installed {
         fn drop(&mut self) {
-            // SAFETY: `before` is what the system gave for this signal.
+            // SAFETY: `before` is the action that the system returned for this signal.
             unsafe { libc::sigaction(SIGNAL, &raw const self.before, null_mut()) };
         }
     }
@@ -277,7 +277,7 @@ mod imp {
 }
 
 #[cfg(all(test, target_os = "linux"))]
-#[allow(clippy::disallowed_methods, reason = "real threads are looked at")]
+#[allow(clippy::disallowed_methods, reason = "the tests look at real threads")]
 mod tests {
     use std::sync::mpsc;
     use std::thread;
