@@ -1,7 +1,7 @@
-//! Runners: threads on which scenarios are run, each under the eyes of whoever waits for it.
+//! Runners: threads that run scenarios. Every thread that waits for a result watches all of them.
 //!
-//! A body that keeps its thread for good cannot be rescued; its run gets its verdict, the thread is
-//! left behind, and another takes its place.
+//! A body that keeps its thread for good cannot be rescued. Its run gets its verdict, the thread is left behind, and
+//! another thread takes its place.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,34 +11,34 @@ use super::{Journal, Options, Own};
 use crate::journal::Name;
 use crate::scenario::Scenario;
 
-/// Maximum number of runs that are taken from the caller ahead of the one it waits for.
+/// Maximum number of runs that are taken from the caller ahead of the run that it waits for.
 const AHEAD: usize = 64;
-/// Number of runs that are taken before the size of any journal is known.
+/// Number of runs that are taken ahead before the size of any journal is known.
 const AHEAD_AT_FIRST: usize = 4;
-/// Number of events that the journals which wait for their turn may have together, judged by the longest
-/// journal so far: a hundred thousand callers in a file of 4 KiB make a journal of 20 MiB.
+/// Maximum number of events and report rows in the journals of all runs taken ahead together, estimated from the
+/// longest journal so far. A file of 4 KiB with a hundred thousand callers makes a journal of 20 MiB.
 const EVENTS_AHEAD: usize = 500_000;
 
-/// One run a core at once.
+/// Returns the number of runs to execute at once: one for each core.
 #[cfg(feature = "kit")]
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// What is to be run.
+/// A run to execute: a scenario, its options and its worker.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// The scenario.
     pub scenario: Arc<Scenario>,
-    /// How.
+    /// How the scenario is run.
     pub options: Options,
-    /// The worker, where it is not the file's.
+    /// The user's own worker; `None` for the components of the file.
     pub own: Option<Own>,
     pub(super) not_on: Option<WorkerId>,
 }
 
 impl Run {
-    /// A run on whichever thread is free.
+    /// Creates a run of the file's components, which any thread may execute.
     pub fn new(scenario: Arc<Scenario>, options: Options) -> Self {
         Run {
             scenario,
@@ -48,14 +48,14 @@ impl Run {
         }
     }
 
-    /// The worker is one of a user's own.
+    /// Sets a user's own worker, which runs instead of the file's components.
     #[must_use]
     pub fn of(mut self, own: Own) -> Self {
         self.own = Some(own);
         self
     }
 
-    /// On any thread but that one: what depends on the thread shows as a difference.
+    /// Excludes one thread from executing this run. A journal that depends on the thread then differs from the first.
     #[must_use]
     pub fn not_on(mut self, worker: WorkerId) -> Self {
         self.not_on = Some(worker);
@@ -67,59 +67,61 @@ impl Run {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WorkerId(pub(super) usize);
 
-/// What became of a run.
+/// The result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ran {
-    /// What happened. Of a run that kept its thread for good: its header and `stuck`.
+    /// What happened. For a run that keeps its thread for good: the events up to there, and then `stuck`.
     pub journal: Journal,
-    /// The thread that ran it.
+    /// The thread that executed the run.
     pub on: WorkerId,
     /// Whether a body keeps that thread for good.
     pub kept_its_thread: bool,
 }
 
-/// Why there is no journal of a run.
+/// The reason why a run has no journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
-    /// A fault of the simulator's own.
+    /// The simulator itself panicked: this is a bug of its own, no scripted fault.
     #[error("scenario \"{scenario}\", seed {seed}: the simulator panicked: {message}")]
     Fault {
         /// The scenario.
         scenario: Name,
         /// The seed.
         seed: u64,
-        /// The panic's words, in one line.
+        /// The panic's message, in one line.
         message: Name,
     },
-    /// The simulator lacks something that it needs for the run: a thread, or a stack. What a scenario gives
-    /// must not depend on the machine, nor on what was run before.
+    /// The simulator lacks a thread or a stack that the run needs. It makes no journal then, since a scenario's journal
+    /// must depend neither on the machine nor on earlier runs.
     #[error("scenario \"{scenario}\", seed {seed}, was not run: {why}")]
     NotRun {
         /// The scenario.
         scenario: Name,
         /// The seed.
         seed: u64,
-        /// What it lacks, in one line.
+        /// What the simulator lacks, in one line.
         why: Name,
     },
-    /// Too many bodies keep their threads for good: nothing is run in this process any more.
+    /// Too many bodies keep their threads for good, or a thread could not be replaced: these [`Runners`] run nothing
+    /// more.
     #[error(
         "too many bodies keep their threads for good, the last of them \"{last}\": nothing more is run"
     )]
     GivenUp {
-        /// The last of them.
+        /// The last body that kept its thread.
         last: Name,
     },
 }
 
-/// Threads on which scenarios are run.
+/// Threads that run scenarios.
 ///
-/// A body that blocks its thread for real, or spins, is the verdict [`stuck`](crate::journal::What::Stuck) with its
-/// name, not a hang; [how long it may](Runners::patience) is a matter of what bodies run on. Such a thread stays behind and [is replaced](Runners::left_behind) three times;
-/// with the fourth every further run is [given up](RunError::GivenUp).
+/// A body that blocks its thread in real time, or spins, does not hang the caller: its run gets the verdict
+/// [`stuck`](crate::journal::What::Stuck) with the body's name. [How long it may](Runners::patience) do so depends on
+/// what bodies run on. Its thread is [left behind](Runners::left_behind). The first three such threads are replaced;
+/// from the fourth on every further run is [given up](RunError::GivenUp).
 ///
-/// Can be used from several threads at once; a waiting one watches the runs of all. Dropped, it ends
-/// its threads, but waits for none.
+/// Several threads can use it at once; each thread that waits watches the runs of all. Dropping it ends its threads,
+/// and waits for none of them.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -142,12 +144,12 @@ pub struct Runners {
 }
 
 impl Runners {
-    /// Starts so many threads, but at least two: a second look at a scenario must be able to come from
+    /// Starts `workers` threads, but at least two, so that a scenario's second run can be on
     /// [another thread](Run::not_on).
     ///
     /// # Errors
     ///
-    /// If the system has no thread left.
+    /// If the system cannot start a thread.
     pub fn new(workers: usize) -> std::io::Result<Self> {
         let runners = Runners {
             shared: Arc::default(),
@@ -160,12 +162,16 @@ impl Runners {
         Ok(runners)
     }
 
-    /// How long the code of a body may keep its turn before its run is [`stuck`](crate::journal::What::Stuck), where
-    /// bodies are [batons](super::Bodies::Batons): so much real time asleep is *blocked*, so much CPU is *spinning*.
-    /// Time without a CPU does not count. 5 s by default, so that a slow disk or a debug build is no
-    /// verdict. Waiting for a disk, and where the system tells nothing of threads, it is at least 10 s.
+    /// Sets how long a body's code may keep its turn before its run is [`stuck`](crate::journal::What::Stuck), if
+    /// bodies run on [batons](super::Bodies::Batons). A turn that sleeps for `limit` of real time is *blocked*, and
+    /// one that uses `limit` of CPU time is *spinning*. Time spent waiting for a CPU does not count. While the thread
+    /// waits for a disk, or if the system reports nothing about threads, the limit is at least 10 s.
     ///
-    /// On coroutines, which are for scripted components, it is 150 ms asleep and 500 ms of CPU.
+    /// This overrides the scenario's own patience. Without either it is 5 s, so that a slow disk or a debug build gets
+    /// no verdict.
+    ///
+    /// On coroutines, which are for scripted components, the limits are fixed: 150 ms of uninterrupted sleep, 2 s of
+    /// sleep in short naps, and 500 ms of CPU time.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -180,8 +186,9 @@ impl Runners {
         self
     }
 
-    /// Sets how long a run of [a user's own worker](Own) may take in real time, in all; at least twice the patience. A
-    /// longer one is [`stuck`](crate::journal::What::Stuck), whatever it does. 60 s by default: a run takes milliseconds.
+    /// Sets how long a whole run of [a user's own worker](Own) may take in real time. A run that takes longer is
+    /// [`stuck`](crate::journal::What::Stuck). The limit is never less than twice the patience. By default it is 60 s;
+    /// a run normally takes milliseconds.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -196,20 +203,20 @@ impl Runners {
         self
     }
 
-    /// Runs one scenario, and waits for it.
+    /// Runs one scenario, and returns its journal.
     ///
     /// # Errors
     ///
-    /// On a fault of the simulator's own, and when nothing is run any more.
+    /// If there is no journal: see [`RunError`].
     pub fn run(&self, scenario: Arc<Scenario>, options: Options) -> Result<Journal, RunError> {
         let mut all = self.run_all([Run::new(scenario, options)]);
         let ran = all.next().expect("a result for each run");
         ran.map(|ran| ran.journal)
     }
 
-    /// Runs many. The results come in the order of the runs, each as soon as it and all before it are
-    /// there. Runs are taken from `runs` a few dozen ahead. What has not begun when the iterator is
-    /// dropped does not begin.
+    /// Executes many runs, and returns an iterator over their results in the order of `runs`. Each result is available
+    /// as soon as its run and all before it are over. At most 64 runs are taken from `runs` ahead of the result that
+    /// is waited for, fewer if journals are long. Runs that have not begun when the iterator is dropped do not begin.
     pub fn run_all<I>(&self, runs: I) -> Running<'_, I::IntoIter>
     where
         I: IntoIterator<Item = Run>,
@@ -225,8 +232,8 @@ impl Runners {
         }
     }
 
-    /// How many threads were left behind, kept for good by a body. While there are some, a process is
-    /// to be ended without the usual last rites (`_exit`): they may hold what those need.
+    /// Returns the number of threads that were left behind because a body keeps them for good. If there are any, the
+    /// process must end by `_exit`: these threads may hold locks that exit handlers and destructors need.
     pub fn left_behind(&self) -> usize {
         lock(&self.shared.guard).left_behind
     }
@@ -247,16 +254,16 @@ pub struct Running<'a, I> {
     batch: Arc<Batch>,
     /// The index of the next result.
     next: usize,
-    /// How many runs were taken.
+    /// Number of runs that were taken.
     taken: usize,
-    /// How many may be taken ahead, by the journals so far.
+    /// Number of runs that may be taken ahead, given the journals so far.
     ahead: usize,
-    /// The longest journal so far, in events.
+    /// Size of the largest journal so far, in events and report rows.
     longest: usize,
 }
 
 impl<I: Iterator<Item = Run>> Running<'_, I> {
-    /// Takes runs ahead, many at a time: each time costs a lock and perhaps a wake.
+    /// Takes runs ahead, many at a time, since each submission costs a lock and perhaps a wake.
     fn take_ahead(&mut self) {
         let first = self.taken;
         let waiting = first - self.next;
@@ -331,7 +338,7 @@ mod tests {
         Arc::new(parsed.unwrap_or_else(|invalid| panic!("{name}: {:?}", invalid.diagnostics)))
     }
 
-    /// A cleanup of that name, called at 10 s.
+    /// Returns a scenario with one cleanup callback of that name, called at 10 s.
     fn cleanup(name: &str) -> Arc<Scenario> {
         let text = format!(
             "title = \"One cleanup\"\n[worker]\ncomponents = [{{ cleanup = \"{name}\" }}]\n\
@@ -344,7 +351,7 @@ mod tests {
         Run::new(Arc::clone(scenario), Options::default())
     }
 
-    /// Code that blocks its thread until what is returned is dropped.
+    /// Lays code over a component that blocks its thread until the returned sender is dropped.
     fn blocks(name: &str) -> mpsc::Sender<()> {
         let (open, closed) = mpsc::channel();
         let closed = Mutex::new(closed);
@@ -369,19 +376,19 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_blocks_its_thread_is_named_and_the_next_run_goes_on() {
+    fn blocked_body_is_named_and_the_next_run_proceeds() {
         let _open = blocks("blocker");
         let runners = Runners::new(2).unwrap();
         let (blocked, options) = (cleanup("blocker"), Options::default());
         let began = Instant::now();
         let journal = runners.run(Arc::clone(&blocked), options).unwrap();
-        // Seen first after 50 ms, then asleep in three looks.
+        // The guard first looks after 50 ms, and then finds the thread asleep in three looks.
         let took = began.elapsed();
         assert!(
             took >= 3 * PERIOD && took < Duration::from_secs(5),
             "{took:?}"
         );
-        // All that had happened is there: a healthy one does the same up to its call.
+        // The journal has all events up to there: those of a healthy run up to its call.
         let healthy = sim::run(&cleanup("a healthy one"), &options).events;
         let called = |event: &Event| matches!(event.what, What::Began { id: 1, .. });
         let at = healthy.iter().position(called).expect("it is called");
@@ -457,7 +464,7 @@ mod tests {
             let (open, closed) = mpsc::channel();
             let closed = Arc::new(Mutex::new(closed));
             lay(name, move || Blocks(Arc::clone(&closed)));
-            // Killed at 10 s, while it works.
+            // It is killed at 10 s, while it works.
             let text = format!(
                 "title = \"Killed\"\n[worker]\ncomponents = [{{ {kind} = \"{name}\" }}, {{ thread = \"another\" }}]\n\
                  [timeline]\nevents = [{{ at = \"10s\", signal = \"SIGKILL\" }}]\n"
@@ -478,7 +485,7 @@ mod tests {
         bodies: Bodies::Batons,
     };
 
-    /// A thread of that name, told at 10 s.
+    /// Returns a scenario with a thread of that name and a calm one, told at 10 s.
     fn thread(name: &str) -> Arc<Scenario> {
         let text = format!(
             "title = \"One thread\"\n[worker]\ncomponents = [{{ thread = \"{name}\" }}, {{ thread = \"calm\" }}]\n\
@@ -533,7 +540,7 @@ mod tests {
         drop(open);
     }
 
-    /// One waits in virtual time with a lock, and another wants it in real time.
+    /// One body waits in virtual time while it holds a lock, and another waits for that lock in real time.
     #[test]
     fn a_body_that_waits_for_anothers_lock_is_named() {
         static LOCK: Mutex<()> = Mutex::new(());
@@ -556,7 +563,7 @@ mod tests {
     fn a_users_code_may_be_slow_for_real() {
         let (_open, closed) = mpsc::channel::<()>();
         let closed = Mutex::new(closed);
-        // On a coroutine it would be blocked at 150 ms.
+        // On a coroutine this would be *blocked* after 150 ms.
         lay("slow for real", move || {
             lock(&closed).recv_timeout(8 * PERIOD).is_err()
         });
@@ -567,7 +574,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fourth_thread_that_is_left_behind_is_the_last() {
+    fn fourth_thread_left_behind_ends_all_further_runs() {
         let _open = blocks("again and again");
         let runners = Runners::new(2).unwrap();
         let (blocked, healthy) = (cleanup("again and again"), cleanup("healthy among them"));
@@ -588,13 +595,13 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_when_all_is_given_up_is_answered() {
+    fn queued_runs_are_answered_when_runners_give_up() {
         let _open = blocks("many of them");
         let runners = Runners::new(2).unwrap();
         let blocked = cleanup("many of them");
         let ran: Vec<_> = runners.run_all(vec![run(&blocked); 20]).collect();
         let verdicts = ran.iter().filter(|ran| ran.is_ok()).count();
-        // Four, and perhaps one more that was running beside the fourth.
+        // There are four verdicts, and perhaps one more, of a run beside the fourth.
         assert!((4..=5).contains(&verdicts), "{verdicts}");
         assert_eq!(ran.len(), 20);
         let named = ran
@@ -605,7 +612,7 @@ mod tests {
     }
 
     #[test]
-    fn results_come_in_order_whatever_a_stuck_one_holds_up() {
+    fn results_keep_their_order_around_a_stuck_run() {
         let _open = blocks("the tenth");
         let names: Vec<String> = (0..200)
             .map(|n| match n {
@@ -628,7 +635,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_the_simulators_own_is_an_error_and_the_thread_goes_on() {
+    fn simulator_panic_is_an_error_and_its_thread_goes_on() {
         let mut unknown = Scenario::clone(&cleanup("known"));
         unknown.name = "of an unknown".into();
         unknown.worker.components = Some(Vec::new());
@@ -653,7 +660,7 @@ mod tests {
         ] {
             let name = wrong.name.clone();
             let wrong = Arc::new(wrong);
-            // As often as there are threads, and more.
+            // More often than there are threads.
             for _ in 0..5 {
                 let error = runners.run(Arc::clone(&wrong), options).unwrap_err();
                 let text = error.to_string();
@@ -684,7 +691,7 @@ mod tests {
             let events = match ran {
                 Ok(ran) => ran.journal.events,
                 Err(error) => {
-                    // Two threads, each with a hundred bodies that it could not end.
+                    // There are two threads, each with at most a hundred bodies that it could not end.
                     assert!((100..=200).contains(&nth), "{nth}");
                     let said = format!(
                         "scenario \"killed\", seed {nth}, was not run: \"catches every panic\" could not be \
@@ -696,7 +703,7 @@ mod tests {
                     return;
                 }
             };
-            // What was run before shows in no journal.
+            // Earlier runs show in no journal.
             assert_eq!(events.len(), 16, "{nth}");
             let last = events.last().map(|last| (last.t, last.what.clone()));
             let cause = Cause::Killed;
@@ -711,7 +718,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn nobody_is_blamed_on_a_starved_machine() {
+    fn starved_body_gets_no_verdict() {
         let own = Duration::from_millis(30);
         lay("works hard", move || {
             let thread = Watched::default();
@@ -723,7 +730,7 @@ mod tests {
         let runners = Runners::new(2).unwrap();
         let over = AtomicBool::new(false);
         let took = std::thread::scope(|scope| {
-            // Each CPU has so many others to serve that the body needs more than ten times as long.
+            // Each CPU serves twelve other threads, so the body takes more than ten times as long.
             for _ in 0..12 * std::thread::available_parallelism().map_or(1, usize::from) {
                 scope.spawn(|| {
                     while !over.load(Ordering::Relaxed) {
@@ -744,7 +751,7 @@ mod tests {
     }
 
     #[test]
-    fn several_threads_may_wait_and_one_stuck_run_is_one_callers_only() {
+    fn stuck_run_is_reported_to_its_own_caller_only() {
         let _open = blocks("only one of many");
         let runners = Runners::new(2).unwrap();
         let stuck_runs = AtomicUsize::new(0);
@@ -768,7 +775,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_taken_a_few_ahead_and_none_begins_once_nobody_wants_it() {
+    fn dropped_iterator_begins_no_more_runs() {
         static BEGAN: AtomicUsize = AtomicUsize::new(0);
         lay("counted", || BEGAN.fetch_add(1, Ordering::Relaxed));
         let counted = cleanup("counted");
@@ -782,7 +789,7 @@ mod tests {
         drop(running);
         assert_eq!(taken.load(Ordering::Relaxed), AHEAD_AT_FIRST);
         assert!(BEGAN.load(Ordering::Relaxed) <= AHEAD);
-        // The queue is empty but for this one.
+        // The queue is empty except for this run.
         assert!(runners.run(cleanup("wanted"), Options::default()).is_ok());
         assert!(
             lock(&runners.shared.queue)

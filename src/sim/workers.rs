@@ -1,7 +1,8 @@
-//! Behind the runners: the queue, the threads that take runs from it, and who watches them.
+//! The machinery behind [`Runners`](super::Runners): the queue of jobs, the threads that take jobs from it, and the
+//! guard.
 //!
-//! The workers take runs themselves, so that a run costs its caller next to nothing. There is no thread
-//! that guards: who waits for a result looks at all workers from time to time.
+//! A worker here is one of these threads. The workers take jobs themselves, so that a run costs its caller next to
+//! nothing. The guard has no thread of its own: every thread that waits for a result looks at all workers periodically.
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
@@ -18,11 +19,11 @@ use super::{Aside, Journal, header, run_watched};
 use crate::journal::{Event, StuckWhy, What};
 use crate::words::{one_line, panic_message};
 
-/// How long a user's code may keep its turn, where nothing else is said.
+/// Default of the longest real time for which a user's code may keep its turn.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a run of a user's own worker may take in real time, where nothing else is said.
+/// Default of the longest real time that a run of a user's own worker may take.
 pub(super) const TIME_LIMIT: Duration = Duration::from_secs(60);
-/// How many threads that were left behind are replaced.
+/// Maximum number of threads left behind that are replaced.
 const REPLACEMENTS: usize = 3;
 
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(super) struct Job {
     pub run: Run,
     pub batch: Arc<Batch>,
     pub index: usize,
-    /// Its number among all that were ever taken.
+    /// Ordinal among all jobs that workers have taken, from 1; 0 until it is taken.
     pub number: u64,
 }
 
@@ -43,11 +44,12 @@ impl Job {
         }
     }
 
-    /// Returns the journal of a run that keeps its thread for good: what it had written, and who is to blame.
+    /// Returns the journal of a run that keeps its thread for good: its events so far, and the verdict with the name
+    /// of the component to blame.
     fn stuck(&self, why: StuckWhy, after: Duration, watched: &Watched) -> Journal {
         let stall = Stall::of(watched, why, after);
         let mut events = watched.observed().events();
-        // A process whose destructors block has not ended.
+        // If destructors block after the exit was recorded, the process has not ended.
         events.pop_if(|last| matches!(last.what, What::Exit { .. }));
         if events.is_empty() {
             let options = &self.run.options;
@@ -86,7 +88,7 @@ pub(super) struct Batch {
 #[derive(Debug, Default)]
 struct Results {
     there: BTreeMap<usize, Result<Ran, RunError>>,
-    /// Which result its caller waits for.
+    /// Index of the result that the caller waits for.
     wanted: Option<usize>,
 }
 
@@ -99,7 +101,7 @@ pub(super) struct Shared {
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// What is to be run, by the thread that must not; each with its place among all.
+    /// Jobs by the worker that must not run them, each with its position among all jobs.
     pub waiting: BTreeMap<Option<WorkerId>, VecDeque<(u64, Job)>>,
     places: u64,
     taken: u64,
@@ -108,7 +110,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Takes the first job that this worker may run.
+    /// Takes the earliest job that this worker may run.
     fn take(&mut self, me: WorkerId) -> Option<Job> {
         let (_, jobs) = self
             .waiting
@@ -119,18 +121,18 @@ impl Queue {
     }
 }
 
-/// What whoever waits knows of the workers.
+/// What the guard knows about the workers. The threads that wait for results share it.
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     workers: Vec<Worker>,
-    /// How many there ever were.
+    /// Number of workers started so far.
     ever: usize,
     pub left_behind: usize,
     began: Option<Instant>,
     looked: Option<Duration>,
-    /// How long a user's code may keep its turn; else as its file says, or as is said of [`Runners`](super::Runners).
+    /// Longest real time for which a user's code may keep its turn; `None` for that of its file, or else [`PATIENCE`].
     pub patience: Option<Duration>,
-    /// How long a run of a user's own worker may take.
+    /// Longest real time that a run of a user's own worker may take; `None` for [`TIME_LIMIT`].
     pub time_limit: Option<Duration>,
 }
 
@@ -139,11 +141,12 @@ struct Worker {
     id: WorkerId,
     place: Arc<Place>,
     seen: Seen,
-    /// The run that it was seen to be at first, and when.
+    /// Number of the job that the guard saw it run last, and when the guard first saw that job.
     runs: Option<(u64, Duration)>,
 }
 
-/// Where a worker puts what it runs. Who takes the job from here answers it: the worker, or the guard.
+/// The place where a worker puts the job that it runs. Whichever takes the job out, the worker or the guard, answers
+/// it.
 #[derive(Debug, Default)]
 struct Place {
     job: Mutex<Option<Job>>,
@@ -157,7 +160,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shared {
     #[allow(
         clippy::disallowed_methods,
-        reason = "the runners are where the simulator's threads are started"
+        reason = "the simulator's threads are started here"
     )]
     pub fn add_worker(self: &Arc<Self>, guard: &mut Guard) -> std::io::Result<()> {
         let id = WorkerId(guard.ever);
@@ -176,7 +179,7 @@ impl Shared {
         Ok(())
     }
 
-    /// What a worker does.
+    /// Runs jobs on the calling thread until there are no more, or until the guard gives this worker up.
     fn work(&self, me: WorkerId, place: &Place) {
         place.watched.is_this_thread();
         while let Some(run) = self.take(me, place) {
@@ -189,7 +192,7 @@ impl Shared {
                 )
             }));
             let Some(job) = lock(&place.job).take() else {
-                // Given up meanwhile: another thread has this one's place.
+                // The guard has given this worker up, and another thread has its place.
                 return;
             };
             job.answer(match ran {
@@ -203,7 +206,7 @@ impl Shared {
         }
     }
 
-    /// Waits for something to run, and puts it in its place; `None` when there will be nothing more.
+    /// Waits for a job, puts it into the worker's place and returns its run; `None` once the queue is closed.
     fn take(&self, me: WorkerId, place: &Place) -> Option<Run> {
         let mut queue = lock(&self.queue);
         loop {
@@ -248,11 +251,11 @@ impl Shared {
                 .push_back((place, job));
         }
         drop(queue);
-        // All of them: who wakes may not be who may run it.
+        // Wakes all workers: a single one might be the worker that must not run the job.
         self.work.notify_all();
     }
 
-    /// Waits for a result, and meanwhile looks at all workers.
+    /// Waits for a result, and meanwhile looks at all workers periodically.
     pub fn wait_for(self: &Arc<Self>, batch: &Batch, index: usize) -> Result<Ran, RunError> {
         let mut results = lock(&batch.results);
         loop {
@@ -274,7 +277,7 @@ impl Shared {
         }
     }
 
-    /// Looks at all workers, unless somebody else has just done so.
+    /// Looks at all workers, unless another thread is doing so or has just done so.
     #[allow(
         clippy::disallowed_methods,
         reason = "the guard of real time reads the real clock"
@@ -299,7 +302,8 @@ impl Shared {
         }
     }
 
-    /// A worker will not come back: its run has its verdict, and another takes its place.
+    /// Leaves behind a worker that will not come back: answers its job with the verdict, and starts another worker in
+    /// its place. If that is not possible, no further run begins.
     fn leave_behind(
         self: &Arc<Self>,
         guard: &mut Guard,
@@ -321,7 +325,7 @@ impl Shared {
         }));
     }
 
-    /// From here on nothing begins.
+    /// Answers all queued and all further jobs with `error`: no run begins any more.
     fn give_up(&self, error: RunError) {
         let waiting = {
             let mut queue = lock(&self.queue);
@@ -334,7 +338,7 @@ impl Shared {
     }
 }
 
-/// Returns why a run has no journal, from the panic that ended it.
+/// Returns the reason why a run has no journal, from the panic that ended it.
 fn failed(run: &Run, payload: &(dyn Any + Send), watched: &Watched) -> RunError {
     let (scenario, seed) = (run.scenario.name.clone(), run.options.seed);
     match payload.downcast_ref::<Lacking>() {
@@ -344,7 +348,7 @@ fn failed(run: &Run, payload: &(dyn Any + Send), watched: &Watched) -> RunError 
             why: one_line(why),
         },
         None => {
-            // Where the kit notes panics it has not been printed.
+            // Where the kit records panics, none is printed, so the message names the place.
             let noted = watched.observed().panics();
             let at = noted
                 .last()
@@ -360,7 +364,8 @@ fn failed(run: &Run, payload: &(dyn Any + Send), watched: &Watched) -> RunError 
 }
 
 impl Worker {
-    /// Takes its run away from a worker that will not come back.
+    /// Looks at the worker once. If it will not come back, takes its job away and returns it, with the verdict and the
+    /// limit that was exceeded.
     fn look(
         &mut self,
         now: Duration,
@@ -379,16 +384,16 @@ impl Worker {
             Bodies::Coroutines => Patience::SCRIPTED,
             Bodies::Batons => Patience::of(said),
         };
-        // The first time that it is seen at this run.
+        // The time at which the guard first saw the worker run this job.
         let began = match self.runs {
             Some((run, began)) if run == job.number => began,
             _ => self.runs.insert((job.number, now)).1,
         };
-        // Whoever has patience, at a breakpoint say, has it for the whole of the run as well.
+        // A long patience, as for a breakpoint, lengthens the limit of the whole run too.
         let limit = time_limit.unwrap_or(TIME_LIMIT).max(said * 2);
         let overtime = job.run.own.is_some() && now.saturating_sub(began) >= limit;
         let (why, after) = if overtime {
-            // Where the machine is busy, a turn may use up the run's time before it has used up the patience.
+            // On a busy machine a turn may use up the run's time before it uses up the patience.
             let lasts = self.seen.lasts(now, watched.turn(), said);
             (lasts.unwrap_or(StuckWhy::Overtime), limit)
         } else if watched.is_passing_on() {
