@@ -1,4 +1,4 @@
-//! The world as the stage of a script.
+//! The world as the [stage](crate::stage) of a scenario's script, in virtual time.
 
 use std::cell::RefCell;
 
@@ -94,13 +94,13 @@ impl World {
         }
     }
 
-    /// An entity begins to run somebody's code: for which time, from 1.
+    /// Records that an entity begins a run or call of a component's code, and returns its ordinal, from 1.
     pub fn began(&self, role: Role, entity: EntityId) -> u32 {
         self.part_of(role)
             .map_or(1, |part| self.stage().began(part, entity))
     }
 
-    /// Somebody's code is over, for the `nth` time; 0 if it never began.
+    /// Records that the `nth` run or call of a component's code has ended; `nth` is 0 if it never began.
     pub fn ended(&self, role: Role, nth: u32, how: How, error: Option<Name>) {
         if let Some(part) = self.part_of(role) {
             self.stage().ended(part, nth, how, error);

@@ -1,4 +1,7 @@
-//! The context under test, as the world sees it: one trait, two implementations.
+//! The context under test, as the world drives it: one trait, and the callers that a scenario sends to it.
+//!
+//! Three types implement it: [`Worker`](super::worker::Worker), [`Plan`](super::plan::Plan), and the one of
+//! [`Own`](super::Own).
 
 use super::entity::{Class, Role};
 use super::world::{self, World};
@@ -6,7 +9,7 @@ use crate::host::BoxFuture;
 use crate::journal::{Call, Cause, Id, Name, SignalName, What};
 use crate::stage::Said;
 
-/// How the life of a process ended.
+/// The end of a process's life.
 pub(crate) struct Ending {
     pub said: Said,
     pub code: i32,
@@ -15,35 +18,35 @@ pub(crate) struct Ending {
 
 /// A worker context that the world can drive, from its own thread and from those of its bodies.
 pub(crate) trait Subject: Send + Sync {
-    /// The running flag.
+    /// Returns the running flag.
     fn running(&self) -> bool;
 
-    /// Registers a part; `None` if it was refused.
+    /// Registers the component with that index, and returns its id; `None` if it was refused.
     fn register(&self, part: usize) -> Option<Id>;
 
-    /// The life of a process that handles signals: start, stop, cleanup.
+    /// Runs the life of a process that handles signals: start, stop, cleanup.
     fn live(&self) -> BoxFuture<Ending>;
 
-    /// A signal has arrived.
+    /// Handles a signal.
     fn signal(&self, signal: SignalName);
 
-    /// Somebody calls.
+    /// Calls the context.
     fn call(&self, call: Call, message: Option<String>) -> BoxFuture<Said>;
 
-    /// The code with which a program ends that stopped its worker by calls.
+    /// Returns the exit code of a program that stops its worker by calls.
     fn exit_code(&self) -> i32;
 
-    /// What is waited for while no step is.
+    /// Returns the name to blame while no step is awaited.
     fn waits_for(&self) -> Option<Name>;
 
-    /// The number of handles of the context, where a user's own code may hold some.
+    /// Returns the number of strong handles of the context; 0 if no user's own code can hold one.
     fn handles(&self) -> usize {
         0
     }
 }
 
 impl World {
-    /// Begins: the life of a process, or a program that only calls.
+    /// Begins the run: with `run` as the life of a process, otherwise as a program that only calls.
     pub fn begin(&self, run: bool) {
         if !run {
             self.call_by(Call::Start, None, None);
@@ -75,7 +78,7 @@ impl World {
         self.callers.get()
     }
 
-    /// Somebody calls the context; from inside a component where one is named.
+    /// Starts a caller of the context. With `from` it calls from inside that component.
     pub fn call_by(&self, call: Call, from: Option<Name>, message: Option<String>) {
         let caller = self.next_caller();
         self.open_calls.set(self.open_calls.get() + 1);
@@ -107,8 +110,8 @@ impl World {
         self.record(said.returned(call, caller));
     }
 
-    /// Where nobody handles signals, the program ends once all its calls have returned and nothing is
-    /// to strike any more.
+    /// Ends a program that only calls, once all its calls have returned and the timeline has nothing left to strike.
+    /// Returns whether it has ended so.
     pub fn program_returns(&self) -> bool {
         let returns =
             !self.run && self.open_calls.get() == 0 && self.script.borrow().first().is_none();
@@ -119,7 +122,7 @@ impl World {
         returns
     }
 
-    /// Registers a part, unless it is refused.
+    /// Registers the component with that index, unless it is refused.
     pub fn register_part(&self, index: usize) {
         if let Some(id) = self.subject().register(index) {
             self.stage().registered(index, id);

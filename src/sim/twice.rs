@@ -1,30 +1,33 @@
-//! Every run, and every run again: on another thread, in another order, on stacks that were used.
+//! Every run twice: the second time on another thread, in another order, and on stacks that were used before.
+//!
+//! A difference between the two journals shows that a run depends on something other than its scenario and seed.
 
 use std::cell::{Cell, RefCell};
 use std::ops::RangeInclusive;
 
 use super::{Journal, Ran, Run, RunError, Runners};
 
-/// The seeds with which a scenario that is well with seed 0 is run once more each. An order of two which chance decides is
-/// seen both ways in 7 of 8 scenarios then.
+/// Further seeds of a scenario that is well with seed 0. If chance decides the order of two things, these seeds show
+/// both orders in 7 of 8 scenarios.
 pub const FURTHER_SEEDS: RangeInclusive<u64> = 1..=3;
 
-/// Maximum number of first runs that are kept until their second run.
+/// Maximum number of first runs that are kept until their second runs.
 pub const TWICE_AT_ONCE: usize = 1_024;
-/// Number of events from which on no further first run is kept: long journals are compared a few at a time.
+/// Number of events and report rows in the kept first runs from which on no further one is kept. So only a few long
+/// journals are in memory at once.
 const EVENTS_AT_ONCE: usize = 250_000;
 
-/// What became of a run and of its second time.
+/// The result of a run and of its second run.
 #[derive(Clone, Debug)]
 pub enum Twice {
-    /// The two journals.
+    /// The two journals. A run that keeps its thread for good is not repeated: both are its one journal.
     Ran(Journal, Journal),
-    /// It could not be done: what is wrong with deadstop itself.
+    /// The error of a run that has no journal: the simulator panicked, or could not run it.
     Broke(RunError),
 }
 
 impl Twice {
-    /// The events of both runs.
+    /// Returns the number of events of both runs.
     pub fn events(&self) -> u64 {
         match self {
             Twice::Ran(first, second) => (first.events.len() + second.events.len()) as u64,
@@ -33,11 +36,11 @@ impl Twice {
     }
 }
 
-/// Runs everything twice, and hands over what became of each, in no order that can be relied on; after each chunk of them it says
-/// how many it had.
+/// Executes every run twice, and calls `done` with the result of each, in no particular order. After each chunk of
+/// runs it calls `advanced` with the size of the chunk.
 ///
-/// The second time comes on another thread, and backwards: what depends on the thread, or on what was run
-/// before, shows as a difference.
+/// The second runs are on other threads and in reverse order. A journal that depends on the thread, or on earlier runs,
+/// then differs from the first.
 pub fn twice<I>(
     runners: &Runners,
     items: impl IntoIterator<Item = (I, Run)>,
@@ -47,7 +50,7 @@ pub fn twice<I>(
     twice_within(EVENTS_AT_ONCE, runners, items, done, advanced);
 }
 
-/// Does as [`twice`], and keeps first runs until they have `most` events together.
+/// Does as [`twice`], and keeps first runs until they have `most` events and report rows together.
 fn twice_within<I>(
     most: usize,
     runners: &Runners,
@@ -70,7 +73,7 @@ fn twice_within<I>(
         };
         let first: Vec<Result<Ran, RunError>> = runners.run_all(runs).inspect(keep).collect();
         let chunk: Vec<(I, Run)> = chunk.into_inner();
-        // What has kept one thread for good would only keep another.
+        // A run that has kept one thread for good would only keep another one.
         let again = chunk.iter().zip(&first).rev();
         let again = again.filter_map(|((_, run), first)| match first {
             Ok(ran) if ran.kept_its_thread => None,
@@ -79,7 +82,7 @@ fn twice_within<I>(
         });
         let again: Vec<Run> = again.collect();
         let mut second = runners.run_all(again);
-        // Backwards too, so that one is judged while the next ones run.
+        // This is in reverse order too, so that one result is judged while the next runs execute.
         for ((item, run), first) in chunk.iter().zip(first).rev() {
             let ran = match first {
                 Ok(first) if first.kept_its_thread => {
@@ -122,7 +125,7 @@ mod tests {
             assert!(matches!(&ran, Twice::Ran(first, second) if first == second));
             seeds.push(*seed);
         };
-        // Ten journals of 28 events, and the 64 that may be on their way.
+        // A chunk has ten journals of 28 events, and the up to 64 runs that were taken ahead.
         twice_within(280, &runners, items, done, |runs| chunks.push(runs));
         seeds.sort_unstable();
         assert_eq!(seeds, (0..400).collect::<Vec<_>>(), "each once");

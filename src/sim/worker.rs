@@ -1,4 +1,4 @@
-//! The first subject: the worker context of this crate, with scripted components.
+//! The first subject: the worker context of this crate, with scripted components in virtual time.
 
 use std::sync::Arc;
 
@@ -24,9 +24,11 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    /// Creates a context with the scenario's limits.
+    ///
     /// # Panics
     ///
-    /// If the scenario's limits are not ones that the context accepts: its parser has looked.
+    /// If the context refuses the scenario's limits. The parser has checked them.
     pub fn new(scenario: &Scenario) -> Self {
         let ctx = builder(&scenario.worker)
             .build(())
@@ -36,7 +38,7 @@ impl Worker {
     }
 }
 
-/// A context with a scenario's limits, in the simulator.
+/// Returns a builder of a simulated context with a scenario's limits.
 pub(super) fn builder(limits: &scenario::Worker) -> Builder {
     let outside = |world: &World| Some(Arc::clone(&world.foreign.as_ref()?.outside));
     let host = Arc::new(SimHost::of(world::try_with(outside).flatten()));
@@ -45,7 +47,7 @@ pub(super) fn builder(limits: &scenario::Worker) -> Builder {
         .own_sink(host)
 }
 
-/// A context with a scenario's limits, yet without a host.
+/// Returns a builder of a context with a scenario's limits, without a host.
 pub(crate) fn limits_of(limits: &scenario::Worker) -> Builder {
     let builder = WorkerCtx::builder()
         .grace(limits.grace)
@@ -61,7 +63,7 @@ pub(crate) fn limits_of(limits: &scenario::Worker) -> Builder {
     }
 }
 
-/// Scripted components in virtual time.
+/// Cast that plays scripted components in virtual time.
 #[derive(Clone, Copy)]
 struct SimCast;
 
@@ -133,7 +135,7 @@ impl Subject for Worker {
     }
 }
 
-/// What the life of a process came to.
+/// Converts the end of a life.
 pub(super) fn ending(end: LifeEnd) -> Ending {
     let LifeEnd {
         code,
@@ -148,7 +150,7 @@ pub(super) fn ending(end: LifeEnd) -> Ending {
     }
 }
 
-/// Calls a context.
+/// Calls a context; `main` is what a start runs.
 pub(super) fn call<A, M>(
     ctx: WorkerCtx<A>,
     call: Call,
@@ -162,7 +164,7 @@ where
     Box::pin(async move { stage::call(&ctx, call, message, main).await })
 }
 
-/// A task that the world runs before it is registered.
+/// An adopted task: the world runs it before it is registered.
 struct SimTask {
     entity: EntityId,
     generation: u64,
