@@ -1,4 +1,8 @@
-//! A run that stands still in real time: whose code keeps its thread, where, and what else waits meanwhile.
+//! The analysis of a stall, a run that stands still in real time: which component's code keeps the thread, where it is,
+//! and which components wait meanwhile.
+//!
+//! The guard makes one when it gives a run up, from what the run has [published](super::watched), the thread's
+//! [stack](super::stack) and the kernel's word on its system call. Reports show it with advice.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -11,59 +15,61 @@ use super::stack::{Frame, Stack};
 use super::watched::{Does, ThreadId, Watched};
 use crate::journal::{At, Id, Name, StuckWhy, What};
 
-/// The maximum number of functions that are shown, of the user's own code.
+/// Maximum number of functions of the user's own code that are shown.
 const SHOWN_FRAMES: usize = 8;
-/// The maximum number of waiting components that are shown.
+/// Maximum number of waiting components that are shown.
 const SHOWN_WAITING: usize = 8;
 
-/// Why and where a run stands still. Made from outside, when the guard gives the run up.
+/// Why and where a run stands still. Another thread makes it when the guard gives the run up.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stall {
-    /// The component whose code keeps its thread, or what else does.
+    /// The component with the code that keeps the thread, or words for other code.
     pub name: Name,
-    /// The virtual time.
+    /// The virtual time, in milliseconds.
     pub at: u64,
     /// Why the guard has given the run up.
     pub why: StuckWhy,
-    /// The real time after which it did.
+    /// The limit of real time that was exceeded.
     pub after: Duration,
-    /// Which code it is.
+    /// The kind of code that keeps the thread.
     pub code: Code,
     /// What that code does.
     pub does: Doing,
-    /// The functions of its stack that are not the standard library's, tokio's or this crate's, the innermost first.
+    /// The functions on its stack that belong neither to the standard library, a dependency nor this crate, the
+    /// innermost first.
     pub stack: Vec<Frame>,
-    /// The function that the innermost of them has called.
+    /// The library function that the innermost of them has called, with internal machinery left out.
     pub called: Option<String>,
     /// The components that wait meanwhile.
     pub waiting: Vec<Waiting>,
 }
 
-/// Which code keeps a run standing still.
+/// The kind of code that makes a run stand still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// A component's own.
+    /// A component's own code.
     Component,
     /// A job that a component has on the runtime's blocking pool.
     Pool,
     /// A task that the context does not know.
     Spawned,
-    /// What makes the service's state.
+    /// The code that makes the service's state.
     State,
-    /// What is dropped when the run is over, outside of any component: the state, and what callbacks hold that were never called.
+    /// A destructor that runs when the run is over, outside of any component: of the state, of a task that the context
+    /// does not know, or of values that callbacks hold which were never called.
     Leftovers,
-    /// None: every turn ends, and the run does not. The component that is named had the last turn.
+    /// No particular code: every turn ends, and the run does not. The component that is named had the last turn.
     LastTurn,
 }
 
-/// What code does that keeps its thread.
+/// What the code that keeps its thread does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Doing {
     /// It waits for a lock.
     Lock,
-    /// It waits on a channel of std's or the like.
+    /// It waits on a channel of std or of a crate like it.
     Channel,
     /// It waits for a condition variable, or is parked.
     Condition,
@@ -73,11 +79,11 @@ pub enum Doing {
     Join,
     /// It waits for the end of a process.
     Process,
-    /// It is in a system call on a file descriptor: in these words.
+    /// It is in a system call on a file descriptor, which these words describe.
     Io(String),
     /// It computes.
     Computes,
-    /// It is in another system call, or nothing is known of it.
+    /// It is in another system call, or nothing is known about it.
     Unknown(Option<String>),
 }
 
@@ -86,14 +92,14 @@ pub enum Doing {
 pub struct Waiting {
     /// Its name.
     pub name: Name,
-    /// The virtual time since which it waits.
+    /// The virtual time at which its wait began, in milliseconds.
     pub since: u64,
-    /// The call of its scope that waits; `None` for a task, which awaits.
+    /// The place of the waiting call of its scope; `None` for a task, which awaits.
     pub place: Option<&'static Location<'static>>,
 }
 
 impl Stall {
-    /// Looks at a run that has been given up.
+    /// Analyses a run that the guard has given up.
     pub(super) fn of(watched: &Watched, why: StuckWhy, after: Duration) -> Self {
         let observed = watched.observed();
         let mut entities = observed.entities();
@@ -105,7 +111,7 @@ impl Stall {
                 _ => None,
             })
             .collect();
-        // The second of a name is called so in the journal.
+        // The journal's names tell components of one name apart.
         for entity in &mut entities {
             if let Role::Component(id) = entity.role
                 && let Some(name) = registered.get(&id)
@@ -118,12 +124,12 @@ impl Stall {
             .and_then(|id| entities.get(id as usize).map(|entity| (id, entity)));
         let jobs = observed.pool.live();
         let (name, code, thread) = match (turn, jobs.first()) {
-            // Each of its turns ends, and it is chance whether the run is given up inside one.
+            // Each turn ends, and it is chance whether the run is given up inside one.
             (Some((_, entity)), _) if why == StuckWhy::Overtime => {
                 (entity.name.clone(), Code::LastTurn, watched.runs_on())
             }
             (Some((_, entity)), _) => (entity.name.clone(), Code::Component, watched.runs_on()),
-            // A job on the pool that does not end is not waited for by then.
+            // By now a job on the pool that does not end is not awaited any more.
             (None, _) if observed.is_ending() => {
                 ("the state".into(), Code::Leftovers, watched.runs_on())
             }
@@ -174,7 +180,7 @@ impl Stall {
         }
     }
 
-    /// Returns in one sentence what stands still.
+    /// Returns one sentence about the code that stands still.
     pub fn sentence(&self) -> String {
         let Stall { name, .. } = self;
         let mut said = match self.code {
@@ -208,7 +214,7 @@ impl Stall {
         said
     }
 
-    /// Returns what there is to see beyond the sentence: the stack, what waits, and what to do.
+    /// Returns the lines beyond the sentence: the stack, the components that wait, and advice.
     pub fn detail(&self) -> String {
         let mut said = String::new();
         if let Some(called) = &self.called {
@@ -238,8 +244,8 @@ impl Stall {
         said
     }
 
-    /// Returns the components that may have to do with it: those in a scope, which may hold a lock or a sender; for a
-    /// job on the pool also those that await.
+    /// Returns the waiting components that may be involved: those that wait in a scope, since they may hold a lock or a
+    /// sender, and for a job on the pool also those that await.
     fn shown(&self) -> impl Iterator<Item = &Waiting> {
         let pool = self.code == Code::Pool;
         let waiting = self.waiting.iter();
@@ -294,7 +300,7 @@ impl Stall {
     }
 }
 
-/// What there is to see of a thread.
+/// What was observed of a thread.
 #[derive(Debug, Default)]
 struct Seen {
     stack: Stack,
@@ -304,7 +310,7 @@ struct Seen {
 
 impl Seen {
     fn of(thread: u32) -> Self {
-        // The system call first: the signal that asks for the stack ends it.
+        // The system call is read first: the signal that asks for the stack interrupts it.
         let call = syscall::words(thread);
         let usage = Usage::of(ThreadId::of(thread));
         Seen {
@@ -348,7 +354,7 @@ impl Seen {
         } else if has(&["JoinHandle", "JoinInner", "thread::join", "ScopeData"]) {
             Doing::Join
         } else if is("wait") || (self.call.is_none() && has(&["process::Child"])) {
-            // The kernel knows better than the names: one compiled function serves the reads of a pipe and of a child.
+            // The kernel is more reliable than the names: one compiled function serves reads of a pipe and of a child.
             Doing::Process
         } else if has(&["::park", "Parker"]) {
             Doing::Condition
@@ -361,12 +367,12 @@ impl Seen {
     }
 }
 
-/// Whether that is a function that people know: by its path, and none of the machinery's.
+/// Returns whether a reader knows that function: it has a path, and is no internal machinery.
 fn is_known(function: &str) -> bool {
     !["::sys::", "closure", "FnOnce", "__rust", "0x", "panicking", "::imp::"]
         .iter()
         .any(|part| function.contains(part))
-        // Not merely in the names of its types.
+        // The `::` must be in the function's own path, not only in its types.
         && function.split('<').next().is_some_and(|path| path.contains("::"))
 }
 
@@ -374,7 +380,7 @@ fn is_known(function: &str) -> bool {
 mod syscall {
     use std::path::Path;
 
-    /// Returns the system call that a thread is in, in words, where the kernel tells.
+    /// Returns a description of the system call that a thread is in, if the kernel reports it.
     pub fn words(thread: u32) -> Option<String> {
         let line = std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).ok()?;
         let mut words = line.split_ascii_whitespace();
@@ -406,7 +412,7 @@ mod syscall {
         }
     }
 
-    /// Returns what an open file is.
+    /// Returns a description of an open file.
     fn descriptor(fd: u64) -> String {
         let Ok(path) = std::fs::read_link(format!("/proc/self/fd/{fd}")) else {
             return String::new();
@@ -432,7 +438,7 @@ mod syscall {
 }
 
 impl fmt::Display for Stall {
-    /// As [`sentence`](Stall::sentence).
+    /// Writes the [`sentence`](Stall::sentence).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.sentence())
     }

@@ -1,8 +1,8 @@
-//! What a run shows to its guard, which looks from another thread.
+//! What a run publishes to its guard, which looks from another thread.
 //!
-//! [`Watched`] belongs to a thread that runs worlds: whose turn it is, and since when in virtual time. [`Observed`]
-//! belongs to one run: its events, what its code waits for, and which of it kept its thread. The guard reads it of a
-//! run that will not come back.
+//! [`Watched`] belongs to a thread that runs worlds: which entity has the turn, and the virtual time. [`Observed`]
+//! belongs to one run: its events, what its entities wait for, and the turns that took long. The guard reads it when a
+//! run will not come back.
 
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -15,12 +15,12 @@ use super::pool::{Job, Pool};
 use super::stack::Stack;
 use crate::journal::{Event, Name};
 
-/// Stands where no entity has the turn: the simulator's own code runs.
+/// Number that stands for no entity: the simulator's own code runs, or a task that the context does not know.
 const NOBODY: EntityId = EntityId::MAX;
-/// The maximum number of long turns, and of panics, that are noted of a run.
+/// Maximum number of long turns, and of panics, that are kept of a run.
 const KEPT: usize = 100;
 
-/// The kernel's number of a thread, as far as it is known.
+/// The kernel's number of a thread, or a mark that it is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ThreadId(u32);
 
@@ -29,13 +29,13 @@ impl ThreadId {
     pub const OWN: ThreadId = ThreadId(0);
     /// A thread whose number is not known yet.
     pub const UNKNOWN: ThreadId = ThreadId(u32::MAX);
-    /// One that cannot know.
+    /// A thread that did not look up its number, or could not: only Linux has it.
     pub const UNTOLD: ThreadId = ThreadId(u32::MAX - 1);
 
-    /// The calling thread, where `wanted`: asking the system takes time.
+    /// Returns the number of the calling thread, or [`UNTOLD`](Self::UNTOLD) unless `wanted`: the look-up takes time.
     pub fn mine(wanted: bool) -> Self {
         let id = || {
-            // "PID/task/TID". Only Linux says it without a call to the C library.
+            // The link is "PID/task/TID". Only Linux has it, and it needs no call to the C library.
             let link = std::fs::read_link("/proc/thread-self").ok()?;
             link.file_name()?.to_str()?.parse().ok()
         };
@@ -43,19 +43,19 @@ impl ThreadId {
         id.map_or(ThreadId::UNTOLD, ThreadId)
     }
 
-    /// The thread of that number.
+    /// Returns the id of the thread with that number.
     pub const fn of(thread: u32) -> Self {
         ThreadId(thread)
     }
 
-    /// Returns the kernel's number, where it is known.
+    /// Returns the kernel's number, if it is known.
     pub fn known(self) -> Option<u32> {
         let special = [ThreadId::OWN, ThreadId::UNKNOWN, ThreadId::UNTOLD];
         (!special.contains(&self)).then_some(self.0)
     }
 }
 
-/// A world as its guard sees it: that it still takes turns, whose turn it is, and when that is in
+/// A thread's current world as its guard sees it: whether it still takes turns, which entity has the turn, and the
 /// virtual time.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
@@ -67,19 +67,19 @@ pub(crate) struct Watched {
     observed: Mutex<Arc<Observed>>,
     /// The thread that runs the worlds.
     thread: OnceLock<ThreadId>,
-    /// The body's thread that has the turn; 0 while nobody's has.
+    /// The body's thread that has the turn; [`ThreadId::OWN`] while no body's thread has it.
     lent: AtomicU32,
-    /// How long, in nanoseconds, bodies' threads have waited for a CPU in turns that took long.
+    /// The time, in nanoseconds, for which bodies' threads have waited for a CPU in turns that took long.
     starved: AtomicU64,
 }
 
 impl Watched {
-    /// The calling thread will run the worlds. To be called once.
+    /// Records that the calling thread runs the worlds. Must be called once.
     pub fn is_this_thread(&self) {
         let _ = self.thread.set(ThreadId::mine(true));
     }
 
-    /// A new world begins.
+    /// Resets everything for a new world, which begins at time 0.
     pub fn begins(&self) {
         self.opens(Arc::default());
         self.now.store(0, Ordering::Relaxed);
@@ -88,17 +88,17 @@ impl Watched {
         self.nobodys_turn();
     }
 
-    /// Shows a run.
+    /// Publishes a run.
     pub fn opens(&self, observed: Arc<Observed>) {
         *lock(&self.observed) = observed;
     }
 
-    /// Returns the run that was shown last.
+    /// Returns the run that was published last.
     pub fn observed(&self) -> Arc<Observed> {
         Arc::clone(&lock(&self.observed))
     }
 
-    /// From here on it is an entity's turn.
+    /// Publishes that a new turn begins, which is that entity's.
     pub fn turn_of(&self, id: EntityId) {
         self.entity.store(id, Ordering::Relaxed);
         if id != NOBODY {
@@ -109,7 +109,7 @@ impl Watched {
         self.turn.store(turn.wrapping_add(1), Ordering::Release);
     }
 
-    /// From here on the simulator's own code runs.
+    /// Publishes that the turn is over, and no entity has one.
     pub fn nobodys_turn(&self) {
         self.turn_of(NOBODY);
     }
@@ -120,17 +120,17 @@ impl Watched {
         (id != NOBODY).then_some(id)
     }
 
-    /// Virtual time has moved.
+    /// Publishes the virtual time, in milliseconds.
     pub fn is_now(&self, now: u64) {
         self.now.store(now, Ordering::Relaxed);
     }
 
-    /// Returns the virtual time.
+    /// Returns the virtual time, in milliseconds.
     pub fn now(&self) -> u64 {
         self.now.load(Ordering::Relaxed)
     }
 
-    /// Which turn it is; never the same number twice.
+    /// Returns the number of the turn; no two turns have the same.
     pub fn turn(&self) -> u64 {
         self.turn.load(Ordering::Acquire)
     }
@@ -141,14 +141,15 @@ impl Watched {
         (id != NOBODY).then_some(id)
     }
 
-    /// From here on the turn goes on on that thread.
+    /// Publishes that the turn continues on that thread.
     pub fn lent_to(&self, thread: ThreadId) {
         self.lent.store(thread.0, Ordering::Relaxed);
-        // To the guard another thread is another turn.
+        // The guard must take a turn on another thread for another turn.
         self.turn_of(self.entity.load(Ordering::Relaxed));
     }
 
-    /// Whether the turn is one of a thread that has yet to begin with it: nobody can be blamed there.
+    /// Returns whether the turn was given to a body's thread that has not taken it yet: no component can be blamed
+    /// then.
     pub fn is_passing_on(&self) -> bool {
         self.lent.load(Ordering::Relaxed) == ThreadId::UNKNOWN.0
     }
@@ -161,27 +162,27 @@ impl Watched {
         }
     }
 
-    /// Notes that a body's thread has waited so long for a CPU in a turn that took long.
+    /// Adds the time for which a body's thread has waited for a CPU in a turn that took long.
     pub fn starved_in_turn(&self, starved: Duration) {
         let starved = u64::try_from(starved.as_nanos()).unwrap_or(u64::MAX);
         self.starved.fetch_add(starved, Ordering::Relaxed);
     }
 
-    /// Returns how long the threads of the worlds have waited for a CPU: the one that runs them in all, those of bodies in
-    /// turns that took long.
+    /// Returns how long threads have waited for a CPU: the thread that runs the worlds in all its time, and the
+    /// threads of bodies in turns that took long.
     pub fn starved(&self) -> Duration {
         let own = self.thread.get().copied().map(Usage::starved_so_far);
         let own = own.unwrap_or_default();
         own + Duration::from_nanos(self.starved.load(Ordering::Relaxed))
     }
 
-    /// What the kernel says of the thread that has the turn.
+    /// Returns what the kernel reports about the thread that has the turn.
     pub fn usage(&self) -> Option<Usage> {
         Usage::of(self.runs_on()?)
     }
 }
 
-/// One run as other threads may read it.
+/// One run, as other threads may read it at any time.
 #[derive(Debug, Default)]
 pub(crate) struct Observed {
     events: Mutex<Vec<Event>>,
@@ -190,7 +191,7 @@ pub(crate) struct Observed {
     panics: Mutex<Vec<Panicked>>,
     /// The jobs on the blocking pool of a user's own worker.
     pub pool: Arc<Pool>,
-    /// Whether the run is over, and what is left of it is being dropped.
+    /// Whether the run is over and its remains are being dropped.
     ending: AtomicBool,
 }
 
@@ -207,53 +208,53 @@ pub(crate) struct Entity {
 pub(crate) enum Does {
     /// Its first turn has yet to come, or goes on.
     Begins,
-    /// It waits since that virtual time: in its scope, which was called at that place, or at an `.await`.
+    /// It has waited since that virtual time: in a call of its scope at that place, or at an `.await`.
     Waits(u64, Option<&'static Location<'static>>),
-    /// It is over.
+    /// It has ended.
     Ended,
 }
 
 /// A turn that took long in real time, in which no virtual time passes.
 #[derive(Clone, Debug)]
 pub struct Kept {
-    /// The component, or what else had the turn.
+    /// The component that had the turn, or words for other code.
     pub name: Name,
-    /// The virtual time.
+    /// The virtual time, in milliseconds.
     pub at: u64,
-    /// The real time that it took, less what its thread waited for a CPU.
+    /// The real time that it took, without the time for which its thread waited for a CPU.
     pub took: Duration,
-    /// Whose turn it was.
+    /// The kind of code that had the turn.
     pub by: KeptBy,
 }
 
-/// Whose turn took long.
+/// The kind of code with a turn that took long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeptBy {
-    /// The component's own.
+    /// The component's own code.
     Component,
-    /// That of a job that the component has on the blocking pool.
+    /// A job that the component has on the blocking pool.
     Pool,
-    /// That of tasks which the context does not know.
+    /// Tasks that the context does not know.
     Spawned,
 }
 
 /// A panic of a user's own code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Panicked {
-    /// The component; none where it is a task that the context does not know, or a destructor.
+    /// The component; `None` for a task that the context does not know, or a destructor.
     pub name: Option<Name>,
-    /// The virtual time.
+    /// The virtual time, in milliseconds.
     pub at: u64,
-    /// Its words.
+    /// The panic's message, in one line.
     pub message: Name,
-    /// The file, line and column.
+    /// The file, line and column of the panic.
     pub place: String,
-    /// The return addresses of its stack.
+    /// The return addresses of the panic's stack.
     stack: Vec<usize>,
 }
 
 impl Panicked {
-    /// A panic that happens now, on this thread.
+    /// Captures a panic that happens now, on this thread, with its stack.
     #[cfg(feature = "kit")]
     pub(super) fn now(name: Option<Name>, at: u64, message: Name, place: String) -> Self {
         Panicked {
@@ -265,14 +266,14 @@ impl Panicked {
         }
     }
 
-    /// Returns its stack. This reads the binary's debug information, which takes a while.
+    /// Returns the panic's stack. This reads the binary's debug information, which takes a while.
     pub fn stack(&self) -> Stack {
         Stack::at(&self.stack)
     }
 }
 
 impl Observed {
-    /// A run with room for that number of events.
+    /// Creates an empty run, with room for the events of a short journal.
     pub fn new() -> Self {
         Observed {
             events: Mutex::new(Vec::with_capacity(128)),
@@ -280,7 +281,7 @@ impl Observed {
         }
     }
 
-    /// Appends an event, which is made from its number, and returns how many there are.
+    /// Appends the event that `event` makes from its number, and returns the number of events.
     pub fn push(&self, event: impl FnOnce(u64) -> Event) -> usize {
         let mut events = lock(&self.events);
         let event = event(events.len() as u64);
@@ -298,12 +299,12 @@ impl Observed {
         lock(&self.events).len()
     }
 
-    /// From here on what is left of the run is dropped.
+    /// Publishes that the run is over, and that its remains are dropped from now on.
     pub fn ends(&self) {
         self.ending.store(true, Ordering::Relaxed);
     }
 
-    /// Whether what is left of the run is being dropped.
+    /// Returns whether the run is over and its remains are being dropped.
     pub fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Relaxed)
     }
@@ -313,7 +314,7 @@ impl Observed {
         std::mem::take(&mut lock(&self.events))
     }
 
-    /// Adds an entity; its number is the next.
+    /// Adds an entity, which gets the next number.
     pub fn spawned(&self, name: &Name, role: Role) {
         lock(&self.entities).push(Entity {
             name: name.clone(),
@@ -322,7 +323,7 @@ impl Observed {
         });
     }
 
-    /// Notes what an entity does from here on.
+    /// Records what an entity does from now on.
     pub fn now_does(&self, id: EntityId, does: Does) {
         if let Some(entity) = lock(&self.entities).get_mut(id as usize) {
             entity.does = does;
@@ -334,7 +335,7 @@ impl Observed {
         lock(&self.entities).clone()
     }
 
-    /// Notes a turn that took long.
+    /// Records a turn that took long. If there are too many, the longest are kept.
     pub fn note_kept(&self, kept: Kept) {
         let mut all = lock(&self.kept);
         if all.len() < KEPT {
@@ -346,7 +347,7 @@ impl Observed {
         }
     }
 
-    /// Notes a panic.
+    /// Records a panic. If there are too many, the first are kept.
     #[cfg(feature = "kit")]
     pub fn note_panic(&self, panicked: Panicked) {
         let mut all = lock(&self.panics);
@@ -372,7 +373,7 @@ impl Observed {
         kept
     }
 
-    /// Returns who has handed in the jobs on the pool that are not over.
+    /// Returns, for each unfinished job on the pool, the name of the component that handed it in.
     pub fn left_on_pool(&self) -> Vec<Name> {
         self.pool.live().iter().map(Job::by).collect()
     }
