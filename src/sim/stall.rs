@@ -2,7 +2,7 @@
 //! and which components wait meanwhile.
 //!
 //! The guard makes one when it gives a run up, from what the run has [published](super::watched), the thread's
-//! [stack](super::stack) and the kernel's word on its system call. Reports show it with advice.
+//! [stack](super::stack) and the system call that the kernel reports. Reports show it with advice.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -57,7 +57,7 @@ pub enum Code {
     /// The code that makes the service's state.
     State,
     /// A destructor that runs when the run is over, outside of any component: of the state, of a task that the context
-    /// does not know, or of values that callbacks hold which were never called.
+    /// does not know, or of values held by callbacks that were never called.
     Leftovers,
     /// No particular code: every turn ends, and the run does not. The component that is named had the last turn.
     LastTurn,

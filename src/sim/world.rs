@@ -1,9 +1,9 @@
-//! The world: everything that one run of a scenario has, on one thread.
+//! The world: the state of one simulated run, on one thread.
 //!
-//! What can run is an *entity*: a task on tokio's executor whose wakes do not reach tokio, but only
-//! enter the [ready set](super::ready). When nothing else can run, tokio calls the hook in
-//! [`World::quiet`]: it grants one of the ready entities its poll, chosen by the one source of choice;
-//! and when none is ready, time moves to the next timer.
+//! An *entity* is a task on tokio's executor. Its wakes do not reach tokio; they only put it into the
+//! [ready set](super::ready). When nothing else can run, tokio calls a hook, which calls [`World::quiet`]. It grants a
+//! poll to one ready entity, which the one [source of choice](super::choose) picks. If none is ready, it moves time to
+//! the next timer.
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -29,19 +29,19 @@ use crate::journal::{Cause, Event, Name, StuckWhy, What};
 use crate::scenario::Scenario;
 use crate::stage::{Endpoint, MAIN_PART, Parts, Script};
 
-/// The horizon of virtual time: 24 hours.
+/// Horizon: the longest virtual time that a run may take, 24 hours.
 pub const HORIZON: Duration = Duration::from_secs(24 * 3_600);
-/// More events than this in one millisecond are a spin.
+/// Maximum number of events in one millisecond of virtual time. A run with more is stuck: it spins.
 pub const EVENTS_A_MILLISECOND: u32 = 10_000;
-/// More events than this in a run are a spin.
+/// Maximum number of events in a run. A run with more is stuck: it spins.
 pub const EVENTS_A_RUN: usize = 200_000;
-/// Maximum number of rows that the reports of one run may have in all: each caller's answer carries one row a
-/// step, so a thousand callers of a thousand components would need gigabytes.
+/// Maximum number of rows in all reports of a run. The report to each caller has a row for each step, so a thousand
+/// callers of a thousand components would need gigabytes.
 pub const ROWS_A_RUN: usize = 200_000;
-/// More turns than this in one millisecond are a spin, even if nothing is written down.
+/// Maximum number of turns in one millisecond of virtual time. A run with more spins, even if it records no event.
 const TURNS_A_MILLISECOND: u32 = 1_000_000;
-/// More turns than this in a run are a spin: a body that looks once a millisecond would take minutes of
-/// real time to come to the horizon. An hour of looking so is 3,600,000.
+/// Maximum number of turns in a run. A run with more is stuck: it spins. A body that wakes once a millisecond would
+/// take minutes of real time to reach the horizon; an hour of that is 3,600,000 turns.
 pub const TURNS_A_RUN: u64 = 5_000_000;
 
 thread_local! {
@@ -50,14 +50,14 @@ thread_local! {
 
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
-/// A body that has not ended, unless it runs just now; and what runs it.
+/// A body that has not ended (`None` while it runs, and once it has ended), and the entity that runs it.
 pub(crate) type Kept = (Option<Blocking<Result<(), BoxError>>>, Option<EntityId>);
 
 pub(crate) struct World {
-    /// Tells worlds of one thread apart: a waker of an earlier one wakes nobody.
+    /// Number that tells worlds apart, so that a waker of an earlier world wakes no entity of this one.
     pub generation: u64,
     now: Cell<u64>,
-    /// The instants at which something was due, ascending.
+    /// The instants at which something was due, in milliseconds, ascending.
     instants: RefCell<Vec<u64>>,
     over: Cell<bool>,
     root: RefCell<Option<Waker>>,
@@ -65,14 +65,14 @@ pub(crate) struct World {
     pub timers: RefCell<Timers>,
     pub entities: RefCell<Entities>,
     pub settlers: RefCell<Vec<Waker>>,
-    /// The bodies that have not ended, and what runs each.
+    /// The bodies, each with the entity that runs it.
     pub bodies: RefCell<Vec<Kept>>,
     /// What bodies run on.
     pub runs_on: Bodies,
     pub observed: Arc<Observed>,
-    /// Events and turns in this millisecond.
+    /// Number of events in this millisecond.
     events_now: Cell<u32>,
-    /// Rows of all reports so far.
+    /// Number of rows in all reports so far.
     rows: Cell<usize>,
     turns_now: Cell<u32>,
     turns: Cell<u64>,
@@ -80,25 +80,26 @@ pub(crate) struct World {
     pub script: RefCell<Script>,
     pub endpoint: RefCell<Endpoint>,
     pub subject: RefCell<Option<Arc<dyn Subject>>>,
-    /// The running flag as last read.
+    /// The running flag as it was read last.
     running: Cell<bool>,
-    /// The step that began last and has not ended, for who is to blame.
+    /// The component of the step that began last, until any step ends: the one to blame when the run is stuck.
     pub waited_for: RefCell<Option<Name>>,
     pub watched: Option<Arc<Watched>>,
-    /// A user's own code runs here, and tokio moves the clock.
+    /// What only a foreign world has, in which a user's own code runs and tokio moves the clock.
     pub foreign: Option<Foreign>,
-    /// The panic of the simulator's own that ended the run.
+    /// The panic in the simulator's own code that ended the run.
     pub fault: Cell<Option<Box<dyn Any + Send>>>,
-    /// Whether signals are handled; otherwise the program only calls.
+    /// Whether the program handles signals; otherwise it only calls.
     pub run: bool,
     pub callers: Cell<u32>,
     pub open_calls: Cell<u32>,
-    /// The runtime whose executor this is.
+    /// The runtime on which the entities' tasks run.
     runtime: OnceCell<Handle>,
-    /// The entities that look for something that wakes nobody.
+    /// The entities that poll a condition which wakes no entity when it changes.
     lookers: RefCell<Vec<EntityId>>,
-    /// The number of turns and of moves of time, and that at which the lookers looked last.
+    /// Number of turns and of moves of time so far.
     progress: Cell<u64>,
+    /// The `progress` at which the lookers looked last.
     looked_at: Cell<u64>,
 }
 
@@ -114,7 +115,7 @@ pub(crate) fn with<R>(f: impl FnOnce(&World) -> R) -> R {
     )
 }
 
-/// Calls `f` with the world of this thread, if it runs one.
+/// Calls `f` with the world of this thread, if there is one: its own, or the one lent to a body's thread for its turn.
 pub(crate) fn try_with<R>(f: impl FnOnce(&World) -> R) -> Option<R> {
     let mut f = Some(f);
     let own = CURRENT.try_with(|current| {
@@ -124,17 +125,17 @@ pub(crate) fn try_with<R>(f: impl FnOnce(&World) -> R) -> Option<R> {
     });
     match own {
         Ok(Some(result)) => Some(result),
-        // Not this thread's own; a body's thread has it for its turn.
+        // This thread has no world of its own; a body's thread may have one for its turn.
         _ => f.and_then(baton::with_lent),
     }
 }
 
-/// Calls `f` with this thread's own world, if it runs one: kept as long as `f` runs.
+/// Calls `f` with this thread's own world, if it has one. The world stays while `f` runs.
 pub(crate) fn lend<R>(f: impl FnOnce(Option<&World>) -> R) -> R {
     CURRENT.with_borrow(|current| f(current.as_deref()))
 }
 
-/// Makes a world that of this thread, until dropped.
+/// The state that a world is the one of this thread, until it is dropped.
 pub(crate) struct Entered;
 
 impl Entered {
@@ -149,7 +150,7 @@ impl Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        // The world is dropped with no borrow held: its parts may look for it once more.
+        // No borrow is held while the world is dropped: destructors may look for it once more.
         let world = CURRENT.with_borrow_mut(Option::take);
         drop(world);
     }
@@ -208,25 +209,25 @@ impl World {
         })
     }
 
-    /// Milliseconds since the worker began.
+    /// Returns the milliseconds since the worker began, after a look at tokio's clock.
     pub fn now(&self) -> u64 {
         self.look_at_clock();
         self.now.get()
     }
 
-    /// Milliseconds since the worker began, as they were read last.
+    /// Returns the milliseconds since the worker began, as they were read last.
     pub fn time(&self) -> u64 {
         self.now.get()
     }
 
-    /// It is that time.
+    /// Advances the world's clock to `now`, in milliseconds; never moves it back.
     pub fn is_now(&self, now: u64) {
         if now <= self.now.get() {
             return;
         }
         self.now.set(now);
         if self.is_foreign() {
-            // tokio has moved it, perhaps for somebody who is no entity.
+            // tokio has moved its clock, perhaps for a task that is no entity. This counts as a turn.
             self.turns.set(self.turns.get() + 1);
         }
         if let Some(watched) = &self.watched {
@@ -242,23 +243,23 @@ impl World {
         let _ = self.runtime.set(runtime);
     }
 
-    /// Returns the runtime.
+    /// Returns the runtime, once it is set.
     pub fn runtime(&self) -> Option<Handle> {
         self.runtime.get().cloned()
     }
 
-    /// Notes that something has run: what a looker looks for may be there.
+    /// Records that something has run, so that a looker may find its condition changed.
     pub fn made_progress(&self) {
         self.progress.set(self.progress.get() + 1);
     }
 
-    /// Wakes the entity that runs when something else has run.
+    /// Makes the entity that runs a looker: it is woken once something else has run.
     pub fn looks_again(&self) {
         let id = self.entities.borrow().current();
         self.lookers.borrow_mut().extend(id);
     }
 
-    /// Takes back that the turn of a looker is something that has run: it has found nothing.
+    /// Withdraws the progress of a looker's turn in which its condition had not changed.
     pub fn saw_nothing(&self) {
         self.progress.set(self.progress.get().saturating_sub(1));
     }
@@ -277,12 +278,12 @@ impl World {
         !lookers.is_empty()
     }
 
-    /// Whether the process has ended.
+    /// Returns whether the run is over: the process has ended, or the run is stuck.
     pub fn is_over(&self) -> bool {
         self.over.get()
     }
 
-    /// The subject; there is one from the first instant to the last.
+    /// Returns the subject. There is one from the first instant of the run to the last.
     pub fn subject(&self) -> Arc<dyn Subject> {
         Arc::clone(
             self.subject
@@ -292,7 +293,7 @@ impl World {
         )
     }
 
-    /// Ready when the process has ended.
+    /// Returns `Ready` once the run is over, and until then keeps the waker that the end of the run wakes.
     pub fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_over() {
             return Poll::Ready(());
@@ -304,7 +305,7 @@ impl World {
         Poll::Pending
     }
 
-    /// Writes an event down. After the end nothing is.
+    /// Records an event in the journal, unless the run is over. An event beyond a limit ends the run.
     pub fn record(&self, what: What) {
         if self.is_over() {
             return;
@@ -326,7 +327,7 @@ impl World {
         self.observed.push(|seq| Event { t, seq, what })
     }
 
-    /// Writes a claim down, and whether it changed the running flag.
+    /// Records a claim of the context, and then the running flag if it has changed.
     pub fn claim(&self, claim: &What) {
         if self.is_over() {
             return;
@@ -356,7 +357,7 @@ impl World {
         self.look_at_running();
     }
 
-    /// Reads the running flag, and writes it down if it has changed.
+    /// Reads the running flag, and records it if it has changed.
     pub fn look_at_running(&self) {
         let Some(subject) = self.subject.borrow().clone() else {
             return;
@@ -367,7 +368,8 @@ impl World {
         }
     }
 
-    /// Nothing else can run: somebody is granted a poll, or time moves.
+    /// Grants a poll to a ready entity, or moves time if none is ready. tokio's hook calls this when nothing else can
+    /// run.
     pub fn quiet(&self) {
         self.nobodys_turn();
         if let Some(foreign) = &self.foreign {
@@ -417,7 +419,7 @@ impl World {
                 .flatten()
                 .min()
                 .filter(|next| *next <= horizon);
-            // What a user's own code waits for is not known: only time can tell.
+            // The world does not know what a user's own code waits for, so time must go on to the horizon.
             if self.is_foreign() && self.now() < horizon {
                 next = next.or(Some(horizon));
             }
@@ -425,7 +427,7 @@ impl World {
                 self.stuck(StuckWhy::Horizon);
                 return;
             };
-            // A user's own timers may go off each millisecond until the horizon, and nobody has a turn.
+            // A user's own timers may fire each millisecond until the horizon without any entity's turn.
             if self.is_foreign() && self.turns.get() > TURNS_A_RUN {
                 self.stuck(StuckWhy::Spinning);
                 return;
@@ -437,11 +439,11 @@ impl World {
         }
     }
 
-    /// Moves time, strikes what the script says, and fires the timers that are due.
+    /// Moves time, strikes the events of the timeline that are due, and fires the timers that are due.
     fn advance(&self, to: u64) {
         let by = to.saturating_sub(self.now());
         if by > 0 {
-            // tokio's clock moves at the first poll of `advance`; the rest of it would only yield.
+            // tokio's clock moves at the first poll of `advance`; a second poll would only yield.
             let mut advance = std::pin::pin!(tokio::time::advance(Duration::from_millis(by)));
             let _ = advance
                 .as_mut()
@@ -454,13 +456,13 @@ impl World {
         self.fire_due();
     }
 
-    /// Whether an event of the timeline is due.
+    /// Returns whether an event of the timeline is due.
     pub fn strikes_now(&self) -> bool {
         let first = self.script.borrow().first();
         first.is_some_and(|at| at <= self.now())
     }
 
-    /// Notes that something is due now: a live run keeps this instant apart from others.
+    /// Records this instant as one at which something is due. A live run keeps such instants apart.
     fn note_instant(&self) {
         let mut instants = self.instants.borrow_mut();
         if instants.last() != Some(&self.now.get()) {
@@ -468,7 +470,7 @@ impl World {
         }
     }
 
-    /// Strikes what is due, and fires the timers that are.
+    /// Strikes the events of the timeline that are due, and fires the timers that are due.
     fn fire_due(&self) {
         self.stage().strike_due();
         let now = self.now();
@@ -490,13 +492,13 @@ impl World {
         }
     }
 
-    /// Sets something to happen after `delay` milliseconds.
+    /// Sets a timer that calls `act` after `delay` milliseconds.
     pub fn after(&self, delay: u64, act: impl FnOnce(&World) + Send + 'static) {
         let at = self.now().saturating_add(delay);
         self.timers.borrow_mut().set(at, Due::Do(Box::new(act)));
     }
 
-    /// The process ends: what is lost is written down, then the exit; after that nothing.
+    /// Ends the process: records what is lost, then the exit, and nothing after that.
     pub fn exit(&self, code: i32, cause: Cause) {
         if self.is_over() {
             return;
@@ -508,7 +510,7 @@ impl World {
         self.end();
     }
 
-    /// The run cannot be finished, and who is to blame.
+    /// Ends a run that cannot be finished, and records the component to blame.
     pub fn stuck(&self, why: StuckWhy) {
         if self.is_over() {
             return;
@@ -526,7 +528,7 @@ impl World {
                         .as_ref()
                         .and_then(|subject| subject.waits_for())
                 })
-                // Without a stop nothing bounds main.
+                // Nothing bounds main until a stop begins.
                 .or_else(|| {
                     let main = &self.parts.all[MAIN_PART];
                     main.runs().then(|| main.name.clone())
@@ -535,13 +537,13 @@ impl World {
         self.stuck_by(why, culprit.unwrap_or_else(|| Name::from("worker")));
     }
 
-    /// The run cannot be finished, and that one is to blame.
+    /// Ends a run that cannot be finished, and blames `name`.
     fn stuck_by(&self, why: StuckWhy, name: Name) {
         self.push(What::Stuck { why, name });
         self.end();
     }
 
-    /// Calls code of the simulator's own. If it panics the run ends, and its caller gets the panic.
+    /// Calls code of the simulator. If it panics, ends the run and keeps the panic for the caller of the run.
     pub fn or_fail<R>(&self, code: impl FnOnce() -> R) -> Option<R> {
         match catch_unwind(AssertUnwindSafe(code)) {
             Ok(result) => Some(result),
@@ -553,19 +555,19 @@ impl World {
         }
     }
 
-    /// Tells the guard whose turn it is.
+    /// Publishes to the guard which entity has the turn.
     pub fn turn_of(&self, id: EntityId) {
         if let Some(watched) = &self.watched {
             watched.turn_of(id);
         }
     }
 
-    /// Returns the entity that has the turn, by what the guard was told.
+    /// Returns the entity that has the turn, as it was published to the guard.
     pub fn has_turn(&self) -> Option<EntityId> {
         self.watched.as_ref().and_then(|watched| watched.entity())
     }
 
-    /// Tells the guard that the simulator's own code runs.
+    /// Publishes to the guard that no entity has the turn.
     pub fn nobodys_turn(&self) {
         if let Some(watched) = &self.watched {
             watched.nobodys_turn();
@@ -588,7 +590,7 @@ impl World {
         }
     }
 
-    /// Takes what was written down.
+    /// Takes the recorded events.
     pub fn take_events(&self) -> Vec<Event> {
         self.observed.take_events()
     }
@@ -601,8 +603,8 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        // Only after a fault of the simulator's own there are bodies left. Dropped they would be unwound
-        // by force, and that can take the process with it.
+        // Bodies are left only after a panic of the simulator itself. Dropping them would unwind them by force, which
+        // can abort the process.
         for (blocking, _) in self.bodies.take() {
             if let Some(blocking) = blocking {
                 blocking.leave();
@@ -626,7 +628,7 @@ mod tests {
             .unwrap_or_else(|invalid| panic!("{:?}", invalid.diagnostics))
     }
 
-    /// The last event of a run.
+    /// Returns the last event of a run.
     fn end_of(worker: &str, events: &str, subject: Subject) -> (u64, What) {
         let journal = run(
             &parsed(worker, events),
@@ -644,7 +646,7 @@ mod tests {
         What::Stuck { why, name }
     }
 
-    /// Waits, and is woken at once, for ever or until the world's end.
+    /// Waits and wakes itself at once, again and again, until the run is over.
     fn spin() {
         while !with(|world| world.is_over()) {
             let mut woken = false;
@@ -658,7 +660,7 @@ mod tests {
         }
     }
 
-    /// A task past the gate, whose timer goes off each millisecond, in a run that nothing ends.
+    /// A task past the gate has a timer that fires each millisecond, in a run that nothing ends.
     #[test]
     #[allow(clippy::disallowed_methods, reason = "as a user's code would")]
     fn a_users_own_timers_are_bounded_too() {
@@ -681,24 +683,24 @@ mod tests {
         assert!(!ran.kept_its_thread);
         let last = ran.journal.events.last().expect("no journal is empty");
         assert_eq!(last.what, stuck(StuckWhy::Spinning, "worker"));
-        // Each millisecond is one; the few turns of main and of the context come before.
+        // Each millisecond counts as a turn, and main and the context have had a few turns before.
         assert!((980..=1_000).contains(&last.t), "{}", last.t);
     }
 
     #[test]
-    fn where_nothing_will_ever_happen_that_is_known_at_once() {
+    fn run_in_which_nothing_can_happen_is_stuck_at_once() {
         let worker = "components = [{ thread = \"healthy\" }]";
         let end = end_of(worker, "", Subject::Worker);
         assert_eq!(end, (0, stuck(StuckWhy::Horizon, "worker")));
     }
 
     #[test]
-    fn a_main_that_never_returns_is_to_blame_with_signals_and_without() {
+    fn main_that_never_returns_is_blamed_with_and_without_run() {
         for runs in [true, false] {
             let db = "components = [{ closeable = \"db\", after = \"10s\" }]";
             let mut scenario = parsed(db, "");
             scenario.worker.run = runs;
-            // A file cannot say this of main; a user's own main can do it.
+            // A file cannot script this of main, but a user's own main can do it.
             scenario.timeline.push(Timed {
                 when: When::At(Duration::from_secs(5)),
                 verb: Verb::Hang {
@@ -720,7 +722,7 @@ mod tests {
         let events = "{ at = \"1s\", hang = \"hung\", for = \"forever\" }, { at = \"2s\", call = \"cleanup\" }";
         let end = end_of(worker, events, Subject::Plan);
         assert_eq!(end, (2_000, stuck(StuckWhy::Horizon, "hung")));
-        // The worker context bounds it: the program returns.
+        // The worker context bounds the callback, and the program returns.
         let (t, what) = end_of(worker, events, Subject::Worker);
         assert!(t < 60_000, "{t}");
         assert!(matches!(what, What::Exit { .. }), "{what:?}");
@@ -733,12 +735,12 @@ mod tests {
         assert_eq!(end, (24 * 3_600_000, stuck(StuckWhy::Horizon, "worker")));
         let worker = "components = [{ thread = \"every 50 minutes\", period = \"50m\" }]";
         let end = end_of(worker, "", Subject::Worker);
-        // 28 times 50 minutes; the 29th would be after 24 h.
+        // This is 28 times 50 minutes; the 29th time would be after 24 h.
         assert_eq!(end, (28 * 3_000_000, stuck(StuckWhy::Horizon, "worker")));
     }
 
     #[test]
-    fn turns_without_end_in_one_instant_are_a_spin_of_who_takes_them() {
+    fn endless_turns_in_one_instant_blame_their_entity() {
         lay("spins in virtual time", spin);
         let worker = "components = [{ thread = \"calm\" }, { thread = \"spins in virtual time\" }]";
         let events = "{ at = \"10s\", signal = \"SIGTERM\" }";
@@ -747,7 +749,7 @@ mod tests {
     }
 
     #[test]
-    fn events_without_end_in_one_instant_are_a_spin_of_who_makes_them() {
+    fn endless_events_in_one_instant_blame_their_entity() {
         lay("writes without end", || {
             while !with(|world| world.is_over()) {
                 with(|world| world.record(What::Running { value: true }));
@@ -759,9 +761,10 @@ mod tests {
         assert_eq!(end, (0, stuck(StuckWhy::Spinning, "writes without end")));
     }
 
-    /// tokio has who takes much in one turn yield, and wakes him after the hook in which time moves.
+    /// tokio's cooperative budget makes a task that receives much in one turn yield, and wakes it only after the hook
+    /// in which time moves.
     #[test]
-    fn who_takes_much_in_one_instant_is_not_put_off_to_a_later_one() {
+    fn entity_beyond_tokios_budget_finishes_in_its_instant() {
         static DONE_AT: AtomicU64 = AtomicU64::new(u64::MAX);
         lay("takes a thousand", || {
             let (give, mut take) = tokio::sync::mpsc::unbounded_channel();
@@ -786,7 +789,7 @@ mod tests {
         let worker = "components = [{ watchdog = \"eager\", interval = \"100ms\" }]";
         let (t, what) = end_of(worker, "", Subject::Worker);
         assert_eq!(what, stuck(StuckWhy::Spinning, "eager"));
-        // Two events a probe: 100,000 probes, 100 ms each, less the events of the start.
+        // A probe has two events: this is 100,000 probes of 100 ms, less the events of the start.
         assert!((9_990_000..=10_000_000).contains(&t), "{t}");
     }
 }
