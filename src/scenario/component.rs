@@ -1,4 +1,6 @@
-//! The components of a file, and the names that everything else in it refers to.
+//! Reads the components of a scenario file, and looks up the names by which the rest of the file refers to them.
+//!
+//! It uses the fields that `read.rs` has checked. `parse.rs` and `event.rs` use it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,7 +12,7 @@ use super::read::{Fields, Reader};
 use crate::journal::{Kind, Name, Told};
 use crate::words::steers;
 
-/// What the names in a file refer to.
+/// The names of a file's components, each with the component's kind and the name's place.
 pub(super) type Names = BTreeMap<String, (Kind, Span)>;
 
 fn kind_of(selector: &str) -> Option<Kind> {
@@ -20,8 +22,9 @@ fn kind_of(selector: &str) -> Option<Kind> {
         .copied()
 }
 
-/// Takes note of a component's name, and of both where it has two kinds: then no event that names
-/// either is blamed for it.
+/// Adds a component's name to `names`. Notes a name that is invalid, reserved or taken, and a second watchdog.
+///
+/// If a component has two kinds, adds the names of both, so that an event that names either is not reported as well.
 pub(super) fn declare(reader: &mut Reader, names: &mut Names, fields: &Fields) {
     for kind in Kind::ALL {
         let selector = kind.as_str();
@@ -75,7 +78,7 @@ pub(super) fn declare(reader: &mut Reader, names: &mut Names, fields: &Fields) {
     }
 }
 
-/// Returns whether a text can be a component's name: 1 to 200 bytes that steer no terminal.
+/// Returns whether a text can be a component's name: 1 to 200 bytes, without characters that steer a terminal.
 fn is_name(text: &str) -> bool {
     (1..=limits::NAME_BYTES).contains(&text.len()) && !text.contains(steers)
 }
@@ -92,7 +95,8 @@ fn bad_name(span: Span) -> Diagnostic {
     )
 }
 
-/// Returns the diagnostic for a reserved word where only a component can stand, with the places where it can.
+/// Returns the diagnostic for a reserved name at a key that takes components only. Its help lists the keys at which
+/// that name can stand.
 fn is_no_component(name: &str, key: &Key, span: Span) -> Diagnostic {
     let places = KEYS
         .iter()
@@ -112,8 +116,9 @@ fn is_no_component(name: &str, key: &Key, span: Span) -> Diagnostic {
     ))
 }
 
-/// Looks up the name that stands at a key; `None` where it is not known, which is noted. Without `names`, in a
-/// file for a worker of one's own, every name that a component can have is known.
+/// Returns the name that stands at a key. If the name is not known, notes that and returns `None`.
+///
+/// `names` is `None` in a file for a user's own worker. Then every name that a component can have is known.
 pub(super) fn lookup(
     reader: &mut Reader,
     names: Option<&Names>,
@@ -139,7 +144,8 @@ pub(super) fn lookup(
     if names.contains_key(name) {
         return Some(name.into());
     }
-    // With a thousand names and as many mistakes, what is not told is not worked out either.
+    // A suggestion compares the name with all others, and a file may have a thousand names and as many mistakes: a
+    // mistake that is only counted gets none.
     if reader.is_full() {
         reader.count_one();
         return None;
@@ -175,7 +181,7 @@ pub(super) fn lookup_all(
     )
 }
 
-/// Notes where a component names itself as what it uses, needs or is told by.
+/// Notes a component that names itself in `uses`, `needs` or `told-by`.
 fn not_itself(reader: &mut Reader, name: &str, key: &str, text: &str, span: &Span) {
     if text == name {
         reader.note(Diagnostic::error(
@@ -187,7 +193,7 @@ fn not_itself(reader: &mut Reader, name: &str, key: &str, text: &str, span: &Spa
     }
 }
 
-/// One component; nothing where its kind or name is not known.
+/// Returns the component of a table, or `None` if its kind or name is not known.
 pub(super) fn component(reader: &mut Reader, names: &Names, fields: &Fields) -> Option<Component> {
     let selector = fields.selector?;
     let kind = kind_of(selector)?;
@@ -195,7 +201,7 @@ pub(super) fn component(reader: &mut Reader, names: &Names, fields: &Fields) -> 
     let key = |name: &str| keys::find(Place::Component, name);
     let mut uses =
         lookup_all(reader, Some(names), key("uses")?, fields.texts("uses")).unwrap_or_default();
-    // As the context takes it: a name counts once.
+    // A name in `uses` counts once, as it does in the context.
     let mut seen = BTreeSet::new();
     uses.retain(|name| seen.insert(name.clone()));
     for used in fields.texts("uses").unwrap_or_default() {

@@ -1,4 +1,6 @@
-//! What is wrong with a scenario file, and where.
+//! Diagnostics: the mistakes in a scenario file, each with its place, and the text that shows them.
+//!
+//! The parser, the lints and the expectations make diagnostics. The command and the test kit render them.
 
 use std::time::Duration;
 
@@ -6,7 +8,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::model::Span;
 
-/// The kinds of mistakes that make a file invalid; those of the lints are [`LINTS`](super::LINTS).
+/// Codes of the mistakes that make a file invalid. The codes of the lints are in [`LINTS`](super::LINTS).
 pub const CODES: &[&str] = &[
     "bad-duration",
     "bad-live",
@@ -39,7 +41,7 @@ pub const CODES: &[&str] = &[
     "wrong-type",
 ];
 
-/// How bad it is.
+/// Severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The file can be run, but does not do what its author seems to want.
@@ -48,27 +50,27 @@ pub enum Severity {
     Error,
 }
 
-/// One thing that is wrong, with its place in the file.
+/// One mistake, with its place in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Names the kind of mistake; stable.
+    /// Stable name of the kind of mistake.
     pub code: &'static str,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// What is wrong.
+    /// Statement of the mistake.
     pub message: String,
-    /// Where.
+    /// Place of the mistake.
     pub span: Span,
-    /// What is there, or what was expected there.
+    /// Text that is shown at the place: what is there, or what was expected there.
     pub label: String,
-    /// What to do.
+    /// Advice on how to correct the mistake.
     pub help: Option<String>,
-    /// Another place that has to do with it.
+    /// Another place that has to do with the mistake, and the text that is shown there.
     pub also: Option<(Span, String)>,
 }
 
 impl Diagnostic {
-    /// An error at a place.
+    /// Creates an error at a place.
     pub fn error(
         code: &'static str,
         span: Span,
@@ -86,7 +88,7 @@ impl Diagnostic {
         }
     }
 
-    /// A warning at a place.
+    /// Creates a warning at a place.
     pub fn warning(
         code: &'static str,
         span: Span,
@@ -99,27 +101,27 @@ impl Diagnostic {
         }
     }
 
-    /// Says what to do.
+    /// Sets the advice on how to correct the mistake.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Points at another place too.
+    /// Sets another place that has to do with the mistake.
     #[must_use]
     pub fn also(mut self, span: Span, label: impl Into<String>) -> Self {
         self.also = Some((span, label.into()));
         self
     }
 
-    /// The line in `text`, from 1.
+    /// Returns the line of the mistake in `text`, from 1.
     pub fn line(&self, text: &str) -> usize {
         line_of(text, self.span.start)
     }
 }
 
-/// The line of a byte of a text, from 1.
+/// Returns the line of a byte of a text, from 1.
 pub fn line_of(text: &str, at: usize) -> usize {
     text.as_bytes()[..at.min(text.len())]
         .iter()
@@ -128,7 +130,7 @@ pub fn line_of(text: &str, at: usize) -> usize {
         + 1
 }
 
-/// The column of a byte of a text, in characters from 1.
+/// Returns the column of a byte of a text, in characters from 1.
 pub fn column_of(text: &str, at: usize) -> usize {
     let before = &text.as_bytes()[..at.min(text.len())];
     let line = before
@@ -138,10 +140,10 @@ pub fn column_of(text: &str, at: usize) -> usize {
     String::from_utf8_lossy(&before[line..]).chars().count() + 1
 }
 
-/// A file that cannot be run: all that is wrong with it.
+/// Error for a file that cannot be run: all mistakes of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid {
-    /// What is wrong, in the order of the file.
+    /// The mistakes, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -196,7 +198,7 @@ pub fn render(diagnostics: &[Diagnostic], path: &str, text: &str, color: bool) -
     rendered
 }
 
-/// A span that lies inside the text, on the borders of characters.
+/// Returns the part of a span that lies inside the text, from and to the border of a character.
 fn clamp(span: &Span, text: &str) -> Span {
     let inside = |mut at: usize| {
         at = at.min(text.len());
@@ -209,13 +211,13 @@ fn clamp(span: &Span, text: &str) -> Span {
     start..inside(span.end).max(start)
 }
 
-/// The word of `words` that was probably meant: the nearest, or else one that is a part of it, or it of
-/// that one.
+/// Returns the word of `words` that was probably meant: the nearest, or else the first one that contains `word` or is
+/// contained in it.
 pub(crate) fn did_you_mean<'w>(
     word: &str,
     words: impl IntoIterator<Item = &'w str>,
 ) -> Option<&'w str> {
-    /// The number of bytes from which on a part of a word says something.
+    /// Minimum length of a contained word, in bytes: a shorter one may occur in any word.
     const PART: usize = 4;
     let lower = word.to_lowercase();
     let length = lower.chars().count();
@@ -225,7 +227,7 @@ pub(crate) fn did_you_mean<'w>(
         let candidate_length = folded.chars().count();
         let most = 1 + candidate_length / 4;
         let is_part = |part: &str, of: &str| part.len() >= PART && of.contains(part);
-        // What differs in length alone is not measured: a file may be full of long words.
+        // A word whose length alone differs by more is too far, and is not compared: a file may be full of long words.
         let distance = if length.abs_diff(candidate_length) <= most {
             Some(strsim::damerau_levenshtein(&lower, &folded)).filter(|it| *it <= most)
         } else {
@@ -242,15 +244,15 @@ pub(crate) fn did_you_mean<'w>(
     nearest.map(|(_, candidate)| candidate)
 }
 
-/// The maximum number of words of a list that are shown.
+/// Maximum number of words of a list that are shown.
 const LISTED: usize = 30;
 
-/// Words in the quotes of code, or of names, as a list to choose from.
+/// Returns words as a list to choose from. `quote` is put around each: the quote of code, or of names.
 pub(crate) fn any_of<'w>(quote: char, words: impl IntoIterator<Item = &'w str>) -> String {
     list(quote, words, "or")
 }
 
-/// Words in the quotes of code, or of names, all of which are meant.
+/// Returns words as a list that means all of them. `quote` is put around each: the quote of code, or of names.
 pub(crate) fn all_of<'w>(quote: char, words: impl IntoIterator<Item = &'w str>) -> String {
     list(quote, words, "and")
 }
@@ -272,7 +274,7 @@ fn list<'w>(quote: char, words: impl IntoIterator<Item = &'w str>, last: &str) -
     }
 }
 
-/// A duration as a file would say it.
+/// Returns a duration as a file would write it, in whole milliseconds.
 pub(crate) fn time(duration: Duration) -> String {
     let ms = duration.as_millis();
     match ms {
@@ -288,7 +290,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_word_is_meant_and_a_far_one_is_not() {
+    fn nearest_word_is_suggested_and_a_distant_one_is_not() {
         let words = ["signal", "slow", "stop"];
         assert_eq!(did_you_mean("singal", words), Some("signal"));
         assert_eq!(did_you_mean("SLOW", words), Some("slow"));
@@ -296,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_word_means_the_word() {
+    fn part_of_a_word_suggests_the_word() {
         let words = ["exit", "join-timeout", "SIGTERM"];
         let means = |word| did_you_mean(word, words);
         assert_eq!(means("exit-code"), Some("exit"));
@@ -306,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_says_or_or_and_and_how_many_more() {
+    fn list_joins_with_or_or_and_and_counts_the_rest() {
         assert_eq!(any_of('`', []), "nothing");
         assert_eq!(any_of('`', ["a"]), "`a`");
         assert_eq!(any_of('"', ["a", "b", "c"]), r#""a", "b" or "c""#);
@@ -315,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_said_as_a_file_says_them() {
+    fn durations_are_written_as_in_a_file() {
         let said = [0, 1_500, 2_000, 120_000, 61_000].map(|ms| time(Duration::from_millis(ms)));
         assert_eq!(said, ["0ms", "1500ms", "2s", "2m", "61s"]);
     }

@@ -1,4 +1,4 @@
-//! The events of a timeline: when they strike, whom, and how.
+//! Reads the events of a timeline: when each event strikes, which component, and how.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::model::{Answer, Component, Lasts, Span, Timed, Verb, When};
 use super::read::{Fields, Reader};
 use crate::journal::{Call, Kind, Name, SignalName};
 
-/// One event of the timeline.
+/// Returns the event of a table, or `None` if a mistake leaves it unclear; the mistake is noted.
 pub(super) fn event(
     reader: &mut Reader,
     names: Option<&Names>,
@@ -102,7 +102,7 @@ fn answer(word: &str) -> Option<Answer> {
     }
 }
 
-/// Notes what only an event about `main` can say.
+/// Notes the keys that go with `main` only, if the event is about another component.
 fn main_only(reader: &mut Reader, fields: &Fields, about: &str) {
     for key in keys::of(Place::Event).filter(|key| key.main_only && about != "main") {
         if let Some(span) = fields.span_of(key.name) {
@@ -119,7 +119,7 @@ fn main_only(reader: &mut Reader, fields: &Fields, about: &str) {
     }
 }
 
-/// When an event strikes; nothing where that cannot be told.
+/// Returns when an event strikes, or `None` if a mistake leaves that unclear; the mistake is noted.
 fn when(reader: &mut Reader, names: Option<&Names>, fields: &Fields) -> Option<When> {
     let (at, on) = (fields.time("at"), fields.text("on"));
     if let (Some(on_span), Some(at_span)) = (fields.span_of("on"), fields.span_of("at")) {
@@ -142,7 +142,7 @@ fn when(reader: &mut Reader, names: Option<&Names>, fields: &Fields) -> Option<W
             Some(When::On(on, fields.time("after").unwrap_or_default()))
         }
         None => {
-            // An `on` that is no name has been noted, and is not missing.
+            // An `on` with a wrong value has been noted, and is not missing.
             if let Some(span) = fields.span_of("after")
                 && !fields.has("on")
             {
@@ -161,7 +161,7 @@ fn when(reader: &mut Reader, names: Option<&Names>, fields: &Fields) -> Option<W
     }
 }
 
-/// Whether a verb can be about that component.
+/// Returns `None`, and notes the reason, if a verb cannot be about that component.
 fn check_target(
     reader: &mut Reader,
     names: Option<&Names>,
