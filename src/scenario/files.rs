@@ -1,7 +1,9 @@
-//! The scenario files of a folder: found by one walk, for the command, the test kit and this crate's own tests.
+//! Finds and reads the scenario files of a folder. The command, the test kit and this crate's own tests use it, so that
+//! all of them find the same files.
 //!
-//! A file is named by its path as it lies below the folder, also where it is a link, as Bazel, Nix and stow make
-//! them. What is not walked, or cannot be a scenario, is told by name: a test that is passed over in silence is green.
+//! A file is named by its path below the folder. A link keeps its own path, since Bazel, Nix and stow provide files as
+//! links. A folder that is left out and a file that cannot be a scenario are reported by name: a test that is skipped
+//! in silence is green.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,37 +15,38 @@ use crate::words::{escaped, shown_path, steers};
 
 /// Maximum number of files below one folder.
 const FILES: usize = 100_000;
-/// Maximum depth of folders in folders.
+/// Maximum depth of nested folders.
 const DEPTH: usize = 32;
 
 /// A file below a folder of scenarios.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ScenarioFile {
-    /// The scenario's name: its path below the folder as it lies, without `.toml`, with `/` between parts.
+    /// Name of the scenario: the file's path below the folder, links not resolved, without `.toml`, with `/` between
+    /// its segments.
     pub name: String,
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
-    /// Why it is no scenario, whatever it holds.
+    /// Reason why the file cannot be a scenario, whatever its content.
     wrong: Option<String>,
-    /// What it holds, where that was piped.
+    /// Content of the file, if it was piped.
     piped: Option<Vec<u8>>,
 }
 
-/// What a walk through a folder of scenarios has found.
+/// Result of a walk through a folder of scenarios.
 #[derive(Clone, Debug, Default)]
 pub struct ScenarioFiles {
-    /// The files, by name.
+    /// The files, sorted by name.
     pub files: Vec<ScenarioFile>,
-    /// The links that were not followed, each with the reason, in words.
+    /// The links and folders that were not followed, each with the reason, in words.
     pub not_followed: Vec<String>,
 }
 
-/// Finds the scenario files below a folder: all that end in `.toml`, in any case. Links to files and folders are
-/// followed, each folder once.
+/// Finds the scenario files below a folder: all files with the extension `.toml`, in upper or lower case. Follows links
+/// to files and folders, and walks each folder once.
 ///
 /// # Errors
 ///
-/// In words: a folder that cannot be read, or that is nested too deep; too many files.
+/// If a folder cannot be read or is nested too deep, or if there are too many files. The error is the reason, in words.
 ///
 /// # Example
 ///
@@ -86,7 +89,7 @@ pub fn scenario_files(folder: &Path) -> Result<ScenarioFiles, String> {
 }
 
 impl ScenarioFile {
-    /// The file at `path`, which lies at `below` in the folder of scenarios.
+    /// Creates a scenario file from a path, and from its path `below` the folder of scenarios.
     pub(crate) fn new(below: &Path, path: PathBuf) -> Self {
         let stem = below.with_extension("");
         let parts: Vec<_> = stem.iter().map(|part| part.to_str()).collect();
@@ -97,7 +100,7 @@ impl ScenarioFile {
         } else {
             None
         };
-        // Bytes that are no text are shown as they are: two such names are two.
+        // Bytes that are not UTF-8 are escaped one by one, so that two such names stay different.
         let parts: Vec<_> = stem
             .iter()
             .map(|part| match part.to_str() {
@@ -113,7 +116,7 @@ impl ScenarioFile {
         }
     }
 
-    /// A scenario that was piped, and lies nowhere.
+    /// Creates a scenario file from bytes that were piped.
     #[cfg(feature = "cli")]
     pub(crate) fn piped(name: &str, path: &Path, bytes: Vec<u8>) -> Self {
         ScenarioFile {
@@ -122,16 +125,18 @@ impl ScenarioFile {
         }
     }
 
-    /// The path, for people: one line without anything that steers a terminal.
+    /// Returns the path for display: in one line, with the characters that steer a terminal escaped.
     pub fn shown(&self) -> String {
         shown_path(&self.path)
     }
 
-    /// The bytes of the file: one more than a scenario may have, at most.
+    /// Returns the bytes of the file. Of a file on the disk it reads at most one byte more than a scenario may have,
+    /// which shows that the file is too large.
     ///
     /// # Errors
     ///
-    /// In words, with the path: what the system says, or why it can be no scenario.
+    /// If the system cannot read the file, or if the file cannot be a scenario. The error is the path and the reason,
+    /// in words.
     pub fn read(&self) -> Result<Vec<u8>, String> {
         let failed = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", self.shown());
         if let Some(wrong) = &self.wrong {
@@ -144,12 +149,12 @@ impl ScenarioFile {
     }
 }
 
-/// Reads a regular file, or its first `most` bytes. Opening a pipe would wait for whoever writes to it, and a device
-/// may have no end.
+/// Reads a regular file, or its first `most` bytes. Refuses any other file: opening a pipe would wait for its writer,
+/// and a device may have no end.
 ///
 /// # Errors
 ///
-/// What the system says; and if it is no regular file.
+/// If the system cannot read the file, or if it is not a regular file.
 pub(crate) fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no regular file"));
@@ -163,7 +168,7 @@ pub(crate) fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// As [`read_up_to`]; and if it is larger.
+/// As [`read_up_to`]; also if the file is larger.
 #[cfg(feature = "kit")]
 pub(crate) fn read_whole(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let bytes = read_up_to(path, most + 1)?;
@@ -176,17 +181,17 @@ pub(crate) fn read_whole(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What a walk has found.
+/// Result of a walk.
 #[derive(Debug, Default)]
 struct Walked {
-    /// Everything that is no folder, by its path below the root.
+    /// Paths below the root of everything that is not a folder.
     files: Vec<PathBuf>,
-    /// The links that were not followed, each with the reason.
+    /// The links and folders that were not followed, each with the reason.
     not_followed: Vec<String>,
 }
 
-/// Finds everything below a folder that is none itself. Folders come before links to folders, and each is walked
-/// once: by the first path that leads there.
+/// Finds everything below a folder that is not itself a folder. Walks folders before links to folders, and each folder
+/// once: by the first path that leads to it.
 fn walk(root: &Path) -> Result<Walked, String> {
     let mut walk = Walk {
         root,
@@ -209,9 +214,9 @@ fn walk(root: &Path) -> Result<Walked, String> {
 struct Walk<'a> {
     root: &'a Path,
     walked: Walked,
-    /// The folders that were walked, without links and detours.
+    /// Canonical paths of the folders that were walked.
     seen: BTreeSet<PathBuf>,
-    /// Links to folders that are still to be followed, with their depth.
+    /// Links to folders that are still to be followed, each with its depth.
     links: Vec<(PathBuf, usize)>,
 }
 

@@ -1,4 +1,4 @@
-//! Expectations, judged against what happened.
+//! Judges the expectations of a scenario by the journal of a run.
 
 use super::diagnostic::Diagnostic;
 use super::model::{Expect, Scenario, Span, Spanned, WatchdogVerdict};
@@ -9,18 +9,18 @@ use crate::journal::{
 /// An expectation that was not met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmet {
-    /// Its key.
+    /// Its key in the file.
     pub key: &'static str,
-    /// What was expected, and what happened.
+    /// The expected and the actual value, in a sentence.
     pub message: String,
-    /// Where it stands.
+    /// Its place in the file.
     pub span: Span,
-    /// What happened, in short.
+    /// The actual value, in short.
     pub got: String,
 }
 
 impl Unmet {
-    /// As a diagnostic, which points at the expectation.
+    /// Returns a diagnostic that points at the expectation.
     pub fn diagnostic(&self) -> Diagnostic {
         Diagnostic::error(
             "unmet-expectation",
@@ -31,13 +31,16 @@ impl Unmet {
     }
 }
 
-/// What a journal says about the things that can be expected, each by facts where there are facts.
+/// Values from a journal, one for each expectation.
+///
+/// Of a worker context, the outcomes of steps, the leaks, the refusals, the requests and the states are the context's
+/// claims, and the rest are facts. The plan's context claims no outcomes and no leaks, so those are taken from facts.
 #[derive(Default)]
 struct Seen {
     exit: Option<(i32, Cause, u64)>,
-    /// When a stop was first asked for.
+    /// Instant of the first request to stop or signal.
     asked: Option<u64>,
-    /// When stop began.
+    /// Instant at which stop began.
     stop_began: Option<u64>,
     fired: bool,
     closed: Vec<Name>,
@@ -53,7 +56,7 @@ struct Seen {
     refused: Vec<Name>,
     registered: Vec<Name>,
     ready: bool,
-    /// Whether the subject is the plan's, which has no states.
+    /// Whether the subject is the plan's context, which has no states.
     plan: bool,
 }
 
@@ -64,7 +67,7 @@ fn kind_of(events: &[Event], id: Id) -> Option<Kind> {
     })
 }
 
-/// Whether a component is a future that is run to its end.
+/// Returns whether a component is a future that is run to its end.
 fn is_once(events: &[Event], id: Id) -> bool {
     events.iter().any(
         |event| matches!(&event.what, What::Registered(registered) if registered.id == id && registered.once),
@@ -90,7 +93,7 @@ impl Seen {
                 } => seen.ready = seen.asked.is_none(),
                 What::Registered(registered) => seen.registered.push(registered.name.clone()),
                 What::Running { value: false } => seen.stop_began = seen.stop_began.or(Some(*t)),
-                // The plan says nothing of how a step ended: there the facts below speak.
+                // The plan claims no outcomes: they are taken from the facts below.
                 What::StepEnded {
                     phase,
                     name,
@@ -113,7 +116,8 @@ impl Seen {
                         kind_of(events, *id)
                     };
                     let is_body = matches!(kind, Some(Kind::Thread | Kind::Task | Kind::Watchdog));
-                    // Stop begins with the flag; the plan's is false from the start.
+                    // Stop begins when the running flag becomes false. The plan's flag is false from the start, so
+                    // there stop begins with the first request.
                     let before_stop = if plan { seen.asked } else { seen.stop_began };
                     let early = is_body && before_stop.is_none();
                     match how {
@@ -135,7 +139,7 @@ impl Seen {
                     }
                 }
                 What::Lost { name, what, .. } => {
-                    // The plan names nothing as leaked: what still runs was left behind all the same.
+                    // The plan claims no leaks: a component that still runs at the end was left behind all the same.
                     if plan && *what == LostWhat::Running {
                         seen.leaked.push(name.clone());
                     }
@@ -149,7 +153,8 @@ impl Seen {
     }
 }
 
-/// Which expectations were not met. `broken` are the names of the laws that the journal breaks.
+/// Returns the expectations that were not met, in the order of the file. `broken` are the names of the laws that the
+/// journal breaks.
 pub fn judge(scenario: &Scenario, events: &[Event], broken: &[&str]) -> Vec<Unmet> {
     let seen = Seen::new(events);
     let mut judge = Judge { unmet: Vec::new() };
@@ -274,7 +279,6 @@ pub fn judge(scenario: &Scenario, events: &[Event], broken: &[&str]) -> Vec<Unme
             );
         }
     }
-    // In the order of the file.
     judge.unmet.sort_by_key(|unmet| unmet.span.start);
     judge.unmet
 }
@@ -293,7 +297,7 @@ impl Judge {
         });
     }
 
-    /// Something about the exit, if there was one.
+    /// Checks an expectation of the exit. Without an exit it is not met.
     fn exit<T>(
         &mut self,
         seen: &Seen,
@@ -314,7 +318,7 @@ impl Judge {
         self.note(key, &expected.span, format!("expected {words}: {got}"), got);
     }
 
-    /// Exactly these, in this order.
+    /// Checks that the names are exactly these, in this order.
     fn list(&mut self, key: &'static str, expected: &Option<Spanned<Vec<Name>>>, got: &[Name]) {
         let Some(expected) = expected else { return };
         if expected.value != got {
@@ -331,7 +335,7 @@ impl Judge {
         }
     }
 
-    /// Exactly these, in any order.
+    /// Checks that the names are exactly these, in any order and each any number of times.
     fn set(&mut self, key: &'static str, expected: &Option<Spanned<Vec<Name>>>, got: &[Name]) {
         let Some(expected) = expected else { return };
         let sorted = |names: &[Name]| {
@@ -373,8 +377,9 @@ impl Judge {
     }
 }
 
-/// A live log, in which there is no order in one instant between those who have nothing to do with one
-/// another: there the lines that are expected come in the order in which they are.
+/// Returns a live log in which, within each instant, the expected lines come first and in the expected order.
+///
+/// In a live run, components that have nothing to do with one another have no order within one instant.
 fn in_its_order(expected: &Spanned<Vec<Spanned<String>>>, events: &[Event], log: &str) -> String {
     let parts = expected.value.iter();
     let mut parts = parts.map(|part| &*part.value).peekable();

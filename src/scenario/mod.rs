@@ -1,4 +1,8 @@
-//! The scenario file: its model, its parser and its diagnostics.
+//! The scenario file: its keys, its model, its parser with diagnostics and lints, and its expectations. The page of the
+//! grammar, the editor's schema and random scenarios are made here too.
+//!
+//! It uses the journal's types and the names of the laws. The stage, the simulator, the live run, the test kit, the
+//! reports and the command use it.
 
 mod component;
 mod diagnostic;
