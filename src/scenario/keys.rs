@@ -1,11 +1,11 @@
-//! The one table of keys: the parser's checks, did-you-mean, the grammar's page and the editor's schema
-//! all come from it.
+//! The table of keys of a scenario file. The parser's checks, its suggestions for misspelt keys, the grammar's page,
+//! the editor's schema and the random scenarios all come from this one table.
 
 use super::model::Answer;
 use crate::journal::{Call, Cause, SignalName, Ties, Told};
 use crate::laws;
 
-/// Which table of the file a key belongs to.
+/// The table of the file to which a key belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The file itself.
@@ -23,7 +23,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// How the place is called in messages and on the page.
+    /// Returns the place's name in messages.
     pub const fn title(self) -> &'static str {
         match self {
             Place::Top => "the file",
@@ -35,7 +35,7 @@ impl Place {
         }
     }
 
-    /// How the one key is called that says what a table of this place is, where there is one.
+    /// Returns the word for the key that selects what a table of this place is, or `None` if the place has no such key.
     pub const fn noun(self) -> Option<&'static str> {
         match self {
             Place::Component => Some("kind"),
@@ -45,12 +45,12 @@ impl Place {
     }
 }
 
-/// What a key's value may be.
+/// Type of a key's value.
 #[derive(Clone, Copy, Debug)]
 pub enum Type {
     /// A text.
     Text,
-    /// One line with words in it.
+    /// One line of text that is not blank.
     Title,
     /// `no: ` and a reason, in one line.
     NotLive,
@@ -60,26 +60,26 @@ pub enum Type {
     Flag,
     /// A whole number in a range.
     Int(i64, i64),
-    /// A duration with its unit, from the given milliseconds to 1 h.
+    /// A duration with its unit, of at most 1 h.
     Time {
-        /// The shortest, in milliseconds.
+        /// Shortest duration, in milliseconds.
         min: u64,
-        /// Whether `"forever"` is one.
+        /// Whether `"forever"` is allowed.
         forever: bool,
     },
     /// The name that a component is given.
     NewName,
-    /// The name of a component; also of those reserved ones.
+    /// The name of a component, or one of these reserved names.
     Name(&'static [&'static str]),
-    /// A list of names of components; also of those reserved ones.
+    /// A list of names of components, or of these reserved names.
     Names(&'static [&'static str]),
-    /// A name of a component, or of a call.
+    /// A list of names of components, or of calls.
     NamesOrCalls,
-    /// What the health endpoint answers: a status in quotes, or one of [`ANSWERS`].
+    /// An answer of the health endpoint: a status in quotes, or one of [`ANSWERS`].
     Answer,
-    /// One of some words.
+    /// One of these words.
     Word(fn() -> Vec<&'static str>),
-    /// Some of some words.
+    /// A list of these words.
     Words(fn() -> Vec<&'static str>),
     /// A table.
     Table,
@@ -88,7 +88,7 @@ pub enum Type {
 }
 
 impl Type {
-    /// The words that may stand where a component's name is expected, and are none.
+    /// Returns the words that are allowed in place of a component's name.
     pub fn also(self) -> Vec<&'static str> {
         match self {
             Type::Name(also) | Type::Names(also) => also.to_vec(),
@@ -98,33 +98,34 @@ impl Type {
     }
 }
 
-/// Names that no component can have: they mean something else.
+/// Names that no component of a file can have, because they mean something else.
 pub const RESERVED: &[&str] = &["main", "kill", "executor"];
 
 /// One key of the grammar.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// Where it stands.
+    /// The table in which it stands.
     pub place: Place,
     /// Its name.
     pub name: &'static str,
-    /// What its value may be.
+    /// Type of its value.
     pub ty: Type,
-    /// What holds without it, in words; empty if nothing does.
+    /// Effect of leaving it out, in words; empty if it has no default.
     pub default: &'static str,
-    /// What it is for.
+    /// Its purpose, in words.
     pub doc: &'static str,
-    /// Whether it says what a component is, or what an event does: each has exactly one such key.
+    /// Whether it is a kind or a verb: it states what a component is, or what an event does. Each component and each
+    /// event has exactly one such key.
     pub selects: bool,
-    /// With which of those keys it goes; empty for all.
+    /// Kinds or verbs with which it goes; empty for all.
     pub with: &'static [&'static str],
-    /// With which of those keys it has to be there; `Some` of none for always.
+    /// Kinds or verbs with which it is required; an empty list if it is always required, `None` if it never is.
     pub required: Option<&'static [&'static str]>,
     /// Whether it goes only with an event about `main`.
     pub main_only: bool,
-    /// For a verb: the kinds of the components it can be about; empty for all.
+    /// For a verb: the kinds of component that it can be about; empty for all.
     pub on: &'static [&'static str],
-    /// A line of an example.
+    /// Example, in one line.
     pub example: &'static str,
 }
 
@@ -140,7 +141,7 @@ fn words<W: Copy>(all: &[W], word: fn(W) -> &'static str) -> Vec<&'static str> {
     all.iter().map(|one| word(*one)).collect()
 }
 
-/// The calls that an event can make, and that can be refused.
+/// Returns the calls that an event can make and that can be refused.
 pub fn calls() -> Vec<&'static str> {
     words(Call::ALL, Call::as_str)
         .into_iter()
@@ -148,7 +149,7 @@ pub fn calls() -> Vec<&'static str> {
         .collect()
 }
 
-/// What the health endpoint can answer, but for a status.
+/// Answers of the health endpoint other than a status, each with its word.
 pub const ANSWERS: &[(&str, Answer)] = &[
     ("refused", Answer::Refused),
     ("silent", Answer::Silent),
@@ -161,7 +162,7 @@ pub const ANSWERS: &[(&str, Answer)] = &[
     ("garbage", Answer::Garbage),
 ];
 
-/// The words among what it can answer.
+/// Returns the words of [`ANSWERS`].
 pub fn answers() -> Vec<&'static str> {
     ANSWERS.iter().map(|(word, _)| *word).collect()
 }
@@ -181,14 +182,15 @@ const LASTS: Type = Type::Time {
 const NAME: Type = Type::Name(&[]);
 const NAMES: Type = Type::Names(&[]);
 const NAMES_OR_MAIN: Type = Type::Names(&["main"]);
-/// A component, or main.
+/// The name of a component, or `main`.
 const MAIN_TOO: Type = Type::Name(&["main"]);
 
 const BODIES: &[&str] = &["thread", "task"];
 const CALLBACKS: &[&str] = &["stop", "cleanup", "closeable"];
 const CLEANUPS: &[&str] = &["cleanup", "closeable"];
 
-/// Starts a key; the builder functions below are `const`, so that the table is a constant.
+/// Returns a key with these properties and no others. This function and the builder methods below are `const`, since
+/// the table is a static.
 const fn key(
     place: Place,
     name: &'static str,
@@ -238,14 +240,14 @@ impl Key {
         self
     }
 
-    /// Whether it has to be there, beside that kind or verb if there is one.
+    /// Returns whether the key is required, beside that kind or verb if there is one.
     pub fn is_required(&self, selector: Option<&str>) -> bool {
         self.required.is_some_and(|with| {
             with.is_empty() || selector.is_some_and(|selector| with.contains(&selector))
         })
     }
 
-    /// Whether it goes with that kind or verb.
+    /// Returns whether the key goes with that kind or verb.
     pub fn goes_with(&self, selector: &str) -> bool {
         self.with.is_empty() || self.with.contains(&selector)
     }
@@ -348,12 +350,12 @@ pub static KEYS: &[Key] = &[
     key(Expect, "breaks", Type::Words(law_names), "none", "The laws that must break; no other may.", "breaks = []"),
 ];
 
-/// The keys of one place.
+/// Returns the keys of one place.
 pub fn of(place: Place) -> impl Iterator<Item = &'static Key> {
     KEYS.iter().filter(move |key| key.place == place)
 }
 
-/// The key of that name in that place.
+/// Returns the key of that name in that place.
 pub fn find(place: Place, name: &str) -> Option<&'static Key> {
     of(place).find(|key| key.name == name)
 }
@@ -376,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_key_goes_with_is_a_selector_of_its_place() {
+    fn key_goes_with_kinds_or_verbs_of_its_own_place() {
         for key in KEYS {
             for with in key.with.iter().chain(key.required.unwrap_or(&[])) {
                 assert!(

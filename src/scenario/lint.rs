@@ -1,4 +1,4 @@
-//! Lints: a file that can be run, but does not do what its author seems to want.
+//! Lints: warnings about a file that can be run, but does not do what its author seems to want.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::diagnostic::{Diagnostic, time};
 use super::model::{Component, Scenario, Span, Verb, WatchdogVerdict, When, limits};
 use crate::journal::{Call, Kind, SignalName, Told};
 
-/// Every lint, and what it says.
+/// Every lint: its name, and the fault that it reports.
 pub const LINTS: &[(&str, &str)] = &[
     (
         "floors-cannot-fit",
@@ -28,7 +28,7 @@ pub const LINTS: &[(&str, &str)] = &[
     ),
 ];
 
-/// What is odd about a scenario, less what it allows, in the order of the file.
+/// Returns the warnings about a scenario, without those that the file allows, in the order of the file.
 pub fn lint(scenario: &Scenario) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     bounds_over_grace(scenario, &mut found);
@@ -59,10 +59,11 @@ fn is_cleanup(component: &Component) -> bool {
     matches!(component.kind, Kind::Cleanup | Kind::Closeable)
 }
 
-/// The steps that are waited for one after the other, with their bounds: of a group the longest.
+/// Returns the steps that are awaited one after another. Of a group, which is awaited together, it returns the step
+/// with the longest bound.
 fn waits(scenario: &Scenario) -> Vec<&Component> {
     let mut steps: Vec<&Component> = components(scenario).collect();
-    // In each phase equal orders keep the file's order; groups are among stop's steps only.
+    // The sort is stable: equal orders keep the order of the file. Only stop's steps form groups.
     steps.sort_by_key(|component| {
         let order = i64::from(component.order);
         if is_cleanup(component) {
@@ -89,10 +90,10 @@ fn waits(scenario: &Scenario) -> Vec<&Component> {
     waits
 }
 
-/// Whether the bounds add up to more than the grace has.
+/// Warns if the bounds add up to more than the grace without its margin.
 ///
-/// A callback's default does not count: three callbacks without a bound of their own are more than the
-/// default grace already, and to cut them is what the contract is for.
+/// A callback's bound does not count if it equals the default: three callbacks with the default bound already exceed
+/// the default grace, and the contract exists to cut them.
 fn bounds_over_grace(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
     let worker = &scenario.worker;
     let limit = worker.grace.saturating_sub(worker.margin);
@@ -192,12 +193,12 @@ fn no_effect(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Finds events that strike, and change nothing.
+/// Warns about events that strike and change nothing.
 fn events_without_effect(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
     let watchdog = components(scenario).any(|component| component.kind == Kind::Watchdog);
     for event in &scenario.timeline {
         let (label, help) = match &event.verb {
-            // Which components a worker of one's own has is not known.
+            // The components of a user's own worker are not known.
             Verb::Health { .. } if !watchdog && scenario.worker.components.is_some() => (
                 "no watchdog asks the health endpoint".to_owned(),
                 "add a component { watchdog = NAME }",
@@ -232,7 +233,7 @@ fn events_without_effect(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// The instant at which the process is over at the latest, as far as the file tells.
+/// Returns the instant at which the process has ended at the latest, or `None` if the file does not determine it.
 fn latest_end(scenario: &Scenario) -> Option<Duration> {
     let at = |event: &super::model::Timed| match event.when {
         When::At(at) => Some(at),
@@ -360,8 +361,10 @@ fn cannot_hold(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// When the worker is first asked to stop, or killed; nothing where the file does not fix that, for
-/// main may fail too, and a step may come earlier or later than one thinks.
+/// Returns the instant at which the worker is first asked to stop, or killed.
+///
+/// Returns `None` if the file does not determine the instant: main may fail before, and a step on which a request waits
+/// may begin earlier or later than expected.
 fn first_request(scenario: &Scenario) -> Option<Duration> {
     let mut first = None;
     for event in &scenario.timeline {
