@@ -1,7 +1,8 @@
-//! What a scenario file says, with every default filled in and every name known to exist.
+//! The model of a scenario file, with every default filled in. In a file with scripted components, every name is known
+//! to exist.
 //!
-//! The simulator reads this and nothing else; the spans lead an expectation that failed back to its
-//! line in the file.
+//! The simulator and the live run read this and nothing else. The spans lead from an unmet expectation back to its line
+//! in the file.
 
 use std::time::Duration;
 
@@ -14,28 +15,28 @@ pub use crate::journal::Cause;
 pub mod limits {
     use std::time::Duration;
 
-    /// A file's size, in bytes.
+    /// Maximum size of a file, in bytes.
     pub const FILE_BYTES: usize = 64 * 1024;
-    /// Components in a file.
+    /// Maximum number of components in a file.
     pub const COMPONENTS: usize = 1_000;
-    /// Timeline events in a file; also the jobs and callers that one event may start.
+    /// Maximum number of timeline events in a file; also of the jobs and of the callers of one event.
     pub const EVENTS: usize = 1_000;
-    /// The longest duration a file may name.
+    /// Longest duration in a file.
     pub const DURATION: Duration = Duration::from_secs(3_600);
-    /// The maximum number of mistakes of one file that are told: more help nobody.
+    /// Maximum number of mistakes of one file that are shown: more would not help its author.
     pub const DIAGNOSTICS: usize = 100;
-    /// The bound of a thread, task or watchdog that names none.
+    /// Default bound of a thread, task or watchdog.
     pub const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
-    /// The bound of a callback or closeable that names none.
+    /// Default bound of a callback or closeable.
     pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-    /// A name's length, in bytes.
+    /// Maximum length of a name, in bytes.
     pub const NAME_BYTES: usize = 200;
 }
 
 /// A range of bytes in the file.
 pub type Span = std::ops::Range<usize>;
 
-/// A value and where it stands in the file.
+/// A value with its place in the file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spanned<T> {
     /// The value.
@@ -44,48 +45,49 @@ pub struct Spanned<T> {
     pub span: Span,
 }
 
-/// How long something lasts; `None` is for ever.
+/// Time that something lasts or takes; `None` is forever.
 pub type Lasts = Option<Duration>;
 
-/// A scenario: a worker, what happens to it, and what is expected of it.
+/// A scenario: a worker, the events that happen to it, and the expectations of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
-    /// Its name: the path below the scenarios' folder, without `.toml`, with `/` between parts.
+    /// Its name: the file's path below the scenarios' folder, without `.toml`, with `/` between its segments.
     pub name: Name,
-    /// What it is about, in one line.
+    /// Its subject, in one line.
     pub title: String,
     /// Words to select it by.
     pub tags: Vec<String>,
-    /// The reason why it cannot be run live, if it cannot.
+    /// Reason why it cannot be run live, if it cannot.
     pub not_live: Option<String>,
-    /// How long a user's own code may keep its thread in real time, if the file says it.
+    /// Longest real time for which a user's own code may keep its thread, if the file gives it.
     pub patience: Option<Duration>,
-    /// The lints that the file does not want to hear.
+    /// Names of the lints that are not reported for the file.
     pub allow: Vec<String>,
     /// The worker.
     pub worker: Worker,
-    /// What happens to it, in the order of the file.
+    /// The events that happen to the worker, in the order of the file.
     pub timeline: Vec<Timed>,
-    /// What is expected of it.
+    /// The expectations of the worker.
     pub expect: Expect,
 }
 
 /// The worker's limits and components.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Worker {
-    /// From the stop signal to SIGKILL.
+    /// Time from the stop signal to SIGKILL.
     pub grace: Duration,
-    /// Cleanup's part of the grace.
+    /// Part of the grace that is kept for cleanup.
     pub reserve: Duration,
-    /// Kept free at the end of the grace: min(500 ms, grace / 20), in whole milliseconds, rounded up.
+    /// Time that is kept free at the end of the grace: min(500 ms, grace / 20), in whole milliseconds, rounded up. If a
+    /// user's own worker brings its limits, it is that worker's margin.
     pub margin: Duration,
-    /// The order among equals in cleanup.
+    /// Order of cleanup among components of equal order.
     pub ties: Ties,
-    /// How long main is waited for when a stop is requested while it runs.
+    /// Longest time for which main is awaited if a stop is requested while it runs.
     pub start_timeout: Duration,
-    /// How long stop waits after a request to a running worker; zero is not at all.
+    /// Delay between a request to a running worker and the begin of stop; zero if there is none.
     pub pre_stop: Duration,
-    /// Whether the process handles signals; otherwise only `call` events happen.
+    /// Whether the process handles signals. If not, a signal ends it at once, and only `call` events stop the worker.
     pub run: bool,
     /// The components in the order of registration; `None` for a user's own worker.
     pub components: Option<Vec<Component>>,
@@ -96,32 +98,32 @@ pub struct Worker {
 pub struct Component {
     /// Its name, unique in the file.
     pub name: Name,
-    /// What it is; never [`Kind::Main`].
+    /// Its kind; never [`Kind::Main`].
     pub kind: Kind,
     /// Its order.
     pub order: i32,
-    /// How long main works before it registers this.
+    /// Time for which main works before it registers the component.
     pub after: Duration,
-    /// Registered by a `register` event only.
+    /// Whether only a `register` event registers it.
     pub late: bool,
-    /// What it uses.
+    /// Names of the components that it uses.
     pub uses: Vec<Name>,
-    /// Threads and tasks: from being told to the end; others: from the call to the return.
+    /// For threads and tasks, the time from being told to the end; for the others, from the call to the return.
     pub takes: Duration,
-    /// What it needs before it can end.
+    /// Condition on which its end waits.
     pub needs: Option<Needs>,
-    /// Its own bound: the kind's default (2 s for joins and cancels, 10 s for the others) if the file
-    /// says nothing.
+    /// Its bound. If the file gives none, the default of its kind: 2 s for threads, tasks and watchdogs, 10 s for the
+    /// others.
     pub timeout: Duration,
-    /// Its explicit floor.
+    /// Its floor, if the file gives one.
     pub floor: Option<Duration>,
     /// Whether a callback or closeable is async.
     pub is_async: bool,
-    /// A thread's or task's cycle.
+    /// Length of a thread's or task's cycle.
     pub period: Option<Duration>,
-    /// When it is told.
+    /// Point of stop at which it is told.
     pub told: Told,
-    /// What tells it in a context without tokens.
+    /// Name of the component that tells it, in a context without tokens.
     pub told_by: Option<Name>,
     /// Whether a task ran before it was registered.
     pub adopted: bool,
@@ -131,10 +133,10 @@ pub struct Component {
     pub span: Span,
 }
 
-/// What a component needs before it can end.
+/// Condition on which a component's end waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Needs {
-    /// Something of it must run on the executor.
+    /// Something of the component must have run on the executor.
     Executor,
     /// Another component must have ended.
     Component(Name),
@@ -143,137 +145,137 @@ pub enum Needs {
 /// A watchdog's limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WatchdogLimits {
-    /// The pause after a good probe.
+    /// Pause after a good probe.
     pub interval: Duration,
-    /// Failures in a row before it fires.
+    /// Number of failures in a row after which it fires.
     pub attempts: u32,
-    /// The limit of one probe.
+    /// Longest time for one probe.
     pub request_timeout: Duration,
-    /// After which time failures count even without a first success.
+    /// Time after which failures count even without a first success.
     pub start_grace: Option<Duration>,
 }
 
-/// A verb and when it strikes.
+/// An event of the timeline: its moment and its verb.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Timed {
-    /// When.
+    /// Its moment.
     pub when: When,
-    /// What.
+    /// Its verb.
     pub verb: Verb,
     /// Its table in the file.
     pub span: Span,
 }
 
-/// When an event of the timeline strikes: before all else in its instant.
+/// Moment at which an event of the timeline strikes: before everything else in its instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum When {
-    /// So long after the worker began.
+    /// This long after the worker began.
     At(Duration),
-    /// So long after the step of that component (or `main`) began for the first time.
+    /// This long after the step of that component (or `main`) began for the first time.
     On(Name, Duration),
 }
 
-/// What an event of the timeline does.
+/// Verb of an event of the timeline: the signal, call, registration or fault that strikes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verb {
     /// A signal arrives.
     Signal(SignalName),
-    /// The context is called, by that number of callers at once.
+    /// The context is called, by a number of callers at once.
     Call {
-        /// Which call; never [`Call::Run`].
+        /// The call; never [`Call::Run`].
         call: Call,
-        /// The component inside which the call is made.
+        /// Component inside which the call is made, if it is made inside one.
         from: Option<Name>,
-        /// How many call.
+        /// Number of callers.
         callers: u32,
-        /// The reason given.
+        /// Reason that is given with `request-stop`.
         message: Option<String>,
     },
     /// A late component is registered.
     Register {
-        /// Which.
+        /// Name of the component.
         name: Name,
-        /// The component inside which it is registered.
+        /// Component inside which it is registered, if it is registered inside one.
         from: Option<Name>,
     },
-    /// Stuck: no work, no heed.
+    /// A component is stuck: it does no work and heeds nothing.
     Hang {
-        /// Who.
+        /// Name of the component.
         name: Name,
-        /// How long.
+        /// Time for which it is stuck.
         lasts: Lasts,
     },
-    /// Works on, does not heed stop.
+    /// A component works on and does not heed stop.
     Ignore {
-        /// Who.
+        /// Name of the component.
         name: Name,
-        /// How long.
+        /// Time for which it does not heed stop.
         lasts: Lasts,
     },
-    /// Takes so much longer.
+    /// A component takes longer.
     Slow {
-        /// Who.
+        /// Name of the component.
         name: Name,
-        /// By how much.
+        /// Time that it takes in addition.
         by: Duration,
     },
-    /// Returns an error: a body now, a callback when called, `main` now or before a registration, `kill`
-    /// from here on.
+    /// A component returns an error: a body now, a callback when called, `main` now or before a registration, `kill`
+    /// from here on. A watchdog can return no error and panics.
     Fail {
-        /// Who.
+        /// Name of the component, or `kill`.
         name: Name,
-        /// The error's words.
+        /// Text of the error.
         message: Option<String>,
-        /// Main: before which component's registration.
+        /// For main: the component before whose registration it fails.
         before: Option<Name>,
-        /// Main: the exit code it asks for.
+        /// For main: the exit code that it asks for.
         code: Option<i32>,
     },
-    /// Panics, likewise.
+    /// A component panics, at the same points.
     Panic {
-        /// Who.
+        /// Name of the component.
         name: Name,
-        /// The panic's words.
+        /// Text of the panic.
         message: Option<String>,
-        /// Main: before which component's registration.
+        /// For main: the component before whose registration it panics.
         before: Option<Name>,
     },
-    /// Ends early, well.
+    /// A component ends early and well.
     End {
-        /// Who.
+        /// Name of the component.
         name: Name,
     },
-    /// Holds the executor.
+    /// A component holds the executor.
     Hold {
-        /// Who.
+        /// Name of the component.
         name: Name,
-        /// How long.
+        /// Time for which it holds the executor.
         lasts: Lasts,
     },
-    /// Jobs in flight; their component's end waits for them.
+    /// A component has jobs in flight; its end waits for them.
     Job {
-        /// Whose.
+        /// Name of the component.
         name: Name,
-        /// How many.
+        /// Number of jobs.
         count: u32,
-        /// How long each takes.
+        /// Time that each job takes.
         takes: Lasts,
     },
-    /// The health endpoint from here on.
+    /// The health endpoint answers like this from here on.
     Health {
-        /// What it answers.
+        /// Its answer.
         answer: Answer,
-        /// How long an answer takes; one that takes for ever never comes.
+        /// Time that an answer takes; an answer that takes forever never comes.
         takes: Lasts,
-        /// How long it behaves so; afterwards as before.
+        /// Time for which the endpoint answers like this; afterwards it answers as before.
         lasts: Lasts,
-        /// Only each so-many-th answer is like this, the others are 200 at once.
+        /// Applies to every `every`-th answer; the others are an immediate 200.
         every: u32,
     },
 }
 
 impl Verb {
-    /// The component that it is about: the one that it strikes, or inside which it happens.
+    /// Returns the component that the event is about: the one that it strikes, or inside which it makes a call.
     pub fn about(&self) -> Option<&Name> {
         match self {
             Verb::Signal(_) | Verb::Health { .. } => None,
@@ -290,7 +292,7 @@ impl Verb {
         }
     }
 
-    /// The component inside whose code it happens, where it happens inside one.
+    /// Returns the component inside whose code the event happens, if it happens inside one.
     #[cfg(feature = "kit")]
     pub(crate) fn inside(&self) -> Option<&Name> {
         match self {
@@ -299,7 +301,7 @@ impl Verb {
         }
     }
 
-    /// The key of the file that says it.
+    /// Returns the verb's key in the file.
     pub fn key(&self) -> &'static str {
         match self {
             Verb::Signal(_) => "signal",
@@ -318,14 +320,14 @@ impl Verb {
     }
 }
 
-/// What the health endpoint answers.
+/// Answer of the health endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// A status, 200 to 599.
     Status(u16),
     /// The connection is refused.
     Refused,
-    /// It accepts and says nothing.
+    /// The connection is accepted, and nothing is sent.
     Silent,
     /// Half of a status line, then nothing.
     HalfLine,
@@ -353,55 +355,56 @@ impl std::fmt::Display for Answer {
     }
 }
 
-/// Whether the watchdog ended the process.
+/// Expected behaviour of the watchdog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WatchdogVerdict {
-    /// It did not.
+    /// It does not end the process.
     Quiet,
-    /// It did.
+    /// It ends the process.
     Fires,
 }
 
-/// What is expected. `None` is not checked; sets are exact.
+/// The expectations of a scenario. `None` is not checked. A list names exactly the expected components, in any order
+/// unless its field has one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expect {
     /// The exit code.
     pub exit: Option<Spanned<i32>>,
     /// The cause of the exit.
     pub cause: Option<Spanned<Cause>>,
-    /// From the first request to the exit, at most.
+    /// Longest time from the first request to the exit.
     pub within: Option<Spanned<Duration>>,
-    /// The exit's instant, exactly.
+    /// Exact instant of the exit.
     pub ends_at: Option<Spanned<Duration>>,
-    /// Whether the worker became ready before a stop was asked for.
+    /// Whether the worker became ready before a stop was requested.
     pub ready: Option<Spanned<bool>>,
     /// The registered components.
     pub registered: Option<Spanned<Vec<Name>>>,
     /// Whether the watchdog fired.
     pub watchdog: Option<Spanned<WatchdogVerdict>>,
-    /// The cleanup and closeable steps that ended ok: exactly these, in this order.
+    /// The components that were cleaned up or closed with the outcome ok, in this order.
     pub closed: Option<Spanned<Vec<Name>>>,
-    /// The steps that ended so.
+    /// The components that were left behind.
     pub leaked: Option<Spanned<Vec<Name>>>,
-    /// Likewise.
+    /// The components that timed out.
     pub timed_out: Option<Spanned<Vec<Name>>>,
-    /// Likewise.
+    /// The components that were aborted.
     pub aborted: Option<Spanned<Vec<Name>>>,
-    /// Likewise.
+    /// The components that failed.
     pub failed: Option<Spanned<Vec<Name>>>,
-    /// Likewise.
+    /// The components that panicked.
     pub panicked: Option<Spanned<Vec<Name>>>,
-    /// Likewise.
+    /// The components that were not awaited.
     pub not_awaited: Option<Spanned<Vec<Name>>>,
-    /// The components of which something was lost.
+    /// The components of which something was lost: their stop, their close, their end or a job.
     pub lost: Option<Spanned<Vec<Name>>>,
-    /// The components that failed or panicked before stop began.
+    /// The threads and tasks that failed, panicked or were dropped before stop began.
     pub died: Option<Spanned<Vec<Name>>>,
     /// The threads and tasks that ended by themselves and well before stop began.
     pub ended: Option<Spanned<Vec<Name>>>,
     /// The components or calls that were refused.
     pub refused: Option<Spanned<Vec<Name>>>,
-    /// Lines of the rendered log, each a part of a line, in this order.
+    /// Parts of lines of the log, in this order.
     pub lines: Option<Spanned<Vec<Spanned<String>>>>,
     /// The laws that must break; no other may.
     pub breaks: Spanned<Vec<Name>>,
@@ -417,14 +420,14 @@ impl<T: Default> Default for Spanned<T> {
 }
 
 impl Scenario {
-    /// The events of the timeline at those places of the file.
+    /// Returns the events of the timeline at those positions in the file's list.
     #[cfg(feature = "kit")]
     pub(crate) fn events_at<'a>(&'a self, places: &'a [usize]) -> impl Iterator<Item = &'a Timed> {
         let places = places.iter();
         places.filter_map(|place| self.timeline.get(*place))
     }
 
-    /// The component of that name.
+    /// Returns the component of that name.
     pub fn component(&self, name: &str) -> Option<&Component> {
         self.worker
             .components
