@@ -1,4 +1,4 @@
-//! The grammar's page, `scenarios/README.md`, from the table of keys.
+//! Makes the grammar's page, `scenarios/README.md`, from the table of keys.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,8 @@ use super::lint::LINTS;
 use super::value::type_words;
 use crate::laws;
 
-/// The grammar as a page: every key with its type, its default, what it is for, and an example.
+/// Returns the grammar as a page: every key with its type, its default, its purpose and an example, then the lints, the
+/// laws and the limits.
 pub fn page() -> String {
     let mut page = String::from(INTRODUCTION);
     for (place, title) in [
@@ -72,7 +73,7 @@ fn row(page: &mut String, key: &Key, with_default: bool) {
     let _ = writeln!(page, "{doc} | `{}` |", key.example);
 }
 
-/// What a key's value may be, in words.
+/// Returns the possible values of a key, in words.
 fn value(key: &Key) -> String {
     match key.ty {
         Type::Word(words) => any_of('`', words()),
@@ -88,7 +89,7 @@ fn value(key: &Key) -> String {
     }
 }
 
-/// What holds without a key.
+/// Returns the effect of leaving a key out, in words.
 fn default(key: &Key) -> String {
     match key.required {
         Some([]) => "required".to_owned(),
@@ -105,12 +106,12 @@ fn default(key: &Key) -> String {
     }
 }
 
-/// For every key a whole scenario file around its example.
+/// Returns every key with a whole scenario file around its example.
 pub fn examples() -> Vec<(&'static Key, String)> {
     KEYS.iter().map(|key| (key, file_around(key))).collect()
 }
 
-/// The components that the examples refer to.
+/// Components to which the examples refer, by name.
 const CAST: &[(&str, &str)] = &[
     ("flusher", r#"{ thread = "flusher", period = "1s" }"#),
     ("writer", r#"{ task = "writer" }"#),
@@ -129,7 +130,8 @@ const CAST: &[(&str, &str)] = &[
 
 fn file_around(key: &Key) -> String {
     let stop = r#"{ at = "20s", signal = "SIGTERM" }"#;
-    // An example of a component brings its own; the others of the cast are there to be named. There is one watchdog.
+    // An example of a component replaces the component of that name; the others are there to be named. A worker has one
+    // watchdog, so an example of a watchdog replaces the other.
     let cast = |but: &str| {
         let brought = but.split('"').nth(1);
         let watched = but.contains("watchdog = ");
@@ -193,7 +195,7 @@ fn file_around(key: &Key) -> String {
             };
             file("", "", &cast(""), &events, "")
         }
-        // What is expected has to hold: nothing that is open is there but what the example names.
+        // The expectation has to hold, so the file has only the components that the examples name.
         (Place::Expect, _) => {
             let components = "  { stop = \"drain\" },\n  { closeable = \"db\" },\n";
             file(

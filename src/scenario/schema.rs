@@ -1,11 +1,11 @@
-//! The editor's schema, from the table of keys.
+//! Makes the editor's schema from the table of keys.
 
 use serde_json::{Map, Value, json};
 
 use super::keys::{self, Key, Place, RESERVED, Type, answers};
 use super::model::limits;
 
-/// The JSON schema of a scenario file, for editors.
+/// Returns the JSON schema of a scenario file, for editors.
 pub fn schema() -> String {
     let mut schema = object(Place::Top, None);
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
@@ -21,7 +21,7 @@ pub fn schema() -> String {
     text
 }
 
-/// A closed table: for a component or event, with the keys that go with one kind or verb.
+/// Returns the schema of a closed table. With a `selector`, a kind or verb, it has the keys that go with that one.
 fn object(place: Place, selector: Option<&'static Key>) -> Value {
     let mut properties = Map::new();
     for key in keys::of(place) {
@@ -53,7 +53,7 @@ fn object(place: Place, selector: Option<&'static Key>) -> Value {
         object["description"] = json!(selector.doc);
     }
     if place == Place::Event {
-        // A moment of its own, or one after a step's begin.
+        // An event strikes `at` a moment or `on` a step, not both; `after` counts from a step's begin.
         object["not"] = json!({ "required": ["at", "on"] });
         object["dependentRequired"] = json!({ "after": ["on"] });
         if let Some(selector) = selector {
@@ -95,11 +95,11 @@ fn tables(place: Place, most: usize) -> Value {
     json!({ "type": "array", "maxItems": most, "items": { "oneOf": one_of } })
 }
 
-/// Characters that steer a terminal, as a class of a pattern.
+/// Pattern of one character that steers a terminal.
 const STEERS: &str = r"[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]";
 
-/// The schema of the values of a key's type. A check of the parser's that it cannot make stands in the description
-/// of the schema.
+/// Returns the schema of the values of a key's type. A check of the parser that a schema cannot make is named in the
+/// description of the whole schema.
 fn of_type(key: &Key) -> Value {
     match key.ty {
         Type::Text => json!({ "type": "string" }),
@@ -117,7 +117,7 @@ fn of_type(key: &Key) -> Value {
             } else {
                 format!("^({time})$")
             };
-            // In some languages `$` also stands before a line break at the end.
+            // In some languages `$` also matches before a line break at the end, so `not` excludes line breaks.
             json!({ "type": "string", "pattern": pattern, "not": { "pattern": "[^0-9a-z]" } })
         }
         Type::NewName => name(RESERVED),
@@ -133,7 +133,7 @@ fn of_type(key: &Key) -> Value {
         Type::Word(words) => json!({ "enum": words() }),
         Type::Words(words) => {
             let words = words();
-            // A list of nothing is no schema.
+            // An empty `enum` is not a valid schema.
             let items = if words.is_empty() {
                 json!({ "type": "string" })
             } else {
@@ -146,7 +146,7 @@ fn of_type(key: &Key) -> Value {
     }
 }
 
-/// The schema of a name that is none of these. It counts characters, and the parser bytes.
+/// Returns the schema of a name that is not reserved. It limits the number of characters, the parser that of bytes.
 fn name(reserved: &[&str]) -> Value {
     json!({
         "type": "string",
@@ -162,7 +162,7 @@ fn reserved_but(also: &[&str]) -> Vec<&'static str> {
     reserved
 }
 
-/// The pattern of a duration of up to an hour: of each unit the numbers that it can have.
+/// Returns the pattern of a duration of at most an hour: for each unit, the numbers that it can have.
 fn times(above_zero: bool) -> String {
     let zero = if above_zero { "" } else { "0|" };
     let units = [
