@@ -1,4 +1,4 @@
-//! From a file's text to a scenario: all that is wrong with the file at once.
+//! Parses the text of a scenario file into a [`Scenario`], or returns all mistakes of the file at once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,20 +16,20 @@ use super::read::{Fields, Reader};
 use crate::journal::{Cause, Ties};
 use crate::words::steers;
 
-/// The limits of a worker of a user's own, which hold where a file says nothing of them.
+/// Limits of a user's own worker. A limit holds unless the file gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// From the stop signal to SIGKILL.
+    /// Time from the stop signal to SIGKILL.
     pub grace: Duration,
-    /// Cleanup's part of the grace.
+    /// Part of the grace that is kept for cleanup.
     pub reserve: Duration,
-    /// Kept free at the end of the grace.
+    /// Time that is kept free at the end of the grace. No file gives it.
     pub margin: Duration,
-    /// The order among equals in cleanup.
+    /// Order of cleanup among components of equal order.
     pub ties: Ties,
-    /// How long main is waited for when a stop is requested while it runs.
+    /// Longest time for which main is awaited if a stop is requested while it runs.
     pub start_timeout: Duration,
-    /// How long stop waits after a request to a running worker.
+    /// Delay between a request to a running worker and the begin of stop.
     pub pre_stop: Duration,
 }
 
@@ -37,12 +37,12 @@ pub struct Limits {
 ///
 /// # Errors
 ///
-/// Everything that is wrong with the file, in its order.
+/// All mistakes of the file, in the order of the file.
 pub fn parse(name: &str, text: &str) -> Result<Scenario, Invalid> {
     parse_with(name, text, None)
 }
 
-/// Parses a scenario file for a worker that has limits of its own.
+/// Parses a scenario file for a worker that may have `limits` of its own.
 ///
 /// # Errors
 ///
@@ -64,7 +64,7 @@ pub fn parse_with(name: &str, text: &str, limits: Option<&Limits>) -> Result<Sce
             "here",
         ));
     }
-    // Where the syntax is broken, what follows from that is noise.
+    // After a syntax error, the mistakes that follow from it are noise.
     if errors.is_empty()
         && let Some(scenario) = file(&mut reader, name, document.get_ref(), own)
         && reader.is_empty()
@@ -93,11 +93,11 @@ fn too_large(bytes: usize) -> Diagnostic {
     .help("make it two scenarios")
 }
 
-/// Parses a scenario file as it was read from the disk.
+/// Parses the bytes of a scenario file.
 ///
 /// # Errors
 ///
-/// As [`parse`]; also if it is not UTF-8.
+/// As [`parse`]; also if the bytes are not UTF-8.
 pub fn parse_bytes(name: &str, bytes: &[u8]) -> Result<Scenario, Invalid> {
     let one = |diagnostic| Invalid {
         diagnostics: vec![diagnostic],
@@ -128,7 +128,7 @@ fn subtable<'t, 'i>(table: &'t DeTable<'i>, name: &str) -> Option<(Span, &'t DeT
     }
 }
 
-/// What is late is registered once: a second time would be another component.
+/// Notes a late component that is registered a second time: that would be another component.
 fn registered_once(reader: &mut Reader, timeline: &[Timed]) {
     let mut first: BTreeMap<&str, &Span> = BTreeMap::new();
     for Timed { verb, span, .. } in timeline {
@@ -182,7 +182,7 @@ fn file(
             .filter_map(|fields| component(reader, &names, fields))
             .collect()
     });
-    // A worker of the user's own has names that the file does not know.
+    // The names of a user's own worker are not known to the file.
     let known = components.is_some().then_some(&names);
     let mut timeline = Vec::new();
     if let Some((span, table)) = subtable(document, "timeline") {
@@ -226,7 +226,7 @@ fn file(
     })
 }
 
-/// The reason in `live`.
+/// Returns the reason in `live`, or `None` if it has no valid one.
 fn reason(live: &str) -> Option<&str> {
     live.strip_prefix("no: ")
         .filter(|reason| !reason.contains(steers))
@@ -263,7 +263,7 @@ fn title_and_live(reader: &mut Reader, top: &Fields) {
     }
 }
 
-/// Refuses `patience` where the components are scripted: what they do takes no real time.
+/// Notes `patience` if the components are scripted: their work takes no real time.
 fn patience_is_for_own(reader: &mut Reader, top: &Fields) {
     if let Some(span) = top.span_of("patience") {
         reader.note(
@@ -278,7 +278,7 @@ fn patience_is_for_own(reader: &mut Reader, top: &Fields) {
     }
 }
 
-/// The worker's limits, still without its components.
+/// Returns the worker with its limits and without its components. Notes limits that do not fit one another.
 fn worker(reader: &mut Reader, fields: &Fields, own: Option<&Limits>) -> Worker {
     let grace = own.map_or(Duration::from_secs(30), |own| own.grace);
     let grace = fields.time("grace").unwrap_or(grace);
@@ -349,7 +349,7 @@ fn worker(reader: &mut Reader, fields: &Fields, own: Option<&Limits>) -> Worker 
     }
 }
 
-/// That every floor fits its timeout, and all of them the reserve.
+/// Notes a floor that exceeds its component's timeout, and the floor with which all of them exceed the reserve.
 fn floors<'f>(
     reader: &mut Reader,
     reserve: Duration,
@@ -360,7 +360,7 @@ fn floors<'f>(
         let (Some(floor), Some(span)) = (fields.time("floor"), fields.span_of("floor")) else {
             continue;
         };
-        // A timeout that is there and wrong has been told of; the default would draw a second mistake.
+        // A timeout with a wrong value has been noted; the default in its place could lead to a second mistake.
         let timeout = match (fields.time("timeout"), fields.span_of("timeout")) {
             (None, Some(_)) => Duration::MAX,
             (timeout, _) => timeout.unwrap_or(limits::CALL_TIMEOUT),
@@ -400,7 +400,7 @@ fn floors<'f>(
     }
 }
 
-/// What is expected.
+/// Returns the expectations of a table.
 fn expect(reader: &mut Reader, names: Option<&Names>, fields: &Fields) -> Expect {
     let mut set = |name: &str| {
         let key = keys::find(Place::Expect, name)?;

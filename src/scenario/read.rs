@@ -1,4 +1,4 @@
-//! Reading a table of the file by the table of keys: every value checked, every error noted.
+//! Reads the tables of a file by the table of keys: checks every value and notes every mistake.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,15 +14,15 @@ use super::value::Value;
 /// The values of one table, by key.
 pub(crate) struct Fields {
     pub span: Span,
-    /// The key that says what a component is or what an event does.
+    /// The component's kind or the event's verb.
     pub selector: Option<&'static str>,
     values: BTreeMap<&'static str, (Span, Value)>,
-    /// The keys that the file has, those included whose value was noted as wrong and left out.
+    /// The known keys that the file has, also those that were left out of `values` because they are wrong.
     there: Vec<&'static str>,
 }
 
 impl Fields {
-    /// Whether the file has the key, with whatever value.
+    /// Returns whether the file has the key, also if its value is wrong.
     pub fn has(&self, key: &str) -> bool {
         self.there.contains(&key)
     }
@@ -63,12 +63,12 @@ impl Fields {
         self.int(key).and_then(|int| u32::try_from(int).ok())
     }
 
-    /// A duration; for ever is none.
+    /// Returns a duration; `None` if it is forever.
     pub fn time(&self, key: &str) -> Option<Duration> {
         self.lasts(key).flatten()
     }
 
-    /// A duration, or for ever.
+    /// Returns a duration; `Some(None)` if it is forever.
     pub fn lasts(&self, key: &str) -> Option<Option<Duration>> {
         match self.values.get(key) {
             Some((_, Value::Time(time))) => Some(*time),
@@ -84,14 +84,14 @@ impl Fields {
     }
 }
 
-/// A table of the file, still as it was parsed.
+/// A table of the file as TOML, before its keys and values are checked.
 pub(crate) type Table<'t> = DeTable<'t>;
 
-/// Reads a file's tables, and notes all that is wrong.
+/// Reader of a file's tables, which collects the mistakes.
 #[derive(Default)]
 pub(crate) struct Reader {
     diagnostics: Vec<Diagnostic>,
-    /// Mistakes that are only counted.
+    /// Number of mistakes that are only counted.
     more: usize,
 }
 
@@ -104,22 +104,23 @@ impl Reader {
         }
     }
 
-    /// Whether what is noted from here on is only counted.
+    /// Returns whether further mistakes are only counted.
     pub fn is_full(&self) -> bool {
         self.diagnostics.len() >= limits::DIAGNOSTICS
     }
 
-    /// Whether nothing was noted.
+    /// Returns whether no mistake was noted.
     pub fn is_empty(&self) -> bool {
         self.diagnostics.is_empty()
     }
 
-    /// Counts a mistake of which nothing is told.
+    /// Counts a mistake that is not shown.
     pub fn count_one(&mut self) {
         self.more += 1;
     }
 
-    /// All that is wrong, in the order of the file; `end` is the file's end.
+    /// Returns the mistakes in the order of the file, and then, at `end`, the number of those that were only counted.
+    /// `end` is the file's end.
     pub fn into_diagnostics(mut self, end: usize) -> Vec<Diagnostic> {
         self.diagnostics
             .sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end));
@@ -134,7 +135,7 @@ impl Reader {
         self.diagnostics
     }
 
-    /// Reads one table. What is wrong with it is noted, and left out.
+    /// Reads one table. Notes its mistakes, and leaves out keys and values that are wrong.
     pub fn table(&mut self, place: Place, table: &Table<'_>, span: Span) -> Fields {
         let selector = self.selector(place, table, &span);
         let mut values = BTreeMap::new();
@@ -142,7 +143,7 @@ impl Reader {
         for (name, value) in table {
             let text: &Cow<'_, str> = name.get_ref();
             let Some(key) = keys::find(place, text) else {
-                // A kind or verb that is spelt wrong is told, and read as the one that was meant.
+                // A misspelt kind or verb is noted, and read as the one that was probably meant.
                 if let Some(key) = self.unknown_key(place, text, name.span(), selector)
                     && let Some(value) = self.value(key, value)
                 {
@@ -184,7 +185,7 @@ impl Reader {
         fields
     }
 
-    /// Notes the keys that have to be there, and are not.
+    /// Notes the required keys that the file does not have.
     fn missing_keys(&mut self, place: Place, fields: &Fields) {
         for key in
             keys::of(place).filter(|key| key.is_required(fields.selector) && !fields.has(key.name))
@@ -209,7 +210,8 @@ impl Reader {
         }
     }
 
-    /// The one key of a component or event that says what it is.
+    /// Returns the kind of a component or the verb of an event, also if it is misspelt. Notes a table that has none or
+    /// several.
     fn selector(&mut self, place: Place, table: &Table<'_>, span: &Span) -> Option<&'static str> {
         let noun = place.noun()?;
         let mut found: Vec<(Span, &'static Key)> = table
@@ -261,7 +263,7 @@ impl Reader {
         }
     }
 
-    /// Notes an unknown key; gives the kind or verb that it was probably meant to be.
+    /// Notes an unknown key. Returns the key of `selector`, the table's kind or verb, if that was probably meant.
     fn unknown_key(
         &mut self,
         place: Place,
@@ -308,7 +310,7 @@ impl Reader {
         meant.filter(|meant| meant.selects && selector == Some(meant.name))
     }
 
-    /// The tables of a list, if it is one.
+    /// Returns the tables of a list, or `None` if the value is not a list or has too many items.
     pub fn tables<'t, 'i>(
         &mut self,
         place: Place,
@@ -348,14 +350,14 @@ impl Reader {
     }
 }
 
-/// The kinds of a component, the verbs of an event.
+/// Returns the kinds of a component, or the verbs of an event.
 fn selectors(place: Place) -> impl Iterator<Item = &'static str> {
     keys::of(place)
         .filter(|key| key.selects)
         .map(|key| key.name)
 }
 
-/// The keys that can stand in a place, beside that kind or verb if there is one.
+/// Returns the keys that can stand in a place, beside that kind or verb if there is one.
 fn fitting(place: Place, selector: Option<&'static str>) -> impl Iterator<Item = &'static Key> {
     keys::of(place).filter(move |key| match selector {
         Some(selector) if key.selects => key.name == selector,
@@ -364,13 +366,13 @@ fn fitting(place: Place, selector: Option<&'static str>) -> impl Iterator<Item =
     })
 }
 
-/// The key that an unknown one was probably meant to be.
+/// Returns the key that an unknown one was probably meant to be.
 fn meant_key(place: Place, text: &str, selector: Option<&'static str>) -> Option<&'static Key> {
     let meant = did_you_mean(text, fitting(place, selector).map(|key| key.name))?;
     keys::find(place, meant)
 }
 
-/// The keys that go with a kind or verb.
+/// Returns the keys that go with a kind or verb.
 fn companions(place: Place, selector: &str) -> Vec<&'static str> {
     keys::of(place)
         .filter(|key| !key.selects && key.goes_with(selector))

@@ -1,4 +1,4 @@
-//! The values of a file: each read by the type of its key, every error noted.
+//! Reads the values of a file: each by the type of its key, and notes every mistake.
 
 use std::time::Duration;
 
@@ -17,12 +17,13 @@ pub(crate) enum Value {
     Texts(Vec<Spanned<String>>),
     Flag(bool),
     Int(i64),
-    /// `None` is for ever.
+    /// `None` is forever.
     Time(Option<Duration>),
 }
 
 impl Reader {
-    /// Reads a value by the type of its key.
+    /// Reads a value by the type of its key. Returns `None` for a wrong value, which it notes, for a table, and for a
+    /// list of tables.
     pub fn value(
         &mut self,
         key: &'static Key,
@@ -98,7 +99,7 @@ impl Reader {
                     }
                 }
             }
-            // Tables are read by whoever knows what is in them.
+            // `Reader::table` and `Reader::tables` read these.
             (Type::Table, DeValue::Table(_)) | (Type::Tables, DeValue::Array(_)) => return None,
             (ty, other) => {
                 self.wrong_type(key, false, type_words(ty), other, span);
@@ -148,7 +149,7 @@ impl Reader {
         false
     }
 
-    /// Notes a value of a wrong type; of a list, an item of it.
+    /// Notes a value of a wrong type, or an item of a list if `item` is true.
     pub fn wrong_type(
         &mut self,
         key: &Key,
@@ -179,7 +180,7 @@ impl Reader {
     }
 }
 
-/// A type in words.
+/// Returns the words for a type.
 pub(crate) fn type_words(ty: Type) -> &'static str {
     match ty {
         Type::Text | Type::Title => "a text",
@@ -200,7 +201,8 @@ pub(crate) fn type_words(ty: Type) -> &'static str {
     }
 }
 
-/// A duration in whole milliseconds, with its unit; `None` is for ever.
+/// Parses a duration: a whole number with its unit. `None` is forever. `min` is in milliseconds. The error is the
+/// mistake, in words.
 pub(crate) fn duration(text: &str, min: u64, forever: bool) -> Result<Option<Duration>, String> {
     if text == "forever" {
         return if forever {
@@ -277,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn forever_and_zero_are_said_where_they_can_be() {
+    fn forever_and_zero_are_accepted_only_where_allowed() {
         assert_eq!(duration("forever", 0, true), Ok(None));
         assert!(duration("0ms", 1, false).is_err_and(|problem| problem.contains("at least 1ms")));
     }
