@@ -1,8 +1,8 @@
-//! Random scenarios over the whole grammar.
+//! Makes random scenarios over the whole grammar.
 //!
-//! What a file can say comes from the [table of keys](super::keys), so that a new kind, verb or key is generated as soon as it is
-//! in the table. The numbers are few and round on purpose: what happens in one instant, or a millisecond apart, is where
-//! contexts go wrong.
+//! The kinds, verbs and keys come from the [table of keys](super::keys), so that a new one is generated as soon as it
+//! is in the table. The numbers are few and round on purpose: contexts go wrong where several events happen in one
+//! instant or a millisecond apart.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -14,15 +14,15 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use super::keys::{self, Key, Place, Type};
 use super::model::limits;
 
-/// The instant at which a random scenario's worker is asked to stop at last.
+/// Instant at which a random scenario's worker is asked to stop at the latest.
 pub const LAST_STOP: Duration = Duration::from_millis(LAST_STOP_MS);
 const LAST_STOP_MS: u64 = 30_000;
-/// The instant around which events strike, in milliseconds: after all of main, as a rule.
+/// Instant from which on some events strike, in milliseconds. Main has usually ended by then.
 const NOON_MS: u64 = 10_000;
-/// The maximum number of components, and of events, of a random scenario.
+/// Maximum number of components of a random scenario, and of its events besides the last stop.
 const MOST: usize = 8;
 
-/// Durations in milliseconds, by what they are for.
+/// Delays of events and registrations. This and the lists below hold their durations in milliseconds.
 const MOMENTS: &[u64] = &[
     0, 0, 1, 50, 100, 101, 200, 201, 300, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000, 12_000,
 ];
@@ -36,11 +36,11 @@ const INTERVALS: &[u64] = &[3_000, 5_000, 10_000];
 const REQUEST_TIMEOUTS: &[u64] = &[50, 500, 1_000, 3_000];
 const ORDERS: &[i64] = &[0, 0, 0, 10, -10, 200, i32::MIN as i64, i32::MAX as i64];
 
-/// Keys that say something only of the plan, or that the generator sees to itself.
+/// Keys that matter to the plan only, or that the generator writes itself.
 const PASSED_OVER: &[&str] = &["told-by", "components", "at", "on", "after", "late"];
 
-/// Returns the text of a random scenario: a worker, and what strikes it. The same seed gives the same text, which is always
-/// valid. Its worker is asked to stop at [`LAST_STOP`] at the latest.
+/// Returns the text of a random scenario: a worker, and the events that strike it. The same seed gives the same text,
+/// which is always valid. The worker is asked to stop at [`LAST_STOP`] at the latest.
 ///
 /// ```
 /// use deadstop::scenario;
@@ -53,8 +53,8 @@ pub fn random(seed: u64) -> String {
     Draft::new(seed, false).text()
 }
 
-/// Returns the text of a random scenario that nothing strikes but one SIGTERM, at [`LAST_STOP`]. What such a worker does is
-/// known from its file.
+/// Returns the text of a random scenario in which the only event is a SIGTERM at [`LAST_STOP`]. The behaviour of such a
+/// worker is known from its file.
 pub fn random_plain(seed: u64) -> String {
     Draft::new(seed, true).text()
 }
@@ -65,13 +65,13 @@ struct Draft {
     seed: u64,
     plain: bool,
     parts: Vec<Part>,
-    /// What no floor has taken of the reserve, in milliseconds.
+    /// Part of the reserve that no floor has taken, in milliseconds.
     unpromised: u64,
     runs: bool,
     registered: BTreeSet<String>,
 }
 
-/// What the events have to know of a component.
+/// Properties of a component that its events depend on.
 struct Part {
     kind: &'static str,
     name: String,
@@ -92,13 +92,13 @@ impl Draft {
         }
     }
 
-    /// A number below `among`, which is at least 1.
+    /// Returns a random number below `among`, which is at least 1.
     fn below(&mut self, among: usize) -> usize {
         let among = u64::try_from(among).unwrap_or(1);
         usize::try_from((u64::from(self.rng.next_u32()) * among) >> 32).unwrap_or(0)
     }
 
-    /// True once in that number of times, on average.
+    /// Returns true once in `times` calls, on average.
     fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
@@ -132,7 +132,7 @@ impl Draft {
         };
         let end = vec![format!("at = {}", time(LAST_STOP_MS)), end.to_owned()];
         let mut events: Vec<_> = (0..events).filter_map(|_| self.event()).collect();
-        // Before some of what strikes in its instant, and after some.
+        // At a random place: before some events of its instant, and after others.
         events.insert(self.below(events.len() + 1), end);
         for fields in events {
             let _ = writeln!(text, "  {{ {} }},", fields.join(", "));
@@ -140,7 +140,7 @@ impl Draft {
         text + "]\n"
     }
 
-    /// The limits of the worker, which have to fit one another.
+    /// Writes the limits of the worker, which have to fit one another.
     fn worker(&mut self, text: &mut String) {
         let grace = self.pick(GRACES);
         let margin = grace.div_ceil(20).min(500);
@@ -175,7 +175,7 @@ impl Draft {
         }
     }
 
-    /// Decides which components there are, since they name one another.
+    /// Chooses the components before their fields are written, since they name one another.
     fn cast(&mut self, count: usize) {
         let kinds: Vec<&'static str> = selectors(Place::Component)
             .filter(|kind| !self.plain || *kind != "watchdog")
@@ -196,7 +196,7 @@ impl Draft {
         }
     }
 
-    /// The fields of a component.
+    /// Returns the fields of a component.
     fn component(&mut self, n: usize) -> Vec<String> {
         let kind = self.parts[n].kind;
         let mut fields = vec![format!("{kind} = {:?}", self.parts[n].name)];
@@ -242,7 +242,8 @@ impl Draft {
         fields
     }
 
-    /// A value of a key, of the component with that number or of an event; `None` if it can have none.
+    /// Returns a value for a key, or `None` if the key can have none. `own` is the index of the component that has the
+    /// key; `None` for an event.
     fn value(&mut self, key: &Key, own: Option<usize>) -> Option<String> {
         let value = match key.ty {
             Type::Text => self
@@ -292,7 +293,7 @@ impl Draft {
                 let answers = [vec!["200", "204", "302", "503", "503"], keys::answers()].concat();
                 format!("{:?}", self.pick(&answers))
             }
-            // Of these a component or event has none.
+            // No key for which a value is made has one of these types.
             Type::Texts
             | Type::NewName
             | Type::NamesOrCalls
@@ -310,7 +311,7 @@ impl Draft {
         (n > 0).then(|| from[self.below(n)].clone())
     }
 
-    /// The fields of an event; `None` if there is nothing that it could be about.
+    /// Returns the fields of an event, or `None` if the chosen verb has no possible object.
     fn event(&mut self) -> Option<Vec<String>> {
         let verbs: Vec<&'static Key> = keys::of(Place::Event).filter(|key| key.selects).collect();
         let verb = self.pick(&verbs);
@@ -322,10 +323,10 @@ impl Draft {
                 about
             }
             _ => {
-                // Without a life that handles them, signals end the process: that is one case among many.
+                // With `run = false` a signal ends the process at once. That is allowed, as one case among many.
                 let value = self.value(verb, None)?;
                 let at_once = fields.first().is_some_and(|at| at == "at = \"0ms\"");
-                // A start in the instant in which the worker itself is started: either may come second.
+                // No start in the instant in which the worker itself is started: either start may come second.
                 if at_once && value == "\"start\"" {
                     return None;
                 }
@@ -348,7 +349,7 @@ impl Draft {
         Some(fields)
     }
 
-    /// When an event strikes.
+    /// Returns the fields for the moment of an event.
     fn moment(&mut self) -> Vec<String> {
         let moment = self.pick(MOMENTS);
         match self.below(10) {
@@ -370,7 +371,7 @@ impl Draft {
         }
     }
 
-    /// Whom a verb is about.
+    /// Returns the name of a component that a verb can be about, or `None` if there is none.
     fn target(&mut self, verb: &Key, also: &[&str]) -> Option<String> {
         let on_executor = |part: &Part| part.kind == "task" || part.is_async;
         let parts = self.parts.iter();
@@ -381,7 +382,7 @@ impl Draft {
             .filter(|part| verb.name != "register" || !self.registered.contains(&part.name))
             .map(|part| part.name.clone())
             .collect();
-        // The plan's kill tool is nothing to a worker context.
+        // A worker context does not use the plan's kill tool.
         names.extend(
             also.iter()
                 .filter(|name| **name != "kill")
@@ -428,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_gives_the_same_file_and_another_gives_another() {
+    fn same_seed_gives_same_file_and_another_seed_another() {
         assert_eq!(random(7), random(7));
         assert_ne!(random(7), random(8));
     }
@@ -446,7 +447,7 @@ mod tests {
 
     /// Each verb strikes each kind of component that the table of keys allows.
     #[test]
-    fn every_verb_is_about_every_kind_that_it_can_be_about() {
+    fn every_verb_strikes_every_kind_that_the_table_allows() {
         let mut seen = BTreeSet::new();
         for seed in 0..4_000 {
             let scenario = parsed(&random(seed));
