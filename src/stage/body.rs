@@ -1,8 +1,7 @@
-//! What scripted components do: one behaviour, for threads and tasks, blocking and async.
+//! Behaviour of scripted components, the same for threads and tasks, blocking and async.
 //!
-//! A behaviour waits through its [`Pace`] only. The pace of a thread blocks in its scope, as a user's
-//! body would; the pace of a task awaits. Every pause ends early when something about the component
-//! has changed, and the behaviour looks again.
+//! A behaviour waits through its [`Pace`] only. The pace of a thread blocks in its scope, as a user's body would; the
+//! pace of a task awaits. If something about the component changes, its pause ends early and the behaviour looks again.
 
 use std::any::Any;
 use std::panic::resume_unwind;
@@ -15,26 +14,26 @@ use crate::context::MainError;
 use crate::host::BoxError;
 use crate::scenario::Needs;
 
-/// Through what a behaviour sees its stage, and how it waits.
+/// Access of a behaviour to its stage, and its way to wait.
 pub(crate) trait Pace: Sync {
     /// Looks at the stage. Never waits.
     fn look<R>(&self, look: impl FnOnce(&dyn Stage) -> R) -> R;
 
-    /// Waits as `wait` says, or until something about the component has changed.
+    /// Waits until `wait` ends, or until something about the component has changed.
     fn pause(&self, wait: Wait) -> impl Future<Output = ()> + Send;
 
-    /// Whether it was told to stop.
+    /// Returns whether the component was told to stop.
     fn told(&self) -> bool;
 
-    /// Main comes to the registration of a part.
+    /// Registers a component, on behalf of main.
     fn register(&self, index: usize);
 
-    /// The code of a part begins; what is returned is held to its end. Only for tests.
+    /// Notes that the code of a component begins. The behaviour keeps the returned value until its end. Only for tests.
     fn enter(&self, _index: usize) -> Option<Box<dyn Any + Send>> {
         None
     }
 
-    /// Looks at one part.
+    /// Looks at one component.
     fn part<R>(&self, index: usize, look: impl FnOnce(&dyn Stage, &Part) -> R) -> R {
         self.look(|stage| look(stage, &stage.parts().all[index]))
     }
@@ -43,17 +42,17 @@ pub(crate) trait Pace: Sync {
 /// A wait of a behaviour.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wait {
-    /// The instant at which it ends; [`NEVER`] is no end.
+    /// Instant at which it ends; [`NEVER`] if it has no end.
     pub until: u64,
-    /// Whether it also ends when the component is told.
+    /// Whether it also ends when the component is told to stop.
     pub heeds: bool,
-    /// Whether nothing shows when its instant comes: the behaviour only waits again. Only a wait that says so is left
-    /// out of the instants of a run.
+    /// Whether its end has no visible effect, since the behaviour only waits again. The instants of a run leave out the
+    /// ends of such waits, and of no others.
     pub is_idle: bool,
 }
 
 impl Wait {
-    /// Until an instant, told or not.
+    /// Returns a wait until an instant, whether the component is told or not.
     pub fn until(until: u64) -> Self {
         Wait {
             until,
@@ -63,7 +62,7 @@ impl Wait {
     }
 }
 
-/// Runs a behaviour that blocks instead of waiting.
+/// Runs a behaviour with a pace that blocks: one poll runs it to its end.
 pub(crate) fn blocking<T>(behaviour: impl Future<Output = T>) -> T {
     match pin!(behaviour).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
@@ -71,7 +70,7 @@ pub(crate) fn blocking<T>(behaviour: impl Future<Output = T>) -> T {
     }
 }
 
-/// Ends a body as the script says.
+/// Ends a body as its strike requires: returns its result, or panics.
 pub(crate) fn ends(pace: &impl Pace, strike: Strike) -> Result<(), MainError> {
     match strike {
         Strike::End => Ok(()),
@@ -84,15 +83,17 @@ pub(crate) fn ends(pace: &impl Pace, strike: Strike) -> Result<(), MainError> {
             }
             Err(MainError { code, error })
         }
-        // The panic hook stays silent: this panic is part of the script.
+        // `resume_unwind` does not call the panic hook: this panic is part of the script, and prints nothing.
         Strike::Panic { message } => resume_unwind(Box::new(
             message.unwrap_or_else(|| "scripted panic".to_owned()),
         )),
     }
 }
 
-/// A thread or task: works until told, then takes its time to end. `wakes` says whether its waits end
-/// when it is told; in a context without tokens they do not.
+/// Runs a thread or task: works until told, then takes its time to end.
+///
+/// `wakes` is whether the wait of a cycle ends when the component is told. In a context without tokens it does not. A
+/// component without a cycle waits until it is told in any context.
 pub(crate) async fn live(index: usize, pace: &impl Pace, wakes: bool) -> Result<(), BoxError> {
     let _held = pace.enter(index);
     loop {
@@ -107,7 +108,7 @@ pub(crate) async fn live(index: usize, pace: &impl Pace, wakes: bool) -> Result<
                 part.spec().period,
             )
         });
-        // Ended by itself a body costs least, and leaves nothing behind.
+        // The process has ended. A body that returns by itself costs least, and leaves nothing behind.
         if over {
             return Ok(());
         }
@@ -137,15 +138,15 @@ pub(crate) async fn live(index: usize, pace: &impl Pace, wakes: bool) -> Result<
     work(index, pace, takes).await.map_err(|error| error.error)
 }
 
-/// A callback: takes its time from the call to the return.
+/// Runs a callback: takes its time from the call to the return.
 pub(crate) async fn called(index: usize, pace: &impl Pace) -> Result<(), BoxError> {
     let _held = pace.enter(index);
     let takes = pace.part(index, |_, part| millis(part.spec().takes));
     work(index, pace, takes).await.map_err(|error| error.error)
 }
 
-/// Works for `left` milliseconds, however long that takes; then waits for what it needs and for its
-/// jobs, and touches what it uses.
+/// Works for `left` milliseconds, not counting the time for which it is stuck. Then waits for its jobs and for the
+/// condition on which its end waits, and touches the components that it uses.
 pub(crate) async fn work(index: usize, pace: &impl Pace, mut left: u64) -> Result<(), MainError> {
     let mut asked_executor = false;
     loop {
@@ -182,7 +183,7 @@ pub(crate) async fn work(index: usize, pace: &impl Pace, mut left: u64) -> Resul
     Ok(())
 }
 
-/// Whether a part still waits for something before it can end.
+/// Returns whether a component still has to wait before it can end.
 fn waits(stage: &dyn Stage, part: &Part, asked_executor: &mut bool) -> bool {
     if part.has_jobs() {
         return true;
@@ -195,7 +196,7 @@ fn waits(stage: &dyn Stage, part: &Part, asked_executor: &mut bool) -> bool {
             .is_some_and(|needed| !needed.has_ended()),
         Some(Needs::Executor) => {
             if !std::mem::replace(asked_executor, true) {
-                // Something of the part's has to run on the executor: when it did, the part looks again.
+                // Something of the component has to run on the executor. When that has run, the component looks again.
                 part.executor_ran.set(false);
                 stage.ask_executor(part);
             }
@@ -204,7 +205,7 @@ fn waits(stage: &dyn Stage, part: &Part, asked_executor: &mut bool) -> bool {
     }
 }
 
-/// The scripted main: registers the components one after another, in the order of the file.
+/// Runs the scripted main: registers the components one after another, in the order of the file.
 pub(crate) async fn main(pace: &impl Pace) -> Result<(), MainError> {
     let parts = pace.look(|stage| stage.parts().all.len());
     for index in 1..parts {

@@ -1,8 +1,8 @@
-//! The stage: the parts of a scripted worker, what the script does to them, and how they behave.
+//! The stage: the components of a scripted worker, the script that strikes them, and their behaviour.
 //!
-//! It knows neither clock nor host. Whoever runs a scenario implements [`Stage`]: the simulator in
-//! virtual time, and the live run on real threads. What happens to a component, and what it does about
-//! it, is one code for both, or a comparison of the two would compare two scripts.
+//! The stage has no clock and no host of its own. Two modules implement [`Stage`]: the simulator in virtual time, and
+//! the live run on real threads. Both use the same code for the script and for the behaviour of components, because a
+//! comparison of the two would otherwise compare two scripts.
 
 mod body;
 mod endpoint;
@@ -27,61 +27,62 @@ pub(crate) use register::{Cast, register};
 pub(crate) use said::{Said, call};
 pub(crate) use script::Script;
 
-/// What a script needs of whoever runs it. Nothing here waits.
+/// Operations that a script needs from the simulator or the live run. None of them waits.
 pub(crate) trait Stage {
-    /// The components, and main.
+    /// Returns the components, with main.
     fn parts(&self) -> &Parts;
 
-    /// What is still to strike.
+    /// Returns the script: the events that are still to strike.
     fn script(&self) -> &RefCell<Script>;
 
-    /// The health endpoint.
+    /// Returns the health endpoint.
     fn endpoint(&self) -> &RefCell<Endpoint>;
 
-    /// Milliseconds since the worker began.
+    /// Returns the time since the worker began, in milliseconds.
     fn now(&self) -> u64;
 
-    /// Whether the process has ended.
+    /// Returns whether the process has ended.
     fn is_over(&self) -> bool;
 
-    /// Writes an event down.
+    /// Records an event.
     fn record(&self, what: What);
 
-    /// Ends the pause of whoever runs the part's code.
+    /// Ends the pause of the component's code.
     fn wake(&self, part: &Part);
 
-    /// Holds the executor, from the part's code, or frees it.
+    /// Holds the executor from the component's code, or frees it.
     fn hold_executor(&self, part: &Part, hold: bool);
 
-    /// Has the executor run something for the part: then `executor_ran` is set, and the part woken.
+    /// Makes the executor run something for the component. When that has run, sets `executor_ran` and wakes the
+    /// component.
     fn ask_executor(&self, part: &Part);
 
-    /// Has something [happen](Stage::happen) after so many milliseconds.
+    /// Makes `later` [happen](Stage::happen) after `delay` milliseconds.
     fn later(&self, delay: u64, later: Later);
 
-    /// A signal reaches the process, which handles it.
+    /// Delivers a signal to the process, which handles it.
     fn signal(&self, signal: SignalName);
 
-    /// A signal ends the process.
+    /// Ends the process by a signal.
     fn kill(&self, signal: SignalName);
 
-    /// Somebody calls the context; from inside a component where one is named.
+    /// Calls the context, from inside the component `from` if there is one.
     fn call(&self, call: Call, from: Option<Name>, message: Option<String>);
 
-    /// A late component is registered.
+    /// Registers a late component.
     fn register(&self, index: usize);
 }
 
-/// What happens later.
+/// An effect that is set for later.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Later {
-    /// The executor that a part holds is free again.
+    /// The component of this index no longer holds the executor.
     Release(usize),
-    /// That job of a part's is done.
+    /// The job of this number is done, of the component of this index.
     JobDone(usize, u32),
 }
 
-/// A duration in whole milliseconds, rounded up.
+/// Returns a duration in whole milliseconds, rounded up.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
