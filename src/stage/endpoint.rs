@@ -1,21 +1,21 @@
-//! The health endpoint as the script left it.
+//! State of the scripted health endpoint: the answer that the next probe gets.
 
 use super::NEVER;
 use crate::scenario::Answer;
 
-/// How the endpoint behaves from some moment on.
+/// Behaviour of the endpoint from some instant on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Behaviour {
     pub answer: Answer,
-    /// Milliseconds; `NEVER` where no answer comes.
+    /// Time until the answer, in milliseconds; `NEVER` if no answer comes.
     pub takes: u64,
-    /// Only each so-many-th answer is like this.
+    /// Applies to every `every`-th answer; the others are an immediate 200.
     pub every: u32,
-    /// When it ends; then what was before holds again.
+    /// Instant at which it ends; then the behaviour before it holds again. `NEVER` if it has no end.
     pub until: u64,
 }
 
-/// The endpoint as the script left it: healthy, until something is said.
+/// The scripted endpoint. It is healthy until the script changes its behaviour.
 #[derive(Default)]
 pub(crate) struct Endpoint {
     behaviours: Vec<(Behaviour, u32)>,
@@ -30,7 +30,7 @@ impl Endpoint {
         self.behaviours.push((behaviour, 0));
     }
 
-    /// A request: the how-many-th it is, what it meets, and after how long.
+    /// Counts a request. Returns its number, from 1, its answer, and the time until the answer, in milliseconds.
     pub fn asked(&mut self, now: u64) -> (u32, Answer, u64) {
         self.probes += 1;
         let (answer, takes) = self.answer(now);

@@ -1,14 +1,14 @@
-//! A list that grows while what is in it is looked at.
+//! A list that grows while its elements are borrowed.
 
 use std::cell::{Cell, OnceCell};
 use std::ops::Index;
 
-/// Places in the first chunk; each further one has twice as many.
+/// Number of places in the first chunk; each further chunk has twice as many as the one before.
 const FIRST: usize = 16;
-/// Enough chunks for more than anybody registers.
+/// Maximum number of chunks: together they have more places than any worker needs.
 const CHUNKS: usize = 28;
 
-/// Elements that stay where they are: a worker of a user's own registers while its parts are in use.
+/// List of elements that stay where they are: a user's own worker registers components while others are borrowed.
 pub(crate) struct Growing<T> {
     begun: Vec<T>,
     grown: [OnceCell<Box<[OnceCell<T>]>>; CHUNKS],
@@ -50,7 +50,7 @@ impl<T> Growing<T> {
     }
 }
 
-/// The chunk of a grown element, and its place there.
+/// Returns the chunk of a grown element, and its place in the chunk.
 fn place_of(grown: usize) -> (usize, usize) {
     let chunk = (grown / FIRST + 1).ilog2() as usize;
     (chunk, grown - FIRST * ((1 << chunk) - 1))
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_there_stays_where_it_is_while_the_list_grows() {
+    fn elements_stay_in_place_while_the_list_grows() {
         let list = Growing::new(vec![0, 1, 2]);
         let (first, third) = (&list[0], &list[2]);
         for n in 3..10_000 {

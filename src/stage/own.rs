@@ -1,5 +1,5 @@
-//! The parts of a user's own worker: nothing is known of them until they are registered, but what the
-//! file calls them.
+//! The components of a user's own worker. Until a component is registered, only the name that the file has for it is
+//! known.
 
 use super::Stage;
 use super::part::{Part, Parts};
@@ -7,8 +7,8 @@ use crate::journal::{Id, Kind, MAIN, Name, Registered, What};
 use crate::scenario::Scenario;
 
 impl Parts {
-    /// Main, and a part for each name that the timeline mentions: a fault may strike before what it
-    /// strikes is registered.
+    /// Creates main, and a part for each name that the timeline mentions: a fault may strike before its component is
+    /// registered.
     pub fn of_own(scenario: &Scenario) -> Self {
         let parts = Parts::new(scenario);
         for timed in &scenario.timeline {
@@ -19,20 +19,20 @@ impl Parts {
         parts
     }
 
-    /// The part of that name, which is made if there is none.
+    /// Returns the index of the part of that name, and makes the part if there is none.
     fn mention(&self, name: &Name) -> usize {
         if let Some(index) = self.index(name) {
             return index;
         }
         let index = self.all.len();
-        // What it is comes with its registration.
+        // A placeholder: the kind is known once the component is registered.
         self.all
             .push(Part::new(index, name.clone(), Kind::Main, None));
         self.call(name.clone(), index);
         index
     }
 
-    /// The part for a registration: names need not be unique in code, and the second `db` is `db#2`.
+    /// Returns the index of the part for a registration. Names need not be unique in code: the second `db` is `db#2`.
     fn take(&self, name: &Name) -> usize {
         loop {
             let nth = self.count(name);
@@ -47,7 +47,7 @@ impl Parts {
         }
     }
 
-    /// The name of a component in the journal, where that is not the one that its code gave it.
+    /// Replaces a component's name by its name in the journal, which may differ from the name that its code gave it.
     fn label(&self, id: Id, name: &mut Name) {
         if let Some(part) = self.by_id(id)
             && part.name != *name
@@ -58,7 +58,7 @@ impl Parts {
 }
 
 impl dyn Stage + '_ {
-    /// A component of a user's own worker was registered.
+    /// Records that a component of a user's own worker was registered.
     pub fn own_registered(&self, registered: &Registered) {
         let parts = self.parts();
         let index = parts.take(&registered.name);
@@ -76,8 +76,8 @@ impl dyn Stage + '_ {
         }
     }
 
-    /// What a context says of its own worker, with the names by which the file knows its components; and
-    /// of the end of what runs out of sight only the context hears.
+    /// Records the end of an adopted component of a user's own worker from the context's fact: the component runs out of
+    /// the simulator's sight, and only the context learns of its end. Ignores all other facts.
     pub fn own_fact(&self, fact: &What) {
         if let What::Ended { id, how, error, .. } = fact
             && let Some(part) = self.parts().by_id(*id)
@@ -87,7 +87,8 @@ impl dyn Stage + '_ {
         }
     }
 
-    /// The token of a user's own component was cancelled: from here on its code can see that it is to stop.
+    /// Notes that the token of a user's own component was cancelled: from here on its code can see that it is to stop.
+    /// The component has heard once the context also claims that it told it.
     pub fn reached(&self, part: &Part) {
         part.reached.set(true);
         if part.told.get() {
@@ -95,7 +96,7 @@ impl dyn Stage + '_ {
         }
     }
 
-    /// The context says that it has told a component; whether it has, its token says.
+    /// Notes the context's claim that it told a component. The component has heard once its token is cancelled too.
     pub fn own_told(&self, id: Id) {
         if let Some(part) = self.parts().by_id(id) {
             part.told.set(true);
@@ -105,7 +106,7 @@ impl dyn Stage + '_ {
         }
     }
 
-    /// The claim, in the names of the file.
+    /// Returns the claim with the names that the file has for the components.
     pub fn in_our_names(&self, mut claim: What) -> What {
         let parts = self.parts();
         match &mut claim {
