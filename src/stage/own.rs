@@ -7,8 +7,8 @@ use crate::journal::{Id, Kind, MAIN, Name, Registered, What};
 use crate::scenario::Scenario;
 
 impl Parts {
-    /// Creates main, and a part for each name that the timeline mentions: a fault may strike before its component is
-    /// registered.
+    /// Creates main, and a component for each name that the timeline mentions: a fault may strike before its component
+    /// is registered.
     pub fn of_own(scenario: &Scenario) -> Self {
         let parts = Parts::new(scenario);
         for timed in &scenario.timeline {
@@ -19,7 +19,7 @@ impl Parts {
         parts
     }
 
-    /// Returns the index of the part of that name, and makes the part if there is none.
+    /// Returns the index of the component of that name, and adds the component if there is none.
     fn mention(&self, name: &Name) -> usize {
         if let Some(index) = self.index(name) {
             return index;
@@ -32,7 +32,8 @@ impl Parts {
         index
     }
 
-    /// Returns the index of the part for a registration. Names need not be unique in code: the second `db` is `db#2`.
+    /// Returns the index of the component for a registration. Names need not be unique in code: the second `db` becomes
+    /// `db#2`.
     fn take(&self, name: &Name) -> usize {
         loop {
             let nth = self.count(name);
@@ -76,8 +77,8 @@ impl dyn Stage + '_ {
         }
     }
 
-    /// Records the end of an adopted component of a user's own worker from the context's fact: the component runs out of
-    /// the simulator's sight, and only the context learns of its end. Ignores all other facts.
+    /// Records the end of an adopted component of a user's own worker from the context's fact: the component runs out
+    /// of the simulator's sight, and only the context learns of its end. Ignores all other facts.
     pub fn own_fact(&self, fact: &What) {
         if let What::Ended { id, how, error, .. } = fact
             && let Some(part) = self.parts().by_id(*id)

@@ -1,4 +1,4 @@
-//! Parts: the components of a scripted worker, and what has become of each.
+//! The components of a scripted worker, each with its state in a run, and the effects of faults on them.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -12,10 +12,10 @@ use crate::scenario::{Component, Lasts, Scenario};
 /// An instant that never comes.
 pub(crate) const NEVER: u64 = u64::MAX;
 
-/// The part that stands for main.
+/// Index of main among the components.
 pub(crate) const MAIN_PART: usize = 0;
 
-/// How a body is made to end, or a callback when called.
+/// Scripted end of a body, or of a callback when it is called.
 #[derive(Clone, Debug)]
 pub(crate) enum Strike {
     Fail {
@@ -28,41 +28,42 @@ pub(crate) enum Strike {
     End,
 }
 
-/// One component, or main, and what has become of it.
+/// One component, or main, with its state in a run.
 pub(crate) struct Part {
-    /// Its place among the parts.
+    /// Its index among the components.
     pub index: usize,
     pub name: Name,
-    /// Of a user's own component it is known once that is registered.
+    /// Its kind. That of a user's own component is known once the component is registered.
     pub(super) kind: Cell<Kind>,
-    /// What the file says of it; `None` for main, and for a user's own.
+    /// Its description in the file; `None` for main, and for a user's own component.
     pub component: Option<Component>,
     pub id: Cell<Option<Id>>,
-    /// Who runs its code, as the stage numbers them.
+    /// Number of the simulator's entity that runs its code; 0 in a live run.
     pub runs_as: Cell<Option<u32>>,
     hung_until: Cell<u64>,
     ignoring_until: Cell<u64>,
     slow: Cell<u64>,
     strike: RefCell<Option<Strike>>,
-    /// Strikes of main's that wait for a registration.
+    /// Strikes of main that wait for a registration.
     before: RefCell<Vec<(Name, Strike)>>,
     hold: Cell<Option<Lasts>>,
     jobs: RefCell<Vec<u32>>,
-    /// How often its code was run.
+    /// Number of runs or calls of its code.
     calls: Cell<u32>,
     runs: Cell<bool>,
     ended: Cell<bool>,
-    /// Whether its code will do nothing more but return: for others it is over.
+    /// Whether its code only returns from now on. For other components it has then ended.
     finished: Cell<bool>,
     leaked: Cell<bool>,
     stepped: Cell<bool>,
     heard: Cell<bool>,
-    /// Whether what it asked the executor to run has run.
+    /// Whether the executor has run something for it since it asked for that.
     pub executor_ran: Cell<bool>,
-    /// Whether it ran before it was registered, out of sight.
+    /// Whether it is a user's own component that ran, unseen, before it was registered.
     pub(super) adopted: Cell<bool>,
-    /// Whether the context says that it told it, and whether its token was cancelled.
+    /// Whether the context claims that it told the component.
     pub(super) told: Cell<bool>,
+    /// Whether the token of a user's own component was cancelled.
     pub(super) reached: Cell<bool>,
 }
 
@@ -100,11 +101,11 @@ impl Part {
         self.kind.get()
     }
 
-    /// What the file says of it.
+    /// Returns the component's description in the file.
     ///
     /// # Panics
     ///
-    /// For main and for a user's own, of which the file says nothing.
+    /// For main and for a user's own component: the file does not describe them.
     pub fn spec(&self) -> &Component {
         self.component
             .as_ref()
@@ -115,7 +116,8 @@ impl Part {
         matches!(self.kind(), Kind::Stop | Kind::Cleanup | Kind::Closeable)
     }
 
-    /// Whether what it is can still be used: its close has not begun, its body has not ended.
+    /// Returns whether the component can still be used: a callback or closeable until its call begins, a body until it
+    /// ends or only returns.
     fn is_alive(&self) -> bool {
         if self.is_call() {
             self.calls.get() == 0
@@ -124,8 +126,8 @@ impl Part {
         }
     }
 
-    /// Notes that the part's code only returns from here on. It is noted in the same look in which that is decided: what
-    /// another thread sees of it does not depend on how long the return takes.
+    /// Notes that the component's code only returns from now on. Callers note it in the same look in which they decide
+    /// it, so that another thread's view of the component does not depend on how long the return takes.
     pub(super) fn finish(&self) {
         self.finished.set(true);
     }
@@ -142,12 +144,12 @@ impl Part {
         !self.jobs.borrow().is_empty()
     }
 
-    /// The instant until which it is stuck.
+    /// Returns the instant until which the component is stuck, if it is stuck at `now`.
     pub fn hung(&self, now: u64) -> Option<u64> {
         Some(self.hung_until.get()).filter(|until| *until > now)
     }
 
-    /// The instant until which it does not heed stop.
+    /// Returns the instant until which the component does not heed stop, if it does not at `now`.
     pub fn ignoring(&self, now: u64) -> Option<u64> {
         Some(self.ignoring_until.get()).filter(|until| *until > now)
     }
@@ -160,7 +162,8 @@ impl Part {
         self.strike.borrow().clone()
     }
 
-    /// Returns how the part's code is made to end, if it is: then it [ends](Self::finish) now.
+    /// Returns the strike that ends the component's code, if there is one, and then notes that the code
+    /// [only returns](Self::finish) from now on.
     pub(super) fn meet_strike(&self) -> Option<Strike> {
         let strike = self.strike();
         if strike.is_some() {
@@ -169,7 +172,7 @@ impl Part {
         strike
     }
 
-    /// The strike that waits for main to come to that registration.
+    /// Returns the strike that waits for main to come to that registration.
     pub fn strike_before(&self, name: &str) -> Option<Strike> {
         self.before
             .borrow()
@@ -179,16 +182,16 @@ impl Part {
     }
 }
 
-/// All parts of a world: main, then the components in the order of the file.
+/// All components of a run: main, then the others in the order of the file.
 pub(crate) struct Parts {
     pub all: Growing<Part>,
     by_name: RefCell<BTreeMap<Name, usize>>,
-    /// An id may be nobody's: that of a registration that was refused.
+    /// Index of each id's component; `None` for the id of a registration that was refused.
     by_id: RefCell<Vec<Option<usize>>>,
-    /// How often each name was registered by a user's own worker.
+    /// Number of registrations of each name by a user's own worker.
     names: RefCell<BTreeMap<Name, u32>>,
     jobs: Cell<u32>,
-    /// The exit code that main asked for with its error.
+    /// Exit code that main asked for with its error.
     pub main_code: Cell<Option<i32>>,
     /// Whether the plan's kill tool fails.
     pub kill_fails: Cell<bool>,
@@ -224,19 +227,19 @@ impl Parts {
         }
     }
 
-    /// From here on the part has that name.
+    /// Makes the component of that index known by that name.
     pub(super) fn call(&self, name: Name, index: usize) {
         self.by_name.borrow_mut().insert(name, index);
     }
 
-    /// From here on the part has that id.
+    /// Makes the component of that index known by that id.
     pub(super) fn bind(&self, id: Id, index: usize) {
         let mut by_id = self.by_id.borrow_mut();
         by_id.resize(id as usize, None);
         by_id.push(Some(index));
     }
 
-    /// For which time that name is registered, from 1.
+    /// Counts a registration of that name and returns its ordinal, from 1.
     pub(super) fn count(&self, name: &Name) -> u32 {
         let mut names = self.names.borrow_mut();
         let count = names.entry(name.clone()).or_default();
@@ -272,7 +275,7 @@ impl Parts {
         }
     }
 
-    /// What is lost if the process ends now.
+    /// Returns an event for each loss if the process ends now.
     pub fn losses(&self) -> Vec<What> {
         let mut losses = Vec::new();
         for &index in self.by_id.borrow().iter().skip(1).flatten() {
@@ -284,7 +287,7 @@ impl Parts {
                 what,
             };
             if !part.leaked.get() {
-                // An async call that was aborted before it could begin has ended, and not well.
+                // An async call that was aborted before it could begin has ended, though not well: it is no loss.
                 if part.is_call() && part.calls.get() == 0 && !part.ended.get() {
                     losses.push(lost(if part.kind() == Kind::Stop {
                         LostWhat::NotStopped
@@ -307,7 +310,7 @@ impl Parts {
 }
 
 impl dyn Stage + '_ {
-    /// A part was registered: from here on it has an id, and everything of it is written down.
+    /// Records that a scripted component was registered. From now on it has an id, and its events are recorded.
     pub fn registered(&self, index: usize, id: Id) {
         let part = &self.parts().all[index];
         part.id.set(Some(id));
@@ -343,7 +346,7 @@ impl dyn Stage + '_ {
         })));
     }
 
-    /// The code of a component runs for the first time, or is called: for which time, from 1.
+    /// Records a run or call of the component's code and returns its ordinal, from 1.
     pub fn began(&self, part: &Part, runs_as: u32) -> u32 {
         part.runs_as.set(Some(runs_as));
         part.calls.set(part.calls.get() + 1);
@@ -365,7 +368,7 @@ impl dyn Stage + '_ {
         part.calls.get()
     }
 
-    /// The code of a part has been running before it was registered, where nobody could see it.
+    /// Records that the component's code has run, unseen, since before its registration.
     pub(super) fn runs_already(&self, part: &Part) {
         part.calls.set(1);
         part.runs.set(true);
@@ -378,7 +381,7 @@ impl dyn Stage + '_ {
         }
     }
 
-    /// The code of a component is over, for the `nth` time; 0 if it never began.
+    /// Records the end of the `nth` run or call of the component's code; `nth` is 0 if it never began.
     pub fn ended(&self, part: &Part, nth: u32, how: How, error: Option<Name>) {
         part.runs.set(false);
         part.ended.set(true);
@@ -395,7 +398,7 @@ impl dyn Stage + '_ {
                 .get()
                 .filter(|_| id == MAIN && how == How::Failed),
         });
-        // Jobs that the end has not waited for go down with it.
+        // Jobs that the end has not waited for are lost with it.
         for _ in part.jobs.take() {
             self.record(What::Lost {
                 id,
@@ -414,7 +417,7 @@ impl dyn Stage + '_ {
         }
     }
 
-    /// A body sees for the first time that it is to stop.
+    /// Records that a body learns that it is to stop. Later calls for the same component record nothing.
     pub fn heard(&self, part: &Part) {
         if let (Some(id), false) = (part.id.get(), part.heard.replace(true)) {
             self.record(What::Heard {
@@ -424,14 +427,14 @@ impl dyn Stage + '_ {
         }
     }
 
-    /// Something about a part has changed: its pause ends early.
+    /// Ends the component's pause early, since something about the component has changed.
     pub fn interrupt(&self, part: &Part) {
         if part.runs.get() {
             self.wake(part);
         }
     }
 
-    /// A job or body of a part touches what it uses.
+    /// Records that a job, body or callback of the component touches the components that it uses.
     pub fn touch(&self, part: &Part) {
         let (Some(id), Some(spec)) = (part.id.get(), &part.component) else {
             return;
@@ -489,7 +492,7 @@ impl dyn Stage + '_ {
         }
     }
 
-    /// The executor is held, now or when the part's code is called.
+    /// Holds the executor: now if the component's code runs, or when the code begins. Code that has ended holds nothing.
     pub fn hold_fault(&self, part: &Part, lasts: Lasts) {
         self.fault(part, FaultVerb::Hold, lasts);
         if part.runs.get() {
@@ -513,7 +516,7 @@ impl dyn Stage + '_ {
         }
     }
 
-    /// A hold is over.
+    /// Ends a hold of the executor.
     fn release(&self, part: &Part) {
         self.hold_executor(part, false);
         if let Some(id) = part.id.get() {
@@ -522,7 +525,7 @@ impl dyn Stage + '_ {
         }
     }
 
-    /// Has something happen after so many milliseconds; what takes no time happens at once, as part of what strikes.
+    /// Makes `later` happen after `delay` milliseconds; without a delay it happens at once, within the strike.
     fn in_time(&self, delay: u64, later: Later) {
         match delay {
             0 => self.happen(later),
@@ -530,7 +533,7 @@ impl dyn Stage + '_ {
         }
     }
 
-    /// What was set for later happens.
+    /// Carries out an effect that was set for later.
     pub fn happen(&self, later: Later) {
         match later {
             Later::Release(index) => self.release(&self.parts().all[index]),
