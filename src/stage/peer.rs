@@ -1,6 +1,6 @@
 //! The health endpoint's side of one connection, byte for byte.
 //!
-//! It knows neither clock nor socket: in the simulator it speaks over a pipe in virtual time.
+//! It has no clock and no socket of its own. The simulator runs it over a pipe in virtual time, the live run over TCP.
 
 use std::io;
 
@@ -10,27 +10,29 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::NEVER;
 use crate::scenario::Answer;
 
-/// The longest request that is read.
+/// Maximum size of a request, in bytes.
 const LONGEST_REQUEST: usize = 16 * 1024;
-/// How long a drip without an end waits before each byte.
+/// Interval between the bytes of a drip without an end, in milliseconds.
 const DRIP_MS: u64 = 1_000;
 
-/// How the endpoint's side of a connection ends.
+/// End of the endpoint's side of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ends {
-    /// It says that it has nothing more to say.
+    /// The endpoint sends no more, and closes its side in order.
     Closed,
-    /// As if there had never been a connection.
+    /// The connection is torn down, as if there had never been one.
     Reset,
 }
 
-/// Reads the request on one connection, and answers it. `until` waits until so many milliseconds after
-/// its begin; where its second argument is true, nothing shows when that instant comes. An answer that takes for ever
-/// never begins; one that never ends ends with the connection.
+/// Reads the request on one connection, and answers it.
+///
+/// `until` waits until a number of milliseconds after the connection's begin; if its second argument is true, nothing
+/// visible happens at that instant. An answer that takes forever never begins. An answer without an end goes on until
+/// the connection ends.
 ///
 /// # Errors
 ///
-/// If whoever asks has gone.
+/// If the connection is gone, or if the request is too long.
 pub(crate) async fn serve<S, F>(
     stream: &mut S,
     answer: Answer,
@@ -71,7 +73,7 @@ where
                 stream.write_all(&[b'.'; 4096]).await?;
             }
         }
-        // Nobody listens; where somebody did, there is nothing to say.
+        // A refused connection does not get here. If one was accepted all the same, it gets no answer.
         Answer::Reset | Answer::Refused => return Ok(Ends::Reset),
         Answer::Drip => unreachable!("it has its own way"),
     }
@@ -79,8 +81,8 @@ where
     Ok(Ends::Closed)
 }
 
-/// The whole of a good answer, byte for byte, spread over the time; without one a head, and then one byte
-/// after the other without an end.
+/// Sends a good answer byte by byte, spread over `takes` milliseconds. If `takes` is 0, sends a head, and then a body
+/// byte by byte without an end.
 async fn drip<S, F>(stream: &mut S, takes: u64, until: impl Fn(u64, bool) -> F) -> io::Result<Ends>
 where
     S: AsyncWrite + Unpin,
@@ -96,7 +98,7 @@ where
     let whole = whole(200);
     let all = whole.len() as u64;
     for (n, byte) in (1..).zip(&whole) {
-        // An answer counts when it is whole.
+        // Only the last byte has a visible effect: an answer counts when it is whole.
         until(takes * n / all, n < all).await;
         stream.write_all(&[*byte]).await?;
     }
@@ -118,7 +120,7 @@ async fn hear<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<()> {
     Ok(())
 }
 
-/// A whole answer with that status. A redirect says where to.
+/// Returns the bytes of a whole answer with that status. A redirect has a location.
 fn whole(status: u16) -> Vec<u8> {
     let code = StatusCode::from_u16(status).ok();
     let reason = code.and_then(|code| code.canonical_reason()).unwrap_or("-");
@@ -127,7 +129,7 @@ fn whole(status: u16) -> Vec<u8> {
         _ => "",
     };
     let body = format!("{{\"status\": {status}}}\n");
-    // These have no body, and say nothing of one.
+    // Answers with these statuses have no body and no content length.
     let (length, body) = match status {
         204 | 304 => (String::new(), ""),
         _ => (format!("content-length: {}\r\n", body.len()), &*body),
@@ -148,12 +150,13 @@ mod tests {
 
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
-    /// What it says to a request, how it ends if it does, and when it waited, in milliseconds.
+    /// Returns the text that the endpoint sends to a request, its end if it ends, and the instants until which it
+    /// waits, in milliseconds.
     fn said(answer: Answer, takes: u64) -> (String, Option<Ends>, Vec<u64>) {
         let (mut ours, mut theirs) = duplex(8 * 1024);
         let waits = RefCell::new(Vec::new());
         let ends = {
-            // Time flies, but for a drip that has no end.
+            // A wait until an instant before 10 s ends at once. A later one never ends, which stops an endless drip.
             let until = |at, _| {
                 waits.borrow_mut().push(at);
                 let now = at < 10_000;
@@ -179,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answers_are_these_bytes() {
+    fn each_answer_sends_its_bytes() {
         let whole =
             "HTTP/1.1 200 OK\r\ncontent-length: 16\r\nconnection: close\r\n\r\n{\"status\": 200}\n";
         let busy = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 16\r\nconnection: close\r\n\r\n{\"status\": 503}\n";
@@ -224,14 +227,14 @@ mod tests {
         assert_eq!(waits.len(), whole.len());
         assert!(waits.is_sorted(), "{waits:?}");
         assert_eq!(waits.last(), Some(&3_000));
-        // Without a time it is a byte a second, and comes to no end.
+        // Without a time it sends a byte per second, and never ends.
         let (text, ends, waits) = said(Answer::Drip, 0);
         assert_eq!((&*text, ends), ("HTTP/1.1 200 OK\r\n\r\n.........", None));
         assert_eq!(waits[..2], [1_000, 2_000]);
     }
 
     #[test]
-    fn a_body_without_an_end_goes_on_until_nobody_reads() {
+    fn endless_body_goes_on_until_the_pipe_is_full() {
         let (text, ends, _) = said(Answer::Endless, 0);
         assert_eq!((text.len(), ends), (8 * 1024, None), "the pipe is full");
         assert!(text.starts_with("HTTP/1.1 200 OK\r\n\r\n...."));
