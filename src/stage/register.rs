@@ -1,4 +1,4 @@
-//! Registration of scripted components, as a service registers its own.
+//! Registers scripted components with a worker context, by the calls that a service uses for its own.
 
 use tokio_util::sync::CancellationToken;
 
@@ -9,21 +9,21 @@ use crate::journal::{Id, Kind, Name, Told};
 use crate::scenario::Component;
 use crate::watchdog::{Probe, Watchdog};
 
-/// How the scripted components of a run wait, and what only a host can give them.
+/// Means that the simulator or the live run gives to scripted components: their paces, adopted tasks and probes.
 pub(crate) trait Cast: Clone + Send + Sync + 'static {
-    /// Waits by blocking.
+    /// Pace that waits by blocking.
     type Blocks<'a>: Pace;
-    /// Waits by awaiting.
+    /// Pace that waits by awaiting.
     type Awaits: Pace + Send;
-    /// Asks the scripted health endpoint.
+    /// Probe of the scripted health endpoint.
     type Probe: Probe;
 
     fn blocks<'a>(&self, part: usize, scope: &'a Scope) -> Self::Blocks<'a>;
 
-    /// Told by the token, or not at all.
+    /// Returns a pace for a task or async callback. It is told by the token, or not at all if there is none.
     fn awaits(&self, part: usize, token: Option<CancellationToken>) -> Self::Awaits;
 
-    /// Starts a task of its own accord, and has the context adopt it.
+    /// Starts a task outside the context, and has the context adopt it. Returns `None` if that is refused.
     fn adopt(&self, ctx: &WorkerCtx, opts: BodyOpts, part: usize, name: Name) -> Option<Id>;
 
     fn probe(&self, part: usize) -> Self::Probe;
@@ -65,7 +65,7 @@ pub(crate) fn register<C: Cast>(
         let cast = cast.clone();
         move |scope: &Scope| blocking(called(part, &cast.blocks(part, scope)))
     };
-    // An async callback makes its pace where it runs.
+    // An async callback makes its pace when it is called.
     let awaits = {
         let cast = cast.clone();
         move || {

@@ -1,9 +1,9 @@
-//! Calls of a worker context, and what they bring back, in the words of a journal.
+//! Calls a worker context, and turns the results of the calls into events of the journal.
 
 use crate::context::{Main, Report, StartError, WorkerCtx};
 use crate::journal::{Call, How, Id, Name, Row, What};
 
-/// What a call brought back.
+/// Result of a call, with the rows of its report.
 pub(crate) struct Said {
     pub result: Name,
     pub steps: Vec<Row>,
@@ -19,7 +19,7 @@ impl Said {
         }
     }
 
-    /// What a start came to, with the report.
+    /// Returns the result of a call that has a report. `started` is the start's result; `Ok` for the other calls.
     pub fn of(started: &Result<(), StartError>, report: &Report) -> Self {
         Said {
             result: started.as_ref().err().map_or_else(|| "ok".into(), word_of),
@@ -32,7 +32,7 @@ impl Said {
         }
     }
 
-    /// As an event.
+    /// Returns the event for the return of the call.
     pub fn returned(self, call: Call, caller: u32) -> What {
         What::Returned {
             call,
@@ -44,7 +44,7 @@ impl Said {
     }
 }
 
-/// Calls a context; `main` is what a start runs.
+/// Calls a context and returns the result. A start runs `main`.
 pub(crate) async fn call<A>(
     ctx: &WorkerCtx<A>,
     call: Call,
@@ -79,7 +79,7 @@ where
     }
 }
 
-/// The word for how start failed.
+/// Returns the journal's word for the failure of a start.
 fn word_of(error: &StartError) -> Name {
     match error {
         StartError::Main { message, .. } => format!("start-failed: {message}").into(),

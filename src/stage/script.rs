@@ -1,5 +1,4 @@
-//! The timeline of a scenario: what strikes when. Everything in it strikes before all else in its
-//! instant.
+//! Strikes the events of a scenario's timeline: each in its instant, before everything else in that instant.
 
 use std::sync::Arc;
 
@@ -7,16 +6,17 @@ use super::{Behaviour, NEVER, Stage, Strike, millis};
 use crate::journal::{FaultVerb, Ms, Name, SignalName, What};
 use crate::scenario::{Answer, Scenario, Timed, Verb, When};
 
-/// A SIGTERM or SIGINT within this many milliseconds of the last counted one is the same one.
+/// Interval within which a SIGTERM or SIGINT after the last counted one is the same signal, in milliseconds.
 const DOUBLED_SIGNAL_MS: u64 = 200;
 
-/// The platform's own SIGKILL, at the end of the grace: after all events of its instant.
+/// Index of the platform's own SIGKILL at the end of the grace. It is the largest, so that the signal strikes after all
+/// events of its instant.
 const PLATFORM_KILL: usize = usize::MAX;
 
-/// What is still to strike.
+/// State of a timeline: the events that are still to strike.
 pub(crate) struct Script {
     timeline: Arc<[Timed]>,
-    /// The next one last.
+    /// Events with a known instant, and the instant of each. The next one is last.
     due: Vec<(u64, usize)>,
     /// Events that wait for the begin of a step.
     waiting: Vec<usize>,
@@ -52,7 +52,7 @@ impl Script {
         }
     }
 
-    /// The events that have not struck, or could not, by their places in the file.
+    /// Returns the events that have not struck or could not happen, by their positions in the file's list.
     pub fn unstruck(&self) -> Vec<usize> {
         let due = self.due.iter().map(|(_, index)| *index);
         let mut unstruck: Vec<_> = due
@@ -64,12 +64,12 @@ impl Script {
         unstruck
     }
 
-    /// When the next event strikes.
+    /// Returns the instant at which the next event strikes.
     pub fn first(&self) -> Option<u64> {
         self.due.last().map(|(at, _)| *at)
     }
 
-    /// A step, or main, begins: events that wait for it are due so much later.
+    /// Sets the instants of the events that wait for this step, or main, to begin.
     pub fn began(&mut self, name: &Name, now: u64) {
         let Script {
             timeline,
@@ -86,7 +86,7 @@ impl Script {
         });
     }
 
-    /// Whether an event waits for the begin of a step in whose very instant it is to strike.
+    /// Returns whether an event waits for a step to begin, in order to strike in the very instant of that begin.
     #[cfg(feature = "cli")]
     pub fn awaits_a_begin(&self) -> bool {
         let mut waiting = self.waiting.iter();
@@ -104,7 +104,8 @@ impl Script {
         })
     }
 
-    /// Counts a signal as the contract does: which one it is, 0 for a doubled one.
+    /// Counts a signal as the contract does. Returns its number, from 1, or 0 for a doubled one. The first one sets the
+    /// platform's SIGKILL for the end of the grace.
     fn count(&mut self, now: u64) -> u32 {
         if self
             .last_counted
@@ -122,19 +123,19 @@ impl Script {
     }
 }
 
-/// Puts an event in its place: the next one is last, and of one instant the first of the file.
+/// Inserts an event in its place: the next one is last, and among events of one instant the first of the file.
 fn put(due: &mut Vec<(u64, usize)>, event: (u64, usize)) {
     let place = due.partition_point(|other| *other > event);
     due.insert(place, event);
 }
 
 impl dyn Stage + '_ {
-    /// Strikes everything that is due.
+    /// Strikes all events that are due.
     pub fn strike_due(&self) {
         while self.strike_next() {}
     }
 
-    /// Strikes the next thing that is due, if something is.
+    /// Strikes the next event that is due. Returns whether there was one.
     pub fn strike_next(&self) -> bool {
         if self.is_over() {
             return false;
@@ -156,7 +157,7 @@ impl dyn Stage + '_ {
         true
     }
 
-    /// Whether an event can happen now: inside a component only while its code runs.
+    /// Returns whether an event can happen now. Inside a component it can only while the component's code runs.
     fn can_happen(&self, verb: &Verb) -> bool {
         match verb {
             Verb::Call { from, .. } | Verb::Register { from, .. } => from
@@ -258,7 +259,7 @@ impl dyn Stage + '_ {
 
     fn strike_signal(&self, name: SignalName) {
         if name == SignalName::Sigkill || !self.script().borrow().run {
-            // Nobody handles it: the process ends where it stands.
+            // No handler takes it: the process ends where it stands.
             self.record(What::Signal { name, nth: 1 });
             self.kill(name);
             return;
@@ -269,7 +270,7 @@ impl dyn Stage + '_ {
     }
 }
 
-/// What the endpoint answers, in words.
+/// Returns the endpoint's answer in words.
 fn answers(answer: Answer, takes: Option<u64>, every: u32) -> Name {
     let mut words = answer.to_string();
     match takes {
