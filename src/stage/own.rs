@@ -89,7 +89,7 @@ impl dyn Stage + '_ {
     }
 
     /// Notes that the token of a user's own component was cancelled: from here on its code can see that it is to stop.
-    /// The component has heard once the context also claims that it told it.
+    /// The component has heard once the context also claims to have told it.
     pub fn reached(&self, part: &Part) {
         part.reached.set(true);
         if part.told.get() {

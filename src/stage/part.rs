@@ -492,7 +492,7 @@ impl dyn Stage + '_ {
         }
     }
 
-    /// Holds the executor: now if the component's code runs, or when the code begins. Code that has ended holds nothing.
+    /// Holds the executor: now if the component's code runs, or else when it begins. Code that has ended holds nothing.
     pub fn hold_fault(&self, part: &Part, lasts: Lasts) {
         self.fault(part, FaultVerb::Hold, lasts);
         if part.runs.get() {

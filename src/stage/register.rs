@@ -52,7 +52,7 @@ fn call_opts(spec: &Component) -> CallOpts {
     }
 }
 
-/// Registers one scripted component with a context; `None` if it is refused.
+/// Registers one scripted component with a context. Returns `None` if that is refused.
 pub(crate) fn register<C: Cast>(
     ctx: &WorkerCtx,
     cast: &C,
