@@ -1,4 +1,5 @@
-//! One scenario, live, in a process of its own.
+//! The process of a live run: reads a [`Request`] from standard input, runs its scenario, and writes the journal to
+//! standard output. [`Players`](super::Players) start such processes.
 
 use std::io::{BufRead, Read, Write};
 use std::os::fd::AsFd;
@@ -23,16 +24,16 @@ use crate::scenario;
 use crate::sim::{Options, header, limits_of};
 use crate::stage::{Said, Stage};
 
-/// How long a run's threads are given to be there before its clock begins.
+/// Time that the threads of a run have to start before its clock begins.
 const RISES: Duration = Duration::from_millis(20);
 
-/// How often the thread that only waits looks how late it was woken.
+/// Length of one sleep of the thread that measures how late the machine wakes threads.
 const BEAT: Duration = Duration::from_millis(10);
 
-/// The code of a process that could not begin a run.
+/// Exit code of a process that cannot begin its run, that is orphaned, or whose worker's exit code does not fit.
 const BROKEN: u8 = 70;
 
-/// The standard output, a line at a time: nothing of it is kept back.
+/// Standard output without a buffer: a line leaves the process when it is written.
 struct Out(std::fs::File);
 
 impl Write for Out {
@@ -45,9 +46,9 @@ impl Write for Out {
     }
 }
 
-/// Runs the scenario that standard input asks for, and ends as its worker does.
+/// Runs the scenario that standard input requests. The process ends as the scenario's worker does.
 ///
-/// The journal goes to standard output, a line an event. When standard input ends, so does the process.
+/// Writes the journal to standard output, one event a line. The process ends when standard input closes.
 pub fn perform() -> ExitCode {
     match begin() {
         Ok(play) => live(&play.0, play.1),
@@ -64,7 +65,8 @@ fn begin() -> Result<(Arc<Play>, bool), Box<dyn std::error::Error>> {
     let request: Request = serde_json::from_str(&line)?;
     let scenario = scenario::parse(&request.name, &request.text)
         .map_err(|invalid| format!("{} mistakes in the file", invalid.diagnostics.len()))?;
-    // Who asked for the run has gone: nobody reads its journal, and nobody would end it.
+    // When standard input closes, the caller is gone: nothing reads the journal any more, and nothing else would end
+    // this process.
     start("orphan", || {
         let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
         signal_hook::low_level::exit(BROKEN.into());
@@ -108,10 +110,11 @@ fn begin() -> Result<(Arc<Play>, bool), Box<dyn std::error::Error>> {
     Ok((play, run))
 }
 
-/// Lives, and returns with the code with which the process ends.
+/// Runs the worker and returns the exit code of the process.
 fn live(play: &Arc<Play>, run: bool) -> ExitCode {
-    // Who begins is the first caller. What strikes at the start strikes before anything runs: a program that
-    // only calls calls start before all else, but main waits for the rest.
+    // The call that begins the worker is caller 1: `start` in a program that only calls, `run` otherwise. The events
+    // at the start strike before any code of the worker runs. `start` is queued before all other calls of that
+    // instant; main begins only after all of them.
     let caller = play.look(|scene| {
         if !run {
             scene.stage().call(Call::Start, None, None);
@@ -145,7 +148,7 @@ fn live(play: &Arc<Play>, run: bool) -> ExitCode {
         });
         let (code, first) = block_on(lives);
         if !first {
-            // Something else ends the process already.
+            // Another thread already ends the process.
             loop {
                 std::thread::park();
             }
@@ -164,7 +167,7 @@ fn strike(play: Arc<Play>, run: bool) {
         .expect("a live run can start its threads");
 }
 
-/// A thread that does nothing but wait: how late it is woken is the machine's doing.
+/// Starts a thread that does nothing but wait, and records how late it is woken: only the machine can delay it.
 fn watch_the_machine(clock: &Arc<Clock>) -> std::io::Result<()> {
     let clock = Arc::clone(clock);
     start("beat", move || {
@@ -172,7 +175,7 @@ fn watch_the_machine(clock: &Arc<Clock>) -> std::io::Result<()> {
             let before = Instant::now();
             std::thread::sleep(BEAT);
             let late = before.elapsed().saturating_sub(BEAT);
-            // A thread that is new comes later than one that sleeps a lot, and most of a run's are new.
+            // A new thread gets a CPU later than a thread that sleeps a lot, and most threads of a run are new.
             let before = Instant::now();
             if let Ok(new) = std::thread::Builder::new().spawn(|| {}) {
                 let _ = new.join();

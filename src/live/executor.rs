@@ -1,4 +1,5 @@
-//! Tasks of a live run: that they begin and end is written down, and one of them may hold the executor.
+//! Wraps the tasks of a live run: records when they begin and end, and blocks the executor while one of them holds
+//! it. The host uses this for the context's tasks, the cast for adopted ones.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -12,7 +13,7 @@ use crate::host::{BoxError, BoxFuture};
 use crate::journal::{How, Name};
 use crate::words::{one_line, panic_message};
 
-/// A task whose first turn is written down as its begin.
+/// A task whose first turn is recorded as its begin.
 pub(super) struct Watched {
     play: Arc<Play>,
     part: Option<usize>,
@@ -40,8 +41,8 @@ impl Watched {
         }
     }
 
-    /// Begins a turn. False if it had to wait for that: then another section of code follows an await, at which what was
-    /// aborted meanwhile is dropped.
+    /// Begins a turn and returns true, or returns false if the turn had to wait. The task then yields, so that
+    /// another section of its code follows an await; if the task was aborted meanwhile, it is dropped there.
     fn begins_turn(&self, cx: &Context<'_>) -> bool {
         let waited = self.turns.begin();
         if waited {
@@ -64,8 +65,8 @@ impl Future for Watched {
             && self.nth.load(Ordering::SeqCst) == 0
         {
             self.nth.store(self.play.began(part), Ordering::SeqCst);
-            // Before anything else of it comes what waited for main's begin, and all that holds the executor from its first
-            // moment on keeps it from.
+            // Events that wait for main's begin strike before the code does anything else. A hold of the executor
+            // that begins in this moment keeps the code waiting.
             self.turns.end();
             if !self.begins_turn(cx) {
                 return Poll::Pending;
@@ -75,12 +76,12 @@ impl Future for Watched {
         if polled.is_pending() {
             self.turns.end();
         }
-        // The last turn lasts until its end is written down.
+        // The last turn stays open until the end is recorded.
         polled
     }
 }
 
-/// Writes down how a task ended that the context did not start: also when it is dropped.
+/// Recorder of the end of a task that the context did not start. It records a drop as well.
 pub(super) struct Done {
     play: Arc<Play>,
     part: usize,
@@ -100,7 +101,7 @@ impl Done {
         }
     }
 
-    /// Waits for it. An error and a panic go on, to whoever joins the task.
+    /// Awaits the task and records its end. Passes its error or panic on to the code that joins the task.
     pub async fn with(mut self, task: Watched) -> Result<(), BoxError> {
         let mut task = task;
         let ended = std::future::poll_fn(|cx| {

@@ -1,13 +1,14 @@
-//! The same scenario, live: on threads of the operating system, on the real clock, with real signals and a
-//! real HTTP server.
+//! Runs a scenario live: on threads of the operating system, on the real clock, with real signals and a real HTTP
+//! server.
 //!
-//! [`perform`] runs one scenario in this process and ends with it, so a live run has a process of
-//! its own: a signal, an exit code and a thread that was left behind are then what they are. The journal
-//! goes to standard output as it is written. [`Players`] start such processes, bound them in real time and
-//! read what they write. [`compare`] holds the journal against the simulated ones.
+//! [`perform`] runs one scenario in this process, and the process ends with it. Each live run has a process of its
+//! own, so that its signals, its exit code and the threads that it leaves behind are real. The process writes its
+//! journal to standard output, event by event. [`Players`] start such processes, bound them in real time and read
+//! their journals. [`compare`] compares such a journal with the simulated ones. `deadstop live` is built on this
+//! module.
 //!
-//! Components are scripted by the code of the stage, as in the simulator, and wait through
-//! the [live host](crate::host::Live). Only its clock is another: see [`Tempo`].
+//! The code of the stage scripts the components, as in the simulator. They wait through the [live
+//! host](crate::host::Live), on another clock: see [`Tempo`].
 
 #![allow(
     clippy::disallowed_methods,
