@@ -1,4 +1,5 @@
-//! The live host at a scenario's tempo: its clock is another, and what it runs is written down.
+//! The host of a live run: the live host on the scenario's clock. It records when the code that it runs begins and
+//! ends.
 
 use std::fmt;
 use std::pin::Pin;
@@ -21,7 +22,7 @@ use crate::host::{
 use crate::journal::{Cause, Id, Kind, Name, What};
 use crate::stage::{NEVER, Stage as _, millis};
 
-/// Threads, tasks and waits are the live host's own.
+/// The host of a live run. Its threads, tasks and waits are those of [`Live`].
 pub(super) struct LiveHost {
     play: Arc<Play>,
     pub live: Live,
@@ -33,7 +34,7 @@ impl LiveHost {
         LiveHost { play, live }
     }
 
-    /// A task that is written down, and what to call at its end.
+    /// Returns a task that records its begin, and an `OnEnd` that records its end.
     fn watched(
         &self,
         who: &Who,
@@ -82,20 +83,19 @@ impl Host for LiveHost {
         })
     }
 
-    /// An instant has an extent here, and this waits until it is over for everything that can run.
+    /// Waits until everything that can run in this instant has run. An instant has an extent in real time here.
     fn settle(&self) -> BoxFuture<()> {
         let clock = &self.play.clock;
         let left = clock
             .score
             .settled(clock.real())
             .saturating_sub(clock.real());
-        // On a thread of its own: it is waited for where the service's runtime is the one around, too, and
-        // that may be wedged.
+        // The wait has a thread of its own: the caller may await it on the service's runtime, which may be wedged.
         let (over, is_over) = tokio::sync::oneshot::channel::<()>();
         let play = Arc::clone(&self.play);
         let wait = move || {
             std::thread::sleep(Duration::from_nanos(left));
-            // Where the machine is slow, code that was started or woken in this instant may still be about to run.
+            // On a slow machine, code that was started or woken in this instant may still be about to run.
             let late = play.clock.real() + play.clock.score.soon();
             let quiet = |scene: &Scene| scene.is_over() || scene.is_quiet();
             play.watch(Some(late), quiet);
@@ -160,10 +160,10 @@ impl Host for LiveHost {
         let turns = Arc::new(Turns::new(&play, false));
         let ended = play.on_end(part, &nth, &turns, ended);
         let starts = Starts::new(&play, false);
-        // A watchdog's body is the production one: its faults strike it where it waits.
+        // A watchdog runs its production body, so its faults strike where that body waits.
         let strikes = part.filter(|_| who.kind == Kind::Watchdog);
         let body = move |scope: &Scope| {
-            // Its last turn lasts until its end is written down.
+            // The last turn of the body stays open until its end is recorded.
             turns.begin();
             drop(starts);
             let blocker = Arc::new(ScaledBlocker {
@@ -214,7 +214,7 @@ impl Host for LiveHost {
     }
 }
 
-/// Where an async callback was registered.
+/// The executor on which an async callback was registered.
 struct Home {
     play: Arc<Play>,
     home: Box<dyn Executor>,
@@ -232,12 +232,13 @@ impl Executor for Home {
     }
 }
 
-/// Blocks a thread as the live host does, for as long as the scenario says.
+/// Blocker that waits as the live host's does, but for durations of the scenario.
 pub(super) struct ScaledBlocker {
     play: Arc<Play>,
     inner: Arc<dyn Blocker>,
     turns: Arc<Turns>,
-    /// The part whose faults strike while it waits. A scripted behaviour looks after its own.
+    /// The component whose faults strike while it waits; only a watchdog has one here. A scripted behaviour meets its
+    /// own faults.
     strikes: Option<usize>,
 }
 
@@ -248,17 +249,17 @@ impl ScaledBlocker {
             .is_some()
     }
 
-    /// Has the turn of the thread go on where a future waits, until what is returned is dropped.
+    /// Keeps the thread's turn open where a future waits, until the returned value is dropped.
     pub fn go_on(&self) -> GoesOn {
         self.turns.go_on()
     }
 
-    /// Waits outside of a turn.
+    /// Ends the turn, runs `wait`, and begins another turn.
     pub fn outside<R>(&self, wait: impl FnOnce() -> R) -> R {
         self.turns.outside(wait)
     }
 
-    /// Waits in the live host, until that time of the scenario.
+    /// Waits in the live host until a time of the scenario, or until `told` is cancelled.
     pub fn wait_until(&self, told: &CancellationToken, until: Option<Duration>) {
         let clock = &self.play.clock;
         self.outside(|| {
@@ -287,7 +288,7 @@ impl Blocker for ScaledBlocker {
                     self.wait_until(&token, until);
                 });
             self.meet_faults();
-            // A fault ends the pause early, and the wait goes on.
+            // A fault ends the pause early; the wait then goes on.
             let is_due = until.is_some_and(|until| self.play.clock.now() >= until);
             if is_due || told.is_cancelled() {
                 return;
@@ -309,7 +310,7 @@ impl Blocker for ScaledBlocker {
             turns: &self.turns,
             future,
         });
-        // The turn goes on to the first await.
+        // The current turn stays open up to the first await.
         self.inner.block_on(future);
         self.turns.begin();
     }
@@ -319,7 +320,7 @@ impl Blocker for ScaledBlocker {
     }
 }
 
-/// The journal as the sink of the context: it takes claims; the facts are the host's.
+/// Sink that records the context's claims in the journal. The host records the facts.
 pub(super) struct LiveSink(pub Arc<Play>);
 
 impl Sink for LiveSink {

@@ -1,4 +1,5 @@
-//! How scripted behaviours wait live: a thread in its scope, a task on the service's executor.
+//! How scripted components wait in a live run: a thread in its scope, a task on the service's executor. Implements
+//! the stage's [`Cast`] and [`Pace`].
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -16,7 +17,7 @@ use crate::host::Scope;
 use crate::journal::{Id, Name};
 use crate::stage::{self, Cast, NEVER, Pace, Stage, Wait};
 
-/// Scripted components on threads and tasks.
+/// The cast of a live run: scripted components on threads and tasks.
 #[derive(Clone)]
 pub(super) struct LiveCast(pub Arc<Play>);
 
@@ -34,7 +35,7 @@ impl Cast for LiveCast {
         Awaits::new(Arc::clone(&self.0), part, token)
     }
 
-    /// A task of tokio's own, adopted by its handle.
+    /// Spawns a task of tokio's own, and has the context adopt it by its handle.
     fn adopt(&self, ctx: &WorkerCtx, opts: BodyOpts, part: usize, name: Name) -> Option<Id> {
         let (gate, opens) = oneshot::channel();
         lock(&self.0.gates).insert(part, gate);
@@ -46,7 +47,7 @@ impl Cast for LiveCast {
         let lives = Watched::new(Arc::clone(&self.0), Some(part), nth, turns, lives);
         let task = self.0.executor.spawn(async move {
             let done = done;
-            // It began long ago, but nothing of it is known before it is registered.
+            // An adopted task runs already, but none of its events is recorded before its registration.
             match opens.await {
                 Ok(()) => done.with(lives).await,
                 Err(_) => Ok(()),
@@ -66,7 +67,7 @@ impl Cast for LiveCast {
     }
 }
 
-/// Blocks in a scope. Its futures are ready when first polled: the waiting is done inside.
+/// The pace of blocking code, in a scope. Its futures are ready when first polled: they wait inside the poll.
 pub(super) struct Blocks<'a> {
     play: Arc<Play>,
     part: usize,
@@ -83,7 +84,7 @@ impl Pace for Blocks<'_> {
     }
 
     async fn pause(&self, wait: Wait) {
-        // What wakes it is told to the very wait of the scope.
+        // The scope itself waits with this token, which is cancelled to wake the component.
         let token = if wait.heeds {
             self.scope.token().child_token()
         } else {
@@ -106,7 +107,7 @@ impl Pace for Blocks<'_> {
     }
 }
 
-/// Awaits, with a token or without.
+/// The pace of async code, with the token by which it is told, or without one.
 pub(super) struct Awaits {
     play: Arc<Play>,
     part: usize,
