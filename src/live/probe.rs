@@ -1,4 +1,4 @@
-//! Probes of a live run: the production probe against the real endpoint, and what is written down of it.
+//! Probes of a live run: sends production probes to the real endpoint, and records their results.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::stage::{NEVER, Stage, Strike};
 use crate::watchdog::{HttpProbe, Probe, Probing};
 use crate::words::one_line;
 
-/// Asks the live endpoint as a service would, on behalf of one watchdog.
+/// A watchdog's probe, which asks the live endpoint as a service's would.
 pub(super) struct LiveProbe {
     play: Arc<Play>,
     part: usize,
@@ -47,11 +47,12 @@ impl Probe for LiveProbe {
                 n,
                 next,
             };
-            // Where no time passes a probe is one turn, whatever the system takes for it.
+            // A probe that takes no time in the scenario is one turn, however much real time the system takes for it.
             let wait = self.play.wait_of(self.part);
             let _goes_on = wait.filter(|_| next.is_at_once()).map(|wait| wait.go_on());
             if next.answer == Answer::Refused {
-                // TCP refuses at once: one that takes its time is asked for when that is over.
+                // TCP can only refuse at once. If a refusal is scripted to take time, the connection is attempted
+                // when that time is over.
                 let at = Duration::from_millis(next.began.saturating_add(next.takes));
                 host.sleep_until(at).await;
             }
@@ -60,7 +61,7 @@ impl Probe for LiveProbe {
             open.says(match (&answered, next.answer) {
                 (Ok(status), _) => status.to_string().into(),
                 (Err(error), Answer::Status(_)) => one_line(error),
-                // In the script's words, where there is an end of it to be answered with.
+                // A scripted answer that ends the probe is recorded in the script's words.
                 (Err(_), Answer::Refused | Answer::Cut | Answer::Garbage | Answer::Reset) => {
                     next.answer.to_string().into()
                 }
@@ -71,7 +72,7 @@ impl Probe for LiveProbe {
     }
 }
 
-/// A probe in flight. Dropped without an answer it was given up.
+/// A probe in flight. If it is dropped without an answer, it was given up.
 struct Open<'a> {
     play: &'a Arc<Play>,
     n: u32,
@@ -104,7 +105,7 @@ impl Drop for Open<'_> {
             takes,
             began,
         } = self.next;
-        // An answer that comes later is nobody's.
+        // The answer may still come when no probe waits for it; it is then recorded as ignored.
         if let (Answer::Status(_), true) = (answer, takes != NEVER) {
             let (play, n) = (Arc::clone(self.play), self.n);
             let comes = move || {
@@ -126,7 +127,8 @@ impl Drop for Open<'_> {
     }
 }
 
-/// A watchdog's body is the production one; faults strike it where it waits, and where it asks.
+/// Lets the faults of a watchdog strike: unwinds its body if it is to panic or fail, and blocks its thread while it
+/// is hung. A watchdog runs its production body, so this is called where the body waits and where it asks.
 pub(super) fn meet_faults(play: &Play, part: usize) {
     loop {
         let (strike, hung) = play.part(part, |stage, part| (part.strike(), part.hung(stage.now())));
@@ -139,7 +141,7 @@ pub(super) fn meet_faults(play: &Play, part: usize) {
             Some(Strike::End) | None => {}
         }
         let Some(until) = hung else { return };
-        // Hung for real: this thread waits for nothing but the end of it.
+        // A hung body blocks its thread until the hang ends or another fault strikes.
         let wakes = play
             .clock
             .score

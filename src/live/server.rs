@@ -1,5 +1,5 @@
-//! The health endpoint of a live run: a real server on a loopback port, which misbehaves below HTTP where the
-//! script says so.
+//! The health endpoint of a live run: a real server on a loopback port. It misbehaves below HTTP where the script
+//! demands that.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,7 +13,8 @@ use super::scene::Clock;
 use crate::scenario::Answer;
 use crate::stage::{Ends, NEVER, serve};
 
-/// How a request is met, and when it was made, in milliseconds of the scenario.
+/// The scripted answer to a request and the time it takes, and when the request was made; in milliseconds of the
+/// scenario.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meets {
     pub answer: Answer,
@@ -22,7 +23,7 @@ pub(super) struct Meets {
 }
 
 impl Meets {
-    /// Whether it comes to its end in the instant in which the request is made.
+    /// Returns whether the answer ends in the instant of the request.
     pub fn is_at_once(&self) -> bool {
         let ends = match self.answer {
             Answer::Status(_)
@@ -37,7 +38,7 @@ impl Meets {
     }
 }
 
-/// Told when the endpoint is ready for it.
+/// Notification that the endpoint is ready for a request.
 type Ready = oneshot::Sender<()>;
 
 /// A health endpoint on a thread of its own.
@@ -51,7 +52,7 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        // Bound and never listening: the port stays this endpoint's while it refuses.
+        // This socket is bound and never listens: it reserves the port while the endpoint refuses connections.
         let reserved = socket()?;
         reserved.bind((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = reserved.local_addr()?;
@@ -65,12 +66,12 @@ impl Server {
         Ok(Server { address, next })
     }
 
-    /// Where it is.
+    /// Returns the address of the endpoint.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The next request is met so.
+    /// Sets the answer to the next request, and waits until the endpoint is ready for it.
     pub async fn meets(&self, next: Meets) {
         let (ready, is_ready) = oneshot::channel();
         if self.next.send((next, ready)).is_ok() {
@@ -93,11 +94,12 @@ async fn accept(
     let mut connections = tokio::task::JoinSet::new();
     while let Some((next, ready)) = requests.recv().await {
         if next.answer == Answer::Refused && next.takes != NEVER {
-            // It would be refused after some time, if there were a way.
+            // Without a listener the system refuses the connection, and does so at once: TCP has no refusal that
+            // takes time.
             let _ = ready.send(());
             continue;
         }
-        // A listener for this one request: one that is refused meets none.
+        // The listener is for this one request: a request that is refused must find none.
         let Ok(listener) = listen(address) else {
             continue;
         };
@@ -119,7 +121,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(16)
 }
 
-/// One connection, as the script has it: by the code that answers in the simulator.
+/// Answers one connection as scripted, with the code that answers in the simulator.
 async fn meet(mut stream: TcpStream, next: &Meets, clock: &Clock) -> io::Result<()> {
     let until = |after: u64, _| {
         let at = Duration::from_millis(next.began.saturating_add(after));
@@ -132,7 +134,7 @@ async fn meet(mut stream: TcpStream, next: &Meets, clock: &Clock) -> io::Result<
         }
     };
     if serve(&mut stream, next.answer, next.takes, until).await? == Ends::Reset {
-        // Without a lingering end the system tears the connection down.
+        // With a linger time of zero, the system resets the connection when it is closed.
         stream.set_zero_linger()?;
     }
     Ok(())

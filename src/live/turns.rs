@@ -1,12 +1,12 @@
-//! Turns: when the code of a live run may go on.
+//! Turns: when the code of a live run may go on. The host, the paces and the timeline of a live run use them.
 //!
-//! What strikes in an instant strikes before all else, also where a thread of the worker has been woken first. So code
-//! of the worker runs in *turns*: from a wake to the next wait. A turn begins only when nothing is to strike, and what
-//! strikes waits for the turns that have begun. Otherwise turns overlap as the operating system has it.
+//! Events strike before all other code of their instant, even if a thread of the worker was woken first. So code of
+//! the worker runs in *turns*, each from a wake to the next wait. A turn begins only when nothing is about to strike,
+//! and a strike waits for the turns that are open. Otherwise turns overlap as the operating system schedules them.
 //!
-//! Only while an event waits for the begin of a step, to strike in that very instant, are there no two turns at once, the
-//! driver's included: the driver tells a component and says that its step begins in one turn, and the component must
-//! not go on before the event has struck.
+//! Turns do not overlap while an event waits for the begin of a step, to strike in the very instant of that begin.
+//! This includes the driver's turns. The driver tells a component and announces the begin of its step in one turn,
+//! and the component must not go on before the event has struck.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ pub(super) struct Turns {
     /// Whether its code runs on the service's executor.
     on_executor: bool,
     open: AtomicBool,
-    /// Whether a turn goes on where a future would wait.
+    /// Whether a turn stays open where a future would wait.
     goes_on: AtomicBool,
 }
 
@@ -37,8 +37,8 @@ impl Turns {
         }
     }
 
-    /// Begins a turn, unless one is open. Blocks the thread until it may begin, and on the executor for as long as that is
-    /// held; returns whether it had to wait.
+    /// Begins a turn, unless one is open. Blocks the thread until the turn may begin; on the executor, also while the
+    /// executor is held. Returns whether it had to wait.
     pub fn begin(&self) -> bool {
         if self.open.swap(true, Ordering::SeqCst) {
             return false;
@@ -53,14 +53,14 @@ impl Turns {
         }
     }
 
-    /// Has the turn go on where a future waits, until what is returned is dropped: for what takes no time in the scenario, and
-    /// some in the system.
+    /// Keeps the turn open where a future waits, until the returned value is dropped. This is for code that takes no
+    /// time in the scenario, but some in the system.
     pub fn go_on(self: &Arc<Self>) -> GoesOn {
         self.goes_on.store(true, Ordering::SeqCst);
         GoesOn(Arc::clone(self))
     }
 
-    /// Waits outside of a turn.
+    /// Ends the turn, runs `wait`, and begins another turn.
     pub fn outside<R>(&self, wait: impl FnOnce() -> R) -> R {
         self.end();
         let waited = wait();
@@ -69,7 +69,7 @@ impl Turns {
     }
 }
 
-/// A turn goes on until this is dropped.
+/// Extension of a turn: the turn stays open where a future waits, until this is dropped.
 pub(super) struct GoesOn(Arc<Turns>);
 
 impl Drop for GoesOn {
@@ -78,7 +78,7 @@ impl Drop for GoesOn {
     }
 }
 
-/// Code that was started and has not begun. Dropped when it begins, or never will.
+/// Marker of code that was started and has not begun. It is dropped when the code begins, or never will.
 pub(super) struct Starts {
     play: Arc<Play>,
     on_executor: bool,
@@ -107,13 +107,13 @@ pub(super) struct InTurns<F> {
 }
 
 impl InTurns<BoxFuture<()>> {
-    /// For a future of the context's own.
+    /// Wraps a future of the context's own.
     pub fn of_the_context(play: &Arc<Play>, future: BoxFuture<()>) -> BoxFuture<()> {
         let turns = Turns::new(play, false);
         Box::pin(InTurns { turns, future })
     }
 
-    /// For a future on the service's executor.
+    /// Wraps a future on the service's executor.
     pub fn on_the_executor(play: &Arc<Play>, future: BoxFuture<()>) -> BoxFuture<()> {
         let turns = Turns::new(play, true);
         Box::pin(InTurns { turns, future })
@@ -125,7 +125,8 @@ impl<F: Future + Unpin> Future for InTurns<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if self.turns.begin() {
-            // What blocked the executor is over, and another section of code follows an await.
+            // The turn had to wait and may have blocked the executor. Yield, so that another section of code follows
+            // an await.
             self.turns.end();
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -136,7 +137,7 @@ impl<F: Future + Unpin> Future for InTurns<F> {
     }
 }
 
-/// Waits for a future in turns, and has the last one go on while `then` runs with what came of it.
+/// Awaits a future in turns. The last turn stays open while `then` runs with the output.
 pub(super) async fn await_in_turns<T, R>(
     turns: &Turns,
     mut future: Pin<&mut (dyn Future<Output = T> + Send)>,
@@ -156,7 +157,7 @@ pub(super) async fn await_in_turns<T, R>(
     result
 }
 
-/// Polls a future in the turns of the thread that waits for it.
+/// A future that is polled in the turns of the thread that waits for it.
 pub(super) struct PolledIn<'a> {
     pub turns: &'a Turns,
     pub future: Pin<&'a mut (dyn Future<Output = ()> + Send)>,
