@@ -1,4 +1,4 @@
-//! A live run: the scene behind its lock, and what its threads share.
+//! The shared state of a live run: the scene behind its lock, and the rest that the run's threads share.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,27 +21,27 @@ use crate::stage::{MAIN_PART, Part, Stage, register};
 
 pub(super) struct Play {
     scene: Mutex<Scene>,
-    /// Something about the scene has changed.
+    /// Notified when the scene may have changed.
     changed: Condvar,
     pub clock: Arc<Clock>,
-    /// The service's executor: one thread, which a task can hold up.
+    /// The service's executor: one thread, which a component can hold.
     pub executor: Handle,
     pub server: Server,
-    /// The context, once it is built.
+    /// The context and its life, once they are built.
     worker: OnceLock<(WorkerCtx, Life)>,
     pub host: OnceLock<Arc<LiveHost>>,
     context: Mutex<Option<ContextId>>,
-    /// Held by who registers, so that ids are written down in their order.
+    /// Held during a registration, so that ids are recorded in their order.
     registers: Mutex<()>,
-    /// What lets tasks begin that were started before they were registered.
+    /// By component, the sender that lets a task begin which was started before its registration.
     pub gates: Mutex<BTreeMap<usize, oneshot::Sender<()>>>,
-    /// How the threads of parts wait.
+    /// By component, the blocker with which its thread waits.
     waits: Mutex<BTreeMap<usize, Arc<ScaledBlocker>>>,
-    /// With which code main returns, once it does.
+    /// Exit code of a program that only calls, once it has nothing more to do.
     returns: OnceLock<i32>,
 }
 
-/// Whether only the driver of start, stop and cleanup says this, and no thread beside it.
+/// Returns whether only the driver of start, stop and cleanup makes this claim, and no thread beside it.
 fn by_the_driver(claim: &What) -> bool {
     !matches!(
         claim,
@@ -97,14 +97,16 @@ impl Play {
         worker.expect("the context is built before anything of it runs")
     }
 
-    /// Looks at the scene. Nothing may wait in there, nor call the context but for its running flag.
+    /// Runs `look` on the scene under its lock. `look` must not wait, and may call the context for its running flag
+    /// only.
     pub fn look<R>(&self, look: impl FnOnce(&Scene) -> R) -> R {
         let looked = look(&lock(&self.scene));
         self.changed.notify_all();
         looked
     }
 
-    /// Waits until the scene has changed, or until a moment of real time.
+    /// Waits until `over` is true of the scene, but not past `until`, in nanoseconds of real time since the run
+    /// began.
     pub fn watch(&self, until: Option<u64>, mut over: impl FnMut(&Scene) -> bool) {
         let mut scene = lock(&self.scene);
         while !over(&scene) {
@@ -125,9 +127,10 @@ impl Play {
         }
     }
 
-    /// Writes down what the context says, and whether that changed the running flag.
+    /// Records a claim of the context, and the running flag if it has changed.
     ///
-    /// The flag is read here inside, where what was read is written down before anybody else reads it.
+    /// The flag is read under the scene's lock, so that the reading is recorded before any other thread reads the
+    /// flag.
     pub fn claim(&self, claim: &What) {
         self.look(|scene| {
             match claim {
@@ -140,7 +143,8 @@ impl Play {
                 _ => {}
             }
             scene.record(claim.clone());
-            // Who asks, or registers, may do so between the flag's change and the stop's word of it.
+            // Another thread may request a stop, or register, between the flag's change and the driver's claim about
+            // it.
             if by_the_driver(claim) {
                 let running = self.worker.get().is_none_or(|(ctx, _)| ctx.running());
                 if scene.running.replace(running) != running {
@@ -150,8 +154,8 @@ impl Play {
         });
     }
 
-    /// Who belongs to the context is about to run for the first time: it is written down as registered
-    /// before it does anything.
+    /// Records the registration of a component whose code is about to run for the first time, unless it is recorded
+    /// already: it comes before all other events of the component. Also notes which context runs here.
     pub fn comes(&self, who: &Who) {
         *lock(&self.context) = Some(who.context);
         if who.id != MAIN {
@@ -165,17 +169,17 @@ impl Play {
         }
     }
 
-    /// The context whose code runs here.
+    /// Returns the id of the context whose code runs here, once the first code of it was started.
     pub fn context(&self) -> Option<ContextId> {
         *lock(&self.context)
     }
 
-    /// Registers a part, unless it is refused.
+    /// Registers a component, unless the context refuses it.
     pub fn register(self: &Arc<Self>, index: usize) {
         let _registers = lock(&self.registers);
         let spec = self.look(|scene| scene.parts.all[index].spec().clone());
         let cast = LiveCast(Arc::clone(self));
-        // A task belongs to the executor around who registers it.
+        // A task belongs to the executor around the thread that registers it.
         let _on = self.executor.enter();
         if let Some(id) = register(self.ctx(), &cast, index, &spec) {
             self.look(|scene| {
@@ -184,13 +188,13 @@ impl Play {
                 }
             });
         }
-        // If it was refused, it is told by this.
+        // Lets an adopted task begin. If it was refused, it was aborted before.
         if let Some(gate) = lock(&self.gates).remove(&index) {
             let _ = gate.send(());
         }
     }
 
-    /// The part of that component.
+    /// Returns the stage's index of the component with that id.
     pub fn part_of(&self, id: Id) -> Option<usize> {
         if id == MAIN {
             return Some(MAIN_PART);
@@ -198,7 +202,8 @@ impl Play {
         self.look(|scene| scene.parts.index_by_id(id))
     }
 
-    /// A part's code begins, for the returned time.
+    /// Records that a component's code begins, and returns the ordinal of this run or call, from 1. If the component
+    /// has no id yet, records nothing and returns 1.
     pub fn began(&self, part: usize) -> u32 {
         self.look(|scene| {
             let part = &scene.parts.all[part];
@@ -209,7 +214,7 @@ impl Play {
         })
     }
 
-    /// A part's code is over, for the `nth` time.
+    /// Records that the `nth` run or call of a component's code is over.
     pub fn ended(&self, part: usize, nth: u32, how: How, error: Option<Name>) {
         self.look(|scene| {
             let part = &scene.parts.all[part];
@@ -219,8 +224,8 @@ impl Play {
         });
     }
 
-    /// Writes an end down, at the clock's time, before the context hears of it. It is part of the last turn of the code,
-    /// which is still open unless the code was dropped.
+    /// Returns an `OnEnd` that records the end, at the clock's time, before it notifies the context. Both belong to
+    /// the last turn of the code, which is still open unless the code was dropped.
     pub fn on_end(
         self: &Arc<Self>,
         part: Option<usize>,
@@ -268,7 +273,8 @@ impl Play {
         waited
     }
 
-    /// Waits until what was woken on the executor has run, unless that is held, and not past a moment of real time.
+    /// Waits until the code that was woken on the executor has run, but not past `late`, in nanoseconds of real time.
+    /// Does not wait if the executor is held.
     pub fn ping_executor(&self, late: u64) {
         if self.look(Scene::is_held) {
             return;
@@ -279,28 +285,28 @@ impl Play {
         let _ = has_run.recv_timeout(Duration::from_nanos(left));
     }
 
-    /// A turn is over.
+    /// Ends a turn.
     pub fn turn_ends(&self) {
         self.look(Scene::turn_ends);
     }
 
-    /// Notes how the thread that runs a part's code waits.
+    /// Sets the blocker with which a component's thread waits.
     pub fn waits_through(&self, part: usize, blocker: &Arc<ScaledBlocker>) {
         lock(&self.waits).insert(part, Arc::clone(blocker));
     }
 
-    /// How the thread that runs a part's code waits.
+    /// Returns the blocker with which a component's thread waits.
     pub fn wait_of(&self, part: usize) -> Option<Arc<ScaledBlocker>> {
         lock(&self.waits).get(&part).cloned()
     }
 
-    /// Looks at one part.
+    /// Runs `look` on one component under the scene's lock.
     pub fn part<R>(&self, index: usize, look: impl FnOnce(&dyn Stage, &Part) -> R) -> R {
         self.look(|scene| look(scene, &scene.parts.all[index]))
     }
 
-    /// Waits as a part does: until something about it has changed, or as long as `wait` says. The token is
-    /// told when something has changed.
+    /// Runs `wait` for a component, unless a change of the component came first. A change cancels `token`, which ends
+    /// the wait early.
     pub fn interruptible(
         &self,
         part: usize,
@@ -314,7 +320,7 @@ impl Play {
         self.look(|scene| scene.disarm(part));
     }
 
-    /// What main does.
+    /// Returns the scripted main.
     pub fn main(
         self: &Arc<Self>,
     ) -> impl FnOnce() -> BoxFuture<Result<(), MainError>> + Send + 'static {
@@ -324,7 +330,7 @@ impl Play {
         }
     }
 
-    /// The process ends. True for who is the first to end it.
+    /// Records that the process ends. Returns true for the first caller only.
     pub fn ends(&self, code: i32, cause: Cause) -> bool {
         self.look(|scene| {
             let first = !scene.is_over();
@@ -335,12 +341,12 @@ impl Play {
         })
     }
 
-    /// Main returns with that code.
+    /// Sets the exit code of a program that only calls.
     pub fn returns(&self, code: i32) {
         let _ = self.look(|_| self.returns.set(code));
     }
 
-    /// The code with which main returns, once it does.
+    /// Returns the exit code of a program that only calls, once it has nothing more to do.
     pub fn returned(&self) -> Option<i32> {
         self.returns.get().copied()
     }

@@ -1,4 +1,5 @@
-//! The scene: everything of a live run that one lock guards. It is looked at for moments only.
+//! The scene: the state of a live run that one lock guards. The lock is held for moments only. Implements the stage's
+//! [`Stage`].
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -22,7 +23,7 @@ use crate::stage::{Endpoint, Later, Part, Parts, Script, Stage};
 pub(super) struct Clock {
     began: Instant,
     pub score: Score,
-    /// How late a thread was woken that does nothing but wait, at worst; in nanoseconds.
+    /// Maximum time by which a thread that only waits was woken late, in nanoseconds.
     pub lag: AtomicU64,
 }
 
@@ -35,28 +36,28 @@ impl Clock {
         }
     }
 
-    /// Real nanoseconds since the run began.
+    /// Returns the real time since the run began, in nanoseconds.
     pub fn real(&self) -> u64 {
         nanos(Instant::now().saturating_duration_since(self.began))
     }
 
-    /// What time it is in the scenario.
+    /// Returns the time in the scenario.
     pub fn now(&self) -> Duration {
         self.score.reads(self.real())
     }
 
-    /// That moment of real time.
+    /// Returns the system's time `real` nanoseconds after the run began, if it can be represented.
     pub fn at(&self, real: u64) -> Option<Instant> {
         self.began.checked_add(Duration::from_nanos(real))
     }
 
-    /// The real time from now to when who waits for a time of the scenario is woken.
+    /// Returns the real time from now until a thread or task that waits for a time of the scenario is woken.
     pub fn until(&self, at: Duration) -> Duration {
         Duration::from_nanos(self.score.wakes(at).saturating_sub(self.real()))
     }
 }
 
-/// What the script does that cannot be done while the scene is looked at.
+/// An action of the script that must not be taken under the scene's lock.
 #[derive(Debug)]
 pub(super) enum Effect {
     Signal(SignalName),
@@ -64,7 +65,7 @@ pub(super) enum Effect {
     Register(usize),
 }
 
-/// Somebody is to call the context.
+/// A call of the context that is to be made.
 #[derive(Debug)]
 pub(super) struct Calling {
     pub call: Call,
@@ -74,7 +75,8 @@ pub(super) struct Calling {
 }
 
 impl Calling {
-    /// Whether nobody could tell which of the two came first. Of two starts one is refused.
+    /// Returns whether the order of the two calls makes no difference. That of two starts does: one of them is
+    /// refused.
     fn is_like(&self, other: &Calling) -> bool {
         self.call == other.call
             && self.call != Call::Start
@@ -83,12 +85,12 @@ impl Calling {
     }
 }
 
-/// What wakes whoever runs a part's code.
+/// The bell of a component, which wakes the thread or task that runs its code.
 #[derive(Default)]
 struct Bell {
-    /// Rung while nobody waited.
+    /// Whether the bell has rung since the last wait ended.
     rung: bool,
-    /// What its wait ends with, and the instant at which it ends by itself.
+    /// The token that ends the current wait when it is cancelled, and the instant at which the wait ends by itself.
     waits: Option<(CancellationToken, u64)>,
 }
 
@@ -99,31 +101,31 @@ pub(super) struct Scene {
     clock: Arc<Clock>,
     out: RefCell<Box<dyn Write + Send>>,
     seq: Cell<u64>,
-    /// The time of the last event: the journal never goes back.
+    /// Time of the last event: times in the journal never decrease.
     last: Cell<u64>,
     over: Cell<bool>,
-    /// The turns of the worker's code that are open.
+    /// Number of open turns of the worker's code.
     turns: Cell<u32>,
-    /// Code that was started and has not begun: on threads of its own, and on the executor.
+    /// Number of pieces of code that were started and have not begun: on threads of their own, and on the executor.
     unbegun: [Cell<i32>; 2],
-    /// Whether what is due in this instant strikes just now.
+    /// Whether the events that are due in this instant strike just now. No turn begins meanwhile.
     pub strikes: Cell<bool>,
-    /// What runs on the executor and waits to go on: with it the executor is blocked.
+    /// Number of turns on the executor that wait to begin: each of them blocks the executor.
     gate: Cell<i32>,
     /// The running flag as last read.
     pub running: Cell<bool>,
     pub effects: RefCell<VecDeque<Effect>>,
-    /// The calls of this instant: they come when all else has struck, as in the simulator.
+    /// The calls of this instant. They are made when all else has struck, as in the simulator.
     calls: RefCell<VecDeque<Calling>>,
-    /// What happens later: when, and which came first.
+    /// Actions that happen later, by their instant and their order in it.
     laters: RefCell<BTreeMap<(u64, u64), Later>>,
     bells: RefCell<Vec<Bell>>,
-    /// The parts that hold the executor.
+    /// Number of holds of the executor by each component that holds it.
     holds: RefCell<BTreeMap<usize, u32>>,
     executor: Handle,
-    /// For what is asked of the executor.
+    /// The live run, for code that the executor is asked to run.
     play: std::sync::Weak<Play>,
-    /// How often the context said that a stop was requested.
+    /// Number of requests to stop that the context has announced.
     pub requests: Cell<u32>,
     callers: Cell<u32>,
     pub open_calls: Cell<u32>,
@@ -150,7 +152,7 @@ impl Scene {
             over: Cell::new(false),
             turns: Cell::new(0),
             unbegun: Default::default(),
-            // Nothing runs before what strikes at the start has struck.
+            // No turn begins before the events at the start have struck.
             strikes: Cell::new(true),
             gate: Cell::new(0),
             running: Cell::new(true),
@@ -171,18 +173,19 @@ impl Scene {
         self
     }
 
-    /// Writes an event down: a line, whole and at once, so that it is there whatever comes next.
+    /// Writes an event as one whole line at once, so that the journal has it whatever happens next.
     fn write(&self, what: What) {
         let t = self.now().max(self.last.get());
         self.last.set(t);
         let seq = self.seq.replace(self.seq.get() + 1);
         let event = Event { t, seq, what };
         let lag = self.clock.lag.load(Ordering::Relaxed);
-        // How long after its instant it is written, for who wants to know how close things were.
+        // How long after its instant the event is written: the summary of `deadstop live` shows how close things
+        // were.
         let real = self.clock.real();
         let late = self.clock.score.tick(real).map_or(0, |(_, since)| since);
         let mut line = format!("{} {} ", lag / 1_000, late / 1_000).into_bytes();
-        // Names, numbers and lists only: nothing in an event cannot be JSON.
+        // An event has names, numbers and lists only, and all of those can be JSON.
         if serde_json::to_writer(&mut line, &event).is_ok() {
             line.push(b'\n');
             let mut out = self.out.borrow_mut();
@@ -190,7 +193,8 @@ impl Scene {
         }
     }
 
-    /// The process is about to end: what is lost is written down, and after that only this.
+    /// Records the losses, and the exit if one is given, of a process that is about to end. No event is recorded
+    /// after that.
     pub fn end(&self, exit: Option<(i32, Cause)>) {
         for lost in self.parts.losses() {
             self.write(lost);
@@ -201,7 +205,8 @@ impl Scene {
         self.over.set(true);
     }
 
-    /// Before a wait of a part's: what ends it early; nothing if it is to end at once.
+    /// Begins a wait of a component: sets the token that ends it early, and the instant at which it ends by itself.
+    /// Returns false if the component must not wait: it was woken before, or the run is over.
     pub fn arm(&self, part: usize, token: CancellationToken, until: u64) -> bool {
         let mut bells = self.bells.borrow_mut();
         let bell = &mut bells[part];
@@ -212,7 +217,7 @@ impl Scene {
         true
     }
 
-    /// After it.
+    /// Ends a wait of a component.
     pub fn disarm(&self, part: usize) {
         self.bells.borrow_mut()[part] = Bell::default();
     }
@@ -226,8 +231,8 @@ impl Scene {
         }
     }
 
-    /// Whether a part was woken, by itself or by another, and has yet to go on. What a held executor keeps from going on does not
-    /// count.
+    /// Returns whether a component was woken, by its own timer or by another component, and has not gone on yet. Code
+    /// that a held executor keeps from going on does not count.
     fn is_woken(&self, part: &Part) -> bool {
         let bells = self.bells.borrow();
         let woken = bells[part.index]
@@ -239,28 +244,28 @@ impl Scene {
         woken && part.runs() && !(on_executor && self.is_held())
     }
 
-    /// Whether a part holds the executor.
+    /// Returns whether a component holds the executor.
     pub fn is_held(&self) -> bool {
         !self.is_over() && !self.holds.borrow().is_empty()
     }
 
-    /// Whether something that runs on the executor waits to go on.
+    /// Returns whether code on the executor waits to go on, and so blocks the executor.
     pub fn blocks_executor(&self) -> bool {
         self.gate.get() > 0
     }
 
-    /// Something that runs on the executor begins or ends to wait.
+    /// Adds `by` to the number of turns on the executor that wait to begin.
     pub fn at_the_gate(&self, by: i32) {
         self.gate.set(self.gate.get() + by);
     }
 
-    /// Whether code of the worker may go on.
+    /// Returns whether code of the worker may go on.
     pub fn may_go_on(&self) -> bool {
         let waits_for_others = self.script.borrow().awaits_a_begin() && self.turns.get() > 0;
         !(self.strikes.get() || self.is_due() || waits_for_others)
     }
 
-    /// Whether code of the worker runs.
+    /// Returns whether code of the worker runs.
     pub fn in_a_turn(&self) -> bool {
         self.turns.get() > 0
     }
@@ -273,26 +278,26 @@ impl Scene {
         self.turns.set(self.turns.get().saturating_sub(1));
     }
 
-    /// More or less code was started that has not begun.
+    /// Adds `by` to the number of pieces of code that were started and have not begun.
     pub fn starts(&self, on_executor: bool, by: i32) {
         let unbegun = &self.unbegun[usize::from(on_executor)];
         unbegun.set(unbegun.get() + by);
     }
 
-    /// Whether everything that was started has begun, and everything waits. What a held executor keeps from going on does not
-    /// count.
+    /// Returns whether all code that was started has begun, and all of it waits. Code that a held executor keeps from
+    /// going on does not count.
     pub fn is_quiet(&self) -> bool {
         let [threads, executor] = self.unbegun.each_ref().map(Cell::get);
         let woken = self.parts.all.iter().any(|part| self.is_woken(part));
         !self.in_a_turn() && !woken && threads == 0 && (executor == 0 || self.is_held())
     }
 
-    /// Whether something is due that is to strike before all else.
+    /// Returns whether an event or action is due. It comes before all other code of its instant.
     pub fn is_due(&self) -> bool {
         self.next().is_some_and(|next| next <= self.clock.real())
     }
 
-    /// When something is to happen next, in real time.
+    /// Returns when the next event or action is due, in nanoseconds of real time since the run began.
     pub fn next(&self) -> Option<u64> {
         let ms = Duration::from_millis;
         let strikes = self.script.borrow().first();
@@ -303,7 +308,7 @@ impl Scene {
         strikes.into_iter().chain(later).min()
     }
 
-    /// Has happen what was set for now or earlier.
+    /// Takes the next action that is due. Returns whether there was one.
     pub fn happen_next(&self) -> bool {
         let real = self.clock.real();
         let due = {
@@ -320,7 +325,7 @@ impl Scene {
         false
     }
 
-    /// The calls that are to be made next: one, or several that may come in any order.
+    /// Takes the calls that are to be made next: one, or several that may come in any order.
     pub fn take_calls(&self) -> Vec<Calling> {
         let mut calls = self.calls.borrow_mut();
         let alike = match calls.front() {
@@ -336,13 +341,13 @@ impl Scene {
         calls.drain(..alike).collect()
     }
 
-    /// A caller's number.
+    /// Returns the number of the next caller, from 1.
     pub fn next_caller(&self) -> u32 {
         self.callers.set(self.callers.get() + 1);
         self.callers.get()
     }
 
-    /// Whether a program that only calls has nothing more to do.
+    /// Returns whether a program that only calls has nothing more to do.
     pub fn is_done(&self) -> bool {
         !self.is_over() && self.open_calls.get() == 0 && self.script.borrow().first().is_none()
     }
@@ -410,7 +415,7 @@ impl Stage for Scene {
     fn later(&self, delay: u64, later: Later) {
         let mut laters = self.laters.borrow_mut();
         let key = (self.now().saturating_add(delay), self.seq.get());
-        // Several in one breath: the first comes first.
+        // Several actions of one instant happen in the order in which they were set.
         let place = (key.1..).find(|place| !laters.contains_key(&(key.0, *place)));
         laters.insert((key.0, place.unwrap_or(key.1)), later);
     }
@@ -420,7 +425,7 @@ impl Stage for Scene {
     }
 
     fn kill(&self, signal: SignalName) {
-        // That it was killed, and its exit, is for who waits for the process to write down.
+        // `Players` waits for this process, and records that it was killed, and its exit.
         self.end(None);
         self.effects.borrow_mut().push_back(Effect::Kill(signal));
     }
