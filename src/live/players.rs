@@ -1,4 +1,5 @@
-//! Processes for live runs: started, bounded in real time, and read.
+//! Processes for live runs: starts them, bounds them in real time, and reads their journals. `deadstop live` uses
+//! this.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -12,70 +13,70 @@ use serde::{Deserialize, Serialize};
 use super::tempo::Tempo;
 use crate::journal::{Cause, Event, SignalName, What};
 
-/// How much longer than the simulated one a run may take, beside as long again.
+/// Time that a run may take beyond twice the time that its tempo gives it.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether a process has ended.
+/// Interval at which the end of a process is polled.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// How long a process may take to end once it has closed its journal.
+/// Maximum time in which a process ends once it has closed its journal.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// More of a process's standard error is of no use.
+/// Maximum number of bytes that are kept of a process's standard error.
 const SAID: u64 = 16 * 1024;
 
-/// What a process is asked to run.
+/// The run that a process is asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Request {
     /// The scenario's name.
     pub name: String,
-    /// Its file.
+    /// The text of its file.
     pub text: String,
-    /// Its tempo.
+    /// The tempo of the run.
     pub tempo: Tempo,
 }
 
-/// A live run.
+/// The journal of a live run, and how late it came.
 #[derive(Clone, Debug)]
 pub struct Played {
-    /// The journal, with what only an onlooker can write: that it was killed, and its exit.
+    /// The journal. It includes what only an observer can record: that the process was killed, and its exit.
     pub events: Vec<Event>,
-    /// How late a thread was woken that does nothing but wait, at worst.
+    /// Maximum time by which a thread that only waits was woken late.
     pub lag: Duration,
-    /// How long after its instant an event was written, at worst.
+    /// Maximum time between an instant and the writing of one of its events.
     pub late: Duration,
-    /// What the process wrote to standard error.
+    /// The beginning of what the process wrote to standard error.
     pub said: String,
 }
 
-/// A live run that has no journal to judge.
+/// Reason why a live run has no journal to judge.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
-    /// No process could be started, or read.
+    /// The process could not be started, or read.
     #[error("no process for a live run: {0}")]
     System(#[from] std::io::Error),
-    /// It overstayed, and was killed.
+    /// The process overstayed, and was killed.
     #[error("the process was not over {:.1} s after the simulated one, and was killed", over.as_secs_f64())]
     Overstayed {
-        /// By how much.
+        /// How much longer it had run than its tempo plans.
         over: Duration,
-        /// What it had written.
+        /// The journal up to then.
         played: Played,
     },
-    /// It ended otherwise than its journal says.
+    /// The process ended in another way than its journal records.
     #[error("the process ended ({status}) without a word of it in its journal")]
     Silent {
-        /// How it ended.
+        /// The status with which it ended.
         status: ExitStatus,
-        /// What it had written.
+        /// The journal up to then.
         played: Played,
     },
-    /// It wrote what is no event.
+    /// The process wrote a line that is no event.
     #[error("the process wrote a line that is no event: {0}")]
     Garbled(String),
 }
 
-/// Starts processes that [`perform`](super::perform).
+/// Starter of processes that [`perform`](super::perform) live runs.
 #[derive(Clone, Debug)]
 pub struct Players {
     program: PathBuf,
@@ -84,7 +85,7 @@ pub struct Players {
 }
 
 impl Players {
-    /// That program with those arguments performs.
+    /// Creates players that start `program` with `arguments`, which has to [`perform`](super::perform).
     pub fn new(program: impl Into<PathBuf>, arguments: &[&str]) -> Self {
         Players {
             program: program.into(),
@@ -93,30 +94,31 @@ impl Players {
         }
     }
 
-    /// A process is killed that takes more than twice its time and that much; 5 s without this.
+    /// Sets the time that a process may take beyond twice the time that its tempo gives it; then it is killed.
+    /// Default: 5 s.
     #[must_use]
     pub fn margin(mut self, margin: Duration) -> Self {
         self.margin = margin;
         self
     }
 
-    /// Runs one, and waits for its end; it is killed if it overstays.
+    /// Runs one scenario in a process, and waits for its end. Kills the process if it overstays.
     ///
     /// # Errors
     ///
-    /// If there is no journal to judge.
+    /// If the run has no journal to judge.
     pub fn play(&self, request: &Request) -> Result<Played, Failed> {
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // A Ctrl-C is for who asked for the run, not for the worker in it.
+            // A Ctrl-C is for the command that asked for the run, not for the worker in it.
             .process_group(0)
             .spawn()?;
         let played = follow(&mut child, request, self.margin);
         if played.is_err() {
-            // Whatever it is, nothing is left behind of it.
+            // Whatever the failure is, no process is left behind.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -132,9 +134,9 @@ fn follow(child: &mut Child, request: &Request, margin: Duration) -> Result<Play
         child.stdout.take().expect("it is piped"),
         child.stderr.take().expect("it is piped"),
     );
-    // Kept open to the end: when it closes, the process takes itself for left alone.
+    // Standard input is kept open to the end: when it closes, the process considers itself orphaned.
     let line = serde_json::to_string(request).map_err(std::io::Error::from)?;
-    // A process that ends without having heard it tells more by its end.
+    // The result of the write is ignored: if the process ended before it read its request, its end explains more.
     let _ = input
         .write_all(line.as_bytes())
         .and_then(|()| input.write_all(b"\n"));
@@ -180,7 +182,8 @@ fn follow(child: &mut Child, request: &Request, margin: Duration) -> Result<Play
     played.ends(status)
 }
 
-/// How a process ended that has closed its journal.
+/// Waits for the end of a process that has closed its journal, and returns its status. Kills the process if it takes
+/// longer than [`LAST_WORDS`].
 fn end_of(child: &mut Child) -> Result<ExitStatus, Failed> {
     let began = Instant::now();
     loop {
@@ -196,7 +199,8 @@ fn end_of(child: &mut Child) -> Result<ExitStatus, Failed> {
 }
 
 impl Played {
-    /// Takes a line: how late the machine was so far, how late the event is, the event.
+    /// Takes a line of the process: how late the machine was so far and how late the event is, both in microseconds,
+    /// and the event.
     fn take(&mut self, line: &str) -> Result<(), Failed> {
         let garbled = || Failed::Garbled(line.chars().take(200).collect());
         let mut parts = line.splitn(3, ' ');
@@ -211,7 +215,7 @@ impl Played {
         Ok(())
     }
 
-    /// Adds what only an onlooker can say.
+    /// Adds what only an observer can record: the real exit code, or the signal that killed the process.
     fn ends(mut self, status: ExitStatus) -> Result<Self, Failed> {
         let t = self.events.last().map_or(0, |event| event.t);
         if let Some(Event {
@@ -219,7 +223,7 @@ impl Played {
             ..
         }) = self.events.last_mut()
         {
-            // The code that it came to is the one that counts, whatever was meant.
+            // The real exit code is the one that counts, even if the process meant another.
             let Some(came_to) = status.code() else {
                 return Err(Failed::Silent {
                     status,
@@ -240,7 +244,8 @@ impl Played {
                 played: self,
             });
         };
-        // What is lost it has written itself: it knew that the signal comes.
+        // The process has recorded its losses itself, since it knew that the signal would come. They belong after the
+        // signal.
         let losses = self.events.iter().rev();
         let losses = losses.take_while(|event| matches!(event.what, What::Lost { .. }));
         let at = self.events.len() - losses.count();

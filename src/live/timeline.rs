@@ -1,4 +1,4 @@
-//! The thread on which the script strikes.
+//! The timeline of a live run: the thread that strikes the script's events when they are due, and makes its calls.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -17,13 +17,13 @@ use crate::host::{Host, Who, block_on};
 use crate::journal::{Cause, Kind, SignalName, What};
 use crate::stage::{self, Said, Stage};
 
-/// How often it is looked whether a signal was heeded.
+/// Interval at which the timeline checks whether a signal was heeded.
 const LOOK: Duration = Duration::from_millis(1);
-/// The longest that is waited for a signal to be heeded, in nanoseconds.
+/// Maximum time for which the timeline waits until a signal is heeded, in nanoseconds.
 const HEARD_NS: u64 = 2_000_000_000;
 
-/// Strikes everything that is due, and makes the calls of this instant, before the worker's code goes on. Returns whether
-/// there was something.
+/// Strikes everything that is due, and makes the calls of this instant, before the worker's code goes on. Returns
+/// whether anything was due.
 pub(super) fn strike(play: &Arc<Play>) -> bool {
     if !play.look(|scene| scene.is_due() || scene.strikes.get()) {
         return false;
@@ -39,7 +39,7 @@ pub(super) fn strike(play: &Arc<Play>) -> bool {
     true
 }
 
-/// Sees to it that the executor is blocked, if a part holds it: where nothing on it would run meanwhile, it could still
+/// Blocks the executor, if a component holds it. Without this, an executor on which nothing else runs could still
 /// drop a task that is aborted.
 fn hold_executor(play: &Arc<Play>) {
     let is_open = |scene: &Scene| scene.is_held() && !scene.blocks_executor();
@@ -50,7 +50,8 @@ fn hold_executor(play: &Arc<Play>) {
     }
 }
 
-/// Strikes one thing that is due, if there is one. Calls come last, in their order.
+/// Strikes one event or action that is due; if there is none, makes the next calls, in their order. Returns whether
+/// there was anything.
 fn strike_next(play: &Arc<Play>) -> bool {
     let struck = play.look(|scene| scene.stage().strike_next() || scene.happen_next());
     while let Some(effect) = play.look(|scene| scene.effects.borrow_mut().pop_front()) {
@@ -59,20 +60,20 @@ fn strike_next(play: &Arc<Play>) -> bool {
     struck || call_next(play)
 }
 
-/// Makes the calls that come next. What strikes after them strikes once they have reached the context.
+/// Makes the calls that come next, and waits until they have reached the context: later events strike after that.
 fn call_next(play: &Arc<Play>) -> bool {
     let callings = play.look(|scene| scene.take_calls());
     let reached: Vec<_> = callings.into_iter().map(|c| calls(play, c)).collect();
     let soon = play.clock.real() + play.clock.score.soon();
     for reached in &reached {
-        // Its end, not a word, is what is waited for.
+        // Nothing is ever sent: the channel is closed when the call has reached the context.
         let left = soon.saturating_sub(play.clock.real());
         let _ = reached.recv_timeout(Duration::from_nanos(left));
     }
     !reached.is_empty()
 }
 
-/// Strikes what is due until the process ends.
+/// Strikes what is due, until the process ends.
 pub(super) fn strikes(play: &Arc<Play>, run: bool) {
     let mut done_at = None;
     loop {
@@ -84,7 +85,7 @@ pub(super) fn strikes(play: &Arc<Play>, run: bool) {
         if over {
             return;
         }
-        // A program that only calls ends once nothing is to come any more, and everything that can run has.
+        // A program that only calls ends once nothing more is due and everything that can run has run.
         done_at = match (done && !run, done_at) {
             (false, _) => None,
             (true, None) => Some(play.clock.score.settled(play.clock.real())),
@@ -109,13 +110,14 @@ fn has(play: &Arc<Play>, effect: Effect) {
         Effect::Signal(signal) => {
             let (life, since) = (play.life(), play.life().signals_heeded());
             raise(signal);
-            // What strikes next strikes after it, also if somebody else has to hear it first.
+            // The next event strikes after the signal was heeded, even if another thread has to receive it first.
             let heeded = || life.signals_heeded() > since;
             let late = play.clock.real() + HEARD_NS;
             while !heeded() && play.clock.real() < late && !play.look(|scene| scene.is_over()) {
                 std::thread::sleep(LOOK);
             }
-            // A request is said first, and made then: a start in between would not know of it.
+            // The context announces a request first, and makes it then: a start in between would not know of it. So
+            // wait for it.
             if heeded() {
                 block_on(play.ctx().stop_requested());
             }
@@ -129,16 +131,16 @@ fn raise(signal: SignalName) {
     let _ = signal_hook::low_level::raise(signal.number());
 }
 
-/// Ends the process by a signal that nobody handles. A command that a shell runs in the background inherits that SIGINT is
-/// ignored: the worker of the scenario has the default.
+/// Ends the process by a signal with its default action: the worker does not handle it. A command that a shell runs
+/// in the background inherits an ignored SIGINT, but the worker of the scenario has the default.
 fn die(signal: SignalName) {
     let _ = signal_hook::low_level::emulate_default_handler(signal.number());
-    // SIGKILL has no other, and cannot be given one.
+    // SIGKILL has no other action, and cannot be given one.
     raise(signal);
 }
 
-/// Somebody calls the context: on a thread of its own, or inside a component where one is named. What is
-/// returned is closed once the call was polled.
+/// Calls the context on a thread of its own, or as code of a component if the call names one. The returned channel is
+/// closed once the call was polled.
 fn calls(play: &Arc<Play>, calling: Calling) -> Receiver<()> {
     let Calling {
         call,
@@ -178,7 +180,7 @@ fn calls(play: &Arc<Play>, calling: Calling) -> Receiver<()> {
                 name,
                 kind: Kind::Thread,
             };
-            // As code of the context's own, of which nothing is written down.
+            // Runs as code of the context's own, which is not recorded.
             let body = Box::new(move |scope: &crate::host::Scope| {
                 scope.block_on(called);
                 Ok(())
@@ -191,7 +193,8 @@ fn calls(play: &Arc<Play>, calling: Calling) -> Receiver<()> {
         _ => {
             let executor = play.executor.clone();
             let calls = move || {
-                // What it starts runs on the service's executor; its own waiting does not rest on that.
+                // Tasks that the call starts run on the service's executor; the call itself waits without the
+                // executor.
                 let _on = executor.enter();
                 block_on(called);
             };
