@@ -1,50 +1,53 @@
-//! How fast a live run's clock goes, and what counts as one instant of it.
+//! The tempo of a live run: how fast its clock goes, and which readings count as one instant. The clock of the run
+//! uses it, and `Players` derive the run's bound from it.
 //!
-//! The worker under test lives in the scenario's own milliseconds. Real time is mapped to them so that two
-//! instants of the simulated journal lie at least a *stretch* of real time apart. Around each instant the
-//! clock goes slowly: at the speed at which the closest two of them are a stretch apart. What lies idle
-//! between is passed over quickly. An hour in which nothing happens takes as long as a second of it.
+//! The worker under test lives in the scenario's own milliseconds. Real time is mapped to them so that two instants
+//! of the simulated journals lie at least a *stretch* of real time apart. Around each instant the clock goes slowly:
+//! at the speed at which the closest two instants are a stretch apart. Idle time between instants passes quickly. An
+//! hour in which nothing happens takes as long as a second of it.
 //!
-//! A live thread always comes a little late. What the clock reads within three quarters of a stretch after an
-//! instant is that instant; what it reads later is later, and shows in the journal. In the scenario's time
-//! an instant so takes in half of the smallest gap between two, and no more, whatever the speed elsewhere.
+//! A live thread always comes a little late. What the clock reads within three quarters of a stretch after an instant
+//! (half of one at an even pace) counts as that instant. A later reading is later, and shows in the journal. In the
+//! scenario's time, an instant thus covers at most half of the smallest gap between two, whatever the speed
+//! elsewhere.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How a live run is timed: by the instants of the simulated journals, and a speed.
+/// The timing of a live run: the instants of the simulated journals, and a speed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tempo {
     /// The instants, in milliseconds of the scenario, ascending from 0.
     instants: Vec<u64>,
-    /// When the run is over.
+    /// The end of the run, in milliseconds of the scenario.
     ends: u64,
     pace: Pace,
 }
 
-/// A speed.
+/// The speed of a live run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Pace {
-    /// From instant to instant in at least that much real time.
+    /// The clock takes this much real time from each instant to the next.
     Stretch(Duration),
-    /// So many times as fast as real time, all along.
+    /// The clock goes this many times as fast as real time, all along.
     Even(f64),
 }
 
-/// The shortest real time between two instants in which they can be told apart.
+/// Minimum real time between two instants that can be told apart.
 pub const CLOSEST: Duration = Duration::from_millis(50);
 
-/// Behind the last instant nothing should happen any more; whatever does comes so much faster.
+/// Minimum speed of the clock after the last instant, as a multiple of real time. Nothing should happen any more
+/// then; an event that does happen comes this much faster.
 const AFTERWARDS: u64 = 20;
 
-/// How much of a stretch an instant takes: whoever is late has that time. What lies between it and the next
-/// is for the clock to pass.
+/// Returns the time of a stretch that its instant takes, both in nanoseconds: a late thread has that time. In the
+/// rest of the stretch the clock passes on to the next instant.
 const fn instant_of(stretch: u64) -> u64 {
     stretch / 4 * 3
 }
 
-/// The instants are too close at that speed.
+/// Error of an even pace at which two instants are too close.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
     "two of its instants lie {gap_ms} ms apart; {speed} times as fast as real time that is less than the {} ms \
@@ -55,19 +58,19 @@ pub struct TooFast {
     speed: f64,
 }
 
-/// The highest speed at which so many milliseconds can be told from nothing.
+/// Returns the highest speed at which two instants that are `gap_ms` milliseconds apart can be told apart.
 fn fastest(gap_ms: u64) -> f64 {
     let closest = CLOSEST.as_millis() as f64;
     gap_ms as f64 / closest
 }
 
 impl Tempo {
-    /// A tempo for a scenario whose simulated journals have these instants, in any order, and end at the last
-    /// but for those after `ends`.
+    /// Creates a tempo for a scenario. Its simulated journals have these instants, in any order, and end at `ends`.
+    /// An instant after `ends` has no event.
     ///
     /// # Errors
     ///
-    /// If they are closer than [`CLOSEST`] at an even pace.
+    /// If two instants are closer than [`CLOSEST`] at an even pace.
     pub fn new(
         instants: impl IntoIterator<Item = u64>,
         ends: u64,
@@ -89,13 +92,13 @@ impl Tempo {
         Ok(tempo)
     }
 
-    /// The closest two instants, in milliseconds of the scenario.
+    /// Returns the smallest gap between two instants, in milliseconds of the scenario.
     fn closest(&self) -> Option<u64> {
         let gaps = self.instants.windows(2).map(|pair| pair[1] - pair[0]);
         gaps.min()
     }
 
-    /// The same, twice as slow.
+    /// Returns the same tempo, twice as slow.
     #[must_use]
     pub fn slower(&self) -> Self {
         let pace = match self.pace {
@@ -109,18 +112,18 @@ impl Tempo {
         }
     }
 
-    /// How late a thread may be woken without harm to the order of what the scenario keeps apart.
+    /// Returns how late a thread may be woken without harm to the order of what the scenario keeps apart.
     pub fn patience(&self) -> Duration {
         Duration::from_nanos(self.score().stretch / 30)
     }
 
-    /// How long a run takes.
+    /// Returns the real time that a run takes.
     pub fn takes(&self) -> Duration {
         let score = self.score();
         Duration::from_nanos(score.comes(Duration::from_millis(self.ends)))
     }
 
-    /// Worked out, to be played.
+    /// Works out how real time and the scenario's time map to each other.
     pub(crate) fn score(&self) -> Score {
         let closest = self.closest().map_or(1_000_000_000, |gap| gap * 1_000_000);
         let mut knots = Vec::with_capacity(self.instants.len() * 2);
@@ -148,7 +151,7 @@ impl Tempo {
             if matches!(self.pace, Pace::Even(_)) {
                 real += slow.real(gap);
             } else {
-                // Slowly while it is that instant, and then as fast as it takes.
+                // The clock goes slowly within the instant, and then as fast as it has to.
                 knots.push((t + (closest / 2).min(gap / 2), real + instant));
                 real += stretch;
             }
@@ -178,19 +181,19 @@ impl Tempo {
     }
 }
 
-/// So many nanoseconds of the scenario in so many real ones.
+/// A speed: this many nanoseconds of the scenario in this many nanoseconds of real time.
 #[derive(Clone, Copy, Debug)]
 struct Ratio(u64, u64);
 
 impl Ratio {
-    /// In the scenario's time, rounded down.
+    /// Converts real time to the scenario's time, rounded down.
     fn scaled(self, real: u64) -> u64 {
         let Ratio(scaled, by) = self;
         u64::try_from(u128::from(real) * u128::from(scaled) / u128::from(by.max(1)))
             .unwrap_or(u64::MAX)
     }
 
-    /// In real time, rounded up.
+    /// Converts the scenario's time to real time, rounded up.
     fn real(self, scaled: u64) -> u64 {
         let Ratio(by, real) = self;
         u64::try_from((u128::from(scaled) * u128::from(real)).div_ceil(u128::from(by.max(1))))
@@ -198,23 +201,23 @@ impl Ratio {
     }
 }
 
-/// A tempo, worked out: what time it is in the scenario, and when a time of it comes. All in nanoseconds of
-/// real time since the run began.
+/// A tempo, worked out: maps real time to the scenario's time and back. Real time is in nanoseconds since the run
+/// began.
 #[derive(Debug)]
 pub(crate) struct Score {
-    /// The instants in milliseconds, and when they come.
+    /// The instants in milliseconds, each with the real time at which it comes.
     ticks: Vec<(u64, u64)>,
-    /// The scenario's time and the real one, between which the clock goes evenly.
+    /// Pairs of the scenario's time and the real one, in nanoseconds. The clock goes evenly between two of them.
     knots: Vec<(u64, u64)>,
     tail: Ratio,
     /// The real time between the closest two instants.
     stretch: u64,
-    /// How long an instant is.
+    /// The real time that an instant takes.
     instant: u64,
 }
 
 impl Score {
-    /// What the clock reads.
+    /// Returns what the clock reads.
     pub fn reads(&self, real: u64) -> Duration {
         match self.tick(real) {
             Some((t, since)) if since < self.tolerance() => Duration::from_millis(t),
@@ -222,25 +225,25 @@ impl Score {
         }
     }
 
-    /// The last instant, and how long ago it was.
+    /// Returns the last instant, in milliseconds, and the real time since then.
     pub fn tick(&self, real: u64) -> Option<(u64, u64)> {
         let after = self.ticks.partition_point(|(_, at)| *at <= real);
         let (t, at) = self.ticks.get(after.checked_sub(1)?)?;
         Some((*t, real - at))
     }
 
-    /// How long an instant is.
+    /// Returns the real time that an instant takes.
     pub fn tolerance(&self) -> u64 {
         self.instant
     }
 
-    /// When a time of the scenario comes: what the script does happens then.
+    /// Returns the real time at which a time of the scenario comes. The script strikes then.
     pub fn comes(&self, at: Duration) -> u64 {
         self.seen_to_come(at, self.mapped(nanos(at)))
     }
 
-    /// A time that falls into an instant, but is later than it, comes when that instant is over: it would
-    /// not have come yet by the clock.
+    /// Returns a later real time for a time that falls into an instant but is later than it: the end of the instant,
+    /// since the clock does not read that time before.
     fn seen_to_come(&self, at: Duration, real: u64) -> u64 {
         match self.tick(real) {
             Some((t, since)) if since < self.tolerance() && Duration::from_millis(t) < at => {
@@ -258,23 +261,25 @@ impl Score {
         real.saturating_add(self.ratio(after).real(t - from))
     }
 
-    /// When who waits for a time of the scenario is woken: the script strikes before all else.
+    /// Returns the real time at which a thread or task that waits for a time of the scenario is woken: later than
+    /// [`comes`](Self::comes), since the script strikes before all else.
     pub fn wakes(&self, at: Duration) -> u64 {
         let real = self.mapped(nanos(at)).saturating_add(self.lead());
         self.seen_to_come(at, real)
     }
 
-    /// How long a signal may take to be heard; most of an instant is left after that.
+    /// Returns the real time that is allowed for a call to reach the context, and for code that was started or woken
+    /// to run. Most of an instant is left after that.
     pub fn soon(&self) -> u64 {
         self.stretch / 4
     }
 
-    /// How much earlier than all else the script strikes.
+    /// Returns the real time by which the script strikes earlier than all else.
     fn lead(&self) -> u64 {
         self.stretch / 10
     }
 
-    /// When everything that can run in this instant has run.
+    /// Returns the real time at which everything that can run in this instant has run, unless the machine is slow.
     pub fn settled(&self, real: u64) -> u64 {
         let least = real + self.stretch / 30;
         match self.tick(real) {
@@ -293,7 +298,7 @@ impl Score {
         t.saturating_add(self.ratio(after).scaled(real - from))
     }
 
-    /// How fast it goes before the knot of that number.
+    /// Returns the speed of the clock before the knot with the index `after`, or after the last knot.
     fn ratio(&self, after: usize) -> Ratio {
         match (self.knots.get(after.wrapping_sub(1)), self.knots.get(after)) {
             (Some((t, real)), Some((next_t, next_real))) => Ratio(next_t - t, next_real - real),
@@ -329,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn for_three_quarters_of_a_stretch_after_an_instant_it_is_that_instant() {
+    fn clock_reads_an_instant_for_three_quarters_of_its_stretch() {
         let score = Tempo::new([10_000, 20_000], 20000, STRETCH)
             .expect("well")
             .score();
@@ -342,7 +347,7 @@ mod tests {
         assert_eq!(reads(400), ms(20_000));
     }
 
-    /// However far apart its neighbours are, what comes late by half the smallest gap is seen to.
+    /// An event that comes late by half the smallest gap shows as late, however far apart its neighbours are.
     #[test]
     fn an_instant_takes_in_no_more_than_half_of_the_smallest_gap() {
         let score = Tempo::new([1_000, 1_100, 3_600_000], 3600000, STRETCH)
@@ -355,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_woken_never_reads_an_earlier_time() {
+    fn woken_thread_never_reads_an_earlier_time() {
         for pace in [STRETCH, Pace::Even(7.3)] {
             let score = Tempo::new([7, 1_313, 77_777], 77777, pace)
                 .or_else(|_| Tempo::new([1_313, 77_777], 77777, pace))
@@ -371,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn an_even_pace_is_even_and_refused_where_instants_blur() {
+    fn even_pace_is_even_and_refused_if_instants_are_too_close() {
         let tempo = Tempo::new([10_000, 11_000], 11000, Pace::Even(10.0)).expect("100 ms apart");
         assert_eq!(tempo.takes(), ms(1_100));
         let score = tempo.score();
