@@ -1,13 +1,22 @@
-//! The live journal held against the simulated ones: component by component, with the times.
+//! Compares the live journal of a scenario with the simulated ones, component by component, times included. The
+//! command `deadstop live` uses it.
 //!
-//! What happens in one instant the simulator puts in an order that the seed decides. A live run may take
-//! any of those orders: it agrees if it agrees with one seed, and it has to in everything at once.
+//! The seed decides the order in which the simulator puts the events of one instant. A live run may take any of those
+//! orders. It agrees if it agrees with one seed, and in everything at once.
 //!
-//! Compared is what each component goes through, in its own order and at its times; what the context says
-//! of itself; what every caller gets; which step began after which ended. Not compared are the order
-//! between unrelated components, probes and still-waiting lines, whether one of several who call in the
-//! instant in which stop or cleanup is over came in time to ask for it once more, and what a thread had yet to say
-//! in the instant in which the process was killed.
+//! Compared are:
+//! - what each component goes through, in its own order and at its times,
+//! - the context's claims about each component and about itself,
+//! - the requests, the watchdogs' claims, and what every caller gets,
+//! - which steps had ended when a step began,
+//! - how the process ended.
+//!
+//! Not compared are:
+//! - the order between unrelated components,
+//! - probes and still-waiting lines,
+//! - in the instant in which stop or cleanup is over, how many of several callers came in time to request a stop once
+//!   more,
+//! - what a thread had yet to record in the instant in which the process was cut off.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,28 +31,28 @@ use crate::scenario::{Scenario, When};
 use crate::sim::{Journal, Options, RunError, Runners};
 use crate::stage::millis;
 
-/// Where an event's words begin in a line of the log.
+/// Column at which an event's words begin in a line of the log, in bytes.
 const WORDS: usize = 19;
 
-/// Where a difference belongs. Of several that begin in one instant the first here is told first: what a
-/// component went through leads to what is said of it.
+/// A list of events that is compared as a whole. Of two differences at the same instant and place in the journal, the
+/// track that comes first here is reported first: what a component went through leads to the claims about it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Track {
-    /// What one component went through.
+    /// The facts about one component, and its registration.
     Component(Name),
     /// The health endpoint.
     Health,
-    /// What the watchdogs say.
+    /// The claims of the watchdogs.
     Watchdog,
-    /// What the context says of one component.
+    /// The claims of the context about one component.
     Said(Name),
-    /// Who asked for the stop: each asks on a thread of its own.
+    /// The requests to stop. Each caller requests a stop on a thread of its own.
     Requests,
-    /// What the context says of itself.
+    /// The claims of the context about itself.
     Worker,
-    /// One call.
+    /// One call: its begin and what it returned.
     Caller(u32),
-    /// The process, as it was seen from outside.
+    /// The process, as seen from outside.
     Process,
 }
 
@@ -62,22 +71,22 @@ impl fmt::Display for Track {
     }
 }
 
-/// One event of a track.
+/// One event of a track: its instant in milliseconds, and its words.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Entry {
     t: u64,
     line: String,
 }
 
-/// A journal, sorted for comparison.
+/// A journal, split into tracks for comparison.
 #[derive(Clone, Debug, Default)]
 struct Tracks {
     tracks: BTreeMap<Track, Vec<Entry>>,
-    /// Where in the journal each entry stands. Not compared.
+    /// Place in the journal of each event. Not compared.
     places: BTreeMap<Track, Vec<usize>>,
-    /// For each step, which had ended when it began.
+    /// Names of the steps that had ended when each step began.
     after: BTreeMap<Name, BTreeSet<Name>>,
-    /// The instant in which the process was ended from outside or in the middle of its work, if it was.
+    /// The instant in which the process was ended from outside or cut off in the middle of its work, if it was.
     cut: Option<u64>,
 }
 
@@ -102,7 +111,8 @@ impl Tracks {
                 }
                 What::Exit { cause, .. } if cause.cuts() => tracks.cut = Some(event.t),
                 What::Requested { by, .. } => {
-                    // Nobody who comes late asks for anything, and who comes late only the instant knows.
+                    // A caller that comes after the end of stop or cleanup requests nothing. Which callers come late
+                    // is not determined within the instant of that end.
                     let again = std::mem::replace(&mut requested, true);
                     if again && *by == By::Call && overs.contains(&event.t) {
                         continue;
@@ -115,7 +125,7 @@ impl Tracks {
             };
             let mut line = line.get(WORDS..).unwrap_or(line).trim_end().to_owned();
             if let What::Returned { steps, deaths, .. } = &event.what {
-                // The log leaves the figures of a report out.
+                // The log omits the figures of a report.
                 for row in steps {
                     let crate::journal::Row {
                         id,
@@ -141,13 +151,13 @@ impl Tracks {
         tracks
     }
 
-    /// Whether a live run agrees with this simulated one.
+    /// Returns whether a live run agrees with this simulated one.
     fn agree(&self, live: &Tracks) -> bool {
         let Some(cut) = self.cut.filter(|_| self.cut == live.cut) else {
             return self.tracks == live.tracks && self.after == live.after;
         };
-        // A thread that was in the middle of a turn when the process was cut off said no more of it. The simulator cuts
-        // between turns.
+        // A live thread that is in the middle of a turn when the process is cut off records no more of it. The
+        // simulator cuts between turns.
         let begins = |track: &Track, simulated: &[Entry]| {
             let live = live.tracks.get(track).map_or(&[][..], Vec::as_slice);
             simulated.strip_prefix(live).is_some_and(|unsaid| {
@@ -168,7 +178,7 @@ impl Tracks {
                 .all(|(step, ended)| self.after.get(step) == Some(ended))
     }
 
-    /// The tracks that differ, the one first that differs first.
+    /// Returns the tracks that differ, sorted by their first differences.
     fn differ<'a>(&'a self, other: &'a Tracks) -> Vec<&'a Track> {
         let all: BTreeSet<&Track> = self.tracks.keys().chain(other.tracks.keys()).collect();
         let none = Vec::new();
@@ -183,7 +193,7 @@ impl Tracks {
                     .find(|at| simulated.get(*at) != live.get(*at))?;
                 let at = |entries: &[Entry]| entries.get(first).map_or(u64::MAX, |entry| entry.t);
                 let t = at(&simulated).min(at(&live));
-                // What comes first in a journal leads to what comes later.
+                // A difference that comes first in a journal leads to the ones that come later.
                 let places = [&self.places, &other.places];
                 let place = places
                     .iter()
@@ -196,7 +206,7 @@ impl Tracks {
     }
 }
 
-/// The instant of an event with which stop or cleanup is over.
+/// Returns the instant of an event with which stop or cleanup is over, or `None` for any other event.
 fn over(event: &Event) -> Option<u64> {
     let over = matches!(
         event.what,
@@ -207,7 +217,7 @@ fn over(event: &Event) -> Option<u64> {
     over.then_some(event.t)
 }
 
-/// Where an event belongs; nowhere if it is not compared.
+/// Returns the track of an event, or `None` if the event is not compared.
 fn track_of(what: &What, names: &BTreeMap<Id, Name>) -> Option<Track> {
     let name = |id: &Id| {
         let name = names.get(id).cloned();
@@ -216,8 +226,8 @@ fn track_of(what: &What, names: &BTreeMap<Id, Name>) -> Option<Track> {
             _ => format!("#{id}").into(),
         })
     };
-    // Who runs and who drives the stop are two threads: in one instant there is no order between them but
-    // that which the laws demand.
+    // A component and the driver of the stop run on two threads. In one instant there is no order between them but
+    // the order that the laws demand.
     let component = |id: &Id| Some(Track::Component(name(id)));
     let said = |id: &Id| Some(Track::Said(name(id)));
     match what {
@@ -257,10 +267,10 @@ fn track_of(what: &What, names: &BTreeMap<Id, Name>) -> Option<Track> {
     }
 }
 
-/// What the simulator says of a scenario: its journals, by seed.
+/// The simulated journals of a scenario, by seed.
 #[derive(Debug)]
 pub struct Known {
-    /// Each with the first seed that gave it.
+    /// The journals that differ, each with the first seed that gave it.
     journals: Vec<(u64, Tracks)>,
     instants: BTreeSet<u64>,
     ends: u64,
@@ -270,11 +280,11 @@ pub struct Known {
 }
 
 impl Known {
-    /// Simulates a scenario with that many seeds.
+    /// Simulates a scenario with the first `seeds` seeds.
     ///
     /// # Errors
     ///
-    /// What is wrong with deadstop itself.
+    /// If deadstop itself fails: see [`RunError`].
     pub fn new(runners: &Runners, scenario: &Arc<Scenario>, seeds: u64) -> Result<Self, RunError> {
         let runs = (0..seeds).map(|seed| {
             let options = Options {
@@ -288,7 +298,7 @@ impl Known {
             journals.push(ran?.journal);
         }
         let mut known = Known::of(&journals);
-        // What strikes in vain is kept apart from the rest as well.
+        // An event that strikes in vain is kept apart from the rest as well.
         let strikes = scenario
             .timeline
             .iter()
@@ -300,7 +310,7 @@ impl Known {
         Ok(known)
     }
 
-    /// From journals, the first of seed 0 and so on.
+    /// Collects journals: the first is that of seed 0, and so on.
     fn of(journals: &[Journal]) -> Self {
         let mut known = Known {
             journals: Vec::new(),
@@ -321,7 +331,7 @@ impl Known {
             known.instants.extend(&journal.instants);
             for event in &journal.events {
                 if let What::GraceBegan { kill, .. } = event.what {
-                    // The platform waits for it, although nothing of it is to be seen.
+                    // The platform waits for the end of the grace, although no event shows it.
                     known.instants.insert(kill);
                 }
             }
@@ -335,17 +345,19 @@ impl Known {
         known
     }
 
-    /// When the last of the runs is over, in milliseconds.
+    /// Returns when the last of the simulated runs is over, in milliseconds.
     pub fn ends(&self) -> u64 {
         self.ends
     }
 
-    /// Every instant that has to be kept apart from the others, in milliseconds; the begin of the run is one beside them.
+    /// Returns every instant that has to be kept apart from the others, in milliseconds. The begin of the run is one,
+    /// too, and may be missing here.
     pub fn instants(&self) -> impl Iterator<Item = u64> {
         self.instants.iter().copied()
     }
 
-    /// The first event of a live run, up to an instant, that came when nothing is due: what is said of it.
+    /// Returns the headline and the times of the first event of a live run that came when nothing is due, if it came
+    /// at or before `until`.
     fn between_instants(&self, events: &[Event], until: Option<u64>) -> Option<(String, Late)> {
         let event = events.iter().find(|event| {
             event.t > 0 && !self.instants.contains(&event.t) && event.t <= self.ends
@@ -367,75 +379,75 @@ impl Known {
         Some((words, late))
     }
 
-    /// Whether a law breaks in one of the simulated runs.
+    /// Returns whether a law breaks in one of the simulated runs.
     pub fn breaks(&self, law: &str) -> bool {
         self.broken.contains(law)
     }
 
-    /// The events of the timeline that do not strike with seed 0, by their places in the file.
+    /// Returns the events of the timeline that do not strike with seed 0, by their places in the file.
     pub fn unstruck(&self) -> &[usize] {
         &self.unstruck
     }
 
-    /// How many journals there are that differ in what is compared.
+    /// Returns the number of journals that differ in what is compared.
     pub fn ways(&self) -> usize {
         self.journals.len()
     }
 }
 
-/// Whether a live run agrees with one simulated run in everything.
+/// Returns whether a live run agrees with one simulated run in everything.
 pub fn agrees(journal: &Journal, events: &[Event]) -> bool {
     Tracks::of(&journal.events).agree(&Tracks::of(events))
 }
 
-/// How a live run differs from the simulation that comes nearest to it.
+/// The difference between a live run and the simulated run that comes nearest to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The one thing that went wrong first, in a sentence.
     pub headline: String,
-    /// Whether that is an event which came late, and by how much.
+    /// When that event was due and when it came, if it came late.
     pub late: Option<Late>,
-    /// The seed of the simulation that comes nearest.
+    /// The seed of the nearest simulated run.
     pub seed: u64,
-    /// Of how many seeds.
+    /// The number of seeds that were simulated.
     pub seeds: u64,
-    /// What differs, by component: its name and its lines.
+    /// The tracks that differ: the name of each, and its lines.
     pub tracks: Vec<(String, Vec<Side>)>,
 }
 
-/// An event that came later than in the simulation, in milliseconds.
+/// The times of an event that came later than in the simulation, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Late {
-    /// The instant at which the simulation has it.
+    /// The instant at which the simulation has it. If nothing was due when it came, the last instant before that.
     pub due: u64,
-    /// When it came.
+    /// The time at which it came.
     pub came: u64,
 }
 
-/// A line of the simulation and its counterpart, each with its instant in milliseconds.
+/// A line of the simulation and its live counterpart, each with its instant in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Side {
-    /// In the simulation.
+    /// The line of the simulation, if there is one.
     pub simulated: Option<(u64, String)>,
-    /// Live.
+    /// The line of the live run, if there is one.
     pub live: Option<(u64, String)>,
 }
 
 impl Side {
-    /// Whether the two are the same.
+    /// Returns whether the two are the same.
     pub fn is_same(&self) -> bool {
         self.simulated == self.live
     }
 
-    /// The earlier of the two instants, if the lines differ.
+    /// Returns the earlier of the two instants, if the lines differ.
     fn differs_at(&self) -> Option<u64> {
         let at = |side: &Option<(u64, String)>| side.as_ref().map_or(u64::MAX, |(t, _)| *t);
         (!self.is_same()).then(|| at(&self.simulated).min(at(&self.live)))
     }
 }
 
-/// Holds a live journal against the simulated ones: nothing if it agrees with one of them, or how it
-/// differs from the nearest.
+/// Compares a live journal with the simulated ones. Returns `None` if it agrees with one of them, or else the
+/// difference from the nearest.
 pub fn compare(known: &Known, events: &[Event]) -> Option<Difference> {
     let live = Tracks::of(events);
     if known.journals.iter().any(|(_, tracks)| tracks.agree(&live)) {
@@ -471,7 +483,7 @@ pub fn compare(known: &Known, events: &[Event]) -> Option<Difference> {
     })
 }
 
-/// One track of both, line by line.
+/// Returns one track of both journals, line by line.
 fn sides(simulated: &Tracks, live: &Tracks, track: &Track) -> Vec<Side> {
     let none = Vec::new();
     let old = simulated.tracks.get(track).unwrap_or(&none);
@@ -516,12 +528,13 @@ fn sides(simulated: &Tracks, live: &Tracks, track: &Track) -> Vec<Side> {
     sides
 }
 
-/// Words without the spaces that align them.
+/// Returns a line without the spaces that align its words.
 fn said(line: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Where the lines that differ have that one on the other side: its instant.
+/// Finds the line with the same words among the lines that differ, on the side that `of` selects, and returns its
+/// instant.
 fn moved(sides: &[Side], line: &str, of: fn(&Side) -> &Option<(u64, String)>) -> Option<u64> {
     let mut others = sides.iter().filter(|side| !side.is_same());
     others.find_map(|side| {
@@ -532,7 +545,7 @@ fn moved(sides: &[Side], line: &str, of: fn(&Side) -> &Option<(u64, String)>) ->
     })
 }
 
-/// The first thing in which a track differs, if that is an event that came too late: what is said of it.
+/// Returns the headline and the times of the first difference of a track, if it is an event that came too late.
 fn moved_back(name: &str, sides: &[Side]) -> Option<(String, Late)> {
     let side = sides.iter().find(|side| !side.is_same())?;
     let simulated = side.simulated.as_ref().and_then(|(due, line)| {
@@ -559,12 +572,12 @@ fn moved_back(name: &str, sides: &[Side]) -> Option<(String, Late)> {
     (came > due).then(|| (words(), late))
 }
 
-/// The first thing in which a track differs, in a sentence.
+/// Returns a sentence about the first difference of a track.
 fn headline(name: &str, sides: &[Side]) -> String {
     let Some(side) = sides.iter().find(|side| !side.is_same()) else {
         return format!("{name} differs");
     };
-    // The same event may have moved.
+    // The other side may have the same event at another time.
     let moved = |line: &str, of| moved(sides, line, of);
     match (&side.simulated, &side.live) {
         (Some((t, line)), _) if let Some(live) = moved(line, |side| &side.live) => {
@@ -598,7 +611,7 @@ fn headline(name: &str, sides: &[Side]) -> String {
     }
 }
 
-/// The same event at another time, or in another order.
+/// Returns a sentence about an event that came at another time, or in another order.
 fn came(name: &str, line: &str, simulated: u64, live: u64) -> String {
     let way = match live.cmp(&simulated) {
         Ordering::Less => "earlier",
@@ -609,7 +622,7 @@ fn came(name: &str, line: &str, simulated: u64, live: u64) -> String {
     format!("{name}: \"{line}\" came {way} live: at {live}, where the simulation has {simulated}")
 }
 
-/// The first step that began after others than in the simulation.
+/// Returns a sentence about the first step that began after other steps than in the simulation.
 fn order(
     simulated: &BTreeMap<Name, BTreeSet<Name>>,
     live: &BTreeMap<Name, BTreeSet<Name>>,
@@ -696,7 +709,7 @@ components = []
 events = [{ at = "10s", call = "stop", callers = 3 }]
 "#;
 
-    /// Compares a run of that file with one that has only the first so many requests.
+    /// Compares a run of `file` with one that has only its first `kept` requests.
     fn with_requests(file: &str, kept: usize) -> Option<String> {
         let scenario = parse("callers", file).expect("a valid file");
         let journal = run(&scenario, &Options::default());
@@ -711,13 +724,13 @@ events = [{ at = "10s", call = "stop", callers = 3 }]
     }
 
     #[test]
-    fn who_calls_in_the_instant_in_which_all_is_over_may_come_too_late_to_ask() {
+    fn caller_in_the_instant_of_the_end_may_request_nothing() {
         for kept in 1..=3 {
             assert_eq!(with_requests(CALLERS, kept), None, "{kept} asked");
         }
         let none = with_requests(CALLERS, 0).expect("nobody asked");
         assert!(none.starts_with("the requests to stop: "), "{none}");
-        // A stop that takes a second is not over when they call.
+        // A stop that takes a second is not over when the callers ask.
         let takes = r#"[{ stop = "drain", takes = "1s" }]"#;
         let slow = CALLERS.replace("[]", takes);
         assert_eq!(with_requests(&slow, 3), None);
@@ -726,7 +739,7 @@ events = [{ at = "10s", call = "stop", callers = 3 }]
     }
 
     #[test]
-    fn the_order_between_two_components_is_not_compared_and_that_within_one_is() {
+    fn order_is_compared_within_a_component_and_not_between_two() {
         let heard = |n: Id| move |what: &What| matches!(what, What::Heard { id, .. } if *id == n);
         let ended = |n: Id| move |what: &What| matches!(what, What::Ended { id, .. } if *id == n);
         let between = headline(|events| {
@@ -746,7 +759,7 @@ events = [{ at = "10s", call = "stop", callers = 3 }]
     }
 
     #[test]
-    fn one_more_one_less_and_another_are_told_apart() {
+    fn missing_extra_and_changed_events_have_their_own_headlines() {
         let closed = |what: &What| matches!(what, What::Ended { name, .. } if &**name == "db");
         let less = headline(|events| {
             events.remove(place(events, closed));
@@ -813,7 +826,7 @@ events = [{ at = "10s", call = "stop", callers = 3 }]
     }
 
     #[test]
-    fn it_has_to_agree_with_one_seed_in_everything() {
+    fn live_run_has_to_agree_with_one_seed_in_everything() {
         let journals = journals(64);
         let known = Known::of(&journals);
         for journal in &journals {
