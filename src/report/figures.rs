@@ -1,11 +1,11 @@
-//! Figures, for people.
+//! Numbers as people read them.
 
-/// A number of something, with its digits grouped.
+/// Returns a count of something, with its digits grouped.
 pub(crate) fn plural(n: u64, word: &str) -> String {
     format!("{} {word}{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
-/// A number with its digits in groups of three.
+/// Returns a number with its digits in groups of three.
 pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut grouped = String::new();

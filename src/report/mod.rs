@@ -1,7 +1,8 @@
-//! What people read: the picture of a run, the snapshots it is compared with, and their difference.
+//! Reports for people: the picture of a run, its problems, the snapshots that it is compared with, and their
+//! difference. The command and the test kit use them.
 //!
-//! Everything here works from texts and journals alone, and is the same for the same input whatever
-//! the machine, the clock or the terminal.
+//! Except for the [`Store`], which reads and writes files, everything here works from texts and journals alone: the
+//! same input gives the same output whatever the machine, the clock or the terminal.
 
 mod diff;
 mod failure;
@@ -25,7 +26,7 @@ pub use snapshot::{SnapshotError, State, Store, Wrote};
 pub use timeline::timeline;
 pub use verdict::{InJournal, Problem, ProblemKind, Source, invalid, judge};
 
-/// How a report is written.
+/// The style of a report: its width and its colours.
 ///
 /// # Example
 ///
@@ -35,14 +36,14 @@ pub use verdict::{InJournal, Problem, ProblemKind, Source, invalid, judge};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
-    /// The columns that a line may take. Fewer than 48 are taken as 48.
+    /// Maximum number of columns of a line. [`timeline()`] takes fewer than 40 as 40.
     pub width: usize,
-    /// Whether to use the terminal's colours. Nothing is said by colour alone.
+    /// Whether to use the terminal's colours. Colour alone never carries a meaning.
     pub color: bool,
 }
 
 impl Default for Style {
-    /// 80 columns, without colour.
+    /// Returns a style of 80 columns, without colour.
     fn default() -> Self {
         Style {
             width: 80,

@@ -1,18 +1,19 @@
-//! Lines for a terminal: how wide a text is, what of it may reach a terminal, and its colour.
+//! Lines for a terminal: measures text, escapes what may not reach a terminal, and colours the rest. All of `report`
+//! writes its lines with it.
 
 use std::fmt::Write;
 
-/// What a piece of a line stands for; its colour follows from that.
+/// The meaning of a piece of a line, which decides its colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Ink {
     /// No colour.
     #[default]
     Plain,
-    /// Time that was folded, and what is there only for reference.
+    /// Folded time, and text for reference only.
     Dim,
-    /// A bad end.
+    /// A bad end, and text that is gone.
     Bad,
-    /// A good one, and what is new.
+    /// A good end, and text that is new.
     Good,
     /// A signal.
     Signal,
@@ -30,7 +31,7 @@ impl Ink {
     }
 }
 
-/// A line being put together: characters with their ink.
+/// A line under construction: characters with their ink.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Line {
     cells: Vec<(char, Ink)>,
@@ -38,14 +39,14 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// A line of one text.
+    /// Returns a line of one text, cleaned.
     pub(super) fn of(text: &str, ink: Ink) -> Self {
         let mut line = Line::default();
         line.push(text, ink);
         line
     }
 
-    /// How many columns it takes.
+    /// Returns the number of columns that the line takes.
     pub(super) fn width(&self) -> usize {
         self.width
     }
@@ -57,20 +58,20 @@ impl Line {
         }
     }
 
-    /// Adds one character, which must be a printable one.
+    /// Adds one character, which must be printable.
     pub(super) fn put(&mut self, c: char, ink: Ink) {
         self.width += char_width(c);
         self.cells.push((c, ink));
     }
 
-    /// Blanks up to a column.
+    /// Adds blanks up to a column.
     pub(super) fn pad(&mut self, column: usize) {
         while self.width < column {
             self.put(' ', Ink::Plain);
         }
     }
 
-    /// Writes it, without blanks at its end, and with a line break.
+    /// Writes the line without blanks at its end, and with a line break.
     pub(super) fn write(mut self, out: &mut String, color: bool) {
         while self.cells.last().is_some_and(|(c, _)| *c == ' ') {
             self.cells.pop();
@@ -93,8 +94,8 @@ impl Line {
     }
 }
 
-/// The text with everything escaped that could steer a terminal: control characters, and the
-/// invisible ones that turn the direction of writing round or hide what follows.
+/// Returns the text with every character escaped that could control a terminal: control characters, and invisible
+/// ones that reverse the direction of writing or hide what follows.
 pub(super) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -109,7 +110,7 @@ pub(super) fn clean(text: &str) -> String {
     out
 }
 
-/// A cleaned text of at most that number of columns; what is cut off leaves a `…`.
+/// Returns a cleaned text of at most `columns` columns. If it is cut, it ends with `…`.
 pub(super) fn cut(text: &str, columns: usize) -> String {
     let text = clean(text);
     if width(&text) <= columns {
@@ -130,12 +131,12 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
     out
 }
 
-/// The columns that a text takes.
+/// Returns the number of columns that a text takes.
 pub(super) fn width(text: &str) -> usize {
     text.chars().map(char_width).sum()
 }
 
-/// Breaks a text at its blanks into lines of at most that number of columns. A longer word is cut.
+/// Breaks a text at its blanks into lines of at most `columns` columns. Cuts a longer word.
 pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = vec![];
     for word in clean(text).split(' ').filter(|word| !word.is_empty()) {
@@ -151,16 +152,15 @@ pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// Marks of direction, joiners, tags and other characters that take no place and mean mischief in a
-/// name.
+/// Returns whether a character takes no place and can disguise a name: marks of direction, joiners, tags and others.
 fn is_invisible(c: char) -> bool {
     matches!(c as u32,
         0x00ad | 0x061c | 0x115f..=0x1160 | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e
         | 0x2060..=0x206f | 0x3164 | 0xfeff | 0xffa0 | 0xfff9..=0xfffb | 0xe0000..=0xe0fff)
 }
 
-/// The columns of one printable character: none for marks that combine, two for the wide letters of
-/// East Asia and for emoji, one for the rest. Rough where terminals disagree with each other too.
+/// Returns the number of columns of one printable character: none for marks that combine, two for the wide letters of
+/// East Asia and for emoji, one for the rest. It is approximate where terminals disagree with each other, too.
 fn char_width(c: char) -> usize {
     match c as u32 {
         0x0300..=0x036f
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_steers_a_terminal_gets_through() {
+    fn characters_that_control_a_terminal_are_escaped() {
         assert_eq!(clean("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
         assert_eq!(clean("a\u{202e}b"), "a\\u{202e}b");
         assert_eq!(clean("a\u{9b}31mb"), "a\\u{9b}31mb");
