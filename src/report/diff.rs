@@ -1,4 +1,5 @@
-//! The difference of two logs, line by line.
+//! Writes the difference of two logs, line by line. Snapshots, and runs that are not deterministic, are shown with
+//! it.
 
 use std::fmt::Write;
 use std::ops::Range;
@@ -8,19 +9,19 @@ use similar::{ChangeTag, TextDiff};
 use super::Style;
 use super::paint::{Ink, Line};
 
-/// Lines of context around a change.
+/// Number of unchanged lines that are written before and after a change.
 const CONTEXT: usize = 3;
-/// The longest difference that is written.
+/// Maximum number of lines of a difference that are written.
 const LINES: usize = 200;
-/// The lines of each side, from the first that differs, that are compared. A diff of unrelated texts
-/// costs the square of their length; this bounds it by a count, not by a clock, so that the same texts
-/// give the same difference on a slow machine.
+/// Maximum number of lines of each side, from the first that differs, that are compared. A diff of unrelated texts
+/// costs the square of their length. The limit is a count, not a clock, so that the same texts give the same
+/// difference on a slow machine.
 const WINDOW: usize = 2_000;
 
-/// The difference of two texts as a unified diff with three lines of context: what only `old` has
-/// after `-`, what only `new` has after `+`. Empty if they have the same lines.
+/// Returns the difference of two texts as a unified diff with three lines of context: lines that only `old` has after
+/// `-`, lines that only `new` has after `+`. Empty if they have the same lines.
 ///
-/// At most 200 lines and one that says what is left; control characters are escaped.
+/// Writes at most 200 lines, and then one that counts the rest. Control characters are escaped.
 ///
 /// # Example
 ///
@@ -83,9 +84,9 @@ pub fn diff(old: &str, new: &str, style: Style) -> String {
 struct Window {
     old: Range<usize>,
     new: Range<usize>,
-    /// Where both begin.
+    /// The line at which both begin, from 0.
     start: usize,
-    /// The lines behind the longer one's end that may differ.
+    /// Number of lines that may differ and are not compared: on the side that has more of them.
     uncompared: usize,
 }
 
@@ -109,7 +110,7 @@ impl Window {
     }
 }
 
-/// A place as unified diffs have it: the first line, from 1, and their count.
+/// Returns a range of lines as unified diffs have it: the first line, from 1, and the number of lines.
 fn place(offset: usize, start: usize, end: usize) -> String {
     let count = end - start;
     let first = offset + start + usize::from(count > 0);
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_far_from_a_change_is_folded() {
+    fn lines_far_from_a_change_are_folded() {
         let old = numbers(0..100);
         let new = old.replace("line 50\n", "fifty\n").replace("line 80\n", "");
         assert_eq!(
@@ -184,13 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_side_is_named_as_patches_name_it() {
+    fn empty_side_has_the_header_of_a_patch() {
         assert_eq!(diff("", "a\n", Style::default()), "@@ -0,0 +1,1 @@\n+a\n");
         assert_eq!(diff("a\n", "", Style::default()), "@@ -1,1 +0,0 @@\n-a\n");
     }
 
     #[test]
-    fn a_long_difference_ends_after_two_hundred_lines_and_says_so() {
+    fn long_difference_is_cut_at_two_hundred_lines_and_counted() {
         let text = diff(&numbers(0..500), &numbers(1_000..1_500), Style::default());
         assert_eq!(text.lines().count(), LINES + 1);
         // A header and a thousand changes, of which two hundred lines were written.
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_too_long_to_compare_are_compared_from_their_first_difference() {
+    fn long_texts_are_compared_from_their_first_difference() {
         let old = numbers(0..50_000);
         let new = format!("{}{}", numbers(0..10), numbers(100_000..150_000));
         let text = diff(&old, &new, Style::default());
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn in_colour_what_went_is_red_and_what_came_is_green() {
+    fn removed_lines_are_red_and_added_lines_are_green() {
         let style = Style {
             color: true,
             ..Style::default()

@@ -1,4 +1,5 @@
-//! A failure, as people read it: one sentence, what there is to see of it, and the picture of the run.
+//! Writes a failure for people: its sentence, its details, and the picture of the run. The command and the test kit
+//! use it.
 
 use std::fmt::Write;
 
@@ -8,8 +9,8 @@ use crate::scenario::{Scenario, line_of};
 
 use super::{Problem, ProblemKind, Source, Style, diff};
 
-/// What is wrong with a run: its first problem in a sentence, then all there is to see of it and of the
-/// others, then the picture. Only the sentence, unless `in_full`.
+/// Returns what is wrong with a run: each problem with its details, then the picture. Unless `in_full`, returns only
+/// the sentence of the first problem.
 pub(crate) fn shown(name: &str, problems: &[Problem], picture: &str, in_full: bool) -> String {
     let Some(first) = problems.first() else {
         return String::new();
@@ -25,7 +26,8 @@ pub(crate) fn shown(name: &str, problems: &[Problem], picture: &str, in_full: bo
     said
 }
 
-/// What of the timeline never struck, a line each: a test of a second signal that never came tests nothing.
+/// Returns a note for each event of the timeline that never struck: a test of a second signal that never came tests
+/// nothing.
 pub(crate) fn never_struck(scenario: &Scenario, source: Source<'_>, unstruck: &[usize]) -> String {
     let mut said = String::new();
     for timed in scenario.events_at(unstruck) {
@@ -46,7 +48,8 @@ pub(crate) fn never_struck(scenario: &Scenario, source: Source<'_>, unstruck: &[
     said
 }
 
-/// Two runs of the same scenario with the same seed, if they differ: where they do, and how.
+/// Returns the problem that two runs of the same scenario with the same seed differ: where, and how. `None` if they
+/// are equal.
 pub(crate) fn differs(
     first: &[Event],
     second: &[Event],
@@ -80,7 +83,7 @@ pub(crate) fn differs(
     })
 }
 
-/// What is wrong, in one sentence.
+/// Returns what is wrong, in one sentence.
 pub(crate) fn sentence(problem: &Problem) -> String {
     match problem.law {
         Some(law) => format!("broken law {law}: {problem}"),
@@ -88,7 +91,8 @@ pub(crate) fn sentence(problem: &Problem) -> String {
     }
 }
 
-/// What there is to see of a problem beyond its sentence. The law's statement only once, with the first of its breaks.
+/// Returns the details of a problem beyond its sentence, with the law's statement if `statement`: only the first of a
+/// law's breaks has that.
 fn rest(problem: &Problem, statement: bool) -> String {
     let mut said = String::new();
     if let Some(law) = problem
@@ -108,12 +112,12 @@ fn rest(problem: &Problem, statement: bool) -> String {
     said
 }
 
-/// Each problem, in a sentence, with what there is to see of it.
+/// Returns each problem: its sentence and its details.
 pub(crate) fn listed(problems: &[Problem]) -> String {
     let mut said = String::new();
     let mut law = None;
     for problem in problems {
-        // Rendered lines of a file begin with the sentence.
+        // Rendered lines of a file begin with the sentence already.
         let mut lines = problem.detail.lines();
         let rendered = lines
             .next()

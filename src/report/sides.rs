@@ -1,4 +1,4 @@
-//! A simulated run and a live one, side by side.
+//! Writes a simulated run and a live run side by side.
 
 use std::fmt::Write;
 
@@ -7,13 +7,13 @@ use super::paint::{Ink, Line, cut};
 use crate::journal::At;
 use crate::live::{Difference, Side};
 
-/// Lines of one component around what differs.
+/// Number of lines that are shown before and after a line that differs.
 const AROUND: usize = 3;
-/// The components that are shown.
+/// Maximum number of tracks that are shown.
 const TRACKS: usize = 8;
 
-/// What of a live run differs from the simulation: component by component, the simulation on the left, the
-/// live run on the right. Lines that differ have a mark between them.
+/// Returns the difference of a live run from the simulation, track by track: the simulation on the left, the live run
+/// on the right. Lines that differ have a mark between them. A style narrower than 60 columns is taken as 60.
 pub fn side_by_side(difference: &Difference, style: Style) -> String {
     let mut out = String::new();
     let half = (style.width.max(60) - 3) / 2;
