@@ -1,29 +1,29 @@
-//! What the environment allows to be written: `CI` and `INSTA_UPDATE`.
+//! The policy for writing snapshots, as the environment sets it by `CI` and `INSTA_UPDATE`.
 //!
-//! The values are handed in, so that nothing here depends on where it runs.
+//! The caller passes the values in, so that nothing here depends on where it runs.
 
 use super::snapshot::SnapshotError;
 
-/// What may be written when a text is not its snapshot.
+/// What may be written if a text is not its snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
     /// Nothing.
     Nothing,
     /// A pending file.
     Pending,
-    /// A pending file for what has no snapshot yet; a changed snapshot is accepted at once.
+    /// A pending file for a text without a snapshot; a changed snapshot is accepted at once.
     Unseen,
     /// The snapshot itself, at once.
     Accept,
 }
 
 impl Policy {
-    /// The policy that follows from the values of `CI` and `INSTA_UPDATE`, read as insta reads them,
-    /// but for one thing: in CI nothing is ever written.
+    /// Returns the policy for the values of `CI` and `INSTA_UPDATE`. They are read as insta reads them, with one
+    /// exception: in CI nothing is ever written.
     ///
     /// # Errors
     ///
-    /// A value of `INSTA_UPDATE` that is none of insta's.
+    /// If `INSTA_UPDATE` has a value that insta does not know.
     pub fn from_env(ci: Option<&str>, insta_update: Option<&str>) -> Result<Self, SnapshotError> {
         let policy = match insta_update.unwrap_or("auto") {
             "auto" | "new" => Policy::Pending,
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_nobody_knows_is_refused_with_the_ones_that_are() {
+    fn unknown_value_is_refused_and_known_ones_are_listed() {
         let error = Policy::from_env(Some("1"), Some("alway")).unwrap_err();
         assert_eq!(
             error.to_string(),

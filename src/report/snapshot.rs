@@ -1,8 +1,8 @@
-//! Snapshots in insta's file format: read, compared and written without insta.
+//! Snapshots in insta's file format, read, compared and written without insta.
 //!
-//! insta's assertion belongs in tests: it panics, asks cargo where the workspace is, and looks
-//! through its folder each time. The files are the same: `cargo insta review` sees what is pending
-//! here, and a test that asserts with insta passes on what was accepted here.
+//! insta's assertion belongs in tests: it panics, asks cargo where the workspace is, and searches its folder each
+//! time. The files are the same: `cargo insta review` finds what is pending here, and a test that asserts with insta
+//! passes on what was accepted here.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -15,22 +15,22 @@ use std::time::Duration;
 use super::policy::Policy;
 use crate::scenario::read_whole;
 
-/// What insta writes before the content. `cargo insta` finds only files that begin so, and drops
-/// keys that it does not know.
+/// Header that insta writes before the content. `cargo insta` finds only files that begin so, and drops keys that it
+/// does not know.
 const HEADER: &str = "---\nsource: tests/scenarios.rs\nexpression: log\n";
 const FENCE: &str = "---";
-/// Maximum size of a snapshot; the log of a run is far smaller.
+/// Maximum size of a snapshot, in bytes; the log of a run is far smaller.
 const FILE_BYTES: u64 = 64 << 20;
 const SNAP: &str = ".snap";
 const PENDING: &str = ".snap.new";
-/// How the name of a file begins and ends that is still being written.
+/// Begin and end of the name of a file that is still being written.
 const DRAFT_BEGINS: &str = ".deadstop-";
 const DRAFT: &str = ".tmp";
-/// A draft that is older was left by a command that was killed.
+/// Age from which on a draft is taken as left behind by a command that was killed.
 const DRAFT_LIVES: Duration = Duration::from_secs(3_600);
 
-/// A folder of snapshots, one file a name: `<name>.snap`, and `<name>.snap.new` for what waits to be
-/// accepted. A name may contain `/`.
+/// A folder of snapshots, one file a name: `<name>.snap` for an accepted text, and `<name>.snap.new` for a pending
+/// one, which waits to be accepted. A name may contain `/`.
 ///
 /// # Example
 ///
@@ -51,10 +51,10 @@ pub struct Store {
     root: PathBuf,
 }
 
-/// How a text stands to the snapshot of its name.
+/// The relation of a text to the snapshot of its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It is the snapshot.
+    /// The text is the snapshot.
     Same,
     /// There is no snapshot.
     Missing,
@@ -63,14 +63,14 @@ pub enum State {
         /// The accepted text.
         old: String,
     },
-    /// It is not the snapshot, but just this text is pending already.
+    /// The text is not the snapshot, but it is pending already.
     Pending {
         /// The accepted text, if there is one.
         old: Option<String>,
     },
 }
 
-/// What [`Store::record`] wrote.
+/// The file that [`Store::record`] wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrote {
     /// Nothing.
@@ -81,21 +81,21 @@ pub enum Wrote {
     Snapshot,
 }
 
-/// Why a snapshot could not be read or written.
+/// Reason why a snapshot could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// The file system refused.
     #[error("cannot {doing} {path}: {error}; check that it may be read and written, and that the disk has room", path = path.display())]
     Io {
-        /// What was being done, as a verb.
+        /// The action, as a verb.
         doing: &'static str,
-        /// To which file or folder.
+        /// The file or folder of the action.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         error: io::Error,
     },
-    /// A file that is no snapshot.
+    /// The file is no snapshot.
     #[error("{path} is no snapshot: {why}; delete it, check again and accept the result", path = path.display())]
     Malformed {
         /// The file.
@@ -103,13 +103,13 @@ pub enum SnapshotError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// A name that would lead out of the folder.
+    /// The name would lead out of the folder.
     #[error("{name:?} cannot be a snapshot's name; use words joined by single slashes")]
     Name {
         /// The name.
         name: String,
     },
-    /// Nothing waits to be accepted or rejected under this name.
+    /// No text with this name waits to be accepted or rejected.
     #[error("nothing is pending for {name}: there is no {path}; check the scenario first", path = path.display())]
     NotPending {
         /// The name.
@@ -117,14 +117,14 @@ pub enum SnapshotError {
         /// The file that would hold it.
         path: PathBuf,
     },
-    /// A variable of the environment with a value that insta does not know either.
+    /// A variable of the environment has a value that insta does not know either.
     #[error("{variable} is {value:?}; set it to one of {allowed}, or unset it")]
     Variable {
         /// Its name.
         variable: &'static str,
         /// Its value.
         value: String,
-        /// What it may be.
+        /// The values that it may have.
         allowed: &'static str,
     },
 }
@@ -132,17 +132,16 @@ pub enum SnapshotError {
 type Result<T, E = SnapshotError> = std::result::Result<T, E>;
 
 impl Store {
-    /// The snapshots in a folder, which need not exist yet.
+    /// Creates a store for the snapshots in a folder, which need not exist yet.
     pub fn new(root: PathBuf) -> Self {
         Store { root }
     }
 
-    /// How a text stands to its snapshot. Blanks and line breaks at the end do not count, and a CRLF
-    /// is a line break.
+    /// Compares a text with its snapshot. Blanks and line breaks at the end do not count, and a CRLF is a line break.
     ///
     /// # Errors
     ///
-    /// A bad name; a file that cannot be read or is no snapshot.
+    /// If the name is bad; if a file cannot be read or is no snapshot.
     pub fn compare(&self, name: &str, text: &str) -> Result<State> {
         let text = normal(text);
         let old = read(&self.path(name, SNAP)?)?;
@@ -155,12 +154,12 @@ impl Store {
         Ok(old.map_or(State::Missing, |old| State::Differs { old }))
     }
 
-    /// Compares, and writes what the policy allows. A pending file for a text that has become the
-    /// snapshot again is taken away, where anything may be written.
+    /// Compares a text with its snapshot, and writes what the policy allows. If the text is the snapshot, removes a
+    /// pending file of that name, unless the policy is [`Policy::Nothing`].
     ///
     /// # Errors
     ///
-    /// As [`compare`](Self::compare); a file that cannot be written.
+    /// As [`compare`](Self::compare), and if a file cannot be written.
     pub fn record(&self, name: &str, text: &str, policy: Policy) -> Result<(State, Wrote)> {
         let state = self.compare(name, text)?;
         let wrote = match (&state, policy) {
@@ -184,11 +183,11 @@ impl Store {
         Ok((state, wrote))
     }
 
-    /// Writes a text as pending: whole, or not at all.
+    /// Writes a text as pending, whole or not at all.
     ///
     /// # Errors
     ///
-    /// A bad name; a file that cannot be written.
+    /// If the name is bad; if a file cannot be written.
     pub fn write_pending(&self, name: &str, text: &str) -> Result<()> {
         write(&self.path(name, PENDING)?, &file(HEADER, &normal(text)))
     }
@@ -197,14 +196,14 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// A bad name; nothing pending, or no snapshot; a file that cannot be written.
+    /// If the name is bad; if nothing is pending, or the pending file is no snapshot; if a file cannot be written.
     pub fn accept(&self, name: &str) -> Result<()> {
         let path = self.path(name, PENDING)?;
         let Some(pending) = load(&path)? else {
             return Err(not_pending(name, path));
         };
         let (header, content) = split(&path, &pending)?;
-        // insta notes the assertion's line in pending files, and takes it out when they are accepted.
+        // insta records the assertion's line in pending files, and removes it when they are accepted.
         let header: String = header
             .lines()
             .filter(|line| !line.starts_with("assertion_line:"))
@@ -216,11 +215,11 @@ impl Store {
         Ok(())
     }
 
-    /// Takes the pending text away.
+    /// Removes the pending text.
     ///
     /// # Errors
     ///
-    /// A bad name; nothing pending; a file that cannot be removed.
+    /// If the name is bad; if nothing is pending; if a file cannot be removed.
     pub fn reject(&self, name: &str) -> Result<()> {
         let path = self.path(name, PENDING)?;
         if !remove_if_there(&path)? {
@@ -229,20 +228,20 @@ impl Store {
         Ok(())
     }
 
-    /// The pending text of a name, if there is one.
+    /// Returns the pending text of a name, if there is one.
     ///
     /// # Errors
     ///
-    /// A bad name; a file that cannot be read or is no snapshot.
+    /// If the name is bad; if a file cannot be read or is no snapshot.
     pub fn pending_text(&self, name: &str) -> Result<Option<String>> {
         read(&self.path(name, PENDING)?)
     }
 
-    /// The names of all that is pending, sorted.
+    /// Returns the names of all pending texts, sorted.
     ///
     /// # Errors
     ///
-    /// A folder that cannot be read.
+    /// If a folder cannot be read.
     pub fn pending(&self) -> Result<Vec<String>> {
         Ok(self
             .names(PENDING)?
@@ -251,11 +250,11 @@ impl Store {
             .collect())
     }
 
-    /// Takes away what commands that were killed have left half-written.
+    /// Removes files that killed commands have left half-written.
     ///
     /// # Errors
     ///
-    /// A folder that cannot be read; a file that cannot be removed.
+    /// If a folder cannot be read; if a file cannot be removed.
     pub fn sweep(&self) -> Result<()> {
         for (_, path) in self.names(DRAFT)? {
             let ours = path
@@ -273,11 +272,11 @@ impl Store {
         Ok(())
     }
 
-    /// The snapshots whose name is none of these, sorted: their scenario is gone, or has moved.
+    /// Returns the snapshots whose name is none of `names`, sorted: their scenario is gone, or has moved.
     ///
     /// # Errors
     ///
-    /// A folder that cannot be read.
+    /// If a folder cannot be read.
     pub fn unreferenced<'a>(
         &self,
         names: impl IntoIterator<Item = &'a str>,
@@ -288,7 +287,7 @@ impl Store {
         Ok(found.into_iter().map(|(_, path)| path).collect())
     }
 
-    /// The file of a name.
+    /// Returns the path of a name's file, or an error if the name would lead out of the folder.
     fn path(&self, name: &str, suffix: &str) -> Result<PathBuf> {
         // A backslash or a colon leads out of the folder on Windows.
         let plain = |part: &str| {
@@ -306,7 +305,7 @@ impl Store {
         Ok(self.root.join(format!("{name}{suffix}")))
     }
 
-    /// All names that have a file with this suffix, sorted by name, with their files.
+    /// Returns all names that have a file with this suffix, with their files, sorted by name.
     fn names(&self, suffix: &str) -> Result<Vec<(String, PathBuf)>> {
         let mut found = vec![];
         let mut folders = vec![(self.root.clone(), String::new())];
@@ -317,11 +316,11 @@ impl Store {
             };
             for entry in entries {
                 let entry = entry.map_err(failed("read the folder", &folder))?;
-                // A name that is no text is none that we wrote.
+                // A name that is not UTF-8 is not one of ours.
                 let Ok(name) = entry.file_name().into_string() else {
                     continue;
                 };
-                // `file_type` does not follow links, so that no circle of them can catch us.
+                // `file_type` does not follow links, so a circle of links cannot keep this loop going.
                 let kind = entry
                     .file_type()
                     .map_err(failed("look at", &entry.path()))?;
@@ -337,17 +336,17 @@ impl Store {
     }
 }
 
-/// A text as insta compares it.
+/// Returns a text as insta compares it.
 fn normal(text: &str) -> String {
     text.trim_end().replace("\r\n", "\n")
 }
 
-/// A file's text from its header, which has no closing fence, and its content.
+/// Returns a file's text from its header, which has no closing fence, and its content.
 fn file(header: &str, content: &str) -> String {
     format!("{header}{FENCE}\n{content}\n")
 }
 
-/// The content of a snapshot, if the file is there.
+/// Returns the content of a snapshot, if the file is there.
 fn read(path: &Path) -> Result<Option<String>> {
     load(path)?
         .map(|text| split(path, &text).map(|(_, content)| normal(content)))
@@ -367,7 +366,7 @@ fn load(path: &Path) -> Result<Option<String>> {
     }
 }
 
-/// A file's header, with its opening fence and without its closing one, and its content.
+/// Splits a file into its header, with the opening fence and without the closing one, and its content.
 fn split<'a>(path: &Path, text: &'a str) -> Result<(&'a str, &'a str)> {
     let malformed = |why| SnapshotError::Malformed {
         path: path.to_owned(),
@@ -389,9 +388,9 @@ fn split<'a>(path: &Path, text: &'a str) -> Result<(&'a str, &'a str)> {
     }))
 }
 
-/// Writes a file whole or not at all: beside it first, then in its place.
+/// Writes a file whole or not at all: first a draft beside it, which is then renamed.
 fn write(path: &Path, text: &str) -> Result<()> {
-    // Several checks may run at once, in one process or in many.
+    // Several checks may write at once, in one process or in many.
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let folder = path.parent().unwrap_or(Path::new(""));
     fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
@@ -403,7 +402,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
     let written = fs::File::create(&beside)
         .and_then(|mut file| {
             file.write_all(text.as_bytes())?;
-            // What is renamed before it is written may be empty after a crash.
+            // A file that is renamed before it is on the disk may be empty after a crash.
             file.sync_all()
         })
         .and_then(|()| fs::rename(&beside, path));
@@ -413,7 +412,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
     })
 }
 
-/// Whether it was there.
+/// Removes a file if it is there. Returns whether it was.
 fn remove_if_there(path: &Path) -> Result<bool> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
@@ -454,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_ends_at_its_second_fence_and_the_content_may_have_more() {
+    fn header_ends_at_its_second_fence() {
         let split = |text| split(Path::new("a.snap"), text);
         assert_eq!(
             split("---\r\nsource: a\r\n---\r\nb\n---\nc\n").unwrap(),
