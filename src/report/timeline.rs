@@ -1,4 +1,4 @@
-//! The picture of a run: a lane for each component over virtual time, read from its journal alone.
+//! Draws the picture of a run: a lane for each component over virtual time. It reads the journal alone.
 
 mod axis;
 mod gather;
@@ -19,18 +19,18 @@ use self::story::{End, Story, Stretch};
 use super::Style;
 use super::paint::{Ink, Line, cut, width, wrap};
 
-/// The narrowest picture.
+/// Minimum width of a picture, in columns.
 const NARROWEST: usize = 40;
-/// The columns that the words at the end of a lane need to say anything.
+/// Minimum number of columns in which the words at the end of a lane make sense.
 const WORDS: usize = 11;
-/// The most lines about what went wrong.
+/// Maximum number of problems that are listed below the chart.
 const WRONG: usize = 6;
 
-/// Draws a run from its journal: a ruler with the signals and the grace, a line for each phase, a
-/// lane for each component, and what went wrong in words.
+/// Draws a run from its journal: a ruler with the signals and the grace, a line for each phase, a lane for each
+/// component, and the things that went wrong, in words.
 ///
-/// Any list of events can be drawn: one that was cut, one of a context that claims little, an empty
-/// one. No control character of a name reaches the terminal.
+/// Draws any list of events: one that was cut, one of a context that claims little, an empty one. No control
+/// character of a name reaches the terminal.
 ///
 /// # Example
 ///
@@ -62,7 +62,7 @@ struct Picture<'a> {
     rows: Vec<Row<'a>>,
     axis: Axis,
     width: usize,
-    /// The columns of the names, and of the picture between them and the words.
+    /// Number of columns of the names, of the chart after them, and of the words after the chart.
     names: usize,
     chart: usize,
     words: usize,
@@ -115,7 +115,7 @@ impl<'a> Picture<'a> {
         lines
     }
 
-    /// Which run this is.
+    /// Returns the line that names the run, if the journal does.
     fn head(&self) -> Vec<Line> {
         let Some((scenario, seed, subject, host)) = &self.story.scenario else {
             return vec![];
@@ -128,7 +128,8 @@ impl<'a> Picture<'a> {
         vec![line]
     }
 
-    /// The times of the most telling instants, each beginning over its column, and those columns.
+    /// Returns the line with the times of the most important instants, each beginning over its column, and the
+    /// columns at which they begin.
     fn times(&self) -> (Line, Vec<usize>) {
         let story = self.story;
         let ends = self.rows.iter().filter_map(|row| match row {
@@ -144,7 +145,7 @@ impl<'a> Picture<'a> {
         let mut taken: BTreeMap<usize, String> = BTreeMap::new();
         for at in wanted {
             let label = At(at).to_string();
-            // The last one may begin before its column, so as not to run into the words.
+            // The last time may begin before its column, so that it does not run into the words.
             let most = (self.chart + 2 + self.words).saturating_sub(label.len());
             let from = self.axis.column(at).min(most);
             let free = taken
@@ -273,7 +274,7 @@ impl<'a> Picture<'a> {
             cell.1 = cell.1.max(Some(*mark));
         }
         for (column, (stroke, mark)) in cells.into_iter().enumerate() {
-            // What a fold hides is what goes on all through it, and probes that succeed.
+            // A fold hides only strokes that go on all through it, and probes that succeed.
             let (sign, ink) = match (stroke, mark) {
                 (Some(_), _) if self.axis.is_folded(column) => (('~', "skipped"), Ink::Dim),
                 (_, Some(mark)) => (mark.sign(), mark.ink()),
@@ -286,7 +287,7 @@ impl<'a> Picture<'a> {
         }
     }
 
-    /// How it ended, and what went wrong, in order of time.
+    /// Returns the lines about how the run ended, and what went wrong, in order of time.
     fn end(&self) -> Vec<Line> {
         let story = self.story;
         let first = story
@@ -297,7 +298,8 @@ impl<'a> Picture<'a> {
             .requested
             .as_ref()
             .map(|(at, _)| (*at, "the request".to_owned()));
-        // From what came first: a call may have asked before any signal did.
+        // Durations count from the first signal or from the request, whichever came first: a call may have requested
+        // the stop before any signal came.
         let since = match (first, asked) {
             (Some(first), Some(asked)) if asked.0 < first.0 => Some(asked),
             (first, asked) => first.or(asked),

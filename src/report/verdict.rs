@@ -1,4 +1,5 @@
-//! What is wrong with a run, if anything: by the laws, by the file's expectations, by its snapshot.
+//! The problems of a run: their kinds, and the verdict by the laws and by the file's expectations. The command adds
+//! the problems with snapshots and live runs, the test kit those of its own.
 
 use std::fmt;
 
@@ -10,10 +11,10 @@ use super::Style;
 use super::figures::grouped;
 use crate::sim::ROWS_A_RUN;
 
-/// What sort of problem it is.
+/// The kind of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProblemKind {
-    /// A fault of deadstop's own.
+    /// Deadstop itself has failed.
     Internal,
     /// The file is no scenario, or cannot be read.
     Invalid,
@@ -23,7 +24,7 @@ pub enum ProblemKind {
     Stuck,
     /// The code of a component kept its thread longer than its bound, in real time.
     RealTime,
-    /// The test would be green whatever the worker does.
+    /// The test would pass whatever the worker does.
     TestsNothing,
     /// A law is broken.
     Law,
@@ -31,13 +32,13 @@ pub enum ProblemKind {
     Expectation,
     /// A live run does not agree with the simulation.
     LiveDiffers,
-    /// It cannot be run live, and the file does not say so.
+    /// The scenario cannot be run live, and its file does not declare that.
     NotLive,
     /// The log is not the one that was accepted.
     SnapshotDiffers,
     /// The snapshot cannot be read or written.
     SnapshotError,
-    /// No log was accepted yet.
+    /// No log has been accepted yet.
     SnapshotMissing,
     /// A log waits to be accepted.
     SnapshotPending,
@@ -46,7 +47,7 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
-    /// The word for it.
+    /// Returns the word for the kind.
     pub const fn as_str(self) -> &'static str {
         match self {
             ProblemKind::Internal => "internal",
@@ -74,33 +75,33 @@ impl fmt::Display for ProblemKind {
     }
 }
 
-/// One thing that is wrong.
+/// One thing that is wrong with a run, a file or a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// What sort of problem.
+    /// The kind of the problem.
     pub kind: ProblemKind,
-    /// The law that is broken.
+    /// The law that is broken, if it is about a law.
     pub law: Option<&'static str>,
     /// What is wrong, in one sentence.
     pub message: String,
     /// The line of the file that it is about, from 1.
     pub line: Option<usize>,
-    /// The column there, in characters from 1.
+    /// The column in that line, in characters from 1.
     pub column: Option<usize>,
     /// The event of the journal at which it shows.
     pub at: Option<InJournal>,
-    /// More of it: the lines of the file, the difference of the logs. Empty, or ends with a line break.
+    /// Details: the lines of the file, or the difference of the logs. Empty, or ends with a line break.
     pub detail: String,
 }
 
-/// Where in a journal something shows.
+/// The event of a journal at which a problem shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InJournal {
     /// The number of the event.
     pub seq: u64,
-    /// When, in milliseconds since the worker began.
+    /// The time of the event, in milliseconds since the worker began.
     pub t: u64,
-    /// The component that the event is of.
+    /// The component that the event is about.
     pub component: Option<Name>,
 }
 
@@ -115,7 +116,7 @@ impl InJournal {
 }
 
 impl Problem {
-    /// A problem that its one sentence says.
+    /// Creates a problem that has a sentence and nothing more.
     pub fn new(kind: ProblemKind, message: impl Into<String>) -> Self {
         Problem {
             kind,
@@ -135,7 +136,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A scenario's file, to point at.
+/// A scenario's file, for messages that point into it.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
     /// Its path, as the user knows it.
@@ -144,7 +145,7 @@ pub struct Source<'a> {
     pub text: &'a str,
 }
 
-/// Every error in a file that is no scenario.
+/// Returns every error in a file that is no scenario.
 pub fn invalid(source: Source<'_>, invalid: &scenario::Invalid, style: Style) -> Vec<Problem> {
     let problem = |diagnostic: &scenario::Diagnostic| Problem {
         line: Some(scenario::line_of(source.text, diagnostic.span.start)),
@@ -160,7 +161,8 @@ pub fn invalid(source: Source<'_>, invalid: &scenario::Invalid, style: Style) ->
     invalid.diagnostics.iter().map(problem).collect()
 }
 
-/// Judges a run by the laws and by the file's expectations, the laws first.
+/// Judges a run. Returns a problem if the run is stuck, then one for each break of a law, then one for each
+/// expectation that is not met.
 pub fn judge(
     scenario: &Scenario,
     source: Source<'_>,
