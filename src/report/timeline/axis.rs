@@ -1,16 +1,16 @@
-//! The time axis: which instant stands in which column, and which stretches are folded.
+//! The time axis: places the instants in columns, and folds long stretches.
 //!
-//! Time runs evenly, but for two things. Instants keep a column each where there is room, so that
-//! what came first is seen to come first. And a long stretch in which nothing changes takes a few
-//! columns however long it was: a worker that ran for an hour before it was stopped in two seconds
-//! would else be a picture of the hour.
+//! Time runs evenly, with two exceptions. Each instant keeps a column of its own where there is room, so that the
+//! order of instants shows. And a long stretch in which nothing changes takes a few columns however long it is:
+//! otherwise the picture of a worker that ran for an hour before it was stopped in two seconds would be a picture of
+//! the hour.
 
 use std::ops::Range;
 
 use crate::journal::Ms;
 
-/// A stretch in which something is waited for is folded if it is longer than all others together by
-/// this factor: they would share less than a twelfth of the picture.
+/// Factor by which a stretch has to be longer than all others together to be folded, if it is not folded as idle
+/// time: the others would share less than a twelfth of the picture.
 const LONG_WAIT: u128 = 12;
 
 /// The axis of one picture.
@@ -26,13 +26,13 @@ pub(super) struct Axis {
 pub(super) struct Fold {
     /// The columns between its two instants.
     pub columns: Range<usize>,
-    /// The time that was skipped, with the tildes that mark it, as wide as the columns.
+    /// The time that was skipped between tildes, or one tilde if there is no room; as wide as the columns.
     pub label: String,
 }
 
 impl Axis {
-    /// An axis over these instants, which are sorted, in so many columns. `busy` tells for the stretch
-    /// between two neighbours whether anything was waited for in it.
+    /// Creates an axis over sorted instants in `width` columns. `busy` returns whether something was awaited all
+    /// through the stretch between two neighbouring instants.
     pub(super) fn new(instants: Vec<u64>, busy: impl Fn(u64, u64) -> bool, width: usize) -> Self {
         let gaps: Vec<Gap> = instants
             .windows(2)
@@ -43,8 +43,8 @@ impl Axis {
             .collect();
         let room = width.saturating_sub(1);
         let mut folded = to_fold(&gaps);
-        // Each fold takes its columns and one more, the instant at its end. The longest are labelled
-        // with their time, the others are a tilde, and all of them may take half of the picture.
+        // Each fold takes its columns and one more, for the instant at its end. The longest folds are labelled with
+        // their time, the others are a tilde. All of them together may take half of the picture.
         let mut taken = 2 * folded.iter().filter(|folded| **folded).count();
         if taken > room / 2 {
             folded.fill(false);
@@ -70,7 +70,7 @@ impl Axis {
             instants,
             folds: vec![],
         };
-        // The rounding goes by the sum, so that no error adds up.
+        // The sum is rounded, not each share, so that errors do not add up.
         let (mut fixed, mut past) = (0, 0_u128);
         for ((gap, folded), label) in gaps.iter().zip(folded).zip(labels) {
             let from = axis.columns.last().map_or(0, |column| column + 1);
@@ -90,20 +90,21 @@ impl Axis {
         axis
     }
 
-    /// How many columns it takes.
+    /// Returns the number of columns that the axis takes.
     pub(super) fn width(&self) -> usize {
         self.columns.last().map_or(0, |column| column + 1)
     }
 
-    /// The column of an instant, or of the place between two where it would be.
+    /// Returns the column of an instant. A time between two instants has the place between their columns where it
+    /// would be.
     pub(super) fn column(&self, t: u64) -> usize {
         let Err(next) = self.instants.binary_search(&t) else {
-            // Found: the search below cannot tell the first from the last of equal columns.
+            // Of equal instants the first counts, and the search above may find any of them.
             let at = self.instants.partition_point(|instant| *instant < t);
             return self.columns[at];
         };
         let (Some(before), Some(after)) = (next.checked_sub(1), self.columns.get(next)) else {
-            // Before the first, or after the last.
+            // The time is before the first instant, or after the last.
             return if next == 0 {
                 0
             } else {
@@ -116,12 +117,12 @@ impl Axis {
         self.columns[before] + share as usize
     }
 
-    /// The stretches that were folded, in order.
+    /// Returns the stretches that were folded, in order.
     pub(super) fn folds(&self) -> &[Fold] {
         &self.folds
     }
 
-    /// Whether a column lies in a fold.
+    /// Returns whether a column lies in a fold.
     pub(super) fn is_folded(&self, column: usize) -> bool {
         self.folds.iter().any(|fold| fold.columns.contains(&column))
     }
@@ -136,8 +137,8 @@ fn label(length: u64) -> String {
     format!("~{}~", Ms(length)).replace(' ', "")
 }
 
-/// Which stretches to fold. Idle time is judged by the time in which something was waited for: that
-/// is what the picture is of.
+/// Returns which stretches to fold. An idle stretch is folded if it is longer than half of the time in which
+/// something was awaited: that time is what the picture is about.
 fn to_fold(gaps: &[Gap]) -> Vec<bool> {
     let mut folded = vec![false; gaps.len()];
     let work: u128 = gaps
@@ -168,7 +169,7 @@ fn to_fold(gaps: &[Gap]) -> Vec<bool> {
 mod tests {
     use super::*;
 
-    /// Busy from this instant on.
+    /// Returns an axis whose stretches are busy from the instant `busy` on.
     fn axis(instants: &[u64], busy: u64, width: usize) -> Axis {
         Axis::new(instants.to_vec(), |from, _| from >= busy, width)
     }
@@ -176,7 +177,7 @@ mod tests {
     #[test]
     fn time_runs_evenly() {
         let axis = axis(&[0, 1_000, 3_000, 4_000], 0, 43);
-        // 42 columns to share, one sure for each of three stretches: 39 are left for four seconds.
+        // 42 columns are shared: each of three stretches has one for certain, and 39 are left for four seconds.
         assert_eq!(axis.columns, [0, 1 + 9, 2 + 29, 3 + 39]);
         assert_eq!(axis.column(2_000), 10 + 10);
         assert_eq!(axis.column(9_000), 42);
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn idle_time_is_folded_and_says_how_much() {
+    fn idle_time_is_folded_and_labelled_with_its_length() {
         let axis = axis(&[0, 3_600_000, 3_602_000], 3_600_000, 40);
         let label = "~3600s~".to_owned();
         assert_eq!(
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_idle_time_is_not() {
+    fn short_idle_time_is_not_folded() {
         assert!(axis(&[0, 1_000, 3_000], 1_000, 40).folds().is_empty());
     }
 
@@ -210,17 +211,18 @@ mod tests {
     }
 
     #[test]
-    fn what_never_waits_is_not_all_folded() {
+    fn run_without_waits_is_not_folded_entirely() {
         assert!(axis(&[0, 30_000, 60_000], u64::MAX, 40).folds().is_empty());
     }
 
     #[test]
-    fn many_folds_give_up_their_labels_and_too_many_are_drawn_evenly() {
+    fn many_folds_lose_labels_and_too_many_are_not_folded() {
         let mut instants: Vec<u64> = (0..=6).map(|n| n * 10_000).collect();
         instants.push(61_000);
         let some = axis(&instants, 60_000, 40);
         let labels: Vec<&str> = some.folds().iter().map(|fold| &*fold.label).collect();
-        // 19 columns for six folds: 12 for their tildes, 4 for a label, 3 too few for another.
+        // 19 columns for six folds: 12 for their tildes, 4 for a label; the 3 that are left are too few for another
+        // label.
         assert_eq!(labels, ["~10s~", "~", "~", "~", "~", "~"]);
         let many = axis(&instants, 60_000, 20);
         assert!(many.folds().is_empty());

@@ -1,4 +1,4 @@
-//! A component's lane: what is drawn for it, and what is said at its end.
+//! The lane of a component: the strokes and marks that are drawn for it, and the words at its end.
 
 use super::super::figures::plural;
 use crate::journal::{At, FaultVerb, How, Kind, LostWhat, MAIN, Ms, Outcome, Phase};
@@ -6,7 +6,7 @@ use crate::journal::{At, FaultVerb, How, Kind, LostWhat, MAIN, Ms, Outcome, Phas
 use super::super::paint::Ink;
 use super::story::{End, Part, Story, Stretch};
 
-/// What goes on over a stretch of time. Later ones are drawn over earlier ones.
+/// A stroke of a lane: something that goes on over a stretch of time. A later variant is drawn over an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stroke {
     Runs,
@@ -15,7 +15,8 @@ pub(super) enum Stroke {
     Holds,
 }
 
-/// What happens at an instant. Where several share a column, the last of this list is drawn.
+/// A mark of a lane: something that happens at an instant. Where several marks share a column, the last variant of
+/// them is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mark {
     Told,
@@ -27,7 +28,7 @@ pub(super) enum Mark {
     Ok,
     Refused,
     UsedClosed,
-    /// It is called again.
+    /// A callback is called again.
     Again,
     Lost,
     NotAwaited,
@@ -40,7 +41,7 @@ pub(super) enum Mark {
 }
 
 impl Stroke {
-    /// Its character, and what the legend calls it.
+    /// Returns the character, and its meaning in the legend.
     pub(super) const fn sign(self) -> (char, &'static str) {
         match self {
             Stroke::Runs => ('─', "runs"),
@@ -52,7 +53,7 @@ impl Stroke {
 }
 
 impl Mark {
-    /// Its character, and what the legend calls it. Capitals are bad ends.
+    /// Returns the character, and its meaning in the legend. Capitals are bad ends.
     pub(super) const fn sign(self) -> (char, &'static str) {
         match self {
             Mark::Told => ('t', "told"),
@@ -85,17 +86,17 @@ impl Mark {
     }
 }
 
-/// All that one lane shows.
+/// The content of one lane.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     pub name: String,
     pub strokes: Vec<(u64, u64, Stroke)>,
     pub marks: Vec<(u64, Mark)>,
-    /// What is said at its end, in pieces: the first is the most telling.
+    /// The words at its end, in pieces, the most important first.
     pub words: Vec<String>,
-    /// When it first went wrong, if it did, and all that is known of it.
+    /// When the component first went wrong, if it did, and all the words about it.
     pub bad: Option<(u64, String)>,
-    /// Whether it did nothing but end well at once.
+    /// Whether the component did nothing but end well at once.
     pub dull: bool,
 }
 
@@ -111,7 +112,7 @@ impl Lane {
         let bad_marks = lane.marks.iter().filter(|(_, mark)| mark.ink() == Ink::Bad);
         let ended_badly = bad_marks.filter(|(_, mark)| *mark != Mark::BadProbe);
         if let Some(at) = ended_badly.map(|(at, _)| *at).min() {
-            // The fault goes before the error's own words, which may be cut.
+            // The fault goes before the error's own words, since those may be cut.
             let mut whole = said.clone();
             if let (Some(short), Some((long, since))) = (said.first_mut(), why(part)) {
                 let end = short.find(':').unwrap_or(short.len());
@@ -154,7 +155,8 @@ impl Lane {
             }
             let left = match &step.end {
                 Some(end) => matches!(end.outcome, Outcome::Leaked | Outcome::NotAwaited),
-                // Nobody says how it ended: what it called may have ended by itself before it was called again.
+                // The journal does not record how the step ended. If the callback was called more than once, it may
+                // have ended by itself before the second call.
                 None => step.to.is_some() && part.bodies.len() < 2,
             };
             let gone = part
@@ -174,7 +176,7 @@ impl Lane {
             .map(|(from, end)| (*from, until(end), Stroke::Holds));
         self.strokes.extend(held);
         for at in &part.told {
-            // Told with everybody else: the phase's own line shows it.
+            // The component was told with all the others: the phase's own line shows that.
             let stop = |phase: &Stretch| phase.phase == Phase::Stop && phase.from == *at;
             if !story.phases.iter().any(stop) {
                 self.mark(*at, Mark::Told);
@@ -210,7 +212,7 @@ impl Lane {
             .extend(part.refused.map(|(at, _)| (at, Mark::Refused)));
         self.marks
             .extend(part.fired.map(|(at, _)| (at, Mark::Fired)));
-        // A leak that a step tells of is drawn by it.
+        // If a step ended, its outcome is drawn, and shows the leak.
         if part.steps.iter().all(|step| step.end.is_none()) {
             self.marks.extend(part.leaked.map(|at| (at, Mark::Leaked)));
         }
@@ -264,7 +266,7 @@ impl Lane {
         }
     }
 
-    /// How its step ended, or else its body.
+    /// Adds words about how the step ended, or else the body.
     fn say_end(&mut self, part: &Part, story: &Story, said: &mut Vec<String>) {
         let over = !matches!(story.end, End::Cut);
         let ends = || part.steps.iter().filter_map(|step| step.end.as_ref());
@@ -317,7 +319,7 @@ impl Lane {
             }
             (None, Some((to, How::Ok))) => said.push(format!("ended at {}", At(to))),
             (_, Some((to, how))) => said.push(format!("{how} at {}{error}", At(to))),
-            // What is lost says so itself.
+            // A loss, or a watchdog that fired, has words of its own.
             (None, None) if !part.lost.is_empty() || part.fired.is_some() => {}
             (None, None) if body.is_some() => said.push("still running".to_owned()),
             (None, None) => {}
@@ -333,11 +335,11 @@ fn ok_after(took: u64) -> String {
     }
 }
 
-/// The fault that explains a bad end, and when it was laid.
+/// Returns the fault that explains a bad end, and when it struck.
 fn why(part: &Part) -> Option<(&'static str, u64)> {
     let begun = part.steps.first().map_or(0, |step| step.from);
     part.faults.iter().rev().find_map(|fault| {
-        // One that was over before the step began explains nothing of it.
+        // A fault that was over before the step began explains nothing of its end.
         let over = fault.until.is_some_and(|until| until <= begun);
         let word = match fault.verb {
             FaultVerb::Hang if !over => "hung",
@@ -385,7 +387,7 @@ mod tests {
     use super::*;
     use Mark::*;
 
-    /// A meaning that only a colour or a weight told apart would be lost in a log file.
+    /// Signs that only a colour or a weight distinguishes would be one sign in a log file.
     #[test]
     fn no_two_signs_are_the_same_character() {
         let marks = [
