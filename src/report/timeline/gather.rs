@@ -1,5 +1,5 @@
-//! Gathers a journal by component. It takes any list of events: a journal may be cut, or be that of a
-//! context which claims little.
+//! Gathers the events of a journal by component, for the [`Story`] of a picture. Accepts any list of events: a
+//! journal may be cut, or be that of a context that claims little.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::journal::{Event, FaultVerb, Id, Kind, Name, WatchdogIs, What};
 
 use super::story::{Body, End, Fault, Part, Step, StepEnd, Story, Stretch};
 
-/// The events of a journal, each where it belongs.
+/// Gathers the events of a journal into a story.
 pub(super) fn gather(events: &[Event]) -> Story {
     let mut reader = Reader::default();
     for (n, event) in events.iter().enumerate() {
@@ -225,7 +225,7 @@ impl Reader {
             What::Probe {
                 result, ignored, ..
             } => {
-                // A stop gives the probe in flight up: that is no failure, and a late answer is nothing.
+                // A stop gives up the probe in flight: that is no failure. A late answer does not count.
                 let moot = &**result == "given-up" && self.story.requested.is_some();
                 let good = result.starts_with('2');
                 change = !good && !moot && !ignored;

@@ -1,4 +1,4 @@
-//! The characters that a picture uses, and what they mean.
+//! The legend of a picture: the characters that it uses, and what they mean.
 
 use super::super::paint::{Ink, Line, cut, width};
 
@@ -13,7 +13,7 @@ impl Legend {
         }
     }
 
-    /// Its lines of at most that number of columns: one, where that is enough.
+    /// Returns lines of at most `most` columns: one, where that is enough.
     pub(super) fn lines(&self, most: usize) -> Vec<Line> {
         let mut lines: Vec<Line> = vec![];
         for (c, meaning) in &self.0 {
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_character_is_said_once_and_no_line_is_too_long() {
+    fn each_character_is_listed_once_and_no_line_is_too_long() {
         let mut legend = Legend::default();
         for (c, meaning) in [('a', "abort"), ('a', "again"), (' ', ""), ('F', "failed")] {
             legend.add(c, meaning);

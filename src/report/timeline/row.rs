@@ -1,4 +1,4 @@
-//! The rows of a picture: which there are, in which order, and what is said beside them.
+//! The rows of a picture: selects and sorts them, and gives the words beside each.
 
 use crate::journal::{At, Ms, Phase};
 
@@ -6,19 +6,20 @@ use super::super::paint::{clean, cut, width};
 use super::lane::Lane;
 use super::story::{Story, Stretch};
 
-/// More lanes than this, and those that merely ended well are folded into one line.
+/// Number of lanes above which those that merely ended well are folded into one line. If still more are left, all
+/// that did not go wrong are folded.
 const LANES: usize = 24;
 
-/// A row beside the axis.
+/// A row below the axis.
 pub(super) enum Row<'a> {
     Phase(&'a Stretch),
     Lane(Lane),
-    /// The number of lanes that merely ended well.
+    /// The number of lanes that are folded into this row.
     More(usize),
 }
 
 impl Row<'_> {
-    /// What stands before it.
+    /// Returns the name before the row.
     pub(super) fn name(&self) -> String {
         match self {
             Row::Phase(stretch) => format!("{} phase", stretch.phase),
@@ -27,7 +28,7 @@ impl Row<'_> {
         }
     }
 
-    /// What is said at its end, in pieces.
+    /// Returns the words at the end of the row, in pieces.
     pub(super) fn words(&self) -> Vec<String> {
         match self {
             Row::Phase(stretch) => {
@@ -45,7 +46,7 @@ impl Row<'_> {
         }
     }
 
-    /// When it went wrong, if it did, and all that is known of it.
+    /// Returns when the component went wrong, if it did, and all the words about it.
     pub(super) fn wrong(&self) -> Option<(u64, String)> {
         let Row::Lane(lane) = self else { return None };
         let (at, whole) = lane.bad.as_ref()?;
@@ -53,7 +54,7 @@ impl Row<'_> {
     }
 }
 
-/// As many of the pieces as fit whole, and at least what fits of the first.
+/// Joins as many of the pieces as fit whole into `most` columns. If not even the first does, cuts that.
 pub(super) fn fit(pieces: &[String], most: usize) -> String {
     let whole = (1..=pieces.len()).rev().map(|n| pieces[..n].join("; "));
     let mut whole = whole.filter(|text| width(&clean(text)) <= most);
@@ -63,7 +64,8 @@ pub(super) fn fit(pieces: &[String], most: usize) -> String {
     whole.next().unwrap_or(first)
 }
 
-/// The rows in their order: main, each phase above the steps it began with, then what had no step.
+/// Returns the rows in their order: main, each phase above the components that have their first step in it, then the
+/// components without a step.
 pub(super) fn rows(story: &Story) -> Vec<Row<'_>> {
     let mut lanes: Vec<(Option<Phase>, Lane)> = story
         .parts
@@ -90,7 +92,7 @@ pub(super) fn rows(story: &Story) -> Vec<Row<'_>> {
         .peekable();
     let mut rows = vec![];
     for (phase, lane) in lanes {
-        // Main comes first, and has a step only where it was waited for.
+        // Main comes first, and has a step only if it was awaited.
         let until = match phase {
             None if rows.is_empty() => Some(Phase::Start),
             phase => phase,
@@ -114,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_is_left_out_piece_by_piece() {
+    fn pieces_that_do_not_fit_are_left_out() {
         let pieces = ["leaked after 2 s".to_owned(), "ended at 14.000".to_owned()];
         assert_eq!(fit(&pieces, 33), "leaked after 2 s; ended at 14.000");
         assert_eq!(fit(&pieces, 32), "leaked after 2 s");

@@ -1,4 +1,4 @@
-//! What a picture is drawn from: the journal by component, and what follows from it.
+//! The story of a run, from which its picture is drawn: the journal by component, and what follows from it.
 
 use crate::journal::{
     Cause, Event, FaultVerb, How, Id, Kind, LostWhat, MAIN, Name, Outcome, Phase, RefusedReason,
@@ -7,11 +7,11 @@ use crate::journal::{
 
 use super::gather::gather;
 
-/// All that a picture is drawn from.
+/// Everything that a picture is drawn from.
 #[derive(Debug, Default)]
 pub(super) struct Story {
     pub scenario: Option<(Name, u64, Name, Name)>,
-    /// The parts, in the order of their lanes.
+    /// The components, in the order of their lanes.
     pub parts: Vec<Part>,
     pub signals: Vec<(u64, SignalName, u32)>,
     pub requested: Option<(u64, Name)>,
@@ -47,19 +47,19 @@ pub(super) struct Stretch {
 }
 
 impl Stretch {
-    /// When its share ended, if that was before the phase did.
+    /// Returns when the share ended, if that was not after the phase.
     pub(super) fn share_used_up(&self, last: u64) -> Option<u64> {
         let to = self.to.unwrap_or(last);
         self.share.filter(|share| (self.from..=to).contains(share))
     }
 }
 
-/// A fault that was laid over a component.
+/// A fault that struck a component.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fault {
     pub at: u64,
     pub verb: FaultVerb,
-    /// When it is over, if it ever is.
+    /// When the fault is over, if it ever is.
     pub until: Option<u64>,
 }
 
@@ -70,7 +70,7 @@ impl Fault {
     }
 }
 
-/// A component, or something that was refused and so has no number.
+/// A component, or one that was refused and so has no id.
 #[derive(Debug, Default)]
 pub(super) struct Part {
     pub id: Option<Id>,
@@ -84,19 +84,19 @@ pub(super) struct Part {
     pub aborts: Vec<u64>,
     pub jobs: Vec<u64>,
     pub jobs_open: usize,
-    /// Probes that ended: whether it was a success.
+    /// The probes that ended: when, and whether with success.
     pub probes: Vec<(u64, bool)>,
     pub fired: Option<(u64, u32)>,
     pub lost: Vec<(u64, LostWhat)>,
-    /// When it used something closed, and what.
+    /// When the component used something closed, and the id of that.
     pub used_closed: Vec<(u64, Id)>,
     pub refused: Option<(u64, RefusedReason)>,
     pub leaked: Option<u64>,
-    /// The event that puts its lane in its place.
+    /// Place in the journal of the event that decides where the lane stands.
     pub place: Option<usize>,
 }
 
-/// A body or callback while it ran.
+/// One run of a body, or call of a callback.
 #[derive(Debug)]
 pub(super) struct Body {
     pub from: Option<u64>,
@@ -105,14 +105,14 @@ pub(super) struct Body {
     pub error: Option<Name>,
 }
 
-/// A step while it was waited for.
+/// A step, and the time for which it was awaited.
 #[derive(Debug)]
 pub(super) struct Step {
     pub phase: Phase,
     pub from: u64,
-    /// Its event's place in the journal.
+    /// Place of its event in the journal.
     pub place: usize,
-    /// When the wait was over, as far as the journal tells.
+    /// When the wait was over, as far as the journal shows.
     pub to: Option<u64>,
     pub end: Option<StepEnd>,
 }
@@ -143,7 +143,8 @@ impl Story {
         story.instants.extend(shares);
         story.instants.sort_unstable();
         story.instants.dedup();
-        // Main, then the steps in their order, then what never had one in the order it was seen in.
+        // Main, then the components with a step in the order of their first steps, then the others in the order of
+        // their first events.
         let mut numbered: Vec<(usize, Part)> = story.parts.into_iter().enumerate().collect();
         numbered.sort_by_key(|(n, part)| match part.place {
             _ if part.id == Some(MAIN) => (0, 0),
@@ -154,8 +155,8 @@ impl Story {
         story
     }
 
-    /// The stretches in which something was waited for, or held the executor: sorted, and apart from
-    /// each other.
+    /// Returns the stretches in which a step was awaited, main ran, or a component held the executor: sorted, and
+    /// apart from each other.
     pub(super) fn busy(&self) -> Vec<(u64, u64)> {
         let mut all = vec![];
         for part in &self.parts {
@@ -184,8 +185,9 @@ impl Story {
             .is_some_and(|(_, _, subject, _)| &**subject == "plan")
     }
 
-    /// The plan's context says when a step begins, and that it ended only if it failed. It does one
-    /// after the other: a step has ended when its body has, or the next began.
+    /// Works out when the plan's steps and phases ended. The plan's context announces that a step begins, and that it
+    /// ended only if it failed. It takes one step after the other: a step has ended when its body has, or when the
+    /// next step began.
     fn guess_the_plans_ends(&mut self) {
         let steps = self.parts.iter().flat_map(|part| &part.steps);
         let mut begins: Vec<(usize, u64)> = steps.map(|step| (step.place, step.from)).collect();
