@@ -11,21 +11,20 @@ use super::{Abort, BoxFuture, Ending};
 use crate::journal::How;
 use crate::words::{contained, one_line, panic_message};
 
-/// A running task that a worker context can take over: waited for, and aborted, but not told.
+/// A running task that a worker context can adopt: the context waits for it and aborts it, but does not tell it.
 ///
-/// Its future is polled on a thread that all adopted tasks of a host share: one that blocks there hides the
-/// ends of the others, but holds up no bound. Its abort is asked for on the context's own thread, and must not
-/// block.
+/// Its future is polled on a thread that all adopted tasks of a host share. A future that blocks there hides the ends
+/// of the others, but holds up no bound. The abort is requested on the context's own thread, and must not block.
 pub trait Adopt: Send + 'static {
-    /// What can abort the task while its end is waited for.
+    /// Returns a handle that can abort the task while its end is awaited.
     fn aborter(&self) -> Box<dyn Abort>;
 
-    /// Waits for its end: how it ended, and in which words if not well.
+    /// Waits for the task's end; returns how it ended and, unless it ended well, the words of the error or panic.
     fn join(self: Box<Self>) -> BoxFuture<(How, Option<String>)>;
 }
 
-/// Waits for the end of a task. A panic of the waiting itself is the task's: it is somebody's code
-/// too, and nobody would learn of an end otherwise.
+/// Waits for the end of a task. If the code that waits panics, the task counts as panicked: that code is a caller's
+/// too, and otherwise the end would never be reported.
 pub(crate) async fn join(task: impl Adopt) -> (How, Option<String>) {
     let panicked = |payload: Box<dyn Any + Send>| {
         let words = panic_message(&*payload);
@@ -50,7 +49,7 @@ impl Abort for tokio::task::AbortHandle {
     }
 }
 
-/// What the task returns says how it ended, as with a task that a context started.
+/// The task's output determines how it ended, as for a task that a context started.
 impl<T: Ending> Adopt for JoinHandle<T> {
     fn aborter(&self) -> Box<dyn Abort> {
         Box::new(self.abort_handle())

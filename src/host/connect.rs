@@ -1,4 +1,4 @@
-//! Connections of the live host: TCP, with names looked up on threads of their own.
+//! Connects over TCP for the live host; looks names up on threads of their own.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,24 +14,23 @@ use super::passing::has_io;
 use super::reserve::Reserve;
 use super::{BoxFuture, SpawnError};
 
-/// A connection as [`Host::connect`](super::Host::connect) makes it.
+/// A connection that [`Host::connect`](super::Host::connect) makes.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// The names that are being looked up.
 ///
-/// The system's resolver blocks, and cannot be told to stop. It is not asked on a runtime's blocking pool:
-/// a runtime waits for its pool as it goes, and so would the body whose runtime it is. And no name is
-/// asked for twice at once, so that a resolver that hangs holds one thread a name, however often somebody
-/// tries.
+/// The system's resolver blocks, and cannot be told to stop. It does not run on a runtime's blocking pool: a runtime
+/// that ends waits for its pool, and so would the body that the runtime belongs to. No name is looked up twice at
+/// once, so that a hung resolver holds one thread a name, however many callers ask for it.
 #[derive(Default)]
 pub(super) struct Names {
     all: Arc<Mutex<BTreeMap<String, Lookup>>>,
     reserve: Arc<Reserve>,
 }
 
-/// A lookup, for all who wait for it.
+/// A lookup that all its callers share.
 type Lookup = Arc<SetOnce<Result<Vec<SocketAddr>, (io::ErrorKind, String)>>>;
 type Resolve = fn(&str) -> io::Result<Vec<SocketAddr>>;
 
@@ -57,13 +56,14 @@ impl Names {
             let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
             all.remove(&name);
         };
-        // Where no thread can be had the endpoint may be well all the same: the reserve has one, unless steps hold it.
+        // If no thread can be started, the endpoint may be well all the same. The reserve has a thread unless steps
+        // hold it.
         if let Err(error) = spawn("deadstop resolver", resolves.clone())
             && !self.reserve.lend(resolves)
         {
             return Err(error.into());
         }
-        // Its thread removes it, and cannot have done so yet: that takes the lock.
+        // The lookup's thread removes the name. It cannot have done so yet, since it needs the lock.
         names.insert(authority.to_owned(), Arc::clone(&lookup));
         Ok(lookup)
     }
@@ -84,7 +84,7 @@ pub(super) fn connect(names: &Names, authority: &str) -> BoxFuture<io::Result<Bo
         Err(_) => Some(names.look_up(authority, system)),
     };
     Box::pin(async move {
-        // tokio panics where there is none.
+        // tokio panics without I/O.
         if !has_io() {
             return Err(io::Error::other("no file can be opened any more"));
         }
@@ -117,7 +117,7 @@ mod tests {
         GATE.0.lock().unwrap()
     }
 
-    /// A resolver that hangs until it is let go.
+    /// Hangs until the gate is opened, then fails; stands in for a resolver.
     fn hangs(_: &str) -> io::Result<Vec<SocketAddr>> {
         ASKED.fetch_add(1, Ordering::SeqCst);
         drop(GATE.1.wait_while(open(), |open| !*open).unwrap());
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resolver_that_hangs_holds_one_thread_however_many_wait_and_is_forgotten_in_the_end() {
+    fn hung_resolver_holds_one_thread_for_all_callers() {
         let names = Names::default();
         let mut waiting = Vec::new();
         for _ in 0..100 {
@@ -134,7 +134,7 @@ mod tests {
             assert!(wait.poll().is_pending());
             waiting.push(wait);
         }
-        // Who gives up leaves nothing that has to be waited for.
+        // A caller that gives up leaves nothing behind that has to be awaited.
         waiting.truncate(1);
         *open() = true;
         GATE.1.notify_all();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_file_can_be_opened_that_is_an_error_and_no_panic() {
+    fn connect_without_io_returns_an_error() {
         let host = Live::new();
         let connected = Passing::without_io().block_on(host.connect("127.0.0.1:1"));
         let error = connected.err().map(|error| error.to_string());

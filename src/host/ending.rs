@@ -1,8 +1,8 @@
-//! What code may return.
+//! The values that bodies and callbacks may return.
 
 use super::BoxError;
 
-/// What a body or callback may return: nothing, or a result.
+/// A return value of a body or callback: nothing, or a result.
 ///
 /// ```
 /// # use deadstop::context::Ending;
@@ -10,11 +10,11 @@ use super::BoxError;
 /// assert!(Err::<(), _>("no disk").into_result().is_err());
 /// ```
 pub trait Ending: Send + 'static {
-    /// As a result.
+    /// Converts the value to a result.
     ///
     /// # Errors
     ///
-    /// If the code says that it failed.
+    /// If the value reports that the code failed.
     fn into_result(self) -> Result<(), BoxError>;
 }
 

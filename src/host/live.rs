@@ -1,7 +1,7 @@
 //! The live host: threads of the operating system, tasks on the service's tokio runtime, real time.
 //!
-//! The context's own futures run on a thread of their own with a clock of their own, started with the
-//! context, so that bounds hold when the service's runtime is wedged.
+//! The context's own futures run on a thread of their own with a clock of their own. It is started with the context,
+//! so that bounds hold even if the service's runtime is wedged.
 
 #![allow(
     clippy::disallowed_methods,
@@ -35,29 +35,29 @@ thread_local! {
     /// The contexts whose code this thread runs right now, the innermost last.
     static INSIDE: RefCell<Vec<ContextId>> = const { RefCell::new(Vec::new()) };
 
-    /// What has become of the task that this thread is spawning right now.
+    /// The state of the task that this thread is spawning right now.
     static SPAWNING: Cell<Option<Spot>> = const { Cell::new(None) };
 }
 
-/// What a build is told whose panics cannot be caught.
+/// Warning that is logged in a build that cannot catch panics.
 const NO_ISOLATION: &str = "this is built with panic = \"abort\": a panic of a body or a callback ends the \
      process at once, without the steps after it";
 
-/// A runtime that has been shut down drops a new task on the spot, inside `spawn`.
+/// State of a task while it is spawned. A runtime that has been shut down drops a new task inside `spawn`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Spot {
     Kept,
     Dropped,
 }
 
-/// Takes the context's own futures to the thread that runs them.
+/// Sender of the context's own futures to the thread that runs them.
 type Driver = mpsc::UnboundedSender<BoxFuture<()>>;
 
 /// The operating system as a host.
 pub struct Live {
     epoch: Instant,
     driver: Mutex<Option<Driver>>,
-    /// Waits for tasks that were taken over, beside the driver: how they are waited for is callers' code.
+    /// Waits for adopted tasks, beside the driver: how they are awaited is callers' code.
     watcher: Mutex<Option<Driver>>,
     reserve: Arc<Reserve>,
     reapers: Arc<Reapers>,
@@ -66,7 +66,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// A host whose clock begins now.
+    /// Makes a host whose clock begins now.
     #[allow(clippy::new_without_default, reason = "making a host starts its clock")]
     pub fn new() -> Self {
         let epoch = Instant::now();
@@ -82,7 +82,7 @@ impl Live {
         }
     }
 
-    /// Who runs the context's own futures.
+    /// Returns the thread that runs the context's own futures; the first call starts it.
     fn driver(&self) -> Result<Driver, SpawnError> {
         let driver = started(&self.driver, "deadstop")?;
         self.reserve.retry_on(&driver);
@@ -102,12 +102,12 @@ impl fmt::Debug for Live {
     }
 }
 
-/// Marks the thread as inside a context until dropped.
+/// Marks this thread as inside a context until dropped.
 struct Mark;
 
 impl Mark {
     fn enter(context: ContextId) -> Self {
-        // A thread at its very end has no locals any more, and may still drop a task.
+        // A thread at its very end has no thread-locals any more, and may still drop a task.
         let _ = INSIDE.try_with(|inside| inside.borrow_mut().push(context));
         Mark
     }
@@ -119,7 +119,7 @@ impl Drop for Mark {
     }
 }
 
-/// How a result, or a panic, reads as an end.
+/// Converts a result, or a panic, to an end.
 fn end_of(result: std::thread::Result<Result<(), BoxError>>, at: Duration) -> Ended {
     let (how, error) = match result {
         Ok(Ok(())) => (How::Ok, None),
@@ -144,11 +144,11 @@ impl Host for Live {
 
     fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
         let at = self.epoch.checked_add(at);
-        // Made when first polled: that is on a runtime with time, whoever asks.
+        // The timer is made at the first poll: by then it is on a runtime with time, whatever the caller runs on.
         Box::pin(async move {
             match at {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
-                // Beyond the clock.
+                // The instant is beyond the clock.
                 None => std::future::pending().await,
             }
         })
@@ -183,7 +183,7 @@ impl Host for Live {
             call.map(contained);
         };
         if spawn(name, move || call(&theirs)).is_err() {
-            // Never here, on the driver's thread: it may block.
+            // Never on this thread, which is the driver's: the call may block.
             self.reserve.run_wake(Box::new(move || call(&slot)));
         }
     }
@@ -233,7 +233,7 @@ impl Host for Live {
                 epoch.elapsed(),
             )
         };
-        // Where no thread can be started it is left here.
+        // If no thread can be started, the code is still in this slot.
         let slot = Arc::new(Mutex::new(Some((code, ended))));
         let theirs = Arc::clone(&slot);
         let reapers = Arc::clone(&self.reapers);
@@ -243,7 +243,7 @@ impl Host for Live {
                 return;
             };
             let end = code();
-            // The code is over, and the thread is not: its locals have yet to be dropped.
+            // The code is over, but the thread is not: its thread-locals have yet to be dropped.
             match given.recv() {
                 Ok(this) => reapers.join(this, move || {
                     let at = epoch.elapsed();
@@ -256,7 +256,7 @@ impl Host for Live {
             Ok(thread) => {
                 let _ = give.send(thread);
                 if self.reserve.is_short() {
-                    // There are threads again.
+                    // Threads can be started again.
                     let _ = self.reserve.fill();
                 }
                 return Ok(());
@@ -271,7 +271,7 @@ impl Host for Live {
                 Ok(())
             }
             (_, left) => {
-                // What it holds may block when it is dropped; a registration hands back what was registered.
+                // A drop of what it holds may block, so it is forgotten; the refusal hands back what was registered.
                 std::mem::forget(left);
                 Err(why.into())
             }
@@ -295,25 +295,25 @@ impl Host for Live {
     }
 
     fn exit(&self, code: i32, _cause: Cause) {
-        // Not `exit`, whose handlers and destructors could hold it up, or be held up by another one that
-        // is in them already.
+        // Not `exit`: its handlers and destructors could hold it up, and so could another `exit` that runs them
+        // already.
         signal_hook::low_level::exit(code);
     }
 }
 
-/// The runtime on which an async callback was registered, and will run; or that of a context, for tasks that are
-/// registered where no runtime lasts.
+/// The runtime on which an async callback was registered and will run; or a context's runtime, for tasks that are
+/// registered where there is no lasting runtime.
 ///
-/// Never the driver's: a callback that blocks would hold up the driver, and its bounds.
+/// Never the driver's: a callback that blocks would hold up the driver and its bounds.
 struct Home {
-    /// `None` for a callback that was registered outside of a runtime, or on one that passes: it gets a
-    /// thread and a runtime of its own.
+    /// `None` for a callback that was registered outside of a runtime or on a passing one: it gets a thread and a
+    /// runtime of its own.
     runtime: Option<Handle>,
     epoch: Instant,
     reserve: Arc<Reserve>,
 }
 
-/// Names the step that the code is of; none of what is registered and runs from then on.
+/// Returns the step that the code belongs to; `None` for kinds of components that run from their registration on.
 fn step_of(who: &Who) -> Option<Step> {
     let is_step = matches!(who.kind, Kind::Stop | Kind::Cleanup | Kind::Closeable);
     is_step.then_some(Step {
@@ -341,7 +341,7 @@ impl Executor for Home {
         let theirs = Arc::clone(&slot);
         let run = move |slot: &Mutex<Option<(Passing, _)>>| {
             if let Some((runtime, handle)) = take(slot) {
-                // The task reports its own end.
+                // The task itself reports its end.
                 let _ = runtime.block_on(handle);
             }
         };
@@ -370,7 +370,7 @@ fn spawn_on(runtime: &Handle, task: Task) -> Result<Box<dyn Abort>, SpawnError> 
     }
 }
 
-/// Starts a thread. Where none can be had, `run` is dropped here.
+/// Starts a thread. If none can be started, `run` is dropped here.
 pub(super) fn spawn(
     name: &str,
     run: impl FnOnce() + Send + 'static,
@@ -384,7 +384,7 @@ fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
     slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// The thread behind that door; started when it is first asked for.
+/// Returns the sender to the thread behind `door`; the first call starts the thread.
 fn started(door: &Mutex<Option<Driver>>, name: &str) -> Result<Driver, SpawnError> {
     let mut driver = door.lock().unwrap_or_else(PoisonError::into_inner);
     match &*driver {
@@ -398,8 +398,8 @@ fn send(driver: &Driver, future: BoxFuture<()>) -> Result<(), SpawnError> {
     sent.map_err(|_| SpawnError::Unsupported("anything more: its driver has ended"))
 }
 
-/// Starts a thread on which the context's own futures run. It ends when the host is dropped and
-/// its last future is done.
+/// Starts a thread on which the context's own futures run. The thread ends when the host is dropped and its last
+/// future is done.
 fn start_driver(name: &str) -> Result<Driver, SpawnError> {
     let runtime = small_runtime()?;
     let (sender, mut futures) = mpsc::unbounded_channel::<BoxFuture<()>>();
@@ -423,13 +423,13 @@ fn start_driver(name: &str) -> Result<Driver, SpawnError> {
     Ok(sender)
 }
 
-/// A task with its end: returned, failed, panicked, or dropped by an abort.
+/// A task that reports its end: returned, failed, panicked, or dropped by an abort.
 struct Task {
     context: ContextId,
     future: Option<BoxFuture<Result<(), BoxError>>>,
     ended: Option<OnEnd>,
     epoch: Instant,
-    /// Whether it is a callback's, which the context's own thread spawns.
+    /// Whether the task is a callback, which the context's own thread spawns.
     calls_back: bool,
 }
 
@@ -469,7 +469,7 @@ impl Future for Task {
             Ok(Poll::Ready(result)) => Ok(result),
             Err(payload) => Err(payload),
         };
-        // The future goes first: what it holds is gone when the end is reported.
+        // The future is dropped first, so that what it holds is gone when the end is reported.
         let gone = catch_unwind(AssertUnwindSafe(|| self.future = None));
         let at = self.epoch.elapsed();
         self.end(end_of(gone.and(result), at));
@@ -480,11 +480,11 @@ impl Future for Task {
 impl Drop for Task {
     fn drop(&mut self) {
         if SPAWNING.get() == Some(Spot::Kept) {
-            // It has never been a task: its end is the refusal to spawn it.
+            // The runtime refused the task: the error of `spawn_task` is its only end.
             SPAWNING.set(Some(Spot::Dropped));
             self.ended = None;
             if self.calls_back {
-                // Never called, and so never dropped: what it holds may block the driver as it goes.
+                // A callback that was never called is never dropped: dropping what it holds may block the driver.
                 std::mem::forget(self.future.take());
             }
             contained(|| self.future = None);
@@ -501,7 +501,7 @@ impl Drop for Task {
     }
 }
 
-/// Blocks threads of the operating system, without any runtime but one of the body's own.
+/// Blocks threads of the operating system without any runtime other than the body's own.
 struct ParkBlocker;
 
 impl Blocker for ParkBlocker {
@@ -532,7 +532,7 @@ impl Blocker for ParkBlocker {
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
         match Passing::new() {
             Ok(runtime) => runtime.block_on(future),
-            // Without a runtime there is no clock; what needs none can still be waited for.
+            // Without a runtime there is no clock; a future that needs none can still be awaited.
             Err(_) => super::block_on(future),
         }
     }

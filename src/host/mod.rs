@@ -1,8 +1,9 @@
-//! The seam: how a body blocks, how code is started, what time it is, how the process ends.
+//! The seam between the worker context and its surroundings: how a body blocks, how code is started, what time it is,
+//! how the process ends.
 //!
-//! The worker context waits for futures only, and everything that depends on where it runs goes
-//! through one [`Host`]. Live, a body is an OS thread and time is the system's; in the simulator a
-//! body is a coroutine, or a thread that runs only when it is its turn, and time is virtual. The context cannot tell which.
+//! The worker context waits for futures only. Everything that depends on where it runs goes through one [`Host`]. On
+//! the live host, a body is a thread of the operating system and time is the system's. In the simulator, a body is a
+//! coroutine, or a thread that runs only when it is its turn, and time is virtual. The context cannot tell which.
 
 mod adopt;
 #[cfg(feature = "http")]
@@ -41,23 +42,23 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 /// The code of a thread or of a blocking callback.
 pub type Body = Box<dyn FnOnce(&Scope) -> Result<(), BoxError> + Send + 'static>;
 
-/// Called once, by whoever ran a piece of code, when that code is over.
+/// Receives the end of a piece of code; called once, by the code's runner, when the code is over.
 pub type OnEnd = Box<dyn FnOnce(Ended) + Send + 'static>;
 
-/// Whose code it is that a host is asked to run.
+/// The component whose code a host is asked to run.
 #[derive(Clone, Debug)]
 pub struct Who {
-    /// The context it belongs to; hosts use it to know who is inside.
+    /// The context that the component belongs to; hosts use it to know which callers are inside.
     pub context: ContextId,
-    /// The component.
+    /// The component's id.
     pub id: Id,
-    /// Its name.
+    /// The component's name.
     pub name: Name,
-    /// What it is.
+    /// The component's kind.
     pub kind: Kind,
 }
 
-/// Tells contexts of one process apart.
+/// Identity of a context within its process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContextId(pub usize);
 
@@ -66,22 +67,22 @@ pub struct ContextId(pub usize);
 pub struct Ended {
     /// Returned, failed, panicked or dropped.
     pub how: How,
-    /// The error's or the panic's words.
+    /// The words of the error or panic.
     pub error: Option<Name>,
-    /// When, on the host's clock.
+    /// The instant of the end, on the host's clock.
     pub at: Duration,
 }
 
-/// Something that can be asked to go away before it has ended: a task on an executor.
+/// A handle to a task on an executor that can be aborted before it has ended.
 pub trait Abort: Send + Sync {
-    /// Asks once. What is aborted ends when it next yields to its executor; its end is reported to its
-    /// [`OnEnd`] like any other.
+    /// Requests the abort. The task ends when it next yields to its executor; its end is reported to its [`OnEnd`]
+    /// like any other.
     fn abort(&self);
 }
 
 /// An executor of the service, for a task that is registered now and started later.
 pub trait Executor: Send + Sync {
-    /// Runs a task there; otherwise like [`Host::spawn_task`].
+    /// Runs a task on this executor; otherwise like [`Host::spawn_task`].
     ///
     /// # Errors
     ///
@@ -94,19 +95,19 @@ pub trait Executor: Send + Sync {
     ) -> Result<Box<dyn Abort>, SpawnError>;
 }
 
-/// What is around a caller that has a future to run.
+/// The executor around a caller that has a future to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Around {
-    /// An executor that goes on when the caller has returned: that of the service.
+    /// An executor that goes on after the caller has returned: the service's.
     Lasting,
-    /// An executor that ends with the one future that it drives, which the caller is in: that of
+    /// An executor that ends with the one future that it drives, which the caller is part of: the one of
     /// [`Scope::block_on`].
     Passing,
-    /// None: the caller is on a plain thread.
+    /// No executor: the caller is on a plain thread.
     Nothing,
 }
 
-/// Code could not be started.
+/// The reason why code could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpawnError {
@@ -116,7 +117,7 @@ pub enum SpawnError {
          service's runtime"
     )]
     NoRuntime,
-    /// The only runtime is one that would take the task with it when the current call returns.
+    /// The only runtime would take the task with it when the current call returns.
     #[error(
         "the runtime here ends with the call that drives it, and the context knows no other: build the context, or \
          start it, on the service's runtime"
@@ -128,64 +129,63 @@ pub enum SpawnError {
     /// The operating system refused a thread.
     #[error("no thread could be started: {0}")]
     Thread(#[from] std::io::Error),
-    /// A step's code had to wait for a thread, and has not begun.
+    /// The code of a step had to wait for a thread, and has not begun.
     #[error("no thread could be started ({0}), and those in reserve were held")]
     NeverBegun(#[source] std::io::Error),
-    /// This host cannot do that.
+    /// The host cannot run such code.
     #[error("this host cannot run {0}")]
     Unsupported(&'static str),
 }
 
-/// Where a worker context runs.
+/// The surroundings in which a worker context runs.
 ///
-/// Code is started under a lock of the context's: what starts it only starts it. To run it there and
-/// then, to call its [`OnEnd`] there, or to call the context would be to wait for oneself.
+/// The context starts code while it holds a lock. Implementations must not run the code, call its [`OnEnd`], or call
+/// the context before they return: that deadlocks.
 pub trait Host: Send + Sync + fmt::Debug + 'static {
-    /// The time since the host began. Never goes back.
+    /// Returns the time since the host began. It never goes back.
     fn now(&self) -> Duration;
 
-    /// Waits until `at` on the host's clock. At once if that is past.
+    /// Waits until `at` on the host's clock. Returns at once if that is past.
     fn sleep_until(&self, at: Duration) -> BoxFuture<()>;
 
-    /// Waits until everything that could run in this instant has run (live: one yield).
+    /// Waits until everything that can run in this instant has run (on the live host: yields once).
     fn settle(&self) -> BoxFuture<()>;
 
-    /// Called once, when a context is built: what its end will need is made ready while there still is
-    /// enough of everything.
+    /// Prepares what the context's end will need while there is still enough of everything. Called once, when a
+    /// context is built.
     ///
     /// # Errors
     ///
-    /// If something cannot be had. The context is built all the same, and [`drive`](Self::drive) may
-    /// still succeed.
+    /// If something cannot be had. The context is built all the same, and [`drive`](Self::drive) may still succeed.
     fn ready(&self) -> Result<(), SpawnError> {
         Ok(())
     }
 
-    /// Runs one of the context's own futures, beside and independent of the service's executor.
+    /// Runs one of the context's own futures, beside the service's executor and independent of it.
     ///
     /// # Errors
     ///
-    /// If nothing can be started any more.
+    /// If nothing more can be started.
     fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError>;
 
-    /// Runs a future of somebody else's, which waits for a task that runs already: what blocks in it must not
-    /// hold up what [`drive`](Self::drive) runs.
+    /// Runs a future that waits for an adopted task. The future is a caller's code: if it blocks, that must not hold
+    /// up the futures that [`drive`](Self::drive) runs.
     ///
     /// # Errors
     ///
-    /// If nothing can be started any more.
+    /// If nothing more can be started.
     fn watch(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
         self.drive(future)
     }
 
-    /// Calls what wakes a body that was told. It is the caller's code, whose panics the context catches; nobody waits
-    /// for it where the host can see to that. The default calls it there and then.
+    /// Calls the `wake` of a component that was told. It is the caller's code, and the context catches its panics.
+    /// Where possible, the host calls it so that nothing waits for it. The default calls it before returning.
     fn call(&self, name: &Name, call: Box<dyn FnOnce() + Send + 'static>) {
         let _ = name;
         contained(call);
     }
 
-    /// Runs a task on the service's executor. Panics are caught and handed to `ended`.
+    /// Runs a task on the service's executor. Catches panics and hands them to `ended`.
     ///
     /// # Errors
     ///
@@ -197,27 +197,27 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError>;
 
-    /// The executor around the caller, for a task that is started later, from elsewhere. `None` where
+    /// Returns the executor around the caller, for a task that is started later from elsewhere. `None` if
     /// [`spawn_task`](Self::spawn_task) finds the same executor from everywhere.
     fn executor(&self) -> Option<Box<dyn Executor>> {
         None
     }
 
-    /// Tells what is around the caller. A context spawns a task here only where that is
-    /// [`Around::Lasting`]; anywhere else the task goes to the executor that was around the context when it was
-    /// built, or started. The default is for a host that has one executor, and finds it from everywhere.
+    /// Returns the kind of executor around the caller. A context spawns a task here only if that is
+    /// [`Around::Lasting`]; otherwise the task goes to the executor that was around the context when it was built or
+    /// started. The default suits a host that has one executor and finds it from everywhere.
     fn around(&self) -> Around {
         Around::Lasting
     }
 
-    /// Blocks the caller, around whom there is [nothing](Around::Nothing), until the future is ready.
+    /// Blocks the caller until the future is ready. There is [no executor](Around::Nothing) around the caller.
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
         block_on(future);
     }
 
-    /// Runs a body that may block, on a thread of its own. Panics are caught and handed to `ended`.
+    /// Runs a body that may block, on a thread of its own. Catches panics and hands them to `ended`.
     ///
-    /// A step is run also where no thread can be started, on one that was kept for it; see
+    /// If no thread can be started, a step's code is still run, on a thread kept in reserve; see
     /// [`withdraw`](Self::withdraw).
     ///
     /// # Errors
@@ -231,15 +231,15 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
         ended: OnEnd,
     ) -> Result<(), SpawnError>;
 
-    /// Takes back the code of a step that [`spawn_body`](Self::spawn_body) or an [`Executor`] has taken and that has not begun,
-    /// since it waits for a thread that cannot be had. It never runs then, and its `ended` is never called. `None` for code
-    /// that has begun, or is about to.
+    /// Takes back the code of a step that was handed to [`spawn_body`](Self::spawn_body) or an [`Executor`] and has
+    /// not begun, since no thread can be had for it. The code then never runs, and its `ended` is never called.
+    /// Returns `None` for code that has begun or is about to.
     fn withdraw(&self, context: ContextId, id: Id) -> Option<SpawnError> {
         let _ = (context, id);
         None
     }
 
-    /// The token that a task is given: the one that the context tells it by. A simulator may withhold it.
+    /// Returns the token that a task gets: the one by which the context tells it. A simulator may withhold it.
     fn given(
         &self,
         who: &Who,
@@ -249,15 +249,15 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
         told
     }
 
-    /// Connects to `HOST:PORT`, where the host is a name, an IPv4 address, or an IPv6 address in brackets.
-    /// Live that is TCP; in the simulator the scenario's health endpoint answers, whatever the name.
+    /// Connects to `HOST:PORT`, where `HOST` is a name, an IPv4 address, or an IPv6 address in brackets. The live
+    /// host connects over TCP; in the simulator the scenario's health endpoint answers, whatever the name.
     ///
-    /// Live, the future has to be polled where tokio has I/O, as it has in [`Scope::block_on`]. Dropped, it
-    /// gives up; a name that is being looked up then goes on being looked up on a thread of its own.
+    /// On the live host, the future has to be polled where tokio has I/O, as it has in [`Scope::block_on`]. If it is
+    /// dropped, it gives up; a lookup of a name that is in progress then goes on, on a thread of its own.
     ///
     /// # Errors
     ///
-    /// If there is no connection; by default, that this host makes none.
+    /// If there is no connection. The default always fails: such a host makes no connections.
     #[cfg(feature = "http")]
     fn connect(&self, authority: &str) -> BoxFuture<std::io::Result<Box<dyn Stream>>> {
         let _ = authority;
@@ -267,21 +267,21 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
         ))))
     }
 
-    /// Whether threads of the operating system that run already can be taken over.
+    /// Returns whether threads of the operating system that run already can be adopted.
     fn adopts_threads(&self) -> bool {
         true
     }
 
-    /// Whether the caller is a body, step or task of that context.
+    /// Returns whether the caller is a body, step or task of `context`.
     fn is_inside(&self, context: ContextId) -> bool;
 
-    /// Ends the process at once, whatever still runs. Returns only where the process is simulated.
+    /// Ends the process at once, whatever still runs. Returns only if the process is simulated.
     fn exit(&self, code: i32, cause: Cause);
 }
 
 /// Waits for `future`, but not past `deadline` on the host's clock.
 ///
-/// What is ready at the deadline counts as in time: the future is looked at first.
+/// A future that is ready at the deadline is in time: it is polled before the clock is looked at.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -310,14 +310,14 @@ pub async fn timeout_at<F: Future>(
     }
 }
 
-/// A runtime for the context's own futures on one thread, with time and without I/O.
+/// Makes a runtime for the context's own futures: one thread, with time, without I/O.
 pub(crate) fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
 }
 
-/// Waits on this thread for a future that needs no runtime: it is woken by whoever completes it.
+/// Blocks this thread until the future is ready. The future needs no runtime: what completes it unparks the thread.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let parked = || {
         #[allow(
@@ -330,7 +330,8 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     poll_until(future, parked).expect("parking goes on until the future is ready")
 }
 
-/// Polls a future whenever this thread is unparked; `park` says whether to go on.
+/// Polls a future whenever this thread is unparked. `park` waits for that and returns whether to go on; if it returns
+/// false, so does the polling end, with `None`.
 pub(crate) fn poll_until<F: Future>(future: F, park: impl Fn() -> bool) -> Option<F::Output> {
     struct Unpark(std::thread::Thread);
     impl Wake for Unpark {

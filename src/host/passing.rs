@@ -1,4 +1,4 @@
-//! Runtimes of a caller's futures that end with the future they were made for.
+//! Runtimes that drive one future of a caller's and end with it.
 
 use std::cell::Cell;
 
@@ -12,8 +12,8 @@ thread_local! {
     static DRIVEN: Cell<Option<(Id, bool)>> = const { Cell::new(None) };
 }
 
-/// A runtime on one thread, gone when the future that it drives is ready: with all that the service has
-/// of tokio. Where its I/O cannot be had, since no file can be opened any more, it still has time.
+/// A runtime on one thread that ends when the future that it drives is ready. It has every part of tokio that the
+/// service is built with. If its I/O cannot be had, since no file can be opened any more, it still has time.
 pub(crate) struct Passing {
     runtime: Runtime,
     has_io: bool,
@@ -55,13 +55,13 @@ impl Passing {
     }
 }
 
-/// The runtime around the caller, for what is to run there later: none that passes.
+/// Returns the runtime around the caller, for code that is to run there later; `None` if it is a passing one.
 pub(crate) fn lasting() -> Option<Handle> {
     let here = Handle::try_current().ok()?;
     driven(&here).is_none().then_some(here)
 }
 
-/// Tells what is around the caller.
+/// Returns the kind of executor around the caller.
 pub(crate) fn around() -> Around {
     match Handle::try_current() {
         Err(_) => Around::Nothing,
@@ -70,13 +70,13 @@ pub(crate) fn around() -> Around {
     }
 }
 
-/// Whether what runs here has tokio's I/O, as far as that can be known: of a caller's own runtime it cannot.
+/// Returns whether tokio's I/O can be used here. A caller's own runtime cannot be asked, and is taken to have it.
 #[cfg(feature = "http")]
 pub(crate) fn has_io() -> bool {
     Handle::try_current().is_ok_and(|here| driven(&here).unwrap_or(true))
 }
 
-/// If that is the passing runtime of this thread, whether it has I/O.
+/// Returns whether `here` has I/O if it is this thread's passing runtime, else `None`.
 fn driven(here: &Handle) -> Option<bool> {
     let (id, has_io) = DRIVEN.get()?;
     (id == here.id()).then_some(has_io)

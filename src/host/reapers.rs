@@ -1,10 +1,12 @@
-//! Threads that join others. A thread's code is over before the thread is: the destructors of its
-//! thread-locals run after it, and may block. Std has no join with a timeout, so somebody else joins, and says
-//! when the thread is gone; whoever waits for that word can wait with a bound.
+//! Threads that join other threads.
 //!
-//! Joining takes a moment where nothing blocks, so one reaper goes through all that wait to be joined, and a
-//! second one watches it: where it comes to no next thread in time, the second takes its place. So a thousand
-//! threads that end at once are joined by one, and one that does not end holds up the others by a moment.
+//! A thread's code is over before the thread is: the destructors of its thread-locals run after the code, and may
+//! block. Std has no join with a timeout. So a reaper joins the thread and reports when it is gone, and that report
+//! can be awaited with a bound.
+//!
+//! A join takes only a moment if nothing blocks, so one reaper joins all ended threads one after another. A second
+//! reaper watches it: if the first does not come to its next thread in time, the second takes over. So one reaper
+//! joins a thousand threads that end at once, and a thread that does not end holds up the others by a moment only.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,38 +16,38 @@ use std::time::Duration;
 use super::live::spawn;
 use super::reserve::Reserve;
 
-/// How long a reaper without work stays.
+/// Time that a reaper without work stays.
 const LINGERS: Duration = Duration::from_secs(1);
-/// How long one join may take before another reaper goes on with the rest.
+/// Longest time of one join before another reaper goes on with the rest.
 const PATIENCE: Duration = Duration::from_millis(1);
 
-/// A thread whose code is over, and what to do when the thread is.
+/// A thread whose code is over, and the function to call when the thread is gone.
 struct Job {
     thread: JoinHandle<()>,
     gone: Box<dyn FnOnce() + Send>,
 }
 
-/// A turn at the threads that wait: one a join.
+/// The number of a join, from 1.
 type Turn = u64;
 
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
     turns: Turn,
-    /// The turn of the reaper that goes through the jobs; `None` while nobody does.
+    /// The turn of the reaper that joins the waiting threads; `None` if there is none.
     active: Option<Turn>,
-    /// Reapers that look whether that turn comes to its end.
+    /// Number of reapers that watch whether that turn ends in time.
     watching: usize,
-    /// Reapers that wait for work, and have not been called.
+    /// Number of reapers that wait for work and have not been called.
     idle: usize,
-    /// Reapers that were called, and have not looked for work yet.
+    /// Number of reapers that were called and have not looked for work yet.
     called: usize,
-    /// The same for those that were started.
+    /// Number of reapers that were started and have not looked for work yet.
     coming: usize,
 }
 
 impl State {
-    /// Whether somebody looks after the jobs, or will, and nobody more is needed.
+    /// Returns whether enough reapers look after the jobs, or are about to.
     fn is_attended(&self) -> bool {
         let watched = self.active.is_some() && self.watching > 0;
         watched || self.called + self.coming > 0
@@ -72,7 +74,7 @@ impl Reapers {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a thread joined, and `gone` called then. Where no thread can be had for it, `gone` is called at once.
+    /// Has a thread joined, and then calls `gone`. If no thread can be had for a reaper, calls `gone` at once.
     pub fn join(self: &Arc<Self>, thread: JoinHandle<()>, gone: impl FnOnce() + Send + 'static) {
         let mut state = self.state();
         let gone = Box::new(gone);
@@ -80,8 +82,8 @@ impl Reapers {
         self.attend(state);
     }
 
-    /// Sees to it that somebody looks after the jobs: where a reaper goes through them, one that watches it.
-    /// Where no thread can be had, the threads that wait are said to be gone.
+    /// Makes sure that enough reapers look after the jobs: one that joins, and one that watches it. If no thread can
+    /// be had, the waiting threads are reported as gone.
     fn attend(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         if state.is_attended() {
             return;
@@ -90,7 +92,7 @@ impl Reapers {
             state.idle -= 1;
             state.called += 1;
             drop(state);
-            // Those that watch wait here too, so everybody looks.
+            // Watching reapers wait on this condition too, so all are woken.
             self.work.notify_all();
             return;
         }
@@ -104,7 +106,8 @@ impl Reapers {
         }
     }
 
-    /// No thread could be had for a reaper. Others may have left their threads to it meanwhile.
+    /// Reports the waiting threads as gone, unless another reaper looks after them: no thread could be had for this
+    /// one. Other callers may have left their threads to it meanwhile.
     fn nobody_comes(&self) {
         let mut state = self.state();
         state.coming -= 1;
@@ -118,8 +121,7 @@ impl Reapers {
         }
     }
 
-    /// Joins what there is to join, and stays for a time where there is nothing more. A thread of the reserve does not
-    /// stay.
+    /// Joins the waiting threads, and then waits for more for `lingers`, which is zero on a thread of the reserve.
     fn reap(self: &Arc<Self>, lingers: Duration) {
         let mut state = self.state();
         state.coming -= 1;
@@ -137,7 +139,7 @@ impl Reapers {
                     .unwrap_or_else(PoisonError::into_inner);
                 state = woken;
                 if state.called > 0 {
-                    // Whoever of the idle is first is the one that was called.
+                    // The first idle reaper that wakes is the called one.
                     state.called -= 1;
                     continue;
                 }
@@ -159,7 +161,7 @@ impl Reapers {
                 if !waited.timed_out() || state.active != turn || state.jobs.is_empty() {
                     continue;
                 }
-                // It is held up. The rest is for this one.
+                // That reaper is held up. This one takes over the rest.
             }
             state.turns += 1;
             mine = Some(state.turns);
@@ -208,7 +210,7 @@ mod tests {
                 let _ = says.send(n);
             });
         }
-        // The first that does not come is the end of the waiting.
+        // The first timeout ends the collecting.
         let ended: Result<Vec<_>, _> = (0..50).map(|_| gone.recv_timeout(GUARD)).collect();
         let mut ended = ended.expect("nobody waits behind the hung one");
         ended.sort_unstable();
@@ -221,7 +223,7 @@ mod tests {
     #[test]
     fn threads_left_to_a_reaper_that_never_comes_are_gone() {
         let reapers = Arc::new(Reapers::new(Arc::default()));
-        // One asks for a thread at this moment.
+        // A reaper is being started at this moment.
         reapers.state().coming = 1;
         let (says, gone) = mpsc::channel();
         reapers.join(std::thread::spawn(|| {}), move || {

@@ -1,10 +1,9 @@
-//! Threads that are started while there still are threads to be had, for the steps of a process that can start
-//! none any more.
+//! Threads that are started in advance, for the steps of a process that can start none any more.
 //!
-//! A step, and whatever else needs a thread at the end, is given a thread of its own first. Only where the operating
-//! system refuses one does it get a thread of the reserve, which takes the next job when it is done. A job for which
-//! no thread of the reserve is free waits, and a thread is asked for again every few milliseconds: the worker's own
-//! threads end meanwhile, since they are told to.
+//! A step, like any other code that needs a thread at the end, first asks for a thread of its own. Only if the
+//! operating system refuses one does it get a thread of the reserve, which takes the next job when it is done. A job
+//! for which no reserve thread is free waits, and a thread is asked for again every few milliseconds: the worker's
+//! own threads end meanwhile, since they are told to.
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,21 +18,21 @@ use super::{BoxFuture, ContextId, SpawnError};
 use crate::journal::Id;
 use crate::words::contained;
 
-/// Number of threads in reserve, of each host.
+/// Number of reserve threads of each host.
 ///
-/// One can be held by a step that hangs and one by a `wake` that does; the third goes on. A reserve of one would be gone
+/// A step that hangs can hold one, and a `wake` that hangs another; the third goes on. A reserve of one would be gone
 /// with the first hung step, and one for each step would cost every worker more than it could ever need.
 pub(super) const STANDING: usize = 3;
 
 /// Interval at which a thread is asked for again while a job waits for one.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// Name of its threads.
+/// Name of the reserve's threads.
 const SPARE: &str = "deadstop-spare";
 
 type Job = Box<dyn FnOnce() + Send + 'static>;
 
-/// Names the step whose code a job is.
+/// The step whose code a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     pub context: ContextId,
@@ -42,24 +41,24 @@ pub(super) struct Step {
 
 #[derive(Default)]
 struct State {
-    /// Threads of the reserve that wait for a job and have not been given one.
+    /// Number of reserve threads that wait for a job and have not been given one.
     idle: usize,
-    /// Jobs that have a thread, which takes them at once.
+    /// Jobs that were given to a waiting thread, which takes them at once.
     given: VecDeque<Job>,
-    /// Steps that wait for a thread, and why none could be started.
+    /// Steps that wait for a thread, each with the reason why none could be started.
     steps: VecDeque<(Step, Job, io::Error)>,
     /// Wakes that wait for a thread.
     wakes: VecDeque<Job>,
-    /// Whether a thread of the reserve calls wakes. No second one does: a wake that hangs must not use the reserve up.
+    /// Whether a reserve thread calls wakes. No second one does: a hung wake must not use the reserve up.
     waking: bool,
     /// Whether a thread is being asked for again.
     retrying: bool,
-    /// Runs that. A weak sender, since the driver ends with its host.
+    /// The driver, which asks for threads again. The sender is weak, since the driver ends with its host.
     driver: Option<WeakUnboundedSender<BoxFuture<()>>>,
     closed: bool,
 }
 
-/// The threads in reserve of one host.
+/// The reserve threads of one host.
 #[derive(Default)]
 pub(super) struct Reserve {
     state: Mutex<State>,
@@ -73,11 +72,11 @@ impl Reserve {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts what is missing of the reserve.
+    /// Starts the threads that the reserve lacks.
     ///
     /// # Errors
     ///
-    /// If a thread cannot be had. What there is stays.
+    /// If a thread cannot be had. The threads that were started stay.
     pub fn fill(self: &Arc<Self>) -> Result<(), SpawnError> {
         while self.standing.fetch_add(1, Ordering::SeqCst) < STANDING {
             let reserve = Arc::clone(self);
@@ -90,12 +89,12 @@ impl Reserve {
         Ok(())
     }
 
-    /// Whether threads of the reserve could not be had so far.
+    /// Returns whether the reserve has fewer threads than it should.
     pub fn is_short(&self) -> bool {
         self.standing.load(Ordering::SeqCst) < STANDING
     }
 
-    /// Sets the driver, on which a thread is asked for again, as soon as there is one.
+    /// Sets the driver, which asks for threads again; the first call counts. If jobs wait already, it begins at once.
     pub fn retry_on(self: &Arc<Self>, driver: &UnboundedSender<BoxFuture<()>>) {
         let mut state = self.state();
         if state.driver.is_none() && !state.closed {
@@ -106,7 +105,7 @@ impl Reserve {
         }
     }
 
-    /// Takes the code of a step for which no thread could be started, which is why.
+    /// Runs the code of a step for which no thread could be started, for the reason `why`; or queues it.
     pub fn run_step(self: &Arc<Self>, step: Step, job: Job, why: io::Error) {
         let mut state = self.state();
         if state.idle > 0 {
@@ -117,8 +116,8 @@ impl Reserve {
         self.retry(state);
     }
 
-    /// Takes back a step's code that still waits for a thread, and says why none could be started. The code is
-    /// forgotten: what it holds may block when it is dropped.
+    /// Takes back a step's code that still waits for a thread; returns the reason why none could be started. The code
+    /// is forgotten: what it holds may block when it is dropped.
     pub fn withdraw(&self, step: Step) -> Option<io::Error> {
         let mut state = self.state();
         let place = state.steps.iter().position(|(of, ..)| *of == step)?;
@@ -127,12 +126,12 @@ impl Reserve {
         Some(why)
     }
 
-    /// Takes a call of a `wake` for which no thread could be started.
+    /// Runs a call of a `wake` for which no thread could be started; or queues it.
     pub fn run_wake(self: &Arc<Self>, wake: Job) {
         let mut state = self.state();
         state.wakes.push_back(wake);
         if state.waking {
-            // After the one that is being called; on a thread of its own as soon as there is one.
+            // It is called after the current wake, or on a thread of its own as soon as one can be had.
             self.retry(state);
         } else if state.idle > 0 {
             state.waking = true;
@@ -143,8 +142,8 @@ impl Reserve {
         }
     }
 
-    /// Runs a job that need not be run, such as the joining of a thread: gives it a thread if one is left then for
-    /// a step. Otherwise the job is dropped, and this returns false.
+    /// Runs an optional job, such as the join of a thread, if a reserve thread is left for a step. Otherwise drops
+    /// the job and returns false.
     pub fn lend(self: &Arc<Self>, job: impl FnOnce() + Send + 'static) -> bool {
         let state = self.state();
         let can = state.idle > 1;
@@ -154,7 +153,7 @@ impl Reserve {
         can
     }
 
-    /// Lets the threads go, once their jobs are done. What waits for one never runs.
+    /// Lets the threads end once their jobs are done. Jobs that wait for a thread never run.
     pub fn close(&self) {
         let mut state = self.state();
         state.closed = true;
@@ -172,7 +171,7 @@ impl Reserve {
         self.given.notify_one();
     }
 
-    /// Runs a thread of the reserve: jobs that wait, then those that it is given.
+    /// Runs a reserve thread: it takes the waiting jobs, then those that it is given.
     fn stand(self: Arc<Self>) {
         let mut state = self.state();
         loop {
@@ -186,7 +185,7 @@ impl Reserve {
                             .wait(state)
                             .unwrap_or_else(PoisonError::into_inner);
                     }
-                    // `idle` is right already: the giver of the job has taken this thread off it.
+                    // The giver of the job has already taken this thread off `idle`.
                     let Some(job) = state.given.pop_front() else {
                         state.idle -= 1;
                         return;
@@ -200,7 +199,7 @@ impl Reserve {
         }
     }
 
-    /// The next job for a thread of the reserve.
+    /// Returns the next waiting job for a reserve thread.
     fn next(self: &Arc<Self>, state: &mut State) -> Option<Job> {
         if let Some((_, step, _)) = state.steps.pop_front() {
             return Some(step);
@@ -213,7 +212,7 @@ impl Reserve {
         Some(Box::new(move || reserve.wake()))
     }
 
-    /// Runs what waits, on a thread that could be started after all.
+    /// Runs the waiting jobs on a thread that could be started after all.
     fn serve(&self) {
         let next = || {
             let mut state = self.state();
@@ -225,7 +224,7 @@ impl Reserve {
         }
     }
 
-    /// Calls the wakes that wait, on the one thread of the reserve that does.
+    /// Calls the waiting wakes. Only one reserve thread at a time does so.
     fn wake(&self) {
         loop {
             let wake = {
@@ -241,7 +240,7 @@ impl Reserve {
         }
     }
 
-    /// Asks for a thread again, on the driver, until nothing waits any more.
+    /// Asks for a thread at intervals, on the driver, until no job waits any more.
     fn retry(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         let driver = state.driver.as_ref().and_then(|driver| driver.upgrade());
         let Some(driver) = driver.filter(|_| !state.retrying) else {
@@ -284,7 +283,7 @@ mod tests {
         reserve
     }
 
-    /// Waits until that is so.
+    /// Waits until `is` returns true.
     #[allow(clippy::disallowed_methods, reason = "real threads are waited for")]
     fn until(is: impl Fn() -> bool) {
         let began = std::time::Instant::now();
@@ -303,7 +302,7 @@ mod tests {
         io::Error::other("no more")
     }
 
-    /// A job that says when it begins, and hangs until its sender is dropped.
+    /// Returns a job that reports when it begins, and hangs until its sender is dropped.
     fn hangs(says: &mpsc::Sender<Id>, id: Id) -> (mpsc::Sender<()>, Job) {
         let (release, released) = mpsc::channel::<()>();
         let says = says.clone();
@@ -347,7 +346,7 @@ mod tests {
         let (release, wake) = hangs(&says, 0);
         reserve.run_wake(wake);
         assert_eq!(said.recv_timeout(GUARD), Ok(0));
-        // It waits behind the first.
+        // It waits behind the first wake.
         let second = says.clone();
         reserve.run_wake(Box::new(move || {
             let _ = second.send(9);

@@ -1,4 +1,4 @@
-//! What a body is given: whether it should go on, and how it may wait.
+//! The scope of a body: whether the body should go on, and how it may wait.
 
 use std::fmt;
 use std::panic::Location;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-/// How a host lets a body wait. Bodies use [`Scope`], which says the same in nicer words.
+/// The waits that a host offers to a body. Bodies use [`Scope`], which wraps them.
 pub trait Blocker: Send + Sync {
     /// Blocks the body until it is told, or until `limit` is over; `None` is no limit.
     fn wait(&self, told: &CancellationToken, limit: Option<Duration>);
@@ -21,28 +21,29 @@ pub trait Blocker: Send + Sync {
     /// Blocks the body until the future is ready.
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>);
 
-    /// Blocks the body until `attempt` returns true or `block` returns: the first does not wait, the second does, by
-    /// means that the host knows nothing of. The default calls `block`.
+    /// Blocks the body until `attempt` returns true or `block` returns. `attempt` does not wait; `block` does, by
+    /// means unknown to the host. The default calls `block`.
     fn until(&self, attempt: &mut dyn FnMut() -> bool, block: &mut dyn FnMut()) {
         let _ = attempt;
         block();
     }
 
-    /// Notes the place in the body's code at which its next wait is. The default ignores it.
+    /// Records the place in the body's code of its next wait. The default ignores it.
     fn waits_at(&self, place: &'static Location<'static>) {
         let _ = place;
     }
 
-    /// Whether the body should go on: nobody told it to stop, and the world around it has not ended.
+    /// Returns whether the body should go on: it was not told to stop, and the world around it has not ended.
     fn running(&self, told: &CancellationToken) -> bool {
         !told.is_cancelled()
     }
 }
 
-/// The scope of a body: every wait inside a thread or a blocking callback goes through it.
+/// What a body gets, to wait and to learn of the stop. Every wait inside a thread or a blocking callback goes through
+/// it.
 ///
-/// A body that waits through its scope wakes at once when it is told to stop, and runs unchanged in
-/// the simulator, where its waits take virtual time.
+/// A body that waits through its scope wakes at once when it is told to stop. It runs unchanged in the simulator,
+/// where its waits take virtual time.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -56,7 +57,7 @@ pub trait Blocker: Send + Sync {
 pub struct Scope {
     told: CancellationToken,
     blocker: Arc<dyn Blocker>,
-    /// Whether it drives a future right now.
+    /// Whether the scope drives a future right now.
     drives: AtomicBool,
 }
 
@@ -64,26 +65,26 @@ pub struct Scope {
 #[must_use = "a body that does not look whether it was told does not stop"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waited {
-    /// The time is over, and nobody told the body to stop.
+    /// The time is over, and the body was not told to stop.
     Elapsed,
     /// The body was told to stop.
     Told,
 }
 
 impl Waited {
-    /// Whether the body should go on.
+    /// Returns whether the body should go on.
     pub fn elapsed(self) -> bool {
         self == Waited::Elapsed
     }
 
-    /// Whether the body should stop.
+    /// Returns whether the body should stop.
     pub fn told(self) -> bool {
         self == Waited::Told
     }
 }
 
 impl Scope {
-    /// A scope for a body; hosts make them.
+    /// Makes a scope for a body; called by hosts.
     pub fn new(told: CancellationToken, blocker: Arc<dyn Blocker>) -> Self {
         let drives = AtomicBool::new(false);
         Scope {
@@ -93,19 +94,19 @@ impl Scope {
         }
     }
 
-    /// How it waits: for a scope with another token.
+    /// Returns the scope's blocker, for a scope with another token.
     #[cfg(feature = "cli")]
     pub(crate) fn blocker(&self) -> Arc<dyn Blocker> {
         Arc::clone(&self.blocker)
     }
 
-    /// Whether the body should go on: true until it is told to stop.
+    /// Returns whether the body should go on: true until it is told to stop.
     pub fn running(&self) -> bool {
         self.blocker.running(&self.told)
     }
 
-    /// Sleeps for `duration`, or until the body is told, whichever comes first. `Duration::MAX` waits
-    /// until it is told.
+    /// Sleeps for `duration`, or until the body is told, whichever comes first. With `Duration::MAX`, sleeps until
+    /// the body is told.
     #[track_caller]
     pub fn wait(&self, duration: Duration) -> Waited {
         if self.running() {
@@ -127,10 +128,10 @@ impl Scope {
         self.blocker.sleep(duration);
     }
 
-    /// Blocks the body until `future` is ready. Live, the future runs on a small runtime of the body's
-    /// own, never on the service's. It has time, and I/O where the service's tokio is built with it.
+    /// Blocks the body until `future` is ready. On the live host, the future runs on a small runtime of the body's
+    /// own, never on the service's. It has time, and I/O if the service's tokio is built with it.
     ///
-    /// It is not woken when the body is told: select over [`token`](Self::token) for that.
+    /// The body is not woken when it is told: select over [`token`](Self::token) for that.
     ///
     /// ```
     /// # use deadstop::context::{BodyOpts, WorkerCtx};
@@ -145,7 +146,8 @@ impl Scope {
     ///
     /// # Panics
     ///
-    /// If the future does; and if it calls `block_on` itself, which would block what drives it. It can await instead.
+    /// If the future does, or if it calls `block_on` itself, which would block what drives it. The future can await
+    /// instead.
     #[track_caller]
     pub fn block_on<F>(&self, future: F) -> F::Output
     where
@@ -163,12 +165,12 @@ impl Scope {
         output.expect("a blocker returns when the future is ready")
     }
 
-    /// Receives from a channel of std's; `None` once every sender is gone.
+    /// Receives from a channel of std's. Returns `None` once every sender is gone.
     ///
-    /// Live this is `receiver.recv()`. In the simulator, where one body runs at a time, `recv` would wait for good: this
-    /// waits in virtual time.
+    /// On the live host this is `receiver.recv()`. In the simulator one body runs at a time, so `recv` would wait for
+    /// ever; this waits in virtual time.
     ///
-    /// It is not woken when the body is told. `BodyOpts::wake` can drop the sender:
+    /// The body is not woken when it is told. `BodyOpts::wake` can drop the sender:
     ///
     /// ```
     /// # use std::sync::{Mutex, mpsc};
@@ -198,8 +200,8 @@ impl Scope {
 
     /// Locks a mutex.
     ///
-    /// Live this is `mutex.lock()`. In the simulator, where one body runs at a time, `lock` would wait for good for a
-    /// body that holds the mutex while it waits: this waits in virtual time.
+    /// On the live host this is `mutex.lock()`. In the simulator one body runs at a time, so `lock` would wait for
+    /// ever for a body that holds the mutex while it waits; this waits in virtual time.
     ///
     /// ```
     /// # use std::sync::{Arc, Mutex};
@@ -231,12 +233,12 @@ impl Scope {
         )
     }
 
-    /// Blocks the body until something is there that neither tells a future nor takes virtual time: a channel, a lock
-    /// or a condition of somebody else's.
+    /// Blocks the body until something is there that neither wakes a future nor takes virtual time: a channel, a lock
+    /// or a condition of another library's.
     ///
-    /// `attempt` takes it if it is there, without waiting. `block` waits for it. Live `block` is called; in the
-    /// simulator `attempt` is, again whenever something else has run. [`recv`](Self::recv) and [`lock`](Self::lock) are
-    /// made of it.
+    /// `attempt` takes it if it is there, without waiting. `block` waits for it. The live host calls `block`. The
+    /// simulator calls `attempt`, again whenever something else has run. [`recv`](Self::recv) and
+    /// [`lock`](Self::lock) are built on this.
     ///
     /// ```
     /// # use std::sync::{Arc, Condvar, Mutex};
@@ -272,13 +274,13 @@ impl Scope {
             .expect("a blocker returns when there is something")
     }
 
-    /// The token that is cancelled when the body is told; for async code inside the body.
+    /// Returns the token that is cancelled when the body is told; for async code inside the body.
     pub fn token(&self) -> &CancellationToken {
         &self.told
     }
 }
 
-/// What a body panics with that waits inside of its own wait.
+/// Message of the panic of a body that calls `block_on` inside a future that its scope drives.
 const NESTED: &str =
     "`Scope::block_on` was called inside a future that it drives already: await there instead";
 
