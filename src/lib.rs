@@ -1,10 +1,10 @@
 //! # Deadstop
 //!
-//! How a worker process shuts down, in two halves.
+//! Ends a worker process in order and in bounded time, and tests that it does. It has two halves.
 //!
-//! [`WorkerCtx`](context::WorkerCtx) is a worker context for services. Threads, tasks, callbacks and
-//! resources are registered with it; at the end it stops and cleans up, in order, each step bounded in
-//! time. What hangs is left behind by name, and what comes after it still has its turn.
+//! [`WorkerCtx`](context::WorkerCtx) is a worker context for services. Threads, tasks, callbacks and resources are
+//! registered with it. At the end it stops them and cleans up, in order, each step bounded in time. Code that hangs
+//! is left behind and reported by name, and the steps after it still run.
 //!
 //! ```
 //! use std::time::Duration;
@@ -21,8 +21,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The simulator (feature `sim`) drives a worker context through a scenario file in virtual time,
-//! blocking threads included, and writes everything that happens down in a journal. Laws judge it.
+//! The simulator (feature `sim`) drives a worker context through a scenario file in virtual time, blocking threads
+//! included, and records everything that happens in a journal. Laws judge the journal.
 //!
 #![cfg_attr(feature = "sim", doc = "```")]
 #![cfg_attr(not(feature = "sim"), doc = "```ignore")]
@@ -44,7 +44,7 @@
 //! ```
 //!
 //! - [`context`]: the worker context, its options, errors and report
-//! - [`host`]: the seam through which it runs code and waits; the live host
+//! - [`host`]: the seam through which the context runs code and waits; the live host
 //! - [`watchdog`]: the health watchdog
 #![cfg_attr(
     all(feature = "process", unix),
@@ -66,10 +66,10 @@
 - [`report`]: timelines, verdicts, snapshots"
 )]
 //!
-//! Features: `cli` (default) builds the `deadstop` command and turns `kit` and `process` on; `kit` is the test kit,
-//! and turns `sim` on; `process` is the life of a process in one call; `http` has the watchdog probe over
-//! HTTP, and comes with `sim`; `parameters` reads the watchdog's parameters as a platform hands them
-//! over. Without any, the context alone is built.
+//! Features: `cli` (default) builds the `deadstop` command and turns on `kit` and `process`; `kit` is the test kit,
+//! and turns on `sim`; `process` is the life of a process in one call; `http` is the watchdog's probe over HTTP, and
+//! comes with `sim`; `parameters` reads the watchdog's parameters as a platform passes them. Without any feature,
+//! only the context is built.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
@@ -104,12 +104,12 @@ mod words;
 #[cfg(all(feature = "process", unix))]
 pub use process::run;
 
-// The README's Rust is run as a documentation test.
+// The README's Rust code is run as a documentation test.
 #[cfg(all(doctest, feature = "cli"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-// So is that of the page about tests.
+// So is the code of the page about tests.
 #[cfg(all(doctest, feature = "kit"))]
 #[doc = include_str!("../docs/testing.md")]
 struct Testing;

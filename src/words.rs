@@ -1,5 +1,5 @@
-//! What callers' code says and does, contained: errors and panics as words (one line, bounded, without
-//! control characters), and calls whose panics end here.
+//! Contains what callers' code does: turns errors and panics into words (one line, bounded, without control
+//! characters), and calls code so that its panics go no further.
 
 use std::any::Any;
 use std::fmt::{self, Display, Write};
@@ -7,17 +7,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::journal::Name;
 
-/// The longest error that a journal or log line carries, in characters.
+/// Maximum length of an error in a journal or log line, in characters.
 const LONGEST: usize = 200;
 
-/// Returns whether a character steers a terminal instead of showing something: it moves the cursor, ends the
-/// line, or turns the direction of writing.
+/// Returns whether a character controls a terminal instead of showing something: it moves the cursor, ends the line,
+/// or changes the direction of writing.
 pub(crate) fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Returns a text as one line without anything that steers a terminal: such characters are escaped.
+/// Returns a text as one line in which every character that controls a terminal is escaped.
 #[cfg(feature = "sim")]
 pub(crate) fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
@@ -25,7 +25,7 @@ pub(crate) fn escaped(text: &str) -> String {
     line
 }
 
-/// A path as one line, [escaped].
+/// Returns a path as one line, [escaped].
 #[cfg(feature = "sim")]
 pub(crate) fn shown_path(path: &std::path::Path) -> String {
     escaped(&path.display().to_string())
@@ -41,10 +41,10 @@ fn push_escaped(line: &mut String, c: char) {
     }
 }
 
-/// A text as one line: at most 200 characters, and what steers a terminal escaped.
+/// Returns a text as one line of at most 200 characters, in which characters that control a terminal are escaped.
 ///
-/// How an error is displayed is its author's code: it may fail, panic, or never come to an end of its
-/// words. None of that is passed on.
+/// An error's `Display` is its author's code: it may fail, panic, or write without end. This function returns a text
+/// all the same.
 pub(crate) fn one_line(text: &dyn Display) -> Name {
     let mut line = Line::default();
     let written = contained(|| write!(line, "{text}"));
@@ -54,11 +54,11 @@ pub(crate) fn one_line(text: &dyn Display) -> Name {
     Name::from(line.text)
 }
 
-/// Takes text until the line is full.
+/// A buffer that takes text until it holds one full line.
 #[derive(Default)]
 struct Line {
     text: String,
-    /// In characters.
+    /// Length of the text in characters.
     length: usize,
     full: bool,
 }
@@ -85,7 +85,7 @@ impl Write for Line {
     }
 }
 
-/// The words of a panic, from its payload.
+/// Returns the words of a panic, from its payload.
 pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
     if let Some(text) = payload.downcast_ref::<&'static str>() {
         (*text).to_owned()
@@ -96,8 +96,8 @@ pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
     }
 }
 
-/// Runs a caller's code where its panic must not end what is around it. The panic hook has said the
-/// panic; what it carried is not dropped, since that could panic again.
+/// Runs a caller's code whose panic must not end the code around it; returns `None` if it panics. The panic hook has
+/// then already reported the panic. The payload is not dropped, since that could panic again.
 pub(crate) fn contained<R>(run: impl FnOnce() -> R) -> Option<R> {
     catch_unwind(AssertUnwindSafe(run))
         .map_err(std::mem::forget)
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn words_without_an_end_are_cut_like_any_others() {
+    fn error_text_without_end_is_cut() {
         struct Endless;
         impl Display for Endless {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
