@@ -1,8 +1,8 @@
 //! The last resort (rule 16): a plain thread that ends the process when its grace is nearly over.
 //!
-//! It depends on nothing that can be stuck. It waits on its own thread, takes no lock that another thread
-//! could hold for long, has its words written by a thread of their own, and ends the process by `_exit`,
-//! which calls no exit handler and waits for nobody who does.
+//! It depends on nothing that can be stuck. It waits on its own thread and takes no lock that another thread could
+//! hold for long. Another thread writes its words. It ends the process by `_exit`, which calls no exit handler and
+//! does not wait for a thread that does.
 
 use std::io;
 use std::sync::Arc;
@@ -14,14 +14,13 @@ use super::say::{Aside, PATIENCE};
 use crate::context::{Life, exit_code};
 use crate::host::poll_until;
 
-/// How many of those who were left behind are named.
+/// Maximum number of components that are named as left behind.
 const NAMED: usize = 20;
 
 /// Ends the process with code 124 when half of the margin is left of the grace.
 ///
-/// It is armed for the life of a process, since ending the process is right only where the worker's end is
-/// its end: [`run`](super::run) arms it, a context alone does not. See [`Signals`](super::Signals) for an
-/// example.
+/// It is armed for the life of a process, since ending the process is right only if the worker ends with it:
+/// [`run`](super::run) arms it, a context alone does not. See [`Signals`](super::Signals) for an example.
 #[must_use = "when it is dropped, the last resort is disarmed"]
 #[derive(Debug)]
 pub struct LastResort {
@@ -30,7 +29,7 @@ pub struct LastResort {
 }
 
 impl LastResort {
-    /// Arms it for that life. It waits until the grace begins, and then for the grace to be nearly over.
+    /// Arms the last resort for `life`. It waits until the grace begins, and then until the grace is nearly over.
     ///
     /// # Errors
     ///
@@ -39,10 +38,10 @@ impl LastResort {
         let life = life.clone();
         let disarmed = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&disarmed);
-        // The host's clock as one that asks nobody.
+        // The host's clock, read without calling the host.
         let epoch = Instant::now().checked_sub(life.core.host.now());
         let epoch = epoch.unwrap_or_else(Instant::now);
-        // Its words may be held up, and there may be no thread for them when it strikes.
+        // The words may be held up, and when it strikes there may be no thread to write them.
         let aside = Aside::ready()?;
         let builder = std::thread::Builder::new().name("deadstop-resort".to_owned());
         let thread = builder.spawn(move || {
@@ -73,8 +72,8 @@ impl LastResort {
         })
     }
 
-    /// Keeps it armed until the process ends: also while `main` returns, exit handlers run and statics are
-    /// dropped.
+    /// Keeps the last resort armed until the process ends: also while `main` returns, exit handlers run and statics
+    /// are dropped.
     pub fn for_good(self) {
         std::mem::forget(self);
     }
@@ -99,7 +98,7 @@ fn patience(margin: Duration) -> Duration {
     PATIENCE.min(margin * 3 / 8)
 }
 
-/// Who is to blame, as far as can be told without waiting for a lock.
+/// Returns the last words. They name what was left behind, as far as that is known without waiting for a lock.
 fn words(life: &Life) -> String {
     let left = life.core.left_behind();
     let left = match left.as_deref() {
@@ -126,7 +125,7 @@ mod tests {
         let micros = |margin_ms| patience(Duration::from_millis(margin_ms)).as_micros();
         assert_eq!(micros(8), 3_000);
         assert_eq!(micros(100), 37_500);
-        // Nobody waits for words any longer than this.
+        // The longest wait for words.
         assert_eq!(micros(10_000), 50_000);
     }
 }

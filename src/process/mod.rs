@@ -1,9 +1,9 @@
 //! The life of a process in one call: signals, start, stop, cleanup, the exit code, and a last resort.
 //!
-//! It is there on Unix, where signals are.
+//! It exists on Unix only, since signals do.
 //!
-//! [`run`] is for a `main` that does nothing else. Who builds the life of a process by hand, around a
-//! [`Life`](crate::context::Life), has its parts: [`Signals`] hears, [`LastResort`] ends what cannot end.
+//! [`run`] is for a `main` that does nothing else. A `main` that builds the life of a process by hand, around a
+//! [`Life`](crate::context::Life), uses its parts: [`Signals`] hears signals, [`LastResort`] ends what cannot end.
 
 #![allow(
     clippy::disallowed_methods,

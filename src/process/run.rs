@@ -1,4 +1,4 @@
-//! One call from `main`: the whole life of a worker process.
+//! Runs the whole life of a worker process in one call from `main`.
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,12 +15,12 @@ use crate::context::{Life, LifeEnd, StartError, exit_code};
 use crate::host::block_on;
 use crate::journal::{Cause, SignalName};
 
-/// The first process of a container, which no signal of its own ends by its default: raised there, it would
-/// come to an `abort` in its stead.
+/// PID of the first process of a container. The default action of its own signals does not end it: raising one there
+/// would end in an `abort` instead.
 const INIT: u32 = 1;
 
-/// Runs a worker process: hears SIGTERM and SIGINT, starts, serves until it is asked to stop, stops, cleans
-/// up, and says with which code the process ends.
+/// Runs a worker process: hears SIGTERM and SIGINT, starts, serves until it is asked to stop, stops, cleans up, and
+/// returns the code with which the process ends.
 ///
 /// It is meant for a plain `fn main`, without a runtime:
 ///
@@ -39,20 +39,18 @@ const INIT: u32 = 1;
 /// }
 /// ```
 ///
-/// The first signal begins the grace, and with it stop and cleanup; the second ends all waiting but for the
-/// floors of cleanup; the third ends the process at once. A [`LastResort`] ends it when the grace is nearly
-/// over, whatever hangs: in the service's runtime, on standard error, in an exit handler. The codes are in
-/// [`exit_code`].
+/// The first signal begins the grace, and with it stop and cleanup. The second ends all waiting except for the floors
+/// of cleanup. The third ends the process at once. A [`LastResort`] ends it when the grace is nearly over, whatever
+/// hangs: the service's runtime, standard error, an exit handler. The codes are in [`exit_code`].
 ///
-/// The service's runtime is one of its own, and nothing here waits on it: what blocks it is left behind after
-/// its bound. At the end it is shut down in the background, and the app is not dropped, since either could
-/// block. What has to be closed is registered.
+/// The service's runtime is separate, and nothing here waits on it: what blocks it is left behind after its bound. At
+/// the end the runtime is shut down in the background, and the app is not dropped, since either could block. So
+/// anything that must be closed has to be registered.
 ///
 /// # Exit codes and errors
 ///
-/// What cannot be begun (limits that cannot be, no runtime, no thread, no signal handler) is said on standard
-/// error, and the code is 1. So is main's error, whose code is its own, else 1; and so are the steps that did not end
-/// well.
+/// A failure to begin (invalid limits, no runtime, no thread, no signal handler) is reported on standard error, and
+/// the code is 1. So is main's error, with its own code, else 1; and so are the steps that did not end well.
 #[must_use = "the exit code is for `main` to return"]
 pub fn run<A: Send + Sync + 'static>(worker: Worker<A>) -> ExitCode {
     let raise_again = worker.raise_again;
@@ -61,7 +59,7 @@ pub fn run<A: Send + Sync + 'static>(worker: Worker<A>) -> ExitCode {
     let aside = match Aside::ready() {
         Ok(aside) => aside,
         Err(error) => {
-            // There is no thread for it, and nothing runs yet that this could hold up.
+            // There is no thread to write this, and nothing runs yet that a blocked write could hold up.
             write(&not_begun(error.into()));
             return exit_code_of(exit_code::FAILED);
         }
@@ -77,7 +75,7 @@ pub fn run<A: Send + Sync + 'static>(worker: Worker<A>) -> ExitCode {
         let error = error.clone();
         aside.say(PATIENCE, move || format!("deadstop: {error}\n"));
     } else if !end.report.is_ok() || !end.report.wakes_panicked.is_empty() {
-        // Without a subscriber nobody else has said so.
+        // Without a subscriber, nothing else has reported this.
         let report = Arc::clone(&end.report);
         aside.say(PATIENCE, move || format!("deadstop: {report}\n"));
     }
@@ -85,8 +83,8 @@ pub fn run<A: Send + Sync + 'static>(worker: Worker<A>) -> ExitCode {
         if std::process::id() == INIT {
             return exit_code_of(exit_code::SIGNAL + signal.number());
         }
-        // The signal's default ends the process without the end of `main`, which would flush. A thread that was left
-        // behind may hold standard output for ever, and nobody may read it: the flush is not waited for then.
+        // The signal's default action ends the process without the flush at the end of `main`. A thread that was left
+        // behind may hold standard output for ever, or its pipe may not be read; the flush is then not waited for.
         aside.run(PATIENCE, || {
             let _ = io::stdout().flush();
         });
@@ -95,7 +93,7 @@ pub fn run<A: Send + Sync + 'static>(worker: Worker<A>) -> ExitCode {
     exit_code_of(end.code)
 }
 
-/// The life itself; an error where it could not be begun.
+/// Runs the life itself; returns an error if it could not be begun.
 fn live<A: Send + Sync + 'static>(worker: Worker<A>) -> Result<LifeEnd, BeginError> {
     let Worker {
         app,
@@ -109,21 +107,21 @@ fn live<A: Send + Sync + 'static>(worker: Worker<A>) -> Result<LifeEnd, BeginErr
     let life = Life::new(&ctx);
     let service = Service::start(runtime)?;
     LastResort::arm(&life)?.for_good();
-    // Heard until the process ends: one that comes after everything is done ends it at once.
+    // Signals are heard until the process ends: one that comes after everything is done ends it at once.
     std::mem::forget(Signals::listen(&life)?);
     let end = {
         let _on = service.handle().enter();
         let given = ctx.clone();
-        // Parks this thread, which no runtime wakes: whoever completes what it waits for does.
+        // Parks this thread. It needs no runtime to wake it: what completes the future unparks it.
         block_on(life.run(move || main(given), place))
     };
     service.shut_down();
-    // The app's drop is the caller's code, and could block.
+    // The app's drop is a caller's code, and could block.
     std::mem::forget(ctx);
     Ok(end)
 }
 
-/// Why a life could not be begun.
+/// The reason why a life could not be begun.
 #[derive(Debug, thiserror::Error)]
 enum BeginError {
     #[error(transparent)]
@@ -135,7 +133,7 @@ enum BeginError {
 /// The service's runtime.
 enum Service {
     MultiThread(Runtime),
-    /// Driven on a thread of its own until the token is cancelled.
+    /// A runtime that its own thread drives until the token is cancelled.
     CurrentThread(Handle, CancellationToken),
     Given(Handle),
 }
@@ -148,7 +146,7 @@ impl Service {
                 if let Some(threads) = threads {
                     builder.worker_threads(threads);
                 }
-                // Where no thread can be had, tokio panics.
+                // If no thread can be had, tokio panics.
                 let built = catch_unwind(AssertUnwindSafe(|| builder.enable_all().build()));
                 let none = |_| Err(io::Error::other("no thread could be had for its runtime"));
                 Ok(Service::MultiThread(built.unwrap_or_else(none)?))
@@ -174,7 +172,7 @@ impl Service {
         }
     }
 
-    /// Nobody waits for what still runs there.
+    /// Shuts the runtime down without waiting for what still runs there. A given runtime is left as it is.
     fn shut_down(self) {
         match self {
             Service::MultiThread(runtime) => runtime.shutdown_background(),
@@ -184,8 +182,8 @@ impl Service {
     }
 }
 
-/// The signal by which the process may end: the second, whose number the exit code has whatever else went
-/// wrong (rule 17); or the first, where nothing did.
+/// Returns the signal by which the process may end. After a second signal it is that one, since the exit code has its
+/// number whatever else went wrong (rule 17). Otherwise it is the first, if nothing went wrong.
 fn stopped_by(end: &LifeEnd) -> Option<SignalName> {
     if end.cause == Cause::SecondSignal {
         let number = end.code - exit_code::SIGNAL;
@@ -196,7 +194,7 @@ fn stopped_by(end: &LifeEnd) -> Option<SignalName> {
     first.filter(|_| end.code == exit_code::OK)
 }
 
-/// A code as the operating system takes it: its lowest byte. One that would turn into success does not.
+/// Converts a code to what the operating system takes: its lowest byte. A failure whose byte is 0 becomes 1.
 fn exit_code_of(code: i32) -> ExitCode {
     let [byte, ..] = code.to_le_bytes();
     ExitCode::from(if byte == 0 && code != 0 { 1 } else { byte })
@@ -207,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_never_turns_into_success_on_its_way_through_one_byte() {
+    fn failure_code_never_becomes_success_in_one_byte() {
         assert_eq!(exit_code_of(0), ExitCode::SUCCESS);
         assert_eq!(exit_code_of(256), ExitCode::FAILURE);
         assert_eq!(exit_code_of(-1), ExitCode::from(255));

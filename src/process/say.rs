@@ -1,4 +1,4 @@
-//! What is done at the end of a process on a thread that may be held up instead of the caller: words on standard
+//! Runs the last jobs of a process on a thread that may be held up instead of the caller: writing words to standard
 //! error, a flush.
 
 use std::io;
@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-/// How long a line is waited for at most.
+/// Longest time that a job is waited for.
 pub(super) const PATIENCE: Duration = Duration::from_millis(50);
 
 type Job = Box<dyn FnOnce() + Send + 'static>;
 
-/// Runs jobs beside the caller: on a thread of their own, or on one that was started when this was made, for a
-/// process that can start none at its end.
+/// Runs jobs beside the caller, each on a thread of its own. If a process can start no thread at its end, a thread
+/// that was started in advance runs them.
 #[derive(Clone, Debug)]
 pub(super) struct Aside {
     reserve: mpsc::Sender<Job>,
 }
 
 impl Aside {
-    /// Starts the thread in reserve.
+    /// Starts the reserve thread.
     pub fn ready() -> io::Result<Self> {
         let (reserve, jobs) = mpsc::channel::<Job>();
         start_thread("deadstop-aside", move || {
@@ -31,7 +31,7 @@ impl Aside {
         Ok(Aside { reserve })
     }
 
-    /// Runs a job, and goes on after `patience` whether it is done or not.
+    /// Runs a job, and returns after `patience` whether it is done or not.
     pub fn run(&self, patience: Duration, job: impl FnOnce() + Send + 'static) {
         let (done, is_done) = mpsc::sync_channel(1);
         let job: Job = Box::new(move || {
@@ -57,15 +57,15 @@ impl Aside {
         let _ = is_done.recv_timeout(patience);
     }
 
-    /// Writes a line to standard error, and goes on after `patience` whether it was written or not: the pipe
-    /// may be full, or closed.
+    /// Writes a line to standard error, and returns after `patience` whether it was written or not: the pipe may be
+    /// full, or closed.
     pub fn say(&self, patience: Duration, line: impl FnOnce() -> String + Send + 'static) {
         self.run(patience, move || write(&line()));
     }
 }
 
-/// Writes to standard error as far as it can be written to. Not through `std::io::stderr`'s lock, which a thread that
-/// hangs may hold, and not through another descriptor, of which there may be none left.
+/// Writes as much to standard error as it takes. Does not use the lock of `std::io::stderr`, which a hung thread may
+/// hold, nor another descriptor, since there may be none left.
 pub(super) fn write(line: &str) {
     let stderr = io::stderr();
     let mut left = line.as_bytes();

@@ -1,4 +1,4 @@
-//! Hearing SIGTERM and SIGINT, on plain threads that no runtime can hold up.
+//! Hears SIGTERM and SIGINT on plain threads that no runtime can hold up.
 
 use std::io;
 use std::sync::mpsc;
@@ -13,7 +13,7 @@ use crate::journal::SignalName;
 
 /// Hears SIGTERM and SIGINT for a [`Life`].
 ///
-/// [`run`](super::run) does this by itself. It is for a `main` that leads its life by hand:
+/// [`run`](super::run) does this by itself. This type is for a `main` that leads its life by hand:
 ///
 /// ```no_run
 /// use deadstop::context::{Life, WorkerCtx};
@@ -30,13 +30,13 @@ use crate::journal::SignalName;
 /// }
 /// ```
 ///
-/// Two threads do it: one hears and counts, and ends the process at the third signal whatever the other
-/// is held up by, which makes the requests.
+/// It has two threads. One hears and counts, and ends the process at the third signal. The other makes the requests;
+/// whatever holds it up does not hold up the first.
 ///
-/// A worker that asks for these signals gets them, whatever its parent left it: signals that were ignored are heard
+/// A worker that asks for these signals gets them, whatever its parent left it. Signals that were ignored are heard
 /// (as under `nohup`-like wrappers, or SIGINT in a shell's background job), and so are those that a mask blocks. The
-/// mask changes on the listening thread only, which runs no code but its own; what the worker starts inherits the mask
-/// that its own threads have.
+/// mask changes on the listening thread only, which runs no other code; processes that the worker starts inherit the
+/// mask of the worker's own threads.
 #[must_use = "when it is dropped, signals are no longer heard"]
 #[derive(Debug)]
 pub struct Signals {
@@ -44,18 +44,18 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on, for as long as this is kept.
+    /// Listens for as long as the returned value is kept.
     ///
-    /// Dropped, it hears no more. The signals are not given back to the system, whose default would end
-    /// the process: from then on they do nothing.
+    /// When it is dropped, signals are no longer heard. They are not given back to the system, whose default action
+    /// would end the process: from then on they do nothing.
     ///
     /// # Errors
     ///
-    /// If the operating system gives no handler, or no thread.
+    /// If the operating system refuses the handler or a thread.
     pub fn listen(life: &Life) -> io::Result<Signals> {
         let mut signals = iterator::Signals::new([SIGTERM, SIGINT])?;
         let handle = signals.handle();
-        // Two are counted before the process ends, so that no more than two wait here.
+        // Two signals are counted before the process ends, so at most two wait here.
         let (hears, heard) = mpsc::channel();
         let heeds = life.clone();
         start_thread("deadstop-heed", move || {
@@ -82,13 +82,13 @@ impl Drop for Signals {
     }
 }
 
-/// Takes the signals out of this thread's mask. A process inherits its mask from its parent: where that
-/// blocks them, they would stay pending for ever, since every other thread blocks them too.
+/// Removes the signals from this thread's mask. A process inherits its mask from its parent. If that mask blocks
+/// them, they would stay pending for ever, since every other thread blocks them too.
 fn unblock() {
     let mut heard = SigSet::empty();
     heard.add(Signal::SIGTERM);
     heard.add(Signal::SIGINT);
-    // The only error is a system call that does not know these signals.
+    // The only error is from a system call that does not know these signals.
     let _ = heard.thread_unblock();
 }
 

@@ -1,4 +1,4 @@
-//! What a process is made of: the app, its main function, its limits, its runtime.
+//! The parts of a worker process: the app, its main function, its limits, its runtime.
 
 use std::panic::Location;
 
@@ -15,17 +15,17 @@ use crate::host::Scope;
 pub struct Worker<A = ()> {
     pub(super) app: A,
     pub(super) main: MainOf<A>,
-    /// Where it was made: main's place in reports.
+    /// Place where the worker was made; reports give it as main's place.
     pub(super) place: &'static Location<'static>,
     pub(super) limits: Builder,
     pub(super) runtime: Kind,
     pub(super) raise_again: bool,
 }
 
-/// Main, once it is given its context.
+/// The main function, as called with its context.
 pub(super) type MainOf<A> = Box<dyn FnOnce(WorkerCtx<A>) -> Main + Send>;
 
-/// Which runtime the service runs on.
+/// The runtime that the service runs on.
 #[derive(Debug)]
 pub(super) enum Kind {
     MultiThread { threads: Option<usize> },
@@ -43,7 +43,7 @@ impl<A> std::fmt::Debug for Worker<A> {
 }
 
 impl<A: Send + Sync + 'static> Worker<A> {
-    /// A worker around the service's own state, with the default limits, on a multi-thread runtime.
+    /// Makes a worker around the service's own state, with the default limits, on a multi-thread runtime.
     #[track_caller]
     pub fn new<F, Fut>(app: A, main: F) -> Self
     where
@@ -54,7 +54,7 @@ impl<A: Send + Sync + 'static> Worker<A> {
         Worker::of(app, Box::new(main), Location::caller())
     }
 
-    /// A worker whose main may block; it runs on a thread of its own.
+    /// Makes a worker whose main may block; main runs on a thread of its own.
     #[track_caller]
     pub fn blocking<F>(app: A, main: F) -> Self
     where
@@ -75,14 +75,14 @@ impl<A: Send + Sync + 'static> Worker<A> {
         }
     }
 
-    /// Its limits: grace, reserve, margin, pre-stop delay.
+    /// Sets the worker's limits: grace, reserve, margin, pre-stop delay.
     pub fn limits(mut self, limits: Builder) -> Self {
         self.limits = limits;
         self
     }
 
-    /// The service's runtime is a multi-thread one with that many threads, at least one. Without this
-    /// there is one a core.
+    /// Runs the service on a multi-thread runtime with `threads` threads, at least one. The default is one thread a
+    /// core.
     pub fn worker_threads(mut self, threads: usize) -> Self {
         self.runtime = Kind::MultiThread {
             threads: Some(threads.max(1)),
@@ -90,28 +90,28 @@ impl<A: Send + Sync + 'static> Worker<A> {
         self
     }
 
-    /// The service's runtime is a current-thread one, driven by a thread of its own.
+    /// Runs the service on a current-thread runtime, driven by a thread of its own.
     pub fn current_thread(mut self) -> Self {
         self.runtime = Kind::CurrentThread;
         self
     }
 
-    /// The service runs on a runtime that is there already, and that is not shut down at the end.
+    /// Runs the service on a runtime that exists already; it is not shut down at the end.
     pub fn on(mut self, runtime: Handle) -> Self {
         self.runtime = Kind::Given(runtime);
         self
     }
 
-    /// A process that a signal stopped ends by that signal, once everything is done: shells and supervisors
-    /// then see that it did, as they would of a process that hears none.
+    /// Ends a process that a signal stopped by that signal, once everything is done. Shells and supervisors then see
+    /// the signal, as they would with a process that handles none.
     ///
-    /// After one signal, an exit code that says more is kept: main failed, or a step did not end well. After a
-    /// second signal the process ends by that one, however its steps ended: its exit code would have been
-    /// the signal's too. A third signal and the last resort end the process with their codes as ever. No exit
-    /// handler is called.
+    /// After one signal, an exit code that says more is kept: main failed, or a step did not end well. After a second
+    /// signal, the process ends by that signal however its steps ended, since its exit code would have been the
+    /// signal's too. A third signal and the last resort end the process with their codes as ever. No exit handler is
+    /// called.
     ///
-    /// The first process of a container (PID 1) cannot end by a signal of its own. It returns 128 + the
-    /// signal's number, which is what a container's runtime would say of it.
+    /// The first process of a container (PID 1) cannot end by a signal of its own. It returns 128 + the signal's
+    /// number, which is what a container's runtime would report for it.
     pub fn raise_again(mut self) -> Self {
         self.raise_again = true;
         self
