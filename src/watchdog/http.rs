@@ -1,7 +1,7 @@
 //! The probe over HTTP/1.1: one connection a probe, driven by the probe itself.
 //!
-//! hyper parses and writes; what it reads from and writes to is the host's. So the code that runs in
-//! production is the code that the simulator tests, its timeouts included, down to the byte.
+//! hyper parses and writes over a connection that the host makes. So the code that runs in production is the code
+//! that the simulator tests, its timeouts included, down to the byte.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -22,20 +22,20 @@ use super::probe::{Probe, ProbeError, Probing};
 use super::together::together;
 use crate::host::{Host, Stream};
 
-/// The longest answer that is read, head and body: 64 KiB. A health endpoint needs a fraction of it.
+/// Maximum length of an answer, head and body: 64 KiB. A health endpoint needs a fraction of it.
 const LONGEST_ANSWER: usize = 64 * 1024;
-/// The longest head of an answer.
+/// Maximum length of the head of an answer: 16 KiB.
 const LONGEST_HEAD: usize = 16 * 1024;
 
-/// Asks a health endpoint over HTTP/1.1.
+/// Probes a health endpoint over HTTP/1.1.
 ///
-/// Each probe is one `GET` over a connection of its own, which is closed afterwards: a pooled one would
-/// hide a server that accepts no more. It goes straight to the host in the URL, whatever
-/// `HTTP_PROXY` says, and follows no redirect. The status counts once the whole answer has come, its
-/// body included; an answer over 64 KiB, or with a head over 16 KiB, is none.
+/// Each probe is one `GET` over a connection of its own, which is closed afterwards: a pooled connection would hide a
+/// server that accepts no more. It goes straight to the host in the URL, whatever `HTTP_PROXY` is set to, and follows
+/// no redirect. The status counts once the whole answer has come, its body included. An answer over 64 KiB, or with a
+/// head over 16 KiB, counts as none.
 ///
-/// The connection is made by the [`Host`]: TCP live, a scripted peer in the simulator, where the same
-/// registration runs unchanged.
+/// The [`Host`] makes the connection: over TCP on the live host, to a scripted peer in the simulator. The same
+/// registration runs unchanged in both.
 ///
 /// ```
 /// use deadstop::watchdog::{HttpProbe, Watchdog};
@@ -57,9 +57,9 @@ const LONGEST_HEAD: usize = 16 * 1024;
 /// A probe that is dropped closes its connection, and leaves nothing behind for the next.
 #[derive(Clone, Debug)]
 pub struct HttpProbe {
-    /// Where to connect: always with its port.
+    /// The address to connect to, always with its port.
     authority: String,
-    /// The `Host` header: with its port where that is not 80.
+    /// The value of the `Host` header, with its port unless that is 80.
     host: HeaderValue,
     path: PathAndQuery,
 }
@@ -70,17 +70,17 @@ pub struct HttpProbe {
 pub struct InvalidUrl {
     /// The URL, without the user and password that it may name.
     pub url: String,
-    /// What is wrong with it.
+    /// The reason why it cannot be probed.
     pub problem: &'static str,
 }
 
 impl HttpProbe {
-    /// A probe of `http://HOST[:PORT][/PATH]`. The host is a name, an IPv4 address, or an IPv6 address in
-    /// brackets; the port is 80 where none is named.
+    /// Makes a probe of `http://HOST[:PORT][/PATH]`. `HOST` is a name, an IPv4 address, or an IPv6 address in
+    /// brackets; the port is 80 if none is given.
     ///
     /// # Errors
     ///
-    /// [`InvalidUrl`] for anything else, https among it.
+    /// [`InvalidUrl`] for anything else, https included.
     pub fn new(url: &str) -> Result<Self, InvalidUrl> {
         parse(url).map_err(|problem| InvalidUrl {
             url: without_user(url),
@@ -169,7 +169,7 @@ fn parse(url: &str) -> Result<HttpProbe, &'static str> {
     })
 }
 
-/// Errors reach logs, and a password should not.
+/// Returns the URL without its user and password: errors reach logs, and a password must not.
 fn without_user(url: &str) -> String {
     let begin = url.find("://").map_or(0, |at| at + 3);
     let end = url[begin..].find(['/', '?', '#']);
@@ -197,7 +197,7 @@ fn no_connection(error: &io::Error) -> String {
     }
 }
 
-/// Why there was no whole answer, in words for people.
+/// Returns the reason why there was no whole answer, in words for people.
 fn no_answer(error: &hyper::Error) -> String {
     let mut sources = std::iter::successors(error.source(), |error| (*error).source());
     let io = sources.find_map(|error| error.downcast_ref::<io::Error>());
@@ -217,7 +217,7 @@ fn no_answer(error: &hyper::Error) -> String {
         Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
             "the connection was reset".to_owned()
         }
-        // The parts of a chunked body are hyper's to read, and its complaints tell of them.
+        // hyper itself parses the chunks of a body, and the innermost error is its message about them.
         Some(_) => format!("no whole answer: {}", innermost(error)),
         None => format!("no whole answer: {error}"),
     }
@@ -237,7 +237,7 @@ fn innermost(error: &hyper::Error) -> String {
 #[error("the answer is longer than {} KiB", LONGEST_ANSWER / 1024)]
 struct TooLong;
 
-/// A probe asks; it sends nothing.
+/// The empty body of a probe's request.
 struct NoBody;
 
 impl Body for NoBody {
@@ -260,7 +260,7 @@ impl Body for NoBody {
     }
 }
 
-/// A connection for hyper, over which an answer can be read that is not too long.
+/// A connection for hyper that refuses to read more than the longest answer.
 struct Metered {
     stream: Box<dyn Stream>,
     left: usize,
@@ -281,7 +281,8 @@ impl Read for Metered {
         cx: &mut Context<'_>,
         mut into: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // To read into hyper's own buffer takes `unsafe`; a health endpoint's answer is copied in no time.
+        // Reading into hyper's own buffer takes `unsafe`; the copy of a health endpoint's answer costs next to
+        // nothing.
         let mut bytes = [0; 4096];
         let space = into.remaining().min(bytes.len());
         let mut read = ReadBuf::new(&mut bytes[..space]);
@@ -324,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn where_it_connects_whom_it_names_and_what_it_asks_for() {
+    fn url_gives_authority_host_header_and_path() {
         for (url, authority, host, path) in [
             (
                 "http://127.0.0.1:8000/health",
@@ -354,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_probed_is_refused_with_the_reason() {
+    fn url_that_cannot_be_probed_is_refused_with_the_reason() {
         let clear = "a health endpoint is asked in the clear, by http://";
         let none = "it is no URL, such as http://127.0.0.1:8000/health";
         let port = "its port is not from 1 to 65535";

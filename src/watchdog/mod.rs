@@ -1,8 +1,8 @@
 //! The health watchdog: ends the process when its own health endpoint fails several times in a row.
 //!
-//! It runs on a thread of its own, never on the runtime that it watches, and is disarmed by the first
-//! request to stop: a server that drains must not be killed for being closed. How it asks is a [`Probe`]'s
-//! affair; over HTTP it is `HttpProbe`'s (feature `http`).
+//! It runs on a thread of its own, never on the runtime that it watches. The first request to stop disarms it: a
+//! server that drains must not be killed because it is closed. It asks the endpoint through a [`Probe`]; over HTTP
+//! that is `HttpProbe` (feature `http`).
 
 #[cfg(feature = "http")]
 mod http;
@@ -31,9 +31,9 @@ pub use probe::{Probe, ProbeError, Probing};
 
 /// A watchdog over one endpoint.
 ///
-/// It is armed by its first success, so that a worker may boot as long as it needs, or after its start
-/// grace where that is set. Armed, it counts failures in a row; after each it waits longer (4·n² s), and
-/// at the last it ends the process with code 75, without cleanup.
+/// Its first success arms it, so that a worker may boot as long as it needs; or its start grace does, if that is set.
+/// Once armed, it counts failures in a row. After each it waits longer (4·n² s), and after the last it ends the
+/// process with code 75, without cleanup.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -56,7 +56,7 @@ pub use probe::{Probe, ProbeError, Probing};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Interval, request timeout and start grace are from 1 ms to 1 h; others are refused when it is added.
+/// Interval, request timeout and start grace are from 1 ms to 1 h; other values are refused at registration.
 pub struct Watchdog {
     probe: Box<dyn Probe>,
     interval: Duration,
@@ -65,7 +65,7 @@ pub struct Watchdog {
     start_grace: Option<Duration>,
 }
 
-/// A watchdog's limits, as a journal names them.
+/// A watchdog's limits, as a journal gives them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub interval: Duration,
@@ -86,7 +86,7 @@ impl std::fmt::Debug for Watchdog {
 }
 
 impl Watchdog {
-    /// A watchdog with the plan's parameters: 3 attempts, 10 s between probes, 120 s for each.
+    /// Makes a watchdog with the plan's parameters: 3 attempts, 10 s between probes, 120 s for each.
     pub fn new(probe: impl Probe) -> Self {
         Watchdog {
             probe: Box::new(probe),
@@ -97,7 +97,7 @@ impl Watchdog {
         }
     }
 
-    /// A watchdog over an HTTP endpoint, asked as [`HttpProbe`] does it, with the plan's parameters.
+    /// Makes a watchdog over an HTTP endpoint, probed by [`HttpProbe`], with the plan's parameters.
     ///
     /// ```
     /// # use deadstop::context::{BodyOpts, WorkerCtx};
@@ -118,35 +118,35 @@ impl Watchdog {
         HttpProbe::new(url).map(Watchdog::new)
     }
 
-    /// The pause from the end of a good probe to the next.
+    /// Sets the pause from the end of a good probe to the next.
     #[must_use]
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// The failures in a row after which it ends the process; at least 1.
+    /// Sets the number of failures in a row after which it ends the process; at least 1.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    /// How long one probe may take as a whole.
+    /// Sets the longest time that one probe may take as a whole.
     #[must_use]
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self
     }
 
-    /// After this time failures count even if no probe has ever succeeded.
+    /// Sets the time after which failures count even if no probe has succeeded yet.
     #[must_use]
     pub fn start_grace(mut self, grace: Duration) -> Self {
         self.start_grace = Some(grace);
         self
     }
 
-    /// With which limits it runs.
+    /// Returns the watchdog's limits.
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             interval: self.interval,
@@ -156,7 +156,7 @@ impl Watchdog {
         }
     }
 
-    /// What about it cannot be, if anything.
+    /// Returns a description of the first limit that is out of range, if there is one.
     pub(crate) fn flaw(&self) -> Option<String> {
         let limits = [
             ("interval", Some(self.interval)),
@@ -170,14 +170,14 @@ impl Watchdog {
         })
     }
 
-    /// Probes until told, or until it has to end the process.
+    /// Probes until the watchdog is told, or until it has to end the process.
     pub(crate) fn run(mut self, scope: &Scope, link: &Link) -> Result<(), BoxError> {
         let mut armed = false;
         let arms_at = self.start_grace.map(|grace| link.host.now() + grace);
         let mut failures = 0;
         while scope.running() {
             let Some(probed) = self.probe_once(scope, link) else {
-                // Disarmed: nothing is probed any more, and there is nothing to do but to be told.
+                // Disarmed: it probes no more, and only waits to be told.
                 while scope.wait(Duration::MAX).elapsed() {}
                 return Ok(());
             };
@@ -197,7 +197,7 @@ impl Watchdog {
             if let (1.., Err(why)) = (failures, &probed) {
                 link.failed(failures, why);
             }
-            // One more look: the stop may have been requested while the probe failed.
+            // The request is checked once more: the stop may have been requested while the probe failed.
             if failures >= self.attempts && !link.requested.is_cancelled() {
                 link.claim(WatchdogIs::Fired, failures);
                 link.host.exit(exit_code::WATCHDOG, Cause::Watchdog);
@@ -210,7 +210,7 @@ impl Watchdog {
         Ok(())
     }
 
-    /// One probe: whether it succeeded, and if not why; or nothing if a stop was requested before its end.
+    /// Probes once. Returns success, or the reason of the failure; or `None` if a stop was requested before the end.
     fn probe_once(&mut self, scope: &Scope, link: &Link) -> Option<Result<(), String>> {
         if link.requested.is_cancelled() {
             return None;
@@ -233,13 +233,13 @@ impl Watchdog {
     }
 }
 
-/// The pause after the `n`th failure in a row: 4·n² seconds.
+/// Returns the pause after the `n`th failure in a row: 4·n² seconds.
 fn back_off(n: u32) -> Duration {
     let n = u64::from(n);
     Duration::from_secs(n.saturating_mul(n).saturating_mul(4))
 }
 
-/// What ties a watchdog to its context.
+/// The connection of a watchdog to its context.
 pub(crate) struct Link {
     requested: CancellationToken,
     host: Arc<dyn Host>,
@@ -257,7 +257,7 @@ impl Link {
         }
     }
 
-    /// The failures in a row so far.
+    /// Returns the number of failures in a row so far.
     pub fn attempts(&self) -> Arc<AtomicU32> {
         Arc::clone(&self.attempts)
     }
@@ -278,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pauses_after_failures_are_four_sixteen_thirty_six() {
+    fn back_off_after_failures_is_4_16_36_seconds() {
         assert_eq!([1, 2, 3].map(|n| back_off(n).as_secs()), [4, 16, 36]);
     }
 }

@@ -1,4 +1,4 @@
-//! The watchdog's parameters, as the plan's platform hands them over: in the environment, plain or as
+//! The watchdog's parameters, as the plan's platform passes them: in the environment, plain or as
 //! `{"type": …, "payload": …}`.
 
 use std::fmt::Display;
@@ -7,14 +7,14 @@ use std::time::Duration;
 /// The watchdog's parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameters {
-    /// `USE_NIM_WATCHDOG`: whether there is a watchdog at all. `true`, `1` and `yes` say so, in any case; other
-    /// words than `false`, `0` and `no` are said to be unreadable, and mean no.
+    /// `USE_NIM_WATCHDOG`: whether there is a watchdog at all. `true`, `1` and `yes` mean yes, in any case. `false`,
+    /// `0`, `no` and an empty word mean no. Any other word is reported as unreadable, and means no.
     pub enabled: bool,
-    /// `NIM_WATCHDOG_REQUEST_TIMEOUT`, in seconds: 120.
+    /// `NIM_WATCHDOG_REQUEST_TIMEOUT`, in seconds; the default is 120.
     pub request_timeout: Duration,
-    /// `NIM_WATCHDOG_MAX_ATTEMPTS`: 3.
+    /// `NIM_WATCHDOG_MAX_ATTEMPTS`; the default is 3.
     pub max_attempts: u32,
-    /// `URL_PREFIX`: what stands before `/info/` in the endpoint's path.
+    /// `URL_PREFIX`: the part of the endpoint's path before `/info/`.
     pub url_prefix: String,
 }
 
@@ -33,17 +33,17 @@ impl Default for Parameters {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: {problem}; the default {default} is used")]
 pub struct Unreadable {
-    /// Which parameter.
+    /// The name of the parameter.
     pub name: &'static str,
-    /// What is wrong with it.
+    /// The reason why it could not be read.
     pub problem: String,
-    /// What is used instead.
+    /// The value that is used instead.
     pub default: String,
 }
 
 impl Parameters {
-    /// Reads the parameters through `get`, such as `|name| std::env::var(name).ok()`. What cannot be
-    /// read is the default, and is said.
+    /// Reads the parameters through `get`, such as `|name| std::env::var(name).ok()`. A parameter that cannot be read
+    /// has its default, and is returned in the list.
     ///
     /// ```
     /// use deadstop::watchdog::Parameters;
@@ -104,8 +104,8 @@ impl Parameters {
         (parameters, unreadable)
     }
 
-    /// The endpoint of a server on this machine: `/info/` on that port, below the prefix. It names the
-    /// address, so that no name has to be looked up.
+    /// Returns the endpoint of a server on this machine: `/info/` on that port, below the prefix. The URL has an
+    /// address and no name, so that no name has to be looked up.
     ///
     /// ```
     /// # use deadstop::watchdog::Parameters;
@@ -120,7 +120,7 @@ impl Parameters {
         format!("http://127.0.0.1:{port}{slash}{prefix}/info/")
     }
 
-    /// The watchdog over that endpoint; `None` where there is to be none.
+    /// Makes the watchdog over that endpoint; returns `None` if it is not enabled.
     ///
     /// ```
     /// # use deadstop::context::{BodyOpts, WorkerCtx};
@@ -154,7 +154,7 @@ impl Parameters {
     }
 }
 
-/// The payload of `{"type": …, "payload": …}` as text, if the text is that.
+/// Returns the payload of `{"type": …, "payload": …}` as text, if the text has that form.
 fn payload(text: &str) -> Option<String> {
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
     match value.get("payload")? {
@@ -163,11 +163,11 @@ fn payload(text: &str) -> Option<String> {
     }
 }
 
-/// A number above zero.
+/// Reads a number from 1 to `most`.
 fn positive(text: &str, most: u64) -> Result<u64, String> {
     let plain = payload(text).unwrap_or_else(|| text.to_owned());
     let said = |problem: &dyn Display| format!("{plain:?} {problem}");
-    // `120.0` is how a platform with one type of number says 120.
+    // A platform with one type of number writes 120 as `120.0`.
     let number = plain.trim().strip_suffix(".0").unwrap_or(plain.trim());
     let number: i64 = number.parse().map_err(|_| said(&"is not a whole number"))?;
     match u64::try_from(number) {
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_accepted_words_are_the_plans() {
+    fn accepted_words_are_those_of_the_plan() {
         for (word, enabled, said) in [
             ("true", true, 0),
             (" True\n", true, 0),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_is_looked_into() {
+    fn payload_of_a_json_parameter_is_read() {
         let (parameters, unreadable) = read(&[
             ("USE_NIM_WATCHDOG", r#"{"type":"string","payload":"yes"}"#),
             (
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_stands_before_the_path_however_it_is_written() {
+    fn prefix_precedes_the_path_however_it_is_written() {
         for (prefix, path) in [
             ("", "/info/"),
             ("/", "/info/"),
@@ -241,7 +241,7 @@ mod tests {
 
     #[cfg(feature = "http")]
     #[test]
-    fn they_lead_to_a_watchdog() {
+    fn enabled_parameters_make_a_watchdog() {
         let mut parameters = Parameters::default();
         assert!(matches!(parameters.watchdog(8080), Ok(None)));
         parameters.enabled = true;
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_negative_and_nonsense_are_said_and_the_default_is_taken() {
+    fn unreadable_number_is_reported_and_the_default_used() {
         for value in [
             "0",
             "-3",

@@ -1,21 +1,21 @@
-//! How a watchdog asks.
+//! The probe: how a watchdog asks its endpoint.
 
 use std::pin::Pin;
 
 use crate::host::Host;
 
-/// One probe under way: the status of the answer, or why there was no whole one.
+/// A probe in progress: ends with the status of the answer, or with the reason why there was no whole one.
 pub type Probing<'a> = Pin<Box<dyn Future<Output = Result<u16, ProbeError>> + Send + 'a>>;
 
 /// Asks a health endpoint once.
 ///
-/// `HttpProbe` (feature `http`) is the one that most services need.
+/// Most services need `HttpProbe` (feature `http`).
 pub trait Probe: Send + 'static {
-    /// Asks, and returns the status of the answer. What depends on where it runs is the host's: the time,
+    /// Asks, and returns the status of the answer. The host provides what depends on where the probe runs: the time
     /// and connections.
     ///
-    /// The watchdog bounds the whole of it with its request timeout, and drops the future when that is
-    /// over or when a stop is requested: a late answer must not be taken for that of the next probe.
+    /// The watchdog bounds the whole probe with its request timeout. It drops the future when that is over or when a
+    /// stop is requested: a late answer must not be taken for that of the next probe.
     ///
     /// # Errors
     ///
@@ -23,7 +23,7 @@ pub trait Probe: Send + 'static {
     fn probe<'a>(&'a mut self, host: &'a dyn Host) -> Probing<'a>;
 }
 
-/// There was no whole answer.
+/// The reason why there was no whole answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ProbeError(pub String);

@@ -1,25 +1,25 @@
-//! Two futures that need one another, in one.
+//! Runs two futures that need one another as one future.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Nobody needs to be woken: the parts are being polled, or gone.
+/// State in which no wake has to be passed on: the futures are being polled, or are gone.
 const QUIET: u8 = 0;
-/// Woken while they were being polled: they are polled again.
+/// State after a wake while the futures were being polled: they are polled again.
 const AGAIN: u8 = 1;
-/// They wait, and whoever polls them has to be woken.
+/// State in which the futures wait: a wake has to reach the executor around them.
 const WAITS: u8 = 2;
 
-/// Polls at once so often; then others have their turn.
+/// Maximum number of polls in a row; then other tasks have their turn.
 const ROUNDS: usize = 64;
 
-/// Runs `answer` to its end, and `engine`, without which it does not come to it, beside it. Nothing is
-/// spawned: where this is dropped both are gone.
+/// Runs `answer` to its end, and beside it `engine`, which it needs to get there. Nothing is spawned: when this is
+/// dropped, both are gone.
 ///
-/// What one of them does wakes the other. Such a wake stays inside: they are polled again at once, and
-/// the executor around them (in the simulator, the gate) hears only of what comes from elsewhere.
+/// The two futures wake one another. Such a wake stays inside: they are polled again at once. The executor around
+/// them (in the simulator, the gate) is woken only by what comes from elsewhere.
 pub(super) async fn together<A: Future>(engine: impl Future, answer: A) -> A::Output {
     let inside = Arc::new(Inside {
         state: AtomicU8::new(QUIET),
@@ -28,7 +28,7 @@ pub(super) async fn together<A: Future>(engine: impl Future, answer: A) -> A::Ou
     let waker = Waker::from(Arc::clone(&inside));
     let mut engine = pin!(Some(engine));
     let mut answer = pin!(answer);
-    // Dropped first: what the two do as they go wakes nobody.
+    // Dropped first, so that nothing that the two do while they are dropped wakes the executor.
     let inside = Hush(inside);
     std::future::poll_fn(move |cx| {
         inside.0.heard_by(cx.waker());
@@ -38,7 +38,7 @@ pub(super) async fn together<A: Future>(engine: impl Future, answer: A) -> A::Ou
             if let Some(running) = engine.as_mut().as_pin_mut()
                 && running.poll(&mut within).is_ready()
             {
-                // It goes before the answer is looked at, which is to hear of its end.
+                // The engine is dropped before the answer is polled, so that the answer learns of its end.
                 engine.set(None);
             }
             if let Poll::Ready(output) = answer.as_mut().poll(&mut within) {
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_wakes_one_another_comes_to_its_end_in_one_poll() {
+    fn futures_that_wake_each_other_end_in_one_poll() {
         let (ask, mut asked) = unbounded_channel();
         let (tell, mut told) = unbounded_channel();
         let engine = async move {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_engine_is_heard_of() {
+    fn answer_learns_of_the_end_of_the_engine() {
         let (tell, mut told) = unbounded_channel::<()>();
         let engine = async move { drop(tell) };
         let mut both = spawn(together(engine, async { told.recv().await }));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn dropped_it_wakes_nobody() {
+    fn dropped_pair_does_not_wake_the_executor() {
         let (tell, mut told) = unbounded_channel();
         let engine = async move {
             let _tell = OnDrop(tell);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_wakes_itself_for_ever_leaves_others_their_turn() {
+    fn future_that_always_wakes_itself_yields_to_others() {
         let restless = std::future::poll_fn(|cx: &mut Context<'_>| {
             cx.waker().wake_by_ref();
             Poll::<()>::Pending
