@@ -1,4 +1,4 @@
-//! One event of the journal.
+//! The events of the journal.
 
 use std::sync::Arc;
 
@@ -7,25 +7,25 @@ use super::words::{
     SignalName, State, StuckWhy, Ties, Told, WatchdogIs,
 };
 
-/// The version of the journal's JSON form. New keys follow the old ones; a key that goes, or changes
-/// its meaning, makes a new version.
+/// The version of the journal's JSON form. New keys follow the old ones; a key that is removed or changes its meaning
+/// makes a new version.
 pub const VERSION: u32 = 1;
 
 /// The number of a component: from 1, in the order of registration. [`MAIN`] is the main function.
 ///
-/// Ids are never used twice. 64 bits do not run out: 32 would, after 50 days of a thousand registrations a second.
+/// An id is never used twice. 64 bits do not run out; 32 would after 50 days of a thousand registrations a second.
 pub type Id = u64;
 
-/// The id that the main function's events carry: it is never registered.
+/// The id in the main function's events; main is never registered.
 pub const MAIN: Id = 0;
 
 /// A name, or any other short line of text, shared by the events that carry it.
 pub type Name = Arc<str>;
 
-/// One thing that happened, with the moment at which it did.
+/// One entry of the journal: what happened, and when.
 ///
-/// In JSON an event is one object a line: `t`, `seq`, `event`, then the keys of [`What`] in their
-/// order of declaration.
+/// In JSON an event is one object a line: `t`, `seq`, `event`, then the keys of [`What`] in their order of
+/// declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "sim", derive(serde::Serialize, serde::Deserialize))]
 pub struct Event {
@@ -38,8 +38,7 @@ pub struct Event {
     pub what: What,
 }
 
-/// What happened. Times are in whole milliseconds: instants since the worker began, bounds and
-/// durations as they are.
+/// What happened. Times are in whole milliseconds: instants since the worker began, and bounds and durations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "sim",
@@ -63,7 +62,7 @@ pub enum What {
         margin: u64,
         ties: Ties,
         start_timeout: u64,
-        /// How long stop waits for the world to see that the worker is not ready; absent where it does not.
+        /// The time for which a running worker goes on after it was asked to stop; absent without a pre-stop delay.
         #[cfg_attr(
             feature = "sim",
             serde(default, skip_serializing_if = "Option::is_none")
@@ -80,26 +79,27 @@ pub enum What {
     },
     /// Claim: the context moved to a state.
     State { state: State },
-    /// Fact: the running flag as read after each claim, when it changed.
+    /// Fact: the running flag changed, as read after each claim.
     Running { value: bool },
-    /// Fact: a signal arrived; `nth` counts the counted ones, 0 is a doubled one.
+    /// Fact: a signal arrived; `nth` numbers the counted signals, and is 0 for a doubled one.
     Signal { name: SignalName, nth: u32 },
-    /// Claim: a stop was requested. The first request wins.
+    /// Claim: a stop was requested. The first request counts.
     Requested { reason: Name, by: By },
-    /// Claim: the grace began; the instants at which its parts end.
+    /// Claim: the grace began. The keys are the instants at which its parts end.
     GraceBegan {
         stop_ends: u64,
         cleanup_ends: u64,
         last_resort: u64,
         kill: u64,
     },
-    /// Fact: somebody called the context. `caller` numbers the calls of a run from 1.
+    /// Fact: the context was called. `caller` numbers the calls of a run from 1; `from` names the component inside
+    /// which the call was made.
     CallBegan {
         call: Call,
         caller: u32,
         from: Option<Name>,
     },
-    /// Fact: a call returned; `steps` and `deaths` are the report that it brought back.
+    /// Fact: a call returned; `steps` and `deaths` are the report that it returned.
     Returned {
         call: Call,
         caller: u32,
@@ -107,11 +107,11 @@ pub enum What {
         steps: Vec<Row>,
         deaths: Vec<(Id, How)>,
     },
-    /// Claim: a phase began; `ends` is the end of its share, where it has one.
+    /// Claim: a phase began; `ends` is the end of its share, if it has one.
     PhaseStarted { phase: Phase, ends: Option<u64> },
     /// Claim: a phase ended.
     PhaseEnded { phase: Phase, ends: Option<u64> },
-    /// Claim: a step began. Members of one `group` of a phase wait together.
+    /// Claim: a step began. Steps of one `group` of a phase are awaited together.
     StepStarted {
         phase: Phase,
         name: Name,
@@ -122,18 +122,18 @@ pub enum What {
         kind: Kind,
         group: u32,
     },
-    /// Claim: a step is still waited for at half its bound.
+    /// Claim: half of a step's bound has passed, and the step has not ended.
     StillWaiting {
         name: Name,
         waited: u64,
         bound: u64,
         id: Id,
     },
-    /// Claim: a thread or task was told to stop.
+    /// Claim: a thread, task, watchdog or main was told to stop.
     Told { name: Name, id: Id },
-    /// Claim: what was to wake a component that was told panicked.
+    /// Claim: the `wake` of a component that was told panicked.
     WakePanicked { id: Id, name: Name, error: Name },
-    /// Claim: a task or async callback was aborted.
+    /// Claim: a task, an async callback or main was aborted.
     Abort { name: Name, id: Id },
     /// Claim: a step ended for the context.
     StepEnded {
@@ -145,11 +145,11 @@ pub enum What {
         id: Id,
         error: Option<Name>,
     },
-    /// Fact: a body or callback began to run, for the `nth` time.
+    /// Fact: a body, a callback or main began to run, for the `nth` time.
     Began { id: Id, name: Name, nth: u32 },
     /// Fact: a body saw for the first time that it is to stop.
     Heard { id: Id, name: Name },
-    /// Fact: a body or callback ended; also after a leak.
+    /// Fact: a body, a callback or main ended; also after a leak.
     Ended {
         id: Id,
         name: Name,
@@ -167,24 +167,24 @@ pub enum What {
     JobBegan { id: Id, job: u32 },
     /// Fact: a job ended well.
     JobEnded { id: Id, job: u32 },
-    /// Fact: `id` touched the resource `of`, which was still open, or not.
+    /// Fact: `id` touched the resource `of`. `alive` is false once the resource's close has begun.
     Used { id: Id, of: Id, alive: bool },
-    /// Fact: the executor is held by a component: no task runs.
+    /// Fact: a component holds the executor: no task and no async callback runs.
     Held { id: Id, name: Name },
-    /// Fact: the executor is free again.
+    /// Fact: the component no longer holds the executor.
     Released { id: Id, name: Name },
     /// Fact: a fault was laid over a component; `id` is null before its registration.
     Fault {
         fault: FaultVerb,
         name: Name,
         id: Option<Id>,
-        /// How long it lasts, or how much longer things take; absent for ever, and where it has no length.
+        /// How long the fault lasts, or how much longer things take; absent if it lasts for ever or has no length.
         #[cfg_attr(
             feature = "sim",
             serde(default, skip_serializing_if = "Option::is_none")
         )]
         lasts: Option<u64>,
-        /// What the health endpoint answers.
+        /// The health endpoint's answer from here on.
         #[cfg_attr(
             feature = "sim",
             serde(default, skip_serializing_if = "Option::is_none")
@@ -193,28 +193,28 @@ pub enum What {
     },
     /// Fact: the watchdog's `n`th probe began.
     ProbeBegan { n: u32 },
-    /// Fact: a probe ended. `result` is a status or a word; `ignored` marks an answer that came after
-    /// its probe had been given up.
+    /// Fact: a probe ended. `result` is a status or a word; `ignored` marks an answer that came after its probe had
+    /// been given up.
     Probe {
         n: u32,
         result: Name,
         took: u64,
         ignored: bool,
     },
-    /// Claim: what the watchdog says of itself; `attempt` counts failures in a row.
+    /// Claim: the watchdog's state changed, or a probe of it failed; `attempt` counts the failures in a row.
     Watchdog { is: WatchdogIs, attempt: u32 },
     /// Claim: a component was left behind and still runs.
     Leak { id: Id, name: Name, kind: Kind },
-    /// Fact: what was lost when the process ended.
+    /// Fact: the process ended and took a component with it, or a job that its component did not wait for.
     Lost { id: Id, name: Name, what: LostWhat },
-    /// Fact: the run could not be finished, and who is to blame. The last event of such a journal.
+    /// Fact: the run could not be finished; `name` is the component to blame. The last event of such a journal.
     Stuck { why: StuckWhy, name: Name },
     /// Fact: a signal that was not caught ended the process: SIGKILL, or any signal where the program
     /// handles none.
     Killed { signal: SignalName },
     /// Fact, the last event: the process ended.
     Exit { code: i32, cause: Cause },
-    /// Claim: the last handle was dropped without a stop; these were left running.
+    /// Claim: the last handle was dropped without a stop; the named components were left running.
     Abandoned { names: Vec<Name> },
     /// Claim, at the end of start: `name` will be closed before `user`, which uses it.
     ClosesBeforeUser {
@@ -225,7 +225,7 @@ pub enum What {
         user_order: i32,
         user_id: Id,
     },
-    /// Claim, at the end of start: it uses what nothing is called.
+    /// Claim, at the end of start: `name` uses `used`, and no component has that name.
     UsesUnknown { id: Id, name: Name, used: Name },
     /// Claim, at the end of start: `name` may end before `user`, which uses it.
     EndsBeforeUser {
@@ -234,7 +234,7 @@ pub enum What {
         user: Name,
         user_id: Id,
     },
-    /// Claim, at the end of start: its own bound is longer than the whole share of its phase.
+    /// Claim, at the end of start: the component's own bound is longer than the whole share of its phase.
     BoundOverShare {
         id: Id,
         name: Name,
@@ -244,13 +244,13 @@ pub enum What {
     },
 }
 
-/// What a component was registered with: every limit that a law needs.
+/// A component as it was registered, with every limit that a law needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "sim", derive(serde::Serialize, serde::Deserialize))]
 pub struct Registered {
-    /// Its number.
+    /// The component's id.
     pub id: Id,
-    /// What it is.
+    /// The component's kind.
     pub kind: Kind,
     /// Its name.
     pub name: Name,
@@ -258,42 +258,42 @@ pub struct Registered {
     pub order: i32,
     /// Its own bound.
     pub timeout: u64,
-    /// Its explicit floor, if it has one.
+    /// Its floor, if one was given.
     pub floor: Option<u64>,
-    /// The names of what it uses.
+    /// The names of the components that it uses.
     pub uses: Vec<Name>,
     /// When it is told.
     pub told: Told,
     /// Whether it runs on the executor.
     #[cfg_attr(feature = "sim", serde(rename = "async"))]
     pub is_async: bool,
-    /// Whether it ran before it was registered, and has no token.
+    /// Whether it ran before it was registered, so that it has no token.
     pub adopted: bool,
-    /// Whether it is a future that is run to its end, and ends by itself by right.
+    /// Whether it is a future that runs to its end (`run_async`), so that it may end by itself.
     #[cfg_attr(
         feature = "sim",
         serde(default, skip_serializing_if = "std::ops::Not::not")
     )]
     pub once: bool,
-    /// A watchdog's pause between probes.
+    /// A watchdog's pause after a good probe.
     #[cfg_attr(
         feature = "sim",
         serde(default, skip_serializing_if = "Option::is_none")
     )]
     pub interval: Option<u64>,
-    /// A watchdog's failures in a row before it fires.
+    /// The number of failures in a row at which a watchdog fires.
     #[cfg_attr(
         feature = "sim",
         serde(default, skip_serializing_if = "Option::is_none")
     )]
     pub attempts: Option<u32>,
-    /// A watchdog's limit for one probe.
+    /// A watchdog's bound for one probe.
     #[cfg_attr(
         feature = "sim",
         serde(default, skip_serializing_if = "Option::is_none")
     )]
     pub request_timeout: Option<u64>,
-    /// After which time a watchdog counts failures, success or not.
+    /// The time after which a watchdog counts failures even without a success.
     #[cfg_attr(
         feature = "sim",
         serde(default, skip_serializing_if = "Option::is_none")
@@ -301,8 +301,7 @@ pub struct Registered {
     pub start_grace: Option<u64>,
 }
 
-/// One step of a report, as `returned` carries it: in JSON the array
-/// `[id, outcome, bound, bound_by, started, took]`.
+/// One row of a report, as `returned` carries it: in JSON the array `[id, outcome, bound, bound_by, started, took]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "sim",
@@ -312,15 +311,15 @@ pub struct Registered {
 pub struct Row {
     /// The component.
     pub id: Id,
-    /// How its step ended.
+    /// The outcome of its step.
     pub outcome: Outcome,
-    /// The bound it began with.
+    /// The bound with which the step began.
     pub bound: u64,
-    /// Which limit set that bound.
+    /// The limit that set the bound.
     pub bound_by: BoundBy,
-    /// When it began.
+    /// The instant at which the step began.
     pub started: u64,
-    /// How long it took.
+    /// The time that the step took.
     pub took: u64,
 }
 
@@ -356,7 +355,7 @@ impl From<Row> for RowTuple {
 }
 
 impl What {
-    /// Whether the context says so (a claim), rather than whoever runs the code (a fact).
+    /// Returns whether the event is a claim of the context, rather than a fact from where the code runs.
     pub fn is_claim(&self) -> bool {
         matches!(
             self,

@@ -1,33 +1,33 @@
-//! The journal as JSON lines: the public, versioned form.
+//! Writes and reads the journal as JSON lines: the public, versioned form.
 
 use super::event::Event;
 
-/// The journal as JSON, one event a line: `t`, `seq`, `event`, then the event's own keys.
+/// Returns the journal as JSON, one event a line: `t`, `seq`, `event`, then the event's own keys.
 pub fn json(events: &[Event]) -> String {
     let mut out = Vec::with_capacity(events.len() * 160);
     for event in events {
-        // Names, numbers and lists only: nothing in an event cannot be JSON.
+        // An event holds names, numbers and lists only, all of which can be JSON.
         serde_json::to_writer(&mut out, event).expect("an event is JSON");
         out.push(b'\n');
     }
     String::from_utf8(out).expect("JSON is UTF-8")
 }
 
-/// A line that is no event.
+/// A line that is not an event.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line} is no event: {error}")]
 pub struct NoEvent {
-    /// Which line, from 1.
+    /// The number of the line, from 1.
     pub line: usize,
-    /// Why not.
+    /// The reason why it is not an event.
     pub error: serde_json::Error,
 }
 
-/// Reads a journal back; empty lines are passed over.
+/// Reads a journal back; skips empty lines.
 ///
 /// # Errors
 ///
-/// The first line that is no event.
+/// [`NoEvent`] for the first line that is not an event.
 pub fn parse_json(text: &str) -> Result<Vec<Event>, NoEvent> {
     text.lines()
         .enumerate()

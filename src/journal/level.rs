@@ -1,14 +1,14 @@
-//! Which events a service logs, and at which level.
+//! Decides which events a service logs, and at which level.
 
 use std::collections::BTreeSet;
 
 use super::event::{Id, What};
 use super::words::{How, Outcome, Phase, State, WatchdogIs};
 
-/// How much an event matters to somebody who reads a log.
+/// How much an event matters to a person who reads a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Of use when something is looked for.
+    /// Useful in a search for something.
     Debug,
     /// The normal course.
     Info,
@@ -19,7 +19,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// The word for it.
+    /// Returns the level as a word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Level::Debug => "debug",
@@ -31,8 +31,9 @@ impl Level {
 }
 
 impl What {
-    /// The level at which a service logs the event; `None` for what only a journal holds. What a log leaves out for
-    /// what came before it has a level here: that a body ended within its step, or was dropped once stop has begun.
+    /// Returns the level at which a service logs the event; `None` if only a journal holds it. This is the level of
+    /// the event by itself. A log may still leave it out because of an earlier event: the end of a body within its
+    /// step, and a drop once stop has begun.
     pub fn level(&self) -> Option<Level> {
         Some(match self {
             What::StepStarted {
@@ -77,9 +78,8 @@ impl What {
     }
 }
 
-/// The levels of the events of one context, one after another: a failure that ends a step is logged with
-/// the step's end and not before it; and that a task was dropped only until stop begins, since from there on
-/// its step tells.
+/// Decides the levels of the events of one context, one after another. A failure that ends a step is logged with the
+/// step's end, not before it. The drop of a task is logged only until stop begins; from then on its step reports it.
 #[derive(Debug, Default)]
 pub(super) struct Levels {
     /// The steps that have begun and not ended.
@@ -89,7 +89,7 @@ pub(super) struct Levels {
 }
 
 impl Levels {
-    /// The level of the next event; `None` for what is not logged.
+    /// Returns the level of the next event; `None` if it is not logged.
     pub fn of(&mut self, what: &What) -> Option<Level> {
         match what {
             What::StepStarted { id, .. } => {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_logged_at_once_but_inside_its_own_step() {
+    fn failure_within_its_step_is_logged_with_the_step() {
         let mut levels = Levels::default();
         assert_eq!(levels.of(&failed(1)), Some(Level::Error));
         let step = What::StepStarted {

@@ -1,8 +1,8 @@
-//! The journal: the typed list of all that happened to a worker.
+//! The journal: the typed list of everything that happened to a worker.
 //!
-//! Every log, report and verdict is derived from it. An event is either a *claim*, made by the
-//! context, or a *fact*, written by whoever runs the code (the host, or the simulated world). A law
-//! never believes a claim for which there is a fact.
+//! Every log, report and verdict is derived from it. An event is either a *claim*, which the context makes about
+//! itself, or a *fact*, which comes from where the code runs (the host, or the simulated world). If there is a fact,
+//! no law believes the claim.
 
 mod event;
 #[cfg(feature = "sim")]

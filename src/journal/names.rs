@@ -1,4 +1,4 @@
-//! The names of components, for events that name them by number.
+//! Names components in the text of events that give only their numbers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// Those that a journal registers.
+    /// Collects the names that a journal registers.
     #[cfg(feature = "sim")]
     pub fn new(events: &'a [Event]) -> Self {
         let by_id = events.iter().filter_map(|event| match &event.what {
@@ -26,7 +26,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// A component as people read it: by name and number.
+    /// Returns a component as people read it: its name and number.
     pub fn of(&self, id: Id) -> Named<'a> {
         Named {
             id,
@@ -35,7 +35,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// A component's name, where it is known, and its number.
+/// A component's number, and its name if it is known.
 pub(super) struct Named<'a> {
     id: Id,
     name: Option<&'a Name>,

@@ -1,6 +1,6 @@
-//! An event in words: the one place from which the text and the tracing rendering take them.
+//! Puts an event into words. The text and the events for `tracing` both take their words from here.
 //!
-//! Where the plan logs a line, the line is the plan's: people grep for them.
+//! A line that the plan logs has the plan's words, since people search logs for them.
 
 use std::fmt::{self, Display, Write};
 
@@ -8,13 +8,13 @@ use super::event::{Id, Name, Registered, Row, What};
 use super::names::Names;
 use super::words::{How, Outcome, Phase, SignalName};
 
-/// What the plan calls its context in its own log.
+/// Name of the plan's context in the plan's own log.
 const PLANS_NAME: &str = "FastAPIWorkerCtx";
-/// What this crate calls its own.
+/// Name of this crate's context.
 const OUR_NAME: &str = "WorkerCtx";
 
 impl What {
-    /// The component that the event is of, if it is of one, by its name.
+    /// Returns the name of the event's component, if the event has one.
     pub fn component(&self) -> Option<&Name> {
         match self {
             What::Registered(registered) => Some(&registered.name),
@@ -41,7 +41,7 @@ impl What {
         }
     }
 
-    /// The event's name, as the JSON form has it.
+    /// Returns the event's name, as in the JSON form.
     pub const fn name(&self) -> &'static str {
         match self {
             What::Journal { .. } => "journal",
@@ -88,8 +88,9 @@ impl What {
         }
     }
 
-    /// Says the event in words, with every key that it has. `plan` is whether the plan's context says so;
-    /// `names` are those of the components that an event names by number.
+    /// Writes the event in words, with every key except a registration's `once` and the figures of a report's rows.
+    /// `plan` is whether the event is of the plan's context; `names` has the components that an event gives by
+    /// number.
     ///
     /// # Errors
     ///
@@ -137,7 +138,7 @@ impl What {
             What::Refused { what, name, reason } => write!(out, "refused {what} {name}: {reason}"),
             What::State { state } => write!(out, "{state}"),
             What::Running { value } => write!(out, "{value}"),
-            // It cannot be caught, and so is not counted.
+            // SIGKILL cannot be caught, and so is not counted.
             What::Signal {
                 name: SignalName::Sigkill,
                 ..
@@ -225,7 +226,7 @@ impl What {
                 id,
                 error,
             } => {
-                // The plan has no words for a step that it gave up; the context begins every bad end alike.
+                // The plan logs no words for a step that it gave up; the context begins every bad end alike.
                 let bad = error.is_some() || (*outcome != Outcome::Ok && !plan);
                 match (phase, bad) {
                     (_, false) => write!(out, "{name}")?,
@@ -417,7 +418,7 @@ fn say_registered(out: &mut impl Write, registered: &Registered) -> fmt::Result 
 }
 
 fn say_rows(out: &mut impl Write, steps: &[Row], deaths: &[(Id, How)]) -> fmt::Result {
-    // Their figures are those of the steps above it.
+    // The rows' figures are those of the steps above.
     for (n, row) in steps.iter().enumerate() {
         let before = if n == 0 { "; steps " } else { ", " };
         write!(out, "{before}#{} {}", row.id, row.outcome)?;
@@ -428,7 +429,7 @@ fn say_rows(out: &mut impl Write, steps: &[Row], deaths: &[(Id, How)]) -> fmt::R
     Ok(())
 }
 
-/// A duration in milliseconds, as people write it: `500 ms`, `2 s`, `2.5 s`.
+/// A duration in milliseconds, displayed as people write it: `500 ms`, `2 s`, `2.5 s`.
 pub(crate) struct Ms(pub u64);
 
 impl Display for Ms {
@@ -443,7 +444,7 @@ impl Display for Ms {
     }
 }
 
-/// An instant in milliseconds, as the first column of the text has it.
+/// An instant in milliseconds, displayed as in the first column of the text.
 pub(crate) struct At(pub u64);
 
 impl Display for At {
@@ -452,7 +453,7 @@ impl Display for At {
     }
 }
 
-/// The number of a call, where it is not the first.
+/// The number of a run, displayed if it is not the first.
 struct Nth(u32);
 
 impl Display for Nth {

@@ -1,4 +1,4 @@
-//! The journal as text: one event a line, in fixed columns. What a person reads, and what is snapshot.
+//! Writes the journal as text, one event a line, in fixed columns; for people and for snapshots.
 
 use std::fmt::Write;
 
@@ -6,23 +6,23 @@ use super::event::{Event, What};
 use super::level::Levels;
 use super::names::Names;
 
-/// Width of the columns before the words.
+/// Widths of the columns before the words, in characters.
 const TIME: usize = 10;
 const LEVEL: usize = 5;
 const NAME: usize = 13;
 
-/// The journal as text. The same whatever the terminal.
+/// Returns the journal as text. It does not depend on the terminal.
 ///
-/// Columns: the time in seconds, the level at which a service logs the event (`.` for what only a
-/// journal holds), the event, and its words. Everything is in it but the event's number and the figures
-/// of a report's rows, which are those of the steps above it.
+/// The columns are: the time in seconds, the level at which a service logs the event (`.` if only a journal holds
+/// it), the event, and its words. The text leaves out the event's number, `once`, and the figures of a report's rows,
+/// which are those of the steps above them.
 pub fn text(events: &[Event]) -> String {
     let mut out = String::with_capacity(events.len() * 96);
     let plan = matches!(events.first(), Some(Event { what: What::Journal { subject, .. }, .. }) if &**subject == "plan");
     let names = Names::new(events);
     let mut levels = Levels::default();
     for Event { t, what, .. } in events {
-        // The plan says nothing of how things end, but for what it logs with a step.
+        // The plan logs the end of code only together with its step.
         let level = levels
             .of(what)
             .filter(|_| !(plan && matches!(what, What::Ended { .. })));
@@ -31,7 +31,7 @@ pub fn text(events: &[Event]) -> String {
         column(&mut out, level.map_or(".", |level| level.as_str()), LEVEL);
         column(&mut out, what.name(), NAME);
         let start = out.len();
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = what.say(&mut out, plan, &names);
         escape(&mut out, start);
         out.push('\n');
@@ -47,7 +47,7 @@ fn column(out: &mut String, word: &str, width: usize) {
     out.push_str("  ");
 }
 
-/// An instant, right-aligned: seconds, a point, milliseconds.
+/// Writes an instant, right-aligned: seconds, a point, milliseconds.
 fn column_right(out: &mut String, t: u64) {
     let start = out.len();
     let _ = write!(out, "{}.{:03}", t / 1_000, t % 1_000);
@@ -56,7 +56,8 @@ fn column_right(out: &mut String, t: u64) {
     out.insert_str(start, &BLANKS[..missing]);
 }
 
-/// Names and errors come from people: whatever they contain, an event is one line.
+/// Escapes control characters from `start` on. Names and errors come from users; an event is one line whatever they
+/// contain.
 fn escape(out: &mut String, start: usize) {
     if out[start..].contains(char::is_control) {
         let escaped: String = out[start..]
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_columns_stand_under_each_other_and_the_plans_words_are_whole() {
+    fn columns_are_aligned_and_words_are_the_plans() {
         let events = [
             event(0, What::Running { value: true }),
             event(
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plans_context_is_called_by_its_own_name() {
+    fn plans_context_has_its_own_name_in_the_text() {
         let journal = What::Journal {
             version: 1,
             scenario: "s".into(),
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_one_line_whatever_it_says() {
+    fn event_with_control_characters_is_one_line() {
         let events = [event(
             0,
             What::Told {

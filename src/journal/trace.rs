@@ -1,4 +1,4 @@
-//! The journal through `tracing`: the plan's words, at the plan's levels.
+//! Emits the journal's events through `tracing`, in the plan's words and at the plan's levels.
 
 use std::fmt::{self, Display};
 use std::panic::Location;
@@ -10,7 +10,7 @@ use super::names::Names;
 use crate::context::Sink;
 use crate::words::contained;
 
-/// Says what a worker context does through `tracing`, with the target `deadstop`.
+/// A sink that logs the events of a worker context through `tracing`, with the target `deadstop`.
 #[derive(Debug, Default)]
 pub struct Tracing {
     levels: Mutex<Levels>,
@@ -18,7 +18,8 @@ pub struct Tracing {
 
 impl Tracing {
     fn log(&self, what: &What, more: &dyn Display) {
-        // What is never logged: every good end of a body, and many bodies may end at once.
+        // An event that is never logged needs no lock: it may be the good end of a body, and many bodies may end at
+        // once.
         if what.level().is_none() {
             return;
         }
@@ -49,15 +50,15 @@ impl Sink for Tracing {
     }
 }
 
-/// Emits one event, if it is one that a service logs.
+/// Emits one event, if a service logs it.
 pub fn trace(what: &What) {
     log(what, what.level(), &"");
 }
 
 fn log(what: &What, level: Option<Level>, more: &dyn Display) {
     let Some(level) = level else { return };
-    // A subscriber may panic: one that writes to standard error does when nobody reads it any more. It
-    // must not take the stop with it, nor abort the process when a handle is dropped.
+    // A subscriber may panic, such as one that writes to a standard error that is closed. The panic must not end the
+    // stop, nor abort the process when a handle is dropped.
     contained(|| emit(what, level, more));
 }
 
@@ -71,7 +72,7 @@ fn emit(what: &What, level: Level, more: &dyn Display) {
     }
 }
 
-/// An event in words, which are not put together where nobody reads them.
+/// An event in words; they are put together only if a subscriber reads them.
 struct Words<'a> {
     what: &'a What,
     more: &'a dyn Display,

@@ -1,9 +1,9 @@
-//! The closed vocabularies of the journal: each an enum whose variants are written in kebab-case.
+//! The closed vocabularies of the journal: each is an enum whose variants have fixed words.
 
 use std::fmt;
 
-/// Declares an enum of words: `Display`, `as_str`, `ALL`, and (with the simulator) serde, all from
-/// one list, so that the text, the JSON and the scenario file cannot disagree.
+/// Declares an enum of words with `Display`, `as_str`, `ALL`, and (with the simulator) serde. They all come from one
+/// list, so that the text, the JSON and the scenario file cannot disagree.
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
@@ -17,7 +17,7 @@ macro_rules! words {
             /// Every word of this vocabulary, in the order of its declaration.
             pub const ALL: &'static [$name] = &[$($name::$variant,)+];
 
-            /// The word as it is written in journals and scenario files.
+            /// Returns the word as it is written in journals and scenario files.
             pub const fn as_str(self) -> &'static str {
                 match self { $($name::$variant => $text,)+ }
             }
@@ -32,7 +32,7 @@ macro_rules! words {
 }
 
 words! {
-    /// What a component is.
+    /// The kind of a component.
     Kind {
         /// A background thread: told, then joined.
         Thread = "thread",
@@ -64,7 +64,7 @@ words! {
 }
 
 words! {
-    /// The states of a worker context, in the only direction they move.
+    /// The states of a worker context, in the only order in which they occur.
     State {
         /// Built; main has not run.
         Created = "created",
@@ -84,42 +84,42 @@ words! {
 }
 
 words! {
-    /// How a step ended.
+    /// The outcome of a step.
     Outcome {
-        /// It ended by itself, in time, without an error.
+        /// The code ended by itself, in time, without an error.
         Ok = "ok",
-        /// It returned an error.
+        /// The code returned an error, or could not be begun.
         Failed = "failed",
-        /// It panicked.
+        /// The code panicked.
         Panicked = "panicked",
-        /// It overran its bound, and is gone: an async callback that was aborted, or what ended late before
-        /// anybody had looked.
+        /// The code overran its bound, and is gone: an async callback that was aborted, or code that ended late,
+        /// before the context looked.
         TimedOut = "timed-out",
-        /// A task overran its bound; it was aborted and is gone.
+        /// The task overran its bound, was aborted and is gone.
         Aborted = "aborted",
-        /// It overran its bound and still runs.
+        /// The code overran its bound and still runs.
         Leaked = "leaked",
-        /// Its wait was cut short (stop's share was gone, or a second signal came).
+        /// The wait was cut short: stop's share was gone, or a second signal came.
         NotAwaited = "not-awaited",
     }
 }
 
 words! {
-    /// Which limit set a step's bound.
+    /// The limit that set a step's bound.
     BoundBy {
         /// The thread's own join timeout.
         JoinTimeout = "join-timeout",
         /// The task's own cancel timeout.
         CancelTimeout = "cancel-timeout",
-        /// The callback's or closeable's own timeout; main's start timeout.
+        /// The callback's or closeable's own timeout; for main, the start timeout.
         Timeout = "timeout",
         /// What was left of the phase's share.
         Phase = "phase",
-        /// What was left of cleanup's share, less the floors of the steps after it.
+        /// What was left of cleanup's share, less the floors of later steps.
         Floors = "floors",
-        /// The step's own floor: nothing more was left.
+        /// The step's own floor, since less than that was left.
         Floor = "floor",
-        /// A second signal: no more waiting in stop, exactly the floor in cleanup.
+        /// A second signal: in stop nothing is awaited any more, in cleanup exactly the floor.
         SecondSignal = "second-signal",
         /// Stop's share was gone before the step began.
         ShareGone = "share-gone",
@@ -127,7 +127,7 @@ words! {
 }
 
 words! {
-    /// In which order equal orders run.
+    /// The order in which steps of equal order run.
     Ties {
         /// First registered, first run.
         First = "first",
@@ -147,27 +147,27 @@ words! {
 }
 
 words! {
-    /// How a piece of code ended, as the one who ran it saw it.
+    /// How a piece of code ended, as a fact.
     How {
-        /// It returned.
+        /// The code returned.
         Ok = "ok",
-        /// It returned an error.
+        /// The code returned an error.
         Failed = "failed",
-        /// It panicked.
+        /// The code panicked.
         Panicked = "panicked",
-        /// It was dropped before it returned: an abort.
+        /// The code was dropped before it returned: by an abort, or with its runtime.
         Dropped = "dropped",
     }
 }
 
 words! {
-    /// Who asked for the stop.
+    /// The source of a request to stop.
     By {
         /// A signal of the operating system.
         Signal = "signal",
         /// `request_stop`, `stop` or `cleanup`.
         Call = "call",
-        /// Main failed.
+        /// Main, by its failure.
         Main = "main",
         /// The watchdog.
         Watchdog = "watchdog",
@@ -175,7 +175,7 @@ words! {
 }
 
 words! {
-    /// A call of the worker context's interface, or of the process's life as a whole.
+    /// A call of the worker context, or of the life of the process as a whole.
     Call {
         /// The life of the process: start, wait for a request, stop, cleanup.
         Run = "run",
@@ -191,25 +191,25 @@ words! {
 }
 
 words! {
-    /// Why something was refused.
+    /// The reason why a registration or call was refused.
     RefusedReason {
         /// The phase that would run it has begun.
         PhaseBegan = "phase-began",
-        /// The floors would not fit the reserve, or this one its timeout.
+        /// The floors together do not fit the reserve, or this floor does not fit its timeout.
         Floors = "floors",
-        /// A name, bound or count outside its limits.
+        /// A name, bound or count is outside its limits.
         Limit = "limit",
         /// The caller is a body, step or task of this context.
         Inside = "inside",
-        /// It can be done only once.
+        /// The call works only once.
         Again = "again",
-        /// Where the worker runs it cannot be done.
+        /// The host does not support it.
         Host = "host",
     }
 }
 
 words! {
-    /// The signals that a scenario can send.
+    /// The signals that may occur in a journal.
     SignalName {
         /// Asks to terminate.
         Sigterm = "SIGTERM",
@@ -221,7 +221,7 @@ words! {
 }
 
 impl SignalName {
-    /// The signal's number on Linux.
+    /// Returns the signal's number on Linux.
     pub const fn number(self) -> i32 {
         match self {
             SignalName::Sigint => 2,
@@ -232,15 +232,15 @@ impl SignalName {
 }
 
 words! {
-    /// What a watchdog says of itself.
+    /// The states and reports of a watchdog.
     WatchdogIs {
-        /// From here on failures count.
+        /// Failures count from here on.
         Armed = "armed",
-        /// A stop was requested: it is still from here on.
+        /// A stop was requested: it probes no more.
         Disarmed = "disarmed",
         /// A probe failed.
         Failed = "failed",
-        /// It ends the process.
+        /// The watchdog ends the process.
         Fired = "fired",
     }
 }
@@ -254,37 +254,37 @@ words! {
         NotClosed = "not-closed",
         /// A job in flight.
         Job = "job",
-        /// Something that still ran and was not named as leaked.
+        /// Code that still ran and was not reported as leaked.
         Running = "running",
     }
 }
 
 words! {
-    /// Why a run could not be finished.
+    /// The reason why a run could not be finished.
     StuckWhy {
-        /// The horizon of virtual time was reached, or nothing could ever happen again.
+        /// The run reached the horizon of virtual time, or nothing could ever happen again.
         Horizon = "horizon",
-        /// Too much happened without time moving, or in all.
+        /// Too much happened in one instant, or in all.
         Spinning = "spinning",
         /// A body blocked the real thread.
         Blocked = "blocked",
-        /// It took more real time in all than a test may.
+        /// The run took more real time in all than a test may.
         Overtime = "overtime",
-        /// The reports that came back have too many rows in all.
+        /// The reports that were returned have too many rows in all.
         TooLarge = "too-large",
     }
 }
 
 words! {
-    /// Why the process ended.
+    /// The reason why the process ended.
     Cause {
         /// A stop was requested, and stop and cleanup ran.
         Stopped = "stopped",
-        /// The program came to its own end.
+        /// The program returned by itself.
         Returned = "returned",
-        /// Main failed, and what it had registered was rolled back.
+        /// Main failed, and the start was rolled back.
         StartFailed = "start-failed",
-        /// A second signal hurried the stop.
+        /// A second signal cut the waits of stop and cleanup short.
         SecondSignal = "second-signal",
         /// A third signal ended the process.
         ThirdSignal = "third-signal",
@@ -292,13 +292,13 @@ words! {
         Watchdog = "watchdog",
         /// The last resort ended the process.
         LastResort = "last-resort",
-        /// A signal ended it uncaught: SIGKILL, or any signal where the program handles none.
+        /// An uncaught signal ended the process: SIGKILL, or any signal if the program handles none.
         Killed = "killed",
     }
 }
 
 impl Cause {
-    /// Whether the process is cut off in the middle of whatever its threads do.
+    /// Returns whether the process is cut off in the middle of what its threads do.
     #[cfg(feature = "sim")]
     pub(crate) const fn cuts(self) -> bool {
         matches!(
@@ -309,25 +309,25 @@ impl Cause {
 }
 
 words! {
-    /// A scripted failure, by the verb that lays it over a component.
+    /// A scripted failure, named by its verb in a scenario file.
     FaultVerb {
-        /// Stuck: no work, no heed.
+        /// It is stuck: it neither works nor heeds a stop.
         Hang = "hang",
-        /// Works on and does not heed stop.
+        /// It works on and does not heed a stop.
         Ignore = "ignore",
-        /// Takes longer.
+        /// It takes longer.
         Slow = "slow",
-        /// Returns an error.
+        /// It returns an error.
         Fail = "fail",
-        /// Panics.
+        /// It panics.
         Panic = "panic",
-        /// Ends early, well.
+        /// It ends early and well.
         End = "end",
-        /// Holds the executor.
+        /// It holds the executor.
         Hold = "hold",
-        /// Has a job in flight.
+        /// It has a job in flight.
         Job = "job",
-        /// The health endpoint answers otherwise.
+        /// The health endpoint answers differently.
         Health = "health",
     }
 }
