@@ -1,14 +1,14 @@
-//! Journals written by hand, for the laws' own tests: a healthy day, and a word for each change to it.
+//! Journals written by hand, for the tests of the laws: healthy days, and methods that change them.
 //!
-//! The days are files of JSON lines beside this one, worked out from the contract. The healthy day has
-//! a task that ended and a thread that died before stop, three joins in one group, two callbacks of equal order, a cleanup
-//! that hangs and is left behind, an async closeable, a watchdog, and an exit with code 1.
+//! The days are files of JSON lines beside this one, worked out from the contract. The healthy day has a task that
+//! ended and a thread that died before stop, three joins in one group, two callbacks of equal order, a cleanup that
+//! hangs and is left behind, an async closeable, a watchdog, and an exit with code 1.
 
 use crate::journal::{Event, Id, What};
 
 use super::judge;
 
-/// A journal on its way to be judged.
+/// A journal that is being changed, and then judged.
 #[derive(Clone)]
 pub(super) struct ByHand {
     events: Vec<Event>,
@@ -32,38 +32,38 @@ fn read(lines: &str) -> ByHand {
     ByHand { events }
 }
 
-/// The healthy day.
+/// Returns the healthy day.
 pub(super) fn day() -> ByHand {
     read(include_str!("by_hand.jsonl"))
 }
 
-/// A healthy day of the plan's context: it claims steps only, and does not report.
+/// Returns a healthy day of the plan's context, which claims steps only and returns no report.
 pub(super) fn planned() -> ByHand {
     read(include_str!("by_hand/planned.jsonl"))
 }
 
-/// A program that handles no signals: it calls start, stop and cleanup, and returns.
+/// Returns the day of a program that handles no signals: it calls start, stop and cleanup, and returns.
 pub(super) fn program() -> ByHand {
     read(include_str!("by_hand/program.jsonl"))
 }
 
-/// A signal during the start: main is told, aborted at its bound, and the start is rolled back.
+/// Returns a day with a signal during the start: main is told, aborted at its bound, and the start is rolled back.
 pub(super) fn rolled_back() -> ByHand {
     read(include_str!("by_hand/rolled_back.jsonl"))
 }
 
-/// A main that fails and asks for code 3: the start is rolled back.
+/// Returns a day on which main fails and asks for code 3: the start is rolled back.
 pub(super) fn failed_start() -> ByHand {
     read(include_str!("by_hand/failed_start.jsonl"))
 }
 
-/// A journal of other lines than the day's.
+/// Returns a journal of the given lines.
 pub(super) fn lines(text: &str) -> ByHand {
     let events = text.trim().lines().map(event).collect();
     ByHand { events }
 }
 
-/// The healthy day, hurried: a second signal at 23 s, when `flush` has run for half of its floor.
+/// Returns the healthy day with a second signal at 23 s, when `flush` has run for half of its floor.
 pub(super) fn hurried() -> ByHand {
     day()
         .after(
@@ -87,8 +87,8 @@ pub(super) fn hurried() -> ByHand {
         .with("exit", r#""code":143,"cause":"second-signal""#)
 }
 
-/// The healthy day with a second signal at 22 s, when the callback `drain` has run for half a second: it is not
-/// awaited and never ends, and `flush` is left behind at its floor.
+/// Returns the healthy day with a second signal at 22 s, when the callback `drain` has run for half a second. `drain`
+/// is not awaited and never ends, and `flush` is left behind at its floor.
 pub(super) fn hurried_stop() -> ByHand {
     day()
         .without("ended drain")
@@ -137,9 +137,9 @@ pub(super) fn hurried_stop() -> ByHand {
         .with("exit", r#""code":143,"cause":"second-signal""#)
 }
 
-/// The healthy day with a grace of 12 s. Stop's share is over at 21.5 s, when `drain` and `bye` have not begun:
-/// `drain` ends at once, and `bye` is not awaited and never ends. `flush` is left behind at 29.5 s, since the later
-/// floors are kept for the others.
+/// Returns the healthy day with a grace of 12 s. Stop's share is over at 21.5 s, when `drain` and `bye` have not
+/// begun: `drain` ends at once, and `bye` is not awaited and never ends. `flush` is left behind at 29.5 s, since the
+/// later floors are kept for the other steps.
 pub(super) fn squeezed() -> ByHand {
     day()
         .with("worker", r#""grace":12000"#)
@@ -190,7 +190,8 @@ pub(super) fn squeezed() -> ByHand {
         )
 }
 
-/// The healthy day until 25 s, when SIGKILL ends the process: `flush` still ran, and two were not closed.
+/// Returns the healthy day until 25 s, when SIGKILL ends the process: `flush` still runs, and two resources are not
+/// closed.
 pub(super) fn killed() -> ByHand {
     day()
         .cut_behind("began flush")
@@ -198,7 +199,7 @@ pub(super) fn killed() -> ByHand {
         .killed(25_000)
 }
 
-/// The healthy day with an adopted task, number 12: it is aborted when its step begins, and drops.
+/// Returns the healthy day with an adopted task, number 12: it is aborted when its step begins, and is dropped.
 pub(super) fn adopting() -> ByHand {
     day()
         .after("registered cache", r#"{"t":0,"event":"registered","id":12,"kind":"task","name":"old hand","order":0,"timeout":2000,"floor":null,"uses":[],"told":"at-once","async":true,"adopted":true}"#)
@@ -210,7 +211,7 @@ pub(super) fn adopting() -> ByHand {
         .row_after(7, r#"[12,"ok",2000,"cancel-timeout",20000,0]"#)
 }
 
-/// The healthy day with a pre-stop delay of 5 s: stop begins at 25 s, and all of it is so much later.
+/// Returns the healthy day with a pre-stop delay of 5 s: stop begins at 25 s, and all of it is 5 s later.
 pub(super) fn delayed() -> ByHand {
     day()
         .with("worker", r#""pre_stop":5000"#)
@@ -226,8 +227,8 @@ pub(super) fn delayed() -> ByHand {
         .row(11, r#"[11,"ok",10000,"timeout",36700,0]"#)
 }
 
-/// The healthy day in which the task `writer` does not end when it is told: it is aborted at its bound, 22 s, and all
-/// that follows comes half a second later.
+/// Returns the healthy day on which the task `writer` does not end when it is told. It is aborted at its bound, 22 s,
+/// and everything that follows is half a second later.
 pub(super) fn stubborn_writer() -> ByHand {
     day()
         .shifted("ended writer", 500)
@@ -246,7 +247,7 @@ pub(super) fn stubborn_writer() -> ByHand {
         .row(11, r#"[11,"ok",10000,"timeout",32200,0]"#)
 }
 
-/// What an event is found by: its name, and the name of its component or its first word.
+/// Returns the key by which an event is found: its name, and the name of its component or its first word.
 fn key(event: &Event) -> String {
     let value = value(event);
     let word = |key: &str| value[key].as_str().map(str::to_owned);
@@ -259,7 +260,7 @@ fn key(event: &Event) -> String {
 }
 
 impl ByHand {
-    /// Where the one event of that key is.
+    /// Returns the place of the one event with that key.
     fn find(&self, wanted: &str) -> usize {
         let found: Vec<usize> = (0..self.events.len())
             .filter(|at| key(&self.events[*at]) == wanted)
@@ -286,7 +287,7 @@ impl ByHand {
         self
     }
 
-    /// Moves an event to just behind another, and to its moment.
+    /// Moves an event to just behind another, and to the instant of that one.
     pub fn moved_behind(mut self, wanted: &str, other: &str) -> Self {
         let from = self.find(wanted);
         let mut event = self.events.remove(from);
@@ -296,7 +297,7 @@ impl ByHand {
         self
     }
 
-    /// Lays keys over those of an event.
+    /// Replaces keys of an event.
     pub fn with(mut self, wanted: &str, keys: &str) -> Self {
         let at = self.find(wanted);
         let mut value = value(&self.events[at]);
@@ -309,7 +310,7 @@ impl ByHand {
         self
     }
 
-    /// Another row for that component in the report, or none.
+    /// Replaces a component's row in the report; removes it if `row` is empty.
     pub fn row(mut self, id: Id, row: &str) -> Self {
         let at = self.find("returned run");
         let What::Returned { steps, .. } = &mut self.events[at].what else {
@@ -327,7 +328,7 @@ impl ByHand {
         self
     }
 
-    /// One more row, behind that of a component.
+    /// Adds a row to the report, behind that of a component.
     pub fn row_after(mut self, id: Id, row: &str) -> Self {
         let at = self.find("returned run");
         let What::Returned { steps, .. } = &mut self.events[at].what else {
@@ -339,7 +340,7 @@ impl ByHand {
         self
     }
 
-    /// Two rows of the report in each other's place.
+    /// Swaps two rows of the report.
     pub fn rows_swapped(mut self, one: usize, other: usize) -> Self {
         let at = self.find("returned run");
         let What::Returned { steps, .. } = &mut self.events[at].what else {
@@ -349,7 +350,7 @@ impl ByHand {
         self
     }
 
-    /// Shifts an event and all after it in time.
+    /// Shifts an event and all later ones in time, by milliseconds.
     pub fn shifted(mut self, wanted: &str, by: i64) -> Self {
         let at = self.find(wanted);
         for event in &mut self.events[at..] {
@@ -358,7 +359,7 @@ impl ByHand {
         self
     }
 
-    /// Nothing after that event.
+    /// Removes all events after that one.
     pub fn cut_behind(mut self, wanted: &str) -> Self {
         let at = self.find(wanted);
         self.events.truncate(at + 1);
@@ -371,7 +372,7 @@ impl ByHand {
         self
     }
 
-    /// SIGKILL ends the process at that moment: all that has not ended, and was not left behind, is lost with it.
+    /// Ends the process by SIGKILL at `t`: every component that has not ended and was not left behind is lost.
     pub fn killed(mut self, t: u64) -> Self {
         let mut lost = Vec::new();
         for event in &self.events {
@@ -394,7 +395,7 @@ impl ByHand {
         ))
     }
 
-    /// The journal, numbered anew.
+    /// Returns the events, numbered anew.
     pub fn events(mut self) -> Vec<Event> {
         for (seq, event) in (0..).zip(&mut self.events) {
             event.seq = seq;
@@ -402,7 +403,7 @@ impl ByHand {
         self.events
     }
 
-    /// The journal breaks that law, and no other.
+    /// Asserts that the journal breaks that law and no other.
     #[track_caller]
     pub fn breaks_only(self, law: &str) {
         let broken = judge(&self.events());
@@ -417,7 +418,7 @@ impl ByHand {
         );
     }
 
-    /// The journal breaks these laws, and no others: what is wrong in it is wrong by each of them.
+    /// Asserts that the journal breaks exactly these laws: each of them forbids what is wrong in it.
     #[track_caller]
     pub fn breaks_exactly(self, laws: &[&str]) {
         let broken = judge(&self.events());
@@ -429,7 +430,7 @@ impl ByHand {
         assert_eq!(names, laws, "{broken:#?}");
     }
 
-    /// What a law says of the journal.
+    /// Returns the messages of a law about the journal.
     pub fn messages(self, law: &str) -> Vec<String> {
         let broken = judge(&self.events()).into_iter();
         let broken = broken.filter(|broken| broken.law == law);

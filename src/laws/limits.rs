@@ -1,16 +1,17 @@
-//! Rule 3 anew: bounds and floors, from the contract alone and sharing nothing with the context.
+//! Computes bounds and floors anew (rule 3), from the contract alone; shares no code with the context.
 
 use super::record::{Record, phase_of};
 use crate::journal::{BoundBy, Id, Kind, Phase, Ties};
 
-/// How long an abort is waited for at most (rule 6), in milliseconds.
+/// Longest confirmation of an abort (rule 6), in milliseconds.
 pub(super) const CONFIRM: u64 = 100;
 
-/// The most that a cleanup step without a floor of its own is sure of (rule 3), in milliseconds.
+/// Maximum floor of a cleanup step that was given none (rule 3), in milliseconds.
 const SHARED_FLOOR: u64 = 1_000;
 
-/// How long the abort of a step is confirmed at most: 100 ms, and no longer than the phase has left after the
-/// floors of later steps. None where nothing was aborted; an adopted task's bound is its confirmation.
+/// Returns when the confirmation of a step's abort begins, and how long it lasts at most: 100 ms, and no longer than
+/// the phase has left after the floors of later steps. Returns `None` if nothing was aborted, and for an adopted
+/// task, whose bound is its confirmation.
 pub(super) fn confirmation(record: &Record<'_>, id: Id) -> Option<(u64, u64)> {
     let part = record.part(id)?;
     let adopted = part
@@ -31,7 +32,7 @@ pub(super) fn confirmation(record: &Record<'_>, id: Id) -> Option<(u64, u64)> {
     Some((began, left.min(CONFIRM)))
 }
 
-/// The right bound, and the words that may say what set it.
+/// The right bound, and the words that may be given for what set it.
 #[derive(Clone, Copy)]
 pub(super) struct Limit {
     pub bound: u64,
@@ -45,7 +46,7 @@ fn limit(bound: u64, by: BoundBy) -> Limit {
     }
 }
 
-/// min(timeout, left); nothing once the share is gone, or a second signal has come.
+/// Returns min(timeout, left), or zero once the share is gone or a second signal has come.
 pub(super) fn stop_limit(kind: Kind, timeout: u64, left: u64, hurried: bool) -> Limit {
     let own = match kind {
         Kind::Thread | Kind::Watchdog => BoundBy::JoinTimeout,
@@ -60,7 +61,7 @@ pub(super) fn stop_limit(kind: Kind, timeout: u64, left: u64, hurried: bool) -> 
     }
 }
 
-/// max(floor, min(timeout, left − later floors)); exactly the floor after a second signal.
+/// Returns max(floor, min(timeout, left − later floors)), or exactly the floor after a second signal.
 pub(super) fn cleanup_limit(
     timeout: u64,
     floor: u64,
@@ -91,7 +92,7 @@ pub(super) fn cleanup_limit(
     }
 }
 
-/// The floors of cleanup's steps in the order in which they come, each with the sum of those after it.
+/// Returns the floors of cleanup's steps in the order of the steps, each with the sum of the floors after it.
 pub(super) fn floors(record: &Record<'_>) -> Vec<(Id, u64, u64)> {
     let Some(limits) = record.limits else {
         return Vec::new();
@@ -133,7 +134,7 @@ pub(super) fn floors(record: &Record<'_>) -> Vec<(Id, u64, u64)> {
     floors
 }
 
-/// A step's floor, and the sum of those after it; nothing for what is no step of cleanup's.
+/// Returns a step's floor, and the sum of the floors after it; zeros if the step is not one of cleanup's.
 pub(super) fn floor_of(floors: &[(Id, u64, u64)], id: Id) -> (u64, u64) {
     let found = floors.iter().find(|(floored, ..)| *floored == id);
     found.map_or((0, 0), |(_, floor, later)| (*floor, *later))
@@ -211,7 +212,7 @@ mod tests {
 
     #[test]
     fn floors_share_what_the_given_ones_leave() {
-        // 10,000 − 3,000 for three is more than a second each.
+        // 10,000 − 3,000 ms for three steps is more than a second each.
         let shared = [
             (4, 1_000, 5_000),
             (5, 3_000, 2_000),
@@ -219,7 +220,7 @@ mod tests {
             (11, 1_000, 0),
         ];
         assert_eq!(floors_of(day()), shared);
-        // 4,000 − 3,000 for three, rounded down.
+        // 4,000 − 3,000 ms for three steps, rounded down.
         let small = day().with("worker", r#""reserve":4000"#);
         let shared = [
             (4, 333, 3_666),
@@ -260,7 +261,7 @@ mod tests {
             floors_of(day().after("phase-started cleanup", late)).len(),
             4
         );
-        // The plan claims no phases: its cleanup begins with the first step.
+        // The plan claims no phases: its cleanup begins with its first step.
         assert_eq!(floors_of(planned()).len(), 3);
     }
 
@@ -282,7 +283,7 @@ mod tests {
             let abort = format!(r#"{{"t":{t},"event":"abort","name":"db","id":6}}"#);
             confirmation_of(6, day().before("ended db", &abort))
         };
-        // Cleanup's share ends at 49.5 s, and `cache` is sure of a second.
+        // Cleanup's share ends at 49.5 s, and the floor of `cache` is a second.
         assert_eq!(aborted(48_400), Some((48_400, 100)));
         assert_eq!(aborted(48_401), Some((48_401, 99)));
         assert_eq!(aborted(48_500), Some((48_500, 0)));

@@ -1,10 +1,10 @@
 //! The laws: properties that every journal must have.
 //!
-//! A law reads a journal and nothing else. It is written against the contract and never calls the
-//! context: a law that reused the code it judges would agree with its bugs.
+//! A law reads a journal and nothing else. It is written from the contract and never calls the context: a law that
+//! reused the code that it judges would agree with that code's bugs.
 //!
-//! Each law is a file with its statement in plain words, and with journals written by hand, one of
-//! which breaks it and only it. [`judge`] reads a journal once, into a record, and asks every law.
+//! Each law is a file with its statement in plain words, and with journals written by hand, at least one of which
+//! breaks this law only. [`judge`] reads a journal once, into a record, and applies every law to it.
 
 mod bound_right;
 mod bound_warned;
@@ -49,11 +49,11 @@ use record::Record;
 /// A property that every journal must have.
 #[derive(Clone, Copy, Debug)]
 pub struct Law {
-    /// Its name, as `breaks` in a scenario file and every verdict carry it.
+    /// The law's name, as `breaks` in a scenario file and every verdict give it.
     pub name: &'static str,
-    /// The rules of the contract that it watches over.
+    /// The rules of the contract that it checks.
     pub rules: &'static str,
-    /// What it says, in plain words.
+    /// The law's statement, in plain words.
     pub statement: &'static str,
     judge: fn(&Record<'_>, &mut Breaks<'_>),
 }
@@ -63,18 +63,18 @@ pub struct Law {
 pub struct Broken {
     /// The law's name.
     pub law: &'static str,
-    /// When, in milliseconds since the worker began.
+    /// The instant of the break, in milliseconds since the worker began.
     pub t: u64,
-    /// The number of the event at which it shows.
+    /// The number of the event at which the break shows.
     pub seq: u64,
-    /// What is wrong, in one sentence, with names and times.
+    /// A description of the break in one sentence, with names and times.
     pub message: String,
 }
 
-/// The maximum number of breaks of one law that are told of a journal: the first ones say it all.
+/// Maximum number of breaks of one law that are reported for a journal: the first ones are enough.
 pub const BREAKS_A_LAW: usize = 20;
 
-/// Collects what breaks one law.
+/// Collects the breaks of one law.
 struct Breaks<'a> {
     law: &'static str,
     events: &'a [Event],
@@ -83,7 +83,7 @@ struct Breaks<'a> {
 }
 
 impl Breaks<'_> {
-    /// The law is broken at that event.
+    /// Records that the event at `index` breaks the law.
     fn at(&mut self, index: usize, message: String) {
         self.told += 1;
         if self.told > BREAKS_A_LAW {
@@ -136,14 +136,15 @@ static LAWS: &[Law] = &[
     ends_explained::LAW,
 ];
 
-/// Every law, in the order in which they are judged.
+/// Returns every law, in the order in which they are judged.
 pub fn all() -> &'static [Law] {
     LAWS
 }
 
-/// What a journal breaks: by law in the order of [`all`], each law's breaks in the order of time.
+/// Returns the breaks of a journal: by law in the order of [`all`], each law's breaks in the order in which it finds
+/// them.
 ///
-/// Any list of events is judged; none makes a law panic.
+/// Any list of events can be judged; none makes a law panic.
 pub fn judge(events: &[Event]) -> Vec<Broken> {
     let record = Record::new(events);
     let mut found = Vec::new();
@@ -213,7 +214,7 @@ mod tests {
         assert_eq!(names.len(), all().len());
     }
 
-    /// Breaks each law with a journal of its own file: a law without one fails here.
+    /// Checks that each law's file has a journal that breaks this law only.
     #[test]
     fn every_law_has_a_journal_that_breaks_it() {
         for law in all() {
@@ -241,7 +242,7 @@ mod tests {
                 .into_iter()
                 .map(|(at, t, id, bound)| {
                     let event = Event { t, ..healthy[at % healthy.len()].clone() };
-                    // Somebody else's event, with other figures, for every key that it has of them.
+                    // The event has the figures of another one, for every key of these that it has.
                     let mut keys = serde_json::to_value(&event).expect("an event is JSON");
                     let bounds = [0, 1, 99, 1_000, 10_000, u64::MAX / 2, u64::MAX - 1, u64::MAX];
                     for (key, value) in [("id", u64::from(id)), ("bound", bounds[bound]), ("took", bounds[bound]),

@@ -1,4 +1,4 @@
-//! A journal, read once and sorted by component, so that no law has to search.
+//! A journal, read once and sorted by component, so that no law has to search it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -7,7 +7,7 @@ use crate::journal::{
     SignalName, State, Ties, What,
 };
 
-/// An event's place in the journal.
+/// The place of an event in the journal.
 pub(super) type Index = usize;
 
 /// The worker's limits, as its journal states them.
@@ -21,7 +21,7 @@ pub(super) struct Limits {
     pub pre_stop: u64,
 }
 
-/// The instants of the grace, worked out anew from its begin and the limits.
+/// The instants of the grace, computed anew from its begin and the limits.
 #[derive(Clone, Copy)]
 pub(super) struct Grace {
     pub at: Index,
@@ -55,7 +55,7 @@ pub(super) struct StepEnd {
     pub took: u64,
 }
 
-/// The end of a body or callback: a fact.
+/// The end of a body or callback, as a fact.
 #[derive(Clone, Copy)]
 pub(super) struct End {
     pub at: Index,
@@ -63,86 +63,87 @@ pub(super) struct End {
     pub how: How,
 }
 
-/// All that a journal says of one component. Number 0 is main.
+/// Everything that a journal records about one component. Number 0 is main.
 #[derive(Default)]
 pub(super) struct Part<'a> {
     pub registered: Option<(Index, &'a Registered)>,
     pub name: Option<&'a Name>,
     pub step: Option<Step>,
-    /// Steps after the first: there must be none.
+    /// Steps after the first; a right journal has none.
     pub more_steps: Vec<Index>,
     pub told: Option<Index>,
-    /// Tellings after the first: there must be none.
+    /// Events `told` after the first; a right journal has none.
     pub told_again: Vec<Index>,
     pub aborts: Vec<Index>,
     pub began: Option<Index>,
     pub heard: Option<Index>,
     pub end: Option<End>,
     pub leak: Option<Index>,
-    /// Where its step's claim and its registration differ in name, kind or order.
+    /// The first step that was claimed with another name, kind or order than the component's registration has.
     pub misnamed: Option<Index>,
-    /// The first fault that was laid over it.
+    /// The first fault that was laid over the component.
     pub fault: Option<Index>,
-    /// What of it was lost, but for its jobs.
+    /// The first loss of the component itself; a lost job does not count.
     pub lost: Option<Index>,
     pub waiting: Option<Index>,
 }
 
-/// What a call brought back: where it did, its result, the report's rows and its deaths.
+/// The answer to a call: its place, its result, the report's rows and its deaths.
 pub(super) type Answer<'a> = (Index, &'a Name, &'a [Row], &'a [(Id, How)]);
 
-/// A call of the context by the outside.
+/// A call of the context.
 pub(super) struct Caller<'a> {
     pub at: Index,
     pub call: Call,
     pub caller: u32,
-    /// Whether it asks for a stop: `cleanup` from inside a body only returns an error.
+    /// Whether the call asks for a stop; `cleanup` from inside a body does not, since it only returns an error.
     pub asks_to_stop: bool,
-    /// Whether it was made inside a body, step or task of the context.
+    /// Whether the call was made inside a body, step or task of the context.
     pub inside: bool,
     pub returned: Option<Answer<'a>>,
 }
 
-/// A phase's begin and end, as claimed.
+/// The claimed begin and end of a phase.
 #[derive(Clone, Copy, Default)]
 pub(super) struct PhaseSpan {
     pub started: Option<Index>,
     pub ended: Option<Index>,
 }
 
-/// A journal, sorted.
+/// A journal, sorted by component.
 pub(super) struct Record<'a> {
     pub events: &'a [Event],
-    /// Whether the subject makes claims only where the plan logs.
+    /// Whether the subject is the plan's context, which makes claims only where the plan logs.
     pub plan: bool,
     /// Whether the bodies are a user's own code.
     pub own: bool,
     pub limits: Option<Limits>,
     pub grace: Option<Grace>,
-    /// By id; gaps are empty.
+    /// The components by id; ids that do not occur are empty.
     pub parts: Vec<Part<'a>>,
-    /// The ids with a `registered` event, ascending.
+    /// The ids that have a `registered` event, ascending.
     pub ids: Vec<Id>,
     pub phases: [PhaseSpan; 3],
     pub requested: Option<Index>,
-    /// The counted signals, in order, and who sent them.
+    /// The counted signals, in order, with their names.
     pub signals: Vec<(Index, SignalName)>,
     pub callers: Vec<Caller<'a>>,
     pub states: Vec<(Index, State)>,
     pub running_false: Option<Index>,
-    /// Where the executor was held, and where it was let go.
+    /// The places where the executor was held (true) and released (false).
     pub holds: Vec<(Index, bool)>,
-    /// Faults that were laid over what was not registered yet.
+    /// Faults that were laid over components that were not registered yet.
     early_faults: Vec<(Index, &'a Name)>,
-    /// The callers of each number that have no answer yet, the first one first.
+    /// For each caller's number, the calls that have no answer yet, the first one first.
     unanswered: BTreeMap<u32, VecDeque<usize>>,
-    /// The signal that ended the process, uncaught: SIGKILL, or one that the program does not handle.
+    /// The uncaught signal that ended the process: SIGKILL, or one that the program does not handle.
     pub killed: Option<(Index, SignalName)>,
     pub stuck: Option<Index>,
     pub exit: Option<(Index, i32, Cause)>,
 }
 
-/// More components than this are not kept apart: a journal of a million is still judged, in bounds.
+/// Number of components that a record keeps. Higher ids are ignored, so that a journal of any ids is judged in
+/// bounded memory.
 const PARTS: usize = 1 << 20;
 
 impl<'a> Record<'a> {
@@ -269,7 +270,7 @@ impl<'a> Record<'a> {
             } => {
                 if let Some(part) = self.part_mut(*id) {
                     part.name.get_or_insert(name);
-                    // By the fact, where there is one: a claim may name any order and kind.
+                    // The registration is a fact, and a claim may give any order and kind.
                     let fact = part.registered.map(|(_, registered)| registered);
                     part.misnamed = part.misnamed.or(fact
                         .filter(|fact| (fact.order, fact.kind, &fact.name) != (*order, *kind, name))
@@ -371,7 +372,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Rule 0: the instants follow from the moment and the limits, whatever the claim says.
+    /// Computes the instants of the grace by rule 0, from its begin and the limits, whatever the claim says.
     fn begin_grace(&mut self, at: Index, t: u64) {
         if let (None, Some(limits)) = (self.grace, self.limits) {
             let at_most = |less: u64| t.saturating_add(limits.grace.saturating_sub(less));
@@ -387,22 +388,22 @@ impl<'a> Record<'a> {
 }
 
 impl Record<'_> {
-    /// When an event happened.
+    /// Returns the instant of an event.
     pub fn t(&self, at: Index) -> u64 {
         self.events.get(at).map_or(0, |event| event.t)
     }
 
-    /// A component's name, for a message.
+    /// Returns a component's name, for a message.
     pub fn name(&self, id: Id) -> &str {
         self.part(id).map_or("?", Part::named)
     }
 
-    /// The component of that number.
+    /// Returns the component of that number.
     pub fn part(&self, id: Id) -> Option<&Part<'_>> {
         self.parts.get(id as usize)
     }
 
-    /// The registered components, in the order of registration.
+    /// Returns the registered components, in the order of registration.
     pub fn registered(&self) -> impl Iterator<Item = (Id, &Part<'_>, Index, &Registered)> {
         self.ids.iter().filter_map(|id| {
             let part = self.parts.get(*id as usize)?;
@@ -411,8 +412,8 @@ impl Record<'_> {
         })
     }
 
-    /// The components that ended before an event. A warning of the end of start is not due for one that ended before it, and
-    /// may have been said all the same: a thread can end between the two.
+    /// Returns the components that ended before an event. At the end of start, no warning is due for a component that
+    /// has ended, but one may have been logged: a thread can end between the two.
     pub fn ended_before(&self, at: Index) -> BTreeSet<Id> {
         self.registered()
             .filter(|(_, part, _, _)| part.end.is_some_and(|end| end.at < at))
@@ -420,19 +421,19 @@ impl Record<'_> {
             .collect()
     }
 
-    /// The steps, by component.
+    /// Returns the steps, by component.
     pub fn steps(&self) -> impl Iterator<Item = (&Part<'_>, Step)> {
         self.parts
             .iter()
             .filter_map(|part| Some((part, part.step?)))
     }
 
-    /// The begin and end of a phase.
+    /// Returns the begin and end of a phase.
     pub fn phase(&self, phase: Phase) -> PhaseSpan {
         self.phases[phase as usize]
     }
 
-    /// When a phase began: as claimed, or with its first step where only steps are claimed.
+    /// Returns the begin of a phase: as claimed, or its first step if only steps are claimed.
     pub fn phase_began(&self, phase: Phase) -> Option<Index> {
         let first_step = || {
             self.steps()
@@ -443,8 +444,8 @@ impl Record<'_> {
         self.phase(phase).started.or_else(first_step)
     }
 
-    /// When a stop was first asked for, by the facts where there are any: a signal, or a call from
-    /// outside. (Main's failure and the watchdog's word are known from the claim alone.)
+    /// Returns the event by which a stop was first asked for: a signal, a call, or else the claim of the request.
+    /// (Main's failure and the watchdog's request are known from the claim only.)
     pub fn asked(&self) -> Option<Index> {
         let signal = self.signals.first().map(|(at, _)| *at);
         let call = self
@@ -455,14 +456,14 @@ impl Record<'_> {
         [signal, call, self.requested].into_iter().flatten().min()
     }
 
-    /// Whether the executor was held at any time of that moment: nothing on it need have run then.
+    /// Returns whether the executor was held at any time in the instant `t`: no task need have run then.
     pub fn held_at(&self, t: u64) -> bool {
         let before = self.holds.iter().filter(|(at, _)| self.t(*at) < t);
         let holders = before.fold(0_i64, |n, (_, held)| n + if *held { 1 } else { -1 });
         holders > 0 || self.holds.iter().any(|(at, _)| self.t(*at) == t)
     }
 
-    /// When the context moved to a state.
+    /// Returns the event by which the context moved to a state.
     pub fn entered(&self, state: State) -> Option<Index> {
         let mut states = self.states.iter();
         states
@@ -470,29 +471,30 @@ impl Record<'_> {
             .map(|(at, _)| *at)
     }
 
-    /// The last moment of the journal.
+    /// Returns the last instant of the journal.
     pub fn end(&self) -> u64 {
         self.events.last().map_or(0, |event| event.t)
     }
 
-    /// Whether the program handles signals: whoever leads the life of a process does.
+    /// Returns whether the program handles signals: it does if it runs the life of a process.
     pub fn handles_signals(&self) -> bool {
         self.callers.iter().any(|caller| caller.call == Call::Run)
     }
 
-    /// The second counted signal.
+    /// Returns the second counted signal.
     pub fn second_signal(&self) -> Option<(Index, SignalName)> {
         self.signals.get(1).copied()
     }
 
-    /// Whether the run was cut short, or is stuck and so has no exit: what was open then is judged no further.
+    /// Returns whether the run was cut short, or is stuck and so has no exit. Steps that are open then are not
+    /// judged.
     pub fn cut(&self) -> bool {
         self.exit.is_none_or(|(_, _, cause)| cause.cuts())
     }
 }
 
 impl Caller<'_> {
-    /// Whether that answer comes with a report: a refusal, and a start that went well, come without.
+    /// Returns whether an answer with that result has a report. A refusal has none, nor has a start that went well.
     pub fn has_report(&self, result: &str) -> bool {
         match self.call {
             Call::Run => true,
@@ -504,13 +506,13 @@ impl Caller<'_> {
 }
 
 impl Part<'_> {
-    /// Its name, for a message.
+    /// Returns the component's name, for a message.
     pub fn named(&self) -> &str {
         self.name.map_or("?", |name| name)
     }
 }
 
-/// The phase to which a kind's step belongs.
+/// Returns the phase of the steps of a kind.
 pub(super) fn phase_of(kind: Kind) -> Phase {
     match kind {
         Kind::Main => Phase::Start,
@@ -519,7 +521,7 @@ pub(super) fn phase_of(kind: Kind) -> Phase {
     }
 }
 
-/// Whether the step of a kind calls something, rather than waits for what runs already.
+/// Returns whether the step of a kind calls code, rather than waits for code that runs already.
 pub(super) fn is_call(kind: Kind) -> bool {
     matches!(kind, Kind::Stop | Kind::Cleanup | Kind::Closeable)
 }
@@ -529,12 +531,12 @@ mod tests {
     use super::*;
     use crate::laws::by_hand::{ByHand, day, hurried, killed, planned, program};
 
-    /// Reads a journal, and asks its record.
+    /// Reads a journal, and asks its record a question.
     fn ask<T>(journal: ByHand, question: impl FnOnce(&Record<'_>) -> T) -> T {
         question(&Record::new(&journal.events()))
     }
 
-    /// The place of the first event like that.
+    /// Returns the place of the first event for which `like` holds.
     fn first(record: &Record<'_>, like: impl Fn(&What) -> bool) -> Option<Index> {
         record.events.iter().position(|event| like(&event.what))
     }
@@ -663,7 +665,7 @@ mod tests {
             .iter()
             .fold(day(), |day, line| day.before("signal SIGTERM", line));
         ask(held, |record| {
-            // In the instants themselves nothing on it need have run.
+            // In the instants of a change itself, no task need have run.
             for t in [
                 12_100, 12_150, 12_200, 12_250, 12_300, 12_350, 12_400, 12_500,
             ] {
