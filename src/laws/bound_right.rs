@@ -1,4 +1,5 @@
-//! Every bound, and what set it, follows from the worker's limits, the component's own, the begin of the grace and the signals.
+//! Every bound, and the limit that set it, follow from the worker's limits, the component's own limits, the begin of
+//! the grace, and the signals.
 
 use super::limits::{Limit, cleanup_limit, floor_of, floors, stop_limit};
 use super::record::{Record, Step};
@@ -14,7 +15,7 @@ pub(super) const LAW: Law = Law {
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if record.plan {
-        return; // It has no bounds but those of its joins.
+        return; // The plan has no bounds except those of its joins.
     }
     let Some(limits) = record.limits else { return };
     let mut steps = record.steps().map(|(_, step)| step).peekable();
@@ -74,7 +75,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         };
         let right =
             |limit: Limit| limit.bound == step.bound && limit.by.contains(&Some(step.bound_by));
-        // In the very instant of the second signal either is: who saw it first is chance.
+        // In the instant of the second signal both are right: it is chance whether the step or the signal came first.
         let second = record
             .second_signal()
             .filter(|(at, _)| *at < step.at)
@@ -116,7 +117,7 @@ mod tests {
     use crate::laws::by_hand::{day, hurried, rolled_back};
 
     #[test]
-    fn a_bound_that_is_too_short() {
+    fn bound_that_is_too_short_breaks() {
         day()
             .with("step-started db", r#""bound":9000"#)
             .row(6, r#"[6,"ok",9000,"timeout",31500,200]"#)
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_word_for_it() {
+    fn wrong_word_for_a_bound_breaks() {
         day()
             .with("step-started db", r#""bound_by":"phase""#)
             .row(6, r#"[6,"ok",10000,"phase",31500,200]"#)
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grace_that_ends_too_late() {
+    fn grace_that_ends_too_late_breaks() {
         day()
             .with("grace-began", r#""kill":60000"#)
             .breaks_only(LAW.name);
@@ -148,7 +149,8 @@ mod tests {
 
     #[test]
     fn bound_in_the_instant_of_a_second_signal_is_either() {
-        // The signal comes at 31.5 s, just before the step of `db` begins: `cache` begins later, and has its floor alone.
+        // The signal comes at 31.5 s, just before the step of `db` begins. `cache` begins later, and has only its
+        // floor.
         let signal = r#"{"t":31500,"event":"signal","name":"SIGTERM","nth":2}"#;
         let day = day()
             .before("step-started db", signal)

@@ -1,4 +1,5 @@
-//! A bound that was chosen and is longer than the whole share of its phase is warned of at the end of a start that went well, and nothing else is.
+//! A start that went well ends with a warning of each bound that was chosen and is longer than the whole share of its
+//! phase, and with no other.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ pub(super) const LAW: Law = Law {
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if record.plan {
-        return; // It has no shares.
+        return; // The plan has no shares.
     }
     let (Some(running), Some(limits)) = (record.entered(State::Running), record.limits) else {
         return;
@@ -29,7 +30,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         if at > running {
             continue;
         }
-        // What a component gets where nobody has chosen (rule 3).
+        // The default bounds, which were not chosen (rule 3).
         let default = match one.kind {
             Kind::Thread | Kind::Task => 2_000,
             Kind::Stop | Kind::Cleanup | Kind::Closeable => 10_000,
@@ -73,7 +74,8 @@ mod tests {
     use super::LAW;
     use crate::laws::by_hand::{ByHand, day};
 
-    /// Until the end of start, with `keys` of the component; stop's share is 19.5 s, cleanup's 29.5 s.
+    /// Returns the day until the end of start, with `keys` for the component. Stop's share is 19.5 s, and cleanup's
+    /// is 29.5 s.
     fn with(component: &str, keys: &str) -> ByHand {
         day()
             .with(&format!("registered {component}"), keys)
@@ -81,7 +83,7 @@ mod tests {
             .then(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
     }
 
-    /// The warning, word for word as the journal has it.
+    /// Returns the event of a warning.
     fn warning(id: u32, name: &str, bound: u64, phase: &str, share: u64) -> String {
         format!(
             r#"{{"t":0,"event":"bound-over-share","id":{id},"name":"{name}","bound":{bound},"phase":"{phase}","share":{share}}}"#
@@ -140,8 +142,8 @@ mod tests {
     }
 
     #[test]
-    fn default_is_chosen_by_nobody() {
-        // 10 s for a callback, in a share of 5 s.
+    fn default_bound_over_the_share_is_not_warned_of() {
+        // The default bound of a callback is 10 s, and the share is 5 s.
         day()
             .with("worker", r#""pre_stop":14500"#)
             .cut_behind("state running")
@@ -149,7 +151,7 @@ mod tests {
             .breaks_nothing();
     }
     #[test]
-    fn what_comes_after_the_start_is_not_warned_of() {
+    fn component_added_after_the_start_is_not_warned_of() {
         let late = r#"{"t":0,"event":"registered","id":12,"kind":"closeable","name":"late","order":0,"timeout":29501,"floor":null,"uses":[],"told":"at-once","async":false,"adopted":false}"#;
         with("writer", "")
             .after("state running", late)
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_during_the_start_may_be_warned_of_once() {
+    fn component_that_ends_in_the_start_may_be_warned_of_once() {
         let began = r#"{"t":0,"event":"began","id":9,"name":"crash","nth":1}"#;
         let ended =
             r#"{"t":0,"event":"ended","id":9,"name":"crash","nth":1,"how":"ok","error":null}"#;

@@ -1,4 +1,4 @@
-//! Nothing is cleaned up before every step of stop has ended.
+//! Cleanup begins only after every step of stop has ended.
 
 use super::record::{Record, phase_of};
 use super::{Breaks, Law};
@@ -20,7 +20,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         return;
     };
     if record.plan {
-        // It does not say when stop has ended: whatever stop called must have.
+        // The plan does not claim the end of stop; but every callback that stop called must have ended.
         for (_, part, _, registered) in record.registered() {
             let open = part.began.is_some_and(|began| began < at)
                 && part.end.is_none_or(|end| end.at > at);
@@ -70,7 +70,7 @@ mod tests {
     use crate::laws::by_hand::{day, planned};
 
     #[test]
-    fn a_cleanup_before_the_end_of_stop() {
+    fn cleanup_before_the_end_of_stop_breaks() {
         day()
             .moved_behind("phase-ended stop", "began predictor")
             .breaks_only(LAW.name);
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn open_step_of_stop_at_cleanup_breaks() {
-        // Two steps are open at once, which another law says as well.
+        // Two steps are open at once, which breaks another law too.
         day()
             .moved_behind("step-ended bye", "began predictor")
             .breaks_exactly(&[LAW.name, "steps/one-at-a-time"]);

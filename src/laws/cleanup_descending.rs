@@ -1,4 +1,4 @@
-//! Cleanup runs its steps in descending order, whatever began and whatever was claimed.
+//! The steps of cleanup run in descending order, by the claims and by the begin of the called code.
 
 use super::record::Record;
 use super::sequence;
@@ -28,7 +28,7 @@ mod tests {
     use crate::laws::by_hand::{ByHand, day};
 
     #[test]
-    fn a_lower_order_first() {
+    fn lower_order_first_breaks() {
         day()
             .with("registered cache", r#""order":300"#)
             .with("step-started cache", r#""order":300"#)
@@ -36,7 +36,7 @@ mod tests {
             .breaks_only(LAW.name);
     }
 
-    /// `cache` has the lower order, and its step begins later, but it is called before `db`.
+    /// Returns a day on which `cache` has the lower order and its step begins later, but it is called before `db`.
     fn called_in_another_order() -> ByHand {
         day()
             .with("registered cache", r#""order":-1"#)

@@ -1,4 +1,4 @@
-//! Every cleanup step that has not ended has had its floor, after a second signal too.
+//! Every cleanup step that has not ended has had its floor, also after a second signal.
 
 use super::limits::floors;
 use super::record::Record;
@@ -43,7 +43,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 }
                 end.t.saturating_sub(step.t)
             }
-            // By the facts: what was called and has not returned when the process ends.
+            // Judged by the facts: code that was called and has not returned when the process ends.
             _ if cut || record.phase_began(Phase::Cleanup).is_none() => continue,
             _ => match (part.began, part.end) {
                 (_, Some(_)) => continue,
@@ -70,8 +70,8 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// Returns whether the platform killed the process because its grace was over: the floors were to be kept
-/// before that. No platform stops a program that handles no signals, so a SIGKILL cuts such a run at any time.
+/// Returns whether the platform killed the process because its grace was over: the floors had to be kept before that.
+/// No platform stops a program that handles no signals, so a SIGKILL may cut such a run at any time.
 fn killed_at_the_end(record: &Record<'_>) -> bool {
     let (Some((killed, _)), Some(asked), Some(limits)) =
         (record.killed, record.asked(), record.limits)
@@ -87,7 +87,7 @@ mod tests {
     use crate::laws::by_hand::{ByHand, day, hurried, killed, lines, planned};
 
     #[test]
-    fn a_second_signal_that_takes_the_floor() {
+    fn second_signal_that_takes_the_floor_breaks() {
         hurried()
             .shifted("leak flush", -1_000)
             .with("step-ended flush", r#""took":2000"#)
@@ -97,7 +97,7 @@ mod tests {
             .breaks_only(LAW.name);
     }
 
-    /// The plan's `flush` hangs until the process is killed; `db` is never called.
+    /// Returns a day on which the plan's `flush` hangs until the process is killed; `db` is never called.
     fn planned_and_killed(at: u64) -> ByHand {
         planned().cut_behind("began flush").killed(at)
     }
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn call_that_the_plan_gives_up_before_its_floor_breaks() {
-        // A second signal ends the plan's process half a second after `db` was called: a second is its floor.
+        // A second signal ends the plan's process half a second after `db` was called; the floor of `db` is a second.
         planned()
             .without("ended db")
             .without("returned run")
@@ -167,7 +167,8 @@ mod tests {
             .breaks_exactly(&["ledger/accounted", "steps/isolated"]);
     }
 
-    /// The plan's cleanup is called at 100 s, and a SIGKILL comes 200 ms later; `run` or `cleanup` calls it.
+    /// Returns a journal in which the plan's cleanup is called at 100 s by `call` (`run` or `cleanup`), and a SIGKILL
+    /// comes 200 ms later.
     fn killed_in_cleanup(call: &str) -> crate::laws::by_hand::ByHand {
         lines(&format!(
             r#"
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn floor_is_owed_by_the_end_of_a_platforms_grace() {
+    fn floor_not_had_by_the_end_of_a_platforms_grace_breaks() {
         let broken = crate::laws::judge(&killed_in_cleanup("run").events());
         assert!(
             broken.iter().any(|broken| broken.law == LAW.name),

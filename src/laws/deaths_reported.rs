@@ -1,4 +1,4 @@
-//! What fails, panics or is dropped before stop, and nothing else, is in the report that comes back, by name.
+//! The report that is returned names every component that failed, panicked or was dropped before stop, and no other.
 
 use super::record::{Index, Record, is_call};
 use super::{Breaks, Law};
@@ -11,7 +11,7 @@ pub(super) const LAW: Law = Law {
     judge,
 };
 
-/// As many as a report keeps: of those before, it keeps the count.
+/// Maximum number of deaths that a report names. It names the last ones, and only counts those before.
 const KEPT: usize = 100;
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
@@ -50,7 +50,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// A death that a report tells of has happened, and so.
+/// Checks that each death in a report has happened, and as the report has it.
 fn nothing_else(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     for caller in &record.callers {
         let Some((at, _, _, told)) = caller.returned else {
@@ -79,14 +79,14 @@ mod tests {
     use crate::laws::by_hand::{day, planned};
 
     #[test]
-    fn a_death_that_no_report_has() {
+    fn death_that_no_report_has_breaks() {
         day()
             .with("returned run", r#""deaths":[]"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_death_of_one_that_ended_well() {
+    fn reported_death_of_a_task_that_ended_well_breaks() {
         day()
             .with("returned run", r#""deaths":[[8,"ok"],[9,"failed"]]"#)
             .breaks_only(LAW.name);
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn failure_after_stop_began_is_no_death() {
-        // It ends between the state `stopping` and the phase, and has a step that takes no time (rule 2).
+        // The thread ends between the state `stopping` and the phase, and has a step that takes no time (rule 2).
         day()
             .without("heard flusher")
             .moved_behind("ended flusher", "told dog")
@@ -105,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn death_under_another_word_breaks() {
+    fn death_reported_with_another_outcome_breaks() {
         day()
             .with("returned run", r#""deaths":[[9,"panicked"]]"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn death_told_a_second_time_in_another_word_breaks() {
+    fn death_reported_again_with_another_outcome_breaks() {
         day()
             .with("returned run", r#""deaths":[[9,"failed"],[9,"panicked"]]"#)
             .breaks_only(LAW.name);

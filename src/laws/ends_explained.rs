@@ -1,4 +1,5 @@
-//! Nothing goes wrong by itself in a worker of one's own: each hang, failure or panic, main's too, has a fault or a second signal before it, and no code keeps its thread for good.
+//! In an own worker nothing goes wrong by itself: each hang, failure or panic, also of main, has a fault or a second
+//! signal before it, and no code keeps its thread for ever.
 
 use super::record::{Index, Part, Record};
 use super::{Breaks, Law};
@@ -11,15 +12,15 @@ pub(super) const LAW: Law = Law {
     judge,
 };
 
-/// The other laws hold the context to the contract. This one holds the user's code to it: where a body does not
-/// stop, the context leaves it behind at its bound and says so, as it should, and is right by every other law.
+/// Holds the user's code to the contract, as the other laws hold the context to it. If a body does not stop, the
+/// context leaves it behind at its bound and reports it, which is right by every other law.
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if !record.own {
-        return; // What is scripted does not end well because its file says so.
+        return; // Scripted code ends badly because its file says so.
     }
     keeps_its_thread(record, breaks);
-    // Whatever waits for what was struck does not end well either, and only the code knows what that is. The
-    // health endpoint is the watchdog's alone.
+    // A component that waits for a struck one does not end well either, and only the code knows which ones do. A
+    // fault of the health endpoint concerns the watchdog only.
     let struck = record.events.iter().position(
         |event| matches!(event.what, What::Fault { fault, .. } if fault != FaultVerb::Health),
     );
@@ -61,7 +62,8 @@ fn keeps_its_thread(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     breaks.at(at, format!("\"{name}\" {does} from {t} on"));
 }
 
-/// How it ended, by its step or, without one, by the fact; `None` if well, or not at all.
+/// Returns how the component ended if not well: by its step or, without one, by the fact. Returns `None` if it ended
+/// well, or not at all.
 fn not_well(record: &Record<'_>, part: &Part<'_>) -> Option<(Index, String)> {
     let name = part.named();
     let step = part.step.and_then(|step| Some((step, step.end?)));
@@ -75,7 +77,7 @@ fn not_well(record: &Record<'_>, part: &Part<'_>) -> Option<(Index, String)> {
             }
             Outcome::TimedOut | Outcome::Aborted | Outcome::Leaked | Outcome::NotAwaited => {
                 let (took, bound) = (Ms(end.took), Ms(step.bound));
-                // Main alone is not registered.
+                // Only main is not registered.
                 let of = if part.registered.is_none() {
                     " of `start-timeout`"
                 } else {
@@ -92,7 +94,7 @@ fn not_well(record: &Record<'_>, part: &Part<'_>) -> Option<(Index, String)> {
     let bad = match end.how {
         How::Ok => false,
         How::Failed | How::Panicked => true,
-        // Before stop; what was aborted in its step has its outcome there.
+        // Without a step it was dropped before stop. A task that was aborted in its step has its outcome there.
         How::Dropped => part.step.is_none(),
     };
     bad.then(|| {
@@ -101,7 +103,7 @@ fn not_well(record: &Record<'_>, part: &Part<'_>) -> Option<(Index, String)> {
     })
 }
 
-/// Of what it failed or panicked.
+/// Returns the words of the failure or panic, in parentheses.
 fn words(record: &Record<'_>, at: Index) -> String {
     match record.events.get(at).map(|event| &event.what) {
         Some(
@@ -116,8 +118,8 @@ fn words(record: &Record<'_>, at: Index) -> String {
     }
 }
 
-/// Whether a component may end so. Main that is asked to stop while it runs may fail: what it registers may be refused.
-/// What ran before it was registered has no token: an abort is how it is told.
+/// Returns whether a component may end so. A main that is asked to stop while it runs may fail, since its
+/// registrations may be refused. An adopted task has no token: the abort is how it is told.
 fn by_right(record: &Record<'_>, id: Id, part: &Part<'_>, at: Index) -> bool {
     let asked = id == MAIN
         && record.asked().is_some_and(|asked| asked < at)
@@ -132,7 +134,7 @@ mod tests {
     use super::LAW;
     use crate::laws::by_hand::{ByHand, adopting, day, failed_start, rolled_back};
 
-    /// The healthy day of a worker of one's own: a fault explains the thread that failed, and the cleanup that hung.
+    /// Returns the healthy day of an own worker. A fault explains the thread that failed, and the cleanup that hung.
     fn own() -> ByHand {
         day().with("journal", r#""subject":"own-worker""#).before(
             "ended crash",
@@ -141,31 +143,31 @@ mod tests {
     }
 
     #[test]
-    fn what_is_struck_explains_all_that_follows() {
+    fn fault_explains_everything_after_it() {
         own().breaks_nothing();
     }
 
     #[test]
-    fn a_thread_that_fails_and_a_cleanup_that_overruns_without_a_fault() {
+    fn failure_and_overrun_without_a_fault_break() {
         own().without("fault crash").breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_fault_that_comes_too_late() {
+    fn fault_that_comes_too_late_explains_nothing() {
         own()
             .moved_behind("fault crash", "step-ended flush")
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn an_answer_of_the_health_endpoint_explains_nothing() {
+    fn health_fault_explains_nothing() {
         own()
             .with("fault crash", r#""fault":"health","answer":"503""#)
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_body_that_keeps_its_thread() {
+    fn body_that_keeps_its_thread_breaks() {
         own()
             .cut_behind("began flush")
             .after(
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_without_an_end_is_nobodys_blocked_thread() {
+    fn run_that_reaches_the_horizon_blocks_no_thread() {
         own()
             .cut_behind("began flush")
             .after(
@@ -243,7 +245,7 @@ mod tests {
         failed_start().with("journal", OWN).breaks_only(LAW.name);
     }
 
-    /// The adopted task goes on for longer than its abort is confirmed.
+    /// Returns a day on which the adopted task goes on for longer than the confirmation of its abort.
     fn stubborn() -> ByHand {
         adopting()
             .with("journal", OWN)

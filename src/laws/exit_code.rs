@@ -16,7 +16,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         return;
     };
     let (right, why) = due(record, at);
-    // A program that handles no signals goes on after a stop, or a start that failed, until it returns.
+    // A program that handles no signals goes on after a stop or a failed start, until it returns.
     let returned = cause == Cause::Returned
         && !record.handles_signals()
         && matches!(why, Cause::Stopped | Cause::StartFailed);
@@ -28,11 +28,11 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// The first that matches.
+/// Returns the right code and cause: the first of rule 17 that matches.
 fn due(record: &Record<'_>, exit: Index) -> (i32, Cause) {
     let killed = record.killed.filter(|(at, _)| *at < exit);
     if let Some((_, signal)) = killed.filter(|_| !record.handles_signals()) {
-        // Any signal ends a program that handles none; the context never counted it.
+        // Any signal ends a program that handles none, and its context does not count signals.
         return (128 + signal.number(), Cause::Killed);
     }
     let signal = |nth: usize| {
@@ -49,7 +49,7 @@ fn due(record: &Record<'_>, exit: Index) -> (i32, Cause) {
         .iter()
         .find(|(_, state)| *state == crate::journal::State::Done);
     if let (Some((done, _)), Some((at, name))) = (done, record.signals.last()) {
-        // A request while there is nothing left to do.
+        // A signal that comes when nothing is left to do.
         if at > done {
             return (128 + name.number(), Cause::ThirdSignal);
         }
@@ -88,7 +88,7 @@ fn due(record: &Record<'_>, exit: Index) -> (i32, Cause) {
     (i32::from(bad), Cause::Stopped)
 }
 
-/// The code that main's failure asks for: 0 is none.
+/// Returns the exit code if main failed: the code that main asks for, or 1 if it asks for none or 0.
 fn start_failed(record: &Record<'_>) -> Option<i32> {
     let end = record.parts.first()?.end?;
     let What::Ended { code, .. } = record.events.get(end.at)?.what else {
@@ -97,13 +97,13 @@ fn start_failed(record: &Record<'_>) -> Option<i32> {
     match end.how {
         How::Failed => Some(code.filter(|code| *code != 0).unwrap_or(1)),
         How::Panicked => Some(1),
-        // Rule 9: main that is dropped before anything asks for a stop has failed.
+        // By rule 9, a main that is dropped before a stop was asked for has failed.
         How::Dropped if record.asked().is_none_or(|asked| asked > end.at) => Some(1),
         How::Ok | How::Dropped => None,
     }
 }
 
-/// By the facts: whether anything that was stopped or called ended badly then, or not at all.
+/// Returns whether, by the facts, any component with a step ended badly after the step began, or not at all.
 fn failed_calls(record: &Record<'_>) -> bool {
     record
         .registered()
@@ -117,7 +117,8 @@ mod tests {
     use super::LAW;
     use crate::laws::by_hand::{ByHand, day, failed_start, killed, lines, planned, program};
 
-    /// A program that handles no signals, has cleaned up at 1 s, and is ended by SIGTERM at 2 s.
+    /// Returns the journal of a program that handles no signals, has cleaned up at 1 s, and is ended by SIGTERM
+    /// at 2 s.
     fn unhandled_signal_after_done() -> ByHand {
         lines(
             r#"
@@ -150,7 +151,7 @@ mod tests {
         unhandled_signal_after_done()
             .with("exit", r#""code":137"#)
             .breaks_only(LAW.name);
-        // A signal that no handler counts is no request in `done`, either.
+        // A signal that no handler counts does not count as one in `done` either.
         unhandled_signal_after_done()
             .with("exit", r#""cause":"third-signal""#)
             .breaks_only(LAW.name);
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zero_in_spite_of_a_leak() {
+    fn code_zero_in_spite_of_a_leak_breaks() {
         day().with("exit", r#""code":0"#).breaks_only(LAW.name);
     }
 
@@ -235,7 +236,7 @@ mod tests {
 
     #[test]
     fn plan_has_the_code_0_if_a_thread_failed_before_its_step() {
-        // That it does not report the death is another law's.
+        // The death is not reported, which breaks another law.
         planned()
             .with("ended crash", r#""how":"failed""#)
             .after("ended flusher", r#"{"t":20500,"event":"step-started","phase":"stop","name":"crash","order":0,"bound":2000,"bound_by":"join-timeout","id":7,"kind":"thread","group":0}"#)

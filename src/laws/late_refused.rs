@@ -1,4 +1,5 @@
-//! What comes after its phase has begun is refused, nothing else is for that reason, and only what was registered is ever run.
+//! A registration after its phase has begun is refused, no other is refused for that reason, and only registered code
+//! ever runs.
 
 use super::record::{Record, phase_of};
 use super::{Breaks, Law};
@@ -43,7 +44,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// What is refused because its phase has begun comes after its phase has begun.
+/// Checks that a registration is refused as too late only after its phase has begun.
 fn refused_too_early(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     for (at, event) in record.events.iter().enumerate() {
         let What::Refused { what, name, reason } = &event.what else {
@@ -74,14 +75,14 @@ mod tests {
     use crate::laws::by_hand::day;
 
     #[test]
-    fn a_cleanup_that_is_refused_while_stop_runs() {
+    fn cleanup_refused_while_stop_runs_breaks() {
         day()
             .after("phase-started stop", r#"{"t":20000,"event":"refused","what":"cleanup","name":"late","reason":"phase-began"}"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_callback_that_is_taken_during_stop() {
+    fn callback_accepted_during_stop_breaks() {
         day()
             .after("phase-started stop", r#"{"t":20000,"event":"registered","id":12,"kind":"stop","name":"late","order":0,"timeout":10000,"floor":null,"uses":[],"told":"at-once","async":false,"adopted":false}"#)
             .after("step-ended bye", r#"{"t":21500,"event":"ended","id":12,"name":"late","nth":1,"how":"ok","error":null}"#)

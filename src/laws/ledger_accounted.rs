@@ -1,4 +1,5 @@
-//! At the end every component has ended, or is named: as left behind by the context, or as lost with a process that was cut short.
+//! At the end every component has ended or is named: as left behind by the context, or as lost with a process that
+//! was cut short.
 
 use super::record::{Record, is_call, phase_of};
 use super::{Breaks, Law};
@@ -13,11 +14,11 @@ pub(super) const LAW: Law = Law {
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if record.stuck.is_some() && !record.plan {
-        return; // The run was given up in the middle: there is no end to account for.
+        return; // The run was given up in the middle, and has no end to account for.
     }
     let last = record.events.len().saturating_sub(1);
     for (_, part, _, registered) in record.registered() {
-        // Where the process was cut short, or nobody waited for this end, what is left is lost, and said to be.
+        // If the process was cut short, or did not wait for the end of this phase, what is left is reported as lost.
         let may_lose = record.cut() || !ends_it(record, phase_of(registered.kind));
         let name = &registered.name;
         let outcome = part.step.and_then(|step| step.end).map(|end| end.outcome);
@@ -51,15 +52,15 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// Whether the program asked for a phase and had to wait for it. One that handles no signals may return
-/// without: a bare request, or a call from inside, waits for nothing.
+/// Returns whether the program asked for a phase and had to wait for it. A program that handles no signals may return
+/// without waiting: a bare request, or a call from inside, waits for nothing.
 fn ends_it(record: &Record<'_>, phase: Phase) -> bool {
     !matches!(record.exit, Some((_, _, Cause::Returned)))
         || record.callers.iter().any(|caller| match caller.call {
             Call::Run => true,
             Call::Cleanup => !caller.inside,
             Call::Stop => !caller.inside && phase == Phase::Stop,
-            // One that fails returns with nothing open.
+            // A start that fails returns with nothing left open.
             Call::Start => caller
                 .returned
                 .is_some_and(|(_, result, ..)| caller.has_report(result)),
@@ -73,7 +74,7 @@ mod tests {
     use crate::laws::by_hand::{ByHand, day, hurried_stop, killed, planned, program};
 
     #[test]
-    fn one_that_is_leaked_and_lost() {
+    fn leaked_and_lost_breaks() {
         day()
             .before(
                 "exit",
@@ -103,7 +104,7 @@ mod tests {
         hurried_stop().breaks_nothing();
     }
 
-    /// The healthy day without the step of `cache`, which is lost: so says another law too.
+    /// Returns the healthy day without the step of `cache`, which is lost; that breaks another law too.
     fn unclosed() -> ByHand {
         day()
             .without("step-started cache")

@@ -1,4 +1,5 @@
-//! An outcome says what the facts say: ok if and only if it ended well by its deadline; leaked if and only if it still ran.
+//! An outcome agrees with the facts: a step is ok if and only if its code ended well by the deadline, and leaked if
+//! and only if the code still ran.
 
 use super::record::{End, Record, Step, is_call};
 use super::{Breaks, Law};
@@ -13,7 +14,7 @@ pub(super) const LAW: Law = Law {
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if record.plan {
-        return; // It does not say how a step ended.
+        return; // The plan does not claim how a step ended.
     }
     for (part, step) in record.steps() {
         let Some(end) = step.end else { continue };
@@ -31,11 +32,11 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             Outcome::Failed => by_itself.is_some_and(|fact| fact.how == How::Failed),
             Outcome::Panicked => by_itself.is_some_and(|fact| fact.how == How::Panicked),
             Outcome::TimedOut | Outcome::Aborted => {
-                // What ended late, and before anybody looked, needed no abort: it overran, and is gone.
+                // Code that ended late, before the context looked, needed no abort: it overran, and is gone.
                 let late = fact.is_some_and(|fact| fact.t > deadline);
                 let unlooked =
                     end.outcome == Outcome::TimedOut && late && (part.aborts.is_empty() || adopted);
-                // A call is timed out, a cancel aborted; what was not waited for is neither.
+                // A call is timed out and a cancel is aborted; a step that was not waited for is neither.
                 (unlooked && !unawaited(step))
                     || is_call(step.kind) == (end.outcome == Outcome::TimedOut)
                         && !unawaited(step)
@@ -81,21 +82,21 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// Whether its wait was over before it began: stop's share was gone, or a second signal had come.
+/// Returns whether the step's wait was over before it began: stop's share was gone, or a second signal had come.
 fn unawaited(step: Step) -> bool {
     step.phase != Phase::Cleanup
         && matches!(step.bound_by, BoundBy::ShareGone | BoundBy::SecondSignal)
 }
 
-/// Whether it ended in the very instant of its deadline, before anything else began: then everything
-/// that could run had not run when it was called overdue.
+/// Returns whether the code ended by its deadline, after its step was called overdue and before anything else began.
+/// Then the host had not settled (rule 5): some code that could run had not run.
 fn ended_after_all(record: &Record<'_>, fact: Option<End>, step: Step, claimed: usize) -> bool {
     let Some(fact) =
         fact.filter(|fact| fact.t <= step.t.saturating_add(step.bound) && fact.at > claimed)
     else {
         return false;
     };
-    // An abort of its neighbour, in that instant, may be what it had waited for.
+    // The code may have waited for a neighbour that was aborted in that instant.
     let freed = record.events[..fact.at]
         .iter()
         .rev()
@@ -118,14 +119,14 @@ mod tests {
     };
 
     #[test]
-    fn a_failure_that_is_called_ok() {
+    fn failure_called_ok_breaks() {
         day()
             .with("ended db", r#""how":"failed""#)
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn one_that_is_left_behind_and_called_not_awaited() {
+    fn left_behind_called_not_awaited_breaks() {
         day()
             .without("leak flush")
             .with("step-ended flush", r#""outcome":"not-awaited""#)
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_close_that_is_called_aborted() {
+    fn close_called_aborted_breaks() {
         day()
             .before("ended db", r#"{"t":31700,"event":"still-waiting","name":"db","waited":5000,"bound":10000,"id":6}"#)
             .shifted("still-waiting db", 4_800)
@@ -149,12 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn an_end_at_the_deadline_that_is_called_leaked() {
+    fn end_at_the_deadline_called_leaked_breaks() {
         day().after("step-ended flush", r#"{"t":31500,"event":"ended","id":5,"name":"flush","nth":1,"how":"ok","error":null}"#)
             .breaks_only(LAW.name);
     }
 
-    /// The healthy day in which the thread `flusher` goes on until its bound: the day lasts half a second longer.
+    /// Returns the healthy day on which the thread `flusher` goes on until its bound, and stop takes half a second
+    /// longer.
     fn slow_flusher() -> ByHand {
         let held_up = day().without("ended flusher").without("step-ended flusher");
         held_up
@@ -181,7 +183,7 @@ mod tests {
         )
     }
 
-    /// `flusher` ends at the end of its bound, 22 s, and its step so.
+    /// Returns a day on which `flusher` ends at the end of its bound, 22 s, and its step with `outcome`.
     fn flusher_at_its_bound(outcome: &str) -> ByHand {
         slow_flusher()
             .before("step-started drain", &flusher_ended(22_000, "ok"))
@@ -203,7 +205,7 @@ mod tests {
 
     #[test]
     fn end_after_the_deadline_is_not_in_time() {
-        // Rule 5: seen late, it is timed out, whatever it is. That it overran is another law's.
+        // By rule 5, an end that is seen late is timed out, whatever it is. The overrun breaks another law.
         let late = |outcome: &str| {
             flusher_at_its_bound(outcome)
                 .shifted("ended flusher", 1)
@@ -224,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn end_in_time_has_its_own_word() {
+    fn end_in_time_has_the_outcome_of_its_code() {
         let ended = |how: &str, outcome: &str| {
             let row = format!(r#"[2,"{outcome}",2000,"cancel-timeout",20000,1500]"#);
             day()
@@ -249,7 +251,7 @@ mod tests {
 
     #[test]
     fn drop_that_is_no_end_of_its_own_is_not_ok() {
-        // A task that somebody else drops: that it was not aborted is another law's.
+        // The task is dropped by other code. That it was not aborted breaks another law.
         day()
             .with("ended writer", r#""how":"dropped""#)
             .breaks_exactly(&[LAW.name, "task/escalation"]);
@@ -257,7 +259,7 @@ mod tests {
         rolled_back().breaks_nothing();
     }
 
-    /// The close of `db` lasts until its bound, 41.5 s, and `how` it ends then, so late.
+    /// Returns a day on which the close of `db` ends at its bound, 41.5 s, plus `late` ms, and ends as `how`.
     fn slow_db(late: i64, how: &str, outcome: &str) -> ByHand {
         let took = 10_000_u64.saturating_add_signed(late);
         let (bound, began) = (18_000 - took, 31_500 + took);
@@ -279,7 +281,7 @@ mod tests {
 
     #[test]
     fn call_that_ends_well_after_its_abort_is_timed_out() {
-        // The executor is held from before the abort until the end, so the abort could not be done.
+        // The executor is held from before the abort until the end, so that the abort cannot take effect.
         let held = |outcome: &str| {
             slow_db(50, "ok", outcome)
                 .after(
@@ -324,7 +326,7 @@ mod tests {
 
     #[test]
     fn leak_that_another_abort_frees_stays_a_leak() {
-        // Both bounds are over at 22 s. The thread had waited for the task, which is aborted then.
+        // Both bounds are over at 22 s. The thread waited for the task, which is aborted then.
         let freed = |aborted: &str, id: u32| {
             let abort = format!(r#"{{"t":22000,"event":"abort","name":"{aborted}","id":{id}}}"#);
             slow_flusher()
@@ -362,7 +364,7 @@ mod tests {
     fn not_awaited_is_what_had_not_ended() {
         squeezed().breaks_nothing();
         hurried_stop().breaks_nothing();
-        // Rule 4: it is looked at once, after all that can run in that instant has run.
+        // By rule 4, the step is looked at once, after everything that can run in that instant has run.
         squeezed()
             .without("lost bye")
             .after("step-ended bye", r#"{"t":21500,"event":"ended","id":10,"name":"bye","nth":1,"how":"ok","error":null}"#)

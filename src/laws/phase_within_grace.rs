@@ -1,4 +1,5 @@
-//! The grace begins with what asks for the end, once; stop and cleanup end within their shares of it, and so does a process that handles signals.
+//! The grace begins once, with what asks for the end. Stop and cleanup end within their shares of it, and so does a
+//! process that handles signals.
 
 use super::limits::floors;
 use super::record::{Index, Limits, Record, phase_of};
@@ -58,8 +59,8 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 breaks.at(at, format!("the last resort struck at {}: {} is its time, and something has to be left", At(record.t(at)), At(due)));
             }
         }
-        // A program that stops its worker by calls outlives the worker for as long as it likes: only the
-        // phases have to end in time, which `shares` judges.
+        // A program that stops its worker by calls may outlive the worker for as long as it likes: only the phases
+        // have to end in time, which `shares` judges.
         _ if !record.handles_signals() => {}
         Some((at, _, cause)) => {
             let overrun = record.t(at).saturating_sub(ends);
@@ -91,7 +92,8 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// Stop ends within its share, and cleanup within the rest or, begun later than that, within its floors.
+/// Checks that stop ends within its share, and cleanup within the rest of the grace or, if it begins later than that,
+/// within its floors.
 fn shares(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<'_>) {
     if record.plan {
         return stop_share_by_facts(record, limits, breaks);
@@ -118,7 +120,7 @@ fn shares(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<'_>) {
                     At(ends)
                 ),
             ),
-            // Of a process that handles signals the end itself is judged.
+            // Of a process that handles signals, the end itself is judged.
             None if !record.handles_signals() && record.end() > ends => breaks.at(
                 record.events.len().saturating_sub(1),
                 format!("{phase} never ended: its share ended at {}", At(ends)),
@@ -128,8 +130,8 @@ fn shares(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// The plan claims no phases: stop has ended when the first cleanup is called. A program that stops and
-/// cleans up by calls does that when it likes.
+/// Checks stop's share of the plan, which claims no phases: stop has ended when the first cleanup is called. A
+/// program that stops and cleans up by calls cleans up when it likes.
 fn stop_share_by_facts(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<'_>) {
     let cleanup = record
         .registered()
@@ -156,8 +158,8 @@ fn stop_share_by_facts(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<
     }
 }
 
-/// What begins the grace: the first signal, the first stop from outside, main's failure; a bare request only
-/// where somebody heeds it, which is whoever leads the life of a process, or a start in progress.
+/// Returns what begins the grace: the first signal, the first stop from outside, or main's failure. A bare request
+/// begins it only if something heeds it: the life of a process, or a start in progress.
 fn due(record: &Record<'_>) -> Option<(Index, u64)> {
     let signal = record.signals.first().map(|(at, _)| *at);
     let call = record
@@ -186,8 +188,8 @@ mod tests {
     use crate::laws::by_hand::{ByHand, day, lines, planned, program, rolled_back};
 
     #[test]
-    fn a_grace_that_a_bare_request_begins() {
-        // A program of its own, in which nobody heeds it.
+    fn grace_begun_by_a_bare_request_breaks() {
+        // In this program nothing heeds the request.
         day()
             .with("call-began run", r#""call":"start""#)
             .with(
@@ -203,7 +205,7 @@ mod tests {
             .breaks_only(LAW.name);
     }
 
-    /// A program that handles no signals, calls `cleanup` at once, and is killed long after its grace.
+    /// The journal of a program that handles no signals, calls `cleanup` at once, and is killed long after its grace.
     const KILLED_LATE: &str = r#"
 {"t":0,"event":"journal","version":1,"scenario":"by hand","seed":0,"subject":"worker","host":"sim"}
 {"t":0,"event":"worker","grace":20,"reserve":6,"margin":1,"ties":"first","start_timeout":5000}
@@ -240,17 +242,17 @@ mod tests {
                 .without("returned cleanup")
         };
         open().breaks_only(LAW.name);
-        // Up to the end of its share it may be.
+        // Until the end of its share it may be open.
         open().shifted("signal SIGKILL", -981).breaks_nothing();
     }
 
     #[test]
-    fn a_process_that_outlasts_its_grace() {
+    fn process_that_outlasts_its_grace_breaks() {
         day().with("exit", r#""t":49501"#).breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_stop_that_takes_of_cleanups_share() {
+    fn stop_that_uses_cleanups_share_breaks() {
         day()
             .with("phase-ended stop", r#""t":39500"#)
             .breaks_nothing();
@@ -259,7 +261,7 @@ mod tests {
             .breaks_only(LAW.name);
     }
 
-    /// All is done, and the process hangs in its exit until the last resort strikes.
+    /// Returns a day on which everything is done, but the process hangs in its exit until the last resort strikes.
     fn last_resort(t: u64) -> ByHand {
         day().with(
             "exit",
@@ -317,7 +319,7 @@ mod tests {
 
     #[test]
     fn request_during_a_start_begins_the_grace() {
-        // A program of its own; its start heeds the request.
+        // The program handles no signals, but its start heeds the request.
         rolled_back()
             .with("call-began run", r#""call":"start""#)
             .with("signal SIGTERM", r#""event":"call-began","call":"request-stop","caller":2,"from":null"#)

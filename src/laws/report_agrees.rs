@@ -12,7 +12,7 @@ pub(super) const LAW: Law = Law {
 };
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    // Rows of the report at hand, by component.
+    // Number of rows of the current report, by component.
     let mut counts = vec![0_usize; record.parts.len()];
     for caller in &record.callers {
         let Some((at, result, rows, _)) = caller.returned else {
@@ -107,14 +107,14 @@ mod tests {
     use crate::laws::by_hand::{day, program};
 
     #[test]
-    fn a_row_that_disagrees() {
+    fn row_that_disagrees_breaks() {
         day()
             .row(6, r#"[6,"ok",10000,"timeout",31500,100]"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_time_that_row_and_claim_agree_on_and_that_is_wrong() {
+    fn wrong_time_in_both_row_and_claim_breaks() {
         day()
             .with("step-ended db", r#""took":100"#)
             .row(6, r#"[6,"ok",10000,"timeout",31500,100]"#)
@@ -122,12 +122,12 @@ mod tests {
     }
 
     #[test]
-    fn rows_in_another_order() {
+    fn rows_in_another_order_break() {
         day().rows_swapped(0, 1).breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_row_that_is_missing() {
+    fn missing_row_breaks() {
         day().row(6, "").breaks_only(LAW.name);
     }
 

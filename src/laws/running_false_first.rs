@@ -1,4 +1,4 @@
-//! Stop clears the running flag when it begins: not earlier, and before it tells or calls anybody.
+//! Stop clears the running flag when it begins: not earlier, and before any component is told or called.
 
 use super::record::Record;
 use super::{Breaks, Law};
@@ -15,7 +15,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if !record.plan {
         with_stop(record, breaks);
     }
-    // The flag is read right after each claim: one event later it still is the claim's moment.
+    // The flag is read right after each claim, so one event after the claim still counts as the same moment.
     let steps = record
         .steps()
         .filter(|(_, step)| step.phase == Phase::Stop)
@@ -38,7 +38,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// Between the state `stopping` and the first telling.
+/// Checks that the flag is cleared between the state `stopping` and the first `told`.
 fn with_stop(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let stopping = record.entered(State::Stopping);
     if let Some(cleared) = record.running_false
@@ -53,7 +53,7 @@ fn with_stop(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let parts = record.parts.iter().skip(1);
     let told = parts.filter_map(|part| Some((part.told?, part)));
     let first = told.min_by_key(|(told, _)| *told);
-    // Main is told before stop, and is not among them.
+    // Main is told before stop, and so is left out.
     if let Some((told, part)) = first
         && record.running_false.is_none_or(|cleared| cleared > told)
     {
@@ -70,21 +70,21 @@ mod tests {
     use crate::laws::by_hand::day;
 
     #[test]
-    fn a_flag_that_is_cleared_after_the_first_step() {
+    fn flag_cleared_after_the_first_step_breaks() {
         day()
             .moved_behind("running", "heard flusher")
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_flag_that_is_cleared_after_the_first_telling() {
+    fn flag_cleared_after_the_first_telling_breaks() {
         day()
             .moved_behind("running", "told flusher")
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_flag_that_is_cleared_by_the_request() {
+    fn flag_cleared_by_the_request_breaks() {
         day()
             .moved_behind("running", "requested")
             .breaks_only(LAW.name);
