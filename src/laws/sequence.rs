@@ -1,10 +1,10 @@
-//! The order in which the steps of a phase came: by the claims, and by when what was called began.
+//! Judges the order in which the steps of a phase came: by the claims, and by when the called code began.
 
 use super::Breaks;
 use super::record::{Record, Step, is_call};
 use crate::journal::{At, Phase, What};
 
-/// Two steps next to one another must be as `right` wants them.
+/// Checks that `right` holds for any two steps next to one another.
 pub(super) fn judge(
     record: &Record<'_>,
     breaks: &mut Breaks<'_>,
@@ -19,7 +19,7 @@ pub(super) fn judge(
         .collect();
     steps.sort_unstable_by_key(|step| step.at);
     check(record, breaks, &steps, right, word);
-    // What a held executor kept back began when it could, which is nobody's choice.
+    // Async code that a held executor kept back began when it could; the context does not choose that.
     let held = record
         .events
         .iter()

@@ -1,4 +1,5 @@
-//! After the second signal stop waits no more, and cleanup only for its floors; at the third the process ends.
+//! After the second signal stop waits no more, and cleanup waits only for its floors. At the third signal the process
+//! ends.
 
 use super::limits::{CONFIRM, floor_of, floors};
 use super::record::Record;
@@ -29,7 +30,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         return;
     };
     if record.plan {
-        return; // It ends at the second, without a word.
+        return; // The plan ends at the second signal without a claim.
     }
     let hurried = record.t(second);
     let floors = floors(record);
@@ -67,7 +68,7 @@ mod tests {
     use crate::laws::by_hand::{day, hurried, hurried_stop};
 
     #[test]
-    fn a_cleanup_that_is_waited_for_beyond_its_floor() {
+    fn cleanup_waited_for_beyond_its_floor_breaks() {
         hurried()
             .shifted("leak flush", 500)
             .with("step-ended flush", r#""took":3500"#)
@@ -100,7 +101,8 @@ mod tests {
 
     #[test]
     fn confirmation_in_stop_ends_with_the_second_signal() {
-        // The abort of `writer` cannot be done: the executor is held. Its step has to end with the signal, at 22.05 s.
+        // The abort of `writer` cannot take effect, since the executor is held. Its step has to end with the signal,
+        // at 22.05 s.
         let aborted = |t: u64, outcome: &str| {
             let took = t - 20_000;
             day()

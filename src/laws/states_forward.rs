@@ -1,4 +1,5 @@
-//! The state moves forward only, what comes before stop's first step comes in its order, every phase ends, and nothing is started once stop has begun.
+//! The state only moves forward, the events before stop's first step come in their order, every phase ends, and
+//! nothing is started once stop has begun.
 
 use super::record::Record;
 use super::{Breaks, Law};
@@ -39,7 +40,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// A stop that was asked for before the start: main is not run.
+/// Checks that main is not run if a stop was asked for before the start.
 fn not_started(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let main = record.parts.first().and_then(|main| main.began);
     let start = record.phase(Phase::Start).started;
@@ -54,7 +55,8 @@ fn not_started(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// Requested, watchdog disarmed, grace began, stopping, phase; and every phase ends, or is cut.
+/// Checks the order: request, watchdog disarmed, grace, state `stopping`, phase; and that every phase ends unless the
+/// run is cut.
 fn in_order(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if let Some(stopping) = record.entered(State::Stopping) {
         let mut events = record.events.iter();
@@ -76,7 +78,7 @@ fn in_order(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         let mut before: Option<(&str, usize)> = None;
         for (what, at, always) in order {
             match (at, before) {
-                // In the instant of its end a run is cut anywhere.
+                // A run that is cut may end anywhere in this sequence.
                 (None, _) if always && !record.cut() => {
                     breaks.at(
                         stopping,
@@ -92,7 +94,7 @@ fn in_order(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             before = at.map(|at| (what, at)).or(before);
         }
     }
-    // A program that handles no signals may return in the middle of what it does not wait for.
+    // A program that handles no signals may return in the middle of a phase that it does not wait for.
     let whole = !record.cut() && !matches!(record.exit, Some((_, _, Cause::Returned)));
     for phase in [Phase::Start, Phase::Stop, Phase::Cleanup] {
         let span = record.phase(phase);
@@ -109,27 +111,27 @@ mod tests {
     use crate::laws::by_hand::day;
 
     #[test]
-    fn a_grace_that_begins_after_the_state() {
+    fn grace_that_begins_after_the_state_breaks() {
         day()
             .moved_behind("grace-began", "state stopping")
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_watchdog_that_is_disarmed_before_the_request_is_said() {
+    fn watchdog_disarmed_before_the_request_is_claimed_breaks() {
         day()
             .moved_behind("requested", "watchdog disarmed")
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_stop_that_nobody_is_said_to_have_wanted() {
+    fn stop_without_a_claimed_request_breaks() {
         day().without("requested").breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_start_after_a_request() {
-        // The grace of a program of its own is begun by its stop, not by the request.
+    fn start_after_a_request_breaks() {
+        // This program handles no signals: its grace is begun by its stop, not by the request.
         day()
             .before("state starting", r#"{"t":0,"event":"call-began","call":"request-stop","caller":2,"from":null}"#)
             .with("call-began run", r#""call":"start""#)
@@ -141,12 +143,12 @@ mod tests {
     }
 
     #[test]
-    fn a_phase_without_an_end() {
+    fn phase_without_an_end_breaks() {
         day().without("phase-ended cleanup").breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_state_that_comes_back() {
+    fn state_that_comes_back_breaks() {
         day()
             .after(
                 "state cleaning-up",

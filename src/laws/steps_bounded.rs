@@ -1,4 +1,5 @@
-//! No step takes longer than its bound, and the confirmation where something is aborted, of 100 ms or what is left; none is open at the end.
+//! No step takes longer than its bound and, if something is aborted, the confirmation of 100 ms or what is left. No
+//! step is open at the end.
 
 use super::limits::confirmation;
 use super::record::{Record, is_call};
@@ -49,7 +50,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// By the facts alone: what is called returns within its timeout.
+/// Checks, by the facts alone, that called code returns within its timeout.
 fn calls_bounded(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     for (_, part, _, registered) in record.registered() {
         let (true, Some(began)) = (is_call(registered.kind), part.began) else {
@@ -77,7 +78,7 @@ mod tests {
     use crate::laws::by_hand::{day, planned};
 
     #[test]
-    fn a_step_that_is_waited_for_beyond_its_bound() {
+    fn step_waited_for_beyond_its_bound_breaks() {
         day()
             .with("registered flush", r#""timeout":9950"#)
             .with("step-started flush", r#""bound":9950"#)

@@ -1,4 +1,5 @@
-//! Each callback is called once, however often and from wherever stop is; each component has one step, under its own name, kind and order.
+//! Each callback is called once, however often and from wherever stop is called. Each component has one step, under
+//! its own name, kind and order.
 
 use super::record::Record;
 use super::{Breaks, Law};
@@ -45,14 +46,14 @@ mod tests {
     use crate::laws::by_hand::day;
 
     #[test]
-    fn a_step_under_another_order() {
+    fn step_under_another_order_breaks() {
         day()
             .with("step-started cache", r#""order":-1"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_callback_that_is_called_again() {
+    fn callback_called_again_breaks() {
         day()
             .after(
                 "ended cache",

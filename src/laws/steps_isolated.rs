@@ -1,4 +1,5 @@
-//! Whatever failed before, every component that had not ended before its phase has a step, and no other; after a failed start too, main's own included.
+//! Whatever failed before, every component that had not ended before its phase has a step, and no other component has
+//! one. After a failed start that holds too, and for main.
 
 use super::record::{Record, phase_of};
 use super::{Breaks, Law};
@@ -27,7 +28,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         let began = record.phase_began(phase);
         let ended = record.phase(phase).ended;
         if began.is_some_and(|began| registered_at > began) || (ended.is_none() && !whole) {
-            continue; // Too late for its phase, which is another law's; or the phase never came to it.
+            continue; // It came too late, which breaks another law; or its phase did not get that far.
         }
         let until = began
             .or(record.exit.map(|(at, ..)| at))
@@ -45,7 +46,8 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// Who has ended before stop has no step; a main that still ran when a stop was asked for has one.
+/// Checks that a component that ended before stop has no step, and that a main that still ran when a stop was asked
+/// for has one.
 fn main_and_the_dead(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let Some(stopping) = record.entered(State::Stopping) else {
         return;
@@ -79,7 +81,7 @@ mod tests {
     use crate::laws::by_hand::day;
 
     #[test]
-    fn a_closeable_without_a_step() {
+    fn closeable_without_a_step_breaks() {
         day()
             .without("step-started cache")
             .without("step-ended cache")
@@ -88,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_of_one_that_was_dead() {
+    fn step_of_a_thread_that_died_before_stop_breaks() {
         day()
             .after("step-started dog", r#"{"t":20000,"event":"step-started","phase":"stop","name":"crash","order":0,"bound":2000,"bound_by":"join-timeout","id":9,"kind":"thread","group":1}"#)
             .after("step-started crash", r#"{"t":20000,"event":"step-ended","phase":"stop","name":"crash","order":0,"outcome":"failed","took":0,"id":9,"error":null}"#)
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_main_that_nobody_waits_for() {
+    fn main_that_is_not_waited_for_breaks() {
         day()
             .without("state running")
             .moved_behind("ended main", "step-ended dog")

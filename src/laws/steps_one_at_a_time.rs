@@ -1,4 +1,5 @@
-//! One step at a time, but for joins and cancels of equal order next to one another, which share a group.
+//! Only one step is open at a time, except for joins and cancels of equal order next to one another, which share a
+//! group.
 
 use super::record::{Index, Record, Step, is_call};
 use super::{Breaks, Law};
@@ -18,7 +19,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let mut steps: Vec<Step> = record.steps().map(|(_, step)| step).collect();
     steps.sort_unstable_by_key(|step| step.at);
     let mut before: Option<Step> = None;
-    // The last end among the steps so far, and whose it is.
+    // The latest end among the steps so far, with its step.
     let mut open: Option<(Index, Step)> = None;
     for step in steps {
         let same_group =
@@ -80,7 +81,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// By the facts alone: what is called has returned before the next is called.
+/// Checks, by the facts alone, that called code has returned before the next call.
 fn calls_one_at_a_time(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let mut open: Vec<(Id, u32)> = Vec::new();
     let called = |id: Id| {
@@ -116,14 +117,14 @@ mod tests {
     use crate::laws::by_hand::{day, planned};
 
     #[test]
-    fn two_callbacks_in_one_group() {
+    fn two_callbacks_in_one_group_break() {
         day()
             .with("step-started bye", r#""group":2"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_callback_beside_another() {
+    fn callback_called_while_another_is_open_breaks() {
         day()
             .moved_behind("step-ended drain", "step-started bye")
             .breaks_only(LAW.name);

@@ -1,4 +1,5 @@
-//! Nothing is given up before its bound, nor before its abort could be confirmed, but when stop's share is gone or a second signal comes.
+//! No step is given up before its bound (and the confirmation of its abort), except when stop's share is gone or a
+//! second signal comes.
 
 use super::limits::confirmation;
 use super::record::Record;
@@ -14,7 +15,7 @@ pub(super) const LAW: Law = Law {
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if record.plan {
-        return; // It does not say how a step ended.
+        return; // The plan does not claim how a step ended.
     }
     let second = record.second_signal().map(|(at, _)| record.t(at));
     for (part, step) in record.steps() {
@@ -27,7 +28,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
         let waited = end.t.saturating_sub(step.t);
         let hurried = second.is_some_and(|second| end.t >= second);
-        // An abort is confirmed before its step is called leaked.
+        // An abort gets its confirmation before its step is called leaked.
         if let (Outcome::Leaked, Some((began, confirm))) =
             (end.outcome, confirmation(record, step.id))
             && end.t < began.saturating_add(confirm)
@@ -42,7 +43,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 ),
             );
         }
-        // What cleanup gives a step after a second signal is the law of floors'.
+        // After a second signal, `cleanup/floor` judges how long cleanup waits for a step.
         let patient = hurried || waited >= step.bound;
         if !patient {
             breaks.at(
@@ -65,7 +66,7 @@ mod tests {
     use crate::laws::by_hand::day;
 
     #[test]
-    fn a_step_that_is_given_up_too_early() {
+    fn step_given_up_too_early_breaks() {
         day()
             .with("registered flush", r#""timeout":10100"#)
             .with("step-started flush", r#""bound":10100"#)
@@ -79,7 +80,7 @@ mod tests {
 
     #[test]
     fn leak_before_its_abort_could_be_confirmed_breaks() {
-        // `db` is aborted at 41.5 s, with the executor held, and 100 ms are left to confirm it.
+        // `db` is aborted at 41.5 s while the executor is held, and 100 ms are left to confirm it.
         let leaked = |after: u64| {
             let (t, took) = (41_500 + after, 10_000 + after);
             day()

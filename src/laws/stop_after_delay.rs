@@ -1,4 +1,5 @@
-//! Where a running worker is asked to stop, stop begins when the pre-stop delay is over, or with what cuts it; neither before nor later.
+//! If a running worker is asked to stop, stop begins exactly when the pre-stop delay is over, or when something cuts
+//! the delay.
 
 use super::record::{Index, Record};
 use super::{Breaks, Law};
@@ -22,8 +23,8 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             .map(|(at, _)| *at)
     };
     let heeded = record.handles_signals();
-    // The plan claims no states. That it stops at once is its word where nothing else was asked for; when it
-    // does is what its flag says.
+    // The plan claims no states. The good end of its main stands for `running`, and its cleared flag for `stopping`.
+    // Without a pre-stop delay it is not judged.
     let (ran, began) = if record.plan {
         let main = record.parts.first().and_then(|part| part.end);
         let ran = main.filter(|end| end.how == How::Ok && limits.pre_stop > 0);
@@ -68,21 +69,21 @@ mod tests {
     use crate::laws::by_hand::{day, delayed, planned, program};
 
     #[test]
-    fn a_stop_that_begins_before_its_delay_is_over() {
+    fn stop_that_begins_before_its_delay_is_over_breaks() {
         day()
             .with("worker", r#""pre_stop":5000"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_stop_that_a_call_hastens() {
+    fn stop_called_in_the_delay_cuts_it() {
         day()
             .with("worker", r#""pre_stop":5000"#)
             .after(
                 "grace-began",
                 r#"{"t":20000,"event":"call-began","call":"stop","caller":2,"from":null}"#,
             )
-            // Nobody has answered that call; that is all.
+            // That call has no answer, which breaks that law only.
             .breaks_only("report/agrees");
     }
 
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn signal_in_the_instant_of_the_running_state_may_be_either() {
-        // The signal is a fact, and the context may see it before it claims that it runs, or after.
+        // The signal is a fact. The context may see it before or after it claims the state `running`.
         day()
             .with("worker", r#""pre_stop":5000"#)
             .cut_behind("phase-ended start")

@@ -1,4 +1,4 @@
-//! Stop runs its steps in ascending order, whatever began and whatever was claimed.
+//! The steps of stop run in ascending order, by the claims and by the begin of the called code.
 
 use super::record::Record;
 use super::sequence;
@@ -28,7 +28,7 @@ mod tests {
     use crate::laws::by_hand::{ByHand, day};
 
     #[test]
-    fn a_later_order_first() {
+    fn later_order_first_breaks() {
         day()
             .with("registered drain", r#""order":-5"#)
             .with("step-started drain", r#""order":-5"#)
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_far_from_the_others() {
+    fn later_order_first_among_large_orders_breaks() {
         day()
             .with("registered bye", r#""order":5"#)
             .with("step-started bye", r#""order":5"#)
@@ -46,7 +46,7 @@ mod tests {
             .breaks_only(LAW.name);
     }
 
-    /// `bye` has the later order, and its step begins later, but it is called first.
+    /// Returns a day on which `bye` has the later order and its step begins later, but it is called first.
     fn called_in_another_order() -> ByHand {
         day()
             .with("registered bye", r#""order":20"#)

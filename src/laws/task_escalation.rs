@@ -1,4 +1,4 @@
-//! A task is told, waited for, aborted at most once and at its bound, and then ends; no thread is aborted.
+//! A task is told, waited for, aborted at most once and at its bound, and then ends. No thread is aborted.
 
 use super::limits::{floor_of, floors};
 use super::record::{Part, Record};
@@ -14,12 +14,12 @@ pub(super) const LAW: Law = Law {
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if record.plan {
-        return; // Its cancel is all it knows.
+        return; // The plan only cancels a task; it does not escalate.
     }
     let floors = floors(record);
     for (id, part) in (0..).zip(&record.parts) {
         let registered = part.registered.map(|(_, registered)| registered);
-        // A user's own main may block: it runs on a thread then, and only its abort would tell.
+        // A user's own main may block. It then runs on a thread, and only an abort shows that it does not.
         let awaits = !record.own || !part.aborts.is_empty();
         let task = id == MAIN && awaits
             || registered.is_some_and(|registered| registered.kind == Kind::Task);
@@ -60,7 +60,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                     ),
                 );
             }
-            // What is left to go on is not aborted: the share is gone, or a second signal ended the wait.
+            // A step whose wait is cut is not aborted: the share is gone, or a second signal ended the wait.
             let cut = part.step.is_some_and(|step| {
                 matches!(step.bound_by, BoundBy::ShareGone | BoundBy::SecondSignal)
                     && step.phase != Phase::Cleanup
@@ -72,7 +72,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                     format!("\"{name}\" was aborted at {at}: it was not waited for"),
                 );
             }
-            // Nothing keeps an abort from being done but the executor that its task runs on.
+            // Only a held executor keeps an abort from taking effect.
             let t = record.t(abort);
             let over = record.end() == t;
             if !over && !record.held_at(t) && part.end.is_none_or(|end| end.t > t) {
@@ -119,7 +119,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 ),
             );
         }
-        // What was adopted has another owner, who may abort it at any time.
+        // An adopted task has another owner, which may abort it at any time.
         let dropped = part
             .end
             .filter(|end| end.how == How::Dropped && registered.is_some() && !adopted);
@@ -137,8 +137,8 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// When it may be aborted: at its bound, which a second signal shortens in cleanup, or at once where it
-/// cannot be told.
+/// Returns the earliest instant at which the component may be aborted: its bound, which a second signal shortens in
+/// cleanup; or the begin of its step if it cannot be told.
 fn due(
     record: &Record<'_>,
     floors: &[(Id, u64, u64)],
@@ -167,7 +167,7 @@ mod tests {
         ByHand, adopting, day, hurried, rolled_back, squeezed, stubborn_writer,
     };
 
-    /// The db's close hangs; its bound is over at 41.7 s.
+    /// Returns a day on which the close of `db` hangs; its bound is over at 41.5 s.
     fn hung_db() -> ByHand {
         day()
             .with("ended db", r#""how":"dropped""#)
@@ -184,17 +184,17 @@ mod tests {
     const ABORT: &str = r#"{"t":41500,"event":"abort","name":"db","id":6}"#;
 
     #[test]
-    fn a_close_that_is_aborted_at_its_bound_is_right() {
+    fn close_aborted_at_its_bound_passes() {
         hung_db().before("ended db", ABORT).breaks_nothing();
     }
 
     #[test]
-    fn a_drop_without_an_abort() {
+    fn drop_without_an_abort_breaks() {
         hung_db().breaks_only(LAW.name);
     }
 
     #[test]
-    fn an_abort_that_does_nothing() {
+    fn abort_without_effect_breaks() {
         hung_db()
             .before("ended db", ABORT)
             .without("ended db")
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_close_that_is_left_behind_and_not_aborted() {
+    fn close_left_behind_without_an_abort_breaks() {
         hung_db()
             .without("ended db")
             .with("step-ended db", r#""outcome":"leaked""#)
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_abort_before_the_bound() {
+    fn abort_before_the_bound_breaks() {
         day()
             .after(
                 "still-waiting writer",
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn abort_of_a_task_before_its_bound_breaks() {
-        // It was given up too early, too.
+        // The task was given up too early, too.
         day()
             .with("ended writer", r#""how":"dropped""#)
             .before(
@@ -289,7 +289,7 @@ mod tests {
             .breaks_only(LAW.name);
     }
 
-    /// Main goes on, is not aborted, and is left behind.
+    /// Returns a day on which main goes on, is not aborted, and is left behind.
     fn main_left_behind() -> ByHand {
         rolled_back()
             .without("abort main")
@@ -313,7 +313,8 @@ mod tests {
         assert_eq!(own.messages(LAW.name), [""; 0]);
     }
 
-    /// A second signal at 23 s; the close of `db` hangs and is aborted at its floor.
+    /// Returns a day with a second signal at 23 s, on which the close of `db` hangs and is aborted at `aborted`; its
+    /// floor is over at 25.5 s.
     fn hurried_db(aborted: u64) -> ByHand {
         let abort = format!(r#"{{"t":{aborted},"event":"abort","name":"db","id":6}}"#);
         hurried()
@@ -350,7 +351,7 @@ mod tests {
 
     #[test]
     fn abort_of_a_task_at_a_second_signal_breaks() {
-        // Rule 11: what stop waits for is not awaited any more, and is not aborted.
+        // By rule 11, a step that stop no longer waits for is not aborted.
         day()
             .cut_behind("still-waiting writer")
             .then(r#"{"t":21200,"event":"signal","name":"SIGTERM","nth":2}"#)

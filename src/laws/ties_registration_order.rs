@@ -1,4 +1,5 @@
-//! Equal orders run in the order of registration in both phases; cleanup turns that round only where the worker says so.
+//! Components of equal order run in the order of registration in both phases. Cleanup reverses that only if the
+//! worker's limits say so.
 
 use super::record::{Record, Step};
 use super::{Breaks, Law};
@@ -47,14 +48,14 @@ mod tests {
     use crate::laws::by_hand::day;
 
     #[test]
-    fn ties_that_are_turned_round() {
+    fn reversed_ties_break() {
         day()
             .with("worker", r#""ties":"last""#)
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn cleanup_that_is_turned_round_by_the_worker_passes() {
+    fn cleanup_reversed_by_the_worker_passes() {
         day()
             .with("worker", r#""ties":"last""#)
             .moved_behind("step-ended cache", "step-ended flush")

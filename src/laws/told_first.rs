@@ -1,4 +1,5 @@
-//! Every live at-once thread and task is told before the phase stop, by ascending id and once; an in-turn one when its group begins or stop's share is gone.
+//! Every live thread and task that is told at once is told before the phase stop, by ascending id and once. One that
+//! is told in its turn is told when its group begins or stop's share is gone.
 
 use super::record::{Index, Record};
 use super::{Breaks, Law};
@@ -13,7 +14,7 @@ pub(super) const LAW: Law = Law {
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if record.plan {
-        return; // It has no tokens: nothing in it is told.
+        return; // The plan has no tokens, and tells no component.
     }
     let stop_ends = record.grace.map_or(u64::MAX, |grace| grace.stop_ends);
     let first_step = record
@@ -69,7 +70,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     heard(record, breaks);
 }
 
-/// Nobody is told twice, and those who are told before stop's first step are told by ascending id.
+/// Checks that no component is told twice, and that those told before stop's first step are told by ascending id.
 fn once_and_in_order(record: &Record<'_>, breaks: &mut Breaks<'_>, first: Index) {
     let mut last: Option<(Index, &str)> = None;
     for part in &record.parts {
@@ -97,8 +98,8 @@ fn once_and_in_order(record: &Record<'_>, breaks: &mut Breaks<'_>, first: Index)
     }
 }
 
-/// Who is said to have been told hears it in that instant, unless something keeps it from that; and nobody
-/// hears what was not said.
+/// Checks that a component that was told hears it in that instant unless something prevents it, and that no component
+/// hears it without a claim that it was told.
 fn heard(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let over = |t| record.end() == t;
     for (_, part, _, registered) in record.registered() {
@@ -141,19 +142,19 @@ mod tests {
     use crate::laws::by_hand::{ByHand, day, rolled_back};
 
     #[test]
-    fn a_thread_that_is_not_told() {
+    fn thread_that_is_not_told_breaks() {
         day().without("told flusher").breaks_only(LAW.name);
     }
 
     #[test]
-    fn one_that_is_told_once_the_phase_has_begun() {
+    fn watchdog_told_after_the_phase_began_breaks() {
         day()
             .moved_behind("told dog", "phase-started stop")
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn one_that_is_told_twice() {
+    fn task_told_twice_breaks() {
         day()
             .after(
                 "told dog",
@@ -163,14 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn two_that_are_told_in_descending_order() {
+    fn telling_in_descending_order_breaks() {
         day()
             .moved_behind("told flusher", "told dog")
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn one_that_does_not_hear_what_it_was_told() {
+    fn task_that_does_not_hear_breaks() {
         day()
             .with("heard writer", r#""t":20500"#)
             .moved_behind("heard writer", "step-ended dog")
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_hears_and_was_never_told() {
+    fn task_that_hears_without_being_told_breaks() {
         day()
             .after("registered cache", r#"{"t":0,"event":"registered","id":12,"kind":"task","name":"old hand","order":0,"timeout":2000,"floor":null,"uses":[],"told":"at-once","async":true,"adopted":true}"#)
             .after("told dog", r#"{"t":20000,"event":"heard","id":12,"name":"old hand"}"#)
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_told_before_its_turn() {
+    fn task_told_before_its_turn_breaks() {
         day()
             .with("registered writer", r#""order":5,"told":"in-turn""#)
             .with("step-started writer", r#""order":5,"group":2"#)
@@ -216,7 +217,8 @@ mod tests {
             .breaks_only("late/refused");
     }
 
-    /// The thread `flusher` is told in its turn, in a group after that of the others, at 21.5 s.
+    /// Returns a day on which the thread `flusher` is told in its turn, in a group after that of the others, at
+    /// 21.5 s.
     fn in_turn() -> ByHand {
         day()
             .with("registered flusher", r#""order":5,"told":"in-turn""#)
@@ -306,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn process_that_ends_in_the_instant_lets_nobody_hear() {
+    fn told_in_the_last_instant_need_not_hear() {
         day().cut_behind("told dog").killed(20_000).breaks_nothing();
     }
 }

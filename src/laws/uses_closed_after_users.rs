@@ -1,4 +1,4 @@
-//! Nothing is closed while somebody who uses it still runs, but for those who were left behind.
+//! No resource is closed while a component that uses it still runs, except for users that were left behind.
 
 use super::record::{Index, Part, Record, is_call, phase_of};
 use super::{Breaks, Law};
@@ -58,7 +58,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// Whether its step had ended by then, and had not waited for its end.
+/// Returns whether the component's step had ended before `at` without waiting for its code to end.
 fn left_behind(part: &Part<'_>, at: Index) -> bool {
     let end = part.step.and_then(|step| step.end);
     end.is_some_and(|end| {
@@ -78,7 +78,7 @@ fn still_uses(record: &Record<'_>, id: Id, user: &Part<'_>, at: Index) -> Option
         {
             return Some("had not been called yet");
         }
-        None => return None, // It never began to run: it cannot use anything.
+        None => return None, // It never began to run, so it uses nothing.
         Some(end) if end.how == How::Dropped => return None, // Its jobs went with it.
         Some(_) => {}
     }
@@ -99,7 +99,7 @@ mod tests {
     use crate::laws::by_hand::{ByHand, day, stubborn_writer};
 
     #[test]
-    fn a_resource_that_is_touched_after_its_end() {
+    fn resource_touched_after_its_end_breaks() {
         day()
             .after(
                 "step-ended predictor",
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_in_flight() {
+    fn job_in_flight_breaks() {
         day()
             .before(
                 "signal SIGTERM",
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn user_that_still_runs_breaks() {
-        // The step of `writer` lies: it goes on, and nothing says what became of it.
+        // The claimed end of the step of `writer` is wrong: it goes on, and its end is never recorded.
         day().without("ended writer").breaks_exactly(&[
             LAW.name,
             "ledger/accounted",

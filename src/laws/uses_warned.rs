@@ -1,4 +1,5 @@
-//! What would be closed or would end before somebody who uses it, and what is used and has no component of its name, is warned of at the end of a start that went well, and nothing else is.
+//! A start that went well ends with a warning of each component that would be closed or would end before a user of
+//! it, and of each used name that no component has; and with no other.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,7 @@ pub(super) const LAW: Law = Law {
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if record.plan {
-        return; // It has no words for who uses what.
+        return; // The plan does not warn of uses.
     }
     let Some(running) = record.entered(State::Running) else {
         return;
@@ -65,7 +66,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// Each thread, task and callback of stop that stop can end while a user of it still runs.
+/// Checks the warnings of each thread, task and callback of stop that stop can end while a user of it still runs.
 fn early_ends(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
     let there: Vec<&Registered> = record
         .registered()
@@ -112,7 +113,7 @@ fn early_ends(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// Each name that is used and that nothing has been called by then.
+/// Checks the warnings of each used name that no component registered during the start has.
 fn unknown(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
     let registered = || record.registered().filter(|(_, _, at, _)| *at < running);
     let known: BTreeSet<&Name> = registered().map(|(_, _, _, one)| &one.name).collect();
@@ -151,7 +152,7 @@ mod tests {
     use crate::laws::judge;
 
     #[test]
-    fn an_order_that_start_does_not_warn_of() {
+    fn order_without_a_warning_breaks() {
         day()
             .with("registered cache", r#""uses":["flush"]"#)
             .cut_behind("state running")
@@ -164,7 +165,7 @@ mod tests {
 
     const UNKNOWN: &str = r#"{"t":0,"event":"uses-unknown","id":11,"name":"cache","used":"flusj"}"#;
 
-    /// Until the end of start, with a `cache` that uses these.
+    /// Returns the day until the end of start, with a `cache` that uses `uses`.
     fn using(uses: &str) -> ByHand {
         day()
             .with("registered cache", &format!(r#""uses":["{uses}"]"#))
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn name_that_nothing_has_is_warned_of() {
+    fn unknown_name_is_warned_of_once() {
         using("flusj")
             .before("state running", UNKNOWN)
             .breaks_nothing();
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn name_that_something_has_is_not_called_unknown() {
+    fn known_name_called_unknown_breaks() {
         let ends = ends_early(9, "crash");
         using("crash")
             .before("state running", &ends)
@@ -197,13 +198,13 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_without_a_cause() {
+    fn warning_without_a_cause_breaks() {
         day()
             .before("state running", r#"{"t":0,"event":"closes-before-user","name":"db","order":0,"id":6,"user":"flush","user_order":50,"user_id":5}"#)
             .breaks_only(LAW.name);
     }
 
-    /// The warning that `used` ends before `cache`, which is closed in cleanup.
+    /// Returns the warning that `used` ends before `cache`, which is closed in cleanup.
     fn ends_early(id: u32, used: &str) -> String {
         format!(
             r#"{{"t":0,"event":"ends-before-user","name":"{used}","id":{id},"user":"cache","user_id":11}}"#
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn task_that_stop_ends_before_what_is_closed_later() {
+    fn task_that_ends_before_its_user_is_warned_of_once() {
         using("writer").breaks_only(LAW.name);
         using("writer")
             .before("state running", &ends_early(2, "writer"))
@@ -222,7 +223,8 @@ mod tests {
             .breaks_only(LAW.name);
     }
 
-    /// Until the end of start: the task `burst` uses the thread `flusher`; orders and telling as given.
+    /// Returns the day until the end of start, on which the task `burst` uses the thread `flusher`; orders and
+    /// telling as given.
     fn stopping(user_order: i32, used_order: i32, told: &str) -> ByHand {
         day()
             .with(
@@ -238,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn thread_that_is_told_in_its_turn_outlives_users_of_earlier_orders_alone() {
+    fn in_turn_thread_outlives_only_users_of_earlier_orders() {
         stopping(0, 10, "in-turn").breaks_nothing();
         stopping(10, 10, "in-turn").breaks_only(LAW.name);
         stopping(20, 10, "in-turn").breaks_only(LAW.name);
@@ -253,13 +255,14 @@ mod tests {
     }
 
     #[test]
-    fn adopted_task_is_told_by_nobody() {
+    fn adopted_component_is_not_told_when_stop_begins() {
         stopping(0, 10, "at-once")
             .with("registered flusher", r#""adopted":true"#)
             .breaks_nothing();
     }
 
-    /// The thread `crash` ends during the start, and uses what nothing is called, or a thread that ends before it.
+    /// Returns a day on which the thread `crash` ends during the start. It uses a name that no component has, or a
+    /// thread that ends before it.
     fn ends_in_the_start(uses: &str) -> ByHand {
         day()
             .with("registered crash", &format!(r#""uses":["{uses}"]"#))
@@ -276,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_during_the_start_may_be_warned_of_once() {
+    fn component_that_ends_in_the_start_may_be_warned_of_once() {
         for (uses, warning) in [
             (
                 "flusj",
@@ -296,7 +299,7 @@ mod tests {
         }
     }
 
-    /// A cache that names twice what it uses, and start's warnings of it.
+    /// Returns a day with a cache that names a used component twice, and start's warnings of it.
     fn warned(times: usize) -> ByHand {
         let mut day = day().with("registered cache", r#""uses":["flush","flush"]"#);
         for _ in 0..times {
@@ -315,14 +318,14 @@ mod tests {
     }
 
     #[test]
-    fn second_warning_of_a_pair_is_called_one() {
+    fn message_names_the_second_warning_of_a_pair() {
         let broken = judge(&warned(2).events());
         let said: Vec<_> = broken.iter().map(|broken| &*broken.message).collect();
         let words = "start warned twice that \"flush\" will be closed before \"cache\"";
         assert_eq!(said, [words]);
     }
 
-    /// Until the end of start, with that order of ties, and `db` using `cache`: both have the order 0.
+    /// Returns the day until the end of start, with that order of ties, and `db` using `cache`: both have order 0.
     fn started(ties: &str) -> ByHand {
         day()
             .with("worker", &format!(r#""ties":"{ties}""#))
@@ -334,7 +337,7 @@ mod tests {
     const WARNING: &str = r#"{"t":0,"event":"closes-before-user","name":"cache","order":0,"id":11,"user":"db","user_order":0,"user_id":6}"#;
 
     #[test]
-    fn ties_say_which_of_two_equals_is_closed_first() {
+    fn ties_decide_which_of_two_equals_is_closed_first() {
         started("first").breaks_nothing();
         started("first")
             .before("state running", WARNING)
@@ -346,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn warning_that_is_said_again_breaks() {
+    fn repeated_warning_breaks() {
         started("last")
             .before("state running", WARNING)
             .before("state running", WARNING)

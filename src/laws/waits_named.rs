@@ -1,4 +1,4 @@
-//! A step that is still waited for at half its bound, rounded up, is named then, and only then.
+//! A step that is still waited for at half its bound, rounded up, is named at that instant, and only then.
 
 use super::record::Record;
 use super::{Breaks, Law};
@@ -13,13 +13,13 @@ pub(super) const LAW: Law = Law {
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if record.plan {
-        return; // It names nothing.
+        return; // The plan names no waits.
     }
     for (part, step) in record.steps() {
         let half = step.t.saturating_add(step.bound.div_ceil(2));
         let end = step.end.map_or(record.end(), |end| end.t);
-        // The wait is over with the abort; what comes then is its confirmation. (An adopted task has
-        // no other wait than that one.) So a bound of 1 ms, of which half is all, need not be named.
+        // The wait is over with the abort; what follows is the confirmation. (An adopted task has no other wait.) So
+        // a bound of 1 ms, half of which is 1 ms too, need not be named.
         let adopted = part
             .registered
             .is_some_and(|(_, registered)| registered.adopted);
@@ -27,8 +27,8 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             Some(abort) if !adopted => end.min(record.t(*abort)),
             _ => end,
         };
-        // In the instant itself both are right where the wait was cut: by a signal, by the end, or by the
-        // abort of a neighbour that it had waited for.
+        // At half the bound both are right if the wait was cut in that instant: by a signal, by the end of the run,
+        // or by the abort of a neighbour that the code waited for.
         let signal = || record.signals.iter().any(|(at, _)| record.t(*at) == half);
         let abort = || {
             let mut aborts = record.parts.iter().flat_map(|part| &part.aborts);
@@ -62,12 +62,12 @@ mod tests {
     use crate::laws::by_hand::{ByHand, adopting, day, stubborn_writer};
 
     #[test]
-    fn a_wait_that_is_not_named() {
+    fn wait_that_is_not_named_breaks() {
         day().without("still-waiting writer").breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_wait_that_is_named_too_late() {
+    fn wait_named_too_late_breaks() {
         day()
             .with("still-waiting writer", r#""t":21001"#)
             .breaks_only(LAW.name);
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn adopted_task_is_named_at_half_its_bound() {
-        // Its abort is its telling: with the executor held, it is waited for until 21.5 s.
+        // It is told by its abort. The executor is held, and so it is waited for until 21.2 s.
         let waited = |named: &str| -> ByHand {
             let old = adopting()
                 .moved_behind("step-ended old hand", "still-waiting writer")
@@ -108,7 +108,7 @@ mod tests {
             .breaks_only(LAW.name);
     }
 
-    /// `writer` ends at 21 s, half of its bound.
+    /// Changes the journal so that `writer` ends at 21 s, half of its bound.
     fn ended_at_half(journal: ByHand) -> ByHand {
         journal
             .with("ended writer", r#""t":21000"#)
@@ -129,13 +129,13 @@ mod tests {
             .without("still-waiting writer")
             .breaks_nothing();
         ended_at_half(day()).breaks_only(LAW.name);
-        // An abort at another time has not let it end.
+        // Its abort in another instant did not let it end.
         ended_at_half(adopting()).breaks_only(LAW.name);
     }
 
     #[test]
     fn step_that_an_abort_at_half_lets_end_may_be_named() {
-        // The adopted task cannot be aborted while the executor is held; its own bound is over at 21 s.
+        // The task `second` is aborted at its bound, 21 s, in the instant in which `writer` ends.
         let abort = r#"{"t":21000,"event":"abort","name":"second","id":13}"#;
         let second = |journal: ByHand| {
             journal
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn task_with_a_bound_of_one_millisecond_need_not_be_named() {
-        // It is aborted at its bound, which is half of it rounded up; the executor is held for 50 ms more.
+        // It is aborted at its bound, which is also half of it rounded up; the executor is held for 50 ms more.
         stubborn_writer()
             .with("registered writer", r#""timeout":1"#)
             .with("step-started writer", r#""bound":1"#)

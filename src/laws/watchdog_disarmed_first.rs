@@ -1,4 +1,5 @@
-//! From the first request on the watchdog is still: it is disarmed before the first step, begins no probe, and ends nothing.
+//! From the first request on the watchdog does nothing: it is disarmed before the first step, begins no probe, and
+//! does not end the process.
 
 use super::record::Record;
 use super::{Breaks, Law};
@@ -68,12 +69,12 @@ mod tests {
     use crate::laws::by_hand::{ByHand, day, planned, program};
 
     #[test]
-    fn a_watchdog_that_is_not_disarmed() {
+    fn watchdog_that_is_not_disarmed_breaks() {
         day().without("watchdog disarmed").breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_probe_during_stop() {
+    fn probe_during_stop_breaks() {
         day()
             .before(
                 "still-waiting flush",
@@ -82,7 +83,7 @@ mod tests {
             .breaks_only(LAW.name);
     }
 
-    /// The watchdog ends the process, though a stop has been asked for.
+    /// Returns a day on which the watchdog ends the process after a stop was asked for.
     fn shot() -> ByHand {
         day()
             .cut_behind("watchdog disarmed")
@@ -117,7 +118,7 @@ mod tests {
 
     #[test]
     fn watchdog_disarmed_after_the_first_step_breaks() {
-        // The order of what comes before the first step is another law's too.
+        // The order of the events before the first step is another law's too.
         day()
             .moved_behind("watchdog disarmed", "heard flusher")
             .breaks_exactly(&[LAW.name, "states/forward"]);

@@ -1,4 +1,5 @@
-//! The watchdog fires if and only if it is armed and that many probes in a row have failed, and says how many; it waits exactly its interval or its back-off between probes, and for a probe no longer than its limit.
+//! The watchdog fires if and only if it is armed and its number of attempts has failed in a row, and it reports the
+//! number. It waits exactly its interval or its back-off between probes, and for a probe no longer than its limit.
 
 use super::record::{Index, Record};
 use super::{Breaks, Law};
@@ -11,14 +12,14 @@ pub(super) const LAW: Law = Law {
     judge,
 };
 
-/// What a watchdog knows, worked out anew from its probes.
+/// The watchdog's state, computed anew from its probes.
 #[derive(Default)]
 struct Count {
     armed: bool,
     failures: u32,
-    /// When the next probe may begin.
+    /// The instant before which the next probe may not begin.
     next: u64,
-    /// The probe after which it has to fire.
+    /// The probe after which the watchdog has to fire.
     due: Option<Index>,
 }
 
@@ -91,7 +92,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
     if let Some(due) = count.due {
         let in_time = fired.is_some_and(|fired| record.t(fired) == record.t(due));
-        // A stop asked for in the same instant is seen by its last look.
+        // If a stop is asked for in the same instant, the watchdog's last check sees it.
         let excused = asked != usize::MAX && record.t(asked) <= record.t(due);
         if !in_time && !excused {
             breaks.at(
@@ -106,11 +107,11 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
 }
 
-/// A watchdog that nothing holds up is never late: its probes begin when they are due, end in time, and what
-/// follows from them is said in that instant.
+/// Checks that a watchdog that nothing holds up is never late: its probes begin when they are due and end in time,
+/// and their results are claimed in that instant.
 fn punctual(record: &Record<'_>, breaks: &mut Breaks<'_>, registered: &Registered, began: u64) {
     let asked = record.asked().map_or(u64::MAX, |at| record.t(at));
-    // In the last instant, and in that of a request, what was to come may not come any more.
+    // An event that is due in the last instant, or in that of a request, may not come any more.
     let still = |t: u64| t >= asked || t >= record.end();
     let mut count = Count {
         next: began,
@@ -141,7 +142,7 @@ fn punctual(record: &Record<'_>, breaks: &mut Breaks<'_>, registered: &Registere
                         format!("probe {n} began at {}, and {next} was its time", At(t)),
                     );
                 }
-                // One that begins after the request is another law's.
+                // A probe that begins after the request is another law's.
                 open = Some((at, *n)).filter(|_| record.asked().is_none_or(|asked| at < asked));
             }
             What::Probe {
@@ -185,7 +186,7 @@ fn punctual(record: &Record<'_>, breaks: &mut Breaks<'_>, registered: &Registere
             _ => {}
         }
     }
-    // The journal's end: what was due before it has to be there.
+    // At the journal's end, everything that was due before has to be there.
     let late = match open {
         Some((probe, n)) => {
             let limit = registered.request_timeout.unwrap_or(u64::MAX);
@@ -233,7 +234,7 @@ mod tests {
     use crate::laws::by_hand::{ByHand, day, planned};
 
     #[test]
-    fn a_probe_before_its_time() {
+    fn probe_before_its_time_breaks() {
         day()
             .shifted("probe-began 2", -1)
             .shifted("probe 2", 1)
@@ -241,14 +242,14 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_after_its_time() {
+    fn probe_after_its_time_breaks() {
         day()
             .with("probe-began 2", r#""t":10001"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_probe_that_never_comes() {
+    fn probe_that_never_comes_breaks() {
         day()
             .without("probe-began 2")
             .without("probe 2")
@@ -256,19 +257,19 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_beyond_its_limit() {
+    fn probe_beyond_its_limit_breaks() {
         day()
             .with("registered dog", r#""request_timeout":1999"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_watchdog_that_is_armed_and_does_not_say_so() {
+    fn arming_that_is_not_claimed_breaks() {
         day().without("watchdog armed").breaks_only(LAW.name);
     }
 
     #[test]
-    fn a_failure_that_was_none() {
+    fn claimed_failure_of_a_good_probe_breaks() {
         day()
             .after(
                 "probe 2",
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn three_failures_in_a_row_and_no_exit() {
+    fn all_attempts_failed_without_an_exit_breaks() {
         day()
             .with("probe 2", r#""t":10000,"result":"500""#)
             .before(
@@ -294,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shot_without_a_cause() {
+    fn firing_without_a_cause_breaks() {
         day()
             .before(
                 "signal SIGTERM",
@@ -304,8 +305,8 @@ mod tests {
             .breaks_only(LAW.name);
     }
 
-    /// A worker with a watchdog of that kind and those lines of it, one for each probe, until SIGKILL ends it. Nobody
-    /// asks for a stop.
+    /// Returns a day of a worker with a watchdog with those keys and those events of its probes, until SIGKILL ends
+    /// it. No stop is asked for.
     fn watched(keys: &str, lines: &[String], end: u64) -> ByHand {
         let morning = day().with("registered dog", keys).cut_behind("began crash");
         lines
@@ -330,12 +331,12 @@ mod tests {
         )]
     }
 
-    /// An answer at once, and the watchdog is armed.
+    /// Returns the events of a first probe with a good answer at once, which arms the watchdog.
     fn armed() -> Vec<String> {
         [probe(1, 0, "200", 0), says(0, "armed", 0)].concat()
     }
 
-    /// Two failures after that: the third would be due 16 s after the second.
+    /// Returns two failures after that: the third would be due 16 s after the second.
     fn failing_twice() -> Vec<String> {
         [
             armed(),
@@ -393,7 +394,7 @@ mod tests {
 
     #[test]
     fn start_grace_arms_with_the_probe_that_ends_then() {
-        // It began at 0; the second probe ends at 10 s.
+        // The watchdog began at 0; the second probe ends at 10 s.
         let grace = |ms: u64| format!(r#""start_grace":{ms}"#);
         let counted = [
             probe(1, 0, "refused", 0),
@@ -474,7 +475,7 @@ mod tests {
         );
     }
 
-    /// The worker is asked to stop at that moment, and the watchdog is disarmed.
+    /// Returns a day on which the worker is asked to stop at `t`, and the watchdog is disarmed.
     fn asked(lines: &[String], t: u64) -> ByHand {
         let asked = format!(r#"{{"t":{t},"event":"signal","name":"SIGTERM","nth":1}}"#);
         let said = format!(r#"{{"t":{t},"event":"requested","reason":"SIGTERM","by":"signal"}}"#);
@@ -529,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_of_a_probe_is_said_in_its_instant() {
+    fn result_of_a_probe_is_claimed_in_its_instant() {
         let unsaid = [armed(), probe(2, 10_000, "503", 0)].concat();
         watched(ASIS, &unsaid, 10_000).breaks_nothing(); // The process ended first.
         watched(ASIS, &unsaid, 10_001).breaks_only(LAW.name);
@@ -589,7 +590,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_watchdog() {
+    fn second_watchdog_breaks() {
         let second = r#"{"t":0,"event":"registered","id":12,"kind":"watchdog","name":"second","order":0,"timeout":5000,"floor":null,"uses":[],"told":"at-once","async":false,"adopted":false,"interval":5000,"attempts":3,"request_timeout":120000}"#;
         watched(ASIS, &armed(), 9_000)
             .before("ended main", second)

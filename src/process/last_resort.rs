@@ -55,7 +55,7 @@ impl LastResort {
             };
             let Some(strikes) = epoch.checked_add(life.core.limits.instants(*from).last_resort)
             else {
-                return; // Beyond the clock.
+                return; // The instant is beyond the clock.
             };
             while armed() {
                 let left = strikes.saturating_duration_since(Instant::now());
