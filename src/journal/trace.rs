@@ -57,7 +57,7 @@ pub fn trace(what: &What) {
 
 fn log(what: &What, level: Option<Level>, more: &dyn Display) {
     let Some(level) = level else { return };
-    // A subscriber may panic, such as one that writes to a standard error that is closed. The panic must not end the
+    // A subscriber may panic, such as one that writes to a standard error without a reader. The panic must not end the
     // stop, nor abort the process when a handle is dropped.
     contained(|| emit(what, level, more));
 }

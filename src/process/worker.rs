@@ -105,7 +105,7 @@ impl<A: Send + Sync + 'static> Worker<A> {
     /// Ends a process that a signal stopped by that signal, once everything is done. Shells and supervisors then see
     /// the signal, as they would with a process that handles none.
     ///
-    /// After one signal, an exit code that says more is kept: main failed, or a step did not end well. After a second
+    /// After one signal, the exit code of a failure is kept: main failed, or a step did not end well. After a second
     /// signal, the process ends by that signal however its steps ended, since its exit code would have been the
     /// signal's too. A third signal and the last resort end the process with their codes as ever. No exit handler is
     /// called.
