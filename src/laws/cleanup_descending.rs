@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn blocking_call_in_another_order_breaks_though_the_executor_is_held() {
+    fn blocking_call_out_of_order_breaks_with_a_held_executor() {
         called_in_another_order()
             .with("registered db", r#""async":false"#)
             .after("ended drain", HELD)

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn resource_touched_after_its_end_breaks_though_no_use_is_declared() {
+    fn undeclared_use_of_a_closed_resource_breaks() {
         day()
             .with("registered writer", r#""uses":[]"#)
             .after(
