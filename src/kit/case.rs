@@ -1,4 +1,5 @@
-//! One scenario for a worker of one's own: what is wrong with it, and how that is told.
+//! One scenario for an own worker: parses its file, judges its runs, and words the verdict. The suite and the trials
+//! use it.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -13,34 +14,34 @@ use super::names::{cannot_be, not_adopted, not_registered, unknown_uses};
 use super::nothing::{is_about_main, main_given_up, main_is_over, tests_nothing};
 use super::{explained, notes, real};
 
-/// What to look for where two runs differ.
+/// Advice where two runs differ: what to look for.
 const ADVICE: &str = "what differs from run to run: `select!` without `biased`, the order of a `HashMap`, random \
 numbers, a real clock,\na thread or a socket that the context knows nothing of, a `static` that is kept from the run \
 before";
 
-/// What to look for where main fails in one of two runs only.
+/// Advice where main fails in only one of two runs: what to look for.
 const SHARED: &str = "a port, a file or a lock that two runs share? Each scenario is run twice, and tests run side by side: bind port 0, \
 and\nkeep what is one in the process (a port, a global) behind the state, so that a test can give another";
 
-/// What to do about threads that are not the world's.
+/// Advice where a thread that is not the world's calls the context.
 const OUTSIDE: &str = "threads of `std::thread` and of `spawn_blocking` run in real time: what they ask for is in no journal, and when\n\
      it is heard is chance. Ask from main, a task, a thread or a callback of the context's";
 
-/// A scenario's name, and its text.
+/// A scenario: its name, and the path and text of its file.
 pub(super) struct Case {
     pub name: String,
-    /// The file's path, as the user knows it.
+    /// Path of the file, as the user knows it.
     pub path: String,
     pub text: String,
 }
 
-/// What a scenario came to.
+/// The verdict on the runs of one scenario.
 pub(super) struct Verdict {
     pub problems: Vec<Problem>,
-    /// What is no failure, a sentence each.
+    /// Findings that are no failures, one sentence each.
     pub notes: Vec<String>,
     picture: String,
-    /// What happened, if anything did.
+    /// Journal of the first run; `None` if nothing was run.
     pub journal: Option<Journal>,
 }
 
@@ -58,7 +59,7 @@ impl Verdict {
         self.problems.is_empty()
     }
 
-    /// Returns what went wrong, as people read it, but for how to run it again.
+    /// Returns the problems and notes as text for people. How to run the scenario again is left to the caller.
     pub fn told(&self, name: &str) -> String {
         let mut told = shown(name, &self.problems, &self.picture, true);
         for note in &self.notes {
@@ -67,29 +68,29 @@ impl Verdict {
         told
     }
 
-    /// The log of its run and the picture, if anything happened.
+    /// Returns the log and the picture of the run; `None` if nothing was run.
     pub fn run_shown(&self) -> Option<String> {
         let journal = self.journal.as_ref()?;
         let picture = timeline(&journal.events, Style::default());
         Some(format!("{}\n\n{picture}", journal.to_string().trim_end()))
     }
 
-    /// Whether main was given up, and it is to be seen what it does left alone.
+    /// Returns whether main was given up, so that the verdict needs a run that shows what main does when left alone.
     pub fn asks_for_main(&self) -> bool {
         self.problems
             .iter()
             .any(|problem| self.is_for_main(problem))
     }
 
-    /// Whether a problem is told better by what main does left alone: main was given up, or nothing was tested since
-    /// main was not done.
+    /// Returns whether a problem is explained better by what main does when left alone: main was given up, or nothing
+    /// was tested because main was not done.
     fn is_for_main(&self, problem: &Problem) -> bool {
         let journal = self.journal.as_ref();
         journal.is_some_and(|journal| !main_is_over(journal))
             && (is_about_main(problem) || problem.kind == ProblemKind::TestsNothing)
     }
 
-    /// Adds what main does left alone.
+    /// Adds to the problem with main what main does when left alone.
     pub fn add_main(&mut self, alone: Option<&Journal>) {
         let Some(journal) = &self.journal else { return };
         let mut problems = self.problems.iter();
@@ -99,7 +100,7 @@ impl Verdict {
         let said = main_given_up(journal, alone);
         let problem = &mut self.problems[at];
         problem.detail = match problem.kind {
-            // It has a way out of its own.
+            // This problem has its own advice, which stays at the end.
             ProblemKind::TestsNothing => said + &problem.detail,
             _ => said,
         };
@@ -107,7 +108,7 @@ impl Verdict {
 }
 
 impl Case {
-    /// The scenario, or what keeps it from being run.
+    /// Parses the scenario. The error is the verdict on a file that cannot be run.
     pub fn parse(&self, own: &Own) -> Result<Arc<Scenario>, Box<Verdict>> {
         let parsed = scenario::parse_with(&self.name, &self.text, own.own_limits());
         let scenario = parsed.map_err(|invalid| Box::new(Verdict::of(self.invalid(&invalid))))?;
@@ -119,18 +120,18 @@ impl Case {
         }
     }
 
-    /// A run of it.
+    /// Returns the run of a scenario with a seed, still to be executed.
     pub fn run(scenario: &Arc<Scenario>, own: &Own, seed: u64) -> Run {
         let options = Options {
             seed,
-            // A user's code has thread-locals, locks and destructors.
+            // A user's code has thread-locals, locks and destructors, so each body needs its own thread.
             bodies: Bodies::Batons,
             ..Options::default()
         };
         Run::new(Arc::clone(scenario), options).of(own.clone())
     }
 
-    /// Judges what two runs gave; by laws and expectations only if `laws`.
+    /// Judges the two runs of a scenario. Laws and expectations are applied only if `laws` is set.
     pub fn judge(&self, run: &Run, ran: Twice, laws: bool) -> Verdict {
         let (first, second) = match ran {
             Twice::Ran(first, second) => (first, second),
@@ -141,7 +142,7 @@ impl Case {
         };
         let mut problems = self.not_simulated(run, &first, &second);
         let unknown = self.unknown_names(run, &first);
-        // Names that are not there are why all else fails; unless the run was over before main could register them.
+        // Unknown names explain every other failure, unless the run was over before main could register them.
         let over = main_is_over(&first) && first.aside.stall.is_none();
         let is_invalid = |problem: &Problem| problem.kind == ProblemKind::Invalid;
         if laws && !problems.iter().any(is_invalid) && (unknown.is_empty() || !over) {
@@ -152,7 +153,7 @@ impl Case {
         }
         let mut picture = String::new();
         if problems.is_empty() {
-            // Each run is the same: what has not struck in this one never does, and tests nothing.
+            // All runs are the same: an event that has not struck in this one never strikes, and tests nothing.
             if laws {
                 let unstruck = run.scenario.events_at(&first.unstruck);
                 problems.extend(unstruck.map(|timed| self.never_struck(timed)));
@@ -169,7 +170,7 @@ impl Case {
         }
     }
 
-    /// Judges one more run, with another seed.
+    /// Judges one more run, with a further seed.
     pub fn judge_seed(&self, run: &Run, ran: Result<Ran, RunError>) -> Verdict {
         let journal = match ran {
             Ok(ran) => ran.journal,
@@ -179,7 +180,7 @@ impl Case {
             }
         };
         let mut problems = self.broken(run, &journal);
-        // A main that fails since the file says so is about what is in the file.
+        // If main fails by a fault in the file, no law about main breaks, and a shared resource is not to blame.
         let main_failed = journal.main_failed().is_some() && problems.iter().any(is_about_main);
         if let Some(problem) = problems.first_mut() {
             let seed = run.options.seed;
@@ -196,11 +197,11 @@ impl Case {
         }
     }
 
-    /// Names in the file, or in `uses`, that the worker did not register.
+    /// Returns a problem for each name in the file or in `uses` that the worker did not register.
     fn unknown_names(&self, run: &Run, first: &Journal) -> Vec<Problem> {
         let mut problems = self.wrong(not_registered(&run.scenario, &self.text, first));
         if let (Some(error), false) = (first.main_failed(), problems.is_empty()) {
-            // That is why the names are missing.
+            // The failure of main is why the names are missing.
             let failed = format!("main failed: {error}");
             problems.insert(0, Problem::new(ProblemKind::Invalid, failed));
         }
@@ -208,7 +209,7 @@ impl Case {
         problems
     }
 
-    /// What the simulator cannot run, or not twice the same.
+    /// Returns the problems of code that the simulator cannot run, or cannot run twice with the same result.
     fn not_simulated(&self, run: &Run, first: &Journal, second: &Journal) -> Vec<Problem> {
         let style = Style::default();
         let adopted = not_adopted(first).into_iter().map(|name| {
@@ -229,7 +230,7 @@ impl Case {
                 format!("the context was asked for {asked} by a thread that the simulator knows nothing of"),
             )
         }));
-        // A run that stands still is told as that, whichever of the two it is.
+        // If either run stands still, the stall is reported instead of the difference that follows from it.
         if first.aside.stall.is_some() || outside.is_some() {
             return problems;
         }
@@ -242,13 +243,14 @@ impl Case {
         problems
     }
 
-    /// What is wrong with a run: it stands still, tests nothing, breaks laws or the file's expectations.
+    /// Returns the problems of a run: it stands still, tests nothing, exceeds a bound in real time, or breaks laws or
+    /// the file's expectations.
     fn broken(&self, run: &Run, journal: &Journal) -> Vec<Problem> {
         let style = Style::default();
         let mut judged = judge(&run.scenario, self.source(), &journal.events, style);
         if let Some(stall) = real::stall(journal) {
-            // The law about bodies says the same of the same event, and a run that was cut off knows nothing of what
-            // the file expects.
+            // The law about bodies reports the same event again. The file's expectations cannot be judged on a run
+            // that was cut off.
             let same = real::said_by_law(journal);
             judged.retain(|problem| {
                 !matches!(problem.kind, ProblemKind::Stuck | ProblemKind::Expectation)
@@ -297,7 +299,7 @@ impl Case {
     }
 }
 
-/// Adds what may be the cause where two runs differ.
+/// Adds the likely cause to the problem that two runs differ.
 fn explained(mut problem: Problem, first: &Journal, second: &Journal) -> Problem {
     let failed = [("first", first), ("second", second)].map(|(which, journal)| {
         let error = journal.main_failed()?;

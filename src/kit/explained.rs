@@ -1,4 +1,5 @@
-//! The way out where a component did not end well by itself, and nothing in the file explains it.
+//! Advice where a component did not end well by itself, and nothing in the file explains it: the broken law
+//! `ends/explained`.
 
 use crate::journal::{At, Kind, Ms, Outcome, What};
 use crate::report::Problem;
@@ -6,7 +7,8 @@ use crate::sim::Journal;
 
 use super::notes;
 
-/// Returns what there is to say beyond the sentence of the law: where it panicked, when it was told, what it can do.
+/// Returns what the message of the law leaves out: where the component panicked, or when it was told to stop and how
+/// its code can learn of it.
 pub(super) fn detail(journal: &Journal, problem: &Problem) -> String {
     if problem.message.contains("panicked at") {
         return notes::panics(journal, &problem.message);
