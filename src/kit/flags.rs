@@ -1,31 +1,31 @@
-//! The flags of a test's binary: those that cargo, people and other runners of tests pass.
+//! Command-line flags of a test binary, as cargo, people and other test runners pass them.
 
-/// What is asked of the tests.
+/// The flags that were passed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Flags {
-    /// A test is run if its name contains one of these; all are without any.
+    /// Parts of names: a test is run if its name contains one of them. If there are none, all tests are run.
     filters: Vec<String>,
     skip: Vec<String>,
-    /// Names are meant whole.
+    /// Whether `filters` and `skip` have to match whole names.
     exact: bool,
-    /// Only the ignored ones, of which there are none.
+    /// Whether only ignored tests are to be run, of which there are none.
     ignored: bool,
     pub help: bool,
     pub list: bool,
-    /// One letter a test.
+    /// Whether each test is reported by one letter.
     pub terse: bool,
-    /// The log of each run is written, well or not.
+    /// Whether the log of every run is written, also if the test passes.
     pub shows_logs: bool,
-    /// The number of tests that run at once.
+    /// Number of tests that run at once.
     pub threads: Option<usize>,
 }
 
 impl Flags {
-    /// Reads the arguments of the process, without its name.
+    /// Parses the arguments of the process, without the program's name.
     ///
     /// # Errors
     ///
-    /// In words.
+    /// If a flag is unknown, or its value is missing or wrong; the message is for people.
     pub fn read(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut flags = Flags::default();
         let mut arguments = arguments.into_iter();
@@ -76,7 +76,7 @@ impl Flags {
         Ok(flags)
     }
 
-    /// Whether a test of that name is to be run.
+    /// Returns whether the test of that name is to be run.
     pub fn take(&self, name: &str) -> bool {
         let is = |word: &String| {
             if self.exact {
@@ -91,7 +91,7 @@ impl Flags {
     }
 }
 
-/// What the binary understands.
+/// Help text of the test binary.
 pub(super) const HELP: &str = "\
 [NAME…] [--exact] [--skip NAME] [--list] [--show-output] [--quiet] [--test-threads N]
 
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_parts_of_names_or_whole_ones() {
+    fn filter_matches_part_of_a_name_or_whole_with_exact() {
         let takes = |arguments, name| read(arguments).map(|flags| flags.take(name));
         assert_eq!(takes("", "hung/flush"), Ok(true));
         assert_eq!(takes("flush", "hung/flush"), Ok(true));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_said() {
+    fn unknown_flag_or_bad_value_is_an_error() {
         for wrong in [
             "--frobnicate",
             "--skip",

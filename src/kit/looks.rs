@@ -1,4 +1,4 @@
-//! What a test wants to know of a journal.
+//! Queries on a journal, for the assertions of tests.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,14 +8,15 @@ use crate::laws::{self, Broken};
 use crate::scenario::{all_of, did_you_mean};
 use crate::sim::Journal;
 
-/// For assertions. Components are named as the journal names them: the second `db` is `db#2`.
+/// Queries for assertions. A component has the name that it has in the journal: the second `db` is `db#2`.
 impl Journal {
-    /// How the step of a component ended; `None` if it had none. A thread or task that has ended before the
-    /// stop has none.
+    /// Returns how the step of a component ended; `None` if it had none. A thread or task that ended before the stop
+    /// has none.
     ///
     /// # Panics
     ///
-    /// If nothing was registered by that name: a test of a name that is not there would be green for ever.
+    /// If nothing was registered by that name, unless the run is [stuck](Self::stuck): a test of an unknown name
+    /// would pass for ever.
     #[track_caller]
     pub fn outcome(&self, name: &str) -> Option<Outcome> {
         self.knows(name);
@@ -27,7 +28,7 @@ impl Journal {
         })
     }
 
-    /// How long the step of a component took; `None` if it had none.
+    /// Returns how long the step of a component took; `None` if it had none.
     ///
     /// # Panics
     ///
@@ -43,7 +44,7 @@ impl Journal {
         })
     }
 
-    /// The cleanup callbacks and closeables that ended well, in the order in which they did.
+    /// Returns the cleanup callbacks and closeables that ended well, in the order in which they ended.
     pub fn closed(&self) -> Vec<&str> {
         let closed = self.events.iter().filter_map(|event| match &event.what {
             What::StepEnded {
@@ -57,7 +58,7 @@ impl Journal {
         closed.collect()
     }
 
-    /// The components, in the order of registration, each with what it is.
+    /// Returns the components in the order of registration, each with its kind.
     pub fn registered(&self) -> Vec<(&str, Kind)> {
         let registered = self.events.iter().filter_map(|event| match &event.what {
             What::Registered(registered) => Some((&*registered.name, registered.kind)),
@@ -66,17 +67,17 @@ impl Journal {
         registered.collect()
     }
 
-    /// The exit code; `None` if the run never came to an end.
+    /// Returns the exit code; `None` if the run never came to an end.
     pub fn exit_code(&self) -> Option<i32> {
         self.exit().map(|(_, code, _)| code)
     }
 
-    /// Why the process ended.
+    /// Returns why the process ended; `None` if the run never came to an end.
     pub fn cause(&self) -> Option<Cause> {
         self.exit().map(|(_, _, cause)| cause)
     }
 
-    /// When the process ended, from the begin of the worker.
+    /// Returns when the process ended, measured from the start of the worker; `None` if the run never came to an end.
     pub fn ended_at(&self) -> Option<Duration> {
         self.exit().map(|(t, _, _)| Duration::from_millis(t))
     }
@@ -88,7 +89,7 @@ impl Journal {
         }
     }
 
-    /// Who is to blame where the run never came to an end.
+    /// Returns the name of what kept the run from ever coming to an end; `None` if it is not stuck.
     pub fn stuck(&self) -> Option<&str> {
         match &self.events.last()?.what {
             What::Stuck { name, .. } => Some(name),
@@ -96,12 +97,12 @@ impl Journal {
         }
     }
 
-    /// The laws that it breaks.
+    /// Returns the laws that the journal breaks.
     pub fn broken_laws(&self) -> Vec<Broken> {
         laws::judge(&self.events)
     }
 
-    /// The whole of it, as text.
+    /// Returns the whole journal as text.
     pub fn log(&self) -> String {
         text(&self.events)
     }
@@ -123,7 +124,7 @@ impl Journal {
         panic!("nothing was registered by the name {name:?}{meant}, only {names}");
     }
 
-    /// The error with which main failed.
+    /// Returns the error with which main failed; `None` if it did not fail.
     pub(super) fn main_failed(&self) -> Option<Name> {
         self.events.iter().find_map(|event| match &event.what {
             What::Ended {
@@ -137,7 +138,7 @@ impl Journal {
     }
 }
 
-/// As [`log`](Journal::log).
+/// Writes the text of [`log`](Journal::log).
 impl fmt::Display for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.log())

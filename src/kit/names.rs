@@ -1,4 +1,5 @@
-//! What a file for a worker of one's own says of components that only the worker's code knows.
+//! Checks the names in a file for an own worker. Only the worker's code knows its components, so the names are
+//! compared with what a run has registered.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use crate::scenario::{
 };
 use crate::sim::Journal;
 
-/// What of the file cannot be laid over real code.
+/// Returns a diagnostic for everything in the file that cannot be laid over real code.
 pub(super) fn cannot_be(scenario: &Scenario, text: &str) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     if scenario.worker.components.is_some() {
@@ -74,15 +75,15 @@ fn cannot_strike(timed: &Timed, text: &str) -> Option<Diagnostic> {
     )
 }
 
-/// The names of an expectation.
+/// Names that an expectation lists.
 type Names = Spanned<Vec<Name>>;
 
-/// A name in the file, and the event's key that it stands with.
+/// A name in the file, and the key of the event in which it stands.
 struct Mention<'a> {
     name: &'a Name,
     span: &'a Span,
     verb: Option<&'static str>,
-    /// The reserved words that may stand there.
+    /// Reserved words, such as `main`, that are allowed in its place.
     also: Vec<&'static str>,
 }
 
@@ -136,7 +137,8 @@ fn mentions(scenario: &Scenario) -> Vec<Mention<'_>> {
     all
 }
 
-/// Names that the worker did not register, and events that are not for what it registered by that name.
+/// Returns a diagnostic for each name that the worker did not register, and for each event that does not apply to the
+/// kind of component that it registered by that name.
 pub(super) fn not_registered(
     scenario: &Scenario,
     text: &str,
@@ -154,7 +156,7 @@ pub(super) fn not_registered(
             _ => {}
         }
     }
-    // A run that kept its thread for good has told nothing of what was registered.
+    // The journal of a run that kept its thread for good may not show what was registered.
     if known.is_empty() && journal.stuck().is_some() {
         return Vec::new();
     }
@@ -230,7 +232,7 @@ fn wrong_kind(name: &str, span: Span, verb: &str, kind: Kind, adopted: bool) -> 
     })
 }
 
-/// The threads that were to be taken over, and could not be.
+/// Returns the threads that were to be adopted, which the host refused.
 pub(super) fn not_adopted(journal: &Journal) -> Vec<&Name> {
     let refused = journal.events.iter().filter_map(|event| match &event.what {
         What::Refused {
@@ -243,7 +245,7 @@ pub(super) fn not_adopted(journal: &Journal) -> Vec<&Name> {
     refused.collect()
 }
 
-/// Returns a problem for each name that a component uses and nothing was registered by, from begin to end.
+/// Returns a problem for each name in a component's `uses` by which nothing was registered in the whole run.
 pub(super) fn unknown_uses(journal: &Journal) -> Vec<Problem> {
     let registered = || {
         journal.events.iter().filter_map(|event| match &event.what {
@@ -251,7 +253,7 @@ pub(super) fn unknown_uses(journal: &Journal) -> Vec<Problem> {
             _ => None,
         })
     };
-    // A start that was cut off may have had it still to register; a refused one is there.
+    // If the start was cut off, it may still have had the name to register. A refused component counts as registered.
     if journal.aside.stall.is_some() || !main_ended_unasked(journal) {
         return Vec::new();
     }
@@ -284,7 +286,8 @@ pub(super) fn unknown_uses(journal: &Journal) -> Vec<Problem> {
     unknown.map(problem).collect()
 }
 
-/// Whether main ended well before anything asked the worker to stop: it has registered all that it ever would.
+/// Returns whether main ended well before anything asked the worker to stop, so that it has registered all that it
+/// ever would.
 fn main_ended_unasked(journal: &Journal) -> bool {
     let first = journal.events.iter().find_map(|event| match &event.what {
         What::Running { value: false } => Some(false),
@@ -294,7 +297,8 @@ fn main_ended_unasked(journal: &Journal) -> bool {
     first == Some(true)
 }
 
-/// Where a key stands in the file: where a line or a table begins with it, and not in a title before.
+/// Returns where a key stands in the file: the first place where a line or a table begins with it, and so not in a
+/// title before it. Without such a place it is the first place of all.
 fn key(text: &str, key: &str) -> Span {
     let leads = |at: &usize| {
         let before = text[..*at].trim_end_matches([' ', '\t']);
@@ -307,7 +311,8 @@ fn key(text: &str, key: &str) -> Span {
     }
 }
 
-/// Where a word stands in a part of the file; all of the part, if it is written in some other way there.
+/// Returns where a word stands in a part of the file, or all of the part if the word is written in some other way
+/// there.
 fn spot(text: &str, span: &Span, word: &str) -> Span {
     let part = text.get(span.clone()).unwrap_or("");
     let quoted = [format!("\"{word}\""), format!("'{word}'"), word.to_owned()];
@@ -325,7 +330,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_found_where_it_is_one() {
+    fn key_is_found_where_a_line_or_table_begins_with_it() {
         let title = "title = \"Without components\" # components\n";
         for (before, after) in [
             ("[worker]\n", " = []\n"),
