@@ -1,9 +1,9 @@
-//! The test kit: a service's own worker in the simulator, for the service's own `tests/`.
+//! The test kit runs a service's own worker in the simulator, for the service's own `tests/`.
 //!
-//! What the service registers is real: its closures, its threads, its tasks. The simulator runs it in
-//! virtual time, on an executor and on threads of its own, lays faults over it, and judges what happens.
+//! What the service registers is real: its closures, its threads and its tasks. The simulator runs them in virtual
+//! time, on its own executor and threads, lays faults over them, and judges what happens.
 //!
-//! [`scenarios!`](crate::scenarios) makes a test of each file of a folder; [`Trial`] says the same in code.
+//! [`scenarios!`](crate::scenarios) turns each file of a folder into a test; a [`Trial`] is such a test in code.
 //!
 //! ```
 //! use std::time::Duration;
@@ -36,7 +36,7 @@
 //! assert_eq!(journal.ended_at(), Some(Duration::from_secs(20)), "after db's 10 s");
 //! ```
 //!
-//! How it is used, what is simulated and what is not: `docs/testing.md`.
+//! `docs/testing.md` explains how to use it, what is simulated and what is not.
 
 mod case;
 mod explained;
@@ -56,30 +56,30 @@ pub use crate::sim::Own;
 pub use suite::Suite;
 pub use trial::{Time, Trial};
 
-/// Makes a test of each scenario file in a folder, for the worker that a function registers.
+/// Turns each scenario file in a folder into a test of the worker that a function registers.
 ///
-/// `register` is what the service starts with, `async fn(WorkerCtx<A>) -> Result<(), MainError>` with
-/// `A: Default`, or a closure like it that can be called again and again; the folder is relative to the
-/// crate's manifest. A third argument makes the state where the default one will not do:
-/// `deadstop::scenarios!(register, "scenarios/", app = || App::for_tests())`.
+/// `register` is the function that the service starts with: `async fn(WorkerCtx<A>) -> Result<(), MainError>` with
+/// `A: Default`, or such a closure that can be called many times. The folder is relative to the crate's manifest. A
+/// third argument makes the state if the default one does not suit a test: `deadstop::scenarios!(register,
+/// "scenarios/", app = || App::for_tests())`.
 ///
 /// The last argument gives the limits that the service has in production, `limits = my_service::limits()` (a
-/// [`Builder`](crate::context::Builder)): they hold where a file says nothing of them. Without it the limits that are
-/// tested are the file's own.
+/// [`Builder`](crate::context::Builder)). They hold where a file sets none. Without this argument, a limit that a
+/// file does not set has the default of scenario files.
 ///
-/// A main that may block, `fn(WorkerCtx<A>, &Scope) -> Result<(), MainError>`, has the word before it:
+/// For a main that may block, `fn(WorkerCtx<A>, &Scope) -> Result<(), MainError>`, write `blocking` before it:
 /// `deadstop::scenarios!(blocking register, "scenarios/")`.
 ///
-/// It stands in a file of `tests/`, once:
+/// Use it once in a file of `tests/`:
 ///
 /// ```ignore
 /// // tests/shutdown.rs
 /// deadstop::scenarios!(my_service::register, "scenarios/");
 /// ```
 ///
-/// It works with and without `harness = false` in the manifest's `[[test]]`. With it each file is a test,
-/// and can be listed, filtered and run alone: `cargo test --test shutdown -- hung-flush`. Without it one
-/// test runs all files, and `DEADSTOP_SCENARIO=hung-flush` picks some. A folder without scenarios fails.
+/// It works with and without `harness = false` in the manifest's `[[test]]`. With it, each file is a test that can be
+/// listed, filtered and run alone: `cargo test --test shutdown -- hung-flush`. Without it, one test runs all files.
+/// In both cases `DEADSTOP_SCENARIO=hung-flush` picks some by a part of their name. A folder without scenarios fails.
 #[macro_export]
 macro_rules! scenarios {
     (blocking $register:expr, $folder:expr $(, limits = $limits:expr)? $(,)?) => {
@@ -107,14 +107,14 @@ macro_rules! scenarios {
         )
     };
     (@ $own:expr, $folder:expr) => {
-        /// All files, where the harness is the usual one.
+        /// Runs all files as one test, under the usual harness.
         #[test]
         fn scenarios() {
             $crate::scenarios!(@suite $own, $folder)
                 .test();
         }
 
-        /// A test a file, where the harness is this.
+        /// Runs each file as a test, as its own harness.
         #[allow(dead_code)]
         fn main() -> ::std::process::ExitCode {
             $crate::scenarios!(@suite $own, $folder)
