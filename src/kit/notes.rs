@@ -1,4 +1,4 @@
-//! Notes: what is no failure, and yet hardly what the author of a worker means.
+//! Notes on a run: findings that are no failures, but are hardly what the author of a worker intends.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -11,12 +11,12 @@ use crate::sim::{Journal, Kept, KeptBy, Own, Run};
 
 use super::real::{bound_overrun, whole_ms};
 
-/// The maximum number of functions that are shown of a panic.
+/// Maximum number of functions of the stack that are shown for a panic.
 const FRAMES: usize = 4;
-/// The maximum number of components that one note lists.
+/// Maximum number of components that one note lists, and of notes of one kind.
 const LISTED: usize = 20;
 
-/// Returns the notes of a run, a sentence each.
+/// Returns the notes on a run, one sentence each.
 pub(super) fn of(run: &Run, journal: &Journal) -> Vec<String> {
     let scenario = &run.scenario;
     let mut notes: Vec<String> = run
@@ -57,7 +57,7 @@ pub(super) fn of(run: &Run, journal: &Journal) -> Vec<String> {
     notes
 }
 
-/// The limits that the file says otherwise than the service has them.
+/// Returns a note for each limit that the file sets to another value than the service.
 fn other_limits(scenario: &Scenario, own: &Own) -> Vec<String> {
     let Some(limits) = own.own_limits() else {
         return Vec::new();
@@ -81,7 +81,7 @@ fn other_limits(scenario: &Scenario, own: &Own) -> Vec<String> {
     other.chain(ties).collect()
 }
 
-/// What start warns of and no law judges in the run of a user's own code.
+/// Returns the warnings of start that no law judges in the run of a user's own code.
 fn warned_of_at_start(journal: &Journal) -> impl Iterator<Item = String> {
     let warned = journal.events.iter().filter_map(|event| match &event.what {
         What::BoundOverShare {
@@ -103,7 +103,8 @@ fn warned_of_at_start(journal: &Journal) -> impl Iterator<Item = String> {
     warned.take(LISTED)
 }
 
-/// The turns that took long, and not longer than their bound, which is a failure.
+/// Returns a note for each component with long turns. A turn longer than its bound is left out, since that is a
+/// failure.
 fn turns_noted(journal: &Journal) -> impl Iterator<Item = String> {
     let kept = journal.aside.kept.iter();
     let mut all: Vec<(&Kept, u64, Duration)> = Vec::new();
@@ -122,7 +123,8 @@ fn turns_noted(journal: &Journal) -> impl Iterator<Item = String> {
         .map(|(first, times, in_all)| long_turn(first, times, in_all))
 }
 
-/// The threads and tasks that end unasked, and well. A future that is run to its end ends by right.
+/// Returns a note on the threads and tasks that ended well without being asked to. A future that is run to its end
+/// (`once`) is left out, since it may end by itself.
 fn ended_by_themselves(journal: &Journal) -> Option<String> {
     let stop = |what: &What| matches!(what, What::Running { value: false });
     let events = &journal.events;
@@ -174,7 +176,7 @@ fn ended_by_themselves(journal: &Journal) -> Option<String> {
     Some(format!("{}{more} ended by themselves", listed.join(", ")))
 }
 
-/// What is noted of turns that took long: of the first one, and of all of the same component.
+/// Returns the note on the long turns of one component: when the first one was, and how long all of them took.
 fn long_turn(first: &Kept, times: u64, in_all: Duration) -> String {
     let (name, at) = (&first.name, At(first.at));
     let took = match times {
@@ -199,7 +201,7 @@ fn long_turn(first: &Kept, times: u64, in_all: Duration) -> String {
     )
 }
 
-/// The panics that the code caught itself.
+/// Returns a note for each panic that the code caught itself.
 fn caught(journal: &Journal) -> impl Iterator<Item = String> {
     let ended = |words: &str| {
         journal.events.iter().any(|event| {
@@ -224,7 +226,7 @@ fn caught(journal: &Journal) -> impl Iterator<Item = String> {
     notes.collect::<Vec<_>>().into_iter()
 }
 
-/// Returns where the panics stand that a sentence is about, with the functions of the user's own code.
+/// Returns the places of the panics that a sentence is about, with the functions of the user's own code.
 pub(super) fn panics(journal: &Journal, sentence: &str) -> String {
     let mut said = String::new();
     for panicked in &journal.aside.panics {

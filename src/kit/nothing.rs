@@ -1,4 +1,4 @@
-//! Tests that test nothing: they would be green whatever the worker does.
+//! Finds tests that test nothing, which would pass whatever the worker does, and explains a main that was given up.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use crate::report::{Problem, ProblemKind};
 use crate::scenario::{Expect, Scenario, Timed, Verb, When, all_of};
 use crate::sim::{Journal, Run};
 
-/// How far main is followed to see whether it would go on by itself, in milliseconds of virtual time.
+/// Time for which main is followed to see whether it would go on by itself, in milliseconds of virtual time.
 const FOLLOWED_MS: u64 = 3_600_000;
 
-/// What to do where main waits for the real world.
+/// Advice where main waits for the real world.
 const REAL_WORLD: &str = "\
 Main registers and returns. Does it wait for a stop, or serve? That belongs into a task: `ctx.add_task`.
 Or does it wait for what is outside of the simulation: a thread or a socket of the real world? sqlx, a resolver, reqwest and
@@ -18,23 +18,24 @@ the like answer from threads of their own, in real time, while virtual time runs
 test can give a fake (`app = …`); or await it in a job of the blocking pool, for which virtual time stands still:
 `spawn_blocking(move || handle.block_on(connect()))`, with `Handle::current()`";
 
-/// What to do where the run is over before main begins.
+/// Advice where the run is over before main begins.
 const TOO_EARLY: &str = "\
 Main had no turn before the process was asked to stop: have that come later in the file (`at = \"1ms\"` is enough). If it is so on
 purpose, the file says `ready = false` and `registered = []` in [expect]";
 
-/// What to do where main tries what does not come about.
+/// Advice where main keeps trying what never succeeds.
 const TRIES: &str = "\
 Main registers and returns. Does it work until the stop? That belongs into a task: `ctx.add_task`.
 Or does it try again what does not come about under test: an address at which nothing answers, a file that nobody writes?
 Put it behind the state, so that a test can give a fake (`app = …`)";
 
-/// What to do where main takes longer than it is waited for.
+/// Advice where main takes longer than its bound.
 const TAKES_LONG: &str = "\
 A stop that comes while main runs waits for it as long as `start-timeout` says: give main more of it, have main look at
 `ctx.stop_requested()`, or have the signal come later in the file";
 
-/// Returns what is wrong with a test whose worker registers and runs nothing, or in which all is over before main is done.
+/// Returns the problem of a test in which the worker registers and runs nothing, or in which every event strikes
+/// before main is done.
 pub(super) fn tests_nothing(scenario: &Scenario, journal: &Journal) -> Option<Problem> {
     let registers =
         |event: &Event| matches!(event.what, What::Registered(_) | What::Refused { .. });
@@ -45,7 +46,8 @@ pub(super) fn tests_nothing(scenario: &Scenario, journal: &Journal) -> Option<Pr
     let on_purpose = registered
         .as_ref()
         .is_some_and(|registered| registered.value.is_empty());
-    // A main that fails unasked breaks a law. One that fails since it was asked to stop does so by right, and hides nothing.
+    // A main that fails unasked breaks a law, which is reported instead. A main may fail once it was asked to stop:
+    // that breaks no law, and does not hide that nothing was tested.
     let failed = main_failed_unasked(journal);
     if !ran && !on_purpose && !failed {
         let done = journal.events.iter().find(|event| ends_main(event));
@@ -76,7 +78,7 @@ pub(super) fn tests_nothing(scenario: &Scenario, journal: &Journal) -> Option<Pr
     ))
 }
 
-/// Whether main failed before anything asked the worker to stop.
+/// Returns whether main failed before anything asked the worker to stop.
 fn main_failed_unasked(journal: &Journal) -> bool {
     let not_running = |event: &&Event| matches!(event.what, What::Running { value: false });
     let asked = journal.events.iter().find(not_running);
@@ -93,7 +95,7 @@ fn main_failed_unasked(journal: &Journal) -> bool {
     failed.is_some_and(|failed| asked.is_none_or(|asked| failed.seq < asked.seq))
 }
 
-/// Whether main came to an end of its own, well or not: what it had to register is known.
+/// Returns whether main came to its own end, well or not, so that all that it had to register is known.
 pub(super) fn main_is_over(journal: &Journal) -> bool {
     journal.events.iter().any(ends_main)
 }
@@ -109,7 +111,7 @@ fn problem(message: String, help: &str) -> Problem {
     }
 }
 
-/// Whether a scenario is about main by its own words: a fault for it, an event at its begin.
+/// Returns whether the scenario itself is about main: it has a fault for main, or an event at main's begin.
 fn is_about_start(scenario: &Scenario) -> bool {
     let about = |timed: &Timed| {
         let on_main = matches!(&timed.when, When::On(name, _) if **name == *"main");
@@ -118,7 +120,7 @@ fn is_about_start(scenario: &Scenario) -> bool {
     scenario.timeline.iter().any(about)
 }
 
-/// Returns a run in which nobody asks the worker to stop, to see whether its main would go on.
+/// Returns the same run without a request to stop, to see whether its main would go on.
 pub(super) fn left_alone(run: &Run) -> Run {
     let mut scenario = Scenario::clone(&run.scenario);
     scenario.expect = Expect::default();
@@ -132,8 +134,8 @@ pub(super) fn left_alone(run: &Run) -> Run {
     alone
 }
 
-/// Returns what there is to see of a main that was given up: since when it waited, what it had registered, what it
-/// does if it is left alone, and the way out.
+/// Returns the text on a main that was given up: since when it waited, what it had registered, what it does when left
+/// alone, and the advice.
 pub(super) fn main_given_up(journal: &Journal, alone: Option<&Journal>) -> String {
     let mut said = String::new();
     if let Some(since) = journal.aside.found.main_waits {
@@ -161,12 +163,12 @@ pub(super) fn main_given_up(journal: &Journal, alone: Option<&Journal>) -> Strin
                 At(stall.at)
             );
     }
-    // Where nobody gave it up, the process ended.
+    // If main was neither aborted nor left behind, the end of the process cut it off.
     let by = gave_up.or(journal.events.last()).map_or(0, |end| end.t);
     let last = alone.aside.found.main_waits.filter(|since| *since > by);
     let done = alone.events.iter().find(|event| ends_main(event));
     let (line, help) = match (done, last) {
-        // Also one that doubles its pauses tries once more in the second half.
+        // Even a main that doubles its pauses tries once more in the second half.
         (None, Some(last)) if last > FOLLOWED_MS / 2 => (
             format!(
                 "  left alone for an hour it is not done either: it went on from time to time, the last time at {}\n",
@@ -202,7 +204,7 @@ pub(super) fn main_given_up(journal: &Journal, alone: Option<&Journal>) -> Strin
     said + &line + help + "\n"
 }
 
-/// Returns the names of what was registered by then, in words.
+/// Returns the names of the components that were registered until `by`, as text.
 fn registered(journal: &Journal, by: u64) -> String {
     let names = journal.events.iter().filter_map(|event| match &event.what {
         What::Registered(it) if event.t <= by => Some(&*it.name),
@@ -216,7 +218,7 @@ fn registered(journal: &Journal, by: u64) -> String {
     }
 }
 
-/// Whether a broken law is about how main ended, or did not.
+/// Returns whether a problem is the broken law about how main ended, or did not end.
 pub(super) fn is_about_main(problem: &Problem) -> bool {
     let of = problem.at.as_ref().and_then(|at| at.component.as_deref());
     problem.law == Some("ends/explained") && of == Some("main")
