@@ -1,13 +1,13 @@
-//! Output of the kit, written past std's locks: code that was left behind may hold them for good.
+//! Writes the output of the kit past std's locks, which code that was left behind may hold for good.
 
 use std::io::Write;
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// What a failed test ends with, as everywhere.
+/// Exit code of a failed test binary, as in every Rust test.
 pub(super) const FAILED: u8 = 101;
 
-/// How long std's lock on standard output is waited for.
+/// Maximum time to wait for std's lock on standard output.
 const FREE: Duration = Duration::from_secs(1);
 
 /// Writes to standard output. A reader that is gone is no error.
@@ -15,14 +15,14 @@ pub(super) fn out(text: &str) {
     write(std::io::stdout(), text);
 }
 
-/// Writes to standard error, where no harness swallows it.
+/// Writes to standard error, past the harness, which would swallow it.
 pub(super) fn err(text: &str) {
     write(std::io::stderr(), text);
 }
 
 #[cfg(unix)]
 fn write(stream: impl std::os::fd::AsFd, text: &str) {
-    // Std has nothing of the kit's in its buffer: all of it is written here.
+    // Std's buffer holds no text of the kit that would have to come first: the kit writes all of it here.
     let descriptor = stream.as_fd().try_clone_to_owned();
     let _ = descriptor
         .and_then(|descriptor| std::fs::File::from(descriptor).write_all(text.as_bytes()));
@@ -35,13 +35,14 @@ fn write(mut stream: impl Write, text: &str) {
         .and_then(|()| stream.flush());
 }
 
-/// Ends the process without the usual last rites, which could wait for code that was left behind.
+/// Ends the process at once (`_exit`), without handlers and destructors: they could wait for code that was left
+/// behind.
 pub(super) fn exit(code: u8) -> ! {
     signal_hook::low_level::exit(code.into())
 }
 
-/// Ends a process in which the harness would wait for good for std's lock on standard output, since code that was left
-/// behind holds it, after writing `text`.
+/// Ends the process, after writing `text`, if code that was left behind holds std's lock on standard output: the
+/// harness would wait for it for good.
 #[allow(
     clippy::disallowed_methods,
     reason = "it is not known whether the lock can be had, and it is waited for in real time"

@@ -1,12 +1,13 @@
-//! Panics of simulated code: noted for the verdict, where they stand once and with their scenario, instead of being
-//! printed in each of a scenario's runs.
+//! Notes panics of simulated code for the verdict, which shows each once and with its scenario, instead of printing
+//! them in each of a scenario's runs.
 
 use std::panic::{PanicHookInfo, set_hook, take_hook};
 use std::sync::Once;
 
 use crate::sim::note_panic;
 
-/// Has panics of simulated code noted in their run, once for the process. All others go to the hook that was there.
+/// Installs a panic hook, once for the process, that notes panics of simulated code in their run. All other panics go
+/// to the hook that was there.
 pub(super) fn observe() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,4 +1,4 @@
-//! What real time shows: a run that stands still, and code that keeps its thread longer than its bound.
+//! Problems that real time shows: a run that stands still, and code that keeps its thread for longer than its bound.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use crate::laws;
 use crate::report::{Problem, ProblemKind};
 use crate::sim::{Journal, Kept, KeptBy, Stall};
 
-/// What to do about code that keeps its thread longer than its bound.
+/// Advice about code that keeps its thread for longer than its bound.
 const OVER_BOUND: &str = "\
 Code that waits past its scope, or computes, takes no virtual time: here it is in time whatever it does, and live it is
 left behind. `scope.wait`, `scope.sleep` and `scope.block_on`, in a task any `.await` of tokio's, take virtual time. Is it
 real work, the bound is too short for it, or the machine is slow";
 
-/// Returns the problem of a run that stands still.
+/// Returns the problem of a run that stands still; `None` if it does not.
 pub(super) fn stall(journal: &Journal) -> Option<Problem> {
     let stall: &Stall = journal.aside.stall.as_ref()?;
     let at = At(stall.at);
@@ -30,7 +30,8 @@ pub(super) fn stall(journal: &Journal) -> Option<Problem> {
     })
 }
 
-/// Returns what the law about bodies says of the very event at which the run stands still: the stall says it better.
+/// Returns the message of the first law that breaks at the last event of a run that stands still, which is the law
+/// about bodies. The stall explains the same event better.
 pub(super) fn said_by_law(journal: &Journal) -> Option<String> {
     let last = journal.events.last()?;
     let broken = laws::judge(&journal.events);
@@ -64,8 +65,8 @@ pub(super) fn over_bound(journal: &Journal) -> Vec<Problem> {
     journal.aside.kept.iter().filter_map(over).collect()
 }
 
-/// Returns the bound, in ms, that a turn took longer than. A job on the pool counts once its component is waited for:
-/// before that the component can end without it.
+/// Returns the bound, in ms, that a turn exceeded; `None` if it did not. A job on the blocking pool counts once its
+/// component is awaited: before that the component can end without it.
 pub(super) fn bound_overrun(journal: &Journal, kept: &Kept) -> Option<u64> {
     let waited_for = || {
         journal.events.iter().any(|event| {
