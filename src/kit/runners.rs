@@ -1,4 +1,4 @@
-//! The threads on which the kit runs scenarios, with the limits of real time that the environment sets.
+//! Starts the threads on which the kit runs scenarios, with the limits of real time that the environment sets.
 
 use std::time::Duration;
 
@@ -6,16 +6,17 @@ use super::panics;
 use crate::scenario::duration;
 use crate::sim::Runners;
 
-/// How long a user's code may keep its thread: longer for a debugger, shorter to find short waits.
+/// Environment variable: the longest time for which a user's code may keep its thread. It is longer for a debugger,
+/// and shorter to find short waits.
 const PATIENCE: &str = "DEADSTOP_PATIENCE";
-/// How long one run may take in all.
+/// Environment variable: the longest time that one run may take in all.
 const TIME_LIMIT: &str = "DEADSTOP_TIME_LIMIT";
 
-/// Starts that number of threads.
+/// Starts that number of threads, with the limits that the environment sets.
 ///
 /// # Panics
 ///
-/// If they cannot be had, or if the environment names a limit that is no duration.
+/// If they cannot be started, or if the environment sets a limit that is no duration.
 #[track_caller]
 pub(super) fn runners(threads: usize) -> Runners {
     panics::observe();
@@ -33,7 +34,7 @@ pub(super) fn runners(threads: usize) -> Runners {
     runners
 }
 
-/// Reads a duration as a scenario file has it.
+/// Parses a duration as it is written in a scenario file.
 fn read(name: &str, value: Option<&str>) -> Result<Option<Duration>, String> {
     let Some(value) = value else { return Ok(None) };
     duration(value, 1, false)

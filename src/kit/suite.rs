@@ -1,4 +1,4 @@
-//! The scenarios of a folder as tests, under the usual harness and as a harness of their own.
+//! Runs the scenarios of a folder as tests, under the usual harness or as their own harness.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,22 +19,22 @@ use super::nothing::left_alone;
 use super::output::{self, FAILED};
 use super::runners::runners;
 
-/// Picks scenarios where the usual harness has only one test for all.
+/// Environment variable that picks scenarios by a part of their name, since the usual harness has only one test for
+/// all.
 const PICK: &str = "DEADSTOP_SCENARIO";
 /// The scenario files of a folder, for one worker. [`scenarios!`](crate::scenarios) makes it.
 #[derive(Debug)]
 pub struct Suite {
     root: PathBuf,
     folder: String,
-    /// How cargo knows the test.
+    /// Arguments by which cargo selects the test.
     target: String,
     own: Own,
 }
 
 impl Suite {
-    /// The files below `folder`, which is relative to the crate at `root`; `file` is the source of the test, and
-    /// `target` is what the compiler calls it.
-    /// `package` is the crate's name.
+    /// Describes the scenario files below `folder`, which is relative to the crate at `root`. `package` is the
+    /// crate's name, `file` is the source of the test, and `target` is the compiler's name for it.
     pub fn new(
         root: &str,
         folder: &str,
@@ -55,7 +55,7 @@ impl Suite {
     ///
     /// # Panics
     ///
-    /// If one fails, or if there is none; what is wrong with each goes to standard output.
+    /// If a scenario fails, or if there is none. The problems of each are written to standard output.
     #[track_caller]
     pub fn test(&self) {
         let cases = match self.cases() {
@@ -65,7 +65,7 @@ impl Suite {
         let all = cases.len();
         let cases: Vec<Case> = cases.into_iter().filter(picked()).collect();
         assert!(!cases.is_empty(), "{}", picks_none(all));
-        // The harness has read them already, and knows the others.
+        // The harness has checked the arguments already: a flag that is unknown here is one of its own.
         let shows_logs = Flags::read(std::env::args().skip(1)).is_ok_and(|flags| flags.shows_logs);
         let mut failed = Vec::new();
         // Nothing is printed before it is known that standard output is not locked for good.
@@ -100,7 +100,7 @@ impl Suite {
         );
     }
 
-    /// Runs each file as a test, as the process's arguments ask.
+    /// Runs each file as a test, as the arguments of the process ask.
     pub fn main(&self) -> ExitCode {
         match Flags::read(std::env::args().skip(1)) {
             Ok(flags) if flags.help => {
@@ -214,8 +214,8 @@ impl Suite {
         ExitCode::from(code)
     }
 
-    /// Runs cases, each twice and then with further seeds, and hands over what became of each, in order. Returns the number
-    /// of threads that were left behind.
+    /// Runs the cases, each twice and then with further seeds, and passes each verdict to `done`, in order. Returns
+    /// the number of threads that were left behind.
     fn run<'c>(
         &self,
         cases: &'c [Case],
@@ -236,7 +236,7 @@ impl Suite {
         runners.left_behind()
     }
 
-    /// The files, by name.
+    /// Reads the scenario files, sorted by name.
     fn cases(&self) -> Result<Vec<Case>, String> {
         let folder = self.root.join(&self.folder);
         let found = scenario_files(&folder)?;
@@ -263,7 +263,7 @@ impl Suite {
     }
 }
 
-/// Judges all cases that could be parsed, in order.
+/// Runs and judges all cases that could be parsed, and returns the verdicts in order.
 fn judge_all(
     runners: &Runners,
     own: &Own,
@@ -284,7 +284,7 @@ fn judge_all(
     };
     twice(runners, first, judged, |_| {});
     let mut verdicts: Vec<_> = verdicts.into_values().collect();
-    // Seed 0 takes the first of what is possible; what holds for it alone is found by others.
+    // Seed 0 always takes the first choice. Further seeds find what holds for that order alone.
     let well = || {
         let both = runnable().zip(0..);
         let well = both.filter(|(_, at)| verdicts[*at].1.is_well());
@@ -311,7 +311,7 @@ fn judge_all(
     followed.collect()
 }
 
-/// Adds to a verdict on a main that was given up what it does if it is left alone.
+/// Runs the worker without a request to stop if its main was given up, and adds to the verdict what main does then.
 pub(super) fn follow_main(runners: &Runners, run: &Run, verdict: &mut Verdict) {
     if verdict.asks_for_main() {
         let alone = runners.run_all([left_alone(run)]).next();
@@ -320,13 +320,13 @@ pub(super) fn follow_main(runners: &Runners, run: &Run, verdict: &mut Verdict) {
     }
 }
 
-/// Whether the environment picks a scenario.
+/// Returns a function that tests whether the environment picks a scenario.
 fn picked() -> impl Fn(&Case) -> bool {
     let pick = std::env::var(PICK).ok();
     move |case| pick.as_ref().is_none_or(|pick| case.name.contains(&**pick))
 }
 
-/// What to say where the environment picks none of that number of scenarios.
+/// Returns the message for an environment that picks none of that number of scenarios.
 fn picks_none(all: usize) -> String {
     format!(
         "{PICK} picks none of the {}",
@@ -334,8 +334,8 @@ fn picks_none(all: usize) -> String {
     )
 }
 
-/// Which of the crate's tests it is, for cargo: the compiler knows a name without its dashes, which the file still has,
-/// or the manifest where it gives another.
+/// Returns the argument by which cargo selects the test; empty if it is none. The compiler's name has `_` for each
+/// dash. The file's name still has the dashes, or the manifest does if it sets another name.
 fn command(root: &Path, file: &str, target: &str) -> String {
     let path = Path::new(file);
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -347,12 +347,12 @@ fn command(root: &Path, file: &str, target: &str) -> String {
     let mut names = by_manifest.into_iter().chain([by_file.into_owned()]);
     match names.find(|name| name.replace('-', "_") == target) {
         Some(name) => format!(" --test {name}"),
-        // A module of the library, say.
+        // For example a module of the library.
         None => String::new(),
     }
 }
 
-/// The names that a manifest gives to tests.
+/// Returns the names that a manifest gives to tests.
 fn tests_of(manifest: &str) -> Vec<String> {
     let Ok(manifest) = DeTable::parse(manifest) else {
         return Vec::new();
@@ -370,7 +370,7 @@ fn tests_of(manifest: &str) -> Vec<String> {
         .collect()
 }
 
-/// Writes notes of a test that passes where the harness does not swallow them, as it does what tests print.
+/// Writes the notes on a test that passes to standard error, past the harness, which swallows what tests print.
 pub(super) fn note(name: &str, notes: &[String]) {
     let notes: String = notes
         .iter()
@@ -381,7 +381,7 @@ pub(super) fn note(name: &str, notes: &[String]) {
     }
 }
 
-/// A name as a shell takes it.
+/// Returns a name, quoted for a shell if it has to be.
 fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     if name.chars().all(plain) {
@@ -396,7 +396,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_test_is_called_as_cargo_knows_it() {
+    fn command_selects_the_test_by_its_name_in_cargo() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let known = |file, target| command(root, file, target);
         assert_eq!(known("tests/shutdown.rs", "shutdown"), " --test shutdown");
