@@ -1,4 +1,4 @@
-//! A scenario for a worker of one's own, said in code.
+//! A scenario for an own worker, written in code.
 
 use std::fmt::Write;
 use std::panic::Location;
@@ -13,10 +13,10 @@ use super::output;
 use super::runners::runners;
 use super::suite::{follow_main, note};
 
-/// A duration: a [`Duration`], or as a scenario file says it (`"500ms"`, `"10s"`, `"1m"`). Of a [`Duration`] whole
-/// milliseconds count, as everywhere in a scenario; the rest is cut off.
+/// A duration: a [`Duration`], or text as in a scenario file (`"500ms"`, `"10s"`, `"1m"`). A [`Duration`] is cut to
+/// whole milliseconds, as everywhere in a scenario.
 pub trait Time {
-    /// As a scenario file says it.
+    /// Returns the duration as a scenario file writes it.
     fn said(self) -> String;
 }
 
@@ -32,12 +32,11 @@ impl Time for Duration {
     }
 }
 
-/// One run of a worker of one's own: what happens to it, and when.
+/// One run of an own worker: what happens to it, and when.
 ///
-/// It says what a scenario file says, in the file's words, and is read as one: what cannot be is told as it
-/// would be of a file, which is shown. [`at`](Trial::at) and [`on`](Trial::on) say when what follows
-/// strikes; a verb (`hang`, `fail`, `signal`, …) adds an event; `lasting`, `by`, `message` and the like
-/// belong to the event before them.
+/// A trial has the keys of a scenario file, and is parsed as one. A mistake in it is reported as in a file, together
+/// with that file. [`at`](Trial::at) and [`on`](Trial::on) set when the events after them strike. A verb (`hang`,
+/// `fail`, `signal`, …) adds an event. `lasting`, `message`, `callers` and the like belong to the event before them.
 ///
 /// ```
 /// # use deadstop::context::{CallOpts, MainError, WorkerCtx};
@@ -69,7 +68,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// A trial of the worker that the function registers, with the default state.
+    /// Creates a trial of the worker that the function registers, with the default state.
     pub fn of<A, F, Fut>(register: F) -> Self
     where
         A: Default + Send + Sync + 'static,
@@ -79,7 +78,7 @@ impl Trial {
         Trial::of_own(Own::new(register))
     }
 
-    /// A trial of a worker that was described before, perhaps with a state of its own.
+    /// Creates a trial of a worker that was described before, for example with its own state or limits.
     ///
     /// ```
     /// # use deadstop::context::WorkerCtx;
@@ -104,178 +103,185 @@ impl Trial {
         }
     }
 
-    /// The time from the stop signal to SIGKILL; 30 s.
+    /// Sets the time from the stop signal to SIGKILL. Default: that of [`Own::limits`], or 30 s.
     pub fn grace(self, grace: impl Time) -> Self {
         self.limit("grace", &text(&grace.said()))
     }
 
-    /// Cleanup's part of the grace; a third of it.
+    /// Sets the part of the grace that stop leaves to cleanup. Default: that of [`Own::limits`], or a third of the
+    /// grace.
     pub fn reserve(self, reserve: impl Time) -> Self {
         self.limit("reserve", &text(&reserve.said()))
     }
 
-    /// How long main is waited for when a stop is requested while it runs; 5 s.
+    /// Sets how long main is awaited if a stop is requested while it runs. Default: that of [`Own::limits`], or 5 s.
     pub fn start_timeout(self, timeout: impl Time) -> Self {
         self.limit("start-timeout", &text(&timeout.said()))
     }
 
-    /// How long the worker still runs after the request to stop, while it is not ready any more; none.
+    /// Sets how long the worker still runs after the request to stop, when it is no longer ready. Default: that of
+    /// [`Own::limits`], or no time.
     pub fn pre_stop(self, delay: impl Time) -> Self {
         self.limit("pre-stop", &text(&delay.said()))
     }
 
-    /// Cleanup closes the last registered of equal orders first.
+    /// Makes cleanup close the component that was registered last first, among those of equal order.
     pub fn last_registered_first(self) -> Self {
         self.limit("ties", &text("last"))
     }
 
-    /// The program handles no signals, and is stopped by [calls](Self::call) only.
+    /// Makes the program handle no signals: a signal ends it at once, and only [calls](Self::call) stop it.
     pub fn without_signals(self) -> Self {
         self.limit("run", "false")
     }
 
-    /// Fixes every choice among what could run in one instant; 0 takes the first.
+    /// Sets the seed, which determines every choice among what could run in one instant. Seed 0, the default, takes
+    /// the first.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// What follows strikes so long after the worker began.
+    /// Sets the time after the start of the worker at which the events that follow strike.
     pub fn at(mut self, at: impl Time) -> Self {
         self.when = format!("at = {}", text(&at.said()));
         self
     }
 
-    /// What follows strikes when the step of that component begins, or `main`.
+    /// Makes the events that follow strike when the step of that component first begins, or when `main` begins.
     pub fn on(mut self, name: &str) -> Self {
         self.when = format!("on = {}", text(name));
         self
     }
 
-    /// What follows strikes so long after the begin of the step that [`on`](Self::on) names.
+    /// Delays the events that follow by a time after the begin that [`on`](Self::on) names.
     pub fn after(mut self, after: impl Time) -> Self {
         let _ = write!(self.when, ", after = {}", text(&after.said()));
         self
     }
 
-    /// A signal arrives: `SIGTERM`, `SIGINT` or `SIGKILL`.
+    /// Adds a signal that arrives: `SIGTERM`, `SIGINT` or `SIGKILL`.
     pub fn signal(self, signal: &str) -> Self {
         self.event("signal", signal)
     }
 
-    /// Somebody calls the context: `start`, `stop`, `cleanup` or `request-stop`.
+    /// Adds a call of the context: `start`, `stop`, `cleanup` or `request-stop`.
     pub fn call(self, call: &str) -> Self {
         self.event("call", call)
     }
 
-    /// Stuck from here on: it does no work and heeds nothing. For ever, unless [`lasting`](Self::lasting); then
-    /// it goes on with the real code.
+    /// Makes a component hang: it does no work and heeds nothing. This lasts for ever, unless
+    /// [`lasting`](Self::lasting) limits it; then the component goes on with the real code.
     pub fn hang(self, name: &str) -> Self {
         self.event("hang", name)
     }
 
-    /// A thread or task does not see that it is to stop. For ever, unless [`lasting`](Self::lasting).
+    /// Keeps a thread or task from seeing that it is to stop. This lasts for ever, unless [`lasting`](Self::lasting)
+    /// limits it.
     pub fn ignore(self, name: &str) -> Self {
         self.event("ignore", name)
     }
 
-    /// A callback begins so much later, a thread or task ends so much later.
+    /// Makes a callback begin later, or a thread or task end later, by that time.
     pub fn slow(self, name: &str, by: impl Time) -> Self {
         self.event("slow", name).with("by", &text(&by.said()))
     }
 
-    /// A thread, a task or `main` returns an error where it waits; a callback, when called.
+    /// Makes a component return an error: a thread, a task or `main` where it waits, a callback instead of its real
+    /// code or where it waits.
     pub fn fail(self, name: &str) -> Self {
         self.event("fail", name)
     }
 
-    /// It panics, likewise.
+    /// Makes a component panic, in the same places as [`fail`](Self::fail).
     pub fn panic(self, name: &str) -> Self {
         self.event("panic", name)
     }
 
-    /// A thread or task ends early, and well.
+    /// Makes a thread or task end early, and well.
     pub fn end(self, name: &str) -> Self {
         self.event("end", name)
     }
 
-    /// What the health endpoint answers from here on: a status, `refused`, `silent`, `stalls`, `cut` or
-    /// `garbage`.
+    /// Sets what the health endpoint answers from here on: a status, `refused`, `silent`, `half-line`, `stalls`,
+    /// `drip`, `endless`, `cut`, `reset` or `garbage`.
     pub fn health(self, answer: &str) -> Self {
         self.event("health", answer)
     }
 
-    /// The event before this lasts so long.
+    /// Sets how long the event before this lasts.
     pub fn lasting(self, lasts: impl Time) -> Self {
         self.with("for", &text(&lasts.said()))
     }
 
-    /// The words of the failure or panic before this, or the reason of the call.
+    /// Sets the message of the failure or panic before this, or the reason of the call before this.
     pub fn message(self, message: &str) -> Self {
         self.with("message", &text(message))
     }
 
-    /// The exit code that main asks for with the failure before this.
+    /// Sets the exit code that main asks for with the failure before this.
     pub fn code(self, code: u8) -> Self {
         self.with("code", &code.to_string())
     }
 
-    /// That number of callers make the call before this, at once.
+    /// Sets the number of callers that make the call before this, at once.
     pub fn callers(self, callers: u32) -> Self {
         self.with("callers", &callers.to_string())
     }
 
-    /// The call before this is made from inside that component.
+    /// Makes the call before this come from inside that component.
     pub fn from(self, name: &str) -> Self {
         self.with("from", &text(name))
     }
 
-    /// The answer before this takes so long.
+    /// Sets how long the answer before this takes.
     pub fn taking(self, takes: impl Time) -> Self {
         self.with("takes", &text(&takes.said()))
     }
 
-    /// Only each so-many-th answer is like that before this.
+    /// Applies the answer before this to every `every`-th answer; the others are an immediate 200.
     pub fn every(self, every: u32) -> Self {
         self.with("every", &every.to_string())
     }
 
-    /// Sets how long the worker's code may keep its thread in real time, in which no virtual time passes; 5 s. The
-    /// environment's `DEADSTOP_PATIENCE` goes before it.
+    /// Sets how long the worker's code may keep its thread in real time, in which no virtual time passes. Default: 5
+    /// s. The environment's `DEADSTOP_PATIENCE` takes precedence.
     pub fn patience(mut self, patience: impl Time) -> Self {
         self.patience = Some(text(&patience.said()));
         self
     }
 
-    /// Expects these components to be registered, and no others. With none the worker registers nothing on purpose,
-    /// which is a mistake otherwise.
+    /// Expects exactly these components to be registered. Without any, the worker registers nothing on purpose;
+    /// without this expectation that is a failure.
     pub fn registers<const N: usize>(self, names: [&str; N]) -> Self {
         self.expects("registered", &list(&names))
     }
 
-    /// Expects these threads and tasks to end by themselves, and well, before stop, and no others. Without it each that
-    /// does is noted.
+    /// Expects exactly these threads and tasks to end well by themselves before stop. Without this expectation, each
+    /// that does is noted.
     pub fn ended<const N: usize>(self, names: [&str; N]) -> Self {
         self.expects("ended", &list(&names))
     }
 
-    /// Expects the worker to be asked to stop before main is done, which is a mistake otherwise.
+    /// Expects the worker to be asked to stop before main is done. Without this expectation that is a failure.
     pub fn before_ready(self) -> Self {
         self.expects("ready", "false")
     }
 
-    /// That law must break; no other may.
+    /// Expects that law to break. A law that is not named so must hold.
     pub fn breaks(mut self, law: &str) -> Self {
         self.breaks.push(text(law));
         self
     }
 
-    /// Runs it twice, judges it, and returns what happened.
+    /// Runs the trial twice, judges it, and returns the journal. The [notes](Self::notes) are written to standard
+    /// error.
     ///
     /// # Panics
     ///
-    /// If a law breaks, if the two runs differ, or if the run never comes to an end; also if a name is not
-    /// registered, or something cannot be simulated. With all that is wrong, and the trial as a file.
+    /// If the trial is no valid scenario; if a law or an expectation breaks; if nothing is tested, or an event never
+    /// strikes; if the two runs differ, or never come to an end; also if a name is not registered, or something
+    /// cannot be simulated. The message contains all problems, and the trial as a file.
     #[track_caller]
     pub fn run(self) -> Journal {
         let (journal, notes) = self.try_run(true);
@@ -283,9 +289,8 @@ impl Trial {
         journal
     }
 
-    /// Runs it as [`run`](Self::run), and returns what happened with what is noted of it: what is no failure, and yet
-    /// hardly what the author of a worker means, such as a thread that ends by itself. `run` writes these notes to standard
-    /// error.
+    /// Runs the trial as [`run`](Self::run), and returns the journal and the notes on it: findings that are no
+    /// failures, but are hardly what the author of a worker intends, such as a thread that ends by itself.
     ///
     /// ```
     /// # use deadstop::context::{BodyOpts, MainError, WorkerCtx};
@@ -306,18 +311,19 @@ impl Trial {
         self.try_run(true)
     }
 
-    /// Runs it twice and returns what happened, whatever laws that breaks, and also if it never came to an
-    /// end: for a test of what is wrong.
+    /// Runs the trial twice and returns the journal, whichever laws it breaks, and also if it never came to an end:
+    /// for a test of a mistake.
     ///
     /// # Panics
     ///
-    /// If the two runs differ, if a name is not registered, or if something cannot be simulated.
+    /// If the trial is no valid scenario, if the two runs differ, if a name is not registered, or if something cannot
+    /// be simulated.
     #[track_caller]
     pub fn observe(self) -> Journal {
         self.try_run(false).0
     }
 
-    /// The trial as a scenario file.
+    /// Returns the trial as a scenario file.
     pub fn file(&self) -> String {
         let mut file = "title = \"A trial\"\n".to_owned();
         if let Some(patience) = &self.patience {
@@ -406,13 +412,13 @@ impl Trial {
     }
 }
 
-/// Texts as TOML writes them.
+/// Returns texts as a TOML array.
 fn list(texts: &[&str]) -> String {
     let texts: Vec<_> = texts.iter().map(|one| text(one)).collect();
     format!("[{}]", texts.join(", "))
 }
 
-/// A text as TOML writes it.
+/// Returns a text as a TOML string.
 fn text(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
