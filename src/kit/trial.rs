@@ -244,8 +244,8 @@ impl Trial {
         self.with("every", &every.to_string())
     }
 
-    /// Sets how long the worker's code may keep its thread in real time, in which no virtual time passes. Default: 5
-    /// s. The environment's `DEADSTOP_PATIENCE` takes precedence.
+    /// Sets how long the worker's code may keep its thread in real time, in which no virtual time passes; 5 s by default.
+    /// The environment's `DEADSTOP_PATIENCE` takes precedence.
     pub fn patience(mut self, patience: impl Time) -> Self {
         self.patience = Some(text(&patience.said()));
         self
