@@ -1,4 +1,4 @@
-//! The command line: parse, dispatch, exit code.
+//! The `deadstop` binary: runs the command line and ends with its exit code.
 
 fn main() -> std::process::ExitCode {
     deadstop::cli::main(std::env::args_os())

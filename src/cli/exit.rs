@@ -2,7 +2,7 @@
 
 use crate::report::{Problem, ProblemKind};
 
-/// What the command ends with.
+/// Exit code of the command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Exit {
     /// All is well.
@@ -20,12 +20,12 @@ pub enum Exit {
     Snapshots = 5,
     /// Two runs of the same scenario differ.
     NotDeterministic = 6,
-    /// A fault of deadstop's own.
+    /// Deadstop itself is at fault.
     Internal = 70,
 }
 
 impl Exit {
-    /// The one that says more, of two that apply.
+    /// Returns the graver of two exit codes.
     #[must_use]
     pub fn and(self, other: Exit) -> Exit {
         let rank = |exit| match exit {
@@ -45,13 +45,13 @@ impl Exit {
         }
     }
 
-    /// What these problems come to.
+    /// Returns the gravest exit code of these problems.
     pub fn of<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Exit {
         let problems = problems.into_iter();
         problems.fold(Exit::Well, |exit, problem| exit.and(problem.kind.into()))
     }
 
-    /// The number.
+    /// Returns the exit code as a number.
     pub const fn code(self) -> u8 {
         self as u8
     }

@@ -1,4 +1,4 @@
-//! The `deadstop` command: one file a subcommand.
+//! The `deadstop` command, with one file for each subcommand.
 
 mod accept;
 mod case;
@@ -96,7 +96,7 @@ enum Format {
     Json,
 }
 
-/// Runs the command and says what the process is to end with.
+/// Runs the command and returns the exit code of the process.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let cli = match Cli::try_parse_from(&arguments) {
@@ -104,7 +104,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return ExitCode::from(not_parsed(&error, &arguments).code()),
     };
     let command = match cli.command {
-        // Its exit code is the worker's, and its end no command's.
+        // It ends as the worker does, with the worker's exit code, and not as a command.
         Command::Perform(perform) => return perform.run(),
         command => command,
     };
@@ -117,7 +117,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(exit.code())
 }
 
-/// Says what the parser of the command line has to say.
+/// Prints what the parser of the command line reports: the help, the version or an error.
 fn not_parsed(error: &clap::Error, arguments: &[OsString]) -> Exit {
     // Help and version are no errors, and go to standard output.
     if !error.use_stderr() {
@@ -132,7 +132,7 @@ fn not_parsed(error: &clap::Error, arguments: &[OsString]) -> Exit {
             _ => Exit::Well,
         };
     }
-    // It quotes arguments as they are: so it is asked again, about escaped ones.
+    // The parser quotes arguments as they are. So escaped ones are parsed again, and that error is printed.
     let escaped = arguments
         .iter()
         .map(|argument| escaped(&argument.to_string_lossy()));
@@ -143,7 +143,7 @@ fn not_parsed(error: &clap::Error, arguments: &[OsString]) -> Exit {
     Exit::Usage
 }
 
-/// Runs a command; what keeps it from a verdict goes to standard error.
+/// Runs a command. An error that keeps it from a verdict is written to standard error.
 fn dispatch(command: Command) -> Exit {
     let done = match command {
         Command::Run(run) => run.run(),
@@ -163,7 +163,7 @@ fn dispatch(command: Command) -> Exit {
     })
 }
 
-/// What a command comes to: an exit code, or one with what to say on standard error.
+/// Result of a command: its exit code, or an exit code with a message for standard error.
 type Done = Result<Exit, (Exit, String)>;
 
 #[cfg(test)]
