@@ -1,4 +1,4 @@
-//! `deadstop accept` and `deadstop reject`: what becomes of pending snapshots.
+//! `deadstop accept` and `deadstop reject`: accept pending snapshots, or throw them away.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ pub struct Reject {
     what: Vec<String>,
 }
 
-/// In CI nothing is written to snapshots, whoever asks.
+/// Fails in CI, where no command writes to the snapshots.
 fn outside_of_ci() -> Result<(), (Exit, String)> {
     let variable = |name| std::env::var(name).ok();
     let policy = Policy::from_env(variable("CI").as_deref(), None).map_err(failed)?;
@@ -49,7 +49,7 @@ fn failed(error: impl ToString) -> (Exit, String) {
     (Exit::Failed, error.to_string())
 }
 
-/// The snapshots beside the scenarios here.
+/// Returns the store of the snapshots beside the folder of scenarios.
 fn store() -> Result<Store, (Exit, String)> {
     let scenarios = place::scenarios().ok_or((
         Exit::Nothing,
@@ -58,7 +58,7 @@ fn store() -> Result<Store, (Exit, String)> {
     Ok(Store::new(place::snapshots(&scenarios)))
 }
 
-/// What is pending and meant by the arguments.
+/// Returns the names of the pending snapshots that the arguments select.
 fn pending(store: &Store, what: &[String]) -> Result<Vec<String>, (Exit, String)> {
     if what.iter().any(|what| what == place::STDIN) {
         let why = "`-` is no name of a snapshot: what comes from standard input has none";
@@ -69,7 +69,7 @@ fn pending(store: &Store, what: &[String]) -> Result<Vec<String>, (Exit, String)
         let name = filter.trim_start_matches("./");
         let name = name.trim_start_matches("scenarios/");
         let name = name.trim_end_matches(".toml").to_owned();
-        // A file is that one, and so is the name of one: no part of others' names.
+        // A file selects its own snapshot, and so does a full name: neither is taken as a part of other names.
         let whole = file.unwrap_or(&name);
         if file.is_some() || pending.contains(whole) {
             return pending
@@ -121,7 +121,7 @@ impl Accept {
         outside_of_ci()?;
         let store = store()?;
         store.sweep().map_err(failed)?;
-        // What is to go is one thing, what is right another.
+        // `--unreferenced` only deletes snapshots, and accepts none.
         let names = match self.unreferenced {
             true => Vec::new(),
             false => pending(&store, &self.what)?,
@@ -166,12 +166,12 @@ impl Accept {
     }
 }
 
-/// What came of accepting a snapshot.
+/// Result of accepting a snapshot.
 enum Accepted {
     Yes,
-    /// It was pending when this began, and is not any more: several may be at it at once.
+    /// It was pending when the command began, and no longer is: several commands may accept or reject at once.
     Gone,
-    /// Why not.
+    /// It was not accepted, for this reason.
     No(String),
 }
 
@@ -189,7 +189,8 @@ fn accept(store: &Store, name: &str, found: Option<&Found>) -> Result<Accepted, 
     }
 }
 
-/// Whether what is pending may be accepted: it is what the scenario gives now, and breaks nothing.
+/// Checks whether a pending log may be accepted: it is what the scenario gives now, and breaks nothing. The inner
+/// error is the reason against it.
 fn may_be_accepted(
     pending: &str,
     found: Option<&Found>,
@@ -222,7 +223,7 @@ fn may_be_accepted(
     if let Some(wrong) = judged(&journal) {
         return Ok(Err(format!("{wrong}; mend it, and check it again")));
     }
-    // As in `check`: what holds for some orders only is not right.
+    // As in `check`, laws and expectations that hold for some orders only are not enough.
     for seed in FURTHER_SEEDS {
         let options = Options {
             seed,

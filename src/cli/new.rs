@@ -1,4 +1,4 @@
-//! `deadstop new`: a scenario to start from.
+//! `deadstop new`: writes a scenario to start from.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use super::output::out;
 use super::{Done, Exit, place};
 use crate::words::shown_path;
 
-/// What a new scenario holds. It passes `check` once its log is accepted.
+/// Text of a new scenario. It passes `check` once its log is accepted.
 const TEMPLATE: &str = include_str!("new.toml");
 
-/// What it holds where scenarios are for a worker of the project's own.
+/// Text of a new scenario in a project whose scenarios are for its own worker.
 const OWN: &str = include_str!("own.toml");
 
 /// Write a new scenario with comments, to start from.
@@ -64,18 +64,18 @@ impl New {
     }
 }
 
-/// Whether all scenarios from here are for workers of their project's own: then the next one is, too.
+/// Returns whether all scenarios of this project are for own workers, so that a new one is, too.
 fn for_own_workers() -> bool {
     let found = place::select(&[]).map_or_else(|_| Vec::new(), |selection| selection.found);
     let mut own = found.iter().filter_map(|found| {
         let scenario = crate::scenario::parse_bytes(&found.name, &found.read().ok()?).ok()?;
         Some(scenario.worker.components.is_none())
     });
-    // At least one, and none for a worker that the file makes up.
+    // At least one scenario is without components, and none has any.
     own.next().is_some_and(|first| first) && own.all(|own| own)
 }
 
-/// Writes a file that must not be there yet: whole, or not at all.
+/// Writes a file that must not exist yet, either whole or not at all.
 fn write_new(path: &Path, text: &str) -> Result<(), String> {
     if path.exists() {
         return Err(format!(
@@ -92,9 +92,9 @@ fn write_new(path: &Path, text: &str) -> Result<(), String> {
             file.write_all(text.as_bytes())
                 .and_then(|()| file.sync_all())
         })
-        // A link fails where the file has come to be there meanwhile; a rename would replace it.
+        // A hard link fails if the file has been made meanwhile; a rename would replace that file.
         .and_then(|()| match std::fs::hard_link(&draft, path) {
-            // Not every file system has links.
+            // Not every file system has hard links.
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists && !path.exists() => {
                 std::fs::rename(&draft, path)
             }
