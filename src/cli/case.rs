@@ -1,4 +1,4 @@
-//! One scenario of a check: its file, what is wrong with its runs, and how that is told.
+//! One scenario of a check: reads its file, judges its runs, and words what is wrong. `deadstop live` uses it, too.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -17,48 +17,48 @@ use super::place::Found;
 use super::view::replay_line;
 use super::{Context, Exit};
 
-/// A scenario file, and what is wrong with it.
+/// A scenario file, and what is wrong with it and with its runs.
 pub struct Case {
     pub found: Found,
     pub path: String,
     pub text: String,
     pub scenario: Option<Arc<Scenario>>,
     pub faults: Vec<Fault>,
-    /// The log that fulfils all with seed 0, and is not the accepted one.
+    /// Log of seed 0 that meets all laws and expectations, and is not the accepted one.
     unaccepted: Option<Unaccepted>,
 }
 
 /// A log that is not the accepted one.
 struct Unaccepted {
     log: String,
-    /// The picture of the run, where another log is accepted.
+    /// Picture of the run; empty unless another log is accepted.
     picture: String,
 }
 
 /// What is wrong with one run of a scenario, or with its file.
 pub struct Fault {
-    /// The run's seed; none for what is wrong with the file.
+    /// Seed of the run; `None` if the file is wrong.
     pub seed: Option<u64>,
     pub problems: Vec<Problem>,
-    /// The picture of the run.
+    /// Picture of the run.
     pub picture: String,
 }
 
 impl Fault {
-    /// Whether it is more than a log that nobody has accepted.
+    /// Returns whether it is more than a log that is not accepted yet.
     pub fn fails(&self) -> bool {
         Exit::of(&self.problems) != Exit::Snapshots
     }
 }
 
-/// What is written for a scenario as JSON.
+/// JSON object that is written for a scenario.
 #[derive(Serialize)]
 struct Line<'a> {
     scenario: &'a str,
     path: &'a str,
     verdict: &'a str,
     problems: Vec<ProblemLine<'a>>,
-    /// The command that shows the first of its failures again.
+    /// Command that shows the first of its failures again.
     replay: Option<String>,
 }
 
@@ -92,11 +92,11 @@ impl<'a> ProblemLine<'a> {
     }
 }
 
-/// The number of files that one thread reads: for fewer a second thread is not worth its start.
+/// Minimum number of files for each thread to read: for fewer, a further thread is not worth its start.
 const READ_BY_ONE: usize = 16;
 
 impl Case {
-    /// Reads and parses all that was found.
+    /// Reads and parses all files that were found, on several threads.
     pub fn read_all(found: Vec<Found>, style: Style) -> Vec<Case> {
         let read = |found: &Found| Case::read(found.clone(), style);
         let each = found.len().div_ceil(cores()).max(READ_BY_ONE);
@@ -110,7 +110,7 @@ impl Case {
             let beside: Vec<_> = beside.collect();
             let mut cases: Vec<Case> = here.iter().map(read).collect();
             for (part, reader) in beside {
-                // Without a thread it is read here.
+                // Files for which no thread could be started are read here.
                 match reader.map(std::thread::ScopedJoinHandle::join) {
                     Ok(Ok(more)) => cases.extend(more),
                     Ok(Err(panic)) => std::panic::resume_unwind(panic),
@@ -165,8 +165,8 @@ impl Case {
         }
     }
 
-    /// What is wrong with what two runs gave. With a policy their log is compared with its snapshot; one that is not the
-    /// same is kept for [`compare_log`](Self::compare_log).
+    /// Judges the two runs of a scenario and returns what is wrong. With a policy, compares their log with its
+    /// snapshot. A log that differs from it, and breaks nothing, is kept for [`compare_log`](Self::compare_log).
     pub fn fault(
         &mut self,
         run: &Run,
@@ -204,7 +204,7 @@ impl Case {
                     self.unaccepted = Some(Unaccepted { log, picture });
                 }
             } else {
-                // What breaks a law or an expectation is not to be accepted: nothing of it is made pending.
+                // A log that breaks a law or an expectation must not be accepted, so it is not made pending.
                 let told = compare(&store, &self.found.name, &log, Policy::Nothing, style);
                 problems.extend(told.filter(|problem| Exit::from(problem.kind) == Exit::Failed));
             }
@@ -219,7 +219,7 @@ impl Case {
         })
     }
 
-    /// Compares the log that was kept with its snapshot. Where further seeds failed nothing is written.
+    /// Compares the log that was kept with its snapshot. If further seeds failed, nothing is written.
     pub fn compare_log(&mut self, policy: Policy, style: Style) {
         let (Some(unaccepted), Some(store)) = (self.unaccepted.take(), self.found.store()) else {
             return;
@@ -236,7 +236,7 @@ impl Case {
         }));
     }
 
-    /// What is wrong with what one run gave, by laws and expectations alone.
+    /// Judges one run by laws and expectations alone, and returns what is wrong.
     pub fn fault_of_one(&self, run: &Run, journal: &Journal, style: Style) -> Option<Fault> {
         let problems = self.judged(run, journal, style);
         (!problems.is_empty()).then(|| Fault {
@@ -246,7 +246,7 @@ impl Case {
         })
     }
 
-    /// The laws and expectations that a run does not fulfil.
+    /// Returns a problem for each law and expectation that a run does not meet.
     fn judged(&self, run: &Run, journal: &Journal, style: Style) -> Vec<Problem> {
         let source = Source {
             path: &self.path,
@@ -255,7 +255,7 @@ impl Case {
         judge(&run.scenario, source, &journal.events, style)
     }
 
-    /// A failure, as people read it.
+    /// Returns the text of a failure for people.
     pub fn failure(&self, fault: &Fault, context: Context, in_full: bool) -> String {
         let mut said = String::new();
         if fault.problems.is_empty() {
@@ -289,7 +289,7 @@ impl Case {
         said
     }
 
-    /// The command that shows a failure again.
+    /// Returns the command that shows a failure again.
     fn replay(&self, fault: &Fault, context: Context) -> Option<String> {
         let options = Options {
             seed: fault.seed?,
@@ -299,7 +299,7 @@ impl Case {
         Some(replay_line(&self.path, self.scenario.as_ref()?, &options))
     }
 
-    /// Those of its faults that are more than a log that nobody has accepted.
+    /// Returns the faults that are more than a log that is not accepted yet.
     pub fn failed(&self) -> impl Iterator<Item = &Fault> {
         self.faults.iter().filter(|fault| fault.fails())
     }
@@ -316,7 +316,7 @@ impl Case {
             problems: problems.collect(),
             replay: self.failed().find_map(|fault| self.replay(fault, context)),
         };
-        // Texts and numbers: nothing in it cannot be JSON.
+        // The object contains only texts and numbers, which can always be written as JSON.
         serde_json::to_string(&line).unwrap_or_default() + "\n"
     }
 
@@ -324,7 +324,7 @@ impl Case {
         Exit::of(self.faults.iter().flat_map(|fault| &fault.problems))
     }
 
-    /// In one word. What is for a worker of one's own is not run here.
+    /// Returns the verdict in one word. A scenario for an own worker is not run here.
     pub fn verdict(&self) -> &'static str {
         match self.exit() {
             Exit::Well if self.is_for_own_worker() => "not-run",
@@ -343,7 +343,7 @@ impl Case {
     }
 }
 
-/// Compares a log with its snapshot.
+/// Compares a log with its snapshot, and writes what the policy allows.
 fn compare(store: &Store, name: &str, log: &str, policy: Policy, style: Style) -> Option<Problem> {
     let (state, wrote) = match store.record(name, log, policy) {
         Ok(recorded) => recorded,

@@ -1,4 +1,4 @@
-//! `deadstop check`: the gate.
+//! `deadstop check`, the gate: runs scenarios and judges them by laws, expectations and snapshots.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -19,7 +19,7 @@ use super::place;
 use super::progress::Progress;
 use super::seeds::Seeds;
 use super::{Context, Done, Exit, Format};
-/// So many failures are shown in full; the others in a sentence.
+/// Maximum number of failures that are shown in full; the others are shown in one sentence each.
 const IN_FULL: usize = 10;
 
 /// Run all scenarios twice, and judge them by laws, expectations and snapshots: the gate.
@@ -46,7 +46,7 @@ pub struct Check {
     jobs: Option<u16>,
 }
 
-/// What the whole run of the command came to.
+/// Totals of the whole check.
 #[derive(Default, Serialize)]
 struct Totals {
     scenarios: usize,
@@ -57,13 +57,13 @@ struct Totals {
     not_followed: usize,
 }
 
-/// What is written of the whole as JSON, last.
+/// JSON object of the totals, which is written last.
 #[derive(Serialize)]
 struct TotalsLine<'a> {
     totals: &'a Totals,
-    /// How many scenarios have which verdict.
+    /// Number of scenarios with each verdict.
     verdicts: BTreeMap<&'a str, usize>,
-    /// What belongs to no scenario: snapshots that are left over.
+    /// Problems that belong to no scenario: snapshots that are left over.
     problems: Vec<ProblemLine<'a>>,
 }
 
@@ -79,7 +79,7 @@ impl Totals {
             verdicts,
             problems: problems.collect(),
         };
-        // Texts and numbers: nothing in it cannot be JSON.
+        // The object contains only texts and numbers, which can always be written as JSON.
         serde_json::to_string(&line).unwrap_or_default() + "\n"
     }
 }
@@ -88,7 +88,7 @@ impl Check {
     pub fn run(self) -> Done {
         #[allow(
             clippy::disallowed_methods,
-            reason = "how long the check took is told to people, and to nothing else"
+            reason = "the duration of the check is printed for people, and used for nothing else"
         )]
         let began = std::time::Instant::now();
         let selection = place::select_some(&self.what)?;
@@ -130,12 +130,13 @@ impl Check {
         })
     }
 
-    /// Whether logs are compared with the accepted ones: those belong to the worker's context and seed 0.
+    /// Returns whether logs are compared with the accepted ones, which belong to the worker's context and seed 0.
     fn snapshots(&self) -> bool {
         self.context == Context::Worker && self.seed.is_none()
     }
 
-    /// Runs everything twice, and judges it.
+    /// Runs every scenario twice with each seed, and judges it. If logs are compared, also runs further seeds, and
+    /// then compares the logs.
     fn judge(
         &self,
         cases: &mut [Case],
@@ -149,7 +150,7 @@ impl Check {
             variable("INSTA_UPDATE").as_deref(),
         )
         .map_err(bad)?;
-        // For insta a mismatch passes with it. A gate that a variable turns green is none.
+        // In insta, a mismatch passes if this variable is set. A gate that a variable turns green is none.
         if variable("INSTA_FORCE_PASS").is_some_and(|value| !matches!(&*value, "" | "0")) {
             err("note: INSTA_FORCE_PASS is not heeded: a log that is not its snapshot fails");
         }
@@ -205,7 +206,7 @@ impl Check {
         Ok(())
     }
 
-    /// What is said of the scenarios with faults.
+    /// Returns the text on the scenarios with faults.
     fn failures(&self, cases: &[Case]) -> String {
         let mut said = String::new();
         let mut shown = 0;
@@ -229,8 +230,8 @@ impl Check {
     }
 }
 
-/// Runs what fulfils laws and expectations with seed 0 with further seeds, once each: an expectation, or a law, that only some orders
-/// within an instant fulfil is a mistake that waits for its day.
+/// Runs the scenarios that meet laws and expectations with seed 0 once more with each further seed. A law or an
+/// expectation that only some orders within an instant meet is a mistake that has yet to show.
 fn further(
     runners: &Runners,
     runnable: &[(usize, Arc<Scenario>)],
@@ -253,7 +254,7 @@ fn further(
         })
         .collect();
     let mut faults = Vec::new();
-    // Where there is nothing to choose all seeds give the same events, and one judgement does.
+    // If there is nothing to choose, all seeds give the same events, and judging one of the runs is enough.
     let mut judged: Option<(usize, Journal)> = None;
     let ran = runners.run_all(runs.iter().map(|(_, run)| run.clone()));
     for ((at, run), ran) in runs.iter().zip(ran) {
@@ -268,7 +269,7 @@ fn further(
         };
         totals.events += journal.events.len() as u64;
         let same = judged.as_ref().is_some_and(|(before, judged)| {
-            // The first event has the seed.
+            // The first event differs, since it contains the seed.
             before == at && judged.events.get(1..) == journal.events.get(1..)
         });
         if same {
@@ -276,7 +277,7 @@ fn further(
         }
         match cases[*at].fault_of_one(run, &journal, style) {
             None => judged = Some((*at, journal)),
-            // What fails is counted with each seed.
+            // A failure is counted for each seed, so the next run is judged again.
             Some(fault) => faults.push((*at, fault)),
         }
     }
@@ -285,7 +286,8 @@ fn further(
     }
 }
 
-/// Snapshots that no scenario has, and pending ones that no scenario made just now.
+/// Returns a problem for each snapshot that no scenario has, and for each pending log that no scenario of this check
+/// gave.
 fn left_over(scenarios: &Path, cases: &[Case]) -> Result<Vec<Problem>, (Exit, String)> {
     let failed = |error: crate::report::SnapshotError| (Exit::Failed, error.to_string());
     let store = Store::new(place::snapshots(scenarios));
@@ -311,7 +313,7 @@ fn left_over(scenarios: &Path, cases: &[Case]) -> Result<Vec<Problem>, (Exit, St
     Ok(over)
 }
 
-/// The one line of figures.
+/// Returns the one line of totals.
 fn summary(cases: &[Case], over: &[Problem], totals: &Totals, took: std::time::Duration) -> String {
     let count = |exit: Exit| cases.iter().filter(|case| case.exit() == exit).count();
     let mut bad = Vec::new();
