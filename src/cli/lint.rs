@@ -1,4 +1,4 @@
-//! `deadstop lint`: scenarios that cannot mean what they say.
+//! `deadstop lint`: looks for scenarios that cannot mean what they say.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! What is written to the terminal, and what is known of it.
+//! Writes to standard output and standard error, and finds out how: the width, the colour, whether it is a terminal.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -6,15 +6,14 @@ use super::Exit;
 use crate::report::Style;
 use crate::words::escaped;
 
-/// Wider pictures are no easier to read.
+/// Maximum width of pictures, in columns: wider ones are no easier to read.
 const WIDEST: usize = 160;
 
-/// Writes to standard output, whole. A reader that has gone away is no error: `deadstop … | head` ends
-/// well.
+/// Writes the whole text to standard output. A reader that has gone away is no error: `deadstop … | head` ends well.
 ///
 /// # Errors
 ///
-/// Anything else that keeps it from being written: who reads it would take the part for the whole.
+/// If anything else keeps the text from being written: its reader would take a part for the whole.
 pub fn out(text: &str) -> Result<(), (Exit, String)> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -26,15 +25,16 @@ pub fn out(text: &str) -> Result<(), (Exit, String)> {
     }
 }
 
-/// Writes lines to standard error, without anything else that steers a terminal: callers are asked to escape what they
-/// quote, and what they forget is harmless but for its line breaks.
+/// Writes lines to standard error, and escapes all else that steers a terminal. Callers have to escape what they
+/// quote; if one forgets, only line breaks can still do harm.
 pub fn err(text: &str) {
     let lines: Vec<_> = text.split('\n').map(escaped).collect();
     let text = lines.join("\n");
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// How to write to standard output: as wide as the terminal, in colour if it has not asked for none.
+/// Returns how to write to standard output: as wide as the terminal, and in colour unless the environment asks for
+/// none.
 pub fn style() -> Style {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -48,12 +48,12 @@ pub fn style() -> Style {
     }
 }
 
-/// Whether somebody watches standard error.
+/// Returns whether standard error is a terminal, so that someone may watch it.
 pub fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
-/// A name as a shell takes it.
+/// Returns a word, quoted for a shell if it has to be.
 pub fn shell(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./@:,+=".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

@@ -1,4 +1,4 @@
-//! How far a long check has come, for who watches it.
+//! Shows on a terminal how far a long check has come.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use super::output::is_watched;
 use crate::report::figures::grouped;
 use crate::sim::TWICE_AT_ONCE;
 
-/// How far it has come, on a terminal, once it takes long.
+/// Progress of a check. It is shown if the check is long and standard error is a terminal.
 pub struct Progress {
     total: u64,
     done: u64,
@@ -24,7 +24,8 @@ impl Progress {
         }
     }
 
-    /// What fits one chunk is over before anybody could read of it.
+    /// Records that `by` more are done, and shows the progress. A check that fits one chunk shows none: it is over
+    /// before anyone could read it.
     pub fn advance(&mut self, by: u64) {
         self.done += by;
         if self.watched && self.total > TWICE_AT_ONCE as u64 {
