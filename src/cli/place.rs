@@ -1,4 +1,4 @@
-//! Where scenarios and their snapshots are, and which of them a command is about.
+//! Finds scenarios and their snapshots, and selects those that a command is about.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,42 +11,43 @@ use crate::report::Store;
 use crate::scenario::{ScenarioFile, limits, scenario_files};
 use crate::words::escaped;
 
-/// The folder that holds scenarios, by its name.
+/// Name of a folder of scenarios.
 const SCENARIOS: &str = "scenarios";
-/// The folder beside it that holds their snapshots.
+/// Name of the folder beside it that holds their snapshots.
 const SNAPSHOTS: &str = "snapshots";
 
-/// Where a file can stand: the scenario is piped to the command.
+/// Argument in place of a file: the scenario is piped to the command.
 pub const STDIN: &str = "-";
 
 /// A scenario file that was found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Found {
-    /// The scenario's name: its path below the scenarios' folder as it lies, without `.toml`.
+    /// Name of the scenario: its path below the folder of scenarios, without `.toml`. Links in this path are not
+    /// resolved.
     pub name: String,
-    /// The folder of its snapshots, if it lies below a folder of scenarios.
+    /// Folder of its snapshots, if the file lies below a folder of scenarios.
     pub snapshots: Option<PathBuf>,
     file: ScenarioFile,
 }
 
-/// The folder of scenarios that is meant from here.
+/// The folder of scenarios that belongs to the current folder, if there is one.
 #[derive(Debug, Default)]
 struct Home {
-    /// As short as it can be said.
+    /// Its path, as short as possible.
     root: Option<PathBuf>,
-    /// Without links and detours.
+    /// Its path without links, `.` and `..`.
     real: Option<PathBuf>,
-    /// What was not walked so far, in words.
+    /// Links that were not followed so far, each with the reason.
     not_followed: RefCell<BTreeSet<String>>,
 }
 
-/// The folder of the snapshots that belong to a folder of scenarios.
+/// Returns the folder of the snapshots that belong to a folder of scenarios.
 pub fn snapshots(scenarios: &Path) -> PathBuf {
     scenarios.with_file_name(SNAPSHOTS)
 }
 
-/// Returns a path with the folder that it starts from, and without detours. Links stay, except where `..` follows
-/// one: what that means is for the system to say.
+/// Returns the absolute form of a path, without `.` and `..`. Links stay, except where `..` follows one: only the
+/// system can resolve that.
 fn absolute(path: &Path) -> PathBuf {
     let mut whole = std::env::current_dir().unwrap_or_default();
     for part in path.components() {
@@ -73,26 +74,26 @@ impl Home {
         }
     }
 
-    /// Whether a folder is that of the scenarios from here.
+    /// Returns whether a folder is this folder of scenarios.
     fn is(&self, folder: &Path) -> bool {
         self.real.is_some() && folder.canonicalize().ok() == self.real
     }
 
-    /// Every scenario in it.
+    /// Returns every scenario in it.
     fn all(&self) -> Result<Vec<Found>, String> {
         self.root
             .as_deref()
             .map_or(Ok(Vec::new()), |root| self.below(root))
     }
 
-    /// Says what was not walked.
+    /// Writes a note to standard error for each link that was not followed.
     fn say_not_followed(&self) {
         for link in self.not_followed.borrow().iter() {
             err(&format!("note: not followed: {link}"));
         }
     }
 
-    /// The folder of scenarios around a path: the one from here, or else the nearest of that name.
+    /// Returns the folder of scenarios around a path: this one, or else the nearest of that name.
     fn around(&self, path: &Path) -> Option<PathBuf> {
         let above = || path.ancestors().skip(1);
         let home = above().find(|folder| self.is(folder));
@@ -100,7 +101,7 @@ impl Home {
         home.or_else(named).map(Path::to_owned)
     }
 
-    /// Every scenario file below a folder, sorted by name.
+    /// Returns every scenario file below a folder, sorted by name.
     fn below(&self, folder: &Path) -> Result<Vec<Found>, String> {
         let files = scenario_files(folder)?;
         self.not_followed.borrow_mut().extend(files.not_followed);
@@ -128,7 +129,7 @@ impl Home {
         Ok(found)
     }
 
-    /// The folder of the snapshots of a folder of scenarios, as short as it can be said.
+    /// Returns the folder of the snapshots of a folder of scenarios, by a path as short as possible.
     fn snapshots_of(&self, root: &Path) -> PathBuf {
         match &self.root {
             Some(home) if self.is(root) => snapshots(home),
@@ -136,11 +137,11 @@ impl Home {
         }
     }
 
-    /// A file, as it lies: below the folder of scenarios from here, or else below the nearest folder of that name,
-    /// if there is one.
+    /// Returns a file, named by its path below this folder of scenarios, or else below the nearest folder of that
+    /// name. If there is none, the file has its own name and no snapshots.
     fn at(&self, path: &Path) -> Found {
         let whole = absolute(path);
-        // A file that only a link leads to lies where it is, too.
+        // If the path as given leads through no folder of scenarios, the path without links may.
         let real = || whole.canonicalize().unwrap_or_else(|_| whole.clone());
         let lies = [whole.clone()]
             .into_iter()
@@ -168,32 +169,33 @@ impl Home {
     }
 }
 
-/// Whether a folder is called as folders of scenarios are.
+/// Returns whether a folder has the name of a folder of scenarios.
 fn is_scenarios(folder: &Path) -> bool {
     folder.file_name().is_some_and(|name| name == SCENARIOS)
 }
 
 impl Found {
-    /// The path, for people.
+    /// Returns the path, for people.
     pub fn shown(&self) -> String {
         self.file.shown()
     }
 
-    /// Where its snapshot is.
+    /// Returns the store of its snapshot; `None` if it can have none.
     pub fn store(&self) -> Option<Store> {
         self.snapshots.clone().map(Store::new)
     }
 
-    /// Its bytes: one more than a file may have, at most.
+    /// Returns the bytes of the file: at most one more than a scenario may have.
     ///
     /// # Errors
     ///
-    /// What the system says, with the path; and if its name is none that a scenario can have.
+    /// If the file cannot be read, with the system's error and the path; or if its name is none that a scenario can
+    /// have.
     pub fn read(&self) -> Result<Vec<u8>, String> {
         self.file.read()
     }
 
-    /// The scenario that was piped to the command.
+    /// Reads the scenario that was piped to the command.
     ///
     /// # Errors
     ///
@@ -207,7 +209,7 @@ impl Found {
     }
 }
 
-/// Reads standard input: one byte more than a scenario may have, at most.
+/// Reads standard input: at most one byte more than a scenario may have.
 fn read_stdin() -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let most = limits::FILE_BYTES as u64 + 1;
@@ -217,26 +219,26 @@ fn read_stdin() -> Result<Vec<u8>, String> {
     }
 }
 
-/// Which scenarios a command is about.
+/// The scenarios that a command is about.
 #[derive(Debug, Default)]
 pub struct Selection {
-    /// What was found, in the order of the names.
+    /// The scenarios, sorted by name.
     pub found: Vec<Found>,
     /// The arguments that matched nothing.
     pub unmatched: Vec<String>,
-    /// Whether it is everything in these folders of scenarios: then what is left over there counts too.
+    /// Folders of scenarios that are selected whole, so that snapshots which are left over there count, too.
     pub whole: Vec<PathBuf>,
-    /// The number of folders and links that were not walked.
+    /// Number of links that were not followed.
     pub not_followed: usize,
 }
 
-/// The folder of scenarios: in the current folder, or in the nearest one above it that has one.
+/// Returns the folder of scenarios: that of the current folder, or of the nearest folder above that has one.
 pub fn scenarios() -> Option<PathBuf> {
     let here = std::env::current_dir().ok()?;
     let root = here
         .ancestors()
         .find(|folder| folder.join(SCENARIOS).is_dir())?;
-    // As short as it can be said.
+    // The path is to be as short as possible.
     let folder = root.join(SCENARIOS);
     Some(if root == here {
         PathBuf::from(SCENARIOS)
@@ -245,12 +247,12 @@ pub fn scenarios() -> Option<PathBuf> {
     })
 }
 
-/// What the arguments of a command select: each is a path of a file or folder, or a part of a name, or
-/// a tag. None is everything.
+/// Returns the scenarios that the arguments of a command select. Each argument is the path of a file or folder,
+/// [`STDIN`], a part of a name, or a tag. Without arguments, all scenarios are selected.
 ///
 /// # Errors
 ///
-/// A folder that cannot be read.
+/// If a folder cannot be read.
 pub fn select(arguments: &[String]) -> Result<Selection, String> {
     let mut selection = Selection::default();
     let home = Home::new();
@@ -262,7 +264,7 @@ pub fn select(arguments: &[String]) -> Result<Selection, String> {
         return Ok(selection);
     }
     let mut chosen = BTreeMap::new();
-    // Walked where names are to be looked up.
+    // The folder is walked only if a name has to be looked up.
     let mut all = None;
     for argument in arguments {
         let path = Path::new(argument);
@@ -290,7 +292,7 @@ pub fn select(arguments: &[String]) -> Result<Selection, String> {
         if matching.is_empty() {
             selection.unmatched.push(argument.clone());
         }
-        // The same file is the same scenario, whatever path leads to it.
+        // A file is one scenario, even if several paths lead to it.
         let by_file = |found: Found| {
             let real = found.file.path.canonicalize();
             ((found.name.clone(), real.ok()), found)
@@ -322,7 +324,7 @@ fn by_filter(all: &[Found], filter: &str) -> Vec<Found> {
         .collect()
 }
 
-/// Whether a file has that tag; one that cannot be read has none.
+/// Returns whether a scenario has that tag. A file that cannot be read or parsed has none.
 fn has_tag(found: &Found, tag: &str) -> bool {
     let Ok(bytes) = found.read() else {
         return false;
@@ -331,15 +333,15 @@ fn has_tag(found: &Found, tag: &str) -> bool {
         .is_ok_and(|scenario| scenario.tags.iter().any(|one| one == tag))
 }
 
-/// The one scenario that a name, a part of it, or a path means.
+/// Returns the one scenario that an argument selects, such as a name, a part of it, or a path.
 ///
 /// # Errors
 ///
-/// None, or several: what to say of it.
+/// If it selects none, or several; the message is for people.
 pub fn one(argument: &str) -> Result<Found, String> {
     let mut found = select(std::slice::from_ref(&argument.to_owned()))?.found;
     if found.len() > 1 && !Path::new(argument).is_dir() {
-        // A name without its folder means that scenario, and not those whose names only contain it.
+        // A name without its folder selects that scenario, and not others whose names only contain it.
         let last = |found: &Found| found.name.rsplit('/').next() == Some(argument);
         if found.iter().filter(|found| last(found)).count() == 1 {
             found.retain(last);
@@ -363,11 +365,11 @@ pub fn one(argument: &str) -> Result<Found, String> {
     }
 }
 
-/// Every scenario from here, by its name.
+/// Returns every scenario in the folder of scenarios, by its name.
 ///
 /// # Errors
 ///
-/// A folder that cannot be read.
+/// If a folder cannot be read.
 pub fn by_name() -> Result<BTreeMap<String, Found>, String> {
     let home = Home::new();
     let all = home.all()?;
@@ -378,26 +380,26 @@ pub fn by_name() -> Result<BTreeMap<String, Found>, String> {
         .collect())
 }
 
-/// The name of the scenario in a file, if the file is there and below the folder of scenarios.
+/// Returns the name of the scenario in a file, if the file exists and lies below the folder of scenarios.
 pub fn name_of_file(path: &Path) -> Option<String> {
     if !path.is_file() {
         return None;
     }
-    // It is called as it lies here, where the file or a folder above may be a link.
+    // The name follows the path as given, in which the file or a folder above it may be a link.
     let root = scenarios()?;
     let home = Home::new();
     let found = home.at(path);
     (found.snapshots == Some(snapshots(&root))).then_some(found.name)
 }
 
-/// Whether that name alone leads to the file at that path.
+/// Returns whether that name alone selects the file at that path.
 pub fn is_named(name: &str, path: &str) -> bool {
     let file = scenarios().map(|root| root.join(format!("{name}.toml")));
-    // A path that there is means itself.
+    // An argument that is an existing path selects that path, and not a name.
     file.is_some_and(|file| file.display().to_string() == path) && !Path::new(name).exists()
 }
 
-/// What to say when nothing is selected by an argument.
+/// Returns the message for an argument that selects nothing.
 pub fn nothing(argument: &str, all: &[Found]) -> String {
     let is_path =
         argument.starts_with(['/', '.']) || (argument.contains('/') && argument.ends_with(".toml"));
@@ -428,11 +430,11 @@ pub fn nothing(argument: &str, all: &[Found]) -> String {
     }
 }
 
-/// What the arguments select, each of them something.
+/// Returns what the arguments select. Each argument has to select something.
 ///
 /// # Errors
 ///
-/// A folder that cannot be read; an argument that selects nothing, or nothing at all to select from.
+/// If a folder cannot be read, if an argument selects nothing, or if there is no scenario at all.
 pub fn select_some(arguments: &[String]) -> Result<Selection, (Exit, String)> {
     let unreadable = |message| (Exit::Invalid, message);
     let selection = select(arguments).map_err(unreadable)?;
@@ -443,11 +445,11 @@ pub fn select_some(arguments: &[String]) -> Result<Selection, (Exit, String)> {
     Ok(selection)
 }
 
-/// Why nothing is selected by these arguments.
+/// Returns the reasons why arguments select nothing.
 ///
 /// # Errors
 ///
-/// A folder that cannot be read.
+/// If a folder cannot be read.
 fn why_nothing(selection: &Selection) -> Result<Vec<String>, String> {
     let all = Home::new().all()?;
     if selection.unmatched.is_empty() {
@@ -466,7 +468,7 @@ fn why_nothing(selection: &Selection) -> Result<Vec<String>, String> {
 mod tests {
     use super::*;
 
-    /// Of a file that need not be there.
+    /// Returns the name and the folder of snapshots of a file, which need not exist.
     fn at(path: &str) -> (String, Option<PathBuf>) {
         let found = Home::default().at(Path::new(path));
         (found.name, found.snapshots)
@@ -481,7 +483,7 @@ mod tests {
                 Some(PathBuf::from("/a/snapshots"))
             )
         );
-        // Of two folders of that name it is the nearest.
+        // Of two folders of that name, the nearest counts.
         assert_eq!(
             at("/a/scenarios/scenarios/ties.toml"),
             (
