@@ -1,4 +1,4 @@
-//! `deadstop replay`: what happened once, again.
+//! `deadstop replay`: runs again what a failure names, or what a journal has recorded.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use super::run::{self, How};
 use super::view::show;
 use super::{Context, Done, Exit};
 
-/// The largest journal that is read.
+/// Maximum size of a journal that is read, in bytes.
 const JOURNAL_BYTES: u64 = 256 << 20;
 
 /// Run again what a failure's last line names, or what a journal has recorded.

@@ -1,4 +1,4 @@
-//! `deadstop run`: one scenario, to be looked at.
+//! `deadstop run`: runs one scenario and shows the run.
 
 use clap::Args;
 
@@ -54,7 +54,8 @@ impl Run {
     }
 }
 
-/// The scenario that an argument means; `None` if it is invalid, which has been said then.
+/// Returns the scenario that an argument selects; `None` if it is invalid, which has been reported on standard error
+/// by then.
 pub fn find(argument: &str) -> Result<Option<Loaded>, (Exit, String)> {
     let found = if argument == place::STDIN {
         Found::stdin().map_err(|message| (Exit::Invalid, message))?

@@ -1,4 +1,4 @@
-//! One run, looked at: the budget, the log, the timeline and the verdict. What `run` and `replay` show.
+//! Shows one run, for `run` and `replay`: its budget, its log, its timeline and its verdict.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use super::output::{err, out, shell, style};
 use super::run::How;
 use super::{Exit, Format, place};
 
-/// A scenario, read and parsed.
+/// A scenario that was read and parsed.
 pub struct Loaded {
     pub path: String,
     pub text: String,
     pub scenario: Arc<Scenario>,
 }
 
-/// Parses a scenario; what is wrong with it goes to standard error.
+/// Parses a scenario. If it is invalid, its problems are written to standard error.
 pub fn load(name: &str, path: &str, bytes: &[u8]) -> Option<Loaded> {
     let text = String::from_utf8_lossy(bytes).into_owned();
     match scenario::parse_bytes(name, bytes) {
@@ -48,11 +48,11 @@ pub fn load(name: &str, path: &str, bytes: &[u8]) -> Option<Loaded> {
     }
 }
 
-/// The journal of a run on a watched thread: no body hangs the command.
+/// Runs a scenario on a watched thread, so that no body hangs the command, and returns its journal.
 ///
 /// # Errors
 ///
-/// What is wrong with deadstop itself.
+/// If deadstop itself is at fault; the message is for people.
 pub fn guarded(scenario: &Arc<Scenario>, options: &Options) -> Result<Journal, String> {
     let runners = Runners::new(1).map_err(|error| format!("cannot start a thread: {error}"))?;
     runners
@@ -60,7 +60,7 @@ pub fn guarded(scenario: &Arc<Scenario>, options: &Options) -> Result<Journal, S
         .map_err(|error| error.to_string())
 }
 
-/// Runs a scenario, shows the run, and says what the verdict ends with, and what happened.
+/// Runs a scenario, shows the run, and returns the exit code of its verdict and its events.
 pub fn show(
     loaded: &Loaded,
     how: &How,
@@ -137,14 +137,14 @@ fn verdict(loaded: &Loaded, options: &Options, events: &[Event], problems: &[Pro
     said
 }
 
-/// The line that shows a run again.
+/// Returns the command that shows a run again.
 pub fn replay_line(path: &str, scenario: &Scenario, options: &Options) -> String {
     let plan = if options.subject == Subject::Plan {
         " --context plan"
     } else {
         ""
     };
-    // A name is enough where it leads back to the file.
+    // The name is enough if it selects the file.
     let by_name = place::is_named(&scenario.name, path);
     let what = if by_name {
         scenario.name.to_string()
