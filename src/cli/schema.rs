@@ -1,4 +1,4 @@
-//! `deadstop schema`: the JSON schema of scenario files.
+//! `deadstop schema`: prints the JSON schema of scenario files, or the page of their grammar.
 
 use clap::Args;
 

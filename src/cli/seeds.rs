@@ -1,11 +1,11 @@
-//! The seeds of a check: one, or a range.
+//! Seeds on the command line: one, or a range.
 
 use std::str::FromStr;
 
-/// The most seeds that one check takes.
+/// Maximum number of seeds of one check.
 const MOST: u64 = 10_000_000;
 
-/// The seeds from the first to before the end; seed 0 by default.
+/// The seeds from `first` to before `end`; seed 0 by default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seeds {
     first: u64,
@@ -28,11 +28,11 @@ impl Seeds {
     }
 }
 
-/// Reads one seed.
+/// Parses one seed.
 ///
 /// # Errors
 ///
-/// What is wrong, in words.
+/// If it is no whole number from 0; the message is for people.
 pub fn one_seed(text: &str) -> Result<u64, String> {
     let wrong =
         |_| format!("{text:?} is no whole number from 0, which one seed is; `check` takes ranges");
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn where_one_seed_is_meant_a_range_is_told_so() {
+    fn range_in_place_of_one_seed_is_an_error() {
         assert_eq!(one_seed("7"), Ok(7));
         let wrong = one_seed("0..3").expect_err("it is a range");
         assert_eq!(
