@@ -1,4 +1,4 @@
-//! `deadstop live`: the same scenarios on real threads and the real clock.
+//! `deadstop live`: runs scenarios on real threads and the real clock, and compares them with the simulation.
 
 mod coverage;
 mod play;
@@ -26,7 +26,7 @@ use crate::report::{Problem, ProblemKind, Source, Style, judge, listed};
 use crate::scenario::Scenario;
 use crate::sim::{Options, RunError, Runners, cores};
 
-/// The hidden subcommand that runs one scenario in its own process.
+/// Name of the hidden subcommand that runs one scenario in its own process.
 pub const PERFORM: &str = "perform";
 
 /// Run scenarios on real threads, the real clock and real sockets, and hold them against the simulation.
@@ -80,7 +80,7 @@ fn speed(text: &str) -> Result<f64, String> {
     }
 }
 
-/// One run of a selected scenario: of which case, and how it went.
+/// One run of a selected scenario: the index of its case, and its result.
 struct Ran {
     at: usize,
     ended: Ended,
@@ -93,7 +93,7 @@ impl Live {
         }
         #[allow(
             clippy::disallowed_methods,
-            reason = "how long it took is told to people, and to nothing else"
+            reason = "the duration is printed for people, and used for nothing else"
         )]
         let began = std::time::Instant::now();
         let selection = place::select_some(&self.what)?;
@@ -144,13 +144,15 @@ impl Live {
         Ok(exit)
     }
 
-    /// How many run at once. A live run waits nearly all of the time.
+    /// Returns how many scenarios run at once, which may be more than there are cores: a live run waits nearly all of
+    /// the time.
     fn jobs(&self) -> usize {
         let default = if self.random.is_some() { 32 } else { 8 };
         self.jobs.map_or(default, usize::from)
     }
 
-    /// Simulates what is to be run live. Second: what is not, and why.
+    /// Simulates the scenarios that are to be run live, and returns them. The second list has those that cannot be
+    /// run live, with the reasons.
     #[allow(clippy::type_complexity, reason = "a list of places and words")]
     fn prepare(
         &self,
@@ -204,7 +206,7 @@ impl Live {
         Ok((plays, not_live))
     }
 
-    /// Runs everything, so many at once: the longest first.
+    /// Runs all of them live, several at once and the longest first.
     fn play_all(
         &self,
         plays: &[(usize, Play)],
@@ -287,8 +289,8 @@ impl Live {
     }
 }
 
-/// Returns why the simulation of a scenario never comes to an end, where it does not: a live run of it would
-/// be killed after minutes, and might write without end meanwhile.
+/// Returns why the simulation of a scenario never comes to an end; `None` if it does. A live run of it would be
+/// killed after minutes, and might write without end meanwhile.
 fn stuck(
     runners: &Runners,
     scenario: &Arc<Scenario>,
@@ -306,7 +308,7 @@ fn stuck(
     Ok(stuck.map(|problem| problem.message))
 }
 
-/// What there is to say of a run.
+/// Returns the text on a live run; empty if it agreed the first time and `verbose` is not set.
 fn told(name: &str, one: &Ended, verbose: bool) -> String {
     let mut said = String::new();
     if verbose {

@@ -1,4 +1,4 @@
-//! What random scenarios have struck: a table of verbs and kinds.
+//! Counts what random scenarios have struck, as a table of verbs and kinds.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,18 +8,18 @@ use crate::report::figures::grouped;
 use crate::scenario::keys::{self, Place};
 use crate::scenario::{Component, Scenario, When};
 
-/// Events that struck, by verb and by what they struck.
+/// Numbers of events that struck, by verb and by kind of component.
 #[derive(Default)]
 pub struct Coverage {
     cells: BTreeMap<(&'static str, &'static str), u64>,
-    /// By when they struck.
+    /// Numbers of events that struck, by how the file gives their time.
     moments: BTreeMap<&'static str, u64>,
 }
 
-/// An event about no component.
+/// Column of events about no component.
 const WORKER: &str = "worker";
 
-/// The columns: what events strike.
+/// Columns of the table: what events strike.
 const COLUMNS: &[&str] = &[
     WORKER, "main", "thread", "task", "adopted", "stop", "stop/a", "clean", "clean/a", "close",
     "close/a", "dog",
@@ -62,7 +62,7 @@ impl Coverage {
         }
     }
 
-    /// The table, a line a verb.
+    /// Returns the table, with one line for each verb.
     pub fn table(&self) -> String {
         let mut table = String::from("struck    ");
         for column in COLUMNS {
