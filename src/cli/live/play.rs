@@ -16,28 +16,27 @@ pub const SEEDS: u64 = 64;
 pub const MORE_SEEDS: u64 = 2_048;
 /// Real time from one instant to the next.
 const STRETCH: Duration = Duration::from_millis(300);
-/// Maximum real time of a live run; a file that takes longer has to say that it is not live.
+/// Maximum real time of a live run; a file that takes longer has to be marked as not live.
 const LONGEST: Duration = Duration::from_secs(60);
-/// Maximum number of times that a run is repeated which the machine held up, more slowly each time.
+/// Maximum number of repetitions of a run that the machine held up; each is slower than the one before.
 const AGAIN: u32 = 3;
 
 /// A scenario to be run live.
 pub struct Play {
     pub scenario: Arc<Scenario>,
-    /// Its file, as the user knows it.
+    /// Path of its file, as the user knows it.
     pub path: String,
     pub known: Known,
     pub request: Request,
-    /// Whether a law may break that breaks in the simulation too: the file was written by chance, and nobody says what is
-    /// right.
+    /// Whether a law may break if it breaks in the simulation, too: a random file does not state what is right.
     pub random: bool,
 }
 
 /// Why a scenario is not run live.
 pub enum NotPlayed {
-    /// It cannot be simulated: a fault of deadstop's own.
+    /// It could not be simulated, for which deadstop itself is at fault.
     Broken(RunError),
-    /// Its instants cannot be told apart in that time.
+    /// It would take too long, or its instants are too close together to be told apart.
     OutOfTime(String),
 }
 
@@ -73,18 +72,18 @@ impl Play {
     }
 }
 
-/// What became of one run.
+/// Result of one live run.
 pub struct Ended {
-    /// How often it was held up by the machine, and run again.
+    /// Number of times that the machine held it up and it was run again.
     pub again: u32,
-    /// What was wrong the first time, if it was run again.
+    /// Problem of the first time, if it was run again.
     pub first: Option<String>,
     pub lag: Duration,
     pub late: Duration,
     pub verdict: Verdict,
 }
 
-/// Runs one scenario live. A run that the machine holds up is repeated, more slowly.
+/// Runs one scenario live. A run that fails while the machine holds it up is repeated, more slowly.
 pub fn play(players: &Players, verdicts: &Verdicts<'_>, it: &Play) -> Ended {
     let mut request = it.request.clone();
     let (mut again, mut first) = (0, None);
@@ -131,8 +130,7 @@ pub fn play(players: &Players, verdicts: &Verdicts<'_>, it: &Play) -> Ended {
     }
 }
 
-/// Takes what `next` gives and does `run` with it on so many threads at once, and hands each result to `done`, as they
-/// come.
+/// Calls `run` with each item of `next`, on `jobs` threads at once, and passes each result to `done` as it comes.
 pub fn at_once<T: Send, R: Send>(
     jobs: usize,
     next: impl FnMut() -> Option<T> + Send,

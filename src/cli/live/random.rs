@@ -1,4 +1,4 @@
-//! Random scenarios, live.
+//! `deadstop live --random`: runs random scenarios live.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -16,16 +16,16 @@ use crate::report::figures::plural;
 use crate::scenario::{self, Scenario};
 use crate::sim::{Runners, cores};
 
-/// What became of one random scenario.
+/// Result of one random scenario.
 enum Random {
     Played {
         scenario: Arc<Scenario>,
         unstruck: Vec<usize>,
         ended: Box<Ended>,
     },
-    /// It would take too long, or its instants lie too close: in words.
+    /// It was not run, for this reason: it would take too long, or its instants are too close together.
     PassedOver(String),
-    /// A fault of deadstop's own, in words.
+    /// Deadstop itself is at fault, in this way.
     Broken(String),
 }
 
@@ -34,7 +34,7 @@ impl Live {
     pub(super) fn run_random(&self, count: u32) -> Done {
         #[allow(
             clippy::disallowed_methods,
-            reason = "how long it took is told to people, and to nothing else"
+            reason = "the duration is printed for people, and used for nothing else"
         )]
         let began = std::time::Instant::now();
         let broken = |error: &dyn std::fmt::Display| (Exit::Internal, error.to_string());
@@ -118,7 +118,7 @@ impl Live {
         }
     }
 
-    /// Writes a random scenario to a file, where that is asked for.
+    /// Writes a random scenario to a file, if `--save` asks for it.
     fn save(&self, seed: u64) -> Result<(), String> {
         let Some(folder) = &self.save else {
             return Ok(());
@@ -138,13 +138,13 @@ fn file(seed: u64) -> String {
     format!("{}.toml", name(seed))
 }
 
-/// What all of them came to.
+/// Totals of all random scenarios.
 #[derive(Default)]
 struct Tally {
     exit: Exit,
     played: u64,
     passed_over: u64,
-    /// Why the first of them was.
+    /// Why the first of them was passed over.
     why_passed_over: Option<String>,
     /// Number of runs that agree with none of the first seeds, and with a later one.
     further: u64,
@@ -159,7 +159,7 @@ impl Tally {
         self.played + self.passed_over
     }
 
-    /// Takes note of one, and returns what there is to say of it.
+    /// Counts one result, and returns the text on it; empty if there is nothing to report.
     fn take(&mut self, seed: u64, random: Random, live: &Live) -> String {
         let (scenario, unstruck, ended) = match random {
             Random::Played {
@@ -236,7 +236,7 @@ impl Tally {
     }
 }
 
-/// The line that runs one again.
+/// Returns the command that runs a random scenario again.
 fn again(seed: u64, live: &Live) -> String {
     let speed = live
         .speed
