@@ -1,4 +1,4 @@
-//! What is wrong with a live run, and in which order that is said.
+//! Judges a live run: finds what is wrong with it, and puts the problems in order.
 
 use std::fmt::Write;
 use std::ops::Range;
@@ -14,16 +14,16 @@ use crate::report::{Problem, ProblemKind, Source, Style, judge, side_by_side};
 use crate::scenario;
 use crate::sim::{Journal, Options, Run, Runners};
 
-/// What judging takes.
+/// The means to judge live runs.
 pub struct Verdicts<'a> {
     pub runners: &'a Runners,
     pub style: Style,
 }
 
-/// What a live run comes to.
+/// The verdict on a live run.
 pub struct Verdict {
     pub problems: Vec<Problem>,
-    /// Whether it agrees with none of the first seeds, and with a later one.
+    /// Whether it agrees with a later seed, and with none of the first ones.
     pub further: bool,
 }
 
@@ -71,7 +71,7 @@ pub fn judged(it: &Play, verdicts: &Verdicts<'_>, played: Result<Played, Failed>
     let further = another.is_some();
     let difference = difference.filter(|_| !further);
     let mut problems = own(it, verdicts, &events);
-    // What the simulation misses too has nothing to do with the time.
+    // An expectation that the simulation misses, too, is not missed because the run is late.
     let missed = match problems.iter().any(is_unmet) {
         true => missed_by_seeds(it, verdicts.runners, another.as_ref()),
         false => Vec::new(),
@@ -104,7 +104,7 @@ fn is_unmet(problem: &Problem) -> bool {
     problem.kind == ProblemKind::Expectation
 }
 
-/// The seed of the simulation that misses an expectation as well, if one does.
+/// Returns the seed of the simulation that misses an expectation as well, if one does.
 fn seed_that_misses(problem: &Problem, missed: &[(usize, u64)]) -> Option<u64> {
     let mut missed = missed.iter();
     let (_, seed) = missed.find(|(line, _)| Some(*line) == problem.line)?;
@@ -118,14 +118,14 @@ fn differs(difference: &Difference, style: Style) -> Problem {
     }
 }
 
-/// Returns the first of the seeds that were not asked before with which a run agrees: where much happens in one instant,
-/// those asked do not show every order.
+/// Returns the first of the further seeds with which a run agrees. If much happens in one instant, the first seeds do
+/// not show every order.
 fn agrees_with_another(it: &Play, runners: &Runners, events: &[Event]) -> Option<(u64, Journal)> {
     let mut runs = simulated(it, runners, SEEDS..MORE_SEEDS);
     runs.find(|(_, journal)| agrees(journal, events))
 }
 
-/// Runs a scenario in the simulator, with those seeds.
+/// Runs a scenario in the simulator with those seeds.
 fn simulated(
     it: &Play,
     runners: &Runners,
@@ -144,7 +144,7 @@ fn simulated(
         .filter_map(|(seed, ran)| Some((seed, ran.ok()?.journal)))
 }
 
-/// What is wrong with a run whatever the simulation says: by the laws, and by the file.
+/// Returns what is wrong with a run by the laws and by the file, without the simulation.
 fn own(it: &Play, verdicts: &Verdicts<'_>, events: &[Event]) -> Vec<Problem> {
     let source = Source {
         path: &it.path,
@@ -153,8 +153,8 @@ fn own(it: &Play, verdicts: &Verdicts<'_>, events: &[Event]) -> Vec<Problem> {
     judge(&it.scenario, source, events, verdicts.style)
 }
 
-/// The expectations that seeds of the simulation do not meet, the run's own besides: the line of each, and the first such
-/// seed.
+/// Returns the expectations that the simulation misses with one of the first seeds, or with `another`, with which the
+/// run agrees: the line of each, and the first such seed.
 fn missed_by_seeds(
     it: &Play,
     runners: &Runners,
@@ -178,7 +178,7 @@ fn missed_by_seeds(
     missed
 }
 
-/// What a command calls the scenario: its name, where that leads back to its file.
+/// Returns how a command names the scenario: by its name if that selects its file, or else by its path.
 fn named(it: &Play) -> String {
     let name = &it.scenario.name;
     match place::is_named(name, &it.path) {
@@ -187,8 +187,8 @@ fn named(it: &Play) -> String {
     }
 }
 
-/// Puts what only follows from a run being late into one problem, at the end: a law that breaks at that instant or later, and
-/// every expectation but those that the simulation misses too.
+/// Merges the problems that only follow from a run being late into one problem at the end: a law that breaks at that
+/// instant or later, and every expectation except those that the simulation misses, too.
 fn follows(problems: &mut Vec<Problem>, events: &[Event], due: u64, missed: &[(usize, u64)]) {
     let before: Vec<(&str, String)> = laws::judge(events)
         .into_iter()
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_before_the_late_instant_stays() {
-        // No journal begins so.
+        // No real journal begins like this.
         let events = [0, 0].map(|seq| Event {
             t: 0,
             seq,
@@ -282,7 +282,7 @@ mod tests {
         let before = problems.len();
         follows(&mut problems, &events, 1, &[]);
         assert_eq!(problems.len(), before);
-        // From that instant on it follows.
+        // From that instant on, it follows from being late.
         follows(&mut problems, &events, 0, &[]);
         assert_eq!(problems.len(), 1);
     }
