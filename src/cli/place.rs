@@ -252,7 +252,7 @@ pub fn scenarios() -> Option<PathBuf> {
 ///
 /// # Errors
 ///
-/// If a folder cannot be read.
+/// If a folder or standard input cannot be read.
 pub fn select(arguments: &[String]) -> Result<Selection, String> {
     let mut selection = Selection::default();
     let home = Home::new();
@@ -292,7 +292,7 @@ pub fn select(arguments: &[String]) -> Result<Selection, String> {
         if matching.is_empty() {
             selection.unmatched.push(argument.clone());
         }
-        // A file is one scenario, even if several paths lead to it.
+        // A file that several paths lead to, with one name, is one scenario.
         let by_file = |found: Found| {
             let real = found.file.path.canonicalize();
             ((found.name.clone(), real.ok()), found)
