@@ -1,5 +1,5 @@
-//! How memory and time grow: many steps in one context, many short lives in one context, many runs in one
-//! process. Prints a table each; there is nothing to compare but the lines of a table themselves.
+//! Measures how memory and time grow with many steps in one context, many short lives in one context, and many runs
+//! in one process. Prints a table for each; only the lines of one table can be compared.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
@@ -9,7 +9,7 @@ use deadstop::context::{BodyOpts, CallOpts, WorkerCtx};
 use deadstop::scenario::parse;
 use deadstop::sim::{Options, run};
 
-/// What this process has in memory, in KiB.
+/// Returns the resident memory of this process, in KiB.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status
@@ -19,7 +19,7 @@ fn resident() -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
 }
 
-/// A million runs in one process: memory is flat.
+/// Measures a million runs in one process: memory is flat.
 fn runs() {
     let scenario = parse("shape", include_str!("shape.toml")).expect("the shape is a scenario");
     println!("{:>10}  {:>12}  {:>10}", "runs", "resident", "each");
@@ -41,7 +41,7 @@ fn runs() {
     }
 }
 
-/// A context of so many steps: how long its stop takes, and what a step costs in memory.
+/// Measures a context of `n` steps: returns how long its stop takes, and what a step costs in memory, in bytes.
 fn steps(n: u32) -> (Duration, f64) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -70,7 +70,7 @@ fn steps(n: u32) -> (Duration, f64) {
     })
 }
 
-/// One context, in which 10,000 tasks and 1,000 threads end by themselves, over and over: memory is flat.
+/// Measures one context in which 10,000 tasks and 1,000 threads end by themselves, over and over: memory is flat.
 fn short_lives() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -109,7 +109,7 @@ fn short_lives() {
 }
 
 fn main() {
-    // `cargo test --benches` only wants to see that it builds.
+    // `cargo test --benches` only checks that it builds.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }

@@ -1,4 +1,5 @@
-//! One scenario: by hand and simulated, judged, rendered, compared, parsed.
+//! Measures one scenario: written by hand and simulated; then judged, rendered, compared and parsed. Also measures
+//! the gate.
 
 mod by_hand;
 
@@ -17,7 +18,7 @@ fn shape() -> Scenario {
     parse("shape", SHAPE).expect("the shape is a scenario")
 }
 
-/// The same scenario, hand-written and simulated: the simulated one is to cost at most 0.9 of it.
+/// Compares a scenario written by hand with the same one simulated, which is to take at most 0.9 of the time.
 fn one_scenario(criterion: &mut Criterion) {
     let scenario = shape();
     let journal = run(&scenario, &Options::default());
@@ -42,8 +43,8 @@ fn one_scenario(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The same scenario, its bodies as coroutines and as threads: once as this process is scheduled, and
-/// once more where it is bound to one CPU (`taskset -c 0 cargo bench`).
+/// Compares a scenario with its bodies as coroutines and as threads. It is to be run once as the system schedules
+/// this process, and once bound to one CPU (`taskset -c 0 cargo bench`).
 fn on_bodies(criterion: &mut Criterion) {
     let scenario = shape();
     let options = |bodies| Options {
@@ -61,7 +62,7 @@ fn on_bodies(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// What follows a run: at most 40 µs for laws, rendering and comparison together.
+/// Measures what follows a run: laws, rendering and comparison are to take at most 40 µs together.
 fn judged(criterion: &mut Criterion) {
     let scenario = shape();
     let events = run(&scenario, &Options::default()).events;
@@ -95,7 +96,7 @@ fn judged(criterion: &mut Criterion) {
     let _ = std::fs::remove_dir_all(root);
 }
 
-/// Parsing: at most 100 µs.
+/// Measures parsing, which is to take at most 100 µs.
 fn parsed(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("parse");
     group.bench_function("shape", |bencher| {
@@ -108,7 +109,7 @@ fn parsed(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The gate itself, as it is typed: at most 60 ms for all scenarios of this repository.
+/// Measures the gate itself, as a command: it is to take at most 60 ms for all scenarios of this repository.
 fn checked(criterion: &mut Criterion) {
     let root = env!("CARGO_MANIFEST_DIR");
     criterion.bench_function("check of the corpus", |bencher| {
