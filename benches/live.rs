@@ -1,6 +1,6 @@
-//! A live stop, beside the same written by hand with a `TaskTracker`, a `CancellationToken` and joins:
-//! 1,000 threads and 10,000 tasks that wait until they are told, and then end. Only the stop is
-//! measured: from the call until everything is known to have ended. Prints a table.
+//! Compares a live stop with one written by hand, with a `TaskTracker`, a `CancellationToken` and joins: 1,000
+//! threads and 10,000 tasks wait until they are told to stop, and then end. Only the stop is measured: from the call
+//! until everything is known to have ended. Prints a table.
 
 #![allow(
     clippy::disallowed_methods,
@@ -15,17 +15,17 @@ use std::time::{Duration, Instant};
 use deadstop::context::{BodyOpts, WorkerCtx};
 use tokio::runtime::{Builder, Runtime};
 
-/// How often each is measured; the median counts.
+/// Number of times that each is measured; the median counts.
 const ROUNDS: usize = 15;
 
-/// What there is to stop.
+/// Numbers of threads and tasks to stop.
 #[derive(Clone, Copy)]
 struct Load {
     threads: usize,
     tasks: usize,
 }
 
-/// One stop, from the call to its end, of what has been started and waits.
+/// Measures one stop, from the call to its end, once everything that was started waits.
 async fn deadstop(load: Load) -> Duration {
     let ctx = WorkerCtx::new(());
     for n in 0..load.threads {
@@ -57,19 +57,19 @@ async fn by_hand(load: Load) -> Duration {
     began.elapsed()
 }
 
-/// Everything that was started waits.
+/// Gives everything that was started the time to reach its wait.
 async fn at_rest() {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-/// What the last round has left is gone: its threads end after they were said to have ended.
+/// Waits until the threads of the last round are gone: they end a little after the stop has reported their end.
 fn alone(threads: usize) {
     while running_threads() > threads {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// How many threads this process has.
+/// Returns the number of threads of this process.
 fn running_threads() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status
@@ -87,7 +87,7 @@ fn compare(runtime: &Runtime, load: Load) -> [Duration; 2] {
     let threads = running_threads();
     let mut took = [Vec::new(), Vec::new()];
     for round in 0..ROUNDS {
-        // Each goes first as often as the other.
+        // The two take turns in going first.
         for turn in [round % 2, 1 - round % 2] {
             took[turn].push(match turn {
                 0 => runtime.block_on(by_hand(load)),
@@ -100,7 +100,7 @@ fn compare(runtime: &Runtime, load: Load) -> [Duration; 2] {
 }
 
 fn main() {
-    // `cargo test --benches` only wants to see that it builds.
+    // `cargo test --benches` only checks that it builds.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }

@@ -1,5 +1,5 @@
-//! The scenario of `shape.toml` as one would write it by hand on tokio's paused clock: three bodies,
-//! seven steps each under a timeout, and a log of what happened.
+//! The scenario of `shape.toml`, written by hand on tokio's paused clock: three bodies, seven steps, each under a
+//! timeout, and a log of what happened.
 
 #![allow(
     clippy::disallowed_methods,
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// A line of the log: milliseconds since the begin, and words.
+/// A line of the log: milliseconds since the start, and a text.
 pub type Line = (u128, String);
 
 /// Runs the scenario and returns its log.

@@ -1,12 +1,12 @@
-//! A service that stops its threads and tasks as one would write it by hand: all are told at once, and all
-//! are waited for. No step has a bound, a name or an outcome, and the service cannot say what it waits for.
+//! A service with a stop that is written by hand: it tells all threads and tasks at once, and waits for all of them.
+//! No step has a bound, a name or an outcome, and the service cannot report what it waits for.
 
 use std::thread::JoinHandle;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// What runs, and what tells it to stop.
+/// Threads and tasks, and the token that tells them to stop.
 pub struct Service {
     token: CancellationToken,
     threads: Vec<JoinHandle<()>>,
@@ -14,12 +14,12 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts so many threads and tasks, which wait until they are told.
+    /// Starts that number of threads and tasks, which wait until they are told to stop.
     pub fn start(threads: usize, tasks: usize) -> Self {
         let token = CancellationToken::new();
         let threads = (0..threads).map(|_| {
             let token = token.clone();
-            // Parked: with a condition variable all threads would wake to contend for its lock.
+            // The threads are parked: with a condition variable all of them would wake to contend for its lock.
             std::thread::spawn(move || {
                 while !token.is_cancelled() {
                     std::thread::park();
@@ -38,7 +38,7 @@ impl Service {
         service
     }
 
-    /// Tells them, and waits for all of them.
+    /// Tells all threads and tasks to stop, and waits for them.
     pub async fn stop(self) {
         self.token.cancel();
         for thread in &self.threads {
