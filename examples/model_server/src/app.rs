@@ -1,4 +1,4 @@
-//! What the worker is built around: where it touches the outside.
+//! The state of the worker: where the service touches the outside.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,28 +12,28 @@ use crate::telemetry::Exporting;
 
 /// The edges of the service: everything outside of it that [`register`](crate::register) opens.
 ///
-/// `App::default()` touches nothing: its database and its callers are in memory, and its figures go
-/// nowhere. That is the one for tests and the simulator, where no socket can be opened.
+/// `App::default()` touches nothing outside: its database and its callers are in memory, and its figures are
+/// discarded. It is for tests and for the simulator, where no socket can be opened.
 #[derive(Debug)]
 pub struct App {
-    /// What the environment set.
+    /// Settings from the environment.
     pub settings: Settings,
-    /// Where connections come from.
+    /// Source of the connections.
     pub listening: Listening,
-    /// Where predictions are kept.
+    /// Database that keeps the predictions.
     pub database: Database,
-    /// How spans leave.
+    /// How spans are exported.
     pub exporting: Exporting,
-    /// Where lines of metrics go.
+    /// Writer of the lines of metrics.
     pub out: Arc<Out>,
-    /// What was planted.
+    /// Faults that were planted.
     pub faults: Arc<Faults>,
-    /// The predictor's order in cleanup.
+    /// Order of the predictor in cleanup.
     pub predictor_order: i32,
 }
 
 impl Default for App {
-    /// A caller a second, whose prediction takes 300 ms.
+    /// Returns an app with a caller a second, whose prediction takes 300 ms.
     fn default() -> Self {
         App {
             settings: Settings::default(),
@@ -52,7 +52,7 @@ impl Default for App {
 }
 
 impl App {
-    /// The one for production: a socket, a file, standard output.
+    /// Returns the app for production: a socket, a file, standard output.
     pub fn live(settings: Settings) -> Self {
         App {
             listening: Listening::Tcp(settings.listen),

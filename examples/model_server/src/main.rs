@@ -1,4 +1,4 @@
-//! The process: its log, its settings, its life.
+//! The process: starts the log, reads the settings, and runs the server.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -11,7 +11,7 @@ use model_server::log::Log;
 use model_server::{App, Settings, register};
 use tracing_subscriber::filter::LevelFilter;
 
-/// How long the last lines of the log are waited for.
+/// Maximum time to wait for the last lines of the log.
 const LAST_LINES: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     };
     tracing_subscriber::fmt()
         .with_writer(log.clone())
-        // A log is read by programs; and whoever builds this beside others may have colours turned on.
+        // Programs read the log, and a build beside other packages may turn colours on.
         .with_ansi(false)
         .with_max_level(level.unwrap_or(LevelFilter::INFO))
         .init();
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     code
 }
 
-/// The server cannot even begin.
+/// Reports why the server cannot start, and returns the exit code.
 fn refuse(error: &dyn Display) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "{error}");
     ExitCode::from(2)

@@ -1,4 +1,4 @@
-//! What the environment sets.
+//! Settings of the server, which the environment sets.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,26 +6,27 @@ use std::time::Duration;
 
 use deadstop::watchdog::Parameters;
 
-/// What the environment sets. Every duration is whole milliseconds there, its variable ends in `_MS`.
+/// Settings of the server. In the environment a duration is in whole milliseconds, and its variable ends in `_MS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// `MODEL_SERVER_LISTEN`: where to listen. Port 0 takes any; the address is said on standard output.
+    /// `MODEL_SERVER_LISTEN`: the address to listen on. Port 0 takes any port; the address is written to standard
+    /// output.
     pub listen: SocketAddr,
-    /// `MODEL_SERVER_DATABASE`: the file that answered predictions are kept in.
+    /// `MODEL_SERVER_DATABASE`: the file in which answered predictions are kept.
     pub database: PathBuf,
-    /// `MODEL_SERVER_WORKERS`: how many predictions are made at once.
+    /// `MODEL_SERVER_WORKERS`: the number of predictions that are made at once.
     pub workers: usize,
-    /// `MODEL_SERVER_PREDICTION_MS`: how long a prediction takes whose request does not say.
+    /// `MODEL_SERVER_PREDICTION_MS`: how long a prediction takes if its request does not set that.
     pub prediction: Duration,
-    /// `MODEL_SERVER_DRAIN_MS`: how long accepted requests are waited for at stop.
+    /// `MODEL_SERVER_DRAIN_MS`: how long accepted requests are awaited at stop.
     pub drain: Duration,
-    /// `MODEL_SERVER_CLOSE_MS`: how long each step of cleanup is waited for.
+    /// `MODEL_SERVER_CLOSE_MS`: how long each step of cleanup is awaited.
     pub close: Duration,
-    /// `MODEL_SERVER_FLOOR_MS`: the time that each step of cleanup is sure of.
+    /// `MODEL_SERVER_FLOOR_MS`: the time that each step of cleanup always gets.
     pub floor: Duration,
-    /// `MODEL_SERVER_GRACE_MS`: what the platform gives between SIGTERM and SIGKILL.
+    /// `MODEL_SERVER_GRACE_MS`: the time that the platform gives from SIGTERM to SIGKILL.
     pub grace: Duration,
-    /// `MODEL_SERVER_PRE_STOP_MS`: how long `/ready` says no before the listener closes.
+    /// `MODEL_SERVER_PRE_STOP_MS`: how long `/ready` answers 503 before the listener closes.
     pub pre_stop: Duration,
     /// `MODEL_SERVER_FLUSH_MS`: the pause between two lines of metrics.
     pub flush: Duration,
@@ -35,7 +36,7 @@ pub struct Settings {
     pub probe: Duration,
     /// `MODEL_SERVER_FAULTS`: whether `/faults/…` exists. For tests, and for trying things out.
     pub faults: bool,
-    /// The watchdog's, as the plan's platform hands them over, and `URL_PREFIX`.
+    /// Parameters of the watchdog and `URL_PREFIX`, as the plan's platform passes them.
     pub watchdog: Parameters,
 }
 
@@ -61,14 +62,14 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads them through `get`, such as `|name| std::env::var(name).ok()`.
+    /// Reads the settings through `get`, such as `|name| std::env::var(name).ok()`.
     ///
-    /// The plan's own parameters have a default wherever they cannot be read, with a warning. The
-    /// server's are an error: a database in the wrong place is worse than no start.
+    /// A parameter of the plan that cannot be read has its default, with a warning. A variable of the server that
+    /// cannot be read is an error: a database in the wrong place is worse than no start.
     ///
     /// # Errors
     ///
-    /// If a variable of the server's own cannot be read; it says which.
+    /// If a variable of the server cannot be read, or is out of range; the error names it.
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let mut settings = Settings::default();
         let (watchdog, unreadable) = Parameters::read(&get);
@@ -103,7 +104,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// `URL_PREFIX` as a path: empty, or with a slash at its begin and none at its end.
+    /// Returns `URL_PREFIX` as a path: empty, or with a slash at its start and none at its end.
     pub fn prefix(&self) -> String {
         match self.watchdog.url_prefix.trim_matches('/') {
             "" => String::new(),
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_names_its_variable() {
+    fn setting_that_cannot_be_read_names_its_variable() {
         for (name, value) in [
             ("MODEL_SERVER_LISTEN", "here"),
             ("MODEL_SERVER_WORKERS", "0"),
