@@ -1,8 +1,8 @@
 //! A model server: loads a model, answers predictions over HTTP, keeps them in SQLite, and stops as
 //! [`deadstop`]'s contract promises.
 //!
-//! [`register`] is the whole of its life: what is registered there is stopped and cleaned up in order, each
-//! step bounded.
+//! [`register`] is the whole of its life: everything that it registers is stopped and cleaned up in order, each step
+//! with a bound.
 //!
 //! | at stop, in this order | |
 //! | --- | --- |
@@ -48,23 +48,23 @@ use routes::Service;
 use store::{CloseStore, Store};
 use telemetry::Telemetry;
 
-/// Stop's order: ascending. Whoever produces work goes before whoever does it.
+/// Orders in stop, which are ascending: a producer of work stops before the component that does the work.
 mod stops {
     pub const HTTP: i32 = -10;
     pub const WORKERS: i32 = 10;
     pub const FLUSHER: i32 = 20;
 }
 
-/// The provider's order in cleanup: after everything that makes spans, before the clients.
+/// Order of the telemetry in cleanup: after everything that makes spans, before the clients.
 const TELEMETRY: i32 = 25;
 
-/// How long the watchdog's end is waited for, by the plan.
+/// Bound of the watchdog's end, as the plan has it.
 const WATCHDOG_JOIN: Duration = Duration::from_secs(5);
 
-/// Makes the server of an app: the worker's main.
+/// Makes the server of an app. It is the worker's main.
 ///
-/// Everything that it opens is registered before the next is opened, so that a start which fails half
-/// way leaves nothing open.
+/// Everything that it opens is registered before the next is opened, so that a start that fails half way leaves
+/// nothing open.
 ///
 /// # Errors
 ///
@@ -157,7 +157,7 @@ pub async fn register(ctx: WorkerCtx<App>) -> Result<(), MainError> {
     Ok(())
 }
 
-// The recipes of the page for services are compiled here, where the servers are that they name.
+// The recipes of the page for services are compiled here, since this package depends on the servers that they use.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/service.md")]
 struct Recipes;

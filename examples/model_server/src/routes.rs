@@ -1,4 +1,4 @@
-//! What is asked, and what is answered.
+//! The HTTP routes: which requests the server takes, and how it answers them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,33 +23,33 @@ use crate::pool::{NotTaken, Pool};
 use crate::predictor::Predictor;
 use crate::store::Store;
 
-/// The longest prediction that may be asked for.
+/// Maximum time of a prediction that a request may ask for.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// What requests are answered with.
+/// The state that all handlers share.
 #[derive(Debug)]
 pub struct Service {
-    /// The worker. A weak one: what the worker runs must not keep it.
+    /// Handle of the worker. It is weak, since code that the worker runs must not keep it alive.
     pub ctx: WeakCtx<App>,
-    /// Runs the predictions.
+    /// Pool that runs the predictions.
     pub pool: Arc<Pool>,
-    /// Makes them.
+    /// Predictor that makes them.
     pub predictor: Arc<Predictor>,
-    /// Keeps them.
+    /// Database that keeps them.
     pub store: Arc<Store>,
-    /// Counts them.
+    /// Figures that count them.
     pub metrics: Arc<Metrics>,
-    /// Traces them.
+    /// Tracer of them.
     pub tracer: SdkTracer,
-    /// What was planted.
+    /// Faults that were planted.
     pub faults: Arc<Faults>,
-    /// Standard output, for what is planted.
+    /// Standard output, for planted faults.
     pub out: Arc<Out>,
-    /// How long a prediction takes that does not say.
+    /// Time that a prediction takes if its request sets none.
     pub prediction: Duration,
 }
 
-/// The service's routes below a prefix; those that plant faults only if asked for.
+/// Returns the routes of the service below a prefix. Those that plant faults are there only if `faults` is set.
 pub fn routes(service: Arc<Service>, prefix: &str, faults: bool) -> Router {
     let mut routes = Router::new()
         .route("/predict", post(predict))
@@ -72,7 +72,7 @@ pub fn routes(service: Arc<Service>, prefix: &str, faults: bool) -> Router {
 
 #[derive(Debug, Deserialize)]
 struct Asked {
-    /// The caller's name for it; kept with the prediction.
+    /// Name that the caller gives to the request, which is kept with the prediction.
     request: String,
     features: Vec<f64>,
     takes_ms: Option<u64>,
@@ -84,12 +84,12 @@ struct Answered {
     value: f64,
 }
 
-/// Hands a prediction to the pool and waits for it. Nothing of it runs on the runtime.
+/// Queues a prediction in the pool and waits for it. No part of the prediction runs on the runtime.
 async fn predict(State(service): State<Arc<Service>>, Json(asked): Json<Asked>) -> Response {
     let (reply, answer) = oneshot::channel();
     let own = Arc::clone(&service);
     let submitted = service.pool.submit(Box::new(move |scope| {
-        // Whoever asked may have gone; the prediction is kept all the same.
+        // The caller may have gone; the prediction is kept all the same.
         let _ = reply.send(own.predict(asked, scope));
     }));
     match submitted {
@@ -112,8 +112,8 @@ fn no(status: StatusCode, words: &str) -> Response {
 }
 
 impl Service {
-    /// Makes a prediction and keeps it, on a thread of the pool. It is kept before it is answered: an
-    /// answer that somebody has is never one that the database does not know.
+    /// Makes a prediction and keeps it, on a thread of the pool. It is kept before it is answered, so that the
+    /// database knows every prediction that a caller has.
     fn predict(&self, asked: Asked, scope: &Scope) -> Result<Answered, BoxError> {
         let mut span = self.tracer.start("predict");
         let takes = match asked.takes_ms {
@@ -129,7 +129,7 @@ impl Service {
     }
 }
 
-/// Whether the process is well: what its own watchdog asks.
+/// Answers whether the process is well, which its own watchdog asks.
 async fn health(State(service): State<Arc<Service>>) -> Response {
     match service.faults.health() {
         Health::Good => "well\n".into_response(),
@@ -138,7 +138,7 @@ async fn health(State(service): State<Arc<Service>>) -> Response {
     }
 }
 
-/// Whether new requests should be sent here: what a load balancer asks.
+/// Answers whether new requests should be sent here, which a load balancer asks.
 async fn ready(State(service): State<Arc<Service>>) -> Response {
     match service.ctx.upgrade() {
         Some(ctx) if ctx.ready() => "ready\n".into_response(),
@@ -161,8 +161,8 @@ async fn health_silent(State(service): State<Arc<Service>>) -> &'static str {
     "the health endpoint is silent\n"
 }
 
-/// Blocks a thread of the runtime for ever, which is what no handler may do. It says so first: once as
-/// many have said so as the runtime has threads, nothing runs on it any more.
+/// Blocks a thread of the runtime for ever, which no handler may do. It first writes a line: once there are as many
+/// lines as the runtime has threads, nothing runs on it any more.
 async fn block_runtime(State(service): State<Arc<Service>>) -> &'static str {
     let _ = service.out.line("blocked a thread of the runtime");
     loop {
