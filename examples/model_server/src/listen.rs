@@ -1,4 +1,4 @@
-//! Where connections come from: a socket in production, memory where none can be opened.
+//! The source of connections: a socket in production, callers in memory where no socket can be opened.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,18 +10,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-/// How many connections may wait to be accepted.
+/// Maximum number of connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
 /// A connection.
 pub type Connection = Box<dyn Stream>;
 
-/// Bytes in both directions.
+/// A stream of bytes in both directions.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-/// Where connections come from.
+/// The source of connections, not yet opened.
 #[derive(Clone, Debug)]
 pub enum Listening {
     /// A socket.
@@ -31,11 +31,11 @@ pub enum Listening {
 }
 
 impl Listening {
-    /// Begins to listen.
+    /// Opens the source of connections.
     ///
     /// # Errors
     ///
-    /// If the address cannot be had.
+    /// If the address cannot be bound.
     pub async fn listen(&self) -> io::Result<Listener> {
         match self {
             Listening::Tcp(address) => {
@@ -43,7 +43,7 @@ impl Listening {
                     SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
                     SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
                 };
-                // A server that starts again gets its address back.
+                // A server that is started again can bind the same address at once.
                 socket.set_reuseaddr(true)?;
                 socket.bind(*address)?;
                 Ok(Listener::Tcp(socket.listen(BACKLOG)?))
@@ -56,18 +56,18 @@ impl Listening {
     }
 }
 
-/// Takes connections.
+/// The open source of connections.
 pub enum Listener {
-    /// From a socket.
+    /// A socket.
     Tcp(TcpListener),
-    /// From callers in memory.
+    /// Callers in memory.
     Callers(Calling),
-    /// Whatever is sent; none any more once nobody can send.
+    /// Connections from a channel. Once its senders are gone, none comes any more.
     Given(mpsc::Receiver<Connection>),
 }
 
 impl Listener {
-    /// Where it can be reached; nowhere, for one in memory.
+    /// Returns the address of the socket; `None` for a source in memory.
     pub fn address(&self) -> Option<SocketAddr> {
         match self {
             Listener::Tcp(listener) => listener.local_addr().ok(),
@@ -75,7 +75,7 @@ impl Listener {
         }
     }
 
-    /// The next connection. It can be dropped and called again.
+    /// Waits for the next connection. A call that is dropped loses no connection.
     pub async fn accept(&mut self) -> io::Result<Connection> {
         match self {
             Listener::Tcp(listener) => {
@@ -90,11 +90,11 @@ impl Listener {
         }
     }
 
-    /// Closes; whoever is at the door already is let in.
+    /// Closes the source, and returns the connections that still wait to be accepted.
     ///
-    /// The operating system has accepted the connections that wait, and would reset them: their requests
-    /// may have been written. What comes between the last look and the close is reset all the same, and
-    /// that cannot be helped here: it is what a pre-stop delay is for.
+    /// The operating system has accepted these connections, and would reset them although their requests may have
+    /// been written. A connection that comes between the last look and the close is reset all the same. That cannot
+    /// be helped here; a pre-stop delay is for that.
     pub fn close(self) -> Vec<Connection> {
         match self {
             Listener::Tcp(listener) => last_of(listener).unwrap_or_else(|error| {
@@ -110,7 +110,7 @@ impl Listener {
     }
 }
 
-/// Accepts without the runtime, which may not know yet that somebody waits.
+/// Accepts the connections that wait, without the runtime, which may not know of them yet.
 fn last_of(listener: TcpListener) -> io::Result<Vec<Connection>> {
     let listener = listener.into_std()?;
     let mut last = Vec::new();
@@ -121,7 +121,7 @@ fn last_of(listener: TcpListener) -> io::Result<Vec<Connection>> {
                 last.push(tcp(TcpStream::from_std(stream)?));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            // That one has gone again.
+            // The caller of that connection has gone again.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) if last.is_empty() => return Err(error),
             Err(_) => break,
@@ -131,32 +131,32 @@ fn last_of(listener: TcpListener) -> io::Result<Vec<Connection>> {
 }
 
 fn tcp(stream: TcpStream) -> Connection {
-    // Answers are small, and are not to wait for more.
+    // Answers are small, and must not wait for more to send.
     let _ = stream.set_nodelay(true);
     Box::new(stream)
 }
 
-/// Callers in memory: one after another, each with one prediction to ask for.
+/// Callers in memory, one after another. Each asks for one prediction.
 #[derive(Clone, Debug)]
 pub struct Callers {
-    /// The pause between two of them.
+    /// Time from one caller to the next.
     pub every: Duration,
-    /// How long each one's prediction takes.
+    /// Time that each prediction takes.
     pub takes: Duration,
-    /// How they fared.
+    /// Counts of how they fared.
     pub fared: Arc<Fared>,
 }
 
-/// How the callers fared.
+/// Counts of how the callers fared.
 #[derive(Debug, Default)]
 pub struct Fared {
-    /// How many called.
+    /// Number of callers.
     pub called: watch::Sender<u64>,
-    /// How many have their whole answer, and it is a prediction.
+    /// Number of callers that have their whole answer, if it is a prediction.
     pub answered: watch::Sender<u64>,
 }
 
-/// Callers on their way.
+/// The open source of callers, which makes each one at its time.
 #[derive(Debug)]
 pub struct Calling {
     next: Instant,

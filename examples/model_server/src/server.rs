@@ -19,21 +19,20 @@ use tokio_util::sync::CancellationToken;
 use crate::listen::{Connection, Listener};
 use crate::metrics::Metrics;
 
-/// How many connections are open at most; the next wait to be accepted.
+/// Maximum number of open connections; further ones wait to be accepted.
 const CONNECTIONS: usize = 1024;
 
-/// How long a request's head may take to come.
+/// Maximum time for the head of a request to come.
 const HEAD: Duration = Duration::from_secs(30);
 
-/// How long a silent connection is kept after the stop has begun: what was sent before it knew gets its
-/// answer.
+/// Time for which a silent connection is kept after the stop has begun, so that a request that was sent before its
+/// caller knew gets an answer.
 const LINGER: Duration = Duration::from_millis(100);
 
-/// Serves until told; then closes the listener, and returns when every request that was read has its
-/// answer.
+/// Serves until told to stop. Then closes the listener, and returns when every request that was read has its answer.
 ///
-/// The caller bounds that: dropped, this ends every connection with it. That is why it keeps them
-/// itself: `axum::serve` leaves them to the runtime, where they would outlive it.
+/// The caller bounds this: dropping the future ends every connection. That is why it keeps the connections itself:
+/// `axum::serve` leaves them to the runtime, where they would outlive the future.
 pub async fn serve(
     mut listener: Listener,
     router: Router,
@@ -57,7 +56,7 @@ pub async fn serve(
             accepted = listener.accept(), if open.len() < CONNECTIONS => match accepted {
                 Ok(connection) => serve_one(&mut open, connection),
                 Err(error) => {
-                    // Too many open files, most likely: those that are open may close meanwhile.
+                    // Most likely too many files are open; some may be closed meanwhile.
                     tracing::warn!("no connection could be accepted: {error}");
                     let pause = tokio::time::sleep(Duration::from_millis(50));
                     tokio::select! { biased; () = told.cancelled() => {}, () = pause => {} }
@@ -71,8 +70,8 @@ pub async fn serve(
     while open.join_next().await.is_some() {}
 }
 
-/// Counts what was read, and once stop has begun makes each answer the last of its connection: a caller
-/// that asks on and on leaves, and finds out elsewhere that it is not to come back.
+/// Counts the requests that were read. Once stop has begun, makes each answer the last of its connection: a caller
+/// that keeps asking then leaves, and finds out elsewhere that it is not to come back.
 async fn count(
     State((metrics, told)): State<(Arc<Metrics>, CancellationToken)>,
     request: Request,
@@ -89,9 +88,9 @@ async fn count(
 
 /// Serves one connection to its end.
 ///
-/// At stop it is not closed at once: what its caller has sent may not have been read yet. A request that
-/// is answered from there on is the last of its connection, and says so; a connection that stays silent
-/// for the linger is closed.
+/// At stop the connection is not closed at once, since a request that its caller has sent may not have been read yet.
+/// A request that is answered from then on is the last of its connection, and its answer announces that. A connection
+/// that stays silent for [`LINGER`] is closed.
 async fn one(connection: Connection, router: Router, told: CancellationToken) {
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -166,7 +165,7 @@ mod tests {
         }
     }
 
-    /// All that comes until the connection is closed.
+    /// Reads until the connection is closed, and returns the text in lower case.
     async fn rest(mut client: DuplexStream) -> String {
         let mut text = String::new();
         client.read_to_string(&mut text).await.unwrap();
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_in_flight_is_answered_and_nothing_else_is_waited_for() {
+    async fn requests_in_flight_are_answered_and_nothing_else_is_awaited() {
         let server = slow();
         let mut busy = server.connect().await;
         busy.write_all(REQUEST).await.unwrap();
@@ -204,7 +203,7 @@ mod tests {
         assert!(!answer.contains("connection: close"), "{answer}");
     }
 
-    /// Its bytes were on their way when the server was told.
+    /// The bytes of the request are on their way when the server is told to stop.
     #[tokio::test(start_paused = true)]
     async fn a_request_that_comes_a_moment_after_the_stop_is_answered() {
         let server = slow();
@@ -218,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_comes_within_the_linger_is_answered_at_the_door_too() {
+    async fn connection_within_the_linger_is_accepted_and_answered() {
         let server = slow();
         server.told.cancel();
         let mut at_the_door = server.connect().await;
@@ -230,7 +229,7 @@ mod tests {
         assert!(late.is_err(), "the door is closed");
     }
 
-    /// Its answer comes within the linger: only the header says that it is the last.
+    /// The answer comes within the linger, so that only its header shows that it is the last.
     #[tokio::test(start_paused = true)]
     async fn an_answer_after_the_stop_is_the_last_of_its_connection() {
         let server = slow();
@@ -245,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn dropped_it_ends_its_connections() {
+    async fn dropped_server_ends_its_connections() {
         let server = slow();
         let mut busy = server.connect().await;
         busy.write_all(REQUEST).await.unwrap();
