@@ -1,9 +1,9 @@
-//! What can be made to go wrong from outside: for tests of the whole process, and for trying things out.
-//! There is no way in unless `MODEL_SERVER_FAULTS` is set.
+//! Faults that can be planted from outside: for tests of the whole process, and for experiments. Nothing can be
+//! planted unless `MODEL_SERVER_FAULTS` is `1`.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-/// What was planted.
+/// The faults that were planted.
 #[derive(Debug, Default)]
 pub struct Faults {
     predictor_hangs: AtomicBool,
@@ -22,25 +22,25 @@ pub enum Health {
 }
 
 impl Faults {
-    /// The predictor's end will hang for ever.
+    /// Makes the predictor's end hang for ever.
     pub fn hang_predictor(&self) {
         self.predictor_hangs.store(true, Ordering::SeqCst);
     }
 
-    /// Hangs, if that was planted: for real, and deaf to its scope, as a driver's call into a device
-    /// is.
+    /// Hangs, if that was planted. It really blocks the thread and does not heed its scope, as a driver's call into a
+    /// device does.
     pub fn hang_here(&self) {
         while self.predictor_hangs.load(Ordering::SeqCst) {
             std::thread::park();
         }
     }
 
-    /// The health endpoint answers so from now on.
+    /// Sets how the health endpoint answers from now on.
     pub fn set_health(&self, health: Health) {
         self.health.store(health as u8, Ordering::SeqCst);
     }
 
-    /// How the health endpoint answers.
+    /// Returns how the health endpoint answers.
     pub fn health(&self) -> Health {
         match self.health.load(Ordering::SeqCst) {
             0 => Health::Good,

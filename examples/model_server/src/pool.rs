@@ -1,8 +1,8 @@
 //! The pool of prediction threads, and its jobs in flight.
 //!
-//! Its threads belong to the worker context, which tells and joins them at stop, once the requests are
-//! drained. The pool itself is closed in cleanup, before the predictor and the database that its jobs
-//! use: it takes no more jobs, and waits for those that the join has not seen the end of.
+//! Its threads belong to the worker context, which tells and joins them at stop, once the requests are drained. The
+//! pool itself is closed in cleanup, before the predictor and the database that its jobs use. From then on it takes
+//! no more jobs, and it waits for the jobs that outlasted the join of their threads.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,17 +13,17 @@ use deadstop::context::Close;
 use deadstop::host::{BoxError, Scope};
 use tokio::sync::Notify;
 
-/// How many jobs may wait for a thread.
+/// Maximum number of jobs that wait for a thread.
 pub const QUEUE: usize = 256;
 
-/// What a thread of the pool does: it waits through the scope of the thread that it runs on.
+/// A job of the pool. It waits through the scope of the thread that it runs on.
 pub type Job = Box<dyn FnOnce(&Scope) + Send + 'static>;
 
-/// Jobs, and how many threads there are for them.
+/// Jobs, and the number of threads that run them.
 #[derive(Default)]
 pub struct Pool {
     jobs: Mutex<Jobs>,
-    /// A job has come or gone, or the pool has closed.
+    /// Notified when a job has come or gone, or the pool has closed.
     changed: Notify,
 }
 
@@ -35,12 +35,12 @@ struct Jobs {
     closed: bool,
 }
 
-/// A job that was not taken.
+/// Why a job was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotTaken {
-    /// Too many wait already.
+    /// Too many jobs wait already.
     Full,
-    /// The pool is closed, or nobody is there to run it.
+    /// The pool is closed, or has no thread left to run it.
     Closed,
 }
 
@@ -57,14 +57,14 @@ impl fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// A pool for that many threads. They are still to be started, each with [`work`](Self::work).
+    /// Creates a pool for that number of threads. The caller has to start them, each with [`work`](Self::work).
     pub fn new(threads: usize) -> Self {
         let pool = Pool::default();
         pool.lock().threads = threads;
         pool
     }
 
-    /// Hands a job over, to be run by the next thread that is free.
+    /// Queues a job for the next thread that is free.
     ///
     /// # Errors
     ///
@@ -84,11 +84,11 @@ impl Pool {
         Ok(())
     }
 
-    /// The body of one of the pool's threads: runs jobs until it is told, and then those that wait.
+    /// Runs jobs until the thread is told to stop, and then the jobs that still wait. It is the body of each of the
+    /// pool's threads.
     pub fn work(&self, scope: &Scope) {
         while let Some(job) = scope.block_on(self.next(scope)) {
-            // A job that panics must not take its thread with it. Its request gets no answer from it,
-            // and says so.
+            // A job that panics must not end its thread. Its request gets no answer from it, and reports that.
             let ran = catch_unwind(AssertUnwindSafe(|| job(scope)));
             self.lock().running -= 1;
             self.changed.notify_waiters();
@@ -99,7 +99,7 @@ impl Pool {
         self.leave();
     }
 
-    /// The next job; none once the thread is told and nothing waits, or the pool is closed.
+    /// Returns the next job; `None` once the thread is told to stop and no job waits, or the pool is closed.
     async fn next(&self, scope: &Scope) -> Option<Job> {
         loop {
             let changed = self.changed.notified();
@@ -121,7 +121,8 @@ impl Pool {
         }
     }
 
-    /// A thread has ended. After the last one nothing is taken any more: nobody would run it.
+    /// Records that a thread has ended. After the last one the pool takes no more jobs, since no thread would run
+    /// them.
     fn leave(&self) {
         let left = {
             let mut jobs = self.lock();
@@ -136,7 +137,7 @@ impl Pool {
         self.changed.notify_waiters();
     }
 
-    /// Takes no more jobs, and gives up those that no thread has begun; how many.
+    /// Makes the pool take no more jobs, gives up those that no thread has begun, and returns their number.
     fn shut(&self) -> usize {
         let given_up = {
             let mut jobs = self.lock();
@@ -147,7 +148,7 @@ impl Pool {
         given_up.len()
     }
 
-    /// Ready once no job runs.
+    /// Waits until no job runs.
     async fn idle(&self) {
         loop {
             let changed = self.changed.notified();
@@ -163,7 +164,7 @@ impl Pool {
     }
 }
 
-/// The pool's end.
+/// The closeable of the pool.
 #[derive(Debug)]
 pub struct ClosePool(pub Arc<Pool>);
 
@@ -195,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    /// A worker with a pool of one thread, which counts what it has run.
+    /// Returns a worker with a pool of one thread.
     fn worker() -> (WorkerCtx, Arc<Pool>) {
         let ctx = WorkerCtx::new(());
         let pool = Arc::new(Pool::new(1));
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_when_the_thread_is_told_is_run_all_the_same() {
+    fn jobs_that_wait_when_the_thread_is_told_are_still_run() {
         let (ctx, pool) = worker();
         let (begun, has_begun) = mpsc::channel();
         let (go, may_go) = mpsc::channel::<()>();
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_without_a_thread_gives_its_jobs_up_and_says_so() {
+    fn pool_without_a_thread_gives_up_its_jobs_with_an_error() {
         let pool = Arc::new(Pool::new(1));
         pool.submit(Box::new(|_| {})).unwrap();
         let ctx = WorkerCtx::new(());

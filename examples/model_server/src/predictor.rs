@@ -1,4 +1,4 @@
-//! The predictor: what the server serves.
+//! The predictor, which makes the predictions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,15 +9,14 @@ use deadstop::host::{BoxError, Scope};
 
 use crate::faults::Faults;
 
-/// A model that was loaded. Jobs hold it by a reference count, and it says so where one of them calls it
-/// after its end.
+/// A model that was loaded. Jobs hold it by a reference count. A call after its end is an error.
 #[derive(Debug)]
 pub struct Predictor {
     weights: Vec<f64>,
     terminated: AtomicBool,
 }
 
-/// A prediction that was not made.
+/// The error of a prediction that was not made, since the model had ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terminated;
 
@@ -38,12 +37,12 @@ impl Predictor {
         }
     }
 
-    /// Predicts; it takes as long as it is told to. The time goes through the scope, so that it is real
-    /// in production and virtual in the simulator.
+    /// Makes a prediction, which takes as long as `takes`. The time goes through the scope, so that it is real in
+    /// production and virtual in the simulator.
     ///
     /// # Errors
     ///
-    /// [`Terminated`], if the model was closed meanwhile.
+    /// [`Terminated`], if the model was closed before or meanwhile.
     pub fn predict(
         &self,
         features: &[f64],
@@ -61,12 +60,12 @@ impl Predictor {
     }
 }
 
-/// The predictor's end.
+/// The closeable of the predictor.
 #[derive(Debug)]
 pub struct Terminate {
-    /// The model.
+    /// Predictor that it ends.
     pub predictor: Arc<Predictor>,
-    /// What was planted.
+    /// Faults that were planted.
     pub faults: Arc<Faults>,
 }
 
