@@ -1,8 +1,7 @@
-//! The log: lines to standard error, by a thread of its own.
+//! The log: its own thread writes lines to standard error.
 //!
-//! Whoever reads a log may stop reading. A line that is written where it is said then waits for ever, and
-//! with it whoever said it: a handler, the exporter, the worker's stop. Here only the log's thread waits,
-//! and lines that find no room are dropped.
+//! The reader of a log may stop reading. If each thread wrote its own lines, it would then wait for ever: a handler,
+//! the exporter, the worker's stop. Here only the log's thread waits, and lines that find no room are dropped.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -10,26 +9,26 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How many lines may wait to be written.
+/// Maximum number of lines that wait to be written.
 const LINES: usize = 1024;
 
-/// Takes lines, and never waits.
+/// The handle of the log, which takes lines and never waits.
 #[derive(Clone, Debug)]
 pub struct Log(SyncSender<Entry>);
 
 #[derive(Debug)]
 enum Entry {
     Line(Vec<u8>),
-    /// Everything before it is written.
+    /// A mark, which is answered once everything before it is written.
     Mark(SyncSender<()>),
 }
 
 impl Log {
-    /// Begins to write to standard error.
+    /// Starts to write to standard error.
     ///
     /// # Errors
     ///
-    /// If no thread can be had.
+    /// If no thread can be started.
     pub fn start() -> io::Result<Self> {
         Log::to(io::stderr())
     }
@@ -42,7 +41,8 @@ impl Log {
         Ok(Log(log))
     }
 
-    /// Waits until what was said so far is written, but no longer than `patience`.
+    /// Waits until the lines so far are written, but no longer than `patience`. If there is no room for the mark, it
+    /// does not wait.
     pub fn flush(&self, patience: Duration) {
         let (mark, marked) = sync_channel(1);
         if self.0.try_send(Entry::Mark(mark)).is_ok() {
@@ -51,7 +51,7 @@ impl Log {
     }
 }
 
-/// Ends when nobody reads any more: from then on lines find nobody to write them.
+/// Writes lines until the reader is gone. From then on, lines are dropped.
 fn write(entries: &Receiver<Entry>, mut out: impl Write) {
     for entry in entries {
         match entry {
@@ -65,7 +65,7 @@ fn write(entries: &Receiver<Entry>, mut out: impl Write) {
     }
 }
 
-/// One line on its way.
+/// The writer of one line.
 #[derive(Debug)]
 pub struct Line<'a>(&'a Log);
 
@@ -94,7 +94,7 @@ mod tests {
 
     use super::*;
 
-    /// Writes nothing until it may, and then keeps what it is given.
+    /// A writer that blocks until it is released, and then keeps what it is given.
     struct Stuck(mpsc::Receiver<()>, Arc<Mutex<Vec<u8>>>);
 
     impl Write for Stuck {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_has_stopped_holds_nobody_up_and_costs_lines() {
+    fn stopped_reader_holds_up_no_writer_and_costs_lines() {
         let (go, may_go) = mpsc::channel();
         let written = Arc::new(Mutex::new(Vec::new()));
         let log = Log::to(Stuck(may_go, Arc::clone(&written))).unwrap();
@@ -119,7 +119,7 @@ mod tests {
         }
         log.flush(Duration::from_millis(1)); // There is no room for the mark either.
         drop(go);
-        // Room comes as lines are written; then the mark has its turn.
+        // As lines are written there is room again, and the mark is taken.
         loop {
             let (mark, marked) = sync_channel(1);
             if log.0.try_send(Entry::Mark(mark)).is_ok() {
@@ -128,7 +128,7 @@ mod tests {
             }
             std::thread::yield_now();
         }
-        // One may have been on its way when the others queued.
+        // One line may have left the queue before the others filled it.
         assert!([LINES, LINES + 1].contains(&written.lock().unwrap().len()));
     }
 }

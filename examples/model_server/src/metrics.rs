@@ -1,4 +1,4 @@
-//! Figures, and who writes them to standard output.
+//! Figures, and the flusher that writes them to standard output.
 
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,12 +8,12 @@ use std::time::Duration;
 use deadstop::context::Close;
 use deadstop::host::{BoxError, Scope};
 
-/// What the server counts.
+/// The figures that the server counts.
 #[derive(Debug, Default)]
 pub struct Metrics {
     /// Connections that were accepted.
     pub connections: AtomicU64,
-    /// Requests whose head was read.
+    /// Requests with a head that was read.
     pub requests: AtomicU64,
     /// Predictions that were made and kept.
     pub predictions: AtomicU64,
@@ -28,7 +28,7 @@ impl Metrics {
     }
 }
 
-/// Writes lines, one at a time. Standard output in production.
+/// A writer of lines, one at a time. It is standard output in production.
 pub struct Out(Mutex<Option<Box<dyn Write + Send>>>);
 
 impl std::fmt::Debug for Out {
@@ -38,16 +38,16 @@ impl std::fmt::Debug for Out {
 }
 
 impl Out {
-    /// Lines go there.
+    /// Creates a writer of lines to `to`.
     pub fn new(to: impl Write + Send + 'static) -> Self {
         Out(Mutex::new(Some(Box::new(to))))
     }
 
-    /// Writes a line. Once nobody reads any more, lines are dropped: figures are not worth a death.
+    /// Writes a line. Once the reader is gone, lines are dropped: figures are not worth the end of the process.
     ///
     /// # Errors
     ///
-    /// If it cannot be written for another reason.
+    /// If the line cannot be written for another reason.
     pub fn line(&self, line: &str) -> std::io::Result<()> {
         let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(to) = &mut *out else { return Ok(()) };
@@ -62,17 +62,17 @@ impl Out {
     }
 }
 
-/// Writes a line of metrics every so often, where they have changed.
+/// The component that writes a line of metrics at intervals, if they have changed.
 #[derive(Clone, Debug)]
 pub struct Flusher {
-    /// What it writes.
+    /// Metrics that it writes.
     pub metrics: Arc<Metrics>,
-    /// Where to.
+    /// Writer of the lines.
     pub out: Arc<Out>,
 }
 
 impl Flusher {
-    /// The thread's body: until it is told.
+    /// Writes lines until it is told to stop, and a last one then. It is the body of a thread.
     ///
     /// # Errors
     ///
@@ -93,7 +93,7 @@ impl Flusher {
     }
 }
 
-/// The last line, written when the predictions are over.
+/// Writes the last line, when the predictions are over.
 impl Close for Flusher {
     fn close(&mut self, _scope: &Scope) -> Result<(), BoxError> {
         Ok(self.out.line(&self.metrics.line())?)
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_is_gone_is_no_death() {
+    fn gone_reader_is_no_error_and_is_tried_once() {
         let tried = Arc::new(AtomicU64::new(0));
         let out = Out::new(Broken(Arc::clone(&tried)));
         out.line("one").unwrap();
