@@ -8,7 +8,7 @@ use deadstop::context::Close;
 use deadstop::host::{BoxError, Scope};
 use rusqlite::Connection;
 
-/// Where predictions are kept.
+/// The place where predictions are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Database {
     /// In memory: gone with the process.
@@ -17,7 +17,7 @@ pub enum Database {
     File(PathBuf),
 }
 
-/// What was predicted for whom. One connection, for the pool's threads in turn.
+/// The predictions, each with the name of its request. It has one connection, which the pool's threads use in turn.
 #[derive(Debug)]
 pub struct Store(Mutex<Option<Connection>>);
 
@@ -27,31 +27,31 @@ const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS predictions \
 const INSERT: &str = "INSERT INTO predictions (request, value) VALUES (?1, ?2)";
 
 impl Store {
-    /// Opens the database, and makes its table where there is none.
+    /// Opens the database, and makes its table if there is none.
     ///
     /// # Errors
     ///
-    /// If it cannot be opened, or is none.
+    /// If it cannot be opened, or is no database.
     pub fn open(database: &Database) -> rusqlite::Result<Self> {
         let connection = match database {
             Database::Memory => Connection::open_in_memory()?,
             Database::File(path) => Connection::open(path)?,
         };
-        // Whoever looks at the file while the server runs is waited for.
+        // If another process uses the file while the server runs, this one waits for it.
         connection.busy_timeout(Duration::from_secs(1))?;
-        // A write-ahead log: what was committed outlives the end of the process, however it ends.
-        // (`NORMAL` may lose the last commits when the machine loses its power.)
+        // With a write-ahead log, what was committed outlives the end of the process, however it ends. (`NORMAL` may
+        // lose the last commits when the machine loses its power.)
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.execute(SCHEMA, [])?;
         Ok(Store(Mutex::new(Some(connection))))
     }
 
-    /// Keeps a prediction; it is there for good when this returns.
+    /// Keeps a prediction, which is committed when this returns.
     ///
     /// # Errors
     ///
-    /// If the database is closed, or refuses.
+    /// If the database is closed, or refuses the prediction.
     pub fn keep(&self, request: &str, value: f64) -> Result<(), BoxError> {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(connection) = &*open else {
@@ -62,7 +62,7 @@ impl Store {
         Ok(())
     }
 
-    /// How many predictions are kept.
+    /// Returns the number of predictions that are kept.
     ///
     /// # Errors
     ///
@@ -78,13 +78,13 @@ impl Store {
     }
 }
 
-/// The database's end.
+/// The closeable of the database.
 #[derive(Debug)]
 pub struct CloseStore(pub Arc<Store>);
 
 impl Close for CloseStore {
     fn close(&mut self, _scope: &Scope) -> Result<(), BoxError> {
-        // A job that never came back may be inside: then this waits, and is left behind at its bound.
+        // A job that never returned may hold the lock. Then this waits, and is left behind at its bound.
         let open = self
             .0
             .0
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_kept_is_counted_and_a_closed_database_says_so() {
+    fn kept_predictions_are_counted_and_a_closed_database_fails() {
         let store = Store::open(&Database::Memory).unwrap();
         store.keep("one", 1.0).unwrap();
         assert_eq!(store.count().unwrap(), 1);

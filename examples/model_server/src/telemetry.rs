@@ -1,9 +1,9 @@
-//! Spans, by an OpenTelemetry provider whose shutdown blocks.
+//! Spans, by an OpenTelemetry provider with a shutdown that blocks.
 //!
-//! Its shutdown sends what is left and waits for the collector, on the thread that calls it, and so does
-//! its drop. On a thread of the service's runtime it would hold up every request there, and on a runtime
-//! of one thread it would wait for itself. So it is closed as a resource like any other, on a thread of
-//! its own with a bound.
+//! The shutdown sends what is left and waits for the collector, on the thread that calls it; the provider's drop does
+//! the same. On a thread of the service's runtime that would hold up every request there, and on a runtime of one
+//! thread it would wait for itself. So the provider is closed like any other resource, on its own thread and with a
+//! bound.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, SpanData, SpanExporter};
 
-/// How spans leave.
+/// How spans are exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exporting {
-    /// Each when it ends, on the thread that ends it, and the shutdown is at once.
+    /// Each span when it ends, on the thread that ends it. The shutdown returns at once.
     AtOnce,
-    /// In batches, by a thread of the provider's own; the exporter's shutdown blocks for so long.
+    /// In batches, by a thread of the provider. The exporter's shutdown blocks for a time.
     Batches {
-        /// How long.
+        /// How long the shutdown blocks.
         shutdown: Duration,
     },
 }
 
-/// An exporter to a collector that takes its time to say goodbye.
+/// An exporter to a collector that is slow to shut down.
 #[derive(Debug)]
 struct Collector {
     shutdown: Duration,
@@ -45,12 +45,12 @@ impl SpanExporter for Collector {
     }
 }
 
-/// The provider.
+/// The telemetry of the server: the provider of its tracer.
 #[derive(Debug)]
 pub struct Telemetry(SdkTracerProvider);
 
 impl Telemetry {
-    /// A provider that exports so.
+    /// Creates a provider that exports in that way.
     pub fn new(exporting: Exporting) -> Self {
         let provider = SdkTracerProvider::builder();
         let provider = match exporting {
@@ -62,7 +62,7 @@ impl Telemetry {
         Telemetry(provider.build())
     }
 
-    /// Who makes spans.
+    /// Returns the tracer, which makes spans.
     pub fn tracer(&self) -> SdkTracer {
         self.0.tracer("model-server")
     }
