@@ -1,6 +1,6 @@
-//! The real server in a process of its own, with real signals, sockets and files.
+//! Tests of the real server in its own process, with real signals, sockets and files.
 //!
-//! Exit codes are those of the contract's rule 17, and are worked out with each test.
+//! Exit codes follow the contract's rule 17, and each test works out its own.
 
 #[path = "process/client.rs"]
 mod client;
@@ -14,22 +14,22 @@ use client::{Came, Client};
 use rustix::process::Signal;
 use server::{Folder, PATIENCE, Server};
 
-/// A request of the load, and what became of it.
+/// A request of the load, and its result.
 struct Asked {
     name: String,
-    /// When all of it was written; nothing if nobody listened any more.
+    /// When all of it was written; `None` if the server no longer listened.
     written: Option<Instant>,
     came: Came,
 }
 
-/// Callers that ask one prediction after another until nobody listens any more.
+/// Callers that ask for one prediction after another until the server no longer listens.
 struct Load {
     callers: Vec<std::thread::JoinHandle<Vec<Asked>>>,
     answers: mpsc::Receiver<()>,
 }
 
 impl Load {
-    /// Four of them: two that keep their connection, two that take a new one for each request.
+    /// Starts four callers: two keep their connection, two take a new one for each request.
     fn on(server: &Server) -> Self {
         let (answered, answers) = mpsc::channel();
         let callers = (0..4).map(|n| {
@@ -62,7 +62,7 @@ impl Load {
         }
     }
 
-    /// Waits until so many requests have come to an end.
+    /// Waits until that number of requests have ended.
     fn until(&self, requests: usize) {
         for _ in 0..requests {
             self.answers.recv_timeout(PATIENCE).unwrap();
@@ -75,7 +75,7 @@ impl Load {
     }
 }
 
-/// Asks for that many predictions, and returns their names, sorted.
+/// Asks for that number of predictions, and returns their names, sorted.
 fn predict(server: &Server, times: usize) -> Vec<String> {
     let mut client = Client::new(server);
     let names: Vec<String> = (0..times).map(|n| format!("asked {n}")).collect();
@@ -85,8 +85,9 @@ fn predict(server: &Server, times: usize) -> Vec<String> {
     names
 }
 
-/// No request is lost: what was written before the signal was sent is answered, what the server has read
-/// is answered, and what was answered is kept. What was written later, and never read, may be refused.
+/// Asserts that no request is lost. A request that was written before the signal was sent is answered, a request that
+/// the server has read is answered, and an answered prediction is kept. A request that was written later, and never
+/// read, may be refused.
 #[track_caller]
 fn nothing_is_lost(asked: &[Asked], signalled: Instant, server: &mut Server, folder: &Folder) {
     let mut answered = Vec::new();
@@ -146,7 +147,7 @@ const CLEANUP: [&str; 5] = [
 ];
 
 #[test]
-fn a_request_in_flight_is_answered_and_idle_connections_hold_up_nothing() {
+fn request_in_flight_is_answered_despite_idle_connections() {
     let folder = Folder::new("idle");
     let mut server = Server::start(&folder, &[]);
     let mut idle = Client::new(&server);
@@ -170,14 +171,14 @@ fn a_request_in_flight_is_answered_and_idle_connections_hold_up_nothing() {
 }
 
 #[test]
-fn a_request_that_outlasts_the_drain_is_given_up_and_its_prediction_is_kept() {
+fn request_past_the_drain_is_cut_off_but_its_prediction_is_kept() {
     let folder = Folder::new("outlasts");
     let mut server = Server::start(&folder, &[("MODEL_SERVER_DRAIN_MS", "300")]);
     let mut slow = Client::new(&server);
     slow.begin_predict("slow", 1_200).unwrap();
     server.signal(Signal::TERM);
     assert_eq!(slow.answer(), Came::Nothing, "cut off");
-    // A step did not end well: 1. The pool's thread has 2 s from there on, and needs less.
+    // A step did not end well: 1. The pool's thread has 2 s from then on, and needs less.
     assert_eq!(server.code(), 1);
     assert_eq!(server.outcome("http"), "aborted");
     assert_eq!(server.outcome("thread pool"), "ok");
@@ -195,11 +196,11 @@ fn readiness_says_no_while_requests_are_still_taken() {
             assert!(begun.elapsed() < PATIENCE, "never {status}");
         }
     };
-    // It listens before main has returned, and is ready after that.
+    // The server listens before main has returned, and is ready only after that.
     until(&mut probe, 200);
     server.signal(Signal::TERM);
     until(&mut probe, 503);
-    // A new connection, while the load balancer has not heard of it yet.
+    // A new connection is served: the load balancer may not know yet that the server is not ready.
     let came = Client::new(&server).predict("late", 1);
     assert!(matches!(
         came,
@@ -213,8 +214,8 @@ fn readiness_says_no_while_requests_are_still_taken() {
     assert_eq!(folder.rows(), ["late"]);
 }
 
-/// A request that never ends, and a signal that finds it in flight; the second comes when stop has waited
-/// for half a second, long after the 200 ms in which it would be the first one doubled.
+/// Leaves a request without end in flight, and sends two signals. The second is sent when stop has waited for half a
+/// second: long after the 200 ms within which it would count as a double of the first.
 #[track_caller]
 fn second_signal(server: &mut Server) -> Client {
     let mut hung = Client::new(server);
@@ -226,7 +227,7 @@ fn second_signal(server: &mut Server) -> Client {
 }
 
 #[test]
-fn after_a_second_signal_nothing_is_waited_for_but_the_floors() {
+fn second_signal_leaves_each_cleanup_step_only_its_floor() {
     let folder = Folder::new("second");
     let limits = [
         ("MODEL_SERVER_DRAIN_MS", "1000"),
@@ -236,10 +237,10 @@ fn after_a_second_signal_nothing_is_waited_for_but_the_floors() {
     let mut server = Server::start(&folder, &limits);
     let names = predict(&server, 5);
     let _hung = second_signal(&mut server);
-    // The second signal's own: 128 + 15.
+    // The code of the second signal: 128 + 15.
     assert_eq!(server.code(), 143);
     assert_eq!(server.outcome("http"), "not-awaited");
-    // Its job never ends: it has its floor, no more, and then the next has its turn.
+    // The pool's job never ends. The pool gets its floor and no more, and then the next step begins.
     assert_eq!(server.outcome("thread pool"), "leaked");
     assert_eq!(server.cleaned(), CLEANUP);
     assert_eq!(server.outcome("db"), "ok");
@@ -258,10 +259,10 @@ fn a_third_signal_ends_it_at_once() {
     let mut server = Server::start(&folder, &limits);
     let names = predict(&server, 5);
     let _hung = second_signal(&mut server);
-    // At half of its floor: 900 ms after the second signal.
+    // The log has this line at half of the pool's floor, 900 ms after the second signal.
     server.log.until("still waiting for thread pool ");
     server.signal(Signal::TERM);
-    // The third signal's: 128 + 15.
+    // The code of the third signal: 128 + 15.
     assert_eq!(server.code(), 143);
     assert_eq!(
         server.cleaned(),
@@ -272,7 +273,7 @@ fn a_third_signal_ends_it_at_once() {
     assert_eq!(folder.rows(), names, "what was kept is kept");
 }
 
-/// The predictor's end hangs for ever, and gets its bound.
+/// Settings with a short bound, for a cleanup step that hangs for ever.
 const HUNG: [(&str, &str); 1] = [("MODEL_SERVER_CLOSE_MS", "800")];
 
 fn hang_predictor(server: &Server) {
@@ -280,7 +281,8 @@ fn hang_predictor(server: &Server) {
     assert_eq!(planted.status(), 200);
 }
 
-/// That step does not end well: 1. The rest is closed, the database last, and what was answered is kept.
+/// Asserts that a step is left behind, so that the exit code is 1; that the rest is closed, the database last; and
+/// that what was answered is kept.
 #[track_caller]
 fn leaves_behind(step: &str, server: &mut Server, folder: &Folder, names: &[String]) {
     assert_eq!(server.code(), 1);
@@ -301,9 +303,9 @@ fn a_hung_predictor_is_left_behind_and_the_rest_is_closed() {
     leaves_behind("predictor", &mut server, &folder, &names);
 }
 
-/// As OpenTelemetry's own does, for seconds, when its collector is gone.
+/// OpenTelemetry's own shutdown blocks like this, for seconds, when its collector is gone.
 #[test]
-fn telemetry_whose_shutdown_blocks_is_left_behind_and_the_database_is_closed() {
+fn blocking_telemetry_is_left_behind_and_the_database_is_closed() {
     let folder = Folder::new("export");
     let late = [("MODEL_SERVER_EXPORT_MS", "20000"), HUNG[0]];
     let mut server = Server::start(&folder, &late);
@@ -313,7 +315,7 @@ fn telemetry_whose_shutdown_blocks_is_left_behind_and_the_database_is_closed() {
 }
 
 #[test]
-fn nobody_reads_its_log_and_it_ends_the_same() {
+fn unread_log_does_not_change_the_end_under_load() {
     let folder = Folder::new("unread-load");
     let mut server = Server::unread(&folder, &[]);
     let load = Load::on(&server);
@@ -327,7 +329,7 @@ fn nobody_reads_its_log_and_it_ends_the_same() {
 }
 
 #[test]
-fn nobody_reads_its_log_and_a_hung_predictor_is_left_behind_the_same() {
+fn unread_log_does_not_keep_a_hung_predictor_awaited() {
     let folder = Folder::new("unread-hung");
     let mut server = Server::unread(&folder, &HUNG);
     let names = predict(&server, 5);
@@ -358,11 +360,11 @@ fn a_log_that_is_full_holds_up_nothing() {
 }
 
 #[test]
-fn a_wedged_runtime_holds_up_nothing_but_its_own() {
+fn wedged_runtime_holds_up_only_its_own_task() {
     let folder = Folder::new("wedged");
     let limits = [
         ("MODEL_SERVER_DRAIN_MS", "500"),
-        // With more of them, one that is blocked may keep what would block the next: what is woken by a
+        // With more threads, a blocked one may keep the task that would block the next: a task that is woken by a
         // thread's own task waits for that thread alone.
         ("TOKIO_WORKER_THREADS", "1"),
     ];
@@ -372,7 +374,7 @@ fn a_wedged_runtime_holds_up_nothing_but_its_own() {
     blocker.begin("POST", "/faults/block-runtime", "").unwrap();
     server.out.until("blocked a thread of the runtime");
     server.signal(Signal::TERM);
-    // The server's task cannot be drained any more, nor aborted; not the last resort's 124.
+    // The server's task can be neither drained nor aborted any more. The code is not the last resort's 124.
     leaves_behind("http", &mut server, &folder, &names);
     for step in CLEANUP {
         assert_eq!(server.outcome(step), "ok", "{step}");
@@ -405,7 +407,8 @@ fn a_kill_in_the_middle_of_cleanup_leaves_a_whole_database() {
     assert_eq!(folder.rows(), names);
 }
 
-/// The watchdog's first success arms it; then the first failure is one too many: 75, without cleanup.
+/// Asserts that the watchdog ends the process. Its first success arms it; then the first failure is one too many: 75,
+/// without cleanup.
 #[track_caller]
 fn watchdog_fires(test: &str, fault: &str) {
     let folder = Folder::new(test);
@@ -434,9 +437,9 @@ fn a_health_endpoint_that_says_nothing_ends_the_process() {
     watchdog_fires("silent", "/faults/health-silent");
 }
 
-// The README.
+// The log in the README.
 
-/// Whether a line is as expected: `…` in it stands for anything.
+/// Returns whether a line is as expected: `…` in `expected` stands for anything.
 fn fits(expected: &str, line: &str) -> bool {
     let mut rest = line;
     for (n, part) in expected.split('…').enumerate() {
@@ -465,7 +468,7 @@ fn the_log_is_as_the_readme_shows_it() {
     assert_eq!(server.code(), 1);
     assert_eq!(folder.rows(), names);
 
-    // Each of them once. Lines that several threads say can come in either order.
+    // Each line is there once. Lines of several threads can come in either order.
     let mut lines = server.log.all()[before..].to_vec();
     for expected in block.lines() {
         let Some(at) = lines.iter().position(|line| fits(expected, line)) else {
@@ -473,7 +476,7 @@ fn the_log_is_as_the_readme_shows_it() {
         };
         lines.remove(at);
     }
-    // A slow machine takes longer than half a bound for more than what hangs.
+    // On a slow machine more steps than the hung one may take longer than half of their bound.
     lines.retain(|line| !line.contains("still waiting for"));
     assert!(lines.is_empty(), "and besides\n{}", lines.join("\n"));
 }

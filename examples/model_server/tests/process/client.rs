@@ -6,17 +6,17 @@ use std::time::Instant;
 
 use super::server::{PATIENCE, Server};
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Came {
     /// A whole answer.
     Answer {
         status: u16,
-        /// Whether the connection ends with it.
+        /// Whether the connection ends with this answer.
         last: bool,
         body: String,
     },
-    /// No connection: nobody listens.
+    /// No connection: no server listens.
     Refused,
     /// The connection ended before the first byte of an answer.
     Nothing,
@@ -25,7 +25,7 @@ pub enum Came {
 }
 
 impl Came {
-    /// The answer's status; 0 if there was none.
+    /// Returns the status of the answer; 0 if there was none.
     pub fn status(&self) -> u16 {
         match self {
             Came::Answer { status, .. } => *status,
@@ -50,14 +50,14 @@ impl Client {
         }
     }
 
-    /// Asks for a prediction.
+    /// Asks for a prediction, and reads the answer.
     pub fn predict(&mut self, request: &str, takes_ms: u64) -> Came {
         self.begin_predict(request, takes_ms);
         self.answer()
     }
 
-    /// Writes a request for a prediction; its answer is still to be read. Returns when it was written,
-    /// or nothing if nobody listens.
+    /// Writes a request for a prediction, and leaves its answer to be read. Returns when it was written; `None` if no
+    /// server listens.
     pub fn begin_predict(&mut self, request: &str, takes_ms: u64) -> Option<Instant> {
         let body = format!(r#"{{"request":"{request}","features":[1,2],"takes_ms":{takes_ms}}}"#);
         self.begin("POST", "/predict", &body)
@@ -89,12 +89,12 @@ impl Client {
             self.address,
             body.len()
         );
-        // What could not be written is seen when the answer is read.
+        // A write that fails shows when the answer is read.
         let _ = self.connection.as_mut()?.write_all(request.as_bytes());
         Some(Instant::now())
     }
 
-    /// Reads the answer to what was written.
+    /// Reads the answer to the request that was written.
     pub fn answer(&mut self) -> Came {
         let Some(connection) = &mut self.connection else {
             return Came::Refused;

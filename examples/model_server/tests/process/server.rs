@@ -1,4 +1,4 @@
-//! A server in a process of its own, in a folder of its own.
+//! A server in its own process, with its own folder.
 
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::SocketAddr;
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long anything is waited for. Much more than it takes: a test that gets here has failed.
+/// Maximum time to wait for anything. It is much longer than anything takes: a test that gets here has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A folder that is gone with the test.
+/// A folder that is deleted at the end of the test.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -28,12 +28,12 @@ impl Folder {
         self.0.join("predictions.db")
     }
 
-    /// Whether the database was closed: the last one to close it takes its log away.
+    /// Returns whether the database was closed: the last connection that closes deletes the write-ahead log.
     pub fn is_closed(&self) -> bool {
         !self.0.join("predictions.db-wal").exists()
     }
 
-    /// The requests whose predictions are kept, sorted. The database has to be whole.
+    /// Returns the requests of the predictions that are kept, sorted. Asserts that the database is whole.
     pub fn rows(&self) -> Vec<String> {
         let db = rusqlite::Connection::open(self.database()).unwrap();
         let whole: String = db
@@ -57,7 +57,7 @@ impl Drop for Folder {
 /// The lines of a pipe, as they come.
 pub struct Lines {
     come: Receiver<String>,
-    /// Those that were looked at.
+    /// Lines that were received so far.
     pub seen: Vec<String>,
 }
 
@@ -95,7 +95,7 @@ impl Lines {
         }
     }
 
-    /// All lines, once nobody writes any more.
+    /// Waits until the writer is gone, and returns all lines.
     pub fn all(&mut self) -> &[String] {
         let deadline = Instant::now() + PATIENCE;
         while let Ok(line) = self
@@ -108,7 +108,7 @@ impl Lines {
     }
 }
 
-/// What becomes of a server's log.
+/// What happens to a server's log.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Log {
     Read,
@@ -116,40 +116,40 @@ enum Log {
     Full,
 }
 
-/// Fills a pipe, for as long as somebody could read from it.
+/// Fills a pipe until its reader is gone.
 fn fill(mut pipe: PipeWriter) {
     while pipe.write_all(&[b'.'; 4096]).is_ok() {}
 }
 
-/// A server.
+/// A server that runs.
 pub struct Server {
     pid: Pid,
     ended: Receiver<ExitStatus>,
     waiter: Option<JoinHandle<()>>,
     pub address: SocketAddr,
-    /// Where its routes begin.
+    /// Prefix of its routes.
     pub prefix: String,
     pub out: Lines,
-    /// Its log, if it is read.
+    /// Lines of its log, if it is read.
     pub log: Lines,
-    /// Its log, if it is not.
+    /// Reading end of its log, if it is not read.
     unread: Option<PipeReader>,
 }
 
 impl Server {
-    /// Starts one, and waits until it listens.
+    /// Starts a server, and waits until it listens.
     #[track_caller]
     pub fn start(folder: &Folder, settings: &[(&str, &str)]) -> Self {
         Server::spawn(folder, settings, Log::Read)
     }
 
-    /// Starts one whose log is full: somebody holds it, and does not read.
+    /// Starts a server with a full log: the reading end is open, and is not read.
     #[track_caller]
     pub fn full(folder: &Folder, settings: &[(&str, &str)]) -> Self {
         Server::spawn(folder, settings, Log::Full)
     }
 
-    /// Starts one whose log nobody reads.
+    /// Starts a server with a log that is not read.
     #[track_caller]
     pub fn unread(folder: &Folder, settings: &[(&str, &str)]) -> Self {
         Server::spawn(folder, settings, Log::Unread)
@@ -158,7 +158,7 @@ impl Server {
     #[track_caller]
     fn spawn(folder: &Folder, settings: &[(&str, &str)], log: Log) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_model-server"));
-        // A prefix that no other test has: the system may give a port again.
+        // No other test has this prefix: the system may give a port again.
         let name: &Path = folder.0.file_name().unwrap().as_ref();
         let prefix = format!("/{}", name.display());
         command
@@ -174,7 +174,7 @@ impl Server {
         let (reader, writer) = std::io::pipe().unwrap();
         command.stderr(writer.try_clone().unwrap());
         let mut child = command.spawn().unwrap();
-        // It keeps the other end of the pipe.
+        // The command keeps the writing end of the pipe.
         drop(command);
         let mut out = Lines::of(child.stdout.take());
         let (read, unread) = match log {
@@ -204,18 +204,19 @@ impl Server {
         }
     }
 
-    /// Closes the end of its log at which nobody reads.
+    /// Closes the reading end of a log that is not read.
     pub fn close_log(&mut self) {
         drop(self.unread.take().unwrap());
     }
 
-    /// Sends it a signal. Only before its end was waited for: its number may be somebody else's then.
+    /// Sends the server a signal. That is possible only before [`end`](Self::end), since its number may belong to
+    /// another process then.
     pub fn signal(&self, signal: Signal) {
         assert!(self.waiter.is_some());
         kill_process(self.pid, signal).unwrap();
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the server.
     #[track_caller]
     pub fn end(&mut self) -> ExitStatus {
         let Ok(status) = self.ended.recv_timeout(PATIENCE) else {
@@ -225,13 +226,13 @@ impl Server {
         status
     }
 
-    /// Waits for its end, and returns its exit code.
+    /// Waits for the end of the server, and returns its exit code.
     #[track_caller]
     pub fn code(&mut self) -> i32 {
         self.end().code().expect("no signal ends it")
     }
 
-    /// The last figure of that name that it wrote.
+    /// Returns the last figure of that name that the server wrote.
     #[track_caller]
     pub fn figure(&mut self, name: &str) -> usize {
         let line = self.out.all().last().unwrap();
@@ -239,7 +240,7 @@ impl Server {
         figure.split(' ').next().unwrap().parse().unwrap()
     }
 
-    /// The components that cleanup came to, in order, by its log.
+    /// Returns the components that cleanup reached, in order, from the log.
     pub fn cleaned(&mut self) -> Vec<String> {
         let lines = self.log.all().iter();
         let steps = lines.filter_map(|line| line.split_once("WorkerCtx cleanup: "));
@@ -248,7 +249,7 @@ impl Server {
             .collect()
     }
 
-    /// How a step ended, by its log.
+    /// Returns how a step ended, from the log.
     #[track_caller]
     pub fn outcome(&mut self, component: &str) -> String {
         let lines = self.log.all();
@@ -268,7 +269,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter.take() {
-            // It has not been waited for, so that its number is still its own.
+            // Its end has not been awaited, so that the number is still its own.
             if self.ended.try_recv().is_err() {
                 let _ = kill_process(self.pid, Signal::KILL);
             }
