@@ -1,4 +1,4 @@
-//! The registration, without a socket or a file: as it is made, as it fails, and as the plan has it.
+//! Tests of the registration in this process: as it is, as it fails, and in the plan's order.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use model_server::listen::{Callers, Listening};
 use model_server::store::Database;
 use model_server::{App, register};
 
-/// Callers in quick succession.
+/// Returns callers in quick succession.
 fn callers() -> Callers {
     Callers {
         every: Duration::from_millis(5),
@@ -27,7 +27,7 @@ fn app(callers: &Callers) -> App {
 }
 
 #[tokio::test]
-async fn whoever_has_called_when_it_stops_has_an_answer() {
+async fn callers_before_the_stop_get_an_answer() {
     let callers = callers();
     let ctx = WorkerCtx::new(app(&callers));
     ctx.start(register).await.unwrap();
@@ -72,7 +72,7 @@ async fn a_start_that_fails_half_way_closes_what_it_had_opened() {
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_opened_is_said() {
+async fn database_that_cannot_be_opened_fails_the_start() {
     let ctx = WorkerCtx::new(App {
         database: Database::File("/".into()),
         ..App::default()
@@ -87,7 +87,7 @@ async fn a_database_that_cannot_be_opened_is_said() {
     assert_eq!(report.steps.len(), 0);
 }
 
-/// Keeps the warnings of start.
+/// A sink that keeps the warnings of start that a resource closes before its user.
 #[derive(Default)]
 struct Warnings(Mutex<Vec<(String, String)>>);
 
@@ -116,14 +116,14 @@ async fn warnings_with(predictor_order: i32) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn the_plans_order_is_warned_of_and_this_ones_is_not() {
+async fn start_warns_of_the_plans_order_and_not_of_this_one() {
     let planned = warnings_with(order::PREDICTOR).await;
     assert_eq!(planned, [("predictor".into(), "thread pool".into())]);
     assert_eq!(warnings_with(order::PREDICTOR_AFTER_POOL).await, []);
 }
 
 #[test]
-fn the_plans_order_breaks_the_law_of_users_and_this_one_keeps_all() {
+fn plans_order_breaks_the_law_of_users_and_this_one_breaks_none() {
     let laws_broken_with = |predictor_order| {
         let app = move || App {
             predictor_order,

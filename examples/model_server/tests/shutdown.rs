@@ -1,7 +1,7 @@
-//! The server's own registration in the simulator: each file of `scenarios` is a test.
+//! Runs the server's own registration in the simulator: each file of `scenarios` is a test.
 //!
-//! Its callers and its database are in memory: a caller a second, from the first second on, whose
-//! prediction takes 300 ms. Its watchdog is on, and asks the scripted endpoint.
+//! The callers and the database are in memory. From the first second on there is a caller a second, whose prediction
+//! takes 300 ms. The watchdog is on, and probes the scripted endpoint.
 
 use model_server::{App, register};
 
