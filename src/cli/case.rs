@@ -28,14 +28,14 @@ pub struct Case {
     unaccepted: Option<Unaccepted>,
 }
 
-/// A log that is not the accepted one.
+/// A log that differs from the accepted one.
 struct Unaccepted {
     log: String,
     /// Picture of the run; empty unless another log is accepted.
     picture: String,
 }
 
-/// What is wrong with one run of a scenario, or with its file.
+/// The problems of one run of a scenario, or of its file.
 pub struct Fault {
     /// Seed of the run; `None` if the file is wrong.
     pub seed: Option<u64>,

@@ -8,14 +8,14 @@
 //! | --- | --- |
 //! | `http` | closes the listener, and answers the requests that were read |
 //! | `NIM Sidecar Watchdog` | was disarmed when the stop was requested |
-//! | `worker 1` … | the pool's threads: run what still waits for them |
+//! | `worker 1` … | the pool's threads: run the jobs that still wait |
 //! | `flusher` | writes the last figures |
 //!
 //! | in cleanup, in this order | |
 //! | --- | --- |
 //! | `thread pool` | waits for the jobs that the stop has left behind |
 //! | `predictor` | closed after the pool, whose jobs call it |
-//! | `stdout flusher` | the figures of the jobs that were late |
+//! | `stdout flusher` | writes the figures of the jobs that were late |
 //! | `telemetry` | its shutdown blocks |
 //! | `db` | last: everything before it may still write |
 
