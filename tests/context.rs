@@ -1,5 +1,5 @@
-//! The contract of a worker context, rule by rule, on a host that is turned by hand: no clock, no
-//! threads, and every moment in between can be looked at.
+//! The contract of a worker context, rule by rule, on a host that the test turns by hand: there is no clock and no
+//! thread, and a test can look at every moment in between.
 
 mod by_hand;
 
@@ -34,7 +34,7 @@ fn outcomes(report: &Report) -> Vec<(&str, Outcome)> {
     rows.map(|step| (&*step.name, step.outcome)).collect()
 }
 
-/// Puts names down in the order in which they come.
+/// Notes in the order in which they were put down.
 #[derive(Clone, Default)]
 struct Notes(Arc<Mutex<Vec<String>>>);
 
@@ -130,7 +130,7 @@ mod stop {
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
         host.turn();
-        // Both in one instant: the clock reaches the bound, and the thread ends.
+        // Both happen in one instant: the clock reaches the bound, and the thread ends.
         host.set_forward(ms(50));
         host.end("slow", How::Ok);
         let report = assert_ready!(stop.poll()).expect("from outside");
@@ -178,7 +178,7 @@ mod stop {
     #[test]
     fn when_stops_share_is_gone_the_rest_is_begun_and_looked_at_once() {
         let host = ByHand::new();
-        // 100 ms of grace less 5 ms of margin and 45 ms of reserve: stop has 50 ms.
+        // The grace of 100 ms less 5 ms of margin and 45 ms of reserve leaves stop 50 ms.
         let limits = WorkerCtx::<()>::builder().grace(ms(100)).reserve(ms(45));
         let ctx = host.ctx(limits);
         thread(&ctx, "hangs", BodyOpts::new());
@@ -249,8 +249,8 @@ mod cleaning_up {
         let mut done = spawn(ctx.cleanup());
         assert_pending!(done.poll());
         host.turn();
-        // The two without a floor share the 100 ms that the explicit one leaves of the reserve: 50 each.
-        // So the first has 950 - 200 - 50 = 700 ms.
+        // The explicit floor leaves 100 ms of the reserve. The two steps without a floor share them: 50 ms each. So
+        // the first step has 950 - 200 - 50 = 700 ms.
         host.advance(ms(350));
         host.advance(ms(350));
         assert!(
@@ -381,7 +381,7 @@ mod refusals {
         // The reserve is 10 s.
         assert_eq!(add(opts(ms(10_000), ms(9_000))), Ok(()));
         assert_eq!(add(opts(ms(10_000), ms(1_001))), floors);
-        // A floor may be all of its bound.
+        // A floor may be as long as its bound.
         assert_eq!(add(opts(ms(1_000), ms(1_000))), Ok(()));
         let stop = ctx.defer_stop("s", opts(ms(10), ms(1)), |_| {});
         assert_eq!(
@@ -708,7 +708,7 @@ mod several_lives {
         assert_pending!(lives.poll());
         host.turn();
         one.signal(SignalName::Sigterm);
-        other.signal(SignalName::Sigterm); // the same one, doubled
+        other.signal(SignalName::Sigterm); // the same signal, doubled
         host.advance(ms(250));
         other.signal(SignalName::Sigint);
         host.advance(ms(250));
@@ -805,7 +805,7 @@ mod budget {
         cleanup(&ctx, "db", CallOpts::new().floor(ms(4_000)));
         cleanup(&ctx, "pool", CallOpts::new().order(100));
         let budget = ctx.budget();
-        // 30 s less 500 ms of margin and 10 s of reserve.
+        // 30 s of grace less 500 ms of margin and 10 s of reserve.
         assert_eq!(budget.stop_share, ms(19_500));
         let stop: Vec<_> = budget.stop.iter().map(|l| (&*l.name, l.at_worst)).collect();
         assert_eq!(stop, [("a", ms(15_000)), ("b", ms(4_500))]);
@@ -814,7 +814,7 @@ mod budget {
             .iter()
             .map(|line| (&*line.name, line.floor, line.at_worst))
             .collect();
-        // The pool shares the 6 s that the explicit floor leaves, of which it gets 1 s at most.
+        // The explicit floor leaves 6 s to the pool. Its default floor is 1 s, the most that a default floor can be.
         assert_eq!(
             cleanup,
             [
@@ -829,8 +829,8 @@ mod budget {
         );
     }
 
-    /// What joins and cancels of one order share; a callback between two of them parts them. Of a task's time the
-    /// confirmation of its abort, 100 ms, is a part, as far as the phase has it.
+    /// Joins and cancels of one order share their time, and a callback between two of them separates them. The time
+    /// of a task includes the confirmation of its abort, 100 ms, as far as the phase has it.
     #[test]
     fn neighbours_share_and_aborts_are_confirmed() {
         let (_host, ctx) = worker();
@@ -847,7 +847,7 @@ mod budget {
         task("e", 1, 20_000);
         let budget = ctx.budget();
         let stop: Vec<_> = budget.stop.iter().map(|l| (&*l.name, l.at_worst)).collect();
-        // Of 19.5 s: 5.1 s for a and b, 2 s for c, 3 s for d.
+        // Of 19.5 s, a and b take 5.1 s, c takes 2 s, and d takes 3 s.
         assert_eq!(
             stop,
             [
@@ -861,12 +861,12 @@ mod budget {
     }
 }
 
-/// A word comes before what it tells of, which may be over at once: a thread that is told ends, an abort frees
-/// another.
+/// A claim comes before the act that it announces, which may be over at once: a thread that is told ends, an abort
+/// frees another component.
 mod words {
     use super::*;
 
-    /// Puts down what has come of a word when it is said.
+    /// A sink that notes, at each claim, what has already been done.
     struct Looks(Arc<ByHand>, Notes);
 
     impl Sink for Looks {
@@ -943,7 +943,7 @@ mod words {
         assert!(host.is_told("db"), "nobody waits for it any more");
     }
 
-    /// Is in the middle of saying one word when somebody else calls stop, and has it go on.
+    /// A sink that calls stop as a second caller in the middle of one claim, and lets that stop go on.
     struct Interrupted {
         host: Arc<ByHand>,
         notes: Notes,
@@ -970,7 +970,7 @@ mod words {
         }
     }
 
-    /// What is said of a stop by two callers, the second of whom comes while the first says that word.
+    /// Returns what is claimed of a stop by two callers. The second calls while the first makes the given claim.
     fn interrupted_at(word: fn(&What) -> bool) -> Vec<String> {
         let (host, notes) = (ByHand::new(), Notes::default());
         let sink = Arc::new(Interrupted {

@@ -1,5 +1,5 @@
-//! A caller's code may do what it likes: it runs where the caller expects it, under no lock, and its
-//! panics stay its own. Each test is the story of a bug that was here.
+//! A caller's code may do anything: it runs where the caller expects it, under no lock, and its panics affect nothing
+//! else. Each test is the story of a bug that was here.
 
 #![allow(
     clippy::disallowed_methods,
@@ -16,10 +16,10 @@ use deadstop::host::{Abort, Adopt, BoxFuture};
 use deadstop::journal::{How, Outcome, What};
 use tokio_util::sync::CancellationToken;
 
-/// Only the upper guard of a test that would hang: nothing waits for it to pass.
+/// Maximum real time of a test that would hang. No test waits for it to pass.
 const GUARD: Duration = Duration::from_secs(20);
 
-/// Runs what may hang on a thread of its own; a hang fails the test instead of stopping the suite.
+/// Runs code that may hang on a thread of its own, so that a hang fails the test instead of stopping the suite.
 fn guarded<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, is_done) = mpsc::channel();
     thread::spawn(move || done.send(run()));
@@ -28,7 +28,7 @@ fn guarded<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'stat
         .unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
-/// The service's runtime: turned by a thread of its own until the test's process ends.
+/// Starts the service's runtime. A thread of its own turns it until the test's process ends.
 fn service() -> tokio::runtime::Handle {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -42,7 +42,7 @@ fn service() -> tokio::runtime::Handle {
     handle
 }
 
-/// The context's own thread must not run them: one that blocks would hold up every bound.
+/// The context's own thread must not run async callbacks: a callback that blocks would delay every bound.
 #[test]
 fn an_async_callback_runs_on_the_runtime_where_it_was_registered() {
     let service = service();
@@ -91,7 +91,7 @@ fn an_async_callback_registered_outside_of_a_runtime_gets_a_thread_of_its_own() 
     );
 }
 
-/// Looks at the context when it is dropped: that takes the registry's lock.
+/// A value that reads the context's budget when it is dropped, which takes the registry's lock.
 struct LooksWhenDropped(WorkerCtx, mpsc::Sender<usize>);
 
 impl Drop for LooksWhenDropped {
@@ -137,7 +137,7 @@ fn what_wakes_a_refused_task_is_dropped_under_no_lock() {
     assert_eq!(says.try_recv(), Ok(0));
 }
 
-/// A task whose handle looks at the context, as a caller's own `Adopt` may.
+/// A task with a handle that reads the context, as a caller's own `Adopt` may.
 struct Looks(WorkerCtx, CancellationToken);
 
 struct AbortOf(CancellationToken);
@@ -180,7 +180,7 @@ fn a_task_is_adopted_under_no_lock_and_an_abort_that_panics_does_not_end_the_sto
     assert!(report.is_ok(), "being so cancelled is ok: {report}");
 }
 
-/// Its join panics: the context has to say so, rather than wait for an end that never comes.
+/// A task with a join that panics. The context has to report the panic, rather than wait for an end that never comes.
 struct PanicsWhenJoined;
 
 impl Adopt for PanicsWhenJoined {
@@ -237,7 +237,7 @@ fn a_task_for_a_runtime_that_has_been_shut_down_is_refused_and_handed_back() {
     assert!(value.is_some(), "it would never have run");
 }
 
-/// An error that cannot say what it is.
+/// An error that cannot be displayed: its display panics, or fails.
 #[derive(Debug)]
 struct Speechless(bool);
 
@@ -265,7 +265,7 @@ fn an_error_that_cannot_be_displayed_is_a_failure_like_any_other() {
     assert_eq!(report.steps.len(), 2);
 }
 
-/// Panics when it is dropped: as what a wake holds, or as the error of a body.
+/// A value that panics when it is dropped. Tests put it in a wake, and return it as a body's error.
 #[derive(Debug)]
 struct PanicsWhenDropped;
 
@@ -315,7 +315,7 @@ fn a_wake_that_panics_when_called_or_dropped_does_not_end_the_stop() {
     assert!(report.is_ok(), "{report}");
 }
 
-/// A pool whose drop waits for ever.
+/// A pool with a drop that waits for ever.
 struct Stubborn(mpsc::Receiver<()>);
 
 impl Drop for Stubborn {
@@ -324,7 +324,7 @@ impl Drop for Stubborn {
     }
 }
 
-/// Its runtime drops it where it is spawned, which is on the context's own thread.
+/// A runtime that has been shut down drops a future where it is spawned, which is on the context's own thread.
 #[test]
 fn a_callback_whose_runtime_has_been_shut_down_fails_and_what_it_holds_is_not_dropped() {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -347,7 +347,7 @@ fn a_callback_whose_runtime_has_been_shut_down_fails_and_what_it_holds_is_not_dr
     assert_eq!(outcomes, [Outcome::Failed, Outcome::Ok]);
 }
 
-/// A sink that panicked ended the driver, and everybody who waited for the stop waited for ever.
+/// Once, a sink that panicked ended the driver, and every caller that waited for the stop waited for ever.
 #[test]
 fn a_sink_that_panics_does_not_take_the_stop_with_it() {
     struct Panics;
@@ -369,7 +369,7 @@ fn a_sink_that_panics_does_not_take_the_stop_with_it() {
     assert!(report.is_ok(), "{report}");
 }
 
-/// A call for what is over changes nothing, and is not written down.
+/// A request after the end changes nothing, and is not recorded.
 #[test]
 fn a_request_after_the_end_is_not_recorded() {
     #[derive(Default)]
@@ -394,7 +394,7 @@ fn a_request_after_the_end_is_not_recorded() {
     assert_eq!(requests.0.load(std::sync::atomic::Ordering::Relaxed), 1);
 }
 
-/// Lets a body go when its wake has panicked.
+/// A sink that lets a body end when its wake has panicked.
 struct LetsGo(mpsc::Sender<()>);
 
 impl Sink for LetsGo {

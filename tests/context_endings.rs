@@ -1,5 +1,5 @@
-//! The ends that are easily forgotten: a host that can start nothing, handles dropped half-way, names
-//! that are refused, names that are not unique.
+//! Ends that are easily forgotten: a host that can start nothing, handles dropped half-way, names that are refused,
+//! names that are not unique.
 
 mod meddled;
 
@@ -14,7 +14,7 @@ use deadstop::journal::{Outcome, Phase, SignalName, What};
 use meddled::{Meddles, live_but};
 use tokio_util::sync::CancellationToken;
 
-/// Keeps all that a context says.
+/// A sink that keeps all claims of a context.
 #[derive(Default)]
 struct Heard(Mutex<Vec<What>>);
 
@@ -36,7 +36,7 @@ impl Sink for Heard {
     }
 }
 
-/// A process that has run out of threads for the context's own futures.
+/// A host that has no thread left for the context's own futures, nor for bodies.
 #[derive(Debug)]
 struct NoDriver;
 
@@ -122,7 +122,7 @@ fn futures_block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Says when it is dropped.
+/// A value that records its drop.
 struct SaysDropped(Arc<AtomicBool>);
 
 impl Drop for SaysDropped {
@@ -178,7 +178,7 @@ fn a_refused_name_is_one_line_in_what_is_said_of_it() {
     assert_eq!(said[1].chars().count(), 200);
 }
 
-/// What start says of resources that close before their users, as (used, user).
+/// Returns the pairs (used, user) of the warnings by which start reports resources that close before their users.
 async fn warned(register: impl FnOnce(&WorkerCtx)) -> Vec<(String, String)> {
     let heard = Arc::new(Heard::default());
     let ctx = WorkerCtx::<()>::builder()
@@ -225,7 +225,7 @@ async fn a_thread_is_over_before_cleanup_whatever_else_has_its_name() {
         let call = |order| CallOpts::new().order(order);
         ctx.defer_cleanup("client", call(5), |_| {})
             .expect("accepted");
-        // The thread's order is one of stop's: it says nothing about cleanup's.
+        // The task's order sorts steps of stop. It has no meaning in cleanup.
         let opts = BodyOpts::new().order(-10).uses(["client"]);
         ctx.add_task("flusher", opts, |_| async {})
             .expect("accepted");
@@ -295,7 +295,7 @@ async fn start_warns_of_a_bound_that_is_longer_than_its_share() {
 fn the_report_lists_steps_as_they_began_however_they_ended() {
     let ctx = WorkerCtx::new(());
     let (end_first, first) = channel::<()>();
-    // The first of the group ends last: the second releases it.
+    // The first thread of the group ends last: the second releases it.
     ctx.add_thread("first", BodyOpts::new(), move |_| {
         let _ = first.recv();
     })
@@ -329,7 +329,7 @@ async fn the_step_of_main_says_where_it_was_started() {
     assert_eq!(end.code, 1, "a step did not end well");
 }
 
-/// Notes whether whoever waits for the request has been woken when the grace is said to have begun.
+/// A sink that notes whether a waiter for the request is already woken when the grace is announced.
 #[derive(Default)]
 struct Woken {
     ctx: Mutex<Option<deadstop::context::WeakCtx>>,
@@ -354,7 +354,8 @@ impl Sink for Woken {
     }
 }
 
-/// Otherwise another thread says what comes after it before it is said: a log whose stop begins before its grace.
+/// If a waiter were woken before, another thread could make its claims first: the log would have a stop that begins
+/// before its grace.
 #[test]
 fn that_the_grace_has_begun_is_said_before_anybody_is_woken() {
     let by_signal = |ctx: &WorkerCtx| Life::new(ctx).signal(SignalName::Sigterm);
@@ -371,7 +372,7 @@ fn that_the_grace_has_begun_is_said_before_anybody_is_woken() {
     }
 }
 
-/// Keeps what is said, and holds up whoever says the first request until it is let go.
+/// A sink that keeps the claims, and holds up the first request's announcer until the test lets it go.
 struct Slow {
     heard: Heard,
     says: Mutex<Option<Sender<()>>>,
@@ -393,7 +394,7 @@ impl Sink for Slow {
     }
 }
 
-/// The words of requests, and the names of everything else that came after the context was made.
+/// Returns the reasons of requests, and the names of all other claims after the creation of the context.
 fn words(heard: &[What]) -> Vec<&str> {
     fn word(what: &What) -> &str {
         match what {
@@ -404,8 +405,8 @@ fn words(heard: &[What]) -> Vec<&str> {
     heard.iter().skip(1).map(word).collect()
 }
 
-/// Rule 1's order, whoever is held up in saying the first of it. A stop that its caller drives has been driven
-/// as far as it goes when it has been polled; one that has a thread of its own may do its worst.
+/// Rule 1's order holds wherever the first announcer is held up. A stop that its caller drives has gone as far as it
+/// can once it has been polled. A stop with a driver thread of its own runs beside the test, in any order.
 #[test]
 fn whoever_asks_second_lets_the_first_have_spoken() {
     let hosts: [Arc<dyn Host>; 2] = [live_but(NoDriver), Arc::new(Live::new())];
@@ -421,12 +422,12 @@ fn whoever_asks_second_lets_the_first_have_spoken() {
         let ctx = builder.build(()).expect("the limits are the default");
         let mut stop = tokio_test::task::spawn(ctx.stop());
         std::thread::scope(|scope| {
-            // Whatever fails here lets the first go, too.
+            // A failure in here drops the sender, which lets the first announcer go too.
             let lets_go = lets_go;
             let first = scope.spawn(|| ctx.request_stop("the real reason"));
             said.recv().expect("the sink is told");
             assert!(stop.poll().is_pending(), "it waits for the first");
-            // Nor is anything of these waited for here.
+            // Neither of these calls waits.
             ctx.request_stop("another reason");
             Life::new(&ctx).signal(SignalName::Sigterm);
             let heard = sink.heard.all();
@@ -448,13 +449,13 @@ fn whoever_asks_second_lets_the_first_have_spoken() {
         let of_stop = |word: &&str| ["state", "phase-started", "phase-ended"].contains(word);
         let stop: Vec<_> = order.iter().copied().filter(of_stop).collect();
         assert_eq!(stop, ["state", "phase-started", "phase-ended", "state"]);
-        // In whatever order they asked, after the first, and each of them once.
+        // They follow the first request in any order, each of them once.
         let asked: Vec<_> = order[2..].iter().filter(|word| !of_stop(word)).collect();
         assert_eq!(asked, [&"stop was called", &"another reason", &"SIGTERM"]);
     }
 }
 
-/// Asks for a stop itself when it is told of one, and then panics.
+/// A sink that requests a stop itself when it receives the first request, and then panics.
 #[derive(Default)]
 struct AsksToo {
     ctx: Mutex<Option<deadstop::context::WeakCtx>>,

@@ -1,5 +1,5 @@
-//! What the live host promises beyond a single step: who looks late, who blocks where it must not, what is
-//! left of ten thousand, and from where a stop may be called.
+//! Promises of the live host beyond a single step: late timers, code that blocks where it must not, what remains of
+//! ended components, and the places from which a stop may be called.
 
 #![allow(
     clippy::disallowed_methods,
@@ -33,7 +33,7 @@ fn outcomes(report: &Report) -> Vec<(&str, Outcome)> {
     rows.map(|step| (&*step.name, step.outcome)).collect()
 }
 
-/// Cleans up on a thread of its own, so that a hang is a failure.
+/// Cleans up on a thread of its own, so that a hang fails the test.
 fn cleans_up(ctx: &WorkerCtx) -> Arc<Report> {
     let ctx = ctx.clone();
     let (says, said) = mpsc::channel();
@@ -42,7 +42,7 @@ fn cleans_up(ctx: &WorkerCtx) -> Arc<Report> {
     report.expect("from outside")
 }
 
-/// Timers fire a minute late: as on a machine whose every core is busy, only longer.
+/// A host with timers that fire a minute late, as on a machine with all cores busy, only much later.
 #[derive(Debug)]
 struct LooksLate;
 
@@ -121,7 +121,7 @@ fn a_wake_that_blocks_holds_up_nobody() {
     drop(release);
 }
 
-/// A task whose waiting blocks the thread that polls it.
+/// A task with a join that blocks the thread which polls it.
 struct BlocksWhenJoined(mpsc::Receiver<()>);
 
 struct Nothing;
@@ -159,7 +159,7 @@ fn an_adopted_task_whose_waiting_blocks_holds_up_no_bound() {
     drop(release);
 }
 
-/// Holds up its thread when that is over already, until it may go.
+/// A value that blocks its thread when it is dropped after the thread's code is over, until the test lets it go.
 struct Lingers(mpsc::Receiver<()>, mpsc::Sender<()>);
 
 impl Drop for Lingers {
@@ -245,7 +245,7 @@ fn a_thread_whose_locals_take_a_moment_is_ok_once_they_are_gone() {
 mod callers {
     use super::*;
 
-    /// Two components on the runtime, one beside it, and one to close.
+    /// Registers two components on the runtime, one beside it, and one to close.
     fn register(ctx: &WorkerCtx) {
         ctx.add_task("task", BodyOpts::new().timeout(GUARD), |token| async move {
             token.cancelled().await;
@@ -335,7 +335,7 @@ mod callers {
     }
 }
 
-/// Waits until it runs, as a service does that is not asked to stop.
+/// Waits until the worker is ready.
 async fn is_ready(ctx: &WorkerCtx) {
     let ready = async {
         while !ctx.ready() {
@@ -351,7 +351,8 @@ mod a_life_that_nobody_leads_to_its_end {
     use deadstop::context::Life;
     use deadstop::journal::SignalName;
 
-    /// A worker that runs, and whose life's future is gone. It says when it is told, and when it is closed.
+    /// Returns a worker that runs and a life with its future dropped. The receiver gets a word when the thread is
+    /// told, and another when the db is closed.
     async fn left_alone() -> (WorkerCtx, Life, mpsc::Receiver<&'static str>) {
         let ctx = WorkerCtx::new(());
         let life = Life::new(&ctx);
@@ -400,7 +401,7 @@ mod ready {
 
     #[tokio::test]
     async fn from_the_end_of_start_to_the_first_request() {
-        // Long enough to be looked at; the driver counts it, whatever this thread does.
+        // The delay is long enough to be observed. The driver counts it, whatever this thread does.
         let limits = WorkerCtx::<()>::builder().pre_stop(ms(1_000));
         let ctx = limits.build(()).expect("the limits are right");
         assert!(!ctx.ready());
@@ -476,7 +477,7 @@ async fn what_was_adopted_leaves_the_registry_when_it_has_ended() {
     assert_eq!(ctx.stop().await.expect("from outside").steps.len(), 0);
 }
 
-/// Keeps where each component was registered.
+/// A sink that keeps the place of each component's registration.
 #[derive(Default)]
 struct Places(Mutex<Vec<(String, u32)>>);
 
@@ -504,7 +505,7 @@ impl Close for Well {
     }
 }
 
-/// What is still waited for is named with it, and so is each row of a report.
+/// The place is named with a component that is still awaited, and in each row of a report.
 #[tokio::test]
 async fn the_place_of_a_registration_is_its_callers_whatever_is_registered() {
     let places = Arc::new(Places::default());
@@ -539,7 +540,7 @@ async fn the_place_of_a_registration_is_its_callers_whatever_is_registered() {
     ctx.cleanup().await.expect("from outside");
 }
 
-/// Keeps the words of the requests.
+/// A sink that keeps the reasons of the requests.
 #[derive(Default)]
 struct Requests(Mutex<Vec<String>>);
 
@@ -566,7 +567,7 @@ fn requests_beyond_the_first_hundred_are_counted() {
         ctx.request_stop(format!("request {n}"));
     }
     let said = || requests.0.lock().expect("nobody panics with it").clone();
-    // The first, and a hundred later ones.
+    // The first request and a hundred later ones are logged.
     assert_eq!(said().len(), 101);
     assert_eq!(
         said()[99..],
@@ -575,7 +576,7 @@ fn requests_beyond_the_first_hundred_are_counted() {
             "request 100later requests are counted, and logged no more"
         ]
     );
-    // A signal is said in any case, and so is what begins the grace.
+    // A signal is always logged, and so is the request that begins the grace.
     life.signal(deadstop::journal::SignalName::Sigterm);
     ctx.request_stop("once more");
     assert_eq!(said().len(), 102);
@@ -585,7 +586,7 @@ fn requests_beyond_the_first_hundred_are_counted() {
     let reason = report.reason.as_ref().map(|reason| &*reason.words);
     assert_eq!(reason, Some("request 0"));
     assert_eq!(report.later_reasons.len(), 100);
-    // 999, the signal, one more, and the stop.
+    // 999 requests, the signal, one more request, and the stop.
     assert_eq!(report.later_reasons_in_all, 1_002);
 }
 

@@ -1,5 +1,5 @@
-//! The live host: real threads, tasks and time, with bounds of milliseconds. Nothing sleeps here; what
-//! has to happen is waited for, and the guard only keeps a hang from stopping the suite.
+//! The live host: real threads, tasks and time, with bounds of milliseconds. No test sleeps: each waits for the event
+//! that it needs, and the guard only keeps a hang from stopping the suite.
 
 #![allow(
     clippy::disallowed_methods,
@@ -28,7 +28,7 @@ fn outcomes(report: &Report) -> Vec<(&str, Outcome)> {
     rows.map(|step| (&*step.name, step.outcome)).collect()
 }
 
-/// A connection that says when it is closed, and on which thread it is dropped.
+/// A connection that records its close, and the thread that drops it.
 struct Db(mpsc::Sender<String>);
 
 impl Close for Db {
@@ -154,14 +154,15 @@ async fn a_task_that_ran_before_is_aborted_at_once_and_that_is_ok() {
     assert_eq!(outcomes(&report), [("legacy", Outcome::Ok)]);
 }
 
-/// Options whose drop is heard: a component that ended before stop leaves the registry, and they go with it.
+/// Returns options, and a receiver that is disconnected when they are dropped. A component that ended before stop
+/// leaves the registry, and its options are dropped with it.
 fn until_forgotten() -> (BodyOpts, mpsc::Receiver<()>) {
     let (kept, forgotten) = mpsc::channel::<()>();
     let opts = BodyOpts::new().wake(move || drop(kept.clone()));
     (opts, forgotten)
 }
 
-/// The report has this one death, and no step.
+/// Returns the deaths of a report, which must have no step.
 fn died(report: &Report) -> Vec<(&str, How, Option<&str>)> {
     assert_eq!(outcomes(report), [], "what has ended has no step");
     let deaths = report.deaths.iter();
@@ -208,7 +209,7 @@ async fn the_error_of_an_adopted_task_is_its_outcome() {
         let _ = asked.await;
         Err::<(), _>("lease not renewed")
     });
-    // The stop's first step lets it fail, and waits until it has: an abort comes too late.
+    // The first step of stop lets the task fail, and waits until it has failed: an abort comes too late.
     let ended = handle.abort_handle();
     let first = CallOpts::new().order(-1).timeout(GUARD);
     ctx.defer_stop("let it fail", first, move |_| {
@@ -357,7 +358,7 @@ fn a_stop_from_a_body_that_drives_a_future_is_known_to_be_from_inside() {
     })
     .expect("accepted");
     assert_eq!(says.recv_timeout(GUARD), Ok(true));
-    // Another context is not the one that the body is inside of.
+    // Another context may be stopped from inside this body.
     let (one, other) = (WorkerCtx::new(()), WorkerCtx::new(()));
     let stopped = other.clone();
     let (said, says) = mpsc::channel();
@@ -443,7 +444,7 @@ fn a_body_that_fails_is_in_the_report_once() {
         "its end drops the sender"
     );
     let report = ctx.stop_blocking().expect("from outside");
-    // The stop may have begun before the end was noted: then it is its step.
+    // The stop may begin before the end is noted. Then the failure is the outcome of a step.
     let death = report.deaths.first().map(|death| death.how);
     let step = report.steps.first().map(|step| step.outcome);
     assert!(
@@ -485,7 +486,7 @@ fn a_main_that_its_runtime_drops_has_not_started_anything() {
     assert_eq!(outcomes(&report), [("db", Outcome::Ok)]);
 }
 
-/// A health probe asks over the network, and where it waits there is no other runtime.
+/// A health probe connects over the network, and there is no other runtime where it waits.
 #[test]
 fn what_a_body_drives_may_use_the_network() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -509,7 +510,7 @@ fn what_a_body_drives_may_use_the_network() {
     assert!(report.is_ok(), "{report}");
 }
 
-/// That runtime is gone when the future is ready: what is called at the end needs another.
+/// The runtime of `block_on` is gone once its future is ready. A callback that is called at the end needs another.
 #[test]
 fn an_async_callback_registered_in_a_future_of_a_scopes_runs_all_the_same() {
     let ctx = WorkerCtx::new(());
@@ -579,7 +580,7 @@ async fn a_start_that_fails_has_the_report_that_every_other_caller_has() {
     assert!(std::sync::Arc::ptr_eq(&report, &end.await.report));
 }
 
-/// Keeps what start warns of.
+/// A sink that keeps the warnings of start.
 #[derive(Default)]
 struct Warnings(std::sync::Mutex<Vec<String>>);
 
@@ -601,7 +602,7 @@ async fn a_used_name_that_nothing_has_is_warned_of_at_the_end_of_start() {
     let ctx = builder.build(()).expect("the limits are the default");
     ctx.start(|ctx| async move {
         ctx.add_task("seeds", BodyOpts::new(), |_| async {})?;
-        // It has ended by the end of start: its name is known all the same.
+        // The task has ended by the end of start. Its name is known all the same.
         while !ctx.budget().stop.is_empty() {
             tokio::task::yield_now().await;
         }

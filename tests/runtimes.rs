@@ -1,4 +1,4 @@
-//! Which runtime a task runs on, wherever it is registered, and what becomes of a task whose runtime goes.
+//! The runtime of a task, depending on where the task is registered, and the end of a task with a runtime that goes.
 
 #![allow(
     clippy::disallowed_methods,
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 const GUARD: Duration = Duration::from_secs(20);
 
-/// Two words of the task: that it runs, and that it was told.
+/// A task that sends two words: when it runs, and when it has been told.
 struct Task(mpsc::Sender<&'static str>);
 
 impl Task {
@@ -30,7 +30,7 @@ impl Task {
     }
 }
 
-/// A runtime whose threads run beside the test.
+/// Returns a runtime with a thread that runs beside the test.
 fn runtime() -> Runtime {
     let mut builder = Builder::new_multi_thread();
     let built = builder.worker_threads(1).enable_all().build();
@@ -47,7 +47,7 @@ fn deaths(report: &Report) -> Vec<(&str, How)> {
     deaths.map(|death| (&*death.name, death.how)).collect()
 }
 
-/// Registers the task in a future that a scope drives, on a thread of the worker's.
+/// Registers the task in a future that a scope drives, on a thread of the worker's. The receiver gets the result.
 fn registers_in_block_on(
     ctx: &WorkerCtx,
     task: Task,
@@ -212,12 +212,12 @@ fn registered_in_run_async_without_another_runtime_it_is_refused() {
     assert_eq!(outcomes(&report), []);
 }
 
-/// Waits until nothing of stop's is registered any more.
+/// Waits until no component of stop is registered any more.
 fn until_forgotten(ctx: &WorkerCtx) {
     until(|| ctx.budget().stop.is_empty());
 }
 
-/// Waits until that is so.
+/// Waits until the condition holds.
 fn until(is: impl Fn() -> bool) {
     let began = Instant::now();
     while !is() {
@@ -289,7 +289,7 @@ fn block_on_inside_block_on_panics_with_advice() {
         scope.block_on(async { scope.block_on(async {}) });
     })
     .expect("accepted");
-    // The first is over.
+    // After a caught panic the scope can drive another future.
     ctx.defer_stop("in turn", Default::default(), |scope: &Scope| {
         let nested = || scope.block_on(async { scope.block_on(async {}) });
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(nested));
@@ -332,7 +332,7 @@ fn blocking_calls_inside_block_on_are_errors() {
     );
 }
 
-/// A runtime that ends with the call is enough for main: the caller of `start` waits for main on it.
+/// A runtime that ends with the call is enough for main, because the caller of `start` waits for main on it.
 #[test]
 fn main_started_in_block_on_runs_there() {
     let (ctx, other) = (WorkerCtx::new(()), WorkerCtx::new(()));

@@ -1,7 +1,8 @@
-//! What a worker context does reaches `tracing`, in the plan's words and at the plan's levels.
+//! A worker context logs its acts to `tracing`, in the plan's words and at the plan's levels.
 //!
-//! The host is turned by hand, so that all of it happens on the test's own thread: that is where
-//! `tracing-test` listens.
+//!
+//! The test turns the host by hand, so that everything happens on the test's own thread: `tracing-test` listens
+//! there.
 
 mod by_hand;
 
@@ -13,7 +14,7 @@ use deadstop::watchdog::{Probe, ProbeError, Probing, Watchdog};
 use tokio_test::{assert_pending, assert_ready};
 use tracing_test::traced_test;
 
-/// Expects exactly one line of that level with those words.
+/// Asserts that exactly one line has those words, and that it has that level.
 macro_rules! assert_logged {
     ($level:literal, $words:literal) => {
         logs_assert(|lines: &[&str]| {
@@ -73,7 +74,7 @@ fn what_is_waited_for_and_left_behind_is_named() {
     assert_ready!(stop.poll()).expect("from outside");
 }
 
-/// As they stand in docs/service.md: of the two lines, one tells of the second signal.
+/// The lines are those of docs/service.md. Only one of the two reports the second signal.
 #[traced_test]
 #[test]
 fn a_second_signal_is_told_from_the_first() {
@@ -92,7 +93,8 @@ fn a_second_signal_is_told_from_the_first() {
     assert!(page.contains(line), "{line}");
 }
 
-/// Well at first, and then gone; after that it asks for the stop at which a watchdog comes to rest.
+/// A probe that succeeds once and then fails. At its third time it requests the stop, at which a watchdog comes to
+/// rest.
 struct Gone(u32, WeakCtx);
 
 impl Probe for Gone {
@@ -171,7 +173,7 @@ fn an_error_that_spans_lines_is_logged_on_one() {
     assert!(!logs_contain("\nWorkerCtx"));
 }
 
-/// A subscriber that fails, as one does that writes to a closed pipe.
+/// A subscriber that panics, as one that writes to a closed pipe does.
 struct Fails;
 
 impl tracing::Subscriber for Fails {
@@ -214,7 +216,7 @@ fn a_wake_that_panics_is_logged() {
     let panics = || std::panic::resume_unwind(Box::new("no such queue"));
     ctx.add_thread("receives", BodyOpts::new().wake(panics), |_| {})
         .expect("accepted");
-    // Told by the drop too.
+    // The drop of the last handle tells the thread too.
     drop(ctx);
     assert_logged!("ERROR", "the wake of receives (#1) panicked: no such queue");
 }

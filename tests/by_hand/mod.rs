@@ -1,5 +1,5 @@
-//! A host that is turned by hand: its clock is set by the test, its tasks are polled when the test says
-//! so, and its bodies run, on the test's own thread, when the test runs them.
+//! A host that the test turns by hand. The test sets its clock and decides when its tasks are polled. Its bodies run
+//! on the test's own thread, when the test runs them.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
@@ -69,7 +69,7 @@ impl ByHand {
         Arc::default()
     }
 
-    /// A context on this host; what the test adds to the builder comes first.
+    /// Builds a context on this host from the test's builder.
     pub fn ctx(self: &Arc<Self>, builder: Builder) -> WorkerCtx {
         builder
             .host(Arc::clone(self) as Arc<dyn Host>)
@@ -81,9 +81,10 @@ impl ByHand {
         lock(&self.state)
     }
 
-    /// Polls everything until nothing changes any more. Bodies are left alone.
+    /// Polls the driven futures and the tasks in rounds, so that they come to rest. Leaves bodies alone.
     pub fn turn(&self) {
-        // Enough for anything that comes to rest: a poll that wakes itself for ever fails the test.
+        // 100 rounds are enough for anything that comes to rest. They also end for a future that wakes itself for
+        // ever.
         for _ in 0..100 {
             let driven = std::mem::take(&mut self.state().driven);
             let tasks = std::mem::take(&mut self.state().tasks);
@@ -125,18 +126,18 @@ impl ByHand {
         }
     }
 
-    /// Sets the clock forward; nothing happens yet.
+    /// Sets the clock forward, and polls nothing.
     pub fn set_forward(&self, by: Duration) {
         *lock(&self.now) += by;
     }
 
-    /// Sets the clock forward, and lets happen what that brings.
+    /// Sets the clock forward, and polls everything that this wakes.
     pub fn advance(&self, by: Duration) {
         self.set_forward(by);
         self.turn();
     }
 
-    /// The bodies that were begun and have not ended.
+    /// Returns the names of the bodies that have begun and not ended.
     pub fn bodies(&self) -> Vec<String> {
         self.state()
             .bodies
@@ -156,19 +157,19 @@ impl ByHand {
         state.bodies.remove(&id).expect("it was found")
     }
 
-    /// Whether a body has been told to stop.
+    /// Returns whether the body has been told to stop.
     pub fn is_told(&self, name: &str) -> bool {
         let state = self.state();
         let mut bodies = state.bodies.values();
         bodies.any(|waiting| &*waiting.name == name && waiting.told.is_cancelled())
     }
 
-    /// How many tasks were aborted.
+    /// Returns the number of aborted tasks.
     pub fn aborts(&self) -> usize {
         self.aborts.load(Ordering::SeqCst)
     }
 
-    /// Runs a body to its end, now; its waits take time of the clock.
+    /// Runs a body to its end at once. Its waits advance the clock.
     pub fn run(self: &Arc<Self>, name: &str) {
         let mut waiting = self.take(name);
         let scope = Scope::new(waiting.told, Arc::new(Hand(Arc::clone(self))));
@@ -184,7 +185,7 @@ impl ByHand {
         self.turn();
     }
 
-    /// Runs a body like [`run`](Self::run), and tells it once it waits without a limit.
+    /// Runs a body like [`run`](Self::run), and tells it to stop when it waits without a limit.
     pub fn run_until_told(self: &Arc<Self>, name: &str) {
         self.tells.store(true, Ordering::SeqCst);
         self.run(name);
@@ -196,7 +197,8 @@ impl ByHand {
         self.turn();
     }
 
-    /// Takes a task out of the turns, as one in the middle of a long poll; it ends when, and how, the test says.
+    /// Takes a task out of the turns, as if it were in the middle of a long poll. The test ends it by calling the
+    /// returned function with the way in which it ends.
     pub fn busy(self: &Arc<Self>, id: Id) -> impl FnOnce(How) + use<> {
         let task = self.state().tasks.remove(&id).expect("it runs");
         let host = Arc::clone(self);
@@ -207,7 +209,7 @@ impl ByHand {
         }
     }
 
-    /// How the process was asked to end, each time.
+    /// Returns the code and cause of every request to end the process.
     pub fn exits(&self) -> Vec<(i32, Cause)> {
         self.state().exits.clone()
     }
@@ -220,7 +222,7 @@ impl Host for ByHand {
 
     fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
         let now = Arc::clone(&self.now);
-        // Whoever waits is polled again at each turn: nobody needs to be woken.
+        // A waiter is polled again at each turn, so it needs no wake-up.
         Box::pin(poll_fn(move |_| match *lock(&now) >= at {
             true => Poll::Ready(()),
             false => Poll::Pending,
@@ -287,7 +289,7 @@ impl Abort for AbortByHand {
     }
 }
 
-/// Lets a body wait: the clock goes on, and the test's thread does not.
+/// The blocker of a body: a wait advances the clock, and does not block the test's thread.
 struct Hand(Arc<ByHand>);
 
 impl Blocker for Hand {
@@ -308,7 +310,7 @@ impl Blocker for Hand {
 
     fn block_on(&self, mut future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
         let mut cx = Context::from_waker(Waker::noop());
-        // What is not ready waits for the clock: a millisecond at a time, for no longer than an hour.
+        // A future that is not ready waits for the clock: a millisecond at a time, for an hour at most.
         for _ in 0..3_600_000 {
             if future.as_mut().poll(&mut cx).is_ready() {
                 return;

@@ -1,4 +1,4 @@
-//! The live host, but for the one or two things that a test wants otherwise.
+//! The live host, with the one or two methods that a test changes.
 
 use std::fmt::Debug;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use deadstop::host::{
 use deadstop::journal::{Cause, Id, Name};
 use tokio_util::sync::CancellationToken;
 
-/// What a test's host does otherwise than the live one. Only what some test changes is here.
+/// The methods that a test's host may change. Only those that some test changes are here.
 pub trait Meddles: Debug + Send + Sync + 'static {
     fn sleep_until(&self, live: &Live, at: Duration) -> BoxFuture<()> {
         live.sleep_until(at)
@@ -38,7 +38,7 @@ pub trait Meddles: Debug + Send + Sync + 'static {
     }
 }
 
-/// A live host, whose clock begins now, but for what `meddles` does otherwise.
+/// Returns a live host with a clock that begins now, and with the changes of `meddles`.
 pub fn live_but(meddles: impl Meddles) -> Arc<dyn Host> {
     Arc::new(Meddled {
         live: Live::new(),
