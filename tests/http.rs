@@ -1,5 +1,5 @@
-//! The watchdog's probe over HTTP, live: against a real server, and against sockets that misbehave below
-//! HTTP. Loopback only; the guard only keeps a hang from stopping the suite.
+//! The watchdog's probe over HTTP, live: against a real server, and against sockets that misbehave below HTTP. All is
+//! on loopback, and the guard only keeps a hang from stopping the suite.
 #![cfg(feature = "http")]
 #![allow(
     clippy::disallowed_methods,
@@ -23,7 +23,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 const GUARD: Duration = Duration::from_secs(20);
 const CUT: &str = "the connection was closed before the whole answer had come";
 
-/// One probe of that URL.
+/// Probes the URL once.
 async fn ask(url: &str) -> Result<u16, String> {
     let mut probe = HttpProbe::new(url).expect("a URL");
     let host = Live::new();
@@ -31,7 +31,7 @@ async fn ask(url: &str) -> Result<u16, String> {
     asked.expect("it comes to an end").map_err(|error| error.0)
 }
 
-/// A probe that is given up when something has happened, as a watchdog gives it up at a stop.
+/// Probes a URL, and gives the probe up when a future is ready, as a watchdog does at a stop.
 async fn give_up(url: &str, when: impl Future) {
     let mut probe = HttpProbe::new(url).expect("a URL");
     let host = Live::new();
@@ -42,12 +42,12 @@ async fn give_up(url: &str, when: impl Future) {
     }
 }
 
-/// A server of its own; a pooled one would go on answering after its drop.
+/// Starts a server of the test's own. A pooled one would go on answering after its drop.
 async fn server() -> MockServer {
     MockServer::builder().start().await
 }
 
-/// Binds an address as soon as nobody listens on it any more: a server that is dropped goes on its own time.
+/// Binds an address as soon as it is free. A dropped server closes its socket in its own time.
 async fn freed(address: SocketAddr) -> std::net::TcpListener {
     let bound = async {
         loop {
@@ -68,7 +68,7 @@ async fn answers(server: &MockServer, at: &str, answer: ResponseTemplate) {
     mock.mount(server).await;
 }
 
-/// A peer that takes one connection, reads the request on it, and then does as written.
+/// Starts a peer that accepts one connection, reads the request on it, and then behaves as given.
 async fn peer<T, F>(behave: impl FnOnce(TcpStream) -> F + Send + 'static) -> (String, JoinHandle<T>)
 where
     F: Future<Output = T> + Send,
@@ -96,7 +96,7 @@ async fn read_request(stream: &mut TcpStream) -> String {
     String::from_utf8(request).expect("a request is text")
 }
 
-/// What a probe makes of a peer that says that, and then closes the connection.
+/// Probes a peer that sends these bytes and then closes the connection.
 async fn said(bytes: &'static [u8]) -> Result<u16, String> {
     let (url, peer) = peer(async |mut stream| {
         stream.write_all(bytes).await.expect("there is room");
@@ -107,7 +107,7 @@ async fn said(bytes: &'static [u8]) -> Result<u16, String> {
     answer
 }
 
-/// What a probe makes of a peer that says something, and then the same thing again until nobody listens.
+/// Probes a peer that sends some bytes, and then others again and again until the connection is closed.
 async fn repeated(first: &'static [u8], again: &'static [u8]) -> Result<u16, String> {
     let (url, peer) = peer(async |mut stream| {
         if stream.write_all(first).await.is_ok() {
@@ -121,11 +121,11 @@ async fn repeated(first: &'static [u8], again: &'static [u8]) -> Result<u16, Str
     answer
 }
 
-/// Waits until the other side has closed its connection.
+/// Waits until the other side has closed its connection, and returns whether it has.
 async fn is_left(mut stream: TcpStream) -> bool {
     let mut rest = Vec::new();
     let read = tokio::time::timeout(GUARD, stream.read_to_end(&mut rest));
-    // With an answer that nobody has read, a close is a reset.
+    // If an answer has not been read, a close is a reset.
     matches!(read.await, Ok(Ok(0) | Err(_)))
 }
 
@@ -194,7 +194,7 @@ async fn a_name_is_looked_up() {
     assert_eq!(ask(&url).await, Ok(200));
 }
 
-/// The variables are set for a process of its own: this test, once more.
+/// The variables are set for a process of its own, which runs this test once more.
 #[tokio::test]
 async fn no_proxy_is_asked() {
     const CHILD: &str = "DEADSTOP_TEST_BEHIND_A_PROXY";
@@ -328,7 +328,7 @@ async fn a_head_without_an_end_is_given_up_by_its_size() {
 
 #[tokio::test]
 async fn a_connection_that_is_torn_down_is_none() {
-    // What a reset overtakes is lost; whether the head was read before it makes no difference.
+    // The bytes that a reset overtakes are lost. Whether the head was read before it makes no difference.
     for first in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n"] {
         let (url, peer) = peer(async |mut stream| {
             stream.write_all(first).await.expect("there is room");

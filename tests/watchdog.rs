@@ -1,5 +1,5 @@
-//! Rule 18: the watchdog arms itself, counts failures in a row, and ends the process; a request to stop
-//! disarms it. Its body runs on the test's own thread, and its waits set the clock forward.
+//! Rule 18: the watchdog arms itself, counts failures in a row, and ends the process. A request to stop disarms it.
+//! Here its body runs on the test's own thread, and its waits set the clock forward.
 
 mod by_hand;
 
@@ -11,18 +11,18 @@ use deadstop::host::Host;
 use deadstop::journal::{Cause, RefusedReason};
 use deadstop::watchdog::{Probe, ProbeError, Probing, Watchdog};
 
-/// What an endpoint does at one probe.
+/// The answer of an endpoint to one probe.
 #[derive(Clone, Copy)]
 enum Answers {
     Status(u16),
     Refuses,
     Never,
-    /// Answers with a failure, while somebody asks the worker to stop.
+    /// Answers with a failure, and a stop is requested at the same time.
     FailsAsStopIsRequested,
 }
 use Answers::{FailsAsStopIsRequested, Never, Refuses, Status};
 
-/// Answers as written; then it asks for a stop, so that the watchdog comes to rest.
+/// A probe that gives the scripted answers and then requests a stop, so that the watchdog comes to rest.
 struct Script {
     answers: std::vec::IntoIter<Answers>,
     asked_at: std::sync::mpsc::Sender<Duration>,
@@ -53,8 +53,8 @@ impl Probe for Script {
     }
 }
 
-/// Runs a watchdog with an interval of 10 ms over the script: when it asked, in milliseconds, and how
-/// the process ended.
+/// Runs a watchdog with an interval of 10 ms over the script. Returns when it asked, in milliseconds, and how the
+/// process ended.
 fn watch(
     answers: &[Answers],
     with: impl FnOnce(Watchdog) -> Watchdog,
@@ -143,7 +143,7 @@ fn it_looks_once_more_whether_a_stop_was_requested_before_it_fires() {
     assert_eq!(exits, []);
 }
 
-/// A watchdog of a worker whose clock stands still: it asks nothing.
+/// Returns a watchdog for a registration. Its body is never run, so it asks nothing.
 fn dog() -> Watchdog {
     let host = ByHand::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());

@@ -1,6 +1,6 @@
-//! Whole watchdogs over HTTP, live: on threads of their own, against a real server. The host is the live one,
-//! but for two things: it writes down how the process would have ended, and bodies wait a hundredth of the
-//! time, since a back-off is of seconds.
+//! Whole watchdogs over HTTP, live: on threads of their own, against a real server. The host is the live one, with
+//! two changes. It records how the process would have ended, and the waits of bodies take a hundredth of the time,
+//! because a back-off takes seconds.
 #![cfg(feature = "http")]
 #![allow(
     clippy::disallowed_methods,
@@ -28,7 +28,7 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers};
 const GUARD: Duration = Duration::from_secs(20);
 const HASTE: u32 = 100;
 
-/// What the watchdog says, and how it ends the process.
+/// What the watchdog reports, and how it ends the process.
 #[derive(Debug, PartialEq, Eq)]
 enum Said {
     Is(WatchdogIs, u32),
@@ -101,7 +101,7 @@ impl Sink for Says {
     }
 }
 
-/// A worker with that watchdog, and what it will say.
+/// Returns a worker with that watchdog, and a receiver of its reports.
 fn worker(watchdog: Watchdog) -> (WorkerCtx, UnboundedReceiver<Said>) {
     let (says, said) = unbounded_channel();
     let host = live_but(Hasty(says.clone()));
@@ -118,7 +118,7 @@ async fn next(said: &mut UnboundedReceiver<Said>) -> Said {
     next.expect("in time").expect("it goes on")
 }
 
-/// It says exactly that.
+/// Asserts that the next reports are exactly these.
 async fn says(said: &mut UnboundedReceiver<Said>, expected: impl IntoIterator<Item = Said>) {
     for expected in expected {
         assert_eq!(next(said).await, expected);
@@ -143,7 +143,7 @@ fn fires(attempt: u32) -> [Said; 2] {
     ]
 }
 
-/// Stops the worker, and wants the watchdog disarmed and gone in good order.
+/// Stops the worker, and asserts that the watchdog is disarmed and ends well.
 async fn stops(ctx: WorkerCtx, mut said: UnboundedReceiver<Said>) {
     let report = tokio::time::timeout(GUARD, ctx.stop()).await;
     let report = report.expect("in time").expect("from outside");
@@ -156,14 +156,14 @@ async fn stops(ctx: WorkerCtx, mut said: UnboundedReceiver<Said>) {
     }
     let disarmed = |said: &Said| matches!(said, Said::Is(WatchdogIs::Disarmed, _));
     assert!(rest.iter().any(disarmed), "{rest:?}");
-    // A probe may have failed while it was disarmed. It has not fired.
+    // A probe may have failed while the watchdog was disarmed. It must not have fired.
     assert!(
         !rest.iter().any(|said| matches!(said, Said::Exit(..))),
         "{rest:?}"
     );
 }
 
-/// A server whose nth answer, from 1, is that.
+/// Starts a server that gives `answer(n)` to the nth request, from 1.
 async fn server(answer: impl Fn(usize) -> ResponseTemplate + Send + Sync + 'static) -> MockServer {
     let server = MockServer::builder().start().await;
     let asked = AtomicUsize::new(0);
@@ -215,7 +215,7 @@ async fn a_server_that_dies_takes_the_process_with_it() {
     says(&mut said, [armed()]).await;
     drop(server);
     assert_eq!(next(&mut said).await, Said::Is(WatchdogIs::Failed, 1));
-    // Refused, or torn down in the middle of a probe.
+    // The connection is refused, or torn down in the middle of a probe.
     let why = next(&mut said).await;
     assert!(matches!(&why, Said::Why(_)), "{why:?}");
     says(&mut said, fires(1)).await;
@@ -248,11 +248,11 @@ async fn a_server_that_dies_and_returns_is_forgiven() {
     let mock = Mock::given(matchers::any()).respond_with(respond);
     mock.mount(&second).await;
     for _ in 0..2 {
-        // Asked for the second time it has counted the first answer.
+        // When it asks for the second time, it has counted the first answer.
         let asked = tokio::time::timeout(GUARD, is_asked.recv()).await;
         assert_eq!(asked, Ok(Some(())));
     }
-    // What it said before that is of the first server.
+    // Earlier reports are about the first server.
     while said.try_recv().is_ok() {}
     drop(second);
     assert_eq!(next(&mut said).await, Said::Is(WatchdogIs::Failed, 1));
@@ -303,7 +303,7 @@ async fn a_redirect_does_not_arm_it_and_is_not_followed() {
     );
 }
 
-/// It accepts and says nothing; the stop does not wait for the request timeout of two minutes.
+/// The server accepts and sends nothing. The stop does not wait for the request timeout of two minutes.
 #[tokio::test]
 async fn a_stop_in_the_middle_of_a_probe_ends_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
@@ -315,11 +315,11 @@ async fn a_stop_in_the_middle_of_a_probe_ends_it() {
     drop(stream);
 }
 
-/// A name that nobody has is looked up on a thread of its own; what comes of it is a failure like others.
+/// An unknown name is looked up on a thread of its own. The error is a failure like others.
 #[tokio::test]
 async fn a_name_that_cannot_be_found_is_a_failure() {
     let watchdog = Watchdog::http("http://name-that-nobody-has.invalid/").expect("a URL");
-    // A resolver that nobody answers hangs for longer; the watchdog does not.
+    // A resolver without an answer hangs for longer than the watchdog waits.
     let watchdog = watchdog.request_timeout(Duration::from_secs(2));
     let (ctx, mut said) = worker(watchdog.attempts(1).start_grace(Duration::from_millis(1)));
     assert_eq!(next(&mut said).await, armed());
