@@ -1,6 +1,6 @@
-//! Workers with one mistake each, under the kit, with a file that says nothing but SIGTERM: which are found, and in
-//! which words; and correct ones, of which none is accused. Each runs in a process of its own, as some keep threads
-//! for good, and none may hang.
+//! Workers with one mistake each, under the kit, with a file that scripts only a SIGTERM: which mistakes are found,
+//! and in which words. Beside them are correct workers, which must not be accused. Each test runs in a process of its
+//! own, because some workers keep threads for good. No test may hang.
 
 #![cfg(feature = "kit")]
 #![allow(
@@ -19,26 +19,26 @@ use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// Names the worker that this process is the test of.
+/// Name of the variable that names the worker under test in this process.
 const WORKER: &str = "DEADSTOP_TEST_WORKER";
-/// Ends the name of a worker whose files are all in one test, as under the usual harness, with the logs shown.
+/// Suffix of the name of a worker with all files in one test, as under the usual harness, with the logs shown.
 const IN_ONE_TEST: &str = ", in one test";
-/// The maximum real time of one process.
+/// Maximum real time of one process.
 const GUARD: Duration = Duration::from_secs(60);
 
-/// How the test of a worker is to end.
+/// The way in which the test of a worker has to end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ends {
-    /// It fails.
+    /// The test fails.
     Fails,
-    /// It passes, with these words as a note.
+    /// The test passes with a note, which has the expected words.
     Notes,
-    /// It passes without a note.
+    /// The test passes without a note.
     Passes,
 }
 use Ends::{Fails, Notes, Passes};
 
-/// Each worker, how its test is to end, and the words that it is to say.
+/// Each worker, the end of its test, and the words that the test has to print.
 const EXPECTED: &[(&str, Ends, &[&str])] = &[
     (
         "main never gets ready",
@@ -256,7 +256,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "a static that the runs share",
         Fails,
         &[
-            // Which one is chance: they run side by side.
+            // Chance decides which seed it is, because they run side by side.
             r#"FAIL sigterm: broken law ends/explained: with seed "#,
             r#": "main" failed at 0.000 (no more connections)"#,
             "a port, a file or a lock that two runs share?",
@@ -382,7 +382,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
-/// Runs the test of a worker in a process of its own, and returns what it writes, its exit code last.
+/// Runs the test of a worker in a process of its own, and returns its output, with the exit code last.
 fn test_of(name: &str) -> Result<String, Failed> {
     let here = std::env::current_exe()?;
     let mut command = Command::new(here);
@@ -398,7 +398,7 @@ fn test_of(name: &str) -> Result<String, Failed> {
         command.arg("--nocapture");
     }
     match name {
-        // These are to be judged by what they take, not given up.
+        // These have to be judged by the time that they take, and not be given up.
         "blocking pool is slow" | "sleeps for real" => {}
         "none is picked" | "none is picked, in one test" => {
             command.env("DEADSTOP_SCENARIO", "sigkill");

@@ -1,4 +1,4 @@
-//! What code finds around it without being given it, live and in the simulator: where the two are the same, and where
+//! What code finds around it without being given it, live and in the simulator: where the two are equal, and where
 //! they differ. `docs/fidelity.md` has a row for each, with the name of its test.
 
 use std::cell::Cell;
@@ -15,12 +15,12 @@ use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Notes what code of one kind finds.
+/// A function that returns what it finds of one kind.
 type Look<T> = fn() -> T;
-/// What was found, by the place.
+/// What was found, with its place.
 type Found<T> = Arc<Mutex<Vec<(&'static str, T)>>>;
 
-/// The places in which code of a worker's runs: main, task, thread, the callbacks, and inside `block_on`.
+/// Looks in each place in which a worker's code runs: main, task, thread, callbacks, and inside `block_on`.
 async fn everywhere<T: Send + 'static>(
     ctx: WorkerCtx<Found<T>>,
     look: Look<T>,
@@ -52,7 +52,7 @@ async fn everywhere<T: Send + 'static>(
     Ok(())
 }
 
-/// What is found in each place, sorted by place.
+/// Returns what was first found in each place, sorted by place.
 fn sorted<T: Clone>(found: &Found<T>) -> Vec<(&'static str, T)> {
     let mut found = found.lock().expect("not poisoned").clone();
     found.sort_by_key(|(place, _)| *place);
@@ -60,7 +60,7 @@ fn sorted<T: Clone>(found: &Found<T>) -> Vec<(&'static str, T)> {
     found
 }
 
-/// What is found live, on a runtime of several threads as services have it.
+/// Returns what is found live, on a runtime of several threads as services have it.
 fn live<T: Clone + Send + 'static>(look: Look<T>) -> Vec<(&'static str, T)> {
     let found = Found::default();
     let runtime = tokio::runtime::Builder::new_multi_thread();
@@ -76,7 +76,7 @@ fn live<T: Clone + Send + 'static>(look: Look<T>) -> Vec<(&'static str, T)> {
     sorted(&found)
 }
 
-/// What is found in the simulator.
+/// Returns what is found in the simulator.
 fn simulated<T: Clone + Send + 'static>(look: Look<T>) -> Vec<(&'static str, T)> {
     let found = Found::default();
     let app = Arc::clone(&found);
@@ -118,7 +118,7 @@ fn runtime_of_tasks_has_one_thread_in_the_simulator() {
     };
     assert!(task(live(look), "task"));
     assert!(!task(simulated(look), "task"));
-    // That of a body is its own, in both.
+    // The runtime of a body has one thread of its own, in both.
     assert!(!task(live(look), "block_on") && !task(simulated(look), "block_on"));
 }
 
@@ -171,7 +171,7 @@ thread_local! {
 
 #[test]
 fn thread_locals_are_a_threads_own_and_all_tasks_share_one() {
-    // Each looks at what the ones before it on its thread have left.
+    // Each look counts the looks before it on its thread.
     let look = || {
         MARK.set(MARK.get() + 1);
         MARK.get()
@@ -184,7 +184,8 @@ fn thread_locals_are_a_threads_own_and_all_tasks_share_one() {
         assert_eq!((seen("thread"), seen("block_on")), (Some(1), Some(2)));
         assert_eq!((seen("stop"), seen("close")), (Some(1), Some(1)));
     }
-    // Main, the task and the async callback run on the simulator's one thread, in that order. Live it is whichever is free.
+    // In the simulator main, the task and the async callback share one thread, and run in that order. Live, any free
+    // thread of the runtime runs them.
     let found = simulated(look);
     let shared: Vec<u32> = ["main", "task", "async stop"]
         .map(|of| {
@@ -197,7 +198,7 @@ fn thread_locals_are_a_threads_own_and_all_tasks_share_one() {
     assert!(shared[0] < shared[1] && shared[1] < shared[2], "{shared:?}");
 }
 
-/// How long a second of the scope's takes by the clocks that code can ask.
+/// Measures a tenth of a second of the scope's time on the clocks that code can ask.
 fn clocks(scope: &Scope) -> [Duration; 3] {
     let (std, tokio) = (std::time::Instant::now(), Instant::now());
     let inside = scope.block_on(async { Instant::now() });
@@ -235,7 +236,7 @@ fn clocks_of_std_are_real_and_tokios_are_virtual_where_there_is_a_runtime() {
     assert!(all.iter().all(|took| *took >= SECOND / 10), "{all:?}");
 }
 
-/// A task that is spawned in `block_on`, which is over at once: whether it has ended half a second later.
+/// Spawns a task in a `block_on` that ends at once, and notes whether the task has ended half a second later.
 async fn spawns_in_block_on(ctx: WorkerCtx<Found<bool>>) -> Result<(), MainError> {
     let found = Arc::clone(ctx.app());
     ctx.add_thread("spawns", BodyOpts::new(), move |scope| {
@@ -289,7 +290,7 @@ fn panic_hook_is_not_called_in_the_test_kit() {
         Ok(())
     };
     let (journal, notes) = Trial::of(register).at("10s").signal("SIGTERM").notes();
-    // It is in the notes instead, or in the failure, with its place and its stack.
+    // The panic is in the notes instead, or in the failure, with its place and its stack.
     let [panicked] = &journal.aside.panics[..] else {
         panic!("{:?}", journal.aside.panics)
     };
@@ -308,7 +309,7 @@ fn panic_hook_is_not_called_in_the_test_kit() {
     );
 }
 
-/// Counts the events of the target `ambient` that it is shown.
+/// A subscriber that counts the events of the target `ambient`.
 #[derive(Clone, Default)]
 struct Counts(Arc<Mutex<u32>>);
 
@@ -328,8 +329,8 @@ impl tracing::Subscriber for Counts {
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
-/// A subscriber that is set for main's thread alone is seen by that thread, live. The simulator runs on threads of its own,
-/// where a test's scoped subscriber is not seen either: one for the whole process is, in both.
+/// Live, a subscriber that is set for main's thread alone is seen by that thread. The simulator runs on threads of
+/// its own, where a test's scoped subscriber is not seen. A subscriber for the whole process is seen in both.
 #[test]
 fn scoped_subscriber_of_a_test_is_seen_in_neither() {
     let counts = Counts::default();

@@ -17,7 +17,7 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// When the code of a component ended well, in milliseconds.
+/// Returns when the code of a component ended well, in milliseconds.
 fn ended(journal: &Journal, component: &str) -> Option<u64> {
     journal.events.iter().find_map(|event| match &event.what {
         What::Ended {
@@ -65,7 +65,7 @@ async fn every_wait(ctx: WorkerCtx) -> Result<(), MainError> {
         while send.send(each.tick().await).await.is_ok() {}
     });
     ctx.add_thread("receives in a thread", opts(), move |scope| {
-        // At 0, 333 and 666 ms.
+        // It receives at 0, 333 and 666 ms.
         for _ in 0..3 {
             scope.block_on(receive.recv());
         }
@@ -95,7 +95,7 @@ fn waits_of_tokios_take_the_time_that_they_say() {
     let journal = Trial::of(every_wait).at("10s").signal("SIGTERM").run();
     let expected = [
         ("sleep", 1_500),
-        // tokio rounds up.
+        // tokio rounds up to a millisecond.
         ("half a millisecond", 2),
         ("timeout", 2_000),
         ("in time", 1_999),
@@ -137,7 +137,7 @@ fn what_waits_for_nothing_at_all_comes_to_the_horizon_too() {
     assert_eq!(journal.stuck(), Some("main"));
 }
 
-/// The context's own bounds and a user's timers share one clock, and main takes its time too.
+/// The context's own bounds and a user's timers share one clock, and main's waits take time on it too.
 #[test]
 fn main_and_cleanup_wait_on_the_same_clock() {
     let register = |ctx: WorkerCtx| async move {
@@ -154,12 +154,12 @@ fn main_and_cleanup_wait_on_the_same_clock() {
     };
     let trial = Trial::of(register).at("400ms").signal("SIGTERM");
     let journal = trial.before_ready().breaks("ends/explained").run();
-    // Asked to stop at 400, main ends at 700; then 299, and 300.
+    // Main is asked to stop at 400 ms and ends at 700 ms. The two callbacks take 299 and 300 ms.
     assert_eq!(journal.closed(), ["flush"]);
     assert_eq!(journal.ended_at(), Some(ms(1_299)), "{journal}");
 }
 
-/// What one part of a program does: waits of that many milliseconds, in a task, a raw task, or a thread.
+/// The place in which one part of a program waits: a task, a raw task, a thread, or a thread's `block_on`.
 #[derive(Clone, Copy, Debug)]
 enum Where {
     Task,
@@ -182,7 +182,7 @@ fn programs() -> impl Strategy<Value = Vec<(Where, Vec<u64>)>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// However many wait, wherever they do: each wait takes as long as it says.
+    /// Each wait takes exactly its time, however many parts wait, and in whatever place.
     #[test]
     fn any_program_of_waits_ends_when_their_sum_is_over(program in programs()) {
         let worker = program.clone();
@@ -221,7 +221,7 @@ proptest! {
     }
 }
 
-/// A task that always has something to do yields, as tokio has it, and loses no time by that.
+/// A task that always has something to do yields, as tokio makes it, and loses no time by that.
 #[test]
 fn who_does_much_in_one_turn_yields_within_its_instant() {
     let register = |ctx: WorkerCtx| async move {
@@ -243,8 +243,8 @@ fn who_does_much_in_one_turn_yields_within_its_instant() {
     assert_eq!(ended(&journal, "listens"), Some(0));
 }
 
-/// At its deadline a task still asks one that was spawned past the context: all of that is in one instant,
-/// and what has ended at its deadline has ended in time.
+/// At its deadline a task still asks a task that was spawned past the context. All of that is in one instant, and a
+/// task that ends at its deadline has ended in time.
 #[test]
 fn what_was_spawned_has_its_turns_before_a_deadline_is_over() {
     let register = |ctx: WorkerCtx| async move {
@@ -301,8 +301,8 @@ fn whatever_a_seed_chooses_in_an_instant_waits_take_what_they_say() {
     }
 }
 
-/// Somebody has kept the waker of who once waited, and wakes it in the instant of the signal, when nothing
-/// is set for later yet.
+/// A task has kept the waker of another that has ended. It wakes the ended task in the instant of the signal, when no
+/// later timer is set yet.
 #[test]
 fn who_has_ended_and_is_woken_holds_nothing_up() {
     let register = |ctx: WorkerCtx| async move {

@@ -1,4 +1,5 @@
-//! What a user's own code does wrong by itself breaks a law; what is struck, hurried or given up by right breaks none.
+//! A bad end that a user's own code causes breaks a law. A bad end with a fault, a second signal, or a right to it
+//! breaks none.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
 use deadstop::kit::{Own, Trial};
 use tokio::time::sleep;
 
-/// A worker that does one thing.
+/// Returns a trial of a worker that does one thing.
 fn that(does: &'static str) -> Trial {
     Trial::of_own(Own::with_app(move || does, one_thing))
 }
@@ -57,7 +58,7 @@ async fn one_thing(ctx: WorkerCtx<&'static str>) -> Result<(), MainError> {
     Ok(())
 }
 
-/// The laws that it breaks, and what they say.
+/// Returns the laws that the trial breaks, with their messages.
 #[track_caller]
 fn breaks(trial: Trial) -> Vec<(&'static str, String)> {
     let broken = trial.observe().broken_laws();
@@ -68,7 +69,7 @@ fn breaks(trial: Trial) -> Vec<(&'static str, String)> {
 #[test]
 fn whatever_does_not_end_well_by_itself_breaks_the_law() {
     for (does, said) in [
-        // 2 s for a join or a cancel, 10 s for a callback; the SIGTERM is at 10 s.
+        // A join or cancel has 2 s, a callback 10 s. The SIGTERM is at 10 s.
         (
             "a thread works on for a minute",
             "was leaked at 12.000, after 2 s of its 2 s",

@@ -1,4 +1,4 @@
-//! Every fault over every kind of a user's real code; the times are worked out by hand.
+//! Every fault over every kind of a user's real code. The times are worked out by hand.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,8 +12,9 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Each takes 200 ms to end: the thread and the task together until 10.2 s, then one after another the two
-/// stop callbacks (10.6), the two cleanup callbacks (11.0) and the two closeables (11.4).
+/// Registers one component of each kind, which takes 200 ms to end. The thread and the task end together at 10.2 s.
+/// Then, one after another, come the two stop callbacks (until 10.6 s), the two cleanup callbacks (until 11.0 s) and
+/// the two closeables (until 11.4 s).
 async fn one_of_each(ctx: WorkerCtx) -> Result<(), MainError> {
     ctx.add_thread("thread", BodyOpts::new(), |scope| {
         while scope.wait(ms(1_000)).elapsed() {}
@@ -33,7 +34,7 @@ async fn one_of_each(ctx: WorkerCtx) -> Result<(), MainError> {
     Ok(())
 }
 
-/// With what happens before the SIGTERM at 10 s.
+/// Runs the worker with faults at 5 s and a SIGTERM at 10 s.
 fn with(faults: impl FnOnce(Trial) -> Trial) -> Journal {
     faults(Trial::of(one_of_each).at("5s"))
         .at("10s")
@@ -41,7 +42,7 @@ fn with(faults: impl FnOnce(Trial) -> Trial) -> Journal {
         .run()
 }
 
-/// The outcome of a component's step, and when the process ends, in milliseconds.
+/// Asserts the outcome of a component's step, and the instant in which the process ends, in milliseconds.
 #[track_caller]
 fn comes_to(journal: &Journal, name: &str, outcome: Outcome, end: u64) {
     assert_eq!(journal.outcome(name), Some(outcome), "{name}\n{journal}");
@@ -50,7 +51,7 @@ fn comes_to(journal: &Journal, name: &str, outcome: Outcome, end: u64) {
     assert_eq!(journal.exit_code(), Some(i32::from(!well)), "{name}");
 }
 
-/// How the code of a component ended, and when.
+/// Returns how the code of a component ended, and when, in milliseconds.
 fn ended(journal: &Journal, component: &str) -> Option<(How, u64)> {
     journal.events.iter().find_map(|event| match &event.what {
         What::Ended { name, how, .. } if **name == *component => Some((*how, event.t)),
@@ -68,11 +69,11 @@ fn without_faults_each_takes_its_time() {
 
 #[test]
 fn what_hangs_for_ever_is_left_at_its_bound() {
-    // 2 s for a join or cancel, from 10 s on; then 1.2 s for the six others.
+    // A join or cancel has 2 s from 10 s on. Then the six others take 1.2 s.
     let hung = |name| with(|trial| trial.hang(name));
     comes_to(&hung("thread"), "thread", Outcome::Leaked, 13_200);
     comes_to(&hung("task"), "task", Outcome::Aborted, 13_200);
-    // 10 s instead of 200 ms for a callback.
+    // A callback takes its bound of 10 s instead of 200 ms.
     comes_to(&hung("stop"), "stop", Outcome::Leaked, 21_200);
     comes_to(&hung("async stop"), "async stop", Outcome::TimedOut, 21_200);
     comes_to(&hung("cleanup"), "cleanup", Outcome::Leaked, 21_200);
@@ -89,17 +90,18 @@ fn what_hangs_for_ever_is_left_at_its_bound() {
 
 #[test]
 fn after_a_bounded_hang_the_real_code_goes_on() {
-    // Until 11 s; then each has its 200 ms.
+    // Each hangs until 11 s, and then takes its 200 ms.
     let hung = |name| with(|trial| trial.hang(name).lasting("6s"));
-    // The six others after 11.2 s.
+    // The six others begin at 11.2 s.
     comes_to(&hung("thread"), "thread", Outcome::Ok, 12_400);
     comes_to(&hung("task"), "task", Outcome::Ok, 12_400);
-    // From its call at 10.2 s until 11.2 s, and five others; at 10.6 s until 11.2 s, and three others.
+    // The stop callback is called at 10.2 s and ends at 11.2 s; five others follow. The cleanup callback is called at
+    // 10.6 s and ends at 11.2 s; three others follow.
     comes_to(&hung("stop"), "stop", Outcome::Ok, 12_200);
     comes_to(&hung("cleanup"), "cleanup", Outcome::Ok, 11_800);
-    // From 11.0 and 11.2 s on nothing is left of it.
+    // The close is called at 11.0 s, when the hang is over.
     comes_to(&hung("close"), "close", Outcome::Ok, 11_400);
-    // Called at 10.8 s.
+    // The async cleanup callback is called at 10.8 s.
     let journal = hung("async cleanup");
     comes_to(&journal, "async cleanup", Outcome::Ok, 11_600);
     assert_eq!(journal.took("async cleanup"), Some(ms(400)));
@@ -116,7 +118,7 @@ fn a_failure_or_panic_strikes_instead_of_the_callback() {
         "async close",
     ] {
         let failed = with(|trial| trial.fail(name).message("broken pipe"));
-        // 200 ms less: it never ran.
+        // The run is 200 ms shorter, because the callback never ran.
         comes_to(&failed, name, Outcome::Failed, 11_200);
         assert!(failed.log().contains("broken pipe"), "{failed}");
         let panicked = with(|trial| trial.panic(name));
@@ -124,7 +126,7 @@ fn a_failure_or_panic_strikes_instead_of_the_callback() {
     }
 }
 
-/// Callbacks that wait for nothing: what they do is done as soon as they are called.
+/// Names of callbacks that wait for nothing: each has done its work as soon as it is called.
 const CALLED: [&str; 6] = [
     "stop",
     "async stop",
@@ -134,7 +136,7 @@ const CALLED: [&str; 6] = [
     "async close",
 ];
 
-/// Which of them were called, and when.
+/// Returns the callbacks that were called, with the time of the call in milliseconds.
 fn called(fault: impl FnOnce(Trial) -> Trial) -> Vec<(&'static str, u64)> {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sees = Arc::clone(&seen);
@@ -169,13 +171,14 @@ fn called(fault: impl FnOnce(Trial) -> Trial) -> Vec<(&'static str, u64)> {
     let trial = fault(Trial::of_own(own).at("5s"));
     trial.at("10s").signal("SIGTERM").run();
     let mut seen = seen.lock().expect("nobody panics with it").clone();
-    // It was run twice.
+    // The trial ran the worker twice.
     let second = seen.split_off(seen.len() / 2);
     assert_eq!(seen, second);
     seen
 }
 
-/// Not even begun: a callback that does its work before it first waits would have done it.
+/// A struck callback does not even begin. Otherwise a callback that works before its first wait would have done its
+/// work.
 #[test]
 fn a_callback_that_hangs_fails_or_panics_is_never_called() {
     for struck in CALLED {
@@ -197,7 +200,7 @@ fn a_callback_that_hangs_fails_or_panics_is_never_called() {
 fn a_callback_that_is_slow_is_called_so_much_later() {
     for slow in CALLED {
         let called = called(|trial| trial.slow(slow, "1s"));
-        // It and those after it at 11 s; they are called one after another.
+        // The slow callback and those after it are called at 11 s, because they are called one after another.
         let nth = CALLED.iter().position(|name| *name == slow);
         let at = |n| if Some(n) < nth { 10_000 } else { 11_000 };
         let expected = CALLED.into_iter().enumerate();
@@ -216,7 +219,7 @@ fn threads_and_tasks_are_struck_where_they_wait() {
         let over = with(|trial| trial.end(name));
         assert_eq!(ended(&over, name), Some((How::Ok, 5_000)));
         for journal in [failed, panicked, over] {
-            // It has no step any more, and its end before the stop changes nothing.
+            // The component has no step any more, and its end before the stop changes nothing.
             assert_eq!(
                 (journal.outcome(name), journal.exit_code()),
                 (None, Some(0))
@@ -242,7 +245,7 @@ fn what_is_slow_takes_so_much_longer() {
         comes_to(&journal, name, Outcome::Ok, 12_400);
         assert_eq!(journal.took(name), Some(ms(1_200)), "{name}");
     }
-    // 3 s are more than the 2 s of a join; what is left behind ends later.
+    // 3 s exceed the 2 s of a join. The thread is left behind and ends later.
     let journal = with(|trial| trial.slow("thread", ms(3_000)));
     comes_to(&journal, "thread", Outcome::Leaked, 13_200);
 }
@@ -251,7 +254,7 @@ fn what_is_slow_takes_so_much_longer() {
 fn what_ignores_does_not_see_its_token() {
     let ignores = |name| Trial::of(one_of_each).at("9500ms").ignore(name);
     let term = |trial: Trial| trial.at("10s").signal("SIGTERM").run();
-    // Until 11 s, then 200 ms, and the six others.
+    // Each ignores its token until 11 s and then takes 200 ms. The six others follow.
     for name in ["thread", "task"] {
         let journal = term(ignores(name).lasting("1500ms"));
         comes_to(&journal, name, Outcome::Ok, 12_400);
@@ -271,18 +274,18 @@ fn a_callback_can_be_struck_in_its_middle() {
             "cleanup" => |trial| trial.fail("cleanup"),
             _ => |trial| trial.fail("async cleanup"),
         };
-        // 100 ms less.
+        // The run is 100 ms shorter.
         let failed = struck(name, fail);
         comes_to(&failed, name, Outcome::Failed, 11_300);
     }
-    // Its own sleep was over at 10.8 s; it is let go at 11.7 s, 900 ms later.
+    // The callback's own sleep was over at 10.8 s. It is let go at 11.7 s, 900 ms later.
     let hung = struck("cleanup", |trial| trial.hang("cleanup").lasting("1s"));
     comes_to(&hung, "cleanup", Outcome::Ok, 12_300);
     let slow = struck("cleanup", |trial| trial.slow("cleanup", "1s"));
     comes_to(&slow, "cleanup", Outcome::Ok, 12_400);
 }
 
-/// The same main, awaiting and blocking: it waits for so long.
+/// Returns the same main twice, awaiting and blocking. It waits for `takes`.
 fn mains(takes: Duration) -> [Own; 2] {
     let awaits = Own::new(move |ctx: WorkerCtx| async move {
         ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
@@ -314,7 +317,7 @@ fn main_is_struck_where_it_waits() {
     }
 }
 
-/// It waits until 700 ms by itself.
+/// Without a fault, main waits until 700 ms.
 #[test]
 fn main_hangs_and_is_slow_like_any_component() {
     for (main, outcome) in mains(ms(700))
@@ -322,7 +325,7 @@ fn main_hangs_and_is_slow_like_any_component() {
         .zip([Outcome::Aborted, Outcome::Leaked])
     {
         let trial = || Trial::of_own(main.clone()).at("300ms");
-        // Stuck until 1.3 s, when its own wait is long over.
+        // Main is stuck until 1.3 s, when its own wait is long over.
         let hung = trial()
             .hang("main")
             .lasting("1s")
@@ -334,7 +337,7 @@ fn main_hangs_and_is_slow_like_any_component() {
         assert_eq!(hung.exit_code(), Some(0), "{hung}");
         let slow = trial().slow("main", "1s").at("2s").signal("SIGTERM").run();
         assert_eq!(ended(&slow, "main"), Some((How::Ok, 1_700)), "{slow}");
-        // For ever: given up 5 s after the SIGTERM, before the pool is registered.
+        // A hang without an end is given up 5 s after the SIGTERM, before the pool is registered.
         let given_up = trial().hang("main").at("2s").signal("SIGTERM").run();
         assert_eq!(given_up.outcome("main"), Some(outcome), "{given_up}");
         assert_eq!(given_up.ended_at(), Some(ms(7_000)), "{given_up}");
@@ -367,7 +370,8 @@ fn a_main_that_fails_does_not_end_with_success_whatever_it_asks_for() {
 
 #[test]
 fn main_that_is_asked_to_stop_ends_in_its_bound_or_is_given_up() {
-    // Asked at 100 ms, and 5 s for the start from then on: what was registered by then is closed.
+    // Main is asked to stop at 100 ms and has 5 s from then on. The components that it has registered by then are
+    // closed.
     let in_time = [Some(Outcome::Ok), Some(Outcome::Ok)];
     let given_up = [Some(Outcome::Aborted), Some(Outcome::Leaked)];
     for (takes, ends, closed, outcomes) in [(5_100, 5_100, 2, in_time), (5_101, 5_100, 1, given_up)]
@@ -386,7 +390,7 @@ fn main_that_is_asked_to_stop_ends_in_its_bound_or_is_given_up() {
     }
 }
 
-/// What a fault takes down is taken down like any other end: what it holds is dropped.
+/// A fault ends a body like any other end: the values that it holds are dropped.
 #[test]
 fn what_is_struck_drops_what_it_holds() {
     struct Says<'a>(&'a deadstop::host::Scope);
@@ -412,7 +416,7 @@ fn what_is_struck_drops_what_it_holds() {
     );
 }
 
-/// The process is gone: what comes after a wait is not done any more, while destructors are called.
+/// The process is gone: the code after a wait does not run any more, while destructors are called.
 #[test]
 fn whoever_waits_when_the_process_ends_does_nothing_after_it() {
     struct Drops(Arc<Mutex<Vec<&'static str>>>);

@@ -8,7 +8,8 @@ use deadstop::kit::Trial;
 use deadstop::sim::Journal;
 use deadstop::watchdog::Watchdog;
 
-/// Probes at once and then 10 s after each good probe; a failure is looked at again after 4·n² s.
+/// Registers a watchdog that probes at once, and then 10 s after each good probe. It probes again 4·n² s after the
+/// nth failure in a row.
 async fn watched(ctx: WorkerCtx) -> Result<(), MainError> {
     let watchdog = Watchdog::http("http://127.0.0.1:8000/v1/health/ready")?
         .interval(Duration::from_secs(10))
@@ -26,7 +27,7 @@ fn probes(journal: &Journal) -> Vec<u64> {
 
 #[test]
 fn it_fires_after_three_failures_in_a_row() {
-    // Good at 0 and 10; 503 at 20, 24 and 40 s.
+    // The answers at 0 and 10 s are good; those at 20, 24 and 40 s are 503.
     let journal = Trial::of(watched).at("15s").health("503").run();
     assert_eq!(probes(&journal), [0, 10_000, 20_000, 24_000, 40_000]);
     assert_eq!(journal.cause(), Some(Cause::Watchdog), "{journal}");
@@ -36,7 +37,7 @@ fn it_fires_after_three_failures_in_a_row() {
 
 #[test]
 fn what_answers_too_late_has_failed_at_its_timeout() {
-    // From 20 s on each probe takes 120 s: 20, 144, 280; the third ends at 400 s.
+    // From 20 s on each probe takes 120 s. They begin at 20, 144 and 280 s; the third ends at 400 s.
     let journal = Trial::of(watched).at("15s").health("silent").run();
     assert_eq!(probes(&journal), [0, 10_000, 20_000, 144_000, 280_000]);
     assert_eq!(
@@ -60,7 +61,7 @@ fn faults_strike_it_where_it_waits() {
     let journal = failed.at("1m").signal("SIGTERM").run();
     assert_eq!(probes(&journal), [0, 10_000], "{journal}");
     assert_eq!(journal.exit_code(), Some(0));
-    // Hung from 15 s to 45 s it probes then, and once more after its interval.
+    // The watchdog hangs from 15 s to 45 s. It probes then, and once more after its interval.
     let hung = Trial::of(watched).at("15s").hang("watchdog").lasting("30s");
     let journal = hung.at("1m").signal("SIGTERM").run();
     assert_eq!(probes(&journal), [0, 10_000, 45_000, 55_000], "{journal}");

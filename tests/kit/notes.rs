@@ -1,4 +1,4 @@
-//! What is noted of a run that passes: what hardly any author of a worker means.
+//! Notes of a run that passes: they point at what an author of a worker hardly ever means.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The notes of a run that ends at ten seconds.
+/// Returns the notes of a run that is stopped at ten seconds.
 pub(super) fn notes<F, Fut>(register: F) -> Vec<String>
 where
     F: Fn(WorkerCtx) -> Fut + Send + Sync + 'static,
@@ -34,7 +34,7 @@ fn bodies_that_end_by_themselves_are_noted_unless_expected() {
     let said = "\"import\" at 2.000, \"warm-up\" at 3.000 ended by themselves";
     assert_eq!(trial().notes().1, [said]);
     assert_eq!(trial().ended(["warm-up", "import"]).notes().1, [""; 0]);
-    // By a fault of the file that is no surprise.
+    // A body that ends by a fault of the file is not noted.
     let struck = Trial::of(register)
         .at("5s")
         .end("works")
@@ -49,7 +49,7 @@ fn tasks_that_the_context_does_not_know_are_counted_at_the_end() {
         for _ in 0..2 {
             tokio::spawn(std::future::pending::<()>());
         }
-        // Over by then.
+        // This task is over by then.
         tokio::spawn(sleep(SECOND));
         ctx.add_task("knows its own", BodyOpts::new(), |token| async move {
             let mut connections = JoinSet::new();

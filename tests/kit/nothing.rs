@@ -1,4 +1,4 @@
-//! A test that tests nothing fails, unless it says that this is so on purpose.
+//! A test that tests nothing fails, unless it expects this on purpose.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ async fn registers_nothing(_: WorkerCtx) -> Result<(), MainError> {
     Ok(())
 }
 
-/// Has a db after two seconds, and a pool after four.
+/// Registers a db after two seconds, and a pool after four.
 async fn slow_start(ctx: WorkerCtx) -> Result<(), MainError> {
     sleep(Duration::from_secs(2)).await;
     ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
@@ -79,7 +79,7 @@ fn events_that_all_strike_before_main_is_done_fail() {
             "`ready = false` in [expect], and a trial `.before_ready()`",
         ],
     );
-    // A SIGKILL says no more of it.
+    // A SIGKILL tests no more of the worker.
     let killed = fails(Trial::of(slow_start).at("3s").signal("SIGKILL"));
     says(&killed, &["tests nothing of a worker that runs"]);
 }
@@ -123,7 +123,7 @@ fn stop_during_the_start_on_purpose_passes() {
         &late,
         &["the worker was expected never to become ready: it was ready"],
     );
-    // Main is what the trial is about.
+    // Here the trial is about main.
     let at_main = Trial::of(slow_start).at("1s").fail("main");
     assert_eq!(at_main.run().exit_code(), Some(1));
 }
@@ -198,7 +198,7 @@ fn unknown_name_in_uses_fails_with_the_name_that_was_meant() {
     );
 }
 
-/// Waits for an answer that nobody sends, and has a db then.
+/// Waits for an answer that never comes, and only then registers a db.
 async fn connects(ctx: WorkerCtx) -> Result<(), MainError> {
     ctx.add_task(
         "flusher",
@@ -255,7 +255,7 @@ fn start_that_is_cut_off_may_have_had_the_used_name_still_to_come() {
         ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
         Ok::<_, MainError>(())
     };
-    // With SIGTERM main fails at 4 s, since the cache is refused; with SIGKILL it never gets there.
+    // With SIGTERM main fails at 4 s, because the cache is refused. With SIGKILL it does not run until then.
     for signal in ["SIGTERM", "SIGKILL"] {
         Trial::of(register)
             .at("3s")
@@ -269,7 +269,7 @@ fn start_that_is_cut_off_may_have_had_the_used_name_still_to_come() {
 fn main_that_fails_since_it_was_stopped_hides_nothing() {
     let register = |ctx: WorkerCtx| async move {
         sleep(Duration::from_secs(12)).await;
-        // Refused, since stop has begun.
+        // This is refused, because stop has begun.
         ctx.add_task("server", BodyOpts::new(), |_| async {})?;
         Ok::<_, MainError>(())
     };

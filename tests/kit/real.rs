@@ -19,7 +19,7 @@ fn at_ten(trial: Trial) -> Trial {
     trial.at("10s").signal("SIGTERM")
 }
 
-/// A task that is told and then keeps its thread for 150 ms, under that bound.
+/// Returns a trial of a task, with the given bound, that is told and then keeps its thread for 150 ms.
 fn keeps_its_thread(bound: Duration) -> Trial {
     at_ten(Trial::of(move |ctx: WorkerCtx| async move {
         let opts = BodyOpts::new().timeout(bound);
@@ -57,11 +57,11 @@ fn turn_that_takes_longer_than_the_bound_fails() {
             "live it is\nleft behind",
         ],
     );
-    // It is no note besides.
+    // The failure is not repeated as a note.
     assert_eq!(said.matches("kept its thread for").count(), 1, "{said}");
 }
 
-/// The note of a run that ends at ten seconds and has no other.
+/// Returns the only note of a run that is stopped at ten seconds.
 fn the_one_note<F, Fut>(register: F) -> String
 where
     F: Fn(WorkerCtx) -> Fut + Send + Sync + 'static,
@@ -89,7 +89,7 @@ fn many_turns_that_take_long_are_one_note() {
         &said,
         &[
             "\"consumer\" kept its thread for ",
-            // All three together, over a second.
+            // The time of all three turns together, which is over a second.
             " s of real time, 3 times from 2.000 on, in which no virtual time passed",
         ],
     );
@@ -136,7 +136,7 @@ fn main_that_takes_longer_than_its_bound_in_real_time_fails() {
     );
 }
 
-/// A loader that hands a job of 150 ms to the blocking pool, before it is told or after.
+/// Returns a trial of a loader that hands a job of 150 ms to the blocking pool, before or after it is told.
 fn on_the_pool(after_told: bool) -> Trial {
     at_ten(Trial::of(move |ctx: WorkerCtx| async move {
         let opts = BodyOpts::new().timeout(120 * MS);
@@ -169,7 +169,7 @@ fn job_on_the_pool_is_held_to_the_bound_once_it_is_waited_for() {
     );
 }
 
-/// A writer that receives from a channel of std's, as it does in production.
+/// Returns a trial of a writer that receives from a channel of std, as it does in production.
 fn blocks_on_a_channel() -> Trial {
     at_ten(Trial::of(|ctx: WorkerCtx| async move {
         ctx.add_thread("reader", BodyOpts::new(), |scope| {
@@ -194,12 +194,12 @@ fn patience_of_a_trial_ends_a_run_that_stands_still() {
             "FAIL trial: the run stands still at 0.000: \"writer\" blocks its thread on a channel",
             "\"reader\" has waited in its scope since 0.000, at tests/kit/real.rs:",
             "scope.recv(&receiver)",
-            // The picture up to there.
+            // The picture shows the run until then.
             "stuck (blocked) at 0.000, by writer",
             "patience = \"200ms\"",
         ],
     );
-    // It is said once.
+    // The stall is reported once.
     assert_eq!(said.matches("blocks its thread").count(), 1, "{said}");
     assert!(!said.contains("ends/explained"), "{said}");
 }
@@ -217,7 +217,7 @@ fn journal_of_a_run_that_stands_still_has_all_up_to_there() {
     assert!(journal.aside.stall.is_some());
 }
 
-/// Rows go through a channel of std's, and both ends hold a lock across their waits.
+/// Rows go through a channel of std, and both ends hold a lock across their waits.
 #[test]
 fn channel_and_lock_through_the_scope_take_virtual_time() {
     let register = |ctx: WorkerCtx| async move {
@@ -229,7 +229,7 @@ fn channel_and_lock_through_the_scope_take_virtual_time() {
                 scope.lock(&writes).expect("not poisoned").push(row);
             }
         })?;
-        // Sends at 1, 2 and 3 s, and closes the channel at 4 s.
+        // This thread sends at 1, 2 and 3 s, and closes the channel at 4 s.
         ctx.add_thread("reader", BodyOpts::new(), move |scope| {
             for row in 1..=3 {
                 scope.sleep(1_000 * MS);
@@ -237,7 +237,7 @@ fn channel_and_lock_through_the_scope_take_virtual_time() {
             }
             scope.sleep(1_000 * MS);
         })?;
-        // Has the lock from 1.5 to 5 s.
+        // This thread has the lock from 1.5 to 5 s.
         ctx.add_thread("holder", BodyOpts::new(), move |scope| {
             scope.sleep(1_500 * MS);
             let held = scope.lock(&holds).expect("not poisoned");
@@ -256,7 +256,7 @@ fn channel_and_lock_through_the_scope_take_virtual_time() {
     }
 }
 
-/// One that looks for what never comes is told like any other, and does not keep the world busy.
+/// A thread that looks for what never comes is told like any other, and does not keep the world busy.
 #[test]
 fn wait_for_what_never_comes_is_left_at_its_bound() {
     let register = |ctx: WorkerCtx| async move {

@@ -1,4 +1,4 @@
-//! Registrations from everywhere in a worker: simulated they come to what they come to live.
+//! Registrations from everywhere in a worker: they have the same results in the simulator as live.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use tokio::time::sleep;
 /// Whether the thread has registered everything.
 type Ready = Arc<AtomicBool>;
 
-/// A thread that registers a task and runs futures, inside `block_on` and outside of it. Its error says what differs
-/// from the contract.
+/// Registers a thread that registers a task and runs futures, inside `block_on` and outside of it. The thread's error
+/// is what differs from the contract.
 async fn registers(ctx: WorkerCtx<Ready>) -> Result<(), MainError> {
     let (weak, ready) = (ctx.downgrade(), Arc::clone(ctx.app()));
     ctx.add_thread("body", BodyOpts::new(), move |scope: &Scope| {
@@ -103,7 +103,7 @@ async fn tasks_registered_on_a_live_thread_live_until_stop() {
     assert_eq!(live, all_ok(), "{}", end.report);
 }
 
-/// A task that was adopted, and that its own side aborts before the stop.
+/// Registers an adopted task that its owner aborts before the stop.
 async fn aborts_its_own(ctx: WorkerCtx) -> Result<(), MainError> {
     let task = tokio::spawn(std::future::pending::<()>());
     let aborts = task.abort_handle();
@@ -131,7 +131,7 @@ fn adopted_task_aborted_by_its_own_side_is_a_death() {
     };
     let deaths: Vec<_> = journal.events.iter().filter_map(died).flatten().collect();
     assert_eq!(deaths, [(1, How::Dropped)]);
-    // No fault struck it, so the law of a worker of one's own asks why.
+    // No fault struck the task, so the law of own workers asks for an explanation.
     let broken = journal.broken_laws();
     let laws: Vec<_> = broken.iter().map(|broken| broken.law).collect();
     assert_eq!(laws, ["ends/explained"], "{broken:?}");

@@ -1,4 +1,4 @@
-//! What a test kit says: names that are not there, what cannot be simulated, what differs, what is broken.
+//! Failures that the test kit reports: unknown names, code that cannot be simulated, runs that differ, broken laws.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +22,7 @@ async fn two_dbs(ctx: WorkerCtx) -> Result<(), MainError> {
     Ok(())
 }
 
-/// The words of a trial that fails.
+/// Runs a trial that has to fail, and returns the message of its failure.
 #[track_caller]
 pub fn fails(trial: Trial) -> String {
     let panicked = catch_unwind(AssertUnwindSafe(|| trial.run())).map(|journal| journal.log());
@@ -57,7 +57,7 @@ fn the_second_of_a_name_is_called_so() {
         ("legacy", Kind::Task),
     ];
     assert_eq!(journal.registered(), registered);
-    // Adopted: aborted at once, and that is well.
+    // An adopted task is aborted at once, and its outcome is ok.
     assert_eq!(journal.outcome("legacy"), Some(Outcome::Ok));
 }
 
@@ -93,7 +93,7 @@ fn a_fault_that_does_not_go_with_what_is_registered_is_told() {
 fn a_thread_that_runs_already_is_refused_by_name() {
     let register = |ctx: WorkerCtx| async move {
         let thread = std::thread::spawn(|| {});
-        // Whatever the code makes of the refusal.
+        // The refusal fails the trial even if the code ignores it.
         let _ = ctx.adopt_thread("legacy", BodyOpts::new(), thread);
         Ok(())
     };
@@ -104,10 +104,10 @@ fn a_thread_that_runs_already_is_refused_by_name() {
     );
 }
 
-/// What a worker's main asks the context for, in a thread of `spawn_blocking` that it waits for.
+/// Calls the context from a `spawn_blocking` thread of a worker's main, and returns the message of the failure.
 fn asked_aside(ask: fn(&WorkerCtx)) -> String {
     let register = move |ctx: WorkerCtx| async move {
-        // Whatever becomes of it there.
+        // The trial fails even if main ignores the result.
         let _ = tokio::task::spawn_blocking(move || ask(&ctx)).await;
         Ok(())
     };
@@ -164,7 +164,7 @@ fn a_thread_of_stds_is_as_foreign_and_may_look() {
     };
     let said = fails(with(|ctx| ctx.request_stop("enough")));
     says(&said, &["asked for a stop (\"enough\") by a thread"]);
-    // What changes nothing anybody may do.
+    // Any thread may call what changes nothing.
     let looks = with(|ctx| assert!(ctx.running() && ctx.ready())).run();
     assert_eq!(looks.exit_code(), Some(0));
 }
@@ -229,7 +229,7 @@ fn calls_take_the_place_of_signals() {
         .run();
     assert_eq!(journal.closed(), ["db", "db#2"]);
     assert_eq!(journal.cause(), Some(Cause::Returned), "{journal}");
-    // From inside a task it is refused, and only asked for.
+    // From inside a task the call is refused; it only requests the stop.
     let journal = Trial::of(two_dbs)
         .at("10s")
         .call("stop")
@@ -278,7 +278,7 @@ fn an_event_that_never_strikes_fails_a_trial_that_is_well_otherwise() {
             "--> the trial:8:",
         ],
     );
-    // It only looks.
+    // `observe` does not fail.
     let journal = trial().at("20s").fail("db").observe();
     assert_eq!(journal.unstruck, [1]);
 }

@@ -73,7 +73,7 @@ async fn main_never_gets_ready(_ctx: WorkerCtx) -> Registered {
     Ok(())
 }
 
-/// As a database pool does it: a thread of its own answers, in real time.
+/// Waits for an answer from a thread of its own, in real time, as a database pool does.
 async fn main_waits_for_the_real_world(ctx: WorkerCtx) -> Registered {
     let (answer, answered) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
@@ -91,7 +91,7 @@ async fn main_takes_a_minute(ctx: WorkerCtx) -> Registered {
     Ok(())
 }
 
-/// The second run of a scenario finds the port of the first one taken.
+/// Binds a port. The second run of a scenario finds the port taken by the first.
 async fn a_fixed_port(ctx: WorkerCtx) -> Registered {
     static BOUND: Mutex<Option<std::net::TcpListener>> = Mutex::new(None);
     let mut bound = BOUND.lock().expect("not poisoned");
@@ -261,7 +261,7 @@ async fn ends_before_its_user(ctx: WorkerCtx) -> Registered {
     Ok(())
 }
 
-/// Stop's share is 19.5 s of a grace of 30 s.
+/// Registers bounds that exceed stop's share, which is 19.5 s of a grace of 30 s.
 async fn bounds_do_not_fit(ctx: WorkerCtx) -> Registered {
     for (name, order) in [("reader", 1), ("worker", 2), ("writer", 3)] {
         let opts = BodyOpts::new()
@@ -309,7 +309,7 @@ async fn locks_standard_output(ctx: WorkerCtx) -> Registered {
 
 async fn waits_for_a_child_process(ctx: WorkerCtx) -> Registered {
     ctx.defer_cleanup("archive", CallOpts::new(), |_scope| {
-        // `cat` ends when its standard input does.
+        // `cat` ends when its standard input is closed.
         let mut child = std::process::Command::new("cat");
         let child = child.stdin(std::process::Stdio::piped()).spawn();
         child.and_then(|mut child| {
@@ -328,7 +328,7 @@ async fn joins_a_thread_of_stds(ctx: WorkerCtx) -> Registered {
     Ok(())
 }
 
-/// A turn takes no time, but a run of a million of them does.
+/// Registers a task that takes many short turns, of 10 ms of real time each, without an end.
 async fn timers_without_end(ctx: WorkerCtx) -> Registered {
     ctx.add_task("ticker", BodyOpts::new(), |_token| async {
         loop {
@@ -511,7 +511,7 @@ async fn std_channel_and_lock(ctx: WorkerCtx) -> Registered {
         while scope.running() {
             let mut batch = scope.lock(&empties).expect("not poisoned");
             batch.clear();
-            // Held across a wait.
+            // The lock is held across a wait.
             let _ = scope.wait(Duration::from_secs(1));
         }
     })?;
@@ -535,7 +535,7 @@ async fn main_connects_on_the_pool(ctx: WorkerCtx) -> Registered {
     let connected = spawn_blocking(move || {
         handle.block_on(async move {
             let connected = tokio::net::TcpStream::connect(address).await;
-            // Real time, by tokio's clock too.
+            // The connection takes real time, by tokio's clock too.
             connected.is_ok()
         })
     });
