@@ -1,4 +1,4 @@
-//! Live runs: real processes, threads, signals and sockets, held against the simulation.
+//! Live runs: real processes, threads, signals and sockets, compared with the simulation.
 #![cfg(feature = "cli")]
 
 use std::fmt::Write;
@@ -43,21 +43,21 @@ fn scratch(name: &str) -> PathBuf {
     folder.join(name)
 }
 
-/// The path of a file of a test's own with that text.
+/// Writes a file of a test's own, and returns its path.
 fn file(name: &str, text: &str) -> String {
     let file = scratch(name);
     fs::write(&file, text).expect("a file of the test's own");
     file.to_str().expect("plain ASCII").to_owned()
 }
 
-/// Puts in an event that happens at an instant, before all that is later.
+/// Inserts an event at an instant, before all events of that instant and of later ones.
 fn put(events: &mut Vec<Event>, t: u64, what: What) {
     let at = events.partition_point(|event| event.t < t);
     let like = events[at].clone();
     events.insert(at, Event { t, what, ..like });
 }
 
-/// What the simulator knows of a scenario, and what is asked of a process.
+/// Simulates a scenario, and returns it with the simulated journals and the request to a process.
 fn known(name: &str, file: &str) -> (Arc<Scenario>, Known, Request) {
     let scenario = Arc::new(parse(name, file).expect("a valid file"));
     let runners = Runners::new(1).expect("a thread");
@@ -71,7 +71,7 @@ fn known(name: &str, file: &str) -> (Arc<Scenario>, Known, Request) {
     (scenario, known, request)
 }
 
-/// A process that writes these events, as a live run does, and ends with that code.
+/// Returns players with a process that writes these events, as a live run does, and ends with that code.
 fn writes(name: &str, events: &[Event], code: i32) -> Players {
     let mut lines = String::new();
     for event in events {
@@ -82,8 +82,8 @@ fn writes(name: &str, events: &[Event], code: i32) -> Players {
     Players::new("sh", &["-c", &script])
 }
 
-/// Signals, a wedged runtime, an exit in the middle of cleanup, a real endpoint, calls from inside, an
-/// adopted task, a task aborted within a millisecond: each in a process of its own.
+/// Signals, a wedged runtime, an exit in the middle of cleanup, a real endpoint, calls from inside, an adopted task,
+/// a task aborted within a millisecond: each runs in a process of its own.
 #[test]
 fn what_is_hardest_to_have_twice_agrees_with_the_simulation() {
     let files = [
@@ -105,7 +105,7 @@ fn what_is_hardest_to_have_twice_agrees_with_the_simulation() {
     assert!(said.ends_with("all agree with the simulation\n"), "{said}");
 }
 
-/// Who of them comes first, and who comes when all is over, is the machine's choice, another one each time.
+/// The machine chooses which caller comes first, and which comes when all is over. It chooses anew each time.
 #[test]
 fn several_callers_in_one_instant_agree_with_the_simulation_each_time() {
     let worker = |worker: &str, event: &str| {
@@ -146,7 +146,7 @@ fn several_callers_in_one_instant_agree_with_the_simulation_each_time() {
 fn a_journal_that_differs_is_shown_beside_the_simulated_one() {
     let (scenario, known, request) = known("drain", DRAIN);
     let mut events = run(&scenario, &Options::default()).events;
-    // The drain takes 100 ms longer, and with it all that follows.
+    // The drain takes 100 ms longer, and all that follows comes 100 ms later.
     for event in &mut events {
         if event.t >= 10_500 {
             event.t += 100;
@@ -185,7 +185,7 @@ fn what_comes_where_nothing_is_due_is_said_to_be_out_of_time() {
     );
 }
 
-/// A call asks for the stop, and SIGKILL comes with the first step, before that call has returned.
+/// A call requests the stop, and SIGKILL comes with the first step, before that call has returned.
 #[test]
 fn events_that_a_kill_cut_off_are_not_missed() {
     let killed = r#"
@@ -331,7 +331,7 @@ fn random_scenarios_agree_and_what_none_was_run_is_not_well() {
     assert!(said.ends_with("; nothing was run\n"), "{said}");
 }
 
-/// As what a shell runs in the background, and what a CI runs below that.
+/// A command that a shell runs in the background ignores SIGINT, and so do the commands below it, as in a CI.
 #[test]
 fn unhandled_signal_kills_though_it_is_ignored_here() {
     let sigint = r#"title = "A SIGINT that nobody handles"
@@ -363,7 +363,7 @@ fn unmet_expectation_names_a_seed_that_misses_it_too() {
     assert!(said.contains(&line), "{said}");
 }
 
-/// Its four instants are two seconds of real time; from instant to instant they would be one.
+/// The four instants span two seconds of real time at this speed. From instant to instant they would take one.
 #[test]
 #[allow(clippy::disallowed_methods, reason = "it is about real time")]
 fn at_an_even_speed_it_agrees_too_and_takes_its_time() {
@@ -375,7 +375,7 @@ fn at_an_even_speed_it_agrees_too_and_takes_its_time() {
     assert!(output.status.success(), "{said}");
     assert!(said.contains("1 run live"), "{said}");
     assert!(took >= Duration::from_secs(2), "{took:?}: {said}");
-    // Each but one of its instants at the fastest speed of all, and refused from there on.
+    // The closest instants lie 500 ms apart, and have to lie 50 ms of real time apart. Any speed over 10 is refused.
     let output = live(&[&file, "--speed", "10.1"]);
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{said}");

@@ -1,8 +1,8 @@
-//! Processes: real ones, with real signals. The children are this executable, run again with a role.
+//! Real processes with real signals. Each child is this executable, run again with a role.
 //!
-//! Whatever a test waits for, a child says on standard output, or its end says; the guard keeps a hang from
-//! stopping the suite. What must not come too early is compared exactly, what must not come too late
-//! generously.
+//!
+//! A child prints each event that a test waits for, or the child's end is the event. The guard keeps a hang from
+//! stopping the suite. The earliest right time of an event is compared exactly, the latest one generously.
 
 #![cfg(unix)]
 #![allow(
@@ -32,7 +32,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 const ROLE: &str = "DEADSTOP_TEST_ROLE";
 const GUARD: Duration = Duration::from_secs(30);
 
-/// When the last resort strikes, of a grace of 2 s with its default margin of 100 ms.
+/// Time at which the last resort strikes, in a grace of 2 s with its default margin of 100 ms.
 const LAST_RESORT: Duration = Duration::from_millis(1_950);
 
 fn main() -> ExitCode {
@@ -57,16 +57,16 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
 }
 
-/// Makes what it runs the first process of a namespace of its own, as it is in a container.
+/// Command that makes its argument the first process of a namespace of its own, as in a container.
 const CONTAINS: [&str; 4] = ["unshare", "--user", "--pid", "--fork"];
 
-/// Runs a command with the signals blocked that a worker hears.
+/// Command that runs another with the signals blocked that a worker hears.
 const BLOCKS: [&str; 2] = ["env", "--block-signal=TERM,INT"];
 
-/// Runs a command with these signals ignored, as a shell does that has a trap for them.
+/// Command that runs another with these signals ignored, as a shell does that has a trap for them.
 const IGNORES: [&str; 4] = ["sh", "-c", r#"trap '' TERM INT; exec "$0" "$@""#, "env"];
 
-/// A service that is started by this command stops at SIGTERM, and at SIGINT.
+/// Asserts that a service that is started by this command stops at SIGTERM, and at SIGINT.
 fn stops_at_either_signal(command: &[&str]) {
     for signal in ["TERM", "INT"] {
         let process = Process::by(command, "service");
@@ -76,7 +76,7 @@ fn stops_at_either_signal(command: &[&str]) {
     }
 }
 
-/// How a service ends that raises its signal again at the end.
+/// Stops a service that raises its signal again at the end, asserts that SIGTERM ends it, and returns its end.
 fn raises_again(command: &[&str]) -> End {
     let process = Process::by(command, "raises");
     process.says("ready");
@@ -86,8 +86,8 @@ fn raises_again(command: &[&str]) -> End {
     end
 }
 
-/// Runs a command as a user with a limit on its threads. Root has none, and two processes of one user share theirs: each
-/// gets a user of its own.
+/// Returns a command that runs another as a user with a limit on its threads. Root has no such limit, and two
+/// processes of one user share theirs, so each gets a user of its own.
 fn few_threads() -> Vec<String> {
     static USERS: AtomicU32 = AtomicU32::new(0);
     let nth = USERS.fetch_add(1, Ordering::Relaxed);
@@ -96,7 +96,7 @@ fn few_threads() -> Vec<String> {
     command.split(' ').map(str::to_owned).collect()
 }
 
-/// Runs a command with a limit on its memory, so that no stack can be had once it is reached.
+/// Command that runs another with a limit on its memory, so that no stack can be had once the limit is reached.
 const FEW_STACKS: [&str; 4] = [
     "sh",
     "-c",
@@ -104,10 +104,10 @@ const FEW_STACKS: [&str; 4] = [
     "env",
 ];
 
-/// Runs a command with a limit on its descriptors.
+/// Command that runs another with a limit on its descriptors.
 const FEW_FILES: [&str; 4] = ["sh", "-c", r#"ulimit -n 64; exec "$0" "$@""#, "env"];
 
-/// Whether this executable can be run by these words.
+/// Returns whether this command can run this executable.
 fn can_run(by: &[impl AsRef<OsStr>]) -> bool {
     let mut command = Command::new(&by[0]);
     command.args(&by[1..]).arg(here()).env(ROLE, "nothing");
@@ -129,14 +129,14 @@ impl Process {
         Process::of(Command::new(here()), role)
     }
 
-    /// Starts it by a command that is given it to run.
+    /// Starts the child by a command that runs its arguments.
     fn by(words: &[impl AsRef<OsStr>], role: &str) -> Self {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg(here());
         Process::of(command, role)
     }
 
-    /// As the first process of a container.
+    /// Starts the child as the first process of a container.
     fn contained(role: &str) -> Self {
         Process::by(&CONTAINS, role)
     }
@@ -170,7 +170,7 @@ impl Process {
         }
     }
 
-    /// Waits for a word of the child's; others are passed over.
+    /// Waits until the child prints a word, and passes over others.
     fn says(&self, word: &str) -> Instant {
         let until = Instant::now() + GUARD;
         loop {
@@ -180,7 +180,7 @@ impl Process {
                 Ok(_) => {}
                 Err(mpsc::RecvTimeoutError::Timeout) => panic!("it never said {word:?}"),
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    // It closed its output: what it complained of says why.
+                    // The child closed its output. Its standard error has the cause.
                     let status = self.end.recv_timeout(GUARD);
                     let mut errors = String::new();
                     let stderr = self
@@ -196,7 +196,7 @@ impl Process {
         }
     }
 
-    /// Sends a signal; when it was, at the latest, not yet sent.
+    /// Sends a signal, and returns an instant just before it was sent.
     fn signal(&self, signal: &str) -> Instant {
         let before = Instant::now();
         let kill = format!("kill -{signal} {}", self.id);
@@ -205,7 +205,7 @@ impl Process {
         before
     }
 
-    /// Waits for its end, and for all that it has still to say.
+    /// Waits for the child's end, and for the rest of its output.
     fn ends(mut self) -> End {
         let status = self.end.recv_timeout(GUARD).expect("it ends");
         let at = Instant::now();
@@ -236,7 +236,7 @@ fn here() -> std::path::PathBuf {
     std::env::current_exe().expect("this executable has a path")
 }
 
-/// A child's end.
+/// The end of a child.
 struct End {
     at: Instant,
     status: ExitStatus,
@@ -275,7 +275,7 @@ impl End {
         self
     }
 
-    /// Not before that time since then, and not long after.
+    /// Asserts that the child ended no earlier than `at_least` after `since`, and less than 5 s later than that.
     #[track_caller]
     fn after(&self, since: Instant, at_least: Duration) -> &Self {
         let took = self.at.duration_since(since);
@@ -285,14 +285,14 @@ impl End {
     }
 }
 
-/// What a worker starved of something came to: the steps that were called, in that order.
+/// The end of a worker that had used up a resource: its called steps, in order, and the time of the signal.
 struct Starved {
     end: End,
     called: Vec<String>,
     sent: Instant,
 }
 
-/// Starts a worker under a limit, stops it once it has used up what the limit leaves, and waits for its end.
+/// Starts a worker under a limit, stops it when it has used up the rest of the limit, and waits for its end.
 fn starved(by: &[impl AsRef<OsStr>], role: &str) -> Starved {
     let process = Process::by(by, role);
     process.says("ready");
@@ -306,7 +306,7 @@ fn starved(by: &[impl AsRef<OsStr>], role: &str) -> Starved {
     Starved { end, called, sent }
 }
 
-/// Every step is called, in its order, and nothing is amiss.
+/// Asserts that every step is called, in order, and that the worker ends well.
 fn starved_well(by: &[impl AsRef<OsStr>], of: &str) {
     let Starved { end, called, .. } = starved(by, &format!("well starved of {of}"));
     end.is(0);
@@ -318,7 +318,7 @@ fn starved_well(by: &[impl AsRef<OsStr>], of: &str) {
     );
 }
 
-/// The watchdog sees that the endpoint answers, and then that it does not.
+/// Asserts that the watchdog notices that the endpoint answers, and then that it does not.
 #[cfg(feature = "http")]
 fn starved_and_watched(by: &[impl AsRef<OsStr>]) {
     let process = Process::by(by, "is watched starved of threads");
@@ -327,7 +327,7 @@ fn starved_and_watched(by: &[impl AsRef<OsStr>]) {
     process.ends().is(75);
 }
 
-/// A step that hangs is left behind at its bound, and the others are called.
+/// Asserts that a hung step is left behind at its bound, and that the others are called.
 fn starved_with_a_hung_step(by: &[impl AsRef<OsStr>], of: &str) {
     let Starved { end, called, sent } = starved(by, &format!("one hangs starved of {of}"));
     end.is(1)
@@ -341,7 +341,7 @@ fn starved_with_a_hung_step(by: &[impl AsRef<OsStr>], of: &str) {
     );
 }
 
-/// A `wake` hangs, and so does a step.
+/// Asserts the same with a hung `wake` and a hung step.
 fn starved_with_a_hung_wake(by: &[impl AsRef<OsStr>], of: &str) {
     let role = format!("a wake and a step hang starved of {of}");
     let Starved {
@@ -350,7 +350,7 @@ fn starved_with_a_hung_wake(by: &[impl AsRef<OsStr>], of: &str) {
         sent,
     } = starved(by, &role);
     end.is(1).after(sent, Duration::from_millis(200));
-    // Beside the first step.
+    // The wake is called beside the first step, in no fixed order.
     called.retain(|name| name != "wake");
     assert_eq!(
         called,
@@ -360,7 +360,8 @@ fn starved_with_a_hung_wake(by: &[impl AsRef<OsStr>], of: &str) {
     );
 }
 
-/// More steps hang than there are threads in reserve: what cannot be called says so, at its bound.
+/// Asserts that, when more steps hang than there are threads in reserve, a step that cannot be called is reported as
+/// such at its bound.
 fn starved_with_hung_steps(by: &[impl AsRef<OsStr>], of: &str) {
     let Starved { end, called, sent } = starved(by, &format!("all hang starved of {of}"));
     end.is(1).after(sent, Duration::from_millis(600));
@@ -382,7 +383,7 @@ fn starved_with_hung_steps(by: &[impl AsRef<OsStr>], of: &str) {
     }
 }
 
-/// All steps hang, and so does the end of the process.
+/// Asserts that the last resort strikes when all steps hang, and the end of the process too.
 fn starved_at_the_last_resort(by: &[impl AsRef<OsStr>], of: &str) {
     let Starved { end, sent, .. } = starved(by, &format!("hangs in exit starved of {of}"));
     end.is(124).after(sent, LAST_RESORT);
@@ -425,7 +426,7 @@ const TESTS: &[Test] = &[
                 process.signal(second);
                 let end = process.ends();
                 end.is(code).said("closed");
-                // Nobody listens to its log.
+                // The process has no log subscriber, so the report goes to standard error.
                 end.complains(
                     "steps did not end well\n  in stop, thread deaf (order 0): not-awaited",
                 );
@@ -468,7 +469,7 @@ const TESTS: &[Test] = &[
             process.says("ready");
             process.signal("TERM");
             process.says("in exit");
-            // The last resort would say 124.
+            // The last resort would give 124.
             process.says("later");
             process.signal("INT");
             process.ends().is(130);
@@ -596,7 +597,7 @@ const TESTS: &[Test] = &[
         "pre_stop::the_worker_is_not_ready_and_runs_and_a_second_signal_cuts_it",
         || {
             let process = Process::start("long pre-stop");
-            // A signal that came sooner would find a watcher that has yet to see it ready.
+            // The watcher has to find the worker ready before the signal comes.
             process.says("seen ready");
             process.signal("TERM");
             process.says("unready");
@@ -623,7 +624,7 @@ const TESTS: &[Test] = &[
                 let process = Process::start(role);
                 process.says("wedged");
                 let sent = process.signal("TERM");
-                // Its bound, and the confirmation of its abort.
+                // The bound of the task, and the confirmation of its abort.
                 let end = process.ends();
                 end.is(1)
                     .said("closed")
@@ -641,7 +642,7 @@ const TESTS: &[Test] = &[
             .complains("thread announcer (not begun)");
     }),
     ("last_resort::names_those_whose_step_has_not_begun", || {
-        // The thread was not joined yet, or was left behind; nothing was closed.
+        // The thread was not joined yet, or was left behind. Nothing was closed.
         for (role, flusher) in [
             ("blocked before stop", "not begun"),
             ("blocked in stop", "not begun"),

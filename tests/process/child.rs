@@ -1,4 +1,4 @@
-//! The worker processes under test: each a role, played by this executable when it is run again.
+//! The worker processes under test. Each is a role, which this executable plays when it is run again.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::meddled::{Meddles, live_but};
 
-/// Long after a signal that is counted: the next one is another.
+/// Time after a signal that was counted, long enough for the next signal to be another one.
 const LATER: Duration = Duration::from_millis(250);
 const LONG: Duration = Duration::from_secs(3_000);
 
@@ -22,7 +22,7 @@ pub const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// A word to the test, which waits for it.
+/// Prints a word, which the test waits for.
 pub fn say(word: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{word}");
@@ -39,7 +39,7 @@ pub fn grace(of: Duration) -> Builder {
     WorkerCtx::builder().grace(of)
 }
 
-/// Says when the worker is ready, and then that it was told.
+/// Registers a thread that prints when the worker is ready, and when the thread has been told.
 pub fn announces(ctx: &WorkerCtx) -> Result<(), MainError> {
     let weak = ctx.downgrade();
     let ready = move || weak.upgrade().is_some_and(|ctx| ctx.ready());
@@ -56,13 +56,13 @@ pub fn announces(ctx: &WorkerCtx) -> Result<(), MainError> {
     Ok(())
 }
 
-/// Says when it is closed.
+/// Registers a cleanup callback that prints when it is called.
 fn closes(ctx: &WorkerCtx) -> Result<(), MainError> {
     ctx.defer_cleanup("db", CallOpts::new(), |_| say("closed"))?;
     Ok(())
 }
 
-/// A small service: it announces itself, has a task, and closes a resource.
+/// Registers a small service: it announces itself, has a task, and closes a resource.
 async fn service(ctx: WorkerCtx) -> Result<(), MainError> {
     announces(&ctx)?;
     ctx.add_task("ticks", BodyOpts::new(), |token| async move {
@@ -72,7 +72,7 @@ async fn service(ctx: WorkerCtx) -> Result<(), MainError> {
     closes(&ctx)
 }
 
-/// A thread that takes no notice of being told; it says so once, and once more when the next signal counts.
+/// Registers a thread that ignores being told. When the next signal would count, it prints a word.
 fn deaf(ctx: &WorkerCtx) -> Result<(), MainError> {
     ctx.add_thread("deaf", BodyOpts::new().timeout(LONG), |scope: &Scope| {
         while scope.wait(Duration::MAX).elapsed() {}
@@ -83,7 +83,7 @@ fn deaf(ctx: &WorkerCtx) -> Result<(), MainError> {
     Ok(())
 }
 
-/// Blocks for ever in what it is told of a request; between whiles it says that time has gone by.
+/// A sink that blocks for ever in the claim of a request. Before that it prints twice that time has gone by.
 struct Blocks;
 
 impl Sink for Blocks {
@@ -99,7 +99,7 @@ impl Sink for Blocks {
     }
 }
 
-/// Blocks for ever in the first word that is looked for.
+/// A sink that blocks for ever in the first claim that matches.
 struct BlocksAt(fn(&What) -> bool);
 
 impl Sink for BlocksAt {
@@ -110,7 +110,7 @@ impl Sink for BlocksAt {
     }
 }
 
-/// A thread that never ends, and two resources.
+/// Registers a thread that never ends, and two resources.
 fn deaf_with_resources(ctx: &WorkerCtx) -> Result<(), MainError> {
     let weak = ctx.downgrade();
     let ready = move || weak.upgrade().is_some_and(|ctx| ctx.ready());
@@ -125,7 +125,7 @@ fn deaf_with_resources(ctx: &WorkerCtx) -> Result<(), MainError> {
     Ok(())
 }
 
-/// Lets go whom the context has left behind; blocks for ever when all is done.
+/// A sink that lets a thread end when the context has left it behind, and blocks for ever when all is done.
 struct LetsGo(std::sync::mpsc::Sender<()>);
 
 impl Sink for LetsGo {
@@ -140,7 +140,7 @@ impl Sink for LetsGo {
     }
 }
 
-/// Writes to standard error like a log of the usual kind, under its lock.
+/// A sink that writes to standard error under its lock, like a usual log.
 struct Logs;
 
 impl Sink for Logs {
@@ -149,7 +149,7 @@ impl Sink for Logs {
     }
 }
 
-/// A host that starts no thread, and never says so: whoever asks waits with the registry's lock in hand.
+/// A host that starts no thread and does not return from that. Its caller waits with the registry's lock held.
 #[derive(Debug)]
 struct Wedged;
 
@@ -168,7 +168,7 @@ impl Meddles for Wedged {
     }
 }
 
-/// Blocks the thread that drops it.
+/// A value that blocks the thread which drops it.
 pub struct NeverGone;
 
 impl Drop for NeverGone {
@@ -181,11 +181,11 @@ impl Drop for NeverGone {
 }
 
 thread_local! {
-    /// The main thread's are dropped by `exit`.
+    /// Dropped by `exit` on the main thread.
     pub static AT_EXIT: NeverGone = const { NeverGone };
 }
 
-/// The signals that the thread blocks, as the kernel has them: a mask.
+/// Returns the signals that the thread blocks, as the kernel's mask.
 fn blocked() -> u64 {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
@@ -193,7 +193,8 @@ fn blocked() -> u64 {
     mask.expect("the kernel says so").expect("it is a number")
 }
 
-/// A worker all of whose code notes which signals its thread blocks, and of a process that it starts.
+/// Runs a worker with code that notes which signals its thread blocks. A child process of the worker prints what it
+/// blocks.
 fn masks() -> ExitCode {
     const HEARD: u64 = 1 << 14 | 1 << 1; // SIGTERM and SIGINT
     struct Notes(Arc<Mutex<Vec<u64>>>);
@@ -254,7 +255,7 @@ fn masks() -> ExitCode {
     code
 }
 
-/// The process's resident memory, in KiB.
+/// Returns the process's resident memory, in KiB.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -262,8 +263,9 @@ fn resident() -> u64 {
     figure.and_then(|figure| figure.parse().ok()).unwrap_or(0)
 }
 
-/// Rounds of short lives, each until the registry is empty and nobody holds `held` any more: the least that memory
-/// has grown by in a round. How much it is at a time depends on how many lived at once; a leak is in every round.
+/// Runs rounds of short lives, and returns the least growth of memory in a round, in KiB. A round is over when the
+/// registry is empty and `held` has no other owner. The growth of a round varies with the number of bodies that lived
+/// at once; a leak is in every round.
 fn grows(ctx: &WorkerCtx, held: &Arc<()>, round: impl Fn()) -> u64 {
     let after: Vec<u64> = (0..20)
         .map(|_| {
@@ -278,7 +280,7 @@ fn grows(ctx: &WorkerCtx, held: &Arc<()>, round: impl Fn()) -> u64 {
     grown.min().unwrap_or(0)
 }
 
-/// A thousand threads at a time, and ten thousand tasks, that end by themselves.
+/// Runs a thousand threads at a time, and ten thousand tasks, that end by themselves.
 fn short_lives() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
     let _on = runtime.enter();
@@ -298,14 +300,14 @@ fn short_lives() {
                 .expect("accepted");
         }
     });
-    // Entries that stayed would be some hundred bytes each.
+    // Components that stayed in the registry would take some hundred bytes each.
     say(&format!("each round: {threads} KiB and {tasks} KiB"));
     if threads < 100 && tasks < 500 {
         say("flat");
     }
 }
 
-/// A worker whose sink blocks for ever at such a word.
+/// Returns a worker with a sink that blocks for ever at a matching claim.
 fn blocked_at(limits: Builder, word: fn(&What) -> bool) -> Worker<()> {
     let main = |ctx: WorkerCtx| async move { deaf_with_resources(&ctx) };
     Worker::new((), main).limits(limits.sink(Arc::new(BlocksAt(word))))
@@ -324,7 +326,7 @@ pub fn play(role: &'static str) -> ExitCode {
         "service on a given runtime" => {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
             let code = deadstop::run(Worker::new((), service).on(runtime.handle().clone()));
-            // It is not shut down.
+            // The worker does not shut down a runtime that it is given.
             runtime.block_on(async { tokio::time::sleep(ms(1)).await });
             say("it runs");
             code
@@ -372,7 +374,7 @@ pub fn play(role: &'static str) -> ExitCode {
             announces(&ctx)?;
             closes(&ctx)?;
             ctx.defer_stop("again", CallOpts::new(), |_| {
-                // The same signal once more, as through a supervisor.
+                // The same signal comes once more, as through a supervisor.
                 signal_hook::low_level::raise(signal_hook::consts::SIGTERM)
             })?;
             Ok(())
@@ -540,7 +542,7 @@ pub fn play(role: &'static str) -> ExitCode {
             let main = |ctx: WorkerCtx| async move {
                 thread::spawn(|| {
                     let mut stderr = io::stderr().lock();
-                    // Ready, in that nothing else writes to it from here on.
+                    // The process is ready once nothing else can write to standard error.
                     say("ready");
                     let _ = stderr.write_all(&[b'x'; 1 << 22]);
                 });

@@ -1,5 +1,5 @@
-//! Workers that can start no thread, or open no file, by the time they stop. The limit is set by the command that starts
-//! them; they use up what it leaves.
+//! Workers that can start no thread, or open no file, by the time they stop. The command that starts them sets a
+//! limit, and they use up the rest of it.
 
 use std::fs::{self, File};
 #[cfg(feature = "http")]
@@ -19,7 +19,7 @@ use deadstop::watchdog::Watchdog;
 
 use crate::child::{AT_EXIT, announces, for_ever, grace, ms, say};
 
-/// What is used up before the worker is ready.
+/// The resource that is used up before the worker is ready.
 #[derive(Clone, Copy)]
 enum Of {
     Threads,
@@ -37,7 +37,7 @@ impl Of {
                     Box::leak(vec![1_u8; SLACK].into_boxed_slice());
                 }
                 drop(room);
-                // A leak goes on: it takes what the worker's own threads free as they end.
+                // A leak goes on: it takes the threads that the worker frees as its own threads end.
                 let leaks = move || {
                     loop {
                         if memory.has(STACK + SLACK) {
@@ -57,12 +57,13 @@ impl Of {
     }
 }
 
-/// What a thread's stack takes.
+/// Size of a thread's stack, in bytes.
 const STACK: usize = 2 << 20;
-/// What is always left over. A thread that has a stack needs a little more to start: std ends the process where it gets none.
+/// Memory that is always left over, in bytes. A thread with a stack needs a little more to start: std ends the
+/// process where it gets none.
 const SLACK: usize = 256 << 10;
 
-/// The address space that this process may have, if there is a limit to it.
+/// The limit on the address space of this process, if it has one.
 #[derive(Clone, Copy)]
 struct Memory {
     limit: Option<usize>,
@@ -78,7 +79,7 @@ impl Memory {
         Memory { limit }
     }
 
-    /// Whether that number of bytes more can be had.
+    /// Returns whether that number of bytes more can be had.
     fn has(self, bytes: usize) -> bool {
         let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
         let pages: Option<usize> = statm
@@ -92,28 +93,29 @@ impl Memory {
     }
 }
 
-/// A thread that sits for ever.
+/// Starts a thread that never ends, and waits until it runs.
 fn sits() -> std::io::Result<()> {
     let (says, runs) = mpsc::channel();
     thread::Builder::new().spawn(move || {
         let _ = says.send(());
         for_ever()
     })?;
-    // It has all that it needs once it runs.
+    // A thread that runs has all that it needs.
     let _ = runs.recv();
     Ok(())
 }
 
-/// Memory that is given back once no stack fits any more: less than a stack, and enough for everything else.
+/// Allocates memory that is given back once no stack fits any more: less than a stack, and enough for everything
+/// else.
 fn leave_room() -> Vec<u8> {
-    // In the heap, which a later block keeps from shrinking when they are dropped.
+    // This memory is in the heap. The later block keeps the heap from shrinking when it is dropped.
     let small: Vec<Vec<u8>> = (0..64).map(|_| vec![1; 32 << 10]).collect();
     Box::leak(Box::new([1_u8; 64]));
     drop(small);
     vec![1; 3 << 19]
 }
 
-/// Says that it is called.
+/// Returns a callback that prints its call.
 fn calls(name: &'static str) -> impl FnOnce(&Scope) + Send + 'static {
     move |_: &Scope| say(&format!("called {name}"))
 }
@@ -125,7 +127,7 @@ fn hangs(name: &'static str) -> impl FnOnce(&Scope) + Send + 'static {
     }
 }
 
-/// Steps of every kind, in the order of their names.
+/// Registers steps of every kind, in the order of their names.
 async fn steps(ctx: &WorkerCtx) -> Result<(), MainError> {
     announces(ctx)?;
     let (wake, woken) = mpsc::channel::<()>();
@@ -144,7 +146,7 @@ async fn steps(ctx: &WorkerCtx) -> Result<(), MainError> {
         scope.sleep(ms(1));
         say("called 5");
     })?;
-    // Outside of a runtime: it gets one of its own, and a thread.
+    // Outside of a runtime the callback gets a runtime and a thread of its own.
     let outside = ctx.clone();
     let registers = move || {
         outside.defer_cleanup_async("6", CallOpts::new().order(-6), || async {
@@ -158,7 +160,7 @@ async fn steps(ctx: &WorkerCtx) -> Result<(), MainError> {
     Ok(())
 }
 
-/// Answers the first fifty requests on a port, and is gone then.
+/// Answers the first fifty requests on a port, and then closes it.
 #[cfg(feature = "http")]
 fn answers_for_a_while() -> std::io::Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -175,7 +177,7 @@ fn answers_for_a_while() -> std::io::Result<u16> {
     Ok(port)
 }
 
-/// Plays such a role; `None` if it is none.
+/// Plays a role of a starved worker. Returns `None` if the role is another.
 pub fn play(role: &str) -> Option<ExitCode> {
     let (role, of) = match role.split_once(" starved of ")? {
         (role, "threads") => (role.to_owned(), Of::Threads),
@@ -216,7 +218,7 @@ pub fn play(role: &str) -> Option<ExitCode> {
             #[cfg(feature = "http")]
             "is watched" => {
                 announces(&ctx)?;
-                // Its name has to be looked up, on a thread.
+                // The name has to be looked up, on a thread.
                 let url = format!("http://localhost:{}/health", answers_for_a_while()?);
                 let watchdog = Watchdog::http(&url)?.interval(ms(10)).attempts(1);
                 ctx.add_watchdog("watchdog", BodyOpts::new(), watchdog)?;
