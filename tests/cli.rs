@@ -1,4 +1,4 @@
-//! The command as a user meets it: what it prints, what it writes, and how it ends.
+//! The command as a user meets it: what it prints, what it writes, and its exit code.
 #![cfg(feature = "cli")]
 
 use std::fs;
@@ -10,7 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-/// A project of this test's own: a folder with `scenarios`.
+/// A project of one test's own: a folder with `scenarios`.
 struct Project {
     root: PathBuf,
 }
@@ -27,7 +27,7 @@ closed = ["db"]
 ends-at = "10100ms"
 "#;
 
-/// The pool uses the db, and is closed after it.
+/// A scenario in which the pool uses the db and is closed after it.
 const WRONG_ORDER: &str = r#"title = "A db is closed"
 tags = ["small"]
 [worker]
@@ -40,10 +40,10 @@ exit = 0
 ends-at = "10100ms"
 "#;
 
-/// The longest that a command is waited for.
+/// Maximum real time of a command.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a command comes to. One that hangs is killed, and fails its test.
+/// Runs a command to its end. Kills a command that hangs, so that its test fails.
 fn ended(command: &mut Command) -> Ended {
     command.stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -124,7 +124,7 @@ impl Project {
     }
 }
 
-/// How the command ended, and what it said.
+/// The exit code of a command, and its output.
 #[derive(Debug)]
 struct Ended {
     code: Option<i32>,
@@ -149,7 +149,7 @@ impl Ended {
         self
     }
 
-    /// What was said, without how long it took.
+    /// Returns the output without the time that the command took.
     fn said(&self) -> String {
         let mut said = String::new();
         for line in format!("{}{}", self.out, self.err).lines() {
@@ -196,7 +196,7 @@ fn a_new_project_goes_from_missing_to_well() {
     assert!(well.out.ends_with(": all well\n"), "{}", well.out);
     assert_eq!(project.snapshots(), ["snapshots/context/lost-flush.snap"]);
     project.run(&["lint"]).code(0);
-    // What is there is never written over.
+    // An existing file is never overwritten.
     let again = project.run(&["new", "context/lost-flush"]).code(1);
     assert!(again.err.contains("is there already"), "{}", again.err);
     project.run(&["new", "../outside"]).code(2);
@@ -233,7 +233,7 @@ fn a_log_that_changed_fails_with_its_difference() {
     );
     let differs = project.run(&["check"]).code(1);
     insta::assert_snapshot!("check-differs", differs.said());
-    // In CI the same, and the pending file that was left is no reason to pass.
+    // The result is the same in CI: the pending file that was left is no reason to pass.
     project.in_ci(&["check"]).code(1);
 }
 
@@ -293,7 +293,7 @@ fn snapshots_that_nobody_has_are_found_without_a_test_run() {
         "{}",
         over.out
     );
-    // A part of the scenarios says nothing about the others.
+    // A check of some scenarios reports nothing about the snapshots of the others.
     project.run(&["check", "a"]).code(0);
     project.run(&["accept", "--unreferenced"]).code(0);
     project.run(&["check"]).code(0);
@@ -325,7 +325,7 @@ fn a_selection_is_a_path_a_part_of_a_name_or_a_tag() {
     assert!(several.out.contains("as expected"), "{}", several.out);
 }
 
-/// The names of those scenarios that a check tells of as JSON.
+/// Returns the names of the scenarios in a check's JSON output.
 fn scenarios(checked: &str) -> Vec<String> {
     let names = checked.lines().map(|line| json(line)["scenario"].take());
     let names = names.filter(|name| !name.is_null());
@@ -352,7 +352,7 @@ fn check_as_json_is_a_line_a_scenario_and_one_of_totals() {
     let mut lines: Vec<_> = out.lines().map(json).collect();
     assert_eq!(lines.len(), 5, "{out}");
     let laws = lines[2]["problems"].as_array_mut().unwrap();
-    // The pool finds the db closed, too.
+    // A second problem is that the pool finds the db closed.
     laws.truncate(1);
     let law = &mut laws[0];
     let message = law["message"].take();
@@ -392,7 +392,7 @@ fn check_as_json_is_a_line_a_scenario_and_one_of_totals() {
                 "scenario": "d", "path": "scenarios/d.toml", "verdict": "not-run",
                 "problems": [], "replay": null,
             }),
-            // Three of them twice, and the good one with three further seeds.
+            // Three scenarios run twice, and the good one also runs with three further seeds.
             serde_json::json!({
                 "totals": { "scenarios": 4, "runs": 9, "events": null, "not_followed": 0, "not_run": 1 },
                 "verdicts": { "failed": 2, "not-run": 1, "ok": 1 },
@@ -414,7 +414,7 @@ fn as_json_a_run_is_the_journal_alone() {
     assert_eq!(events.first().unwrap()["event"], "journal");
     assert_eq!(events.last().unwrap()["event"], "exit");
     assert!((0..).zip(&events).all(|(seq, event)| event["seq"] == seq));
-    // It can be replayed: as it was, and not as it was not.
+    // The journal can be replayed. A changed journal is reported as different.
     let path = project.root.join("recorded.jsonl");
     fs::write(&path, &run.out).unwrap();
     let same = project.run(&["replay", "recorded.jsonl"]).code(0);
@@ -462,7 +462,7 @@ fn a_scenario_comes_from_standard_input_too() {
         well.out
     );
     with("title = 3").code(3);
-    // A worker of one's own is nothing to run here.
+    // The command cannot run a scenario for an own worker.
     with("title = \"mine\"\n").code(4);
 }
 
@@ -626,7 +626,7 @@ fn links_and_pipes_among_the_scenarios_hold_nothing_up() {
     project.run(&["lint"]).code(3);
 }
 
-/// As Bazel, Nix and stow lay files out: each is a link to where it really is.
+/// Bazel, Nix and stow lay files out like this: each is a link to the real file.
 #[test]
 fn a_linked_scenario_is_compared_with_its_snapshot() {
     let project = Project::new("linked").with("a.toml", GOOD);
@@ -695,7 +695,7 @@ fn no_variable_turns_a_changed_log_green() {
     let mut check = project.command(&["check"]);
     let check = check.env("INSTA_FORCE_PASS", "1").env("CI", "true");
     ended(check).code(5);
-    // An accepted log that is another now.
+    // Now the accepted log differs from the scenario's log.
     project.run(&["accept"]).code(0);
     let accepted = project.root.join("snapshots/a.snap");
     let log = fs::read_to_string(&accepted).unwrap();
@@ -846,7 +846,8 @@ fn a_journal_of_another_version_host_or_subject_is_not_replayed() {
     }
 }
 
-/// Whether the thread or the request to stop comes first is chance: seed 0 has it as the file expects.
+/// In this file either the thread or the request to stop may come first: chance decides. Seed 0 gives the order that
+/// the file expects.
 #[test]
 fn an_expectation_that_only_some_seeds_fulfil_fails_with_the_seed() {
     let text = r#"
@@ -861,11 +862,11 @@ fn an_expectation_that_only_some_seeds_fulfil_fails_with_the_seed() {
     "#;
     let project = Project::new("some-seeds").with("a.toml", text);
     project.run(&["check", "--seed", "0"]).code(0);
-    // Its log is not accepted.
+    // The log is not accepted.
     let said = project.run(&["check"]).code(1).out;
     assert!(!said.contains("pending"), "{said}");
     project.run(&["accept", "a"]).code(4);
-    // What was made pending before the file expected anything.
+    // This log is made pending before the file expects anything.
     let file = project.root.join("scenarios/a.toml");
     fs::write(&file, text.split("[expect]").next().unwrap()).unwrap();
     project.run(&["check"]).code(5);
@@ -874,7 +875,7 @@ fn an_expectation_that_only_some_seeds_fulfil_fails_with_the_seed() {
     let why = "not accepted: a: with seed 3: expected the exit code 0: it was 1";
     assert!(accepted.err.contains(why), "{}", accepted.err);
     project.run(&["reject", "a"]).code(0);
-    // Whether its log is accepted or not.
+    // The check fails whether or not it is told to accept the log.
     for update in ["no", "always"] {
         let mut check = project.command(&["check"]);
         let failed = ended(check.env("INSTA_UPDATE", update)).code(1).out;
@@ -944,8 +945,8 @@ fn output_that_cannot_be_written_is_no_success() {
 fn an_interrupt_ends_it_at_once() {
     use std::os::unix::process::ExitStatusExt;
 
-    // What a shell runs in the background ignores the signal, and so does what that runs. A signal that
-    // is heard here is not ignored by a child.
+    // A command that a shell runs in the background ignores SIGINT, and so do its children. A signal that has a
+    // handler here is not ignored by a child.
     let as_ever = Arc::new(AtomicBool::new(true));
     signal_hook::flag::register_conditional_default(signal_hook::consts::SIGINT, as_ever).unwrap();
     let project = Project::new("interrupt").with("a.toml", GOOD);
@@ -958,25 +959,25 @@ fn an_interrupt_ends_it_at_once() {
     let pid = child.id().to_string();
     let kill = |signal: &str| Command::new("kill").args([signal, &pid]).status().unwrap();
     assert!(kill("-INT").success());
-    // Its output ends when it does.
+    // The child's output ends when the child ends.
     let mut out = child.stdout.take().unwrap();
     let (ends, ended) = mpsc::channel();
     thread::spawn(move || ends.send(std::io::copy(&mut out, &mut std::io::sink()).is_ok()));
     if ended.recv_timeout(Duration::from_secs(30)).is_err() {
         kill("-KILL");
     }
-    // A shell says 130 of it: 128 and the signal's number.
+    // A shell reports 130: 128 and the signal's number.
     assert_eq!(child.wait().unwrap().signal(), Some(2));
 }
 
 #[test]
 fn what_is_wrong_is_not_accepted() {
     let project = Project::new("accept-wrong").with("a.toml", GOOD);
-    // What breaks its own expectations is not made pending.
+    // A log that breaks its own expectations is not made pending.
     let project = project.with("b.toml", &GOOD.replace("exit = 0", "exit = 1"));
     project.run(&["check"]).code(1);
     assert_eq!(project.snapshots(), ["snapshots/a.snap.new"]);
-    // What the scenario does not give any more is not accepted.
+    // A log that the scenario no longer gives is not accepted.
     let project = project.with(
         "a.toml",
         &GOOD.replace("100ms", "200ms").replace("10100ms", "10200ms"),
@@ -987,7 +988,7 @@ fn what_is_wrong_is_not_accepted() {
         "{}",
         stale.err
     );
-    // Nor what has come to break an expectation.
+    // A log that now breaks an expectation is not accepted either.
     let project = project.with("a.toml", GOOD);
     project.run(&["check", "a"]).code(5);
     let project = project.with("a.toml", &GOOD.replace("exit = 0", "exit = 1"));
@@ -1082,9 +1083,9 @@ fn standard_input_has_no_snapshot_to_accept() {
 fn among_scenarios_for_own_workers_a_new_one_is_such() {
     let project = Project::new("new-own").with("mine.toml", "title = \"mine\"\n");
     project.run(&["new", "next"]).code(0);
-    // It is valid, and nothing that the command could run.
+    // The new file is valid, but the command cannot run it.
     project.run(&["run", "next"]).code(4);
-    // Where the files make their workers up, a new one does too.
+    // Where the files script their workers, a new file does too.
     let scripted = Project::new("new-scripted").with("a.toml", GOOD);
     scripted.run(&["new", "next"]).code(0);
     scripted.run(&["run", "next"]).code(0);

@@ -1,4 +1,5 @@
-//! The limits of a run: what passes one is a verdict with its name, and costs no more than the limit says.
+//! The limits of a run. A run that passes a limit gets a verdict with the limit's name, and costs no more than the
+//! limit allows.
 #![cfg(feature = "cli")]
 
 use deadstop::journal::{StuckWhy, What};
@@ -6,7 +7,7 @@ use deadstop::report::{ProblemKind, Source, Style, judge};
 use deadstop::sim::{self, Options, ROWS_A_RUN};
 use deadstop::{journal, scenario};
 
-/// A thousand closeables, and `events` cleanups by a thousand callers each, a second apart.
+/// Returns a file with a thousand closeables, and `events` cleanups by a thousand callers each, a second apart.
 fn crowded(events: usize) -> String {
     let components: String = (0..1_000)
         .map(|n| format!("  {{ closeable = \"{n}\" }},\n"))
@@ -30,7 +31,7 @@ fn rows(events: &[journal::Event]) -> usize {
 
 #[test]
 fn rows_of_reports_over_the_limit_are_too_large() {
-    // 20 times a thousand callers of a thousand components would be 20 million rows, and 3 GiB of them.
+    // 20 times a thousand callers of a thousand components would give 20 million rows, which take 3 GiB.
     let text = crowded(20);
     let scenario = scenario::parse("crowded", &text).expect("the file is valid");
     let journal = sim::run(&scenario, &Options::default());
@@ -40,7 +41,7 @@ fn rows_of_reports_over_the_limit_are_too_large() {
         name: "caller".into(),
     };
     assert_eq!((last.t, &last.what), (1_000, &too_large));
-    // The answer that passes the limit is the last one: 201 answers of a thousand rows.
+    // The answer that passes the limit is the last one: there are 201 answers of a thousand rows.
     assert_eq!(rows(&journal.events), ROWS_A_RUN + 1_000);
     let source = Source {
         path: "crowded.toml",

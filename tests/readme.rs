@@ -1,5 +1,5 @@
-//! The README, run: its commands in a project of their own, in the order in which they stand, and what
-//! they print held against what it says. (Its Rust is a documentation test of the crate.)
+//! Runs the README's commands in a project of their own, in their order, and compares what they print with what the
+//! README shows. (Its Rust is a documentation test of the crate.)
 #![cfg(feature = "cli")]
 
 use std::fs;
@@ -44,7 +44,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Whether a line is as expected: `…` in it stands for anything.
+/// Returns whether a line is as expected: `…` in the expected line stands for anything.
 fn line_fits(expected: &str, line: &str) -> bool {
     let mut parts = expected.split('…');
     let Some(mut rest) = parts.next().and_then(|first| line.strip_prefix(first)) else {
@@ -66,7 +66,7 @@ fn line_fits(expected: &str, line: &str) -> bool {
     last.is_empty() || line.ends_with(last)
 }
 
-/// Whether lines are as expected: a line that is `…` stands for any number of them.
+/// Returns whether lines are as expected: an expected line that is `…` stands for any number of lines.
 fn fits(expected: &[&str], lines: &[&str]) -> bool {
     match expected.split_first() {
         None => lines.is_empty(),
@@ -84,7 +84,7 @@ fn what_the_readme_says_a_command_prints_it_prints() {
     let _ = fs::remove_dir_all(&project);
     copy(&root.join("scenarios"), &project.join("scenarios"));
     copy(&root.join("snapshots"), &project.join("snapshots"));
-    // The tests may be run in the middle of the tour.
+    // The tests may run in the middle of the tour.
     for folder in ["scenarios/tour", "snapshots/tour"] {
         let _ = fs::remove_dir_all(project.join(folder));
     }

@@ -1,5 +1,5 @@
-//! One test a scenario file: its laws, its expectations, and its log, which insta compares with the
-//! snapshot that `deadstop accept` writes.
+//! One test for each scenario file: its laws, its expectations, and its log, which insta compares with the snapshot
+//! that `deadstop accept` writes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

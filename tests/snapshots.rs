@@ -1,4 +1,4 @@
-//! Holds our reader, comparator and writer of snapshots together with insta's own.
+//! Compares our reader, comparator and writer of snapshots with insta's own.
 #![cfg(feature = "cli")]
 
 use std::env;
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use deadstop::report::{Policy, SnapshotError, State, Store, Wrote};
 
-/// A folder of this test's own, empty.
+/// Returns an empty folder of the test's own.
 fn folder(test: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("snapshots")
@@ -18,10 +18,11 @@ fn folder(test: &str) -> PathBuf {
     folder
 }
 
-/// What insta's assertion says, with this value of `INSTA_UPDATE`.
+/// Returns whether insta's assertion passes, with this value of `INSTA_UPDATE`.
 ///
-/// It runs in a process of its own: insta reads the environment, and what a developer has set there
-/// (`INSTA_UPDATE=always`) would pass, or even mend, what these tests want to see fail.
+///
+/// The assertion runs in a process of its own. insta reads the environment, and a developer's setting
+/// (`INSTA_UPDATE=always`) would pass, or even repair, what these tests expect to fail.
 fn insta_with(update: &str, folder: &Path, name: &str, text: &str) -> bool {
     let ended = Command::new(env::current_exe().unwrap())
         .args(["--exact", "insta_asserts", "--ignored"])
@@ -35,7 +36,7 @@ fn insta_with(update: &str, folder: &Path, name: &str, text: &str) -> bool {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&ended.stdout);
-    // No answer may come from a child that did not get as far as the assertion.
+    // A child that did not get as far as the assertion gives no answer.
     assert!(said.contains("running 1 test"), "{said}");
     assert!(
         ended.status.success() || said.contains("snapshot assertion for"),
@@ -44,7 +45,7 @@ fn insta_with(update: &str, folder: &Path, name: &str, text: &str) -> bool {
     ended.status.success()
 }
 
-/// Whether insta's assertion holds; it writes nothing.
+/// Returns whether insta's assertion holds. Writes nothing.
 fn insta_holds(folder: &Path, name: &str, text: &str) -> bool {
     insta_with("no", folder, name, text)
 }
@@ -64,7 +65,7 @@ fn insta_asserts() {
     settings.bind(|| insta::assert_snapshot!(name, text));
 }
 
-/// The log of a run, with what could trouble a format: a fence, quotes, a colon, blanks, no ASCII.
+/// A log with text that could trouble a format: a fence, quotes, a colon, blanks, text that is not ASCII.
 const LOG: &str =
     "     0.000  .      began  main (#0)\n---\n  key: \"value\" # \\ 'x'\n\n10.000  ä…\n";
 
@@ -75,7 +76,7 @@ fn insta_passes_on_what_was_accepted_here() {
     store.write_pending("signals/second", LOG).unwrap();
     store.accept("signals/second").unwrap();
     assert!(insta_holds(&root.join("signals"), "second", LOG));
-    // insta sees a difference in it too, or the line above would prove nothing.
+    // insta has to detect a difference too. Otherwise the line above would prove nothing.
     let other = LOG.replace("10.000", "10.001");
     assert!(!insta_holds(&root.join("signals"), "second", &other));
 }
@@ -109,7 +110,7 @@ fn both_judge_the_ends_of_lines_alike() {
         assert_eq!(ours, same, "{text:?}");
         assert_eq!(insta_holds(&root, "a", text), same, "{text:?}");
     }
-    // A checkout that turned the line breaks of the file round.
+    // A checkout may change the line breaks of the file.
     let crlf = fs::read_to_string(root.join("a.snap"))
         .unwrap()
         .replace('\n', "\r\n");
@@ -161,7 +162,7 @@ fn a_file_of_ours_begins_as_cargo_insta_demands() {
         fs::read_to_string(root.join("x/a.snap.new")).unwrap(),
         "---\nsource: tests/scenarios.rs\nexpression: log\n---\nb\n"
     );
-    // Nothing but the file is left in the folder.
+    // No other file is left in the folder.
     assert_eq!(fs::read_dir(root.join("x")).unwrap().count(), 1);
 }
 
@@ -214,7 +215,7 @@ fn only_what_is_pending_can_be_accepted_or_rejected() {
 #[test]
 fn each_policy_writes_what_it_allows() {
     use Wrote::{Nothing, Pending, Snapshot};
-    // The policy; what it writes for a new text, and for a changed one.
+    // Each policy, with what it writes for a new text and for a changed one.
     for (policy, unseen, changed) in [
         (Policy::Nothing, Nothing, Nothing),
         (Policy::Pending, Pending, Pending),
@@ -237,7 +238,7 @@ fn each_policy_writes_what_it_allows() {
         assert_eq!(pending.contains(&"old".to_owned()), changed == Pending);
         let accepted = store.compare("old", "2").unwrap() == State::Same;
         assert_eq!(accepted, changed == Snapshot);
-        // What is pending is not written again, and goes when the text is the snapshot's again.
+        // A pending text is not written again, and is removed when the text is the snapshot's again.
         if changed == Pending {
             assert_eq!(store.record("old", "2", policy).unwrap().1, Nothing);
             assert_eq!(store.record("old", "1", policy).unwrap().0, State::Same);
@@ -291,14 +292,14 @@ fn a_file_that_is_no_snapshot_is_named_with_its_path() {
         "{error}"
     );
     assert!(error.contains("its first line is not `---`"), "{error}");
-    // A folder where a file should be.
+    // Here a folder is in the place of a file.
     fs::create_dir(root.join("b.snap")).unwrap();
     let error = store.compare("b", "x").unwrap_err().to_string();
     assert!(
         error.starts_with("cannot read ") && error.contains("b.snap"),
         "{error}"
     );
-    // And a file where a folder should be: nothing is left behind.
+    // Here a file is in the place of a folder. Nothing is left behind.
     let error = store
         .write_pending("a.snap/c", "x")
         .unwrap_err()

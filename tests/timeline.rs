@@ -1,4 +1,4 @@
-//! The picture under the log, for runs as they are met in an incident. Each snapshot was read.
+//! The picture under the log, for runs as they occur in an incident. Each snapshot was reviewed.
 #![cfg(feature = "cli")]
 
 use deadstop::journal::{
@@ -27,7 +27,7 @@ fn picture(text: &str, subject: sim::Subject) -> String {
     timeline(&events(text, subject), Style::default())
 }
 
-/// Our own events, at these times.
+/// Returns a journal of events at the given times.
 fn journal(whats: impl IntoIterator<Item = (u64, What)>) -> Vec<Event> {
     let numbered = (0..).zip(whats);
     numbered
@@ -354,7 +354,7 @@ fn colour_adds_nothing_but_colour() {
     }
 }
 
-/// Events that the scenarios above do not bring forth.
+/// Returns events that the scenarios above do not cause.
 fn rare() -> Vec<What> {
     let name = || "rare".into();
     vec![
@@ -424,7 +424,7 @@ fn rare() -> Vec<What> {
 proptest! {
     #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::with_cases(256) })]
 
-    /// Whatever the events, in whatever order and at whatever times.
+    /// The events come in any order and at any times.
     #[test]
     fn any_list_of_events_is_drawn(
         picks in prop::collection::vec((any::<prop::sample::Index>(), 0_u8..4, any::<u64>()), 0..120),
@@ -444,7 +444,7 @@ proptest! {
             .into_iter()
             .map(|(index, kind, t)| {
                 let event = index.get(&POOL).clone();
-                // Its own time, one of few, one of many, any.
+                // The time is the event's own, one of five, one of many, or any.
                 let t = match kind {
                     0 => event.t,
                     1 => t % 5 * 1_000,
@@ -462,7 +462,7 @@ proptest! {
         prop_assert_eq!(&drawn, &timeline(&events, Style { width, color: false }));
     }
 
-    /// A journal cut anywhere, as by a full disk.
+    /// The journal is cut anywhere, as by a full disk.
     #[test]
     fn a_cut_journal_is_drawn(keep in 0_usize..60, plan: bool) {
         let subject = if plan { sim::Subject::Plan } else { sim::Subject::Worker };
