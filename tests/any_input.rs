@@ -1,4 +1,4 @@
-//! Any input is a scenario or an error; and any scenario of moderate size runs.
+//! Any input is either a scenario or an error, and any scenario of moderate size runs.
 #![cfg(feature = "sim")]
 
 use deadstop::scenario::keys::{self, Place, Type};
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::RngSeed;
 
-/// Parses, and renders what is wrong: neither may panic, whatever the input.
+/// Parses the input and renders its mistakes or lints. Neither may panic, whatever the input.
 fn read(bytes: &[u8]) -> Option<scenario::Scenario> {
     let text = String::from_utf8_lossy(bytes);
     match scenario::parse_bytes("any", bytes) {
@@ -24,7 +24,7 @@ fn read(bytes: &[u8]) -> Option<scenario::Scenario> {
     }
 }
 
-/// Words of the grammar, and things that are nearly such.
+/// Generates words of the grammar, and text that is nearly such a word.
 fn fragment() -> impl Strategy<Value = String> {
     let mut words: Vec<String> = keys::KEYS.iter().map(|key| key.name.to_owned()).collect();
     words.extend(keys::KEYS.iter().map(|key| key.example.to_owned()));
@@ -76,7 +76,7 @@ fn examples() -> Vec<String> {
         .collect()
 }
 
-/// An example with some of its bytes cut, doubled or replaced by fragments.
+/// Generates an example in which some ranges of bytes are replaced by fragments.
 fn mutated() -> impl Strategy<Value = String> {
     let cut = (any::<Index>(), 0_usize..12, fragment());
     (select(examples()), prop::collection::vec(cut, 1..4)).prop_map(|(mut text, cuts)| {
@@ -95,7 +95,7 @@ fn mutated() -> impl Strategy<Value = String> {
     })
 }
 
-/// A value of a key, mostly of its type; names are those of the components below.
+/// Generates a value for a key, mostly of the key's type. Names are those of [`NAMES`].
 fn value(key: &'static keys::Key, own: String) -> BoxedStrategy<String> {
     let quoted = |words: Vec<&'static str>| select(words).prop_map(|word| format!("{word:?}"));
     let time = || {
@@ -120,7 +120,7 @@ fn value(key: &'static keys::Key, own: String) -> BoxedStrategy<String> {
         Type::Time { forever: true, .. } => {
             prop_oneof![3 => time(), 1 => Just("\"forever\"".to_owned())].boxed()
         }
-        // Floors that fit, and cycles long enough for a run that goes on to its horizon of a day.
+        // A floor has to fit, and a cycle has to be long enough for a run that goes on to its horizon of a day.
         Type::Time { .. } if key.name == "floor" => Just("\"7ms\"".to_owned()).boxed(),
         Type::Time { .. } if ["period", "interval"].contains(&key.name) => {
             quoted(vec!["5m", "1h"]).boxed()
@@ -158,7 +158,7 @@ fn value(key: &'static keys::Key, own: String) -> BoxedStrategy<String> {
     }
 }
 
-/// The one that is registered by an event.
+/// Name of the component that an event registers.
 const LATE: &str = "closeable 2";
 
 const NAMES: &[&str] = &[
@@ -173,7 +173,7 @@ const NAMES: &[&str] = &[
     "watchdog 1",
 ];
 
-/// A table of a place: its selector, and some of the keys that go with it.
+/// Generates a table of a place: its selector, and some of the keys that go with it.
 fn table(place: Place, selector: &'static str, own: &str) -> BoxedStrategy<String> {
     let late = own == LATE;
     let own = own.to_owned();
@@ -194,7 +194,7 @@ fn table(place: Place, selector: &'static str, own: &str) -> BoxedStrategy<Strin
                     chosen.push(key);
                 }
             }
-            // One moment an event.
+            // An event has one moment.
             let on = chosen
                 .iter()
                 .any(|key| key.name == "on" && place == Place::Event);
@@ -217,7 +217,7 @@ fn table(place: Place, selector: &'static str, own: &str) -> BoxedStrategy<Strin
         .boxed()
 }
 
-/// A whole file: the components of [`NAMES`] and up to eight events, at random.
+/// Generates a whole file: the components of [`NAMES`], at most seven random events, and a signal or call at the end.
 fn file() -> impl Strategy<Value = String> {
     let components: Vec<_> = NAMES
         .iter()
@@ -275,7 +275,7 @@ proptest! {
     }
 }
 
-/// The generator makes files that are valid, or the test above would test nothing.
+/// Checks that the generator makes valid files. Otherwise the test above would test nothing.
 #[test]
 fn most_files_are_scenarios() {
     use proptest::strategy::ValueTree;

@@ -1,4 +1,4 @@
-//! Coroutines and batons: the same journals.
+//! Compares coroutines and batons: both have to give the same journals.
 #![cfg(feature = "sim")]
 
 use std::fs;
@@ -9,7 +9,7 @@ use deadstop::journal;
 use deadstop::scenario::{self, Scenario};
 use deadstop::sim::{Bodies, Options, Run, Runners, Subject};
 
-/// All scenarios that can be run.
+/// Returns all scenarios that can be run.
 fn corpus() -> Vec<Arc<Scenario>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut paths = Vec::new();
@@ -37,7 +37,7 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every file of the corpus, with both subjects and several seeds, to the byte.
+/// Runs every file of the corpus with both subjects and several seeds, and compares the journals to the byte.
 #[test]
 fn the_corpus_gives_the_same_journals_on_coroutines_and_on_batons() {
     let corpus = corpus();

@@ -1,12 +1,12 @@
-//! What is wrong with a file, as its author reads it. Each file below is wrong in the way that the name of
-//! its snapshot says (`tests/diagnostics/CODE.snap`, or `CODE-WHERE.snap`).
+//! The diagnostics of a file, as its author reads them. Each file below has the mistake or lint that the name of its
+//! snapshot says (`tests/diagnostics/CODE.snap`, or `CODE-WHERE.snap`).
 #![cfg(feature = "sim")]
 
 use std::fmt::Write as _;
 
 use deadstop::scenario::{self, CODES, Diagnostic, LINTS};
 
-/// What is wrong with a file: its mistakes, or its lints if it has none.
+/// Returns a file's mistakes, or its lints if it has no mistake.
 fn diagnostics(bytes: &[u8]) -> Vec<Diagnostic> {
     match scenario::parse_bytes("bad", bytes) {
         Ok(scenario) => scenario::lint(&scenario),
@@ -14,7 +14,7 @@ fn diagnostics(bytes: &[u8]) -> Vec<Diagnostic> {
     }
 }
 
-/// Every diagnostic has a place in the file, says something, and has a code that is known.
+/// Asserts that every diagnostic has a place in the file, a message and a label, and a known code.
 fn are_well_formed(diagnostics: &[Diagnostic], bytes: &[u8]) {
     for diagnostic in diagnostics {
         let code = diagnostic.code;
@@ -412,7 +412,7 @@ ends-at = 10.5
     ),
 ];
 
-/// Files that can be run, and are odd.
+/// Files that can be run, each with a lint.
 const ODD: &[(&str, &str)] = &[
     (
         "bounds-over-grace",
@@ -569,7 +569,7 @@ fn a_thousand_components_and_events_are_enough() {
         text
     };
     assert!(scenario::parse("many", &file(1_000, 1_000)).is_ok());
-    // One mistake, and not a thousand names that nobody knows.
+    // There is one mistake for each list, and none for the thousand unknown names.
     let too_many = file(1_001, 1_001);
     let found = diagnostics(too_many.as_bytes());
     assert_eq!(
@@ -603,7 +603,7 @@ fn what_is_not_utf8_is_told_by_its_first_wrong_byte() {
 fn a_byte_order_mark_and_carriage_returns_are_no_mistakes() {
     let text = "\u{feff}title = \"From elsewhere\"\r\n[worker]\r\ncomponents = [\r\n  { task = \"a\" },\r\n]\r\n";
     assert!(scenario::parse_bytes("bom", text.as_bytes()).is_ok());
-    // And a mistake behind them is still found at its line.
+    // A mistake behind the mark is still found at its line.
     let bad = text.replace("task", "tusk");
     let found = diagnostics(bad.as_bytes());
     assert_eq!(found.len(), 1, "{found:?}");
@@ -657,7 +657,7 @@ fn every_code_has_its_file() {
     for (lint, _) in LINTS {
         assert!(has(lint, ODD), "{lint}");
     }
-    // The file of a code shows that code, be it among others.
+    // The file of a code shows that code, possibly among others.
     for (name, text) in BAD.iter().chain(ODD) {
         let codes: Vec<&str> = diagnostics(text.as_bytes())
             .iter()

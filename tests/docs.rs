@@ -1,4 +1,5 @@
-//! Holds the written pages together with the code: every law, every event and key, every arrow, every link.
+//! Compares the written pages with the code: every law, every event and key, every dependency between modules, every
+//! link.
 #![cfg(feature = "sim")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ mod last_lines;
 #[path = "docs/links.rs"]
 mod links;
 
-/// The repository.
+/// Returns the root of the repository.
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -23,7 +24,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The files below a folder that end so; neither builds nor hidden folders.
+/// Collects the files below a folder that end with `end`. Skips hidden folders and build output.
 fn files(folder: &Path, end: &str, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -37,7 +38,7 @@ fn files(folder: &Path, end: &str, found: &mut Vec<PathBuf>) {
     found.sort();
 }
 
-/// The text of a page without its fenced blocks.
+/// Returns the lines of a page without its fenced blocks.
 fn prose(page: &str) -> impl Iterator<Item = &str> {
     let mut fenced = false;
     page.lines().filter(move |line| {
@@ -47,7 +48,7 @@ fn prose(page: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The fenced blocks of that language.
+/// Returns the contents of a page's fenced blocks of one language.
 fn blocks(page: &str, language: &str) -> Vec<String> {
     let open = format!("```{language}\n");
     page.split(&open)
@@ -56,7 +57,7 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
         .collect()
 }
 
-/// What stands in backticks in a line.
+/// Returns the texts in backticks of a line.
 fn ticked(line: &str) -> Vec<&str> {
     line.split('`').skip(1).step_by(2).collect()
 }
@@ -128,7 +129,7 @@ fn the_contract_uses_every_word_of_the_code() {
 
 // The journal.
 
-/// What the journal's page says of one event.
+/// The section of one event in the journal's page.
 struct Section {
     claim: bool,
     keys: Vec<String>,
@@ -162,7 +163,7 @@ fn sections() -> BTreeMap<String, Section> {
         .collect()
 }
 
-/// The names of all events, as the code knows them.
+/// Returns the names of all events that the code can parse.
 fn events_of_the_code() -> BTreeSet<String> {
     let error = serde_json::from_str::<What>(r#"{"event":"?"}"#).unwrap_err();
     let error = error.to_string();
@@ -170,7 +171,7 @@ fn events_of_the_code() -> BTreeSet<String> {
     ticked(names).into_iter().map(str::to_owned).collect()
 }
 
-/// The keys of a JSON object in the order in which they stand.
+/// Returns the keys of a JSON object, in their order in the text.
 fn keys(line: &str) -> Vec<String> {
     struct Keys(Vec<String>);
     impl<'de> serde::Deserialize<'de> for Keys {
@@ -200,7 +201,7 @@ fn keys(line: &str) -> Vec<String> {
         .0
 }
 
-/// What is wrong with an event, by the page: nothing, if its keys are those of its section.
+/// Returns how an event differs from its section in the page, if it does.
 fn wrong(sections: &BTreeMap<String, Section>, event: &Event) -> Option<String> {
     let name = event.what.name();
     let Some(section) = sections.get(name) else {
@@ -253,7 +254,7 @@ fn what_happens_in_the_corpus_is_in_the_page() {
         let name = path.strip_prefix(root().join("scenarios")).unwrap();
         let name = name.with_extension("").display().to_string();
         let Ok(parsed) = scenario::parse_bytes(&name, &fs::read(&path).unwrap()) else {
-            continue; // Not every file is meant to be one: some show what a mistake looks like.
+            continue; // Some files show a mistake on purpose, and are no scenarios.
         };
         for subject in [sim::Subject::Worker, sim::Subject::Plan] {
             let options = sim::Options {
@@ -274,7 +275,7 @@ fn what_happens_in_the_corpus_is_in_the_page() {
     );
 }
 
-/// The row of a vocabulary has its words, all and in order.
+/// Asserts that the vocabulary's row has all of its words, in order.
 #[track_caller]
 fn row<W: Copy + Display + Debug>(page: &str, vocabulary: &str, words: &[W]) {
     let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
@@ -316,7 +317,7 @@ fn the_example_as_text_is_what_is_written() {
 
 // Architecture.
 
-/// The cells of the rows of a page that begin with a name in backticks.
+/// Returns the cells of the table rows that begin with a name in backticks, or with a link of one.
 fn table_rows(page: &str) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     for line in page.lines() {
@@ -328,7 +329,7 @@ fn table_rows(page: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// The modules that the sources of one module name, but for itself.
+/// Returns the other modules that a module's sources name.
 fn named_by(module: &Path) -> BTreeSet<String> {
     let mut sources = Vec::new();
     files(module, ".rs", &mut sources);
@@ -341,7 +342,7 @@ fn named_by(module: &Path) -> BTreeSet<String> {
         }
     }
     named.remove(&*module.file_name().unwrap().to_string_lossy());
-    // A macro's `$crate`, or a type at the root, is no module.
+    // A macro's `$crate`, or a type at the root, is not a module.
     named.retain(|name| {
         let path = root().join("src").join(name);
         path.is_dir() || path.with_extension("rs").is_file()
@@ -371,7 +372,7 @@ fn the_arrows_between_modules_are_those_of_the_page() {
     assert_eq!(said, found);
 }
 
-/// A row about what code finds around it names the test that looks, and no test is without a row.
+/// Each row about what code finds around it names its test, and each test has a row.
 #[test]
 fn each_ambient_row_of_fidelity_names_its_test() {
     let page = read("docs/fidelity.md");

@@ -1,5 +1,5 @@
-//! The corpus has every fault that ends, and every one in the very instant of a step's begin, on every kind that can take it:
-//! that is where a live run and the simulation differ most easily.
+//! Checks that the corpus has every fault on every kind that can take it: faults that end at each moment, the others
+//! in the instant in which a step begins. There a live run and the simulation differ most easily.
 #![cfg(feature = "cli")]
 
 mod common;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::corpus;
 use deadstop::scenario::{Component, Scenario, Timed, Verb, When, parse};
 
-/// The kinds, as a file writes them, and what a step of theirs may be.
+/// Kinds of components in all their variants, as a file writes them, and main.
 const KINDS: &[&str] = &[
     "{ thread = \"it\" }",
     "{ task = \"it\" }",
@@ -25,12 +25,12 @@ const KINDS: &[&str] = &[
     "{ watchdog = \"it\" }",
     MAIN,
 ];
-/// Main is in every file, and in no list.
+/// Main, which is in every file and in no list of components.
 const MAIN: &str = "main";
 
 /// Faults that may have an end.
 const BOUNDED: &[&str] = &["hang", "ignore", "hold"];
-/// Faults that have none.
+/// Faults that have no end.
 const OTHERS: &[&str] = &["slow", "fail", "panic", "end"];
 
 /// When a fault strikes, and how long it lasts.
@@ -70,7 +70,7 @@ fn kind_of(component: &Component) -> Option<&'static str> {
     })
 }
 
-/// Every cell that the grammar allows.
+/// Returns every cell that the grammar allows.
 fn allowed() -> BTreeSet<Cell> {
     let mut cells = BTreeSet::new();
     for kind in KINDS {
@@ -95,14 +95,14 @@ fn allowed() -> BTreeSet<Cell> {
             if BOUNDED.contains(verb) {
                 moments.push(PastBound);
             }
-            // A callback holds the executor when it is called, and at no other time.
+            // A callback holds the executor only while it is called.
             let called = !kind.contains("thread") && !kind.contains("task");
             if BOUNDED.contains(verb) && !(*verb == "hold" && called) {
                 // Main's step is its whole life.
                 if *kind != MAIN {
                     moments.push(Before);
                 }
-                // That of an adopted task is over with its begin: it is aborted then.
+                // The step of an adopted task is over when it begins: the task is aborted then.
                 if !kind.contains("adopted") {
                     moments.push(Middle);
                 }
@@ -143,7 +143,7 @@ fn cell_of(scenario: &Scenario, timed: &Timed) -> Vec<Cell> {
         _ => None,
     };
     let at_begin = since_begin == Some(Duration::ZERO);
-    // A file that names the instant means a step that has begun by then.
+    // A fault at an instant after the first signal is meant for a step that has begun by then.
     let stops = |timed: &Timed| match timed.when {
         When::At(at) if matches!(timed.verb, Verb::Signal(_)) => Some(at),
         _ => None,

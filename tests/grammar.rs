@@ -1,10 +1,10 @@
-//! The grammar: its examples parse, run and hold, and what is made from its table is checked in.
+//! The grammar: its examples parse, run and hold, and the files that are made from its table of keys are checked in.
 #![cfg(feature = "sim")]
 
 use deadstop::scenario::{self, Scenario};
 use deadstop::{journal, laws, sim};
 
-/// Parses a file that has to be right, and that no lint may find odd.
+/// Parses a file that must have no mistake and no lint.
 fn parsed(text: &str) -> Scenario {
     let scenario = scenario::parse("example", text).unwrap_or_else(|invalid| {
         panic!(
@@ -21,7 +21,7 @@ fn parsed(text: &str) -> Scenario {
     scenario
 }
 
-/// Runs a file, and wants its expectations met.
+/// Runs a file, and asserts that its laws and expectations hold.
 fn holds(text: &str) {
     let scenario = parsed(text);
     let journal = sim::run(&scenario, &sim::Options::default());
@@ -272,8 +272,8 @@ fn every_example_of_a_key_parses_and_its_expectations_hold() {
     }
 }
 
-/// Wants a file that is checked in to be what the table of keys makes of it. `INSTA_UPDATE=always` writes
-/// it anew, as it does with snapshots.
+/// Asserts that a checked-in file is what the table of keys makes of it. `INSTA_UPDATE=always` rewrites the file, as
+/// it does with snapshots.
 fn is_checked_in(path: &str, should: &str, command: &str) {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
@@ -330,7 +330,7 @@ fn the_pages_first_example_holds() {
     holds(example);
 }
 
-/// The report counts it among the deaths: stop has not begun.
+/// The report counts the failed thread among the deaths, because stop has not begun.
 #[test]
 fn what_dies_while_main_is_awaited_has_died_before_stop() {
     let unmet = |died: &str| {
@@ -351,7 +351,7 @@ fn what_dies_while_main_is_awaited_has_died_before_stop() {
     assert_eq!(unmet("[]"), [empty]);
 }
 
-/// Main's own work: 3 s until the pool is registered, of which one is over when it is stuck for three more.
+/// Main needs 3 s until the pool is registered. After the first of them it is stuck for three seconds more.
 #[test]
 fn main_that_was_stuck_for_a_while_goes_on_where_it_was() {
     holds(
@@ -372,7 +372,7 @@ ends-at = "6s"
     );
 }
 
-/// In a run that is over within the hour, for ever is as long as an hour: nothing else.
+/// In a run that ends within an hour, `forever` is the same as an hour.
 #[test]
 fn forever_lasts_longer_than_any_run() {
     let mut tried = Vec::new();
@@ -387,7 +387,7 @@ fn forever_lasts_longer_than_any_run() {
                 "health" => "200",
                 _ => "thread",
             };
-            // Where `for` is tried, an answer that shows.
+            // With `for`, the answer has to be one that has an effect.
             let value = if (*verb, key.name) == ("health", "for") {
                 "503"
             } else {
@@ -406,7 +406,7 @@ fn forever_lasts_longer_than_any_run() {
                 let mut events = sim::run(&scenario, &sim::Options::default()).events;
                 let ended = events.last().expect("no journal is empty");
                 assert!(ended.t < 3_600_000, "{text}{ended:?}");
-                // The fault says how long; what follows from it does not.
+                // The fault's own event records its duration, so it differs. Its consequences must not.
                 events.retain(|event| !matches!(event.what, journal::What::Fault { .. }));
                 journal::text(&events)
             };

@@ -1,10 +1,12 @@
-//! Whatever the worker is made of and whatever strikes it: the laws hold, and a run can be repeated.
+//! The laws hold for any worker and any events, and a run can be repeated.
 //!
-//! A case is a scenario's text, so that a failure prints a file that can be saved and run. The numbers
-//! are few and round on purpose: things that happen in the same instant are where contexts go wrong.
 //!
-//! Workers that nothing strikes but one signal are also worked out beforehand, step by step, by a model
-//! that was written from the contract and shares nothing with the crate but the parser.
+//! A case is a scenario's text, so that a failure prints a file that can be saved and run. The numbers are few and
+//! round on purpose: contexts go wrong where several things happen in the same instant.
+//!
+//!
+//! For workers with no event but one signal, a model computes every step beforehand. The model was written from the
+//! contract and shares nothing with the crate but the parser.
 #![cfg(feature = "sim")]
 
 mod common;
@@ -44,7 +46,7 @@ const KINDS: &[&str] = &[
     "watchdog",
 ];
 
-/// A case as proptest shows it: the text of its file, as it is.
+/// A case as proptest shows it: the text of its file.
 struct File(String);
 
 impl fmt::Debug for File {
@@ -53,13 +55,13 @@ impl fmt::Debug for File {
     }
 }
 
-/// When the first things strike: after all of main, as a rule, but not always.
+/// Start of the events that strike around noon, in milliseconds. Main is usually done by then, but not always.
 const NOON: u64 = 10_000;
 
-/// When a worker that is still there is asked to stop at last.
+/// Time at which a worker that still runs is asked to stop, in milliseconds.
 const NIGHT: u64 = 60_000;
 
-/// A component, in raw numbers: what its kind has no use for is left out of the text.
+/// A component in raw numbers. The text omits what the component's kind does not use.
 #[derive(Clone, Debug)]
 struct Part {
     kind: &'static str,
@@ -77,7 +79,7 @@ struct Part {
     needs: Option<usize>,
 }
 
-/// An event, in raw numbers.
+/// An event in raw numbers.
 #[derive(Clone, Debug)]
 struct Strike {
     verb: &'static str,
@@ -91,10 +93,11 @@ struct Strike {
 
 #[derive(Clone, Debug)]
 enum Moment {
-    /// So long after noon, or before.
+    /// Milliseconds after noon.
     Noon(u64),
+    /// Milliseconds after the begin of the run.
     Morning(u64),
-    /// So long after the begin of a step.
+    /// Milliseconds after the begin of a step.
     Step(usize, u64),
 }
 
@@ -234,7 +237,7 @@ fn is_cleanup(kind: &str) -> bool {
 }
 
 impl Case {
-    /// The scenario's text.
+    /// Returns the scenario's text.
     fn text(&self) -> String {
         let mut text = "title = \"A case of the properties\"\nallow = [\"bounds-over-grace\", \"floors-cannot-fit\", \"cannot-hold\", \"never-strikes\", \"never-registered\"]\n\n[worker]\n".to_owned();
         let _ = writeln!(text, "grace = \"{}ms\"", self.grace);
@@ -251,7 +254,7 @@ impl Case {
             let _ = writeln!(text, "start-timeout = \"{bound}ms\"");
         }
         if let Some(percent) = self.pre_stop {
-            // 0 ms is no bound; where the percentage comes to that, there is no delay.
+            // 0 ms is not a bound. Where the percentage comes to that, there is no delay.
             let delay = (self.grace - margin - reserve) * percent / 100;
             if delay > 0 {
                 let _ = writeln!(text, "pre-stop = \"{delay}ms\"");
@@ -267,7 +270,7 @@ impl Case {
         text += "]\n\n[timeline]\nevents = [\n";
         let mut registered = BTreeSet::new();
         for strike in &self.strikes {
-            // What is registered is registered once.
+            // A late component is registered only once.
             if strike.verb == "register" && !registered.insert(self.name(strike.target)) {
                 continue;
             }
@@ -282,7 +285,7 @@ impl Case {
         text
     }
 
-    /// A second watchdog is a thread: a worker has one.
+    /// Returns the kind of a component. A second watchdog becomes a thread, because a worker has only one.
     fn kind(&self, n: usize) -> &'static str {
         let kind = self.parts[n].kind;
         let first = self.parts.iter().position(|part| part.kind == kind);
@@ -367,7 +370,7 @@ impl Case {
         keys.join(", ")
     }
 
-    /// The event, if it can be said of that component.
+    /// Returns the event, if it fits the component.
     fn strike(&self, strike: &Strike) -> Option<String> {
         let mut keys = Vec::new();
         match strike.moment {
@@ -397,7 +400,7 @@ impl Case {
             }
             "signal" | "call" => {
                 let call = word(&["stop", "cleanup", "request-stop", "start"]);
-                // A start in the instant in which the worker itself is started: either may come second.
+                // A start in the instant in which the worker itself is started is left out: either may come second.
                 if self.run && call == "start" && matches!(strike.moment, Moment::Morning(0)) {
                     return None;
                 }
@@ -454,14 +457,14 @@ impl Case {
     }
 }
 
-/// What is wrong with a case at a seed; nothing, if it is empty.
+/// Returns what is wrong with a case at a seed.
 fn wrong(text: &str, seed: u64) -> Vec<String> {
     let scenario = parse("case", text);
     let verdict = Verdict::of(&scenario, Subject::Worker, seed);
     let mut wrong: Vec<String> = verdict
         .broken
         .iter()
-        // Whether the orders suit what uses what is the worker's choice, here a random one.
+        // The worker chooses the orders of the components that use each other, here at random.
         .filter(|broken| broken.law != "uses/closed-after-users")
         .map(|broken| format!("{} at {}: {}", broken.law, broken.t, broken.message))
         .collect();
@@ -486,7 +489,7 @@ fn wrong(text: &str, seed: u64) -> Vec<String> {
     wrong
 }
 
-/// Workers without faults, jobs or needs: what they do is known from the file alone.
+/// Generates workers without faults, jobs or needs. Their steps are known from the file alone.
 fn plain() -> impl Strategy<Value = File> {
     let plain = |part: Part| Part {
         kind: if part.kind == "watchdog" {
@@ -522,7 +525,7 @@ fn plain() -> impl Strategy<Value = File> {
         })
 }
 
-/// A step as the contract has it.
+/// A step as the contract defines it.
 #[derive(Debug, PartialEq)]
 struct Step {
     name: String,
@@ -535,10 +538,9 @@ struct Step {
     group: usize,
 }
 
-/// The model: the steps of a worker that is asked to stop once, and the instant of its end. It covers
-/// the order of steps and their groups, ties, when bodies are told, bounds, floors, the end of stop's share,
-/// and the outcomes of what takes too long. It knows nothing of faults, of a held executor, of second signals,
-/// nor of a stop while main runs.
+/// Returns the steps of a worker that is asked to stop once, and the instant of its end. This model covers the order
+/// of steps and their groups, ties, when bodies are told, bounds, floors, the end of stop's share, and the outcomes
+/// of overdue steps. It does not cover faults, a held executor, second signals, or a stop while main runs.
 fn model(scenario: &Scenario) -> (Vec<Step>, u64) {
     let ms = |duration: std::time::Duration| duration.as_millis() as u64;
     let (worker, mut now) = (&scenario.worker, NIGHT);
@@ -547,7 +549,7 @@ fn model(scenario: &Scenario) -> (Vec<Step>, u64) {
     let stop_ends = cleanup_ends - reserve;
     let joins = |part: &Component| matches!(part.kind, Kind::Thread | Kind::Task);
     let cleans = |part: &Component| matches!(part.kind, Kind::Cleanup | Kind::Closeable);
-    // What takes longer than its bound.
+    // The outcome of a component that takes longer than its bound.
     let overdue = |part: &Component| match part.kind {
         Kind::Task => Outcome::Aborted,
         Kind::Thread => Outcome::Leaked,
@@ -566,7 +568,7 @@ fn model(scenario: &Scenario) -> (Vec<Step>, u64) {
         let left = stop_ends.saturating_sub(now);
         let mut until = now;
         for part in members {
-            // An adopted task is aborted when its step begins: its bound is for the abort to be confirmed.
+            // An adopted task is aborted when its step begins. Its bound is for the confirmation of the abort.
             let own = ms(part.timeout);
             let bound = own.min(left);
             let told = if joins(part) && part.told == Told::AtOnce {
@@ -660,7 +662,7 @@ fn model(scenario: &Scenario) -> (Vec<Step>, u64) {
     (steps, now)
 }
 
-/// The steps as the journal has them, in the order in which they began.
+/// Returns the steps in the journal, in the order in which they began.
 fn steps(events: &[Event]) -> Vec<Step> {
     let begun = |event: &Event| match &event.what {
         What::StepStarted {
@@ -696,9 +698,9 @@ fn steps(events: &[Event]) -> Vec<Step> {
 }
 
 fn config() -> ProptestConfig {
-    // A failure becomes a named scenario; the seeds of past failures are kept nowhere.
+    // A failure becomes a named scenario. The seeds of past failures are not kept.
     ProptestConfig {
-        // The same cases each time: a gate that passes by luck is none.
+        // The cases are the same each time: a gate that passes by luck proves nothing.
         rng_seed: RngSeed::Fixed(1),
         failure_persistence: None,
         ..ProptestConfig::default()

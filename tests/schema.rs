@@ -1,5 +1,5 @@
-//! The schema against the parser: what the parser takes the schema takes, and what the schema can refuse it
-//! refuses.
+//! Compares the schema with the parser. The schema takes every file that the parser takes, and refuses every mistake
+//! that a schema can express.
 #![cfg(feature = "sim")]
 
 use std::cell::RefCell;
@@ -14,7 +14,7 @@ use regex::Regex;
 use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
 
-/// Whether a value fits a schema. A keyword that is not known here fails the test: it would not be looked at.
+/// Returns whether a value fits a schema. Panics at a keyword that is unknown here, because it would be ignored.
 fn fits(schema: &Value, value: &Value) -> bool {
     let schema = schema.as_object().expect("a schema is an object");
     schema
@@ -22,7 +22,7 @@ fn fits(schema: &Value, value: &Value) -> bool {
         .all(|(keyword, says)| fits_one(schema, keyword, says, value))
 }
 
-/// Whether a text has a match of a pattern, which is read once.
+/// Returns whether a text matches a pattern. Each pattern is compiled once.
 fn matches(pattern: &str, text: &str) -> bool {
     thread_local!(static READ: RefCell<BTreeMap<String, Regex>> = RefCell::default());
     READ.with_borrow_mut(|read| {
@@ -49,7 +49,7 @@ fn fits_one(schema: &Map<String, Value>, keyword: &str, says: &Value, value: &Va
             "array" => value.is_array(),
             "string" => value.is_string(),
             "boolean" => value.is_boolean(),
-            // By the standard 1.0 is one too.
+            // By the standard, 1.0 is an integer too.
             "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
             other => panic!("the type {other}"),
         },
@@ -106,7 +106,7 @@ fn fits_one(schema: &Map<String, Value>, keyword: &str, says: &Value, value: &Va
     }
 }
 
-/// A file's text as an editor hands it to its schema.
+/// Returns a file's text as the value that an editor checks against the schema.
 fn as_json(text: &str) -> Option<Value> {
     fn table(table: &DeTable<'_>) -> Value {
         let entries = table
@@ -135,17 +135,17 @@ fn schema() -> Value {
     serde_json::from_str(&scenario::schema()).expect("the schema is JSON")
 }
 
-/// Whether the schema can see what is wrong.
+/// Returns whether the schema can express this mistake.
 fn can_be_seen(wrong: &Diagnostic, text: &str) -> bool {
     let value = &text[wrong.span.clone()];
     match wrong.code {
         "bad-duration" | "bad-live" | "bad-title" | "missing-key" | "no-selector"
         | "out-of-range" | "too-many" | "two-moments" | "two-selectors" | "unknown-key"
         | "unknown-word" | "misplaced-key" => true,
-        // It counts characters, not bytes.
+        // The schema counts characters, not bytes.
         "bad-name" => !(value.len() > 202 && value.chars().count() <= 202),
         "unknown-name" => wrong.label == "a reserved name",
-        // To JSON 1.0 is a whole number, and a date is a text.
+        // To JSON, 1.0 is a whole number, and a date is a text.
         "wrong-type" => value
             .parse::<f64>()
             .map_or(!value.starts_with("1979"), |number| number.fract() != 0.0),
@@ -153,7 +153,7 @@ fn can_be_seen(wrong: &Diagnostic, text: &str) -> bool {
     }
 }
 
-/// What of a file the parser and the schema do not agree in.
+/// Returns how the parser and the schema disagree about a file, if they do.
 fn disagreement(schema: &Value, text: &str) -> Option<String> {
     let json = as_json(text)?;
     let fits = fits(schema, &json);
@@ -174,7 +174,7 @@ fn disagreement(schema: &Value, text: &str) -> Option<String> {
     }
 }
 
-/// Values that some key takes, and that nearly every other refuses.
+/// Returns values that some key takes and nearly every other key refuses.
 fn values() -> Vec<String> {
     let long = "x".repeat(200);
     let wide = "ä".repeat(150);
@@ -299,7 +299,7 @@ fn values() -> Vec<String> {
     texts.into_iter().chain(others).chain(lists).collect()
 }
 
-/// A whole file around the example of each key, and where the example's value stands in it.
+/// Returns a whole file around the example of each key, and the range of the example's value in it.
 fn examples() -> Vec<(String, std::ops::Range<usize>)> {
     let all = scenario::examples().into_iter();
     let found = all.map(|(key, text)| {
@@ -309,7 +309,7 @@ fn examples() -> Vec<(String, std::ops::Range<usize>)> {
             .find(&format!("{} = ", key.name))
             .expect("the key is in its example");
         let from = example + within + key.name.len() + 3;
-        // To the end of the value: of a text, a list or a table, or of a word.
+        // The value is a text, a list, a table or a word. This finds its end.
         let rest = &text[from..];
         let end = match rest.as_bytes()[0] {
             b'"' => rest[1..].find('"').map(|at| at + 2),
@@ -382,7 +382,7 @@ fn keys_beside_each_other_are_judged_alike() {
             false,
             file("components = [{ thread = \"a\", floor = \"1s\" }]", ""),
         ),
-        // A file for a worker of one's own: names are names there too.
+        // Names are checked as names in a file for an own worker too.
         (true, file("", r#"{ hang = "db" }"#)),
         (true, file("", r#"{ fail = "main" }"#)),
         (false, file("", r#"{ ignore = "main" }"#)),
@@ -429,7 +429,7 @@ fn scenarios_of_the_corpus_fit_the_schema() {
     }
 }
 
-/// An example in which some values are others, and some words of the text too.
+/// Generates an example with other values after some ` = `, some of which may stand in a text.
 fn mutated() -> impl Strategy<Value = String> {
     let change = (any::<Index>(), select(values()));
     (select(examples()), prop::collection::vec(change, 1..4)).prop_map(

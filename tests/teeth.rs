@@ -1,8 +1,9 @@
-//! Every hazard bites the plan: a corpus that a flawed context passes would prove nothing.
+//! Every hazard makes the plan break something: a corpus that a flawed context passes would prove nothing.
 //!
-//! The table says what each file is about, in the words of the laws. The plan's context has to break
-//! those laws (or miss those expectations) there; the worker's context breaks nothing but what the file
-//! itself says, and does all that it expects.
+//!
+//! The table states what each file is about, by the names of the laws. The plan's context has to break those laws (or
+//! miss those expectations) in that file. The worker's context breaks only what the file itself allows, and meets all
+//! expectations.
 #![cfg(feature = "cli")]
 
 mod common;
@@ -13,8 +14,8 @@ use common::{Verdict, corpus};
 use deadstop::laws;
 use deadstop::sim::Subject;
 
-/// A hazard: its file, the laws that the plan breaks there, and the expectations that it misses where no
-/// law could know what was wanted.
+/// A hazard: its file, the laws that the plan breaks there, and the expectations that it misses where no law can know
+/// what was wanted.
 type Hazard = (
     &'static str,
     &'static [&'static str],
@@ -29,7 +30,7 @@ const HAZARDS: &[Hazard] = &[
     ("context/cancel-is-not-stop", &["uses/closed-after-users", "ledger/accounted"], &[]),
     ("context/double-stop", &["steps/exactly-once"], &[]),
     ("context/double-stop-callers", &["steps/exactly-once"], &[]),
-    // That a process which waits for a signal is to end when it is asked from inside, only the file knows.
+    // Only the file knows that a process which waits for a signal has to end when a component asks it to.
     ("context/double-stop-inside", &["uses/closed-after-users"], &["exit", "refused"]),
     ("context/double-stop-signal", &["steps/exactly-once", "steps/one-at-a-time"], &[]),
     ("context/doubled-signal", &["steps/isolated", "exit/code"], &[]),
@@ -50,7 +51,7 @@ const HAZARDS: &[Hazard] = &[
     ("context/pipeline-share-gone", &["phase/within-grace", "ledger/accounted"], &[]),
     ("context/pool-loop-deadlock", &["steps/bounded"], &[]),
     ("context/pool-loop-deadlock-bound", &["steps/bounded"], &[]),
-    // Both contexts keep the planned order; only the worker's says what is wrong with it.
+    // Both contexts keep the planned order. Only the worker's reports what is wrong with it.
     ("context/predictor-before-pool", &["uses/closed-after-users"], &["lines"]),
     ("context/start-exits", &["exit/code", "steps/isolated"], &[]),
     ("context/start-exits-signal", &["exit/code"], &[]),
@@ -60,7 +61,7 @@ const HAZARDS: &[Hazard] = &[
     ("context/stop-during-start", &["late/refused"], &[]),
     ("context/stop-during-start-again", &["states/forward"], &["refused"]),
     ("context/stop-during-start-slow", &["late/refused"], &[]),
-    // The plan has no rollback: who stops during a start has the start's worker, open.
+    // The plan has no rollback: a stop during a start leaves open what the start has opened.
     ("context/stop-at-the-start", &[], &["closed"]),
     ("context/stop-at-the-end", &["phase/within-grace"], &[]),
     ("context/stubborn-task", &["ledger/accounted"], &[]),
@@ -70,11 +71,11 @@ const HAZARDS: &[Hazard] = &[
     ("context/main-holds", &["ledger/accounted"], &["closed"]),
     ("context/main-holds-for-good", &["ledger/accounted", "exit/code"], &["exit", "leaked", "ends-at"]),
     ("context/main-is-slow", &["ledger/accounted"], &["closed"]),
-    // Its stop inside a start waits for the start, which waits for the stop.
+    // The plan's stop inside a start waits for the start, which waits for the stop.
     ("context/stop-from-main", &["ledger/accounted"], &["refused", "closed", "ends-at"]),
     ("watchdog/answers-never", &["exit/code"], &["exit"]),
     ("context/other-start-fails", &["steps/exactly-once", "exit/code"], &["exit", "refused"]),
-    // It closes in the same order, which the file expects, and warns of nothing.
+    // The plan closes in the same order, which the file expects, and warns of nothing.
     ("context/uses-twice", &[], &["lines"]),
     ("context/uses-late", &[], &["lines"]),
     ("context/told-too-early", &[], &["lines"]),
@@ -90,7 +91,7 @@ const HAZARDS: &[Hazard] = &[
     ("faults/hangs-of-other-calls", &["steps/bounded", "ledger/accounted"], &[]),
     ("faults/ignores", &["ledger/accounted"], &["leaked", "aborted"]),
     ("faults/main-hangs-beyond-its-bound", &["late/refused", "ledger/accounted"], &["aborted"]),
-    // It exits as it stands at the signal, while main hangs or holds, and knows no stop of a start.
+    // The plan exits as it stands at the signal, while main hangs or holds, and has no stop of a start.
     ("faults/main-hangs-for-a-while", &[], &["ends-at"]),
     ("faults/main-holds-as-it-begins", &[], &["ends-at"]),
     ("faults/main-holds-beyond-its-bound", &[], &["exit", "closed", "leaked", "ends-at"]),
@@ -105,7 +106,7 @@ const HAZARDS: &[Hazard] = &[
     ("platform/budget-chain", &["steps/bounded", "phase/within-grace"], &[]),
     ("platform/endless-stream", &["steps/bounded"], &[]),
     ("platform/one-second-cleanup", &["cleanup/floor", "phase/within-grace"], &[]),
-    // Nobody asked it, in its words: it is called to stop, and its life goes on without an end.
+    // The plan knows no request. It is called to stop, and its life goes on without an end.
     ("platform/pre-stop-cut-by-a-call", &[], &["ends-at", "closed"]),
     ("platform/pre-stop-delay", &["stop/after-delay"], &[]),
     ("platform/pre-stop-second-signal", &["stop/after-delay"], &[]),
@@ -133,13 +134,13 @@ const HAZARDS: &[Hazard] = &[
     ("threads/sleeps-through-stop", &["ledger/accounted"], &[]),
     ("threads/stalled-pipe", &["steps/bounded"], &[]),
     ("threads/wrong-flag", &["ledger/accounted"], &[]),
-    // It does kill, as it should, but as if somebody else had.
+    // The plan does kill, as it should, but with the exit code of a kill from outside.
     ("watchdog/answers-late", &["exit/code"], &[]),
     ("watchdog/body-stalls", &["exit/code"], &[]),
     ("watchdog/cut", &["watchdog/disarmed-first", "ledger/accounted"], &[]),
     ("watchdog/endless-body", &["exit/code"], &[]),
     ("watchdog/five-hundred-is-healthy", &["watchdog/just"], &["watchdog"]),
-    // It counts anew after a success, as it should; at its end it probes on, and is left behind.
+    // The plan counts anew after a success, as it should. At its end it probes on, and is left behind.
     ("watchdog/flapping", &["watchdog/disarmed-first", "ledger/accounted"], &[]),
     ("watchdog/garbage", &["exit/code"], &[]),
     ("watchdog/half-a-status-line", &["ledger/accounted"], &[]),
@@ -205,7 +206,7 @@ const HARMLESS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Laws that the plan breaks nowhere. Each is broken by a journal written by hand, beside the law.
+/// Laws that the plan never breaks. A journal written by hand breaks each of them, beside the law.
 const BEYOND_THE_PLAN: &[(&str, &str)] = &[
     (
         "running/false-first",
@@ -242,7 +243,7 @@ fn every_file_is_in_the_table_and_every_row_has_its_file() {
     let files: BTreeSet<_> = corpus()
         .iter()
         .map(|scenario| scenario.name.to_string())
-        // What the README's tour writes comes and goes.
+        // The README's tour writes and removes these files.
         .filter(|name| !name.starts_with("tour/"))
         .collect();
     let mut rows: Vec<_> = HAZARDS

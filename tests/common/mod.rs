@@ -1,6 +1,6 @@
-//! What several tests need: the corpus, and a run of a scenario with everything that judges it.
+//! Helpers of several tests: the corpus, and a run of a scenario with its verdict.
 
-// Each test is a crate of its own and uses only a part of this.
+// Each test is a crate of its own and uses only some of these helpers.
 #![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use deadstop::laws::{self, Broken};
 use deadstop::scenario::{self, Scenario, Unmet};
 use deadstop::sim::{self, Options, Subject};
 
-/// Every file of the corpus, by name, in the order of the names.
+/// Reads every file of the corpus, in the order of the names.
 pub fn corpus() -> Vec<Scenario> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut files = Vec::new();
@@ -46,7 +46,7 @@ fn read(root: &Path, file: &Path) -> Scenario {
     parse(&name.join("/"), &text)
 }
 
-/// A scenario from its text; what is wrong with the text is a panic that shows it.
+/// Parses a scenario from its text. If the text has a mistake, panics with its rendering.
 pub fn parse(name: &str, text: &str) -> Scenario {
     match scenario::parse(name, text) {
         Ok(scenario) => scenario,
@@ -57,10 +57,10 @@ pub fn parse(name: &str, text: &str) -> Scenario {
     }
 }
 
-/// A run, and what was found wrong with it.
+/// A run, with its broken laws and unmet expectations.
 pub struct Verdict {
     pub events: Vec<Event>,
-    /// The run as text.
+    /// The journal as text.
     pub log: String,
     pub broken: Vec<Broken>,
     pub unmet: Vec<Unmet>,
@@ -97,7 +97,7 @@ impl Verdict {
         self.unmet.iter().any(|unmet| unmet.key == key)
     }
 
-    /// What is wrong with the run of a context that should do as the file says: nothing, if it is empty.
+    /// Returns what is wrong with the run: broken laws that the file does not allow, and unmet expectations.
     pub fn wrong(&self, scenario: &Scenario) -> Vec<String> {
         let allowed = &scenario.expect.breaks.value;
         let broken = self

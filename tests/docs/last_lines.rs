@@ -1,4 +1,5 @@
-//! Somebody reads docs/service.md with a log in hand: its lines are held to those that are logged.
+//! Compares the lines that docs/service.md explains with the lines that are logged. An operator reads that page with
+//! a log in hand.
 
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Write};
@@ -12,7 +13,7 @@ use tracing::span::{Attributes, Id, Record};
 
 use super::{events_of_the_code, read, sections, table_rows, ticked};
 
-/// The part of the page from that heading to the next.
+/// Returns the part of the page from a heading to the next.
 fn part(heading: &str) -> String {
     let page = read("docs/service.md");
     let (_, part) = page.split_once(&format!("\n{heading}\n")).expect(heading);
@@ -41,23 +42,23 @@ fn rows() -> Vec<Row> {
     rows.collect()
 }
 
-/// What a log tells beside the event.
+/// What a log line has beside the event.
 enum More {
     No,
-    /// Where it was registered.
+    /// The place of the registration.
     Place,
     Why(&'static str),
 }
 use More::{No, Place, Why};
 
-/// An event for each row, in their order.
+/// The event of each row, in the order of the rows.
 const EVENTS: &[(&str, More)] = &[
     (
         r#"{"event":"requested","reason":"SIGTERM","by":"signal"}"#,
         No,
     ),
     (
-        // That the context says so is tested in tests/tracing.rs.
+        // tests/tracing.rs tests that the context logs this cause.
         r#"{"event":"requested","reason":"SIGTERM","by":"signal"}"#,
         Why("a second signal, nothing is waited for any more but floors"),
     ),
@@ -142,7 +143,7 @@ const EVENTS: &[(&str, More)] = &[
     ),
 ];
 
-/// Keeps the level and the words of each event that is logged.
+/// A subscriber that keeps the level and the message of each logged event.
 #[derive(Clone, Default)]
 struct Capture(Arc<Mutex<Vec<(String, String)>>>);
 
@@ -173,7 +174,7 @@ impl tracing::Subscriber for Capture {
     fn exit(&self, _: &Id) {}
 }
 
-/// The level and the words with which the library logs an event.
+/// Returns the level and the message with which the library logs an event.
 fn logged(what: &What, more: &More) -> (String, String) {
     let (capture, sink) = (Capture::default(), Tracing::default());
     tracing::subscriber::with_default(capture.clone(), || match more {
@@ -187,7 +188,7 @@ fn logged(what: &What, more: &More) -> (String, String) {
     lines.remove(0)
 }
 
-/// Whether a line is that of the page, where `…` stands for anything.
+/// Returns whether a line matches the page's pattern, in which `…` stands for anything.
 fn is_like(pattern: &str, line: &str) -> bool {
     let mut parts = pattern.split('…');
     let first = parts.next().unwrap();
@@ -223,7 +224,7 @@ fn every_row_of_the_last_lines_is_a_line_that_is_logged() {
     for (row, (event, more)) in rows.iter().zip(EVENTS) {
         let what: What = serde_json::from_str(event).unwrap_or_else(|e| panic!("{event}: {e}"));
         let (level, words) = logged(&what, more);
-        // The place is that of this file.
+        // The logged place is in this file, so any place has to match.
         let pattern = row.line.replace("src/main.rs:17:9", "…");
         assert!(is_like(&pattern, &words), "{row:?}: {words}");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Every link of every page leads to a file that exists, and to a heading where it names one.
+//! Checks that every link of every page leads to an existing file, and to an existing heading if it names one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{files, prose, root};
 
-/// The name under which a heading can be linked to.
+/// Returns the fragment under which a heading can be linked to.
 fn anchor(heading: &str) -> String {
     heading
         .trim()
@@ -27,7 +27,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Where the links of a page go; without code, in which a bracket is no link.
+/// Returns the targets of a page's links. Skips code, in which a bracket is not a link.
 fn links(page: &str) -> Vec<String> {
     let mut links = Vec::new();
     for line in prose(page) {
@@ -45,7 +45,7 @@ fn links(page: &str) -> Vec<String> {
     links
 }
 
-/// What is wrong with a link in that file.
+/// Returns what is wrong with a link of a file, if it is dead.
 fn dead(file: &Path, link: &str) -> Option<String> {
     if link.contains("://") || link.starts_with("mailto:") {
         return None;
