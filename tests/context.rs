@@ -75,7 +75,7 @@ mod stop {
     }
 
     #[test]
-    fn the_members_of_a_group_are_told_and_awaited_together_and_a_callback_ends_it() {
+    fn group_is_told_and_awaited_together_until_a_callback() {
         let (host, ctx) = worker();
         thread(&ctx, "a", BodyOpts::new().in_turn());
         thread(&ctx, "b", BodyOpts::new().in_turn());
@@ -124,7 +124,7 @@ mod stop {
     }
 
     #[test]
-    fn what_ends_at_its_bound_has_ended_in_time() {
+    fn thread_that_ends_at_its_bound_is_in_time() {
         let (host, ctx) = worker();
         thread(&ctx, "slow", BodyOpts::new().timeout(ms(50)));
         let mut stop = spawn(ctx.stop());
@@ -155,7 +155,7 @@ mod stop {
     }
 
     #[test]
-    fn what_ends_well_after_its_abort_was_aborted_nevertheless() {
+    fn task_that_ends_well_after_its_abort_is_aborted() {
         let (host, ctx) = worker();
         let id = ctx
             .add_task("busy", BodyOpts::new().timeout(ms(50)), |_| {
@@ -176,7 +176,7 @@ mod stop {
     }
 
     #[test]
-    fn when_stops_share_is_gone_the_rest_is_begun_and_looked_at_once() {
+    fn steps_after_stops_share_begin_but_are_not_awaited() {
         let host = ByHand::new();
         // The grace of 100 ms less 5 ms of margin and 45 ms of reserve leaves stop 50 ms.
         let limits = WorkerCtx::<()>::builder().grace(ms(100)).reserve(ms(45));
@@ -209,7 +209,7 @@ mod cleaning_up {
     use super::*;
 
     #[test]
-    fn orders_descend_and_equals_are_first_registered_first_or_last_first_on_demand() {
+    fn cleanup_descends_orders_and_takes_ties_first_or_last() {
         for (last_first, expected) in [
             (false, ["pool", "a", "b", "db"]),
             (true, ["pool", "b", "a", "db"]),
@@ -276,7 +276,7 @@ mod cleaning_up {
     }
 
     #[test]
-    fn a_failing_step_does_not_keep_the_next_from_its_turn() {
+    fn failed_cleanup_step_does_not_skip_the_next() {
         let (host, ctx) = worker();
         ctx.defer_cleanup("first", CallOpts::new(), |_| Err("no"))
             .expect("accepted");
@@ -309,7 +309,7 @@ mod refusals {
     }
 
     #[test]
-    fn stop_kinds_are_refused_from_the_begin_of_stop_and_cleanup_kinds_from_that_of_cleanup() {
+    fn registration_is_refused_once_its_phase_has_begun() {
         let (host, ctx) = worker();
         ctx.request_stop("a request alone refuses nothing");
         thread(&ctx, "flusher", BodyOpts::new());
@@ -335,7 +335,7 @@ mod refusals {
     }
 
     #[test]
-    fn a_refusal_survives_the_question_mark_into_anyhow_and_still_has_the_value() {
+    fn refusal_passes_through_anyhow_and_keeps_its_value() {
         fn register(ctx: &WorkerCtx) -> anyhow::Result<()> {
             ctx.add_closeable("", CallOpts::new(), Db("secret of the db"))?;
             Ok(())
@@ -349,7 +349,7 @@ mod refusals {
     }
 
     #[test]
-    fn limits_are_one_millisecond_to_one_hour_and_names_one_to_two_hundred_bytes() {
+    fn bounds_and_names_outside_their_limits_are_refused() {
         let (_host, ctx) = worker();
         let stop = |name: &str, timeout| {
             let opts = CallOpts::new().timeout(timeout);
@@ -368,7 +368,7 @@ mod refusals {
     }
 
     #[test]
-    fn floors_fit_their_bounds_and_the_reserve_and_belong_to_cleanup() {
+    fn floors_over_bound_or_reserve_or_in_stop_are_refused() {
         let (_host, ctx) = worker();
         let opts = |timeout, floor| CallOpts::new().timeout(timeout).floor(floor);
         let add = |opts| {
@@ -395,7 +395,7 @@ mod callers {
     use super::*;
 
     #[test]
-    fn all_callers_get_the_same_report_and_cleanups_covers_both_phases() {
+    fn callers_share_a_report_and_cleanups_covers_both_phases() {
         let (host, ctx) = worker();
         thread(&ctx, "flusher", BodyOpts::new());
         cleanup(&ctx, "db", CallOpts::new());
@@ -436,7 +436,7 @@ mod callers {
     }
 
     #[test]
-    fn a_stop_from_inside_requests_and_a_cleanup_from_inside_does_nothing() {
+    fn stop_from_inside_requests_and_cleanup_does_nothing() {
         for cleanup in [false, true] {
             let (host, ctx) = worker();
             let weak = ctx.downgrade();
@@ -468,7 +468,7 @@ mod callers {
     }
 
     #[test]
-    fn a_blocking_form_is_refused_inside_too() {
+    fn blocking_stop_from_inside_is_refused_and_requests() {
         let (host, ctx) = worker();
         let weak = ctx.downgrade();
         ctx.add_thread("inside", BodyOpts::new(), move |_| {
@@ -566,7 +566,7 @@ mod starting {
     }
 
     #[test]
-    fn a_request_before_start_keeps_main_from_running_and_rolls_back() {
+    fn request_before_start_skips_main_and_rolls_back() {
         let (host, ctx) = worker();
         cleanup(&ctx, "db", CallOpts::new());
         ctx.request_stop("too late");
@@ -588,7 +588,7 @@ mod starting {
     }
 
     #[test]
-    fn a_main_that_is_asked_to_stop_is_awaited_as_a_step_and_may_still_register() {
+    fn main_asked_to_stop_is_awaited_and_may_still_register() {
         let (host, ctx) = worker();
         let mut start = spawn(ctx.start(|ctx| async move {
             ctx.stop_requested().await;
@@ -643,7 +643,7 @@ mod signals {
     use super::*;
 
     #[test]
-    fn a_signal_when_all_is_done_ends_the_process_whichever_it_is() {
+    fn first_signal_after_cleanup_ends_the_process() {
         let (host, ctx) = worker();
         let life = Life::new(&ctx);
         let mut cleanup = spawn(ctx.cleanup());
@@ -656,7 +656,7 @@ mod signals {
     }
 
     #[test]
-    fn a_second_signal_ends_all_waiting_but_for_the_floors_and_a_third_the_process() {
+    fn second_signal_leaves_only_floors_and_third_ends_process() {
         let (host, ctx) = worker();
         thread(&ctx, "hangs", BodyOpts::new());
         cleanup(&ctx, "hangs too", CallOpts::new().floor(ms(100)));
@@ -722,7 +722,7 @@ mod second_signal {
     use super::*;
 
     #[test]
-    fn a_stop_callback_in_progress_is_told_that_nobody_waits_any_more() {
+    fn second_signal_tells_a_running_stop_callback() {
         let (host, ctx) = worker();
         ctx.defer_stop("drain", CallOpts::new(), |_| {})
             .expect("accepted");
@@ -768,7 +768,7 @@ mod memory {
     }
 
     #[test]
-    fn of_deaths_before_stop_the_last_hundred_are_kept_and_all_are_counted() {
+    fn last_hundred_deaths_are_kept_and_all_are_counted() {
         let (host, ctx) = worker();
         for n in 0..150 {
             thread(&ctx, &format!("job {n}"), BodyOpts::new());
@@ -798,7 +798,7 @@ mod budget {
     use super::*;
 
     #[test]
-    fn it_says_what_everyone_gets_at_worst() {
+    fn budget_lists_each_steps_worst_case_bound() {
         let (_host, ctx) = worker();
         thread(&ctx, "a", BodyOpts::new().timeout(ms(15_000)));
         thread(&ctx, "b", BodyOpts::new().order(1).timeout(ms(10_000)));
@@ -832,7 +832,7 @@ mod budget {
     /// Joins and cancels of one order share their time, and a callback between two of them separates them. The time
     /// of a task includes the confirmation of its abort, 100 ms, as far as the phase has it.
     #[test]
-    fn neighbours_share_and_aborts_are_confirmed() {
+    fn budget_counts_groups_once_and_abort_confirmations() {
         let (_host, ctx) = worker();
         let task = |name: &str, order, timeout| {
             let opts = BodyOpts::new().order(order).timeout(ms(timeout));
@@ -897,7 +897,7 @@ mod words {
     }
 
     #[test]
-    fn that_a_thread_is_told() {
+    fn told_is_claimed_before_the_thread_is_told() {
         let (host, ctx, notes) = looked_at();
         thread(&ctx, "at once", BodyOpts::new());
         thread(&ctx, "in turn", BodyOpts::new().in_turn());
@@ -909,7 +909,7 @@ mod words {
     }
 
     #[test]
-    fn that_a_thread_is_left_behind_before_its_neighbour_is_aborted() {
+    fn leak_is_claimed_before_a_neighbour_is_aborted() {
         let (host, ctx, notes) = looked_at();
         ctx.add_task("writer", BodyOpts::new(), |_token| {
             std::future::pending::<()>()
@@ -930,7 +930,7 @@ mod words {
     }
 
     #[test]
-    fn that_a_callback_is_left_behind_before_it_hears_so() {
+    fn leak_is_claimed_before_the_callback_is_told() {
         let (host, ctx, notes) = looked_at();
         cleanup(&ctx, "db", CallOpts::new());
         let mut cleans = spawn(ctx.cleanup());
@@ -988,7 +988,7 @@ mod words {
     }
 
     #[test]
-    fn that_the_grace_has_begun_whichever_of_two_callers_is_first_to_say_what() {
+    fn two_callers_announce_grace_before_stop_begins() {
         let words: [fn(&What) -> bool; 2] = [
             |claim| matches!(claim, What::Requested { .. }),
             |claim| matches!(claim, What::GraceBegan { .. }),

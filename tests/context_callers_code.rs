@@ -44,7 +44,7 @@ fn service() -> tokio::runtime::Handle {
 
 /// The context's own thread must not run async callbacks: a callback that blocks would delay every bound.
 #[test]
-fn an_async_callback_runs_on_the_runtime_where_it_was_registered() {
+fn async_callback_runs_on_the_runtime_of_its_registration() {
     let service = service();
     let ctx = WorkerCtx::new(());
     let (said, says) = mpsc::channel();
@@ -67,7 +67,7 @@ fn an_async_callback_runs_on_the_runtime_where_it_was_registered() {
 }
 
 #[test]
-fn an_async_callback_registered_outside_of_a_runtime_gets_a_thread_of_its_own() {
+fn async_callback_without_a_runtime_gets_its_own_thread() {
     let ctx = WorkerCtx::new(());
     let (said, says) = mpsc::channel();
     ctx.defer_cleanup_async("close", CallOpts::new(), move || async move {
@@ -101,7 +101,7 @@ impl Drop for LooksWhenDropped {
 }
 
 #[test]
-fn what_wakes_a_thread_is_dropped_under_no_lock_when_the_thread_ends() {
+fn wake_of_an_ended_thread_is_dropped_under_no_lock() {
     let ctx = WorkerCtx::new(());
     let (said, says) = mpsc::channel();
     let (end, ended) = mpsc::channel::<()>();
@@ -122,7 +122,7 @@ fn what_wakes_a_thread_is_dropped_under_no_lock_when_the_thread_ends() {
 }
 
 #[test]
-fn what_wakes_a_refused_task_is_dropped_under_no_lock() {
+fn wake_of_a_refused_task_is_dropped_under_no_lock() {
     let ctx = WorkerCtx::new(());
     let (said, says) = mpsc::channel();
     let looks = LooksWhenDropped(ctx.clone(), said);
@@ -166,7 +166,7 @@ impl Adopt for Looks {
 }
 
 #[test]
-fn a_task_is_adopted_under_no_lock_and_an_abort_that_panics_does_not_end_the_stop() {
+fn adopt_holds_no_lock_and_stop_survives_a_panicking_abort() {
     let ctx = WorkerCtx::new(());
     let adopted = ctx.clone();
     guarded("adopting", move || {
@@ -214,7 +214,7 @@ fn a_join_that_panics_is_the_end_of_its_task() {
 }
 
 #[test]
-fn a_task_for_a_runtime_that_has_been_shut_down_is_refused_and_handed_back() {
+fn task_for_a_shut_down_runtime_is_handed_back() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime can be built");
@@ -251,7 +251,7 @@ impl fmt::Display for Speechless {
 impl std::error::Error for Speechless {}
 
 #[test]
-fn an_error_that_cannot_be_displayed_is_a_failure_like_any_other() {
+fn error_that_cannot_be_displayed_is_still_a_failure() {
     let ctx = WorkerCtx::new(());
     for says in [true, false] {
         ctx.defer_stop("stop", CallOpts::new(), move |_| Err(Speechless(says)))
@@ -286,7 +286,7 @@ impl fmt::Display for PanicsWhenDropped {
 impl std::error::Error for PanicsWhenDropped {}
 
 #[test]
-fn an_error_that_panics_when_dropped_is_a_failure_like_any_other() {
+fn error_that_panics_when_dropped_is_still_a_failure() {
     let ctx = WorkerCtx::new(());
     ctx.defer_stop("stop", CallOpts::new(), |_| Err(PanicsWhenDropped))
         .expect("accepted");
@@ -296,7 +296,7 @@ fn an_error_that_panics_when_dropped_is_a_failure_like_any_other() {
 }
 
 #[test]
-fn a_wake_that_panics_when_called_or_dropped_does_not_end_the_stop() {
+fn stop_survives_a_wake_that_panics_when_called_or_dropped() {
     let ctx = WorkerCtx::new(());
     let bomb = PanicsWhenDropped;
     let opts = BodyOpts::new().wake(move || {
@@ -326,7 +326,7 @@ impl Drop for Stubborn {
 
 /// A runtime that has been shut down drops a future where it is spawned, which is on the context's own thread.
 #[test]
-fn a_callback_whose_runtime_has_been_shut_down_fails_and_what_it_holds_is_not_dropped() {
+fn callback_of_a_shut_down_runtime_fails_and_is_not_dropped() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime can be built");

@@ -96,7 +96,7 @@ async fn a_stop_that_nothing_can_drive_is_driven_by_its_caller() {
 }
 
 #[test]
-fn the_blocking_forms_drive_too_and_a_failing_start_leaves_nothing_open() {
+fn blocking_forms_drive_and_failed_start_leaves_nothing_open() {
     let ctx = without_driver();
     ctx.defer_stop("stop", CallOpts::new(), |_| {})
         .expect("accepted");
@@ -151,7 +151,7 @@ fn resources_that_were_never_closed_are_forgotten_not_dropped() {
 }
 
 #[test]
-fn a_refused_name_is_one_line_in_what_is_said_of_it() {
+fn refused_name_is_reported_on_one_line() {
     let heard = Arc::new(Heard::default());
     let ctx = WorkerCtx::<()>::builder()
         .sink(heard.clone())
@@ -220,7 +220,7 @@ async fn start_warns_of_what_closes_before_its_user() {
 }
 
 #[tokio::test]
-async fn a_thread_is_over_before_cleanup_whatever_else_has_its_name() {
+async fn task_gets_no_close_order_warning_despite_a_namesake() {
     let warnings = warned(|ctx| {
         let call = |order| CallOpts::new().order(order);
         ctx.defer_cleanup("client", call(5), |_| {})
@@ -236,7 +236,7 @@ async fn a_thread_is_over_before_cleanup_whatever_else_has_its_name() {
 }
 
 #[tokio::test]
-async fn every_resource_of_a_used_name_is_looked_at() {
+async fn every_resource_of_a_used_name_is_checked() {
     let warnings = warned(|ctx| {
         let call = |order| CallOpts::new().order(order);
         ctx.defer_cleanup("client", call(9), |_| {})
@@ -250,7 +250,7 @@ async fn every_resource_of_a_used_name_is_looked_at() {
 }
 
 #[tokio::test]
-async fn what_uses_its_own_name_closes_before_nobody() {
+async fn resource_that_uses_its_own_name_gets_no_warning() {
     let warnings = warned(|ctx| {
         let uses = CallOpts::new().uses(["pool"]);
         ctx.defer_cleanup("pool", uses, |_| {}).expect("accepted");
@@ -292,7 +292,7 @@ async fn start_warns_of_a_bound_that_is_longer_than_its_share() {
 }
 
 #[test]
-fn the_report_lists_steps_as_they_began_however_they_ended() {
+fn report_lists_steps_in_the_order_in_which_they_began() {
     let ctx = WorkerCtx::new(());
     let (end_first, first) = channel::<()>();
     // The first thread of the group ends last: the second releases it.
@@ -311,7 +311,7 @@ fn the_report_lists_steps_as_they_began_however_they_ended() {
 }
 
 #[tokio::test]
-async fn the_step_of_main_says_where_it_was_started() {
+async fn step_of_main_has_the_place_of_its_start() {
     let ctx = WorkerCtx::<()>::builder()
         .start_timeout(Duration::from_millis(5))
         .build(())
@@ -357,7 +357,7 @@ impl Sink for Woken {
 /// If a waiter were woken before, another thread could make its claims first: the log would have a stop that begins
 /// before its grace.
 #[test]
-fn that_the_grace_has_begun_is_said_before_anybody_is_woken() {
+fn grace_is_announced_before_any_waiter_is_woken() {
     let by_signal = |ctx: &WorkerCtx| Life::new(ctx).signal(SignalName::Sigterm);
     let by_call = |ctx: &WorkerCtx| drop(ctx.stop_blocking());
     let ways: [&dyn Fn(&WorkerCtx); 2] = [&by_signal, &by_call];
@@ -408,7 +408,7 @@ fn words(heard: &[What]) -> Vec<&str> {
 /// Rule 1's order holds wherever the first announcer is held up. A stop that its caller drives has gone as far as it
 /// can once it has been polled. A stop with a driver thread of its own runs beside the test, in any order.
 #[test]
-fn whoever_asks_second_lets_the_first_have_spoken() {
+fn later_requests_wait_for_the_first_announcement() {
     let hosts: [Arc<dyn Host>; 2] = [live_but(NoDriver), Arc::new(Live::new())];
     for host in hosts {
         let ((says, said), (lets_go, let_go)) = (channel(), channel());
@@ -479,7 +479,7 @@ impl Sink for AsksToo {
 }
 
 #[test]
-fn a_sink_that_asks_for_a_stop_and_panics_holds_up_nobody() {
+fn sink_that_requests_a_stop_and_panics_blocks_no_caller() {
     let sink = Arc::new(AsksToo::default());
     let builder = WorkerCtx::<()>::builder().sink(Arc::clone(&sink) as Arc<dyn Sink>);
     let ctx = builder.build(()).expect("the limits are the default");

@@ -53,7 +53,7 @@ impl Meddles for LooksLate {
 }
 
 #[tokio::test]
-async fn what_ends_after_its_deadline_is_overdue_though_nobody_has_looked() {
+async fn end_after_the_deadline_is_overdue_though_timers_are_late() {
     let host = live_but(LooksLate);
     let ctx = WorkerCtx::<()>::builder().host(host).build(());
     let ctx = ctx.expect("the limits are right");
@@ -96,7 +96,7 @@ async fn what_ends_after_its_deadline_is_overdue_though_nobody_has_looked() {
 }
 
 #[test]
-fn a_wake_that_blocks_holds_up_nobody() {
+fn blocking_wake_delays_no_other_component() {
     let ctx = WorkerCtx::new(());
     let (release, released) = mpsc::channel::<()>();
     let released = std::sync::Mutex::new(released);
@@ -270,21 +270,21 @@ mod callers {
     }
 
     #[tokio::test]
-    async fn from_async_code_on_a_current_thread_runtime() {
+    async fn cleanup_from_async_code_on_a_current_thread_runtime() {
         let ctx = WorkerCtx::new(());
         register(&ctx);
         is_whole(&ctx.cleanup().await.expect("from outside"));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn from_async_code_on_a_multi_thread_runtime() {
+    async fn cleanup_from_async_code_on_a_multi_thread_runtime() {
         let ctx = WorkerCtx::new(());
         register(&ctx);
         is_whole(&ctx.cleanup().await.expect("from outside"));
     }
 
     #[tokio::test]
-    async fn from_a_plain_thread_beside_a_current_thread_runtime() {
+    async fn cleanup_from_a_thread_beside_a_current_thread_runtime() {
         let ctx = WorkerCtx::new(());
         register(&ctx);
         let caller = ctx.clone();
@@ -295,7 +295,7 @@ mod callers {
     }
 
     #[test]
-    fn from_main_whose_runtime_is_another_threads() {
+    fn cleanup_from_main_with_the_runtime_on_another_thread() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
@@ -320,7 +320,7 @@ mod callers {
     }
 
     #[test]
-    fn from_main_without_any_runtime() {
+    fn cleanup_from_main_without_any_runtime() {
         let ctx = WorkerCtx::new(());
         ctx.add_thread("thread", BodyOpts::new().timeout(GUARD), |scope: &Scope| {
             while scope.wait(Duration::MAX).elapsed() {}
@@ -379,7 +379,7 @@ mod a_life_that_nobody_leads_to_its_end {
     }
 
     #[tokio::test]
-    async fn stops_and_cleans_up_when_it_is_asked() {
+    async fn abandoned_life_stops_and_cleans_up_at_a_signal() {
         let (_ctx, life, said) = left_alone().await;
         life.signal(SignalName::Sigterm);
         assert_eq!(said.recv_timeout(GUARD), Ok("told"));
@@ -387,7 +387,7 @@ mod a_life_that_nobody_leads_to_its_end {
     }
 
     #[tokio::test]
-    async fn is_not_kept_by_waiting_to_be_asked() {
+    async fn abandoned_life_does_not_keep_its_context() {
         let (ctx, life, said) = left_alone().await;
         drop((ctx, life));
         assert_eq!(said.recv_timeout(GUARD), Ok("told"));
@@ -400,7 +400,7 @@ mod ready {
     use deadstop::journal::SignalName;
 
     #[tokio::test]
-    async fn from_the_end_of_start_to_the_first_request() {
+    async fn ready_from_the_end_of_start_to_the_first_request() {
         // The delay is long enough to be observed. The driver counts it, whatever this thread does.
         let limits = WorkerCtx::<()>::builder().pre_stop(ms(1_000));
         let ctx = limits.build(()).expect("the limits are right");
@@ -456,7 +456,7 @@ mod ready {
 }
 
 #[tokio::test]
-async fn what_was_adopted_leaves_the_registry_when_it_has_ended() {
+async fn ended_adopted_components_leave_the_registry() {
     let ctx = WorkerCtx::new(());
     for n in 0..100 {
         let task = tokio::spawn(async {});
@@ -507,7 +507,7 @@ impl Close for Well {
 
 /// The place is named with a component that is still awaited, and in each row of a report.
 #[tokio::test]
-async fn the_place_of_a_registration_is_its_callers_whatever_is_registered() {
+async fn place_of_every_registration_is_its_callers() {
     let places = Arc::new(Places::default());
     let builder = WorkerCtx::<()>::builder().sink(Arc::clone(&places) as Arc<dyn Sink>);
     let ctx = builder.build(()).expect("the limits are the default");
@@ -591,7 +591,7 @@ fn requests_beyond_the_first_hundred_are_counted() {
 }
 
 #[test]
-fn the_call_that_begins_the_grace_is_said_after_a_thousand_requests() {
+fn call_that_begins_grace_is_logged_after_many_requests() {
     let requests = Arc::new(Requests::default());
     let builder = WorkerCtx::<()>::builder().sink(Arc::clone(&requests) as Arc<dyn Sink>);
     let ctx = builder.build(()).expect("the limits are the default");

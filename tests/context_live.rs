@@ -128,7 +128,7 @@ fn a_wake_frees_a_thread_that_sits_in_a_receive() {
 }
 
 #[test]
-fn a_thread_that_ran_before_is_joined_and_its_panic_is_its_own() {
+fn adopted_thread_is_joined_and_reported_as_panicked() {
     let ctx = WorkerCtx::new(());
     let (wake, woken) = mpsc::channel::<()>();
     let handle = thread::spawn::<_, ()>(move || {
@@ -145,7 +145,7 @@ fn a_thread_that_ran_before_is_joined_and_its_panic_is_its_own() {
 }
 
 #[tokio::test]
-async fn a_task_that_ran_before_is_aborted_at_once_and_that_is_ok() {
+async fn adopted_task_is_aborted_at_once_and_reported_as_ok() {
     let ctx = WorkerCtx::new(());
     let handle = tokio::spawn(std::future::pending::<()>());
     ctx.adopt_task("legacy", BodyOpts::new(), handle)
@@ -335,7 +335,7 @@ fn panics_of_bodies_and_callbacks_are_theirs_alone() {
 }
 
 #[test]
-fn the_last_handle_tells_everyone_and_waits_for_nobody() {
+fn dropping_the_last_handle_tells_bodies_without_waiting() {
     let ctx = WorkerCtx::new(());
     let (told, is_told) = mpsc::channel();
     ctx.add_thread("flusher", BodyOpts::new(), move |scope| {
@@ -348,7 +348,7 @@ fn the_last_handle_tells_everyone_and_waits_for_nobody() {
 }
 
 #[test]
-fn a_stop_from_a_body_that_drives_a_future_is_known_to_be_from_inside() {
+fn stop_in_a_bodys_block_on_is_refused_as_inside() {
     let ctx = WorkerCtx::new(());
     let weak = ctx.downgrade();
     let (said, says) = mpsc::channel();
@@ -374,7 +374,7 @@ mod run_async {
     use super::*;
 
     #[tokio::test]
-    async fn inside_a_runtime_it_is_a_task_that_stop_awaits() {
+    async fn run_async_on_a_runtime_is_a_task_that_stop_awaits() {
         let ctx = WorkerCtx::new(());
         let (said, says) = tokio::sync::oneshot::channel();
         let job = async move {
@@ -388,7 +388,7 @@ mod run_async {
     }
 
     #[tokio::test]
-    async fn inside_a_runtime_it_is_refused_and_handed_back_once_stop_has_begun() {
+    async fn run_async_on_a_runtime_is_handed_back_after_stop() {
         let ctx = WorkerCtx::new(());
         ctx.stop().await.expect("from outside");
         let refused = ctx
@@ -398,7 +398,7 @@ mod run_async {
     }
 
     #[test]
-    fn outside_of_a_runtime_it_has_run_when_the_call_returns() {
+    fn run_async_without_a_runtime_runs_before_it_returns() {
         let ctx = WorkerCtx::new(());
         let (said, says) = mpsc::channel();
         let job = async move {
@@ -411,7 +411,7 @@ mod run_async {
     }
 
     #[test]
-    fn outside_of_a_runtime_it_is_refused_and_handed_back_just_so() {
+    fn run_async_without_a_runtime_is_handed_back_too() {
         let ctx = WorkerCtx::new(());
         let (said, says) = mpsc::channel();
         let job = async move { said.send(()).is_ok() };
@@ -457,7 +457,7 @@ fn a_body_that_fails_is_in_the_report_once() {
 }
 
 #[test]
-fn a_main_that_its_runtime_drops_has_not_started_anything() {
+fn main_dropped_by_its_runtime_fails_the_start() {
     let ctx = WorkerCtx::new(());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -488,7 +488,7 @@ fn a_main_that_its_runtime_drops_has_not_started_anything() {
 
 /// A health probe connects over the network, and there is no other runtime where it waits.
 #[test]
-fn what_a_body_drives_may_use_the_network() {
+fn futures_of_bodies_and_callbacks_may_use_the_network() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let here = listener.local_addr().expect("it listens");
     let ctx = WorkerCtx::new(());
@@ -512,7 +512,7 @@ fn what_a_body_drives_may_use_the_network() {
 
 /// The runtime of `block_on` is gone once its future is ready. A callback that is called at the end needs another.
 #[test]
-fn an_async_callback_registered_in_a_future_of_a_scopes_runs_all_the_same() {
+fn async_callback_registered_in_block_on_runs() {
     let ctx = WorkerCtx::new(());
     let (closed, is_closed) = mpsc::channel();
     let outside = tokio::runtime::Builder::new_current_thread().build();
@@ -531,7 +531,7 @@ fn an_async_callback_registered_in_a_future_of_a_scopes_runs_all_the_same() {
 }
 
 #[test]
-fn an_async_callback_registered_in_a_future_that_was_run_runs_all_the_same() {
+fn async_callback_registered_in_run_async_runs() {
     let ctx = WorkerCtx::new(());
     let (closed, is_closed) = mpsc::channel();
     let inner = ctx.clone();
@@ -548,7 +548,7 @@ fn an_async_callback_registered_in_a_future_that_was_run_runs_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_blocking_stop_from_a_task_is_from_inside_before_all_else_and_requests_the_stop() {
+async fn blocking_stop_in_a_task_is_refused_as_inside_and_requests() {
     let ctx = WorkerCtx::new(());
     let (said, says) = tokio::sync::oneshot::channel();
     let inner = ctx.downgrade();
@@ -568,7 +568,7 @@ async fn a_blocking_stop_from_a_task_is_from_inside_before_all_else_and_requests
 }
 
 #[tokio::test]
-async fn a_start_that_fails_has_the_report_that_every_other_caller_has() {
+async fn failed_start_has_the_same_report_as_other_callers() {
     let ctx = WorkerCtx::new(());
     let main = |_| async { Err(MainError::with_code(3, "no model")) };
     let Err(StartError::Main { report, .. }) = ctx.start(main).await else {
@@ -596,7 +596,7 @@ impl Sink for Warnings {
 }
 
 #[tokio::test]
-async fn a_used_name_that_nothing_has_is_warned_of_at_the_end_of_start() {
+async fn unknown_used_name_is_warned_of_at_the_end_of_start() {
     let warnings = std::sync::Arc::new(Warnings::default());
     let builder = WorkerCtx::<()>::builder().sink(warnings.clone());
     let ctx = builder.build(()).expect("the limits are the default");

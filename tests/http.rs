@@ -246,7 +246,7 @@ async fn a_request_is_these_bytes() {
 // Below HTTP.
 
 #[tokio::test]
-async fn answers_that_are_whole_count_however_they_are_framed() {
+async fn whole_answers_count_in_any_framing() {
     for answer in [
         &b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"[..],
         b"HTTP/1.1 200 OK\r\n\r\nto the end of the connection",
@@ -261,7 +261,7 @@ async fn answers_that_are_whole_count_however_they_are_framed() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_cut_is_none() {
+async fn truncated_answer_is_an_error() {
     for answer in [
         &b""[..],
         b"HTTP/1.1 2",
@@ -277,7 +277,7 @@ async fn an_answer_that_is_cut_is_none() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_is_none() {
+async fn answer_that_is_not_http_is_an_error() {
     for answer in [
         &b"SSH-2.0-OpenSSH_9.2\r\n"[..],
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 and so on",
@@ -327,7 +327,7 @@ async fn a_head_without_an_end_is_given_up_by_its_size() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_torn_down_is_none() {
+async fn reset_connection_is_an_error() {
     // The bytes that a reset overtakes are lost. Whether the head was read before it makes no difference.
     for first in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n"] {
         let (url, peer) = peer(async |mut stream| {
@@ -395,7 +395,7 @@ async fn an_answer_byte_by_byte_is_an_answer() {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_it_is_refused() {
+async fn probe_of_a_closed_port_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let url = url(listener.local_addr().expect("bound"));
     drop(listener);

@@ -68,7 +68,7 @@ fn registers_in_block_on(
 }
 
 #[test]
-fn registered_in_block_on_it_runs_where_the_context_was_built() {
+fn task_added_in_block_on_runs_where_the_context_was_built() {
     let runtime = runtime();
     let ctx = {
         let _on = runtime.enter();
@@ -88,7 +88,7 @@ fn registered_in_block_on_it_runs_where_the_context_was_built() {
 }
 
 #[test]
-fn registered_in_block_on_it_runs_where_the_worker_was_started() {
+fn task_added_in_block_on_runs_where_the_worker_was_started() {
     let ctx = WorkerCtx::new(());
     let runtime = runtime();
     let started = runtime.block_on(ctx.start(|_| async { Ok(()) }));
@@ -103,7 +103,7 @@ fn registered_in_block_on_it_runs_where_the_worker_was_started() {
 }
 
 #[test]
-fn registered_on_a_plain_thread_it_runs_where_the_context_was_built() {
+fn task_added_on_a_thread_runs_where_the_context_was_built() {
     let runtime = runtime();
     let ctx = {
         let _on = runtime.enter();
@@ -118,7 +118,7 @@ fn registered_on_a_plain_thread_it_runs_where_the_context_was_built() {
 }
 
 #[test]
-fn registered_in_block_on_without_another_runtime_it_is_refused() {
+fn task_added_in_block_on_without_a_runtime_is_refused() {
     let ctx = WorkerCtx::new(());
     let (says, said) = mpsc::channel();
     let registered = registers_in_block_on(&ctx, Task(says)).recv_timeout(GUARD);
@@ -139,7 +139,7 @@ fn registered_in_block_on_without_another_runtime_it_is_refused() {
 }
 
 #[test]
-fn registered_without_any_runtime_it_is_refused() {
+fn task_added_without_any_runtime_is_refused() {
     let ctx = WorkerCtx::new(());
     let refused = ctx.add_task("task", BodyOpts::new(), |_| async {});
     let detail = refused.map_err(|refused| refused.detail);
@@ -149,7 +149,7 @@ fn registered_without_any_runtime_it_is_refused() {
 }
 
 #[test]
-fn registered_by_a_blocking_main_it_runs_where_the_worker_was_started() {
+fn task_of_a_blocking_main_runs_where_the_worker_was_started() {
     let ctx = WorkerCtx::new(());
     let runtime = runtime();
     let (says, said) = mpsc::channel();
@@ -196,7 +196,7 @@ fn run_async_in_block_on_runs_where_the_context_was_built() {
 }
 
 #[test]
-fn registered_in_run_async_without_another_runtime_it_is_refused() {
+fn task_added_in_run_async_without_a_runtime_is_refused() {
     let ctx = WorkerCtx::new(());
     let (says, said) = mpsc::channel();
     let weak = ctx.downgrade();

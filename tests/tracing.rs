@@ -50,7 +50,7 @@ fn the_steps_are_logged_in_the_plans_words() {
 
 #[traced_test]
 #[test]
-fn what_is_waited_for_and_left_behind_is_named() {
+fn awaited_and_leaked_components_are_logged_by_name() {
     let host = ByHand::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
     let line = line!() + 1;
@@ -77,7 +77,7 @@ fn what_is_waited_for_and_left_behind_is_named() {
 /// The lines are those of docs/service.md. Only one of the two reports the second signal.
 #[traced_test]
 #[test]
-fn a_second_signal_is_told_from_the_first() {
+fn second_signal_is_logged_as_the_second() {
     let host = ByHand::new();
     let life = Life::new(&host.ctx(WorkerCtx::<()>::builder()));
     life.signal(SignalName::Sigterm);
@@ -114,7 +114,7 @@ impl Probe for Gone {
 
 #[traced_test]
 #[test]
-fn why_a_probe_failed_is_in_the_line_that_says_so() {
+fn failed_probe_is_logged_with_its_cause() {
     let host = ByHand::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
     let watchdog = Watchdog::new(Gone(0, ctx.downgrade())).attempts(2);
@@ -130,7 +130,7 @@ fn why_a_probe_failed_is_in_the_line_that_says_so() {
 
 #[traced_test]
 #[test]
-fn the_last_handle_says_once_what_it_leaves_running() {
+fn dropping_the_last_handle_logs_once_what_is_left_running() {
     let host = ByHand::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
     for name in ["flusher", "poller"] {

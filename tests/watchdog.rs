@@ -79,7 +79,7 @@ fn watch(
 const FIRED: [(i32, Cause); 1] = [(exit_code::WATCHDOG, Cause::Watchdog)];
 
 #[test]
-fn until_its_first_success_nothing_is_a_failure() {
+fn nothing_is_a_failure_before_the_first_success() {
     let (asked, exits) = watch(&[Refuses, Refuses, Refuses, Refuses], |dog| dog.attempts(1));
     assert_eq!(
         asked,
@@ -90,7 +90,7 @@ fn until_its_first_success_nothing_is_a_failure() {
 }
 
 #[test]
-fn armed_it_backs_off_after_each_failure_and_fires_at_the_last() {
+fn armed_watchdog_backs_off_and_fires_at_the_last_failure() {
     let (asked, exits) = watch(&[Status(200), Refuses, Refuses, Refuses], |dog| dog);
     // 4·1² s after the first failure and 4·2² s after the second.
     assert_eq!(asked, [0, 10, 4_010, 20_010]);
@@ -116,7 +116,7 @@ fn only_2xx_is_success() {
 }
 
 #[test]
-fn the_interval_counts_from_the_end_of_a_probe_and_a_silent_endpoint_fails_in_time() {
+fn interval_counts_from_a_probes_end_and_silence_is_a_failure() {
     let (asked, exits) = watch(&[Never, Status(200), Never], |dog| {
         dog.request_timeout(ms(7)).attempts(1)
     });
@@ -125,7 +125,7 @@ fn the_interval_counts_from_the_end_of_a_probe_and_a_silent_endpoint_fails_in_ti
 }
 
 #[test]
-fn after_its_start_grace_failures_count_though_none_has_succeeded() {
+fn failures_count_after_the_start_grace_without_a_success() {
     let (asked, exits) = watch(&[Refuses, Refuses, Refuses], |dog| {
         dog.attempts(1).start_grace(ms(15))
     });
@@ -135,7 +135,7 @@ fn after_its_start_grace_failures_count_though_none_has_succeeded() {
 }
 
 #[test]
-fn it_looks_once_more_whether_a_stop_was_requested_before_it_fires() {
+fn watchdog_checks_for_a_stop_request_before_it_fires() {
     let (asked, exits) = watch(&[Status(200), FailsAsStopIsRequested], |dog| {
         dog.attempts(1)
     });
@@ -156,7 +156,7 @@ fn dog() -> Watchdog {
 }
 
 #[test]
-fn limits_that_cannot_be_are_refused_and_the_watchdog_handed_back() {
+fn watchdog_with_impossible_limits_is_handed_back() {
     let ctx = ByHand::new().ctx(WorkerCtx::<()>::builder());
     for (dog, what) in [
         (dog().interval(Duration::ZERO), "interval"),

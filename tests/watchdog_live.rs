@@ -198,7 +198,7 @@ async fn three_failures_in_a_row_end_the_process_with_75() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_flaps_is_never_a_reason_to_end_it() {
+async fn flapping_endpoint_never_ends_the_process() {
     let server = server(|n| if n % 2 == 1 { GOOD() } else { BAD() }).await;
     let (ctx, mut said) = worker(over(&server).attempts(2));
     says(&mut said, [armed()]).await;
@@ -278,7 +278,7 @@ async fn an_answer_beyond_the_request_timeout_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_redirect_does_not_arm_it_and_is_not_followed() {
+async fn redirect_does_not_arm_the_watchdog_and_is_not_followed() {
     let (asked, mut is_asked) = unbounded_channel();
     let server = server(move |n| {
         let _ = asked.send(n);
