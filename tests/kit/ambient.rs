@@ -208,7 +208,7 @@ fn clocks(scope: &Scope) -> [Duration; 3] {
 }
 
 #[test]
-fn clocks_of_std_are_real_and_tokios_are_virtual_where_there_is_a_runtime() {
+fn std_clock_is_real_and_tokios_is_virtual_in_a_runtime() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let app = Arc::clone(&seen);
     let own = Own::with_app(
@@ -252,7 +252,7 @@ async fn spawns_in_block_on(ctx: WorkerCtx<Found<bool>>) -> Result<(), MainError
 }
 
 #[test]
-fn what_block_on_spawns_is_dropped_with_it_live_and_goes_on_simulated() {
+fn task_spawned_in_block_on_outlives_it_only_simulated() {
     let found = Found::default();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -91,7 +91,7 @@ async fn every_wait(ctx: WorkerCtx) -> Result<(), MainError> {
 }
 
 #[test]
-fn waits_of_tokios_take_the_time_that_they_say() {
+fn tokio_waits_take_exactly_their_time() {
     let journal = Trial::of(every_wait).at("10s").signal("SIGTERM").run();
     let expected = [
         ("sleep", 1_500),
@@ -114,7 +114,7 @@ fn waits_of_tokios_take_the_time_that_they_say() {
 }
 
 #[test]
-fn a_day_of_a_users_own_timers_is_bounded_by_the_horizon() {
+fn endless_timers_are_cut_off_at_the_horizon() {
     let forever = |ctx: WorkerCtx| async move {
         tokio::spawn(async {
             let mut each = interval(Duration::from_secs(600));
@@ -131,7 +131,7 @@ fn a_day_of_a_users_own_timers_is_bounded_by_the_horizon() {
 }
 
 #[test]
-fn what_waits_for_nothing_at_all_comes_to_the_horizon_too() {
+fn main_that_waits_for_ever_reaches_the_horizon() {
     let waits = |_: WorkerCtx| async { std::future::pending().await };
     let journal = Trial::of(waits).at("1s").health("503").observe();
     assert_eq!(journal.stuck(), Some("main"));
@@ -223,7 +223,7 @@ proptest! {
 
 /// A task that always has something to do yields, as tokio makes it, and loses no time by that.
 #[test]
-fn who_does_much_in_one_turn_yields_within_its_instant() {
+fn busy_task_yields_within_its_instant() {
     let register = |ctx: WorkerCtx| async move {
         let (send, mut receive) = mpsc::channel(1);
         ctx.add_task("sends", BodyOpts::new(), move |_| async move {
@@ -246,7 +246,7 @@ fn who_does_much_in_one_turn_yields_within_its_instant() {
 /// At its deadline a task still asks a task that was spawned past the context. All of that is in one instant, and a
 /// task that ends at its deadline has ended in time.
 #[test]
-fn what_was_spawned_has_its_turns_before_a_deadline_is_over() {
+fn spawned_tasks_have_their_turns_before_a_deadline_is_over() {
     let register = |ctx: WorkerCtx| async move {
         let (ask, mut asked) = mpsc::channel::<tokio::sync::oneshot::Sender<()>>(1);
         tokio::spawn(async move {
@@ -277,7 +277,7 @@ fn what_was_spawned_has_its_turns_before_a_deadline_is_over() {
 
 /// tokio holds the clock while its blocking pool works.
 #[test]
-fn what_tokios_blocking_pool_does_takes_no_virtual_time() {
+fn job_on_the_blocking_pool_takes_no_virtual_time() {
     let register = |ctx: WorkerCtx| async move {
         ctx.add_task("asks the pool", BodyOpts::new(), |_| async {
             sleep(ms(5)).await;
@@ -291,7 +291,7 @@ fn what_tokios_blocking_pool_does_takes_no_virtual_time() {
 }
 
 #[test]
-fn whatever_a_seed_chooses_in_an_instant_waits_take_what_they_say() {
+fn waits_take_the_same_time_at_every_seed() {
     for seed in 0..20 {
         let trial = Trial::of(every_wait).seed(seed);
         let journal = trial.at("10s").signal("SIGTERM").run();
@@ -304,7 +304,7 @@ fn whatever_a_seed_chooses_in_an_instant_waits_take_what_they_say() {
 /// A task has kept the waker of another that has ended. It wakes the ended task in the instant of the signal, when no
 /// later timer is set yet.
 #[test]
-fn who_has_ended_and_is_woken_holds_nothing_up() {
+fn waking_an_ended_task_delays_nothing() {
     let register = |ctx: WorkerCtx| async move {
         let kept = Arc::new(Mutex::new(None));
         let wakes = Arc::clone(&kept);

@@ -67,7 +67,7 @@ fn breaks(trial: Trial) -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn whatever_does_not_end_well_by_itself_breaks_the_law() {
+fn bad_end_by_itself_breaks_the_law() {
     for (does, said) in [
         // A join or cancel has 2 s, a callback 10 s. The SIGTERM is at 10 s.
         (
@@ -101,7 +101,7 @@ fn whatever_does_not_end_well_by_itself_breaks_the_law() {
 }
 
 #[test]
-fn a_fault_or_a_second_signal_explains_it() {
+fn fault_or_second_signal_explains_a_bad_end() {
     let struck = that("a thread works on for a minute")
         .at("10s")
         .ignore("it")
@@ -122,7 +122,7 @@ fn a_fault_or_a_second_signal_explains_it() {
 }
 
 #[test]
-fn what_has_no_token_and_main_that_is_told_may_end_badly() {
+fn adopted_task_and_main_told_to_stop_may_end_badly() {
     for does in [
         "an adopted task does not stop",
         "main takes two seconds and fails",

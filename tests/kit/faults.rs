@@ -68,7 +68,7 @@ fn without_faults_each_takes_its_time() {
 }
 
 #[test]
-fn what_hangs_for_ever_is_left_at_its_bound() {
+fn component_that_hangs_for_ever_is_given_up_at_its_bound() {
     // A join or cancel has 2 s from 10 s on. Then the six others take 1.2 s.
     let hung = |name| with(|trial| trial.hang(name));
     comes_to(&hung("thread"), "thread", Outcome::Leaked, 13_200);
@@ -197,7 +197,7 @@ fn a_callback_that_hangs_fails_or_panics_is_never_called() {
 }
 
 #[test]
-fn a_callback_that_is_slow_is_called_so_much_later() {
+fn slow_callback_is_called_that_much_later() {
     for slow in CALLED {
         let called = called(|trial| trial.slow(slow, "1s"));
         // The slow callback and those after it are called at 11 s, because they are called one after another.
@@ -230,7 +230,7 @@ fn threads_and_tasks_are_struck_where_they_wait() {
 }
 
 #[test]
-fn what_is_slow_takes_so_much_longer() {
+fn slow_component_takes_that_much_longer() {
     for name in [
         "thread",
         "task",
@@ -251,7 +251,7 @@ fn what_is_slow_takes_so_much_longer() {
 }
 
 #[test]
-fn what_ignores_does_not_see_its_token() {
+fn ignoring_body_does_not_see_its_token() {
     let ignores = |name| Trial::of(one_of_each).at("9500ms").ignore(name);
     let term = |trial: Trial| trial.at("10s").signal("SIGTERM").run();
     // Each ignores its token until 11 s and then takes 200 ms. The six others follow.
@@ -360,7 +360,7 @@ fn call_from_main_is_made_from_inside() {
 }
 
 #[test]
-fn a_main_that_fails_does_not_end_with_success_whatever_it_asks_for() {
+fn failing_main_does_not_exit_with_success() {
     for (asks, code) in [(0, 1), (3, 3)] {
         let main = move |_: WorkerCtx| async move { Err(MainError::with_code(asks, "no model")) };
         let failed = Trial::of(main).breaks("ends/explained").run();
@@ -392,7 +392,7 @@ fn main_that_is_asked_to_stop_ends_in_its_bound_or_is_given_up() {
 
 /// A fault ends a body like any other end: the values that it holds are dropped.
 #[test]
-fn what_is_struck_drops_what_it_holds() {
+fn struck_thread_drops_what_it_holds() {
     struct Says<'a>(&'a deadstop::host::Scope);
     impl Drop for Says<'_> {
         fn drop(&mut self) {
@@ -418,7 +418,7 @@ fn what_is_struck_drops_what_it_holds() {
 
 /// The process is gone: the code after a wait does not run any more, while destructors are called.
 #[test]
-fn whoever_waits_when_the_process_ends_does_nothing_after_it() {
+fn code_that_waits_when_the_process_ends_never_goes_on() {
     struct Drops(Arc<Mutex<Vec<&'static str>>>);
     impl Drop for Drops {
         fn drop(&mut self) {

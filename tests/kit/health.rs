@@ -26,7 +26,7 @@ fn probes(journal: &Journal) -> Vec<u64> {
 }
 
 #[test]
-fn it_fires_after_three_failures_in_a_row() {
+fn watchdog_fires_after_three_failures_in_a_row() {
     // The answers at 0 and 10 s are good; those at 20, 24 and 40 s are 503.
     let journal = Trial::of(watched).at("15s").health("503").run();
     assert_eq!(probes(&journal), [0, 10_000, 20_000, 24_000, 40_000]);
@@ -36,7 +36,7 @@ fn it_fires_after_three_failures_in_a_row() {
 }
 
 #[test]
-fn what_answers_too_late_has_failed_at_its_timeout() {
+fn late_answer_is_a_failure_at_the_request_timeout() {
     // From 20 s on each probe takes 120 s. They begin at 20, 144 and 280 s; the third ends at 400 s.
     let journal = Trial::of(watched).at("15s").health("silent").run();
     assert_eq!(probes(&journal), [0, 10_000, 20_000, 144_000, 280_000]);
@@ -48,7 +48,7 @@ fn what_answers_too_late_has_failed_at_its_timeout() {
 }
 
 #[test]
-fn it_is_disarmed_by_the_first_request_to_stop() {
+fn first_request_to_stop_disarms_the_watchdog() {
     let trial = Trial::of(watched).at("15s").health("refused");
     let journal = trial.at("21s").signal("SIGTERM").run();
     assert_eq!(journal.exit_code(), Some(0), "{journal}");
@@ -56,7 +56,7 @@ fn it_is_disarmed_by_the_first_request_to_stop() {
 }
 
 #[test]
-fn faults_strike_it_where_it_waits() {
+fn faults_strike_the_watchdog_where_it_waits() {
     let failed = Trial::of(watched).at("15s").fail("watchdog").health("503");
     let journal = failed.at("1m").signal("SIGTERM").run();
     assert_eq!(probes(&journal), [0, 10_000], "{journal}");

@@ -85,7 +85,7 @@ fn events_that_all_strike_before_main_is_done_fail() {
 }
 
 #[test]
-fn stop_before_main_begins_is_told_as_that() {
+fn stop_before_main_begins_is_reported_as_such() {
     let at_once = |ctx: WorkerCtx| async move {
         ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
         Ok::<_, MainError>(())
@@ -129,7 +129,7 @@ fn stop_during_the_start_on_purpose_passes() {
 }
 
 #[test]
-fn main_that_waits_for_a_thread_of_the_real_world_is_told_so() {
+fn main_that_waits_for_a_real_thread_is_reported_as_such() {
     let register = |ctx: WorkerCtx| async move {
         ctx.add_task("poller", BodyOpts::new(), |token| async move {
             token.cancelled().await;
@@ -157,7 +157,7 @@ fn main_that_waits_for_a_thread_of_the_real_world_is_told_so() {
 }
 
 #[test]
-fn main_that_takes_longer_than_its_bound_is_told_when_it_would_be_done() {
+fn failure_of_a_slow_main_names_when_it_would_be_done() {
     let register = |ctx: WorkerCtx| async move {
         sleep(Duration::from_secs(20)).await;
         ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
@@ -213,7 +213,7 @@ async fn connects(ctx: WorkerCtx) -> Result<(), MainError> {
 }
 
 #[test]
-fn main_that_waits_is_the_cause_and_not_the_names_it_would_have() {
+fn waiting_main_is_reported_instead_of_missing_names() {
     let said = fails(at_ten(Trial::of(connects)).ended(["db"]));
     says(
         &said,
@@ -227,7 +227,7 @@ fn main_that_waits_is_the_cause_and_not_the_names_it_would_have() {
 }
 
 #[test]
-fn name_that_nobody_has_fails_where_the_start_is_cut_off_too() {
+fn unknown_name_of_a_fault_fails_though_start_is_cut_off() {
     let cut = || {
         Trial::of(slow_start)
             .at("3s")
@@ -242,7 +242,7 @@ fn name_that_nobody_has_fails_where_the_start_is_cut_off_too() {
 }
 
 #[test]
-fn start_that_is_cut_off_may_have_had_the_used_name_still_to_come() {
+fn unknown_used_name_is_allowed_if_start_is_cut_off() {
     let register = |ctx: WorkerCtx| async move {
         let opts = BodyOpts::new().uses(["db"]);
         ctx.add_task(
@@ -294,7 +294,7 @@ fn fault_elsewhere_does_not_hide_a_main_that_waits() {
 }
 
 #[test]
-fn main_that_tries_again_and_again_is_not_said_to_wait() {
+fn retrying_main_is_not_reported_as_waiting() {
     let register = |_: WorkerCtx| async move {
         loop {
             sleep(Duration::from_secs(7)).await;
@@ -313,7 +313,7 @@ fn main_that_tries_again_and_again_is_not_said_to_wait() {
 }
 
 #[test]
-fn main_that_goes_on_once_and_then_waits_is_said_to_wait() {
+fn main_that_goes_on_once_and_waits_is_reported_as_waiting() {
     let register = |_: WorkerCtx| async move {
         sleep(Duration::from_secs(20)).await;
         std::future::pending::<Result<(), MainError>>().await
@@ -331,7 +331,7 @@ fn main_that_goes_on_once_and_then_waits_is_said_to_wait() {
 }
 
 #[test]
-fn main_that_would_block_later_is_told_where() {
+fn failure_names_where_main_would_block_later() {
     let register = |_: WorkerCtx| async move {
         sleep(Duration::from_secs(20)).await;
         let (_keep, never) = std::sync::mpsc::channel::<()>();

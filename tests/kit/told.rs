@@ -41,7 +41,7 @@ pub fn says(said: &str, words: &[&str]) {
 }
 
 #[test]
-fn the_second_of_a_name_is_called_so() {
+fn second_component_of_a_name_is_numbered() {
     let journal = Trial::of(two_dbs)
         .at("5s")
         .hang("db#2")
@@ -62,7 +62,7 @@ fn the_second_of_a_name_is_called_so() {
 }
 
 #[test]
-fn a_name_that_is_not_registered_is_told_at_its_line() {
+fn unregistered_name_is_reported_at_its_line() {
     let trial = Trial::of(two_dbs).at("5s").hang("poler");
     let said = fails(trial.at("10s").signal("SIGTERM"));
     says(
@@ -77,7 +77,7 @@ fn a_name_that_is_not_registered_is_told_at_its_line() {
 }
 
 #[test]
-fn a_fault_that_does_not_go_with_what_is_registered_is_told() {
+fn fault_that_does_not_fit_its_component_is_reported() {
     let trial = Trial::of(two_dbs).at("5s").ignore("db").hang("legacy");
     let said = fails(trial.at("10s").signal("SIGTERM"));
     says(
@@ -90,7 +90,7 @@ fn a_fault_that_does_not_go_with_what_is_registered_is_told() {
 }
 
 #[test]
-fn a_thread_that_runs_already_is_refused_by_name() {
+fn adopted_thread_is_refused_by_name() {
     let register = |ctx: WorkerCtx| async move {
         let thread = std::thread::spawn(|| {});
         // The refusal fails the trial even if the code ignores it.
@@ -115,7 +115,7 @@ fn asked_aside(ask: fn(&WorkerCtx)) -> String {
 }
 
 #[test]
-fn what_a_thread_that_is_not_simulated_asks_for_is_refused_by_name() {
+fn calls_from_an_unsimulated_thread_are_refused_by_name() {
     let says_of = |said: &str, asked: &str| {
         let first = format!(
             "FAIL trial: the context was asked for {asked} by a thread that the simulator knows nothing of\n"
@@ -146,7 +146,7 @@ fn what_a_thread_that_is_not_simulated_asks_for_is_refused_by_name() {
 }
 
 #[test]
-fn a_thread_of_stds_is_as_foreign_and_may_look() {
+fn std_thread_may_query_the_context_but_not_change_it() {
     let with = |ask: fn(&WorkerCtx)| {
         let register = move |ctx: WorkerCtx| async move {
             let asks = ctx.clone();
@@ -170,7 +170,7 @@ fn a_thread_of_stds_is_as_foreign_and_may_look() {
 }
 
 #[test]
-fn a_law_that_breaks_fails_a_trial_unless_it_is_meant_to() {
+fn broken_law_fails_a_trial_unless_it_is_expected() {
     let register = |ctx: WorkerCtx| async move {
         let (early, late) = (CallOpts::new().order(200), CallOpts::new().order(100));
         ctx.add_closeable_with("predictor", early, (), |(), _| {})?;
@@ -186,7 +186,7 @@ fn a_law_that_breaks_fails_a_trial_unless_it_is_meant_to() {
 }
 
 #[test]
-fn what_is_kept_from_run_to_run_is_told_with_the_event_at_which_it_shows() {
+fn state_kept_between_runs_is_reported_with_its_event() {
     static RUNS: AtomicU64 = AtomicU64::new(0);
     let register = |ctx: WorkerCtx| async move {
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
@@ -207,7 +207,7 @@ fn what_is_kept_from_run_to_run_is_told_with_the_event_at_which_it_shows() {
 }
 
 #[test]
-fn a_main_that_fails_is_named_before_the_names_that_are_missing() {
+fn failed_main_is_reported_before_missing_names() {
     let register = |_: WorkerCtx| async { Err::<(), _>("no model".into()) };
     let said = fails(Trial::of(register).at("5s").hang("db"));
     says(
@@ -239,7 +239,7 @@ fn calls_take_the_place_of_signals() {
 }
 
 #[test]
-fn what_is_misspelt_is_told_as_in_a_file() {
+fn misspelt_words_are_reported_as_in_a_file() {
     let said = fails(Trial::of(two_dbs).at("10 s").signal("SIGTREM"));
     says(&said, &["bad-duration", "SIGTERM", "the trial:"]);
 }
@@ -268,7 +268,7 @@ fn thread_locals_and_locks_are_a_threads_own() {
 }
 
 #[test]
-fn an_event_that_never_strikes_fails_a_trial_that_is_well_otherwise() {
+fn unstruck_event_fails_an_otherwise_good_trial() {
     let trial = || Trial::of(two_dbs).at("10s").signal("SIGTERM");
     let said = fails(trial().at("20s").fail("db"));
     says(
@@ -285,14 +285,14 @@ fn an_event_that_never_strikes_fails_a_trial_that_is_well_otherwise() {
 
 #[test]
 #[should_panic = "nothing was registered by the name \"poler\" (did you mean \"poller\"?), only \"db\", \"db#2\""]
-fn a_name_that_is_asked_for_has_to_be_there() {
+fn outcome_of_an_unknown_name_panics_with_a_suggestion() {
     let journal = Trial::of(two_dbs).at("10s").signal("SIGTERM").run();
     assert_eq!(journal.outcome("main"), None, "it had no step");
     let _ = journal.outcome("poler");
 }
 
 #[test]
-fn what_never_struck_is_told_with_what_failed() {
+fn unstruck_event_is_noted_in_a_failure() {
     let trial = Trial::of(two_dbs).at("10s").fail("db").signal("SIGTERM");
     let said = fails(trial.at("20s").signal("SIGTERM").breaks("told/first"));
     says(&said, &["note: the event at the trial:9 never struck"]);
