@@ -39,7 +39,7 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
 
 /// Runs every file of the corpus with both subjects and several seeds, and compares the journals to the byte.
 #[test]
-fn the_corpus_gives_the_same_journals_on_coroutines_and_on_batons() {
+fn corpus_journals_are_equal_on_coroutines_and_batons() {
     let corpus = corpus();
     assert!(corpus.len() > 50, "{}", corpus.len());
     let mut runs = Vec::new();

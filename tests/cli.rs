@@ -210,7 +210,7 @@ fn in_ci_nothing_is_written() {
 }
 
 #[test]
-fn what_was_rejected_is_gone() {
+fn rejected_log_is_removed() {
     let project = Project::new("reject").with("a.toml", GOOD);
     project.run(&["check"]).code(5);
     assert_eq!(project.run(&["reject", "a"]).code(0).out, "rejected a\n");
@@ -263,7 +263,7 @@ fn a_broken_law_is_named_with_what_it_says() {
 }
 
 #[test]
-fn the_gravest_of_several_decides() {
+fn gravest_of_several_verdicts_decides_the_exit_code() {
     let project = Project::new("several")
         .with("a.toml", GOOD)
         .with("b.toml", &GOOD.replace("exit = 0", "exit = 1"));
@@ -279,7 +279,7 @@ fn the_gravest_of_several_decides() {
 }
 
 #[test]
-fn snapshots_that_nobody_has_are_found_without_a_test_run() {
+fn unreferenced_snapshots_are_found_without_a_test_run() {
     let project = Project::new("unreferenced")
         .with("a.toml", GOOD)
         .with("b.toml", GOOD);
@@ -339,7 +339,7 @@ fn json(line: &str) -> serde_json::Value {
 }
 
 #[test]
-fn check_as_json_is_a_line_a_scenario_and_one_of_totals() {
+fn check_json_has_a_line_per_scenario_and_one_of_totals() {
     let project = Project::new("json")
         .with("a.toml", GOOD)
         .with("b.toml", &GOOD.replace("exit = 0", "exit = 1"))
@@ -407,7 +407,7 @@ fn check_as_json_is_a_line_a_scenario_and_one_of_totals() {
 }
 
 #[test]
-fn as_json_a_run_is_the_journal_alone() {
+fn run_json_is_the_journal_alone() {
     let project = Project::new("journal").with("a.toml", GOOD);
     let run = project.run(&["run", "a", "--format", "json"]).code(0);
     let events: Vec<_> = run.out.lines().map(json).collect();
@@ -503,7 +503,7 @@ fn the_plan_is_judged_without_snapshots() {
 }
 
 #[test]
-fn output_is_the_same_whatever_the_jobs() {
+fn output_does_not_depend_on_the_number_of_jobs() {
     let mut project = Project::new("jobs");
     for n in 0..40 {
         project = project.with(
@@ -527,7 +527,7 @@ fn output_is_the_same_whatever_the_jobs() {
 }
 
 #[test]
-fn help_texts_are_as_they_were_read() {
+fn help_texts_match_their_snapshots() {
     let project = Project::new("help");
     for command in [
         "", "run", "check", "accept", "reject", "replay", "lint", "new", "schema",
@@ -575,7 +575,7 @@ fn files_of_one_name_are_all_judged() {
 }
 
 #[test]
-fn from_a_subfolder_the_snapshots_count_as_well() {
+fn snapshots_are_compared_from_a_subfolder_too() {
     let project = Project::new("subfolder").with("x/one.toml", GOOD);
     project.run(&["check"]).code(5);
     project.run(&["accept"]).code(0);
@@ -607,7 +607,7 @@ fn from_a_subfolder_the_snapshots_count_as_well() {
 
 #[cfg(unix)]
 #[test]
-fn links_and_pipes_among_the_scenarios_hold_nothing_up() {
+fn links_and_pipes_among_scenarios_do_not_hang_a_command() {
     let project = Project::new("links").with("a.toml", GOOD);
     std::os::unix::fs::symlink("..", project.root.join("scenarios/loop")).unwrap();
     let one = project.run(&["check"]).code(5);
@@ -646,7 +646,7 @@ fn a_linked_scenario_is_compared_with_its_snapshot() {
 }
 
 #[test]
-fn linked_folders_and_capital_ends_are_scenarios_and_what_is_not_followed_is_said() {
+fn links_and_capital_extensions_count_and_skips_are_reported() {
     let project = Project::new("walk").with("a.TOML", GOOD);
     let real = project.root.join("elsewhere");
     fs::create_dir_all(&real).unwrap();
@@ -686,7 +686,7 @@ fn linked_folders_and_capital_ends_are_scenarios_and_what_is_not_followed_is_sai
 }
 
 #[test]
-fn no_variable_turns_a_changed_log_green() {
+fn no_variable_passes_a_changed_log() {
     let project = Project::new("force-pass").with("a.toml", GOOD);
     let mut check = project.command(&["check"]);
     let forced = ended(check.env("INSTA_FORCE_PASS", "1"));
@@ -710,7 +710,7 @@ fn no_variable_turns_a_changed_log_green() {
 }
 
 #[test]
-fn a_name_that_is_whole_is_not_a_part_of_others() {
+fn whole_name_does_not_select_names_that_contain_it() {
     let project = Project::new("exact")
         .with("a1.toml", GOOD)
         .with("a10.toml", GOOD)
@@ -756,7 +756,7 @@ fn snapshot_is_accepted_by_its_file_from_anywhere() {
 }
 
 #[test]
-fn several_that_accept_at_once_do_not_fail_each_other() {
+fn concurrent_accepts_do_not_fail_each_other() {
     let mut project = Project::new("at-once");
     for n in 0..40 {
         project = project.with(&format!("s{n:02}.toml"), GOOD);
@@ -775,7 +775,7 @@ fn several_that_accept_at_once_do_not_fail_each_other() {
 }
 
 #[test]
-fn what_a_killed_command_left_half_written_is_taken_away() {
+fn drafts_of_a_killed_command_are_removed() {
     let project = Project::new("killed").with("a.toml", GOOD);
     project.run(&["check"]).code(5);
     let draft = |name: &str| {
@@ -798,7 +798,7 @@ fn what_a_killed_command_left_half_written_is_taken_away() {
 }
 
 #[test]
-fn a_snapshot_or_journal_that_is_no_regular_file_holds_nothing_up() {
+fn snapshot_or_journal_that_is_no_regular_file_is_refused() {
     let project = Project::new("special").with("a.toml", GOOD);
     fs::create_dir_all(project.root.join("snapshots")).unwrap();
     std::os::unix::fs::symlink("/dev/zero", project.root.join("snapshots/a.snap")).unwrap();
@@ -849,7 +849,7 @@ fn a_journal_of_another_version_host_or_subject_is_not_replayed() {
 /// In this file either the thread or the request to stop may come first: chance decides. Seed 0 gives the order that
 /// the file expects.
 #[test]
-fn an_expectation_that_only_some_seeds_fulfil_fails_with_the_seed() {
+fn expectation_that_one_seed_misses_fails_with_that_seed() {
     let text = r#"
         title = "Faults in the instant of the signal, before it"
         [worker]
@@ -892,7 +892,7 @@ fn an_expectation_that_only_some_seeds_fulfil_fails_with_the_seed() {
 }
 
 #[test]
-fn a_name_without_its_folder_is_that_scenario() {
+fn name_without_its_folder_selects_the_scenario() {
     let project = Project::new("short")
         .with("x/ties.toml", GOOD)
         .with("x/ties-reversed.toml", GOOD);
@@ -942,7 +942,7 @@ fn output_that_cannot_be_written_is_no_success() {
     clippy::disallowed_methods,
     reason = "a process is waited for in real time"
 )]
-fn an_interrupt_ends_it_at_once() {
+fn interrupt_ends_the_command_at_once() {
     use std::os::unix::process::ExitStatusExt;
 
     // A command that a shell runs in the background ignores SIGINT, and so do its children. A signal that has a
@@ -971,7 +971,7 @@ fn an_interrupt_ends_it_at_once() {
 }
 
 #[test]
-fn what_is_wrong_is_not_accepted() {
+fn failing_or_stale_log_is_not_accepted() {
     let project = Project::new("accept-wrong").with("a.toml", GOOD);
     // A log that breaks its own expectations is not made pending.
     let project = project.with("b.toml", &GOOD.replace("exit = 0", "exit = 1"));
@@ -1009,7 +1009,7 @@ fn what_is_wrong_is_not_accepted() {
 }
 
 #[test]
-fn a_run_says_what_never_struck_and_a_brief_one_has_no_log() {
+fn run_reports_unstruck_events_and_brief_omits_the_log() {
     let late = GOOD.replace(
         "signal = \"SIGTERM\" }",
         "signal = \"SIGTERM\" }, { on = \"db\", after = \"5s\", signal = \"SIGTERM\" }",
@@ -1039,7 +1039,7 @@ fn a_run_says_what_never_struck_and_a_brief_one_has_no_log() {
 }
 
 #[test]
-fn a_file_in_which_nobody_asks_for_a_stop_says_so() {
+fn run_of_a_file_without_a_stop_reports_that() {
     let project = Project::new("never").with(
         "a.toml",
         &GOOD.replace("{ at = \"10s\", signal = \"SIGTERM\" }", ""),
@@ -1055,7 +1055,7 @@ fn a_file_in_which_nobody_asks_for_a_stop_says_so() {
 }
 
 #[test]
-fn what_was_not_run_is_not_well() {
+fn check_that_runs_nothing_is_not_well() {
     let project = Project::new("own-only").with("mine.toml", "title = \"mine\"\n");
     let checked = project.run(&["check"]).code(4);
     assert!(!checked.out.contains("all well"), "{}", checked.out);
@@ -1080,7 +1080,7 @@ fn standard_input_has_no_snapshot_to_accept() {
 }
 
 #[test]
-fn among_scenarios_for_own_workers_a_new_one_is_such() {
+fn new_scenario_is_for_an_own_worker_where_the_others_are() {
     let project = Project::new("new-own").with("mine.toml", "title = \"mine\"\n");
     project.run(&["new", "next"]).code(0);
     // The new file is valid, but the command cannot run it.

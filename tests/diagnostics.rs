@@ -517,7 +517,7 @@ events = [
 ];
 
 #[test]
-fn every_mistake_is_told_with_its_place_and_its_remedy() {
+fn every_mistake_is_reported_with_its_place_and_remedy() {
     for (name, text) in BAD {
         assert!(
             scenario::parse("bad", text).is_err(),
@@ -528,7 +528,7 @@ fn every_mistake_is_told_with_its_place_and_its_remedy() {
 }
 
 #[test]
-fn every_lint_is_told_and_can_be_allowed() {
+fn every_lint_is_reported_and_can_be_allowed() {
     for (name, text) in ODD {
         let text = text.trim_start();
         let scenario = scenario::parse("odd", text).expect("what is odd can be run");
@@ -555,7 +555,7 @@ fn a_file_that_is_too_large_is_not_read() {
 }
 
 #[test]
-fn a_thousand_components_and_events_are_enough() {
+fn more_than_a_thousand_components_or_events_are_refused() {
     let file = |components: usize, events: usize| {
         let mut text = String::from("title = \"Many\"\nworker.components = [");
         for n in 0..components {
@@ -580,7 +580,7 @@ fn a_thousand_components_and_events_are_enough() {
 }
 
 #[test]
-fn of_a_thousand_mistakes_a_hundred_are_told() {
+fn hundred_of_a_thousand_mistakes_are_reported() {
     let mut text = String::from(
         "title = \"Mistakes\"\n[worker]\ncomponents = [{ task = \"a\" }]\n[timeline]\nevents = [\n",
     );
@@ -595,7 +595,7 @@ fn of_a_thousand_mistakes_a_hundred_are_told() {
 }
 
 #[test]
-fn what_is_not_utf8_is_told_by_its_first_wrong_byte() {
+fn non_utf8_file_is_reported_at_its_first_wrong_byte() {
     snapshot("not-utf8", b"title = \"Caf\xe9\"\n");
 }
 
@@ -671,7 +671,7 @@ fn every_code_has_its_file() {
 }
 
 #[test]
-fn name_that_is_none_is_said_once_whatever_counts_from_it() {
+fn name_of_a_wrong_type_is_reported_once() {
     let text = "title = \"A date\"\n[timeline]\nevents = [{ on = 1979-05-27, after = \"500ms\", signal = \"SIGTERM\" }]\n";
     let invalid = scenario::parse("date", text).expect_err("a date is no name");
     let codes: Vec<_> = invalid.diagnostics.iter().map(|wrong| wrong.code).collect();

@@ -65,7 +65,7 @@ fn ticked(line: &str) -> Vec<&str> {
 // Laws.
 
 #[test]
-fn every_law_stands_in_its_page_as_the_code_has_it() {
+fn laws_page_lists_every_law_as_the_code_does() {
     let page = read("docs/laws.md");
     let rows: Vec<&str> = page
         .lines()
@@ -85,7 +85,7 @@ fn every_law_stands_in_its_page_as_the_code_has_it() {
 }
 
 #[test]
-fn every_rule_stands_in_the_contract_and_has_a_law_or_says_that_it_has_none() {
+fn every_rule_has_a_law_or_is_listed_as_without_one() {
     let contract = read("docs/contract.md");
     let rules: Vec<String> = contract
         .lines()
@@ -111,7 +111,7 @@ fn every_rule_stands_in_the_contract_and_has_a_law_or_says_that_it_has_none() {
 }
 
 #[test]
-fn the_contract_uses_every_word_of_the_code() {
+fn contract_page_uses_every_word_of_the_code() {
     let contract = read("docs/contract.md");
     for state in journal::State::ALL {
         assert!(contract.contains(&format!("`{state}`")), "{state}");
@@ -220,13 +220,13 @@ fn wrong(sections: &BTreeMap<String, Section>, event: &Event) -> Option<String> 
 }
 
 #[test]
-fn every_event_of_the_code_has_a_section_and_no_other() {
+fn journal_page_has_one_section_per_event() {
     let sections: BTreeSet<String> = sections().into_keys().collect();
     assert_eq!(sections, events_of_the_code());
 }
 
 #[test]
-fn the_examples_of_the_page_are_events_to_the_letter() {
+fn journal_page_examples_are_events_to_the_letter() {
     let sections = sections();
     for (name, section) in &sections {
         assert!(!section.examples.is_empty(), "{name} has no example");
@@ -245,7 +245,7 @@ fn the_examples_of_the_page_are_events_to_the_letter() {
 }
 
 #[test]
-fn what_happens_in_the_corpus_is_in_the_page() {
+fn events_of_the_corpus_match_the_journal_page() {
     let sections = sections();
     let mut seen = BTreeSet::new();
     let mut paths = Vec::new();
@@ -284,7 +284,7 @@ fn row<W: Copy + Display + Debug>(page: &str, vocabulary: &str, words: &[W]) {
 }
 
 #[test]
-fn every_word_of_the_code_is_in_the_page() {
+fn journal_page_lists_every_word_of_the_code() {
     use journal::*;
     let page = read("docs/journal.md");
     row(&page, "kind", Kind::ALL);
@@ -307,7 +307,7 @@ fn every_word_of_the_code_is_in_the_page() {
 }
 
 #[test]
-fn the_example_as_text_is_what_is_written() {
+fn journal_page_text_example_is_what_is_written() {
     let page = read("docs/journal.md");
     let (_, page) = page.split_once("\n## As text\n").unwrap();
     let events = journal::parse_json(&blocks(page, "json")[0]).unwrap();
@@ -351,7 +351,7 @@ fn named_by(module: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_arrows_between_modules_are_those_of_the_page() {
+fn module_dependencies_match_the_architecture_page() {
     let rows = table_rows(&read("ARCHITECTURE.md"));
     let said: BTreeMap<String, BTreeSet<String>> = rows
         .iter()

@@ -320,7 +320,7 @@ fn the_page_that_is_checked_in_is_the_table_of_keys() {
 }
 
 #[test]
-fn the_pages_first_example_holds() {
+fn first_example_of_the_page_holds() {
     let page = scenario::page();
     let example = page
         .split("```toml\n")
@@ -332,7 +332,7 @@ fn the_pages_first_example_holds() {
 
 /// The report counts the failed thread among the deaths, because stop has not begun.
 #[test]
-fn what_dies_while_main_is_awaited_has_died_before_stop() {
+fn thread_that_fails_while_main_is_awaited_is_a_death() {
     let unmet = |died: &str| {
         let text = format!(
             "title = \"A thread dies while main is awaited\"\n[worker]\n\

@@ -30,7 +30,7 @@ fn rows(events: &[journal::Event]) -> usize {
 }
 
 #[test]
-fn rows_of_reports_over_the_limit_are_too_large() {
+fn run_with_too_many_report_rows_is_too_large() {
     // 20 times a thousand callers of a thousand components would give 20 million rows, which take 3 GiB.
     let text = crowded(20);
     let scenario = scenario::parse("crowded", &text).expect("the file is valid");
@@ -63,7 +63,7 @@ fn rows_of_reports_over_the_limit_are_too_large() {
 }
 
 #[test]
-fn rows_of_reports_up_to_the_limit_are_a_run() {
+fn run_with_report_rows_at_the_limit_ends_normally() {
     let text = crowded(1).replace("callers = 1000", "callers = 200");
     let scenario = scenario::parse("crowded", &text).expect("the file is valid");
     let journal = sim::run(&scenario, &Options::default());

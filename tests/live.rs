@@ -85,7 +85,7 @@ fn writes(name: &str, events: &[Event], code: i32) -> Players {
 /// Signals, a wedged runtime, an exit in the middle of cleanup, a real endpoint, calls from inside, an adopted task,
 /// a task aborted within a millisecond: each runs in a process of its own.
 #[test]
-fn what_is_hardest_to_have_twice_agrees_with_the_simulation() {
+fn hardest_scenarios_agree_with_the_simulation() {
     let files = [
         "context/double-stop-inside",
         "context/hung-cleanup-third-signal",
@@ -107,7 +107,7 @@ fn what_is_hardest_to_have_twice_agrees_with_the_simulation() {
 
 /// The machine chooses which caller comes first, and which comes when all is over. It chooses anew each time.
 #[test]
-fn several_callers_in_one_instant_agree_with_the_simulation_each_time() {
+fn callers_in_one_instant_always_agree_with_the_simulation() {
     let worker = |worker: &str, event: &str| {
         format!(
             "title = \"Several callers\"\n[worker]\n{worker}\n[timeline]\nevents = [{{ {event} }}]\n"
@@ -170,7 +170,7 @@ fn a_journal_that_differs_is_shown_beside_the_simulated_one() {
 }
 
 #[test]
-fn what_comes_where_nothing_is_due_is_said_to_be_out_of_time() {
+fn event_where_none_is_due_is_reported_as_out_of_time() {
     let (scenario, known, _) = known("between", DRAIN);
     let mut events = run(&scenario, &Options::default()).events;
     let heard = What::Heard {
@@ -236,7 +236,7 @@ fn the_same_journal_agrees() {
 }
 
 #[test]
-fn the_exit_code_is_that_of_the_process_whatever_its_journal_says() {
+fn exit_code_is_that_of_the_process_not_of_its_journal() {
     let (scenario, known, request) = known("lies", DRAIN);
     let events = run(&scenario, &Options::default()).events;
     let played = writes("lies", &events, 3)
@@ -250,7 +250,7 @@ fn the_exit_code_is_that_of_the_process_whatever_its_journal_says() {
 }
 
 #[test]
-fn a_process_that_ends_without_a_word_and_one_that_raves_have_no_journal() {
+fn silent_or_garbled_process_has_no_journal() {
     let (scenario, _, request) = known("silent", DRAIN);
     let mut events = run(&scenario, &Options::default()).events;
     events.pop();
@@ -284,7 +284,7 @@ fn a_process_that_overstays_is_killed() {
 }
 
 #[test]
-fn what_cannot_be_live_is_counted_and_too_fast_is_said_to_be() {
+fn files_not_for_live_runs_are_counted_and_too_fast_refused() {
     let not_live = format!("live = \"no: it is about a year\"\n{}", DRAIN.trim_start());
     let output = live(&[&file("not-live.toml", &not_live), "--verbose"]);
     let said = text(&output.stdout);
@@ -306,7 +306,7 @@ fn what_cannot_be_live_is_counted_and_too_fast_is_said_to_be() {
 }
 
 #[test]
-fn random_scenarios_agree_and_what_none_was_run_is_not_well() {
+fn random_scenarios_agree_and_running_none_is_not_well() {
     let output = live(&["--random", "8", "--seed", "1"]);
     let said = text(&output.stdout);
     assert!(output.status.success(), "{said}");
@@ -366,7 +366,7 @@ fn unmet_expectation_names_a_seed_that_misses_it_too() {
 /// The four instants span two seconds of real time at this speed. From instant to instant they would take one.
 #[test]
 #[allow(clippy::disallowed_methods, reason = "it is about real time")]
-fn at_an_even_speed_it_agrees_too_and_takes_its_time() {
+fn run_at_an_even_speed_agrees_and_takes_its_full_time() {
     let drain = DRAIN.replace("10s", "1s").replace("100ms", "500ms");
     let file = file("even.toml", drain.trim_start());
     let began = Instant::now();

@@ -719,7 +719,7 @@ proptest! {
     }
 
     #[test]
-    fn what_nothing_strikes_does_as_the_model_says(case in plain(), seed in 0_u64..1_000_000) {
+    fn worker_without_faults_does_as_the_model_says(case in plain(), seed in 0_u64..1_000_000) {
         let scenario = parse("case", &case.0);
         let verdict = Verdict::of(&scenario, Subject::Worker, seed);
         let (mut expected, ends) = model(&scenario);

@@ -78,7 +78,7 @@ fn fits(expected: &[&str], lines: &[&str]) -> bool {
 }
 
 #[test]
-fn what_the_readme_says_a_command_prints_it_prints() {
+fn readme_commands_print_what_the_readme_shows() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let project = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme");
     let _ = fs::remove_dir_all(&project);
@@ -128,7 +128,7 @@ fn what_the_readme_says_a_command_prints_it_prints() {
 }
 
 #[test]
-fn the_two_commands_are_those_of_the_gate() {
+fn gate_runs_the_shell_commands_of_the_readme() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let gate = fs::read_to_string(root.join("ci/gate.sh")).unwrap();
@@ -144,7 +144,7 @@ fn the_two_commands_are_those_of_the_gate() {
 }
 
 #[test]
-fn dots_stand_for_anything_and_nothing_else_does() {
+fn ellipsis_matches_anything_and_nothing_else_does() {
     assert!(fits(&["a", "…", "d"], &["a", "b", "c", "d"]));
     assert!(fits(&["a", "…", "d"], &["a", "d"]));
     assert!(!fits(&["a", "…", "d"], &["a", "b"]));

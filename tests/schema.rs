@@ -323,7 +323,7 @@ fn examples() -> Vec<(String, std::ops::Range<usize>)> {
 }
 
 #[test]
-fn every_value_of_every_key_is_judged_alike() {
+fn schema_and_parser_agree_on_every_value_of_every_key() {
     let schema = schema();
     let (values, mut tried, mut taken) = (values(), 0, 0);
     let mut disagree = Vec::new();
@@ -349,7 +349,7 @@ fn every_value_of_every_key_is_judged_alike() {
 }
 
 #[test]
-fn keys_beside_each_other_are_judged_alike() {
+fn schema_and_parser_agree_on_combinations_of_keys() {
     let schema = schema();
     let file = |components: &str, events: &str| {
         format!("title = \"x\"\n[worker]\n{components}\n[timeline]\nevents = [{events}]\n")
@@ -454,7 +454,7 @@ proptest! {
     #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
 
     #[test]
-    fn any_mutated_file_is_judged_alike(text in mutated()) {
+    fn schema_and_parser_agree_on_any_mutated_file(text in mutated()) {
         thread_local!(static SCHEMA: Value = schema());
         let disagreement = SCHEMA.with(|schema| disagreement(schema, &text));
         prop_assert!(disagreement.is_none(), "{}", disagreement.unwrap_or_default());

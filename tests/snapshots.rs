@@ -82,7 +82,7 @@ fn insta_passes_on_what_was_accepted_here() {
 }
 
 #[test]
-fn what_insta_wrote_is_the_same_here() {
+fn snapshot_written_by_insta_compares_as_the_same() {
     let root = folder("instas");
     insta_with("always", &root, "drain", LOG);
     assert!(root.join("drain.snap").exists());
@@ -93,7 +93,7 @@ fn what_insta_wrote_is_the_same_here() {
 }
 
 #[test]
-fn both_judge_the_ends_of_lines_alike() {
+fn insta_and_the_store_judge_line_ends_alike() {
     let root = folder("newlines");
     let store = Store::new(root.clone());
     store.record("a", "one\ntwo\n", Policy::Accept).unwrap();
@@ -120,7 +120,7 @@ fn both_judge_the_ends_of_lines_alike() {
 }
 
 #[test]
-fn what_insta_left_pending_is_pending_here() {
+fn pending_file_of_insta_is_pending_here() {
     let root = folder("pending");
     assert!(!insta_with("new", &root, "drain", LOG));
     let store = Store::new(root.clone());

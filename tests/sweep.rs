@@ -37,7 +37,7 @@ fn every_file_holds_at_every_seed() {
 }
 
 #[test]
-fn seeds_choose() {
+fn seeds_give_different_orders_of_events() {
     let chosen = corpus().iter().any(|scenario| {
         let order = |seed| -> Vec<_> {
             let events = Verdict::of(scenario, Subject::Worker, seed).events;
@@ -52,7 +52,7 @@ fn seeds_choose() {
 }
 
 #[test]
-fn another_thread_in_another_order_gives_the_same_journals() {
+fn journals_do_not_depend_on_the_thread_or_order_of_runs() {
     let mut runs = Vec::new();
     for scenario in corpus().into_iter().map(Arc::new) {
         for subject in [Subject::Worker, Subject::Plan] {

@@ -267,7 +267,7 @@ fn every_file_is_in_the_table_and_every_row_has_its_file() {
 }
 
 #[test]
-fn every_law_bites_the_plan_somewhere_or_cannot() {
+fn plan_breaks_every_law_that_it_can_break() {
     let bites: BTreeSet<_> = HAZARDS
         .iter()
         .flat_map(|(_, laws, _)| *laws)
@@ -317,7 +317,7 @@ fn the_plan_breaks_what_each_hazard_is_about() {
 }
 
 #[test]
-fn the_plan_breaks_no_law_where_it_is_said_to_do_well() {
+fn plan_breaks_no_law_in_harmless_files() {
     for scenario in corpus() {
         if HARMLESS.iter().any(|(name, _)| **name == *scenario.name) {
             let broken = Verdict::of(&scenario, Subject::Plan, 0).broken;
@@ -327,7 +327,7 @@ fn the_plan_breaks_no_law_where_it_is_said_to_do_well() {
 }
 
 #[test]
-fn the_plan_breaks_nowhere_what_it_is_said_to_be_unable_to_break() {
+fn plan_never_breaks_a_law_that_is_beyond_it() {
     for scenario in corpus() {
         for broken in Verdict::of(&scenario, Subject::Plan, 0).broken {
             assert!(

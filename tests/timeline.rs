@@ -248,7 +248,7 @@ fn step(id: u64, name: &str) -> What {
 }
 
 #[test]
-fn the_use_of_what_is_closed_is_said_by_name() {
+fn use_after_close_is_drawn_with_the_name() {
     let name = |name: &str| name.into();
     let events = journal([
         (
@@ -303,7 +303,7 @@ fn the_use_of_what_is_closed_is_said_by_name() {
 }
 
 #[test]
-fn a_name_as_of_a_component_twice_is_two_lanes() {
+fn two_components_of_one_name_have_two_lanes() {
     let began = |id| What::Began {
         id,
         name: "twin".into(),
@@ -320,7 +320,7 @@ fn a_name_as_of_a_component_twice_is_two_lanes() {
 }
 
 #[test]
-fn an_empty_journal_is_said_to_be_one() {
+fn empty_journal_is_drawn_as_such() {
     assert_eq!(timeline(&[], Style::default()), "an empty journal\n");
 }
 

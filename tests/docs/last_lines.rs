@@ -209,7 +209,7 @@ fn is_like(pattern: &str, line: &str) -> bool {
 }
 
 #[test]
-fn a_line_is_like_the_pages_with_anything_in_its_gaps() {
+fn ellipsis_in_the_pages_line_matches_anything() {
     assert!(is_like("a … c …", "a b c d"));
     assert!(is_like("a b", "a b"));
     for other in ["a b d", "b a c d", "a b c"] {
@@ -259,7 +259,7 @@ fn every_warning_and_error_stands_in_the_page_of_the_last_lines() {
 }
 
 #[test]
-fn every_outcome_and_what_set_a_bound_is_explained_there() {
+fn every_outcome_and_source_of_a_bound_is_explained() {
     let page = part("## What the last lines mean");
     let words: Vec<&str> = page
         .lines()
@@ -274,7 +274,7 @@ fn every_outcome_and_what_set_a_bound_is_explained_there() {
 }
 
 #[test]
-fn the_exit_codes_are_those_of_the_code() {
+fn exit_codes_of_the_page_are_those_of_the_code() {
     let rows: Vec<[String; 2]> = part("### Exit codes")
         .lines()
         .filter(|line| line.starts_with("| ") && line.contains('`'))
