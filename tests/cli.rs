@@ -875,7 +875,7 @@ fn expectation_that_one_seed_misses_fails_with_that_seed() {
     let why = "not accepted: a: with seed 3: expected the exit code 0: it was 1";
     assert!(accepted.err.contains(why), "{}", accepted.err);
     project.run(&["reject", "a"]).code(0);
-    // The check fails whether or not it is told to accept the log.
+    // The check fails whether or not `INSTA_UPDATE` lets it accept the log.
     for update in ["no", "always"] {
         let mut check = project.command(&["check"]);
         let failed = ended(check.env("INSTA_UPDATE", update)).code(1).out;

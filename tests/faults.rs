@@ -1,5 +1,5 @@
-//! Checks that the corpus has every fault on every kind that can take it: faults that end at each moment, the others
-//! in the instant in which a step begins. There a live run and the simulation differ most easily.
+//! Checks that the corpus has every fault on every kind that can take it: faults with an end at each moment, and the
+//! others in the instant in which a step begins. In that instant a live run and the simulation differ most easily.
 #![cfg(feature = "cli")]
 
 mod common;

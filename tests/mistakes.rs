@@ -256,7 +256,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "a static that the runs share",
         Fails,
         &[
-            // Chance decides which seed it is, because they run side by side.
+            // Chance decides which seed it is, because the seeds run side by side.
             r#"FAIL sigterm: broken law ends/explained: with seed "#,
             r#": "main" failed at 0.000 (no more connections)"#,
             "a port, a file or a lock that two runs share?",

@@ -1,6 +1,5 @@
 //! Real processes with real signals. Each child is this executable, run again with a role.
 //!
-//!
 //! A child prints each event that a test waits for, or the child's end is the event. The guard keeps a hang from
 //! stopping the suite. The earliest right time of an event is compared exactly, the latest one generously.
 

@@ -1,9 +1,7 @@
 //! The laws hold for any worker and any events, and a run can be repeated.
 //!
-//!
 //! A case is a scenario's text, so that a failure prints a file that can be saved and run. The numbers are few and
 //! round on purpose: contexts go wrong where several things happen in the same instant.
-//!
 //!
 //! For workers with no event but one signal, a model computes every step beforehand. The model was written from the
 //! contract and shares nothing with the crate but the parser.

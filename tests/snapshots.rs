@@ -20,7 +20,6 @@ fn folder(test: &str) -> PathBuf {
 
 /// Returns whether insta's assertion passes, with this value of `INSTA_UPDATE`.
 ///
-///
 /// The assertion runs in a process of its own. insta reads the environment, and a developer's setting
 /// (`INSTA_UPDATE=always`) would pass, or even repair, what these tests expect to fail.
 fn insta_with(update: &str, folder: &Path, name: &str, text: &str) -> bool {

@@ -1,6 +1,5 @@
 //! Every hazard makes the plan break something: a corpus that a flawed context passes would prove nothing.
 //!
-//!
 //! The table states what each file is about, by the names of the laws. The plan's context has to break those laws (or
 //! miss those expectations) in that file. The worker's context breaks only what the file itself allows, and meets all
 //! expectations.
@@ -243,7 +242,7 @@ fn every_file_is_in_the_table_and_every_row_has_its_file() {
     let files: BTreeSet<_> = corpus()
         .iter()
         .map(|scenario| scenario.name.to_string())
-        // The README's tour writes and removes these files.
+        // The README's tour writes these files, so they come and go.
         .filter(|name| !name.starts_with("tour/"))
         .collect();
     let mut rows: Vec<_> = HAZARDS

@@ -1,6 +1,5 @@
 //! A worker context logs its acts to `tracing`, in the plan's words and at the plan's levels.
 //!
-//!
 //! The test turns the host by hand, so that everything happens on the test's own thread: `tracing-test` listens
 //! there.
 
