@@ -94,8 +94,8 @@ fn bounds_over_share(registry: &Registry, limits: &Limits) -> Vec<What> {
     let entries = registry.entries.values();
     let longer = entries.filter_map(|entry| {
         let (phase, share, default) = match entry.kind {
-            Kind::Main | Kind::Watchdog => return None,
-            Kind::Thread | Kind::Task => (Phase::Stop, stop_share, JOIN_TIMEOUT),
+            Kind::Main => return None,
+            Kind::Thread | Kind::Task | Kind::Watchdog => (Phase::Stop, stop_share, JOIN_TIMEOUT),
             Kind::Stop => (Phase::Stop, stop_share, CALL_TIMEOUT),
             Kind::Cleanup | Kind::Closeable => (Phase::Cleanup, cleanup_share, CALL_TIMEOUT),
         };

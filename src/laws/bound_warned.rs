@@ -32,9 +32,9 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
         // The default bounds, which were not chosen (rule 3).
         let default = match one.kind {
-            Kind::Thread | Kind::Task => 2_000,
+            Kind::Thread | Kind::Task | Kind::Watchdog => 2_000,
             Kind::Stop | Kind::Cleanup | Kind::Closeable => 10_000,
-            Kind::Main | Kind::Watchdog => continue,
+            Kind::Main => continue,
         };
         let share = match phase_of(one.kind) {
             Phase::Cleanup => cleanup,
@@ -100,6 +100,14 @@ mod tests {
             .before("state running", &warned)
             .before("state running", &warned)
             .breaks_only(LAW.name);
+    }
+
+    #[test]
+    fn bound_of_a_watchdog_is_one_of_stop() {
+        let warned = warning(7, "dog", 19_501, "stop", 19_500);
+        let over = || with("dog", r#""timeout":19501"#);
+        over().before("state running", &warned).breaks_nothing();
+        over().breaks_only(LAW.name);
     }
 
     #[test]
