@@ -677,3 +677,24 @@ fn name_of_a_wrong_type_is_reported_once() {
     let codes: Vec<_> = invalid.diagnostics.iter().map(|wrong| wrong.code).collect();
     assert_eq!(codes, ["wrong-type"]);
 }
+
+#[test]
+fn wrong_value_leads_to_no_second_mistake() {
+    let file = |limits: &str, keys: &str| {
+        format!(
+            "title = \"One\"\n[worker]\n{limits}\ncomponents = [{{ cleanup = \"db\"{keys} }}]\n"
+        )
+    };
+    // The defaults of a wrong bound, 10 s, and of a wrong grace, 30 s, would not fit what is right.
+    for text in [
+        file("grace = \"60s\"", ", timeout = 20, floor = \"11s\""),
+        file("reserve = 20", ", timeout = \"20s\", floor = \"11s\""),
+        file("grace = 60\nreserve = \"40s\"", ""),
+        file("grace = 60\nreserve = \"10s\"\npre-stop = \"25s\"", ""),
+        file("grace = \"2s\"\nreserve = 3", ""),
+    ] {
+        let invalid = scenario::parse("one", &text).expect_err("a number is no duration");
+        let codes: Vec<_> = invalid.diagnostics.iter().map(|wrong| wrong.code).collect();
+        assert_eq!(codes.len(), 1, "{codes:?} in\n{text}");
+    }
+}

@@ -204,7 +204,8 @@ fn file(
         None => Expect::default(),
     };
     let mut worker = worker(reader, &worker_fields, own);
-    floors(reader, worker.reserve, component_fields.iter().flatten());
+    let reserve = are_right(&worker_fields).then_some(worker.reserve);
+    floors(reader, reserve, component_fields.iter().flatten());
     if components.is_some() {
         patience_is_for_own(reader, &top);
     }
@@ -278,6 +279,13 @@ fn patience_is_for_own(reader: &mut Reader, top: &Fields) {
     }
 }
 
+/// Returns whether neither the grace nor the reserve has a wrong value. One that has was noted, and the default in its
+/// place could lead to a second mistake.
+fn are_right(worker: &Fields) -> bool {
+    let is_right = |key| !worker.has(key) || worker.time(key).is_some();
+    is_right("grace") && is_right("reserve")
+}
+
 /// Returns the worker with its limits and without its components. Notes limits that do not fit one another.
 fn worker(reader: &mut Reader, fields: &Fields, own: Option<&Limits>) -> Worker {
     let grace = own.map_or(Duration::from_secs(30), |own| own.grace);
@@ -289,7 +297,8 @@ fn worker(reader: &mut Reader, fields: &Fields, own: Option<&Limits>) -> Worker 
         .unwrap_or(Duration::from_millis(ms(grace) / 3));
     let margin = Duration::from_millis(ms(grace).div_ceil(20).min(500));
     let margin = own.map_or(margin, |own| own.margin);
-    if reserve + margin >= grace {
+    let are_right = are_right(fields);
+    if are_right && reserve + margin >= grace {
         let span = ["reserve", "grace"]
             .iter()
             .find_map(|key| fields.span_of(key));
@@ -313,7 +322,7 @@ fn worker(reader: &mut Reader, fields: &Fields, own: Option<&Limits>) -> Worker 
         .or(own.map(|own| own.pre_stop))
         .unwrap_or_default();
     let share = grace.saturating_sub(reserve + margin);
-    if !share.is_zero() && pre_stop >= share {
+    if are_right && !share.is_zero() && pre_stop >= share {
         let span = fields.span_of("pre-stop");
         reader.note(
             Diagnostic::error(
@@ -349,10 +358,11 @@ fn worker(reader: &mut Reader, fields: &Fields, own: Option<&Limits>) -> Worker 
     }
 }
 
-/// Notes a floor that exceeds its component's timeout, and the floor with which all of them exceed the reserve.
+/// Notes a floor that exceeds its component's timeout, and the floor with which all of them exceed the reserve, if that is
+/// known.
 fn floors<'f>(
     reader: &mut Reader,
-    reserve: Duration,
+    reserve: Option<Duration>,
     components: impl Iterator<Item = &'f Fields>,
 ) {
     let mut promised = Duration::ZERO;
@@ -361,9 +371,9 @@ fn floors<'f>(
             continue;
         };
         // A timeout with a wrong value has been noted; the default in its place could lead to a second mistake.
-        let timeout = match (fields.time("timeout"), fields.span_of("timeout")) {
-            (None, Some(_)) => Duration::MAX,
-            (timeout, _) => timeout.unwrap_or(limits::CALL_TIMEOUT),
+        let timeout = match fields.time("timeout") {
+            None if fields.has("timeout") => Duration::MAX,
+            timeout => timeout.unwrap_or(limits::CALL_TIMEOUT),
         };
         if floor > timeout {
             reader.note(
@@ -380,6 +390,7 @@ fn floors<'f>(
                 .help("a shorter floor, or a longer `timeout`"),
             );
         }
+        let Some(reserve) = reserve else { continue };
         let fitted = promised <= reserve;
         promised += floor;
         if fitted && promised > reserve {
