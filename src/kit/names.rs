@@ -112,7 +112,7 @@ fn mentions(scenario: &Scenario) -> Vec<Mention<'_>> {
         }
     }
     let expect = &scenario.expect;
-    let sets: [(&str, &Option<Names>); 10] = [
+    let sets: [(&str, &Option<Names>); 11] = [
         ("closed", &expect.closed),
         ("leaked", &expect.leaked),
         ("timed-out", &expect.timed_out),
@@ -122,6 +122,7 @@ fn mentions(scenario: &Scenario) -> Vec<Mention<'_>> {
         ("not-awaited", &expect.not_awaited),
         ("lost", &expect.lost),
         ("died", &expect.died),
+        ("ended", &expect.ended),
         ("refused", &expect.refused),
     ];
     for (key, set) in sets {

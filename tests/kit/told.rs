@@ -77,6 +77,18 @@ fn unregistered_name_is_reported_at_its_line() {
 }
 
 #[test]
+fn unregistered_name_in_an_expectation_is_reported() {
+    let trial = Trial::of(two_dbs).at("10s").signal("SIGTERM");
+    says(
+        &fails(trial.ended(["poler"])),
+        &[
+            "nothing is registered by the name \"poler\"",
+            "did you mean \"poller\"?",
+        ],
+    );
+}
+
+#[test]
 fn fault_that_does_not_fit_its_component_is_reported() {
     let trial = Trial::of(two_dbs).at("5s").ignore("db").hang("legacy");
     let said = fails(trial.at("10s").signal("SIGTERM"));
