@@ -64,7 +64,7 @@ fn begin() -> Result<(Arc<Play>, bool), Box<dyn std::error::Error>> {
     std::io::stdin().lock().read_line(&mut line)?;
     let request: Request = serde_json::from_str(&line)?;
     let scenario = scenario::parse(&request.name, &request.text)
-        .map_err(|invalid| format!("{} mistakes in the file", invalid.diagnostics.len()))?;
+        .map_err(|invalid| format!("mistakes in the file: {}", invalid.diagnostics.len()))?;
     // When standard input closes, the caller is gone: nothing reads the journal any more, and nothing else would end
     // this process.
     start("orphan", || {

@@ -53,7 +53,6 @@ pub(crate) fn limits_of(limits: &scenario::Worker) -> Builder {
         .grace(limits.grace)
         .reserve(limits.reserve)
         .margin(limits.margin)
-        .margin(limits.margin)
         .start_timeout(limits.start_timeout)
         .pre_stop(limits.pre_stop);
     if limits.ties == Ties::Last {

@@ -57,8 +57,9 @@ impl Live {
             move || left.next(),
             |seed| (seed, self.play_random(seed, &players, &verdicts)),
             |(seed, random)| {
+                let failed_before = tally.failed;
                 let told = tally.take(seed, random, self);
-                if !told.is_empty() {
+                if tally.failed > failed_before {
                     failed_to_write = failed_to_write.take().or(self.save(seed).err());
                 }
                 said += &told;
