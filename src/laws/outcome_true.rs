@@ -3,7 +3,7 @@
 
 use super::record::{End, Record, Step, is_call};
 use super::{Breaks, Law};
-use crate::journal::{At, BoundBy, How, Outcome, Phase, What};
+use crate::journal::{At, BoundBy, How, Id, Outcome, Phase, What};
 
 pub(super) const LAW: Law = Law {
     name: "outcome/true",
@@ -40,7 +40,12 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 (unlooked && !unawaited(step))
                     || is_call(step.kind) == (end.outcome == Outcome::TimedOut)
                         && !unawaited(step)
-                        && fact.is_some_and(|fact| fact.how == How::Dropped || fact.t > deadline)
+                        && fact.is_some_and(|fact| {
+                            fact.how == How::Dropped
+                                || fact.t > deadline
+                                || !part.aborts.is_empty()
+                                    && freed_by_another_abort(record, fact, step.id)
+                        })
             }
             Outcome::Leaked => {
                 fact.is_none()
@@ -96,19 +101,23 @@ fn ended_after_all(record: &Record<'_>, fact: Option<End>, step: Step, claimed: 
     else {
         return false;
     };
-    // The code may have waited for a neighbour that was aborted in that instant.
-    let freed = record.events[..fact.at]
-        .iter()
-        .rev()
-        .take_while(|event| event.t == fact.t)
-        .any(|event| matches!(event.what, What::Abort { id, .. } if id != step.id));
-    !freed
+    !freed_by_another_abort(record, fact, step.id)
         && !record.events[claimed..fact.at].iter().any(|event| {
             matches!(
                 event.what,
                 What::StepStarted { .. } | What::Released { .. } | What::State { .. }
             )
         })
+}
+
+/// Returns whether another component was aborted in the instant in which the code ended, before that: the code may have
+/// waited for it.
+fn freed_by_another_abort(record: &Record<'_>, fact: End, id: Id) -> bool {
+    record.events[..fact.at]
+        .iter()
+        .rev()
+        .take_while(|event| event.t == fact.t)
+        .any(|event| matches!(event.what, What::Abort { id: other, .. } if other != id))
 }
 
 #[cfg(test)]
@@ -345,6 +354,37 @@ mod tests {
         freed("writer", 2)
             .without("abort writer")
             .breaks_exactly(&[LAW.name, "task/escalation"]);
+    }
+
+    #[test]
+    fn end_after_its_abort_that_another_abort_frees_is_aborted() {
+        // The task ends well at 22 s, after its own abort.
+        let ended = |freed_by: Option<&str>| {
+            let day = slow_flusher()
+                .without("ended writer")
+                .without("step-ended writer")
+                .before("step-started drain", LEAK)
+                .before("step-started drain", &flusher_step_ended("leaked", 2_000))
+                .before("step-started drain", r#"{"t":22000,"event":"abort","name":"writer","id":2}"#)
+                .before("step-started drain", r#"{"t":22000,"event":"ended","id":2,"name":"writer","nth":1,"how":"ok","error":null}"#)
+                .before("step-started drain", r#"{"t":22000,"event":"step-ended","phase":"stop","name":"writer","order":0,"outcome":"aborted","took":2000,"id":2,"error":null}"#)
+                .row(1, r#"[1,"leaked",2000,"join-timeout",20000,2000]"#)
+                .row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,2000]"#);
+            match freed_by {
+                Some(abort) => day.before("ended writer", abort),
+                None => day,
+            }
+        };
+        ended(None).breaks_only(LAW.name);
+        // An abort of a thread breaks other laws.
+        let abort = r#"{"t":22000,"event":"abort","name":"flusher","id":1}"#;
+        let freed = ended(Some(abort));
+        assert_eq!(freed.clone().messages(LAW.name), [""; 0]);
+        // Its own abort may come after its end.
+        let late = freed.clone().moved_behind("abort writer", "ended writer");
+        assert_eq!(late.messages(LAW.name), [""; 0]);
+        let without = freed.without("abort writer").messages(LAW.name);
+        assert_eq!(without.len(), 1, "{without:?}");
     }
 
     #[test]

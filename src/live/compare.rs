@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use crate::journal::{At, By, Event, Id, Ms, Name, State, What, text};
+use crate::journal::{At, By, Event, How, Id, Ms, Name, State, What, text};
 use crate::laws;
 use crate::scenario::{Scenario, When};
 use crate::sim::{Journal, Options, RunError, Runners};
@@ -124,6 +124,9 @@ impl Tracks {
                 continue;
             };
             let mut line = line.get(WORDS..).unwrap_or(line).trim_end().to_owned();
+            if is_freed_by_another_abort(events, place) {
+                line = line.replace(": ok", ": dropped");
+            }
             if let What::Returned { steps, deaths, .. } = &event.what {
                 // The log omits the figures of a report.
                 for row in steps {
@@ -483,6 +486,32 @@ pub fn compare(known: &Known, events: &[Event]) -> Option<Difference> {
     })
 }
 
+/// Returns whether an event is the good end of a component that is aborted in the same instant, after the abort of
+/// another one in that instant. The simulator aborts both in one turn, and drops both. Live, the other's end may let this
+/// one end by itself before its own abort takes effect.
+fn is_freed_by_another_abort(events: &[Event], place: usize) -> bool {
+    let (before, rest) = events.split_at(place);
+    let Some((Event { t, what, .. }, after)) = rest.split_first() else {
+        return false;
+    };
+    let What::Ended {
+        id, how: How::Ok, ..
+    } = what
+    else {
+        return false;
+    };
+    let aborted = |event: &Event| match event.what {
+        What::Abort { id, .. } => Some(id),
+        _ => None,
+    };
+    let now = |event: &&Event| event.t == *t;
+    let before = before.iter().rev().take_while(now);
+    let earlier: Vec<Id> = before.filter_map(aborted).collect();
+    let mut later = after.iter().take_while(now).filter_map(aborted);
+    earlier.iter().any(|other| other != id)
+        && (earlier.contains(id) || later.any(|abort| abort == *id))
+}
+
 /// Returns one track of both journals, line by line.
 fn sides(simulated: &Tracks, live: &Tracks, track: &Track) -> Vec<Side> {
     let none = Vec::new();
@@ -721,6 +750,41 @@ events = [{ at = "10s", call = "stop", callers = 3 }]
         });
         assert_eq!(requests, 3, "three ask");
         compare(&Known::of(&[journal]), &live).map(|difference| difference.headline)
+    }
+
+    /// Compares a run in which every task is aborted with one in which the task `second` ends well in that instant.
+    fn with_good_end(components: &str) -> Option<String> {
+        let file = format!(
+            "title = \"Aborts\"\n[worker]\ncomponents = [{components}]\n[timeline]\n\
+             events = [{{ at = \"10s\", signal = \"SIGTERM\" }}]\n"
+        );
+        let scenario = parse("aborts", &file).expect("a valid file");
+        let journal = run(&scenario, &Options::default());
+        let mut live = journal.events.clone();
+        let dropped = live.iter_mut().find_map(|event| match &mut event.what {
+            What::Ended { name, how, .. } if **name == *"second" => Some(how),
+            _ => None,
+        });
+        let how = dropped.expect("it ends");
+        assert_eq!(*how, How::Dropped);
+        *how = How::Ok;
+        compare(&Known::of(&[journal]), &live).map(|difference| difference.headline)
+    }
+
+    #[test]
+    fn end_beside_two_aborts_may_be_good() {
+        let second = r#"{ task = "second", takes = "5s" }"#;
+        let both = format!(r#"{{ task = "first", takes = "5s" }}, {second}"#);
+        assert_eq!(with_good_end(&both), None);
+        // The other one is aborted a second later.
+        let later = both.replace("5s\" },", "5s\", cancel-timeout = \"3s\" },");
+        for components in [second, &later] {
+            let headline = with_good_end(components).expect("only it is aborted then");
+            assert!(
+                headline.starts_with("\"second\": live \"ended"),
+                "{headline}"
+            );
+        }
     }
 
     #[test]
