@@ -272,3 +272,38 @@ fn wait_for_what_never_comes_is_left_at_its_bound() {
     assert_eq!(journal.outcome("looks"), Some(Outcome::Leaked), "{journal}");
     assert_eq!(journal.ended_at(), Some(Duration::from_secs(12)));
 }
+
+/// Blocks its thread for good when it is dropped.
+struct BlocksWhenDropped;
+
+impl Drop for BlocksWhenDropped {
+    fn drop(&mut self) {
+        let (_keep, never) = std::sync::mpsc::channel::<()>();
+        let _ = never.recv();
+    }
+}
+
+#[test]
+fn destructor_of_a_spawned_task_is_not_blamed_on_a_component() {
+    let register = |ctx: WorkerCtx| async move {
+        ctx.add_task("server", BodyOpts::new(), |token| async move {
+            token.cancelled().await;
+        })?;
+        tokio::spawn(async {
+            let _blocks = BlocksWhenDropped;
+            std::future::pending::<()>().await;
+        });
+        Ok::<_, MainError>(())
+    };
+    // The process is killed while the server still runs, which is dropped first.
+    let trial = Trial::of(register).patience("300ms");
+    let said = fails(trial.at("10s").signal("SIGKILL"));
+    says(
+        &said,
+        &[
+            "the run stands still at 10.000: a destructor at the run's end",
+            "of a task that the context does not know",
+            "blocks its thread on a channel",
+        ],
+    );
+}
