@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::journal::Name;
 
 /// Maximum length of an error in a journal or log line, in characters.
-const LONGEST: usize = 200;
+const MAX_ERROR_CHARS: usize = 200;
 
 /// Returns whether a character controls a terminal instead of showing something: it moves the cursor, ends the line,
 /// or changes the direction of writing.
@@ -72,10 +72,10 @@ impl Write for Line {
             let before = self.text.len();
             push_escaped(&mut self.text, c);
             self.length += self.text[before..].chars().count();
-            if self.length > LONGEST {
+            if self.length > MAX_ERROR_CHARS {
                 self.full = true;
                 self.text.truncate(before);
-                while self.text.chars().count() >= LONGEST {
+                while self.text.chars().count() >= MAX_ERROR_CHARS {
                     self.text.pop();
                 }
                 self.text.push('…');
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_long_error_is_cut_at_two_hundred_characters() {
         let line = one_line(&"ä".repeat(500));
-        assert_eq!(line.chars().count(), LONGEST);
+        assert_eq!(line.chars().count(), MAX_ERROR_CHARS);
         assert!(line.ends_with('…'));
     }
 
@@ -136,12 +136,12 @@ mod tests {
                 }
             }
         }
-        assert_eq!(one_line(&Endless).chars().count(), LONGEST);
+        assert_eq!(one_line(&Endless).chars().count(), MAX_ERROR_CHARS);
     }
 
     #[test]
     fn the_longest_error_is_left_whole() {
-        let text = "x".repeat(LONGEST);
+        let text = "x".repeat(MAX_ERROR_CHARS);
         assert_eq!(&*one_line(&text), text);
     }
 }

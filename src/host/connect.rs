@@ -11,7 +11,7 @@ use tokio::sync::SetOnce;
 
 use super::live::spawn;
 use super::passing::has_io;
-use super::reserve::Reserve;
+use super::reserve::ReserveThreads;
 use super::{BoxFuture, SpawnError};
 
 /// A connection that [`Host::connect`](super::Host::connect) makes.
@@ -19,32 +19,32 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// The names that are being looked up.
+/// The lookups in progress, by name.
 ///
 /// The system's resolver blocks, and cannot be told to stop. It does not run on a runtime's blocking pool: a runtime
 /// that ends waits for its pool, and so would the body that the runtime belongs to. No name is looked up twice at
 /// once, so that a hung resolver holds one thread a name, however many callers ask for it.
 #[derive(Default)]
-pub(super) struct Names {
+pub(super) struct Lookups {
     all: Arc<Mutex<BTreeMap<String, Lookup>>>,
-    reserve: Arc<Reserve>,
+    reserve: Arc<ReserveThreads>,
 }
 
 /// A lookup that all its callers share.
 type Lookup = Arc<SetOnce<Result<Vec<SocketAddr>, (io::ErrorKind, String)>>>;
 type Resolve = fn(&str) -> io::Result<Vec<SocketAddr>>;
 
-impl Names {
-    pub fn new(reserve: Arc<Reserve>) -> Self {
-        Names {
+impl Lookups {
+    pub fn new(reserve: Arc<ReserveThreads>) -> Self {
+        Lookups {
             all: Arc::default(),
             reserve,
         }
     }
 
     fn look_up(&self, authority: &str, resolve: Resolve) -> Result<Lookup, SpawnError> {
-        let mut names = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lookup) = names.get(authority) {
+        let mut lookups = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lookup) = lookups.get(authority) {
             return Ok(Arc::clone(lookup));
         }
         let lookup = Lookup::default();
@@ -59,12 +59,12 @@ impl Names {
         // If no thread can be started, the endpoint may be well all the same. The reserve has a thread unless steps
         // hold it.
         if let Err(error) = spawn("deadstop resolver", resolves.clone())
-            && !self.reserve.lend(resolves)
+            && !self.reserve.try_run(resolves)
         {
             return Err(error.into());
         }
         // The lookup's thread removes the name. It cannot have done so yet, since it needs the lock.
-        names.insert(authority.to_owned(), Arc::clone(&lookup));
+        lookups.insert(authority.to_owned(), Arc::clone(&lookup));
         Ok(lookup)
     }
 
@@ -77,11 +77,14 @@ impl Names {
     }
 }
 
-pub(super) fn connect(names: &Names, authority: &str) -> BoxFuture<io::Result<Box<dyn Stream>>> {
+pub(super) fn connect(
+    lookups: &Lookups,
+    authority: &str,
+) -> BoxFuture<io::Result<Box<dyn Stream>>> {
     let address = authority.parse();
     let lookup = match address {
         Ok(_) => None,
-        Err(_) => Some(names.look_up(authority, system)),
+        Err(_) => Some(lookups.look_up(authority, resolve_by_system)),
     };
     Box::pin(async move {
         // tokio panics without I/O.
@@ -90,7 +93,7 @@ pub(super) fn connect(names: &Names, authority: &str) -> BoxFuture<io::Result<Bo
         }
         let addresses = match (address, lookup) {
             (Ok(address), _) => vec![address],
-            (Err(_), Some(lookup)) => Names::addresses(lookup).await?,
+            (Err(_), Some(lookup)) => Lookups::addresses(lookup).await?,
             (Err(_), None) => Vec::new(),
         };
         let stream = TcpStream::connect(&*addresses).await?;
@@ -98,7 +101,7 @@ pub(super) fn connect(names: &Names, authority: &str) -> BoxFuture<io::Result<Bo
     })
 }
 
-fn system(authority: &str) -> io::Result<Vec<SocketAddr>> {
+fn resolve_by_system(authority: &str) -> io::Result<Vec<SocketAddr>> {
     authority.to_socket_addrs().map(Iterator::collect)
 }
 
@@ -108,7 +111,7 @@ mod tests {
     use std::sync::{Condvar, MutexGuard};
 
     use super::*;
-    use crate::host::{Host, Live, Passing, block_on};
+    use crate::host::{Host, Live, PassingRuntime, block_on};
 
     static GATE: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
     static ASKED: AtomicUsize = AtomicUsize::new(0);
@@ -126,11 +129,11 @@ mod tests {
 
     #[test]
     fn hung_resolver_holds_one_thread_for_all_callers() {
-        let names = Names::default();
+        let lookups = Lookups::default();
         let mut waiting = Vec::new();
         for _ in 0..100 {
-            let lookup = names.look_up("service.internal:80", hangs);
-            let mut wait = tokio_test::task::spawn(Box::pin(Names::addresses(lookup)));
+            let lookup = lookups.look_up("service.internal:80", hangs);
+            let mut wait = tokio_test::task::spawn(Box::pin(Lookups::addresses(lookup)));
             assert!(wait.poll().is_pending());
             waiting.push(wait);
         }
@@ -143,7 +146,7 @@ mod tests {
             (error.kind(), ASKED.load(Ordering::SeqCst)),
             (io::ErrorKind::NotFound, 1)
         );
-        while !names.all.lock().unwrap().is_empty() {
+        while !lookups.all.lock().unwrap().is_empty() {
             std::thread::yield_now();
         }
     }
@@ -151,7 +154,7 @@ mod tests {
     #[test]
     fn connect_without_io_returns_an_error() {
         let host = Live::new();
-        let connected = Passing::without_io().block_on(host.connect("127.0.0.1:1"));
+        let connected = PassingRuntime::without_io().block_on(host.connect("127.0.0.1:1"));
         let error = connected.err().map(|error| error.to_string());
         assert_eq!(error.as_deref(), Some("no file can be opened any more"));
         let connected = block_on(host.connect("127.0.0.1:1"));

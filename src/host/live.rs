@@ -23,10 +23,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::passing::{around, lasting};
 use super::reapers::Reapers;
-use super::reserve::{Reserve, Step};
+use super::reserve::{ReserveThreads, StepKey};
 use super::{
     Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd,
-    Passing, Scope, SpawnError, Who, small_runtime,
+    PassingRuntime, Scope, SpawnError, Who, small_runtime,
 };
 use crate::journal::{Cause, How, Id, Kind, Name};
 use crate::words::{contained, one_line, panic_message};
@@ -36,7 +36,7 @@ thread_local! {
     static INSIDE: RefCell<Vec<ContextId>> = const { RefCell::new(Vec::new()) };
 
     /// The state of the task that this thread is spawning right now.
-    static SPAWNING: Cell<Option<Spot>> = const { Cell::new(None) };
+    static SPAWNING: Cell<Option<SpawnState>> = const { Cell::new(None) };
 }
 
 /// Warning that is logged in a build that cannot catch panics.
@@ -45,7 +45,7 @@ const NO_ISOLATION: &str = "this is built with panic = \"abort\": a panic of a b
 
 /// State of a task while it is spawned. A runtime that has been shut down drops a new task inside `spawn`.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Spot {
+enum SpawnState {
     Kept,
     Dropped,
 }
@@ -58,11 +58,11 @@ pub struct Live {
     epoch: Instant,
     driver: Mutex<Option<Driver>>,
     /// Waits for adopted tasks, beside the driver: how they are awaited is callers' code.
-    watcher: Mutex<Option<Driver>>,
-    reserve: Arc<Reserve>,
+    adopted_waits: Mutex<Option<Driver>>,
+    reserve: Arc<ReserveThreads>,
     reapers: Arc<Reapers>,
     #[cfg(feature = "http")]
-    names: super::connect::Names,
+    lookups: super::connect::Lookups,
 }
 
 impl Live {
@@ -70,22 +70,22 @@ impl Live {
     #[allow(clippy::new_without_default, reason = "making a host starts its clock")]
     pub fn new() -> Self {
         let epoch = Instant::now();
-        let reserve = Arc::new(Reserve::default());
+        let reserve = Arc::new(ReserveThreads::default());
         Live {
             epoch,
             driver: Mutex::new(None),
-            watcher: Mutex::new(None),
+            adopted_waits: Mutex::new(None),
             reapers: Arc::new(Reapers::new(Arc::clone(&reserve))),
             #[cfg(feature = "http")]
-            names: super::connect::Names::new(Arc::clone(&reserve)),
+            lookups: super::connect::Lookups::new(Arc::clone(&reserve)),
             reserve,
         }
     }
 
     /// Returns the thread that runs the context's own futures; the first call starts it.
     fn driver(&self) -> Result<Driver, SpawnError> {
-        let driver = started(&self.driver, "deadstop")?;
-        self.reserve.retry_on(&driver);
+        let driver = driver_at(&self.driver, "deadstop")?;
+        self.reserve.set_driver(&driver);
         Ok(driver)
     }
 }
@@ -103,17 +103,17 @@ impl fmt::Debug for Live {
 }
 
 /// Marks this thread as inside a context until dropped.
-struct Mark;
+struct InsideMark;
 
-impl Mark {
+impl InsideMark {
     fn enter(context: ContextId) -> Self {
         // A thread at its very end has no thread-locals any more, and may still drop a task.
         let _ = INSIDE.try_with(|inside| inside.borrow_mut().push(context));
-        Mark
+        InsideMark
     }
 }
 
-impl Drop for Mark {
+impl Drop for InsideMark {
     fn drop(&mut self) {
         let _ = INSIDE.try_with(|inside| inside.borrow_mut().pop());
     }
@@ -163,7 +163,7 @@ impl Host for Live {
             contained(|| tracing::warn!(target: "deadstop", "{NO_ISOLATION}"));
         }
         let driver = self.driver();
-        self.reserve.fill()?;
+        self.reserve.start_missing()?;
         driver.map(drop)
     }
 
@@ -172,7 +172,7 @@ impl Host for Live {
     }
 
     fn watch(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
-        send(&started(&self.watcher, "deadstop-adopted")?, future)
+        send(&driver_at(&self.adopted_waits, "deadstop-adopted")?, future)
     }
 
     fn call(&self, name: &Name, call: Box<dyn FnOnce() + Send + 'static>) {
@@ -199,7 +199,7 @@ impl Host for Live {
     }
 
     fn executor(&self) -> Option<Box<dyn Executor>> {
-        Some(Box::new(Home {
+        Some(Box::new(CapturedExecutor {
             runtime: lasting(),
             epoch: self.epoch,
             reserve: Arc::clone(&self.reserve),
@@ -226,7 +226,7 @@ impl Host for Live {
         let step = step_of(&who);
         let context = who.context;
         let code = move || {
-            let _mark = Mark::enter(context);
+            let _mark = InsideMark::enter(context);
             let scope = Scope::new(told, Arc::new(ParkBlocker));
             end_of(
                 catch_unwind(AssertUnwindSafe(|| body(&scope))),
@@ -257,7 +257,7 @@ impl Host for Live {
                 let _ = give.send(thread);
                 if self.reserve.is_short() {
                     // Threads can be started again.
-                    let _ = self.reserve.fill();
+                    let _ = self.reserve.start_missing();
                 }
                 return Ok(());
             }
@@ -266,8 +266,8 @@ impl Host for Live {
         let left = take(&slot);
         match (step, left) {
             (Some(step), Some((code, ended))) => {
-                let job = move || ended(code());
-                self.reserve.run_step(step, Box::new(job), why);
+                let run = move || ended(code());
+                self.reserve.run_step(step, Box::new(run), why);
                 Ok(())
             }
             (_, left) => {
@@ -279,13 +279,13 @@ impl Host for Live {
     }
 
     fn withdraw(&self, context: ContextId, id: Id) -> Option<SpawnError> {
-        let why = self.reserve.withdraw(Step { context, id })?;
+        let why = self.reserve.withdraw(StepKey { context, id })?;
         Some(SpawnError::NeverBegun(why))
     }
 
     #[cfg(feature = "http")]
     fn connect(&self, authority: &str) -> BoxFuture<std::io::Result<Box<dyn super::Stream>>> {
-        super::connect::connect(&self.names, authority)
+        super::connect::connect(&self.lookups, authority)
     }
 
     fn is_inside(&self, context: ContextId) -> bool {
@@ -305,24 +305,24 @@ impl Host for Live {
 /// registered where there is no lasting runtime.
 ///
 /// Never the driver's: a callback that blocks would hold up the driver and its bounds.
-struct Home {
+struct CapturedExecutor {
     /// `None` for a callback that was registered outside of a runtime or on a passing one: it gets a thread and a
     /// runtime of its own.
     runtime: Option<Handle>,
     epoch: Instant,
-    reserve: Arc<Reserve>,
+    reserve: Arc<ReserveThreads>,
 }
 
 /// Returns the step that the code belongs to; `None` for kinds of components that run from their registration on.
-fn step_of(who: &Who) -> Option<Step> {
+fn step_of(who: &Who) -> Option<StepKey> {
     let is_step = matches!(who.kind, Kind::Stop | Kind::Cleanup | Kind::Closeable);
-    is_step.then_some(Step {
+    is_step.then_some(StepKey {
         context: who.context,
         id: who.id,
     })
 }
 
-impl Executor for Home {
+impl Executor for CapturedExecutor {
     fn spawn_task(
         &self,
         who: Who,
@@ -330,16 +330,16 @@ impl Executor for Home {
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError> {
         let mut task = Task::new(&who, future, ended, self.epoch);
-        task.calls_back = !matches!(who.kind, Kind::Task | Kind::Main);
+        task.is_callback = !matches!(who.kind, Kind::Task | Kind::Main);
         if let Some(runtime) = &self.runtime {
             return spawn_on(runtime, task);
         }
-        let runtime = Passing::new()?;
+        let runtime = PassingRuntime::new()?;
         let handle = runtime.spawn(task);
         let abort = handle.abort_handle();
         let slot = Arc::new(Mutex::new(Some((runtime, handle))));
         let theirs = Arc::clone(&slot);
-        let run = move |slot: &Mutex<Option<(Passing, _)>>| {
+        let run = move |slot: &Mutex<Option<(PassingRuntime, _)>>| {
             if let Some((runtime, handle)) = take(slot) {
                 // The task itself reports its end.
                 let _ = runtime.block_on(handle);
@@ -362,10 +362,10 @@ impl Executor for Home {
 }
 
 fn spawn_on(runtime: &Handle, task: Task) -> Result<Box<dyn Abort>, SpawnError> {
-    let outer = SPAWNING.replace(Some(Spot::Kept));
+    let outer = SPAWNING.replace(Some(SpawnState::Kept));
     let handle = runtime.spawn(task);
     match SPAWNING.replace(outer) {
-        Some(Spot::Dropped) => Err(SpawnError::RuntimeGone),
+        Some(SpawnState::Dropped) => Err(SpawnError::RuntimeGone),
         _ => Ok(Box::new(handle.abort_handle())),
     }
 }
@@ -384,9 +384,9 @@ fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
     slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// Returns the sender to the thread behind `door`; the first call starts the thread.
-fn started(door: &Mutex<Option<Driver>>, name: &str) -> Result<Driver, SpawnError> {
-    let mut driver = door.lock().unwrap_or_else(PoisonError::into_inner);
+/// Returns the sender to the thread of `slot`; the first call starts the thread.
+fn driver_at(slot: &Mutex<Option<Driver>>, name: &str) -> Result<Driver, SpawnError> {
+    let mut driver = slot.lock().unwrap_or_else(PoisonError::into_inner);
     match &*driver {
         Some(driver) => Ok(driver.clone()),
         None => Ok(driver.insert(start_driver(name)?).clone()),
@@ -430,7 +430,7 @@ struct Task {
     ended: Option<OnEnd>,
     epoch: Instant,
     /// Whether the task is a callback, which the context's own thread spawns.
-    calls_back: bool,
+    is_callback: bool,
 }
 
 impl Task {
@@ -445,7 +445,7 @@ impl Task {
             future: Some(future),
             ended: Some(ended),
             epoch,
-            calls_back: false,
+            is_callback: false,
         }
     }
 
@@ -460,7 +460,7 @@ impl Future for Task {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let _mark = Mark::enter(self.context);
+        let _mark = InsideMark::enter(self.context);
         let Some(future) = &mut self.future else {
             return Poll::Ready(());
         };
@@ -479,17 +479,17 @@ impl Future for Task {
 
 impl Drop for Task {
     fn drop(&mut self) {
-        if SPAWNING.get() == Some(Spot::Kept) {
+        if SPAWNING.get() == Some(SpawnState::Kept) {
             // The runtime refused the task: the error of `spawn_task` is its only end.
-            SPAWNING.set(Some(Spot::Dropped));
+            SPAWNING.set(Some(SpawnState::Dropped));
             self.ended = None;
-            if self.calls_back {
+            if self.is_callback {
                 // A callback that was never called is never dropped: dropping what it holds may block the driver.
                 std::mem::forget(self.future.take());
             }
             contained(|| self.future = None);
         } else if self.ended.is_some() {
-            let _mark = Mark::enter(self.context);
+            let _mark = InsideMark::enter(self.context);
             contained(|| self.future = None);
             let at = self.epoch.elapsed();
             self.end(Ended {
@@ -509,7 +509,7 @@ impl Blocker for ParkBlocker {
         let now = Instant::now();
         // A limit beyond the clock is no limit.
         let deadline = limit.and_then(|limit| now.checked_add(limit));
-        let _ = super::poll_until(told.cancelled(), || match deadline {
+        let _ = super::poll_while(told.cancelled(), || match deadline {
             None => {
                 std::thread::park();
                 true
@@ -530,7 +530,7 @@ impl Blocker for ParkBlocker {
     }
 
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
-        match Passing::new() {
+        match PassingRuntime::new() {
             Ok(runtime) => runtime.block_on(future),
             // Without a runtime there is no clock; a future that needs none can still be awaited.
             Err(_) => super::block_on(future),

@@ -30,7 +30,7 @@ pub(crate) use adopt::join;
 pub use connect::Stream;
 pub use ending::Ending;
 pub use live::Live;
-pub(crate) use passing::Passing;
+pub(crate) use passing::PassingRuntime;
 pub use scope::{Blocker, Scope, Waited};
 
 /// An error of a body or callback.
@@ -327,12 +327,12 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         std::thread::park();
         true
     };
-    poll_until(future, parked).expect("parking goes on until the future is ready")
+    poll_while(future, parked).expect("parking goes on until the future is ready")
 }
 
 /// Polls a future whenever this thread is unparked. `park` waits for that and returns whether to go on; if it returns
 /// false, so does the polling end, with `None`.
-pub(crate) fn poll_until<F: Future>(future: F, park: impl Fn() -> bool) -> Option<F::Output> {
+pub(crate) fn poll_while<F: Future>(future: F, park: impl Fn() -> bool) -> Option<F::Output> {
     struct Unpark(std::thread::Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {

@@ -14,24 +14,24 @@ thread_local! {
 
 /// A runtime on one thread that ends when the future that it drives is ready. It has every part of tokio that the
 /// service is built with. If its I/O cannot be had, since no file can be opened any more, it still has time.
-pub(crate) struct Passing {
+pub(crate) struct PassingRuntime {
     runtime: Runtime,
     has_io: bool,
 }
 
-impl Passing {
+impl PassingRuntime {
     pub fn new() -> std::io::Result<Self> {
         let whole = Builder::new_current_thread().enable_all().build();
         let has_io = whole.is_ok();
         let runtime = whole.or_else(|_| small_runtime())?;
-        Ok(Passing { runtime, has_io })
+        Ok(PassingRuntime { runtime, has_io })
     }
 
     #[cfg(all(test, feature = "http"))]
     pub fn without_io() -> Self {
         let runtime = small_runtime().expect("it needs no file");
         let has_io = false;
-        Passing { runtime, has_io }
+        PassingRuntime { runtime, has_io }
     }
 
     #[allow(

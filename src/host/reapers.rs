@@ -14,43 +14,43 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::live::spawn;
-use super::reserve::Reserve;
+use super::reserve::ReserveThreads;
 
 /// Time that a reaper without work stays.
-const LINGERS: Duration = Duration::from_secs(1);
+const IDLE_TIME: Duration = Duration::from_secs(1);
 /// Longest time of one join before another reaper goes on with the rest.
-const PATIENCE: Duration = Duration::from_millis(1);
+const MAX_JOIN_TIME: Duration = Duration::from_millis(1);
 
 /// A thread whose code is over, and the function to call when the thread is gone.
-struct Job {
+struct Join {
     thread: JoinHandle<()>,
     gone: Box<dyn FnOnce() + Send>,
 }
 
 /// The number of a join, from 1.
-type Turn = u64;
+type JoinNumber = u64;
 
 #[derive(Default)]
 struct State {
-    jobs: VecDeque<Job>,
-    turns: Turn,
-    /// The turn of the reaper that joins the waiting threads; `None` if there is none.
-    active: Option<Turn>,
-    /// Number of reapers that watch whether that turn ends in time.
+    waiting: VecDeque<Join>,
+    joins: JoinNumber,
+    /// The current join of the reaper that joins the waiting threads; `None` if there is none.
+    current: Option<JoinNumber>,
+    /// Number of reapers that watch whether that join ends in time.
     watching: usize,
     /// Number of reapers that wait for work and have not been called.
     idle: usize,
     /// Number of reapers that were called and have not looked for work yet.
     called: usize,
     /// Number of reapers that were started and have not looked for work yet.
-    coming: usize,
+    starting: usize,
 }
 
 impl State {
-    /// Returns whether enough reapers look after the jobs, or are about to.
+    /// Returns whether enough reapers look after the waiting threads, or are about to.
     fn is_attended(&self) -> bool {
-        let watched = self.active.is_some() && self.watching > 0;
-        watched || self.called + self.coming > 0
+        let watched = self.current.is_some() && self.watching > 0;
+        watched || self.called + self.starting > 0
     }
 }
 
@@ -58,11 +58,11 @@ impl State {
 pub(super) struct Reapers {
     state: Mutex<State>,
     work: Condvar,
-    reserve: Arc<Reserve>,
+    reserve: Arc<ReserveThreads>,
 }
 
 impl Reapers {
-    pub fn new(reserve: Arc<Reserve>) -> Self {
+    pub fn new(reserve: Arc<ReserveThreads>) -> Self {
         Reapers {
             state: Mutex::default(),
             work: Condvar::new(),
@@ -78,12 +78,12 @@ impl Reapers {
     pub fn join(self: &Arc<Self>, thread: JoinHandle<()>, gone: impl FnOnce() + Send + 'static) {
         let mut state = self.state();
         let gone = Box::new(gone);
-        state.jobs.push_back(Job { thread, gone });
+        state.waiting.push_back(Join { thread, gone });
         self.attend(state);
     }
 
-    /// Makes sure that enough reapers look after the jobs: one that joins, and one that watches it. If no thread can
-    /// be had, the waiting threads are reported as gone.
+    /// Makes sure that enough reapers look after the waiting threads: one that joins, and one that watches it. If no
+    /// thread can be had, the waiting threads are reported as gone.
     fn attend(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         if state.is_attended() {
             return;
@@ -96,46 +96,46 @@ impl Reapers {
             self.work.notify_all();
             return;
         }
-        state.coming += 1;
+        state.starting += 1;
         drop(state);
         let (own, lent) = (Arc::clone(self), Arc::clone(self));
-        let started = spawn("deadstop-reaper", move || own.reap(LINGERS)).is_ok()
-            || self.reserve.lend(move || lent.reap(Duration::ZERO));
+        let started = spawn("deadstop-reaper", move || own.reap(IDLE_TIME)).is_ok()
+            || self.reserve.try_run(move || lent.reap(Duration::ZERO));
         if !started {
-            self.nobody_comes();
+            self.give_up();
         }
     }
 
     /// Reports the waiting threads as gone, unless another reaper looks after them: no thread could be had for this
     /// one. Other callers may have left their threads to it meanwhile.
-    fn nobody_comes(&self) {
+    fn give_up(&self) {
         let mut state = self.state();
-        state.coming -= 1;
+        state.starting -= 1;
         if state.is_attended() {
             return;
         }
-        let left = std::mem::take(&mut state.jobs);
+        let left = std::mem::take(&mut state.waiting);
         drop(state);
-        for job in left {
-            (job.gone)();
+        for join in left {
+            (join.gone)();
         }
     }
 
-    /// Joins the waiting threads, and then waits for more for `lingers`, which is zero on a thread of the reserve.
-    fn reap(self: &Arc<Self>, lingers: Duration) {
+    /// Joins the waiting threads, and then waits for more for `idle_time`, which is zero on a thread of the reserve.
+    fn reap(self: &Arc<Self>, idle_time: Duration) {
         let mut state = self.state();
-        state.coming -= 1;
+        state.starting -= 1;
         let mut mine = None;
         loop {
-            if state.jobs.is_empty() {
-                if state.active == mine {
-                    state.active = None;
+            if state.waiting.is_empty() {
+                if state.current == mine {
+                    state.current = None;
                 }
                 mine = None;
                 state.idle += 1;
                 let (woken, waited) = self
                     .work
-                    .wait_timeout(state, lingers)
+                    .wait_timeout(state, idle_time)
                     .unwrap_or_else(PoisonError::into_inner);
                 state = woken;
                 if state.called > 0 {
@@ -144,38 +144,38 @@ impl Reapers {
                     continue;
                 }
                 state.idle -= 1;
-                if waited.timed_out() && state.jobs.is_empty() {
+                if waited.timed_out() && state.waiting.is_empty() {
                     return;
                 }
                 continue;
             }
-            if state.active.is_some() && state.active != mine {
-                let turn = state.active;
+            if state.current.is_some() && state.current != mine {
+                let join_number = state.current;
                 state.watching += 1;
                 let (woken, waited) = self
                     .work
-                    .wait_timeout(state, PATIENCE)
+                    .wait_timeout(state, MAX_JOIN_TIME)
                     .unwrap_or_else(PoisonError::into_inner);
                 state = woken;
                 state.watching -= 1;
-                if !waited.timed_out() || state.active != turn || state.jobs.is_empty() {
+                if !waited.timed_out() || state.current != join_number || state.waiting.is_empty() {
                     continue;
                 }
                 // That reaper is held up. This one takes over the rest.
             }
-            state.turns += 1;
-            mine = Some(state.turns);
-            state.active = mine;
-            let Some(job) = state.jobs.pop_front() else {
+            state.joins += 1;
+            mine = Some(state.joins);
+            state.current = mine;
+            let Some(join) = state.waiting.pop_front() else {
                 continue;
             };
-            if state.jobs.is_empty() {
+            if state.waiting.is_empty() {
                 drop(state);
             } else {
                 self.attend(state);
             }
-            let _ = job.thread.join();
-            (job.gone)();
+            let _ = join.thread.join();
+            (join.gone)();
             state = self.state();
         }
     }
@@ -194,8 +194,8 @@ mod tests {
     fn no_thread_waits_behind_one_that_does_not_end() {
         let reapers = Arc::new(Reapers::new(Arc::default()));
         let (release, released) = mpsc::channel::<()>();
-        let (says, gone) = mpsc::channel();
-        let hung = says.clone();
+        let (sender, gone) = mpsc::channel();
+        let hung = sender.clone();
         reapers.join(
             std::thread::spawn(move || {
                 let _ = released.recv();
@@ -205,9 +205,9 @@ mod tests {
             },
         );
         for n in 0..50 {
-            let says = says.clone();
+            let sender = sender.clone();
             reapers.join(std::thread::spawn(|| {}), move || {
-                let _ = says.send(n);
+                let _ = sender.send(n);
             });
         }
         // The first timeout ends the collecting.
@@ -224,13 +224,13 @@ mod tests {
     fn threads_left_to_a_reaper_that_never_comes_are_gone() {
         let reapers = Arc::new(Reapers::new(Arc::default()));
         // A reaper is being started at this moment.
-        reapers.state().coming = 1;
-        let (says, gone) = mpsc::channel();
+        reapers.state().starting = 1;
+        let (sender, gone) = mpsc::channel();
         reapers.join(std::thread::spawn(|| {}), move || {
-            let _ = says.send(());
+            let _ = sender.send(());
         });
         assert!(gone.try_recv().is_err(), "it is left to the one that comes");
-        reapers.nobody_comes();
+        reapers.give_up();
         assert_eq!(gone.try_recv(), Ok(()));
     }
 }

@@ -58,7 +58,7 @@ pub struct Scope {
     told: CancellationToken,
     blocker: Arc<dyn Blocker>,
     /// Whether the scope drives a future right now.
-    drives: AtomicBool,
+    is_driving: AtomicBool,
 }
 
 /// How a [`Scope::wait`] ended.
@@ -86,11 +86,11 @@ impl Waited {
 impl Scope {
     /// Makes a scope for a body; called by hosts.
     pub fn new(told: CancellationToken, blocker: Arc<dyn Blocker>) -> Self {
-        let drives = AtomicBool::new(false);
+        let is_driving = AtomicBool::new(false);
         Scope {
             told,
             blocker,
-            drives,
+            is_driving,
         }
     }
 
@@ -154,8 +154,11 @@ impl Scope {
         F: Future + Send,
         F::Output: Send,
     {
-        assert!(!self.drives.swap(true, Ordering::SeqCst), "{NESTED}");
-        let _drives = Drives(&self.drives);
+        assert!(
+            !self.is_driving.swap(true, Ordering::SeqCst),
+            "{NESTED_BLOCK_ON}"
+        );
+        let _mark = DrivingMark(&self.is_driving);
         self.blocker.waits_at(Location::caller());
         let mut output = None;
         {
@@ -281,13 +284,13 @@ impl Scope {
 }
 
 /// Message of the panic of a body that calls `block_on` inside a future that its scope drives.
-const NESTED: &str =
+const NESTED_BLOCK_ON: &str =
     "`Scope::block_on` was called inside a future that it drives already: await there instead";
 
 /// Marks a scope as driving a future until dropped.
-struct Drives<'a>(&'a AtomicBool);
+struct DrivingMark<'a>(&'a AtomicBool);
 
-impl Drop for Drives<'_> {
+impl Drop for DrivingMark<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::SeqCst);
     }

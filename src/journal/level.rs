@@ -81,16 +81,16 @@ impl What {
 /// Decides the levels of the events of one context, one after another. A failure that ends a step is logged with the
 /// step's end, not before it. The drop of a task is logged only until stop begins; from then on its step reports it.
 #[derive(Debug, Default)]
-pub(super) struct Levels {
+pub(super) struct LogFilter {
     /// The steps that have begun and not ended.
     open: BTreeSet<Id>,
     /// Whether stop has begun.
     stopping: bool,
 }
 
-impl Levels {
+impl LogFilter {
     /// Returns the level of the next event; `None` if it is not logged.
-    pub fn of(&mut self, what: &What) -> Option<Level> {
+    pub fn next(&mut self, what: &What) -> Option<Level> {
         match what {
             What::StepStarted { id, .. } => {
                 self.open.insert(*id);
@@ -130,19 +130,19 @@ mod tests {
 
     #[test]
     fn dropped_before_stop_is_logged_and_later_is_not() {
-        let mut levels = Levels::default();
+        let mut filter = LogFilter::default();
         let state = |state| What::State { state };
-        levels.of(&state(State::Running));
-        assert_eq!(levels.of(&ended(1, How::Dropped)), Some(Level::Error));
-        levels.of(&state(State::Stopping));
-        assert_eq!(levels.of(&ended(2, How::Dropped)), None);
-        assert_eq!(levels.of(&failed(3)), Some(Level::Error));
+        filter.next(&state(State::Running));
+        assert_eq!(filter.next(&ended(1, How::Dropped)), Some(Level::Error));
+        filter.next(&state(State::Stopping));
+        assert_eq!(filter.next(&ended(2, How::Dropped)), None);
+        assert_eq!(filter.next(&failed(3)), Some(Level::Error));
     }
 
     #[test]
     fn failure_within_its_step_is_logged_with_the_step() {
-        let mut levels = Levels::default();
-        assert_eq!(levels.of(&failed(1)), Some(Level::Error));
+        let mut filter = LogFilter::default();
+        assert_eq!(filter.next(&failed(1)), Some(Level::Error));
         let step = What::StepStarted {
             phase: Phase::Stop,
             name: "db".into(),
@@ -153,9 +153,9 @@ mod tests {
             kind: crate::journal::Kind::Stop,
             group: 1,
         };
-        assert_eq!(levels.of(&step), Some(Level::Debug));
-        assert_eq!(levels.of(&failed(1)), None);
-        assert_eq!(levels.of(&failed(2)), Some(Level::Error));
+        assert_eq!(filter.next(&step), Some(Level::Debug));
+        assert_eq!(filter.next(&failed(1)), None);
+        assert_eq!(filter.next(&failed(2)), Some(Level::Error));
         let end = What::StepEnded {
             phase: Phase::Stop,
             name: "db".into(),
@@ -165,7 +165,7 @@ mod tests {
             id: 1,
             error: None,
         };
-        assert_eq!(levels.of(&end), Some(Level::Warn));
-        assert_eq!(levels.of(&failed(1)), Some(Level::Error));
+        assert_eq!(filter.next(&end), Some(Level::Warn));
+        assert_eq!(filter.next(&failed(1)), Some(Level::Error));
     }
 }

@@ -27,8 +27,8 @@ impl<'a> Names<'a> {
     }
 
     /// Returns a component as people read it: its name and number.
-    pub fn of(&self, id: Id) -> Named<'a> {
-        Named {
+    pub fn of(&self, id: Id) -> NameAndId<'a> {
+        NameAndId {
             id,
             name: self.by_id.get(&id).copied(),
         }
@@ -36,12 +36,12 @@ impl<'a> Names<'a> {
 }
 
 /// A component's number, and its name if it is known.
-pub(super) struct Named<'a> {
+pub(super) struct NameAndId<'a> {
     id: Id,
     name: Option<&'a Name>,
 }
 
-impl fmt::Display for Named<'_> {
+impl fmt::Display for NameAndId<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name {
             Some(name) => write!(f, "{name} (#{})", self.id),

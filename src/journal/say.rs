@@ -95,7 +95,12 @@ impl What {
     /// # Errors
     ///
     /// Only if `out` fails.
-    pub(super) fn say(&self, out: &mut impl Write, plan: bool, names: &Names) -> fmt::Result {
+    pub(super) fn write_words(
+        &self,
+        out: &mut impl Write,
+        plan: bool,
+        names: &Names,
+    ) -> fmt::Result {
         match self {
             What::Journal {
                 version,
@@ -134,7 +139,7 @@ impl What {
                     None => Ok(()),
                 }
             }
-            What::Registered(registered) => say_registered(out, registered),
+            What::Registered(registered) => write_registration(out, registered),
             What::Refused { what, name, reason } => write!(out, "refused {what} {name}: {reason}"),
             What::State { state } => write!(out, "{state}"),
             What::Running { value } => write!(out, "{value}"),
@@ -172,7 +177,7 @@ impl What {
                 deaths,
             } => {
                 write!(out, "caller {caller} has {call}: {result}")?;
-                say_rows(out, steps, deaths)
+                write_rows(out, steps, deaths)
             }
             What::PhaseStarted { phase, ends } | What::PhaseEnded { phase, ends } => {
                 write!(out, "{phase}")?;
@@ -242,7 +247,7 @@ impl What {
                     Ms(*took)
                 )
             }
-            What::Began { id, name, nth } => write!(out, "{name} (#{id}){}", Nth(*nth)),
+            What::Began { id, name, nth } => write!(out, "{name} (#{id}){}", RunNumber(*nth)),
             What::Heard { id, name } | What::Held { id, name } | What::Released { id, name } => {
                 write!(out, "{name} (#{id})")
             }
@@ -254,7 +259,7 @@ impl What {
                 error,
                 code,
             } => {
-                write!(out, "{name} (#{id}){}: {how}", Nth(*nth))?;
+                write!(out, "{name} (#{id}){}: {how}", RunNumber(*nth))?;
                 if let Some(error) = error {
                     write!(out, ": {error}")?;
                 }
@@ -365,7 +370,7 @@ impl What {
     }
 }
 
-fn say_registered(out: &mut impl Write, registered: &Registered) -> fmt::Result {
+fn write_registration(out: &mut impl Write, registered: &Registered) -> fmt::Result {
     let Registered {
         id,
         kind,
@@ -417,7 +422,7 @@ fn say_registered(out: &mut impl Write, registered: &Registered) -> fmt::Result 
     Ok(())
 }
 
-fn say_rows(out: &mut impl Write, steps: &[Row], deaths: &[(Id, How)]) -> fmt::Result {
+fn write_rows(out: &mut impl Write, steps: &[Row], deaths: &[(Id, How)]) -> fmt::Result {
     // The rows' figures are those of the steps above.
     for (n, row) in steps.iter().enumerate() {
         let before = if n == 0 { "; steps " } else { ", " };
@@ -454,9 +459,9 @@ impl Display for At {
 }
 
 /// The number of a run, displayed if it is not the first.
-struct Nth(u32);
+struct RunNumber(u32);
 
-impl Display for Nth {
+impl Display for RunNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             0 => f.write_str(", which never began"),

@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use super::event::{Event, What};
-use super::level::Levels;
+use super::level::LogFilter;
 use super::names::Names;
 
 /// Widths of the columns before the words, in characters.
-const TIME: usize = 10;
-const LEVEL: usize = 5;
-const NAME: usize = 13;
+const TIME_WIDTH: usize = 10;
+const LEVEL_WIDTH: usize = 5;
+const NAME_WIDTH: usize = 13;
 
 /// Returns the journal as text. It does not depend on the terminal.
 ///
@@ -20,19 +20,23 @@ pub fn text(events: &[Event]) -> String {
     let mut out = String::with_capacity(events.len() * 96);
     let plan = matches!(events.first(), Some(Event { what: What::Journal { subject, .. }, .. }) if &**subject == "plan");
     let names = Names::new(events);
-    let mut levels = Levels::default();
+    let mut filter = LogFilter::default();
     for Event { t, what, .. } in events {
         // The plan logs the end of code only together with its step.
-        let level = levels
-            .of(what)
+        let level = filter
+            .next(what)
             .filter(|_| !(plan && matches!(what, What::Ended { .. })));
-        column_right(&mut out, *t);
+        time_column(&mut out, *t);
         out.push_str("  ");
-        column(&mut out, level.map_or(".", |level| level.as_str()), LEVEL);
-        column(&mut out, what.name(), NAME);
+        column(
+            &mut out,
+            level.map_or(".", |level| level.as_str()),
+            LEVEL_WIDTH,
+        );
+        column(&mut out, what.name(), NAME_WIDTH);
         let start = out.len();
         // Writing to a string cannot fail.
-        let _ = what.say(&mut out, plan, &names);
+        let _ = what.write_words(&mut out, plan, &names);
         escape(&mut out, start);
         out.push('\n');
     }
@@ -48,10 +52,10 @@ fn column(out: &mut String, word: &str, width: usize) {
 }
 
 /// Writes an instant, right-aligned: seconds, a point, milliseconds.
-fn column_right(out: &mut String, t: u64) {
+fn time_column(out: &mut String, t: u64) {
     let start = out.len();
     let _ = write!(out, "{}.{:03}", t / 1_000, t % 1_000);
-    let missing = TIME.saturating_sub(out.len() - start);
+    let missing = TIME_WIDTH.saturating_sub(out.len() - start);
     const BLANKS: &str = "          ";
     out.insert_str(start, &BLANKS[..missing]);
 }

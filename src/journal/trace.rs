@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::{Mutex, PoisonError};
 
 use super::event::What;
-use super::level::{Level, Levels};
+use super::level::{Level, LogFilter};
 use super::names::Names;
 use crate::context::Sink;
 use crate::words::contained;
@@ -13,7 +13,7 @@ use crate::words::contained;
 /// A sink that logs the events of a worker context through `tracing`, with the target `deadstop`.
 #[derive(Debug, Default)]
 pub struct Tracing {
-    levels: Mutex<Levels>,
+    filter: Mutex<LogFilter>,
 }
 
 impl Tracing {
@@ -24,10 +24,10 @@ impl Tracing {
             return;
         }
         let level = self
-            .levels
+            .filter
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .of(what);
+            .next(what);
         log(what, level, more);
     }
 }
@@ -63,7 +63,7 @@ fn log(what: &What, level: Option<Level>, more: &dyn Display) {
 }
 
 fn emit(what: &What, level: Level, more: &dyn Display) {
-    let (event, words) = (what.name(), Words { what, more });
+    let (event, words) = (what.name(), EventText { what, more });
     match level {
         Level::Debug => tracing::debug!(target: "deadstop", event, "{words}"),
         Level::Info => tracing::info!(target: "deadstop", event, "{words}"),
@@ -73,14 +73,14 @@ fn emit(what: &What, level: Level, more: &dyn Display) {
 }
 
 /// An event in words; they are put together only if a subscriber reads them.
-struct Words<'a> {
+struct EventText<'a> {
     what: &'a What,
     more: &'a dyn Display,
 }
 
-impl Display for Words<'_> {
+impl Display for EventText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.what.say(f, false, &Names::default())?;
+        self.what.write_words(f, false, &Names::default())?;
         write!(f, "{}", self.more)
     }
 }

@@ -1,7 +1,7 @@
 //! Every bound, and the limit that set it, follow from the worker's limits, the component's own limits, the begin of
 //! the grace, and the signals.
 
-use super::limits::{Limit, cleanup_limit, floor_of, floors, stop_limit};
+use super::limits::{RightBound, cleanup_bound, floor_of, floors, stop_bound};
 use super::record::{Record, Step};
 use super::{Breaks, Law};
 use crate::journal::{At, Ms, Phase, What};
@@ -14,7 +14,7 @@ pub(super) const LAW: Law = Law {
 };
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    if record.plan {
+    if record.is_plan {
         return; // The plan has no bounds except those of its joins.
     }
     let Some(limits) = record.limits else { return };
@@ -49,50 +49,53 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     for step in steps {
         let own = match (
             step.phase,
-            record.part(step.id).and_then(|part| part.registered),
+            record
+                .component(step.id)
+                .and_then(|component| component.registered),
         ) {
             (Phase::Start, _) => limits.start_timeout,
             (_, Some((_, registered))) => registered.timeout,
             _ => continue,
         };
-        let told = |hurried| match step.phase {
-            Phase::Start | Phase::Stop => stop_limit(
+        let right_bound = |after_second_signal| match step.phase {
+            Phase::Start | Phase::Stop => stop_bound(
                 step.kind,
                 own,
                 grace.stop_ends.saturating_sub(step.t),
-                hurried,
+                after_second_signal,
             ),
             Phase::Cleanup => {
                 let (floor, later) = floor_of(&floors, step.id);
-                cleanup_limit(
+                cleanup_bound(
                     own,
                     floor,
                     grace.cleanup_ends.saturating_sub(step.t),
                     later,
-                    hurried,
+                    after_second_signal,
                 )
             }
         };
-        let right =
-            |limit: Limit| limit.bound == step.bound && limit.by.contains(&Some(step.bound_by));
+        let fits = |right: RightBound| {
+            right.bound == step.bound && right.by.contains(&Some(step.bound_by))
+        };
         // In the instant of the second signal both are right: it is chance whether the step or the signal came first.
         let second = record
             .second_signal()
             .filter(|(at, _)| *at < step.at)
-            .map(|(at, _)| record.t(at));
-        let fits = match second {
-            None => right(told(false)),
-            Some(t) if t == step.t => right(told(false)) || right(told(true)),
-            Some(_) => right(told(true)),
+            .map(|(at, _)| record.time_of(at));
+        let is_right = match second {
+            None => fits(right_bound(false)),
+            Some(t) if t == step.t => fits(right_bound(false)) || fits(right_bound(true)),
+            Some(_) => fits(right_bound(true)),
         };
-        if !fits {
-            wrong(record, breaks, step, told(second.is_some()));
+        if !is_right {
+            report_wrong_bound(record, breaks, step, right_bound(second.is_some()));
         }
     }
 }
 
-fn wrong(record: &Record<'_>, breaks: &mut Breaks<'_>, step: Step, limit: Limit) {
-    let by = limit
+fn report_wrong_bound(record: &Record<'_>, breaks: &mut Breaks<'_>, step: Step, right: RightBound) {
+    let by = right
         .by
         .into_iter()
         .flatten()
@@ -106,7 +109,7 @@ fn wrong(record: &Record<'_>, breaks: &mut Breaks<'_>, step: Step, limit: Limit)
             step.order,
             Ms(step.bound),
             step.bound_by,
-            Ms(limit.bound)
+            Ms(right.bound)
         ),
     );
 }
@@ -114,36 +117,36 @@ fn wrong(record: &Record<'_>, breaks: &mut Breaks<'_>, step: Step, limit: Limit)
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::{day, hurried, rolled_back};
+    use crate::laws::by_hand::{day, rolled_back, second_signal_in_cleanup};
 
     #[test]
     fn bound_that_is_too_short_breaks() {
         day()
-            .with("step-started db", r#""bound":9000"#)
-            .row(6, r#"[6,"ok",9000,"timeout",31500,200]"#)
+            .with_keys("step-started db", r#""bound":9000"#)
+            .with_row(6, r#"[6,"ok",9000,"timeout",31500,200]"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn wrong_word_for_a_bound_breaks() {
         day()
-            .with("step-started db", r#""bound_by":"phase""#)
-            .row(6, r#"[6,"ok",10000,"phase",31500,200]"#)
+            .with_keys("step-started db", r#""bound_by":"phase""#)
+            .with_row(6, r#"[6,"ok",10000,"phase",31500,200]"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn grace_that_ends_too_late_breaks() {
         day()
-            .with("grace-began", r#""kill":60000"#)
+            .with_keys("grace-began", r#""kill":60000"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn wrong_word_for_mains_bound_breaks() {
         rolled_back()
-            .with("step-started main", r#""bound_by":"phase""#)
-            .row(0, r#"[0,"aborted",5000,"phase",400,5000]"#)
+            .with_keys("step-started main", r#""bound_by":"phase""#)
+            .with_row(0, r#"[0,"aborted",5000,"phase",400,5000]"#)
             .breaks_only(LAW.name);
     }
 
@@ -154,37 +157,37 @@ mod tests {
         let signal = r#"{"t":31500,"event":"signal","name":"SIGTERM","nth":2}"#;
         let day = day()
             .before("step-started db", signal)
-            .with(
+            .with_keys(
                 "step-started cache",
                 r#""bound":1000,"bound_by":"second-signal""#,
             )
-            .row(11, r#"[11,"ok",1000,"second-signal",31700,0]"#)
-            .with("exit", r#""code":143,"cause":"second-signal""#);
+            .with_row(11, r#"[11,"ok",1000,"second-signal",31700,0]"#)
+            .with_keys("exit", r#""code":143,"cause":"second-signal""#);
         day.clone().breaks_nothing();
-        day.with(
+        day.with_keys(
             "step-started db",
             r#""bound":1000,"bound_by":"second-signal""#,
         )
-        .row(6, r#"[6,"ok",1000,"second-signal",31500,200]"#)
+        .with_row(6, r#"[6,"ok",1000,"second-signal",31500,200]"#)
         .breaks_nothing();
     }
 
     #[test]
     fn own_timeout_after_a_second_signal_breaks() {
-        hurried()
-            .with("step-started db", r#""bound":10000,"bound_by":"timeout""#)
-            .row(6, r#"[6,"ok",10000,"timeout",24500,200]"#)
+        second_signal_in_cleanup()
+            .with_keys("step-started db", r#""bound":10000,"bound_by":"timeout""#)
+            .with_row(6, r#"[6,"ok",10000,"timeout",24500,200]"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn second_signals_bound_before_the_signal_breaks() {
-        hurried()
-            .with(
+        second_signal_in_cleanup()
+            .with_keys(
                 "step-started predictor",
                 r#""bound":1000,"bound_by":"second-signal""#,
             )
-            .row(4, r#"[4,"ok",1000,"second-signal",21500,0]"#)
+            .with_row(4, r#"[4,"ok",1000,"second-signal",21500,0]"#)
             .breaks_only(LAW.name);
     }
 }

@@ -15,7 +15,7 @@ pub(super) const LAW: Law = Law {
 };
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    if record.plan {
+    if record.is_plan {
         return; // The plan has no shares.
     }
     let (Some(running), Some(limits)) = (record.entered(State::Running), record.limits) else {
@@ -76,11 +76,11 @@ mod tests {
 
     /// Returns the day until the end of start, with `keys` for the component. Stop's share is 19.5 s, and cleanup's
     /// is 29.5 s.
-    fn with(component: &str, keys: &str) -> ByHand {
+    fn start_with(component: &str, keys: &str) -> ByHand {
         day()
-            .with(&format!("registered {component}"), keys)
-            .cut_behind("state running")
-            .then(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
+            .with_keys(&format!("registered {component}"), keys)
+            .cut_after("state running")
+            .append(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
     }
 
     /// Returns the event of a warning.
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn bound_over_the_share_is_warned_of_once() {
         let warned = warning(2, "writer", 19_501, "stop", 19_500);
-        let over = || with("writer", r#""timeout":19501"#);
+        let over = || start_with("writer", r#""timeout":19501"#);
         over().before("state running", &warned).breaks_nothing();
         over().breaks_only(LAW.name);
         over()
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn bound_of_a_watchdog_is_one_of_stop() {
         let warned = warning(7, "dog", 19_501, "stop", 19_500);
-        let over = || with("dog", r#""timeout":19501"#);
+        let over = || start_with("dog", r#""timeout":19501"#);
         over().before("state running", &warned).breaks_nothing();
         over().breaks_only(LAW.name);
     }
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn bound_of_just_the_share_is_not_warned_of() {
         let warned = warning(2, "writer", 19_500, "stop", 19_500);
-        let just = || with("writer", r#""timeout":19500"#);
+        let just = || start_with("writer", r#""timeout":19500"#);
         just().breaks_nothing();
         just()
             .before("state running", &warned)
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn figures_of_a_warning_are_the_workers() {
-        with("writer", r#""timeout":19501"#)
+        start_with("writer", r#""timeout":19501"#)
             .before(
                 "state running",
                 &warning(2, "writer", 19_501, "stop", 29_500),
@@ -132,9 +132,9 @@ mod tests {
 
     #[test]
     fn cleanup_has_what_stop_leaves_of_the_grace() {
-        with("cache", r#""timeout":29500"#).breaks_nothing();
-        with("cache", r#""timeout":29501"#).breaks_only(LAW.name);
-        with("cache", r#""timeout":29501"#)
+        start_with("cache", r#""timeout":29500"#).breaks_nothing();
+        start_with("cache", r#""timeout":29501"#).breaks_only(LAW.name);
+        start_with("cache", r#""timeout":29501"#)
             .before(
                 "state running",
                 &warning(11, "cache", 29_501, "cleanup", 29_500),
@@ -144,7 +144,8 @@ mod tests {
 
     #[test]
     fn pre_stop_delay_is_taken_from_the_share_of_stop() {
-        let delayed = |bound: &str| with("drain", bound).with("worker", r#""pre_stop":9500"#);
+        let delayed =
+            |bound: &str| start_with("drain", bound).with_keys("worker", r#""pre_stop":9500"#);
         delayed(r#""timeout":10001"#).breaks_only(LAW.name);
         delayed(r#""timeout":9999"#).breaks_nothing();
     }
@@ -153,15 +154,15 @@ mod tests {
     fn default_bound_over_the_share_is_not_warned_of() {
         // The default bound of a callback is 10 s, and the share is 5 s.
         day()
-            .with("worker", r#""pre_stop":14500"#)
-            .cut_behind("state running")
-            .then(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
+            .with_keys("worker", r#""pre_stop":14500"#)
+            .cut_after("state running")
+            .append(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
             .breaks_nothing();
     }
     #[test]
     fn component_added_after_the_start_is_not_warned_of() {
         let late = r#"{"t":0,"event":"registered","id":12,"kind":"closeable","name":"late","order":0,"timeout":29501,"floor":null,"uses":[],"told":"at-once","async":false,"adopted":false}"#;
-        with("writer", "")
+        start_with("writer", "")
             .after("state running", late)
             .breaks_nothing();
     }
@@ -171,7 +172,7 @@ mod tests {
         let began = r#"{"t":0,"event":"began","id":9,"name":"crash","nth":1}"#;
         let ended =
             r#"{"t":0,"event":"ended","id":9,"name":"crash","nth":1,"how":"ok","error":null}"#;
-        let over = || with("crash", r#""timeout":19501"#);
+        let over = || start_with("crash", r#""timeout":19501"#);
         let ends = || {
             over()
                 .before("state running", began)

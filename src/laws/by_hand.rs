@@ -16,10 +16,10 @@ pub(super) struct ByHand {
 
 fn event(line: &str) -> Event {
     let with_seq = line.replacen('{', "{\"seq\":0,", 1);
-    one(&with_seq)
+    parse_event(&with_seq)
 }
 
-fn one(line: &str) -> Event {
+fn parse_event(line: &str) -> Event {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
@@ -38,7 +38,7 @@ pub(super) fn day() -> ByHand {
 }
 
 /// Returns a healthy day of the plan's context, which claims steps only and returns no report.
-pub(super) fn planned() -> ByHand {
+pub(super) fn plan_day() -> ByHand {
     read(include_str!("by_hand/planned.jsonl"))
 }
 
@@ -64,7 +64,7 @@ pub(super) fn lines(text: &str) -> ByHand {
 }
 
 /// Returns the healthy day with a second signal at 23 s, when `flush` has run for half of its floor.
-pub(super) fn hurried() -> ByHand {
+pub(super) fn second_signal_in_cleanup() -> ByHand {
     day()
         .after(
             "began flush",
@@ -72,24 +72,24 @@ pub(super) fn hurried() -> ByHand {
         )
         .without("still-waiting flush")
         .shifted("leak flush", -7_000)
-        .with("step-ended flush", r#""took":3000"#)
-        .with(
+        .with_keys("step-ended flush", r#""took":3000"#)
+        .with_keys(
             "step-started db",
             r#""bound":1000,"bound_by":"second-signal""#,
         )
-        .with(
+        .with_keys(
             "step-started cache",
             r#""bound":1000,"bound_by":"second-signal""#,
         )
-        .row(5, r#"[5,"leaked",10000,"timeout",21500,3000]"#)
-        .row(6, r#"[6,"ok",1000,"second-signal",24500,200]"#)
-        .row(11, r#"[11,"ok",1000,"second-signal",24700,0]"#)
-        .with("exit", r#""code":143,"cause":"second-signal""#)
+        .with_row(5, r#"[5,"leaked",10000,"timeout",21500,3000]"#)
+        .with_row(6, r#"[6,"ok",1000,"second-signal",24500,200]"#)
+        .with_row(11, r#"[11,"ok",1000,"second-signal",24700,0]"#)
+        .with_keys("exit", r#""code":143,"cause":"second-signal""#)
 }
 
 /// Returns the healthy day with a second signal at 22 s, when the callback `drain` has run for half a second. `drain`
 /// is not awaited and never ends, and `flush` is left behind at its floor.
-pub(super) fn hurried_stop() -> ByHand {
+pub(super) fn second_signal_in_stop() -> ByHand {
     day()
         .without("ended drain")
         .before(
@@ -97,93 +97,95 @@ pub(super) fn hurried_stop() -> ByHand {
             r#"{"t":22000,"event":"signal","name":"SIGTERM","nth":2}"#,
         )
         .shifted("step-ended drain", 500)
-        .with("step-ended drain", r#""outcome":"not-awaited","took":500"#)
-        .row(3, r#"[3,"not-awaited",10000,"timeout",21500,500]"#)
-        .with(
+        .with_keys("step-ended drain", r#""outcome":"not-awaited","took":500"#)
+        .with_row(3, r#"[3,"not-awaited",10000,"timeout",21500,500]"#)
+        .with_keys(
             "step-started bye",
             r#""bound":0,"bound_by":"second-signal""#,
         )
-        .row(10, r#"[10,"ok",0,"second-signal",22000,0]"#)
-        .with(
+        .with_row(10, r#"[10,"ok",0,"second-signal",22000,0]"#)
+        .with_keys(
             "step-started predictor",
             r#""bound":1000,"bound_by":"second-signal""#,
         )
-        .row(4, r#"[4,"ok",1000,"second-signal",22000,0]"#)
-        .with(
+        .with_row(4, r#"[4,"ok",1000,"second-signal",22000,0]"#)
+        .with_keys(
             "step-started flush",
             r#""bound":3000,"bound_by":"second-signal""#,
         )
-        .with(
+        .with_keys(
             "still-waiting flush",
             r#""t":23500,"waited":1500,"bound":3000"#,
         )
         .shifted("leak flush", -7_000)
-        .with("step-ended flush", r#""took":3000"#)
-        .row(5, r#"[5,"leaked",3000,"second-signal",22000,3000]"#)
-        .with(
+        .with_keys("step-ended flush", r#""took":3000"#)
+        .with_row(5, r#"[5,"leaked",3000,"second-signal",22000,3000]"#)
+        .with_keys(
             "step-started db",
             r#""bound":1000,"bound_by":"second-signal""#,
         )
-        .row(6, r#"[6,"ok",1000,"second-signal",25000,200]"#)
-        .with(
+        .with_row(6, r#"[6,"ok",1000,"second-signal",25000,200]"#)
+        .with_keys(
             "step-started cache",
             r#""bound":1000,"bound_by":"second-signal""#,
         )
-        .row(11, r#"[11,"ok",1000,"second-signal",25200,0]"#)
+        .with_row(11, r#"[11,"ok",1000,"second-signal",25200,0]"#)
         .before(
             "exit",
             r#"{"t":25200,"event":"lost","id":3,"name":"drain","what":"running"}"#,
         )
-        .with("exit", r#""code":143,"cause":"second-signal""#)
+        .with_keys("exit", r#""code":143,"cause":"second-signal""#)
 }
 
 /// Returns the healthy day with a grace of 12 s. Stop's share is over at 21.5 s, when `drain` and `bye` have not
 /// begun: `drain` ends at once, and `bye` is not awaited and never ends. `flush` is left behind at 29.5 s, since the
 /// later floors are kept for the other steps.
-pub(super) fn squeezed() -> ByHand {
+pub(super) fn short_grace() -> ByHand {
     day()
-        .with("worker", r#""grace":12000"#)
-        .with(
+        .with_keys("worker", r#""grace":12000"#)
+        // The watchdog's bound of 5 s was chosen.
+        .before("state running", r#"{"t":0,"event":"bound-over-share","id":7,"name":"dog","bound":5000,"phase":"stop","share":1500}"#)
+        .with_keys(
             "grace-began",
             r#""stop_ends":21500,"cleanup_ends":31500,"last_resort":31750,"kill":32000"#,
         )
-        .with("phase-started stop", r#""ends":21500"#)
-        .with("phase-ended stop", r#""ends":21500"#)
-        .with("phase-started cleanup", r#""ends":31500"#)
-        .with("phase-ended cleanup", r#""ends":31500"#)
-        .with("step-started flusher", r#""bound":1500,"bound_by":"phase""#)
-        .row(1, r#"[1,"ok",1500,"phase",20000,0]"#)
-        .with("step-started writer", r#""bound":1500,"bound_by":"phase""#)
-        .with(
+        .with_keys("phase-started stop", r#""ends":21500"#)
+        .with_keys("phase-ended stop", r#""ends":21500"#)
+        .with_keys("phase-started cleanup", r#""ends":31500"#)
+        .with_keys("phase-ended cleanup", r#""ends":31500"#)
+        .with_keys("step-started flusher", r#""bound":1500,"bound_by":"phase""#)
+        .with_row(1, r#"[1,"ok",1500,"phase",20000,0]"#)
+        .with_keys("step-started writer", r#""bound":1500,"bound_by":"phase""#)
+        .with_keys(
             "still-waiting writer",
             r#""t":20750,"waited":750,"bound":1500"#,
         )
-        .row(2, r#"[2,"ok",1500,"phase",20000,1500]"#)
-        .with("step-started dog", r#""bound":1500,"bound_by":"phase""#)
-        .row(7, r#"[7,"ok",1500,"phase",20000,0]"#)
-        .with("step-started drain", r#""bound":0,"bound_by":"share-gone""#)
-        .row(3, r#"[3,"ok",0,"share-gone",21500,0]"#)
-        .with("step-started bye", r#""bound":0,"bound_by":"share-gone""#)
+        .with_row(2, r#"[2,"ok",1500,"phase",20000,1500]"#)
+        .with_keys("step-started dog", r#""bound":1500,"bound_by":"phase""#)
+        .with_row(7, r#"[7,"ok",1500,"phase",20000,0]"#)
+        .with_keys("step-started drain", r#""bound":0,"bound_by":"share-gone""#)
+        .with_row(3, r#"[3,"ok",0,"share-gone",21500,0]"#)
+        .with_keys("step-started bye", r#""bound":0,"bound_by":"share-gone""#)
         .without("ended bye")
-        .with("step-ended bye", r#""outcome":"not-awaited""#)
-        .row(10, r#"[10,"not-awaited",0,"share-gone",21500,0]"#)
-        .with(
+        .with_keys("step-ended bye", r#""outcome":"not-awaited""#)
+        .with_row(10, r#"[10,"not-awaited",0,"share-gone",21500,0]"#)
+        .with_keys(
             "step-started predictor",
             r#""bound":5000,"bound_by":"floors""#,
         )
-        .row(4, r#"[4,"ok",5000,"floors",21500,0]"#)
-        .with("step-started flush", r#""bound":8000,"bound_by":"floors""#)
-        .with(
+        .with_row(4, r#"[4,"ok",5000,"floors",21500,0]"#)
+        .with_keys("step-started flush", r#""bound":8000,"bound_by":"floors""#)
+        .with_keys(
             "still-waiting flush",
             r#""t":25500,"waited":4000,"bound":8000"#,
         )
         .shifted("leak flush", -2_000)
-        .with("step-ended flush", r#""took":8000"#)
-        .row(5, r#"[5,"leaked",8000,"floors",21500,8000]"#)
-        .with("step-started db", r#""bound":1000,"bound_by":"floor""#)
-        .row(6, r#"[6,"ok",1000,"floor",29500,200]"#)
-        .with("step-started cache", r#""bound":1800,"bound_by":"phase""#)
-        .row(11, r#"[11,"ok",1800,"phase",29700,0]"#)
+        .with_keys("step-ended flush", r#""took":8000"#)
+        .with_row(5, r#"[5,"leaked",8000,"floors",21500,8000]"#)
+        .with_keys("step-started db", r#""bound":1000,"bound_by":"floor""#)
+        .with_row(6, r#"[6,"ok",1000,"floor",29500,200]"#)
+        .with_keys("step-started cache", r#""bound":1800,"bound_by":"phase""#)
+        .with_row(11, r#"[11,"ok",1800,"phase",29700,0]"#)
         .before(
             "exit",
             r#"{"t":29700,"event":"lost","id":10,"name":"bye","what":"running"}"#,
@@ -194,13 +196,13 @@ pub(super) fn squeezed() -> ByHand {
 /// closed.
 pub(super) fn killed() -> ByHand {
     day()
-        .cut_behind("began flush")
-        .then(r#"{"t":25000,"event":"signal","name":"SIGKILL","nth":1}"#)
-        .killed(25_000)
+        .cut_after("began flush")
+        .append(r#"{"t":25000,"event":"signal","name":"SIGKILL","nth":1}"#)
+        .killed_at(25_000)
 }
 
 /// Returns the healthy day with an adopted task, number 12: it is aborted when its step begins, and is dropped.
-pub(super) fn adopting() -> ByHand {
+pub(super) fn adopted_task() -> ByHand {
     day()
         .after("registered cache", r#"{"t":0,"event":"registered","id":12,"kind":"task","name":"old hand","order":0,"timeout":2000,"floor":null,"uses":[],"told":"at-once","async":true,"adopted":true}"#)
         .after("began crash", r#"{"t":0,"event":"began","id":12,"name":"old hand","nth":1}"#)
@@ -214,17 +216,17 @@ pub(super) fn adopting() -> ByHand {
 /// Returns the healthy day with a pre-stop delay of 5 s: stop begins at 25 s, and all of it is 5 s later.
 pub(super) fn delayed() -> ByHand {
     day()
-        .with("worker", r#""pre_stop":5000"#)
+        .with_keys("worker", r#""pre_stop":5000"#)
         .shifted("state stopping", 5_000)
-        .row(1, r#"[1,"ok",2000,"join-timeout",25000,0]"#)
-        .row(2, r#"[2,"ok",2000,"cancel-timeout",25000,1500]"#)
-        .row(7, r#"[7,"ok",5000,"join-timeout",25000,0]"#)
-        .row(3, r#"[3,"ok",10000,"timeout",26500,0]"#)
-        .row(10, r#"[10,"ok",10000,"timeout",26500,0]"#)
-        .row(4, r#"[4,"ok",10000,"timeout",26500,0]"#)
-        .row(5, r#"[5,"leaked",10000,"timeout",26500,10000]"#)
-        .row(6, r#"[6,"ok",10000,"timeout",36500,200]"#)
-        .row(11, r#"[11,"ok",10000,"timeout",36700,0]"#)
+        .with_row(1, r#"[1,"ok",2000,"join-timeout",25000,0]"#)
+        .with_row(2, r#"[2,"ok",2000,"cancel-timeout",25000,1500]"#)
+        .with_row(7, r#"[7,"ok",5000,"join-timeout",25000,0]"#)
+        .with_row(3, r#"[3,"ok",10000,"timeout",26500,0]"#)
+        .with_row(10, r#"[10,"ok",10000,"timeout",26500,0]"#)
+        .with_row(4, r#"[4,"ok",10000,"timeout",26500,0]"#)
+        .with_row(5, r#"[5,"leaked",10000,"timeout",26500,10000]"#)
+        .with_row(6, r#"[6,"ok",10000,"timeout",36500,200]"#)
+        .with_row(11, r#"[11,"ok",10000,"timeout",36700,0]"#)
 }
 
 /// Returns the healthy day on which the task `writer` does not end when it is told. It is aborted at its bound, 22 s,
@@ -232,19 +234,19 @@ pub(super) fn delayed() -> ByHand {
 pub(super) fn stubborn_writer() -> ByHand {
     day()
         .shifted("ended writer", 500)
-        .with("ended writer", r#""how":"dropped""#)
+        .with_keys("ended writer", r#""how":"dropped""#)
         .before(
             "ended writer",
             r#"{"t":22000,"event":"abort","name":"writer","id":2}"#,
         )
-        .with("step-ended writer", r#""outcome":"aborted","took":2000"#)
-        .row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,2000]"#)
-        .row(3, r#"[3,"ok",10000,"timeout",22000,0]"#)
-        .row(10, r#"[10,"ok",10000,"timeout",22000,0]"#)
-        .row(4, r#"[4,"ok",10000,"timeout",22000,0]"#)
-        .row(5, r#"[5,"leaked",10000,"timeout",22000,10000]"#)
-        .row(6, r#"[6,"ok",10000,"timeout",32000,200]"#)
-        .row(11, r#"[11,"ok",10000,"timeout",32200,0]"#)
+        .with_keys("step-ended writer", r#""outcome":"aborted","took":2000"#)
+        .with_row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,2000]"#)
+        .with_row(3, r#"[3,"ok",10000,"timeout",22000,0]"#)
+        .with_row(10, r#"[10,"ok",10000,"timeout",22000,0]"#)
+        .with_row(4, r#"[4,"ok",10000,"timeout",22000,0]"#)
+        .with_row(5, r#"[5,"leaked",10000,"timeout",22000,10000]"#)
+        .with_row(6, r#"[6,"ok",10000,"timeout",32000,200]"#)
+        .with_row(11, r#"[11,"ok",10000,"timeout",32200,0]"#)
 }
 
 /// Returns the key by which an event is found: its name, and the name of its component or its first word.
@@ -288,7 +290,7 @@ impl ByHand {
     }
 
     /// Moves an event to just behind another, and to the instant of that one.
-    pub fn moved_behind(mut self, wanted: &str, other: &str) -> Self {
+    pub fn moved_after(mut self, wanted: &str, other: &str) -> Self {
         let from = self.find(wanted);
         let mut event = self.events.remove(from);
         let to = self.find(other);
@@ -298,7 +300,7 @@ impl ByHand {
     }
 
     /// Replaces keys of an event.
-    pub fn with(mut self, wanted: &str, keys: &str) -> Self {
+    pub fn with_keys(mut self, wanted: &str, keys: &str) -> Self {
         let at = self.find(wanted);
         let mut value = value(&self.events[at]);
         let over: serde_json::Value =
@@ -306,12 +308,12 @@ impl ByHand {
         for (key, over) in over.as_object().expect("keys make an object") {
             value[key] = over.clone();
         }
-        self.events[at] = one(&value.to_string());
+        self.events[at] = parse_event(&value.to_string());
         self
     }
 
     /// Replaces a component's row in the report; removes it if `row` is empty.
-    pub fn row(mut self, id: Id, row: &str) -> Self {
+    pub fn with_row(mut self, id: Id, row: &str) -> Self {
         let at = self.find("returned run");
         let What::Returned { steps, .. } = &mut self.events[at].what else {
             unreachable!("it returned")
@@ -360,20 +362,20 @@ impl ByHand {
     }
 
     /// Removes all events after that one.
-    pub fn cut_behind(mut self, wanted: &str) -> Self {
+    pub fn cut_after(mut self, wanted: &str) -> Self {
         let at = self.find(wanted);
         self.events.truncate(at + 1);
         self
     }
 
     /// Adds an event at the end.
-    pub fn then(mut self, line: &str) -> Self {
+    pub fn append(mut self, line: &str) -> Self {
         self.events.push(event(line));
         self
     }
 
     /// Ends the process by SIGKILL at `t`: every component that has not ended and was not left behind is lost.
-    pub fn killed(mut self, t: u64) -> Self {
+    pub fn killed_at(mut self, t: u64) -> Self {
         let mut lost = Vec::new();
         for event in &self.events {
             match &event.what {
@@ -382,15 +384,15 @@ impl ByHand {
                 _ => {}
             }
         }
-        self = self.then(&format!(
+        self = self.append(&format!(
             r#"{{"t":{t},"event":"killed","signal":"SIGKILL"}}"#
         ));
         for (id, name) in lost {
-            self = self.then(&format!(
+            self = self.append(&format!(
                 r#"{{"t":{t},"event":"lost","id":{id},"name":"{name}","what":"running"}}"#
             ));
         }
-        self.then(&format!(
+        self.append(&format!(
             r#"{{"t":{t},"event":"exit","code":137,"cause":"killed"}}"#
         ))
     }

@@ -15,21 +15,23 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let began = record
         .registered()
         .filter(|(_, _, _, registered)| phase_of(registered.kind) == Phase::Cleanup)
-        .filter_map(|(_, part, _, _)| part.began.map(|at| (at, part.named())));
+        .filter_map(|(_, component, _, _)| {
+            component.began.map(|at| (at, component.name_or_unknown()))
+        });
     let Some((at, name)) = began.min() else {
         return;
     };
-    if record.plan {
+    if record.is_plan {
         // The plan does not claim the end of stop; but every callback that stop called must have ended.
-        for (_, part, _, registered) in record.registered() {
-            let open = part.began.is_some_and(|began| began < at)
-                && part.end.is_none_or(|end| end.at > at);
+        for (_, component, _, registered) in record.registered() {
+            let open = component.began.is_some_and(|began| began < at)
+                && component.end.is_none_or(|end| end.at > at);
             if registered.kind == Kind::Stop && open {
                 breaks.at(
                     at,
                     format!(
                         "\"{name}\" began at {} while stop still called \"{}\"",
-                        At(record.t(at)),
+                        At(record.time_of(at)),
                         registered.name
                     ),
                 );
@@ -46,18 +48,18 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             at,
             format!(
                 "\"{name}\" began at {}, before stop had ended",
-                At(record.t(at))
+                At(record.time_of(at))
             ),
         );
     }
-    for (part, step) in record.steps() {
+    for (component, step) in record.steps() {
         if step.phase == Phase::Stop && step.end.is_none_or(|end| end.at > at) {
             breaks.at(
                 at,
                 format!(
                     "\"{name}\" began at {} while stop's step \"{}\" was open",
-                    At(record.t(at)),
-                    part.named()
+                    At(record.time_of(at)),
+                    component.name_or_unknown()
                 ),
             );
         }
@@ -67,12 +69,12 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::{day, planned};
+    use crate::laws::by_hand::{day, plan_day};
 
     #[test]
     fn cleanup_before_the_end_of_stop_breaks() {
         day()
-            .moved_behind("phase-ended stop", "began predictor")
+            .moved_after("phase-ended stop", "began predictor")
             .breaks_only(LAW.name);
     }
 
@@ -80,18 +82,18 @@ mod tests {
     fn open_step_of_stop_at_cleanup_breaks() {
         // Two steps are open at once, which breaks another law too.
         day()
-            .moved_behind("step-ended bye", "began predictor")
+            .moved_after("step-ended bye", "began predictor")
             .breaks_exactly(&[LAW.name, "steps/one-at-a-time"]);
     }
 
     #[test]
     fn open_callback_of_the_plans_stop_at_cleanup_breaks() {
-        planned()
-            .moved_behind("ended bye", "began predictor")
+        plan_day()
+            .moved_after("ended bye", "began predictor")
             .breaks_exactly(&[LAW.name, "steps/one-at-a-time"]);
-        planned()
+        plan_day()
             .without("ended bye")
-            .with("exit", r#""code":1"#)
+            .with_keys("exit", r#""code":1"#)
             .before(
                 "exit",
                 r#"{"t":26000,"event":"lost","id":3,"name":"bye","what":"running"}"#,
@@ -101,8 +103,8 @@ mod tests {
 
     #[test]
     fn open_thread_at_the_plans_cleanup_passes() {
-        planned()
-            .moved_behind("ended dog", "began predictor")
+        plan_day()
+            .moved_after("ended dog", "began predictor")
             .breaks_nothing();
     }
 }

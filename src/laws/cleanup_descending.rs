@@ -30,20 +30,20 @@ mod tests {
     #[test]
     fn lower_order_first_breaks() {
         day()
-            .with("registered cache", r#""order":300"#)
-            .with("step-started cache", r#""order":300"#)
-            .with("step-ended cache", r#""order":300"#)
+            .with_keys("registered cache", r#""order":300"#)
+            .with_keys("step-started cache", r#""order":300"#)
+            .with_keys("step-ended cache", r#""order":300"#)
             .breaks_only(LAW.name);
     }
 
     /// Returns a day on which `cache` has the lower order and its step begins later, but it is called before `db`.
     fn called_in_another_order() -> ByHand {
         day()
-            .with("registered cache", r#""order":-1"#)
-            .with("step-started cache", r#""order":-1"#)
-            .with("step-ended cache", r#""order":-1"#)
-            .moved_behind("ended cache", "step-started db")
-            .moved_behind("began cache", "step-started db")
+            .with_keys("registered cache", r#""order":-1"#)
+            .with_keys("step-started cache", r#""order":-1"#)
+            .with_keys("step-ended cache", r#""order":-1"#)
+            .moved_after("ended cache", "step-started db")
+            .moved_after("began cache", "step-started db")
     }
 
     const HELD: &str = r#"{"t":21500,"event":"held","id":3,"name":"drain"}"#;
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn blocking_call_out_of_order_breaks_with_a_held_executor() {
         called_in_another_order()
-            .with("registered db", r#""async":false"#)
+            .with_keys("registered db", r#""async":false"#)
             .after("ended drain", HELD)
             .breaks_only(LAW.name);
     }

@@ -14,19 +14,19 @@ pub(super) const LAW: Law = Law {
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let floors = floors(record);
-    let cut = record.cut() && !killed_at_the_end(record);
+    let cut = record.is_cut() && !killed_at_the_end(record);
     for (id, floor, _) in floors {
-        let Some(part) = record.part(id) else {
+        let Some(component) = record.component(id) else {
             continue;
         };
-        let had = match part.step {
-            Some(step) if !record.plan => {
+        let had = match component.step {
+            Some(step) if !record.is_plan => {
                 if step.bound < floor {
                     breaks.at(
                         step.at,
                         format!(
                             "\"{}\" (order {}) got {}: it is sure of {}",
-                            part.named(),
+                            component.name_or_unknown(),
                             step.order,
                             Ms(step.bound),
                             Ms(floor)
@@ -45,15 +45,15 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             }
             // Judged by the facts: code that was called and has not returned when the process ends.
             _ if cut || record.phase_began(Phase::Cleanup).is_none() => continue,
-            _ => match (part.began, part.end) {
+            _ => match (component.began, component.end) {
                 (_, Some(_)) => continue,
-                (Some(began), None) => record.end().saturating_sub(record.t(began)),
-                (None, None) if record.plan => 0,
+                (Some(began), None) => record.last_instant().saturating_sub(record.time_of(began)),
+                (None, None) if record.is_plan => 0,
                 (None, None) => continue,
             },
         };
         if had < floor {
-            let at = part
+            let at = component
                 .step
                 .and_then(|step| step.end)
                 .map_or(record.events.len().saturating_sub(1), |end| end.at);
@@ -61,7 +61,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 at,
                 format!(
                     "\"{}\" was given up after {}: it is sure of {}",
-                    part.named(),
+                    component.name_or_unknown(),
                     Ms(had),
                     Ms(floor)
                 ),
@@ -74,32 +74,33 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 /// No platform stops a program that handles no signals, so a SIGKILL may cut such a run at any time.
 fn killed_at_the_end(record: &Record<'_>) -> bool {
     let (Some((killed, _)), Some(asked), Some(limits)) =
-        (record.killed, record.asked(), record.limits)
+        (record.killed, record.first_request(), record.limits)
     else {
         return false;
     };
-    record.handles_signals() && record.t(killed) >= record.t(asked).saturating_add(limits.grace)
+    record.handles_signals()
+        && record.time_of(killed) >= record.time_of(asked).saturating_add(limits.grace)
 }
 
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::{ByHand, day, hurried, killed, lines, planned};
+    use crate::laws::by_hand::{ByHand, day, killed, lines, plan_day, second_signal_in_cleanup};
 
     #[test]
     fn second_signal_that_takes_the_floor_breaks() {
-        hurried()
+        second_signal_in_cleanup()
             .shifted("leak flush", -1_000)
-            .with("step-ended flush", r#""took":2000"#)
-            .row(5, r#"[5,"leaked",10000,"timeout",21500,2000]"#)
-            .row(6, r#"[6,"ok",1000,"second-signal",23500,200]"#)
-            .row(11, r#"[11,"ok",1000,"second-signal",23700,0]"#)
+            .with_keys("step-ended flush", r#""took":2000"#)
+            .with_row(5, r#"[5,"leaked",10000,"timeout",21500,2000]"#)
+            .with_row(6, r#"[6,"ok",1000,"second-signal",23500,200]"#)
+            .with_row(11, r#"[11,"ok",1000,"second-signal",23700,0]"#)
             .breaks_only(LAW.name);
     }
 
     /// Returns a day on which the plan's `flush` hangs until the process is killed; `db` is never called.
     fn planned_and_killed(at: u64) -> ByHand {
-        planned().cut_behind("began flush").killed(at)
+        plan_day().cut_after("began flush").killed_at(at)
     }
 
     #[test]
@@ -120,7 +121,7 @@ mod tests {
     #[test]
     fn call_that_the_plan_gives_up_before_its_floor_breaks() {
         // A second signal ends the plan's process half a second after `db` was called; the floor of `db` is a second.
-        planned()
+        plan_day()
             .without("ended db")
             .without("returned run")
             .before(
@@ -131,24 +132,24 @@ mod tests {
                 "exit",
                 r#"{"t":26500,"event":"lost","id":6,"name":"db","what":"running"}"#,
             )
-            .with("exit", r#""t":26500,"code":143,"cause":"second-signal""#)
+            .with_keys("exit", r#""t":26500,"code":143,"cause":"second-signal""#)
             .breaks_exactly(&[LAW.name, "ledger/accounted", "report/agrees"]);
     }
 
     #[test]
     fn floor_is_taken_though_the_process_goes_on() {
-        hurried()
+        second_signal_in_cleanup()
             .shifted("leak flush", -1_000)
-            .with("step-ended flush", r#""took":2000"#)
-            .row(5, r#"[5,"leaked",10000,"timeout",21500,2000]"#)
+            .with_keys("step-ended flush", r#""took":2000"#)
+            .with_row(5, r#"[5,"leaked",10000,"timeout",21500,2000]"#)
             .shifted("ended db", 700)
-            .with("step-ended db", r#""took":900"#)
+            .with_keys("step-ended db", r#""took":900"#)
             .before("ended db", r#"{"t":24000,"event":"still-waiting","name":"db","waited":500,"bound":1000,"id":6}"#)
-            .row(6, r#"[6,"ok",1000,"second-signal",23500,900]"#)
+            .with_row(6, r#"[6,"ok",1000,"second-signal",23500,900]"#)
             .shifted("ended cache", 900)
-            .with("step-ended cache", r#""took":900"#)
+            .with_keys("step-ended cache", r#""took":900"#)
             .before("ended cache", r#"{"t":24900,"event":"still-waiting","name":"cache","waited":500,"bound":1000,"id":11}"#)
-            .row(11, r#"[11,"ok",1000,"second-signal",24400,900]"#)
+            .with_row(11, r#"[11,"ok",1000,"second-signal",24400,900]"#)
             .breaks_only(LAW.name);
     }
 
@@ -159,7 +160,7 @@ mod tests {
             .without("began cache")
             .without("ended cache")
             .without("step-ended cache")
-            .row(11, "")
+            .with_row(11, "")
             .before(
                 "exit",
                 r#"{"t":31700,"event":"lost","id":11,"name":"cache","what":"not-closed"}"#,

@@ -1,6 +1,6 @@
 //! The report that is returned names every component that failed, panicked or was dropped before stop, and no other.
 
-use super::record::{Index, Record, is_call};
+use super::record::{EventIndex, Record, is_call};
 use super::{Breaks, Law};
 use crate::journal::{At, How, Id, Phase};
 
@@ -12,38 +12,38 @@ pub(super) const LAW: Law = Law {
 };
 
 /// Maximum number of deaths that a report names. It names the last ones, and only counts those before.
-const KEPT: usize = 100;
+const MAX_NAMED_DEATHS: usize = 100;
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    nothing_else(record, breaks);
-    let until = record.phase_began(Phase::Stop).unwrap_or(Index::MAX);
-    let mut deaths: Vec<(Index, Id, How)> = record
+    check_reported_deaths(record, breaks);
+    let until = record.phase_began(Phase::Stop).unwrap_or(EventIndex::MAX);
+    let mut deaths: Vec<(EventIndex, Id, How)> = record
         .registered()
-        .filter(|(_, part, _, registered)| {
-            !is_call(registered.kind) && (part.step.is_none() || record.plan)
+        .filter(|(_, component, _, registered)| {
+            !is_call(registered.kind) && (component.step.is_none() || record.is_plan)
         })
-        .filter_map(|(id, part, _, _)| part.end.map(|end| (end.at, id, end.how)))
+        .filter_map(|(id, component, _, _)| component.end.map(|end| (end.at, id, end.how)))
         .filter(|(at, _, how)| *at < until && *how != How::Ok)
         .collect();
     deaths.sort_unstable();
-    let kept = deaths.len().saturating_sub(KEPT);
-    for (at, id, how) in deaths.into_iter().skip(kept) {
-        let report = record.callers.iter().find_map(|caller| {
-            let report = caller
+    let unnamed = deaths.len().saturating_sub(MAX_NAMED_DEATHS);
+    for (at, id, how) in deaths.into_iter().skip(unnamed) {
+        let report = record.calls.iter().find_map(|call| {
+            let report = call
                 .returned
-                .filter(|(_, result, ..)| caller.has_report(result))?;
+                .filter(|(_, result, ..)| call.has_report(result))?;
             (report.0 > at).then_some(report)
         });
-        let Some((_, _, _, told)) = report else {
+        let Some((_, _, _, reported)) = report else {
             continue;
         };
-        if !told.contains(&(id, how)) {
+        if !reported.contains(&(id, how)) {
             breaks.at(
                 at,
                 format!(
                     "\"{}\" {how} at {}, before stop, and no report says so",
                     record.name(id),
-                    At(record.t(at))
+                    At(record.time_of(at))
                 ),
             );
         }
@@ -51,20 +51,20 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 }
 
 /// Checks that each death in a report has happened, and as the report has it.
-fn nothing_else(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    for caller in &record.callers {
-        let Some((at, _, _, told)) = caller.returned else {
+fn check_reported_deaths(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    for call in &record.calls {
+        let Some((at, _, _, reported)) = call.returned else {
             continue;
         };
-        for (id, how) in told {
-            let end = record.part(*id).and_then(|part| part.end);
+        for (id, how) in reported {
+            let end = record.component(*id).and_then(|component| component.end);
             let died = *how != How::Ok && end.is_some_and(|end| end.at < at && end.how == *how);
             if !died {
                 breaks.at(
                     at,
                     format!(
                         "the report that caller {} got says that \"{}\" {how} before stop: it did not",
-                        caller.caller,
+                        call.caller,
                         record.name(*id)
                     ),
                 );
@@ -76,19 +76,19 @@ fn nothing_else(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::{day, planned};
+    use crate::laws::by_hand::{day, plan_day};
 
     #[test]
     fn death_that_no_report_has_breaks() {
         day()
-            .with("returned run", r#""deaths":[]"#)
+            .with_keys("returned run", r#""deaths":[]"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn reported_death_of_a_task_that_ended_well_breaks() {
         day()
-            .with("returned run", r#""deaths":[[8,"ok"],[9,"failed"]]"#)
+            .with_keys("returned run", r#""deaths":[[8,"ok"],[9,"failed"]]"#)
             .breaks_only(LAW.name);
     }
 
@@ -97,31 +97,31 @@ mod tests {
         // The thread ends between the state `stopping` and the phase, and has a step that takes no time (rule 2).
         day()
             .without("heard flusher")
-            .moved_behind("ended flusher", "told dog")
-            .with("ended flusher", r#""how":"failed""#)
-            .with("step-ended flusher", r#""outcome":"failed""#)
-            .row(1, r#"[1,"failed",2000,"join-timeout",20000,0]"#)
+            .moved_after("ended flusher", "told dog")
+            .with_keys("ended flusher", r#""how":"failed""#)
+            .with_keys("step-ended flusher", r#""outcome":"failed""#)
+            .with_row(1, r#"[1,"failed",2000,"join-timeout",20000,0]"#)
             .breaks_nothing();
     }
 
     #[test]
     fn death_reported_with_another_outcome_breaks() {
         day()
-            .with("returned run", r#""deaths":[[9,"panicked"]]"#)
+            .with_keys("returned run", r#""deaths":[[9,"panicked"]]"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn death_reported_again_with_another_outcome_breaks() {
         day()
-            .with("returned run", r#""deaths":[[9,"failed"],[9,"panicked"]]"#)
+            .with_keys("returned run", r#""deaths":[[9,"failed"],[9,"panicked"]]"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn death_that_the_plan_does_not_report_breaks() {
-        planned()
-            .with("ended crash", r#""how":"failed""#)
+        plan_day()
+            .with_keys("ended crash", r#""how":"failed""#)
             .breaks_only(LAW.name);
     }
 }

@@ -1,6 +1,6 @@
 //! The exit code and its cause follow from the signals, the watchdog, main's end and the outcomes, in that order.
 
-use super::record::{Index, Record};
+use super::record::{EventIndex, Record};
 use super::{Breaks, Law};
 use crate::journal::{Cause, How, Kind, Outcome, SignalName, WatchdogIs, What};
 
@@ -15,7 +15,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let Some((at, code, cause)) = record.exit else {
         return;
     };
-    let (right, why) = due(record, at);
+    let (right, why) = right_exit(record, at);
     // A program that handles no signals goes on after a stop or a failed start, until it returns.
     let returned = cause == Cause::Returned
         && !record.handles_signals()
@@ -29,7 +29,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 }
 
 /// Returns the right code and cause: the first of rule 17 that matches.
-fn due(record: &Record<'_>, exit: Index) -> (i32, Cause) {
+fn right_exit(record: &Record<'_>, exit: EventIndex) -> (i32, Cause) {
     let killed = record.killed.filter(|(at, _)| *at < exit);
     if let Some((_, signal)) = killed.filter(|_| !record.handles_signals()) {
         // Any signal ends a program that handles none, and its context does not count signals.
@@ -63,7 +63,7 @@ fn due(record: &Record<'_>, exit: Index) -> (i32, Cause) {
             }
         )
     });
-    if fired || (record.plan && matches!(record.exit, Some((_, _, Cause::Watchdog)))) {
+    if fired || (record.is_plan && matches!(record.exit, Some((_, _, Cause::Watchdog)))) {
         return (75, Cause::Watchdog);
     }
     if matches!(record.exit, Some((_, _, Cause::LastResort))) {
@@ -78,7 +78,7 @@ fn due(record: &Record<'_>, exit: Index) -> (i32, Cause) {
     if let Some(code) = start_failed(record) {
         return (code, Cause::StartFailed);
     }
-    let bad = if record.plan {
+    let bad = if record.is_plan {
         failed_calls(record)
     } else {
         record
@@ -90,7 +90,7 @@ fn due(record: &Record<'_>, exit: Index) -> (i32, Cause) {
 
 /// Returns the exit code if main failed: the code that main asks for, or 1 if it asks for none or 0.
 fn start_failed(record: &Record<'_>) -> Option<i32> {
-    let end = record.parts.first()?.end?;
+    let end = record.components.first()?.end?;
     let What::Ended { code, .. } = record.events.get(end.at)?.what else {
         return None;
     };
@@ -98,7 +98,7 @@ fn start_failed(record: &Record<'_>) -> Option<i32> {
         How::Failed => Some(code.filter(|code| *code != 0).unwrap_or(1)),
         How::Panicked => Some(1),
         // By rule 9, a main that is dropped before a stop was asked for has failed.
-        How::Dropped if record.asked().is_none_or(|asked| asked > end.at) => Some(1),
+        How::Dropped if record.first_request().is_none_or(|asked| asked > end.at) => Some(1),
         How::Ok | How::Dropped => None,
     }
 }
@@ -108,14 +108,14 @@ fn failed_calls(record: &Record<'_>) -> bool {
     record
         .registered()
         .filter(|(_, _, _, registered)| registered.kind != Kind::Watchdog)
-        .filter_map(|(_, part, _, _)| Some((part.step?, part.end)))
+        .filter_map(|(_, component, _, _)| Some((component.step?, component.end)))
         .any(|(step, end)| end.is_none_or(|end| end.how != How::Ok && end.at > step.at))
 }
 
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::{ByHand, day, failed_start, killed, lines, planned, program};
+    use crate::laws::by_hand::{ByHand, day, failed_start, killed, lines, plan_day, program};
 
     /// Returns the journal of a program that handles no signals, has cleaned up at 1 s, and is ended by SIGTERM
     /// at 2 s.
@@ -149,11 +149,11 @@ mod tests {
     fn unhandled_signal_gives_its_own_code() {
         unhandled_signal_after_done().breaks_nothing();
         unhandled_signal_after_done()
-            .with("exit", r#""code":137"#)
+            .with_keys("exit", r#""code":137"#)
             .breaks_only(LAW.name);
         // A signal that no handler counts does not count as one in `done` either.
         unhandled_signal_after_done()
-            .with("exit", r#""cause":"third-signal""#)
+            .with_keys("exit", r#""cause":"third-signal""#)
             .breaks_only(LAW.name);
     }
 
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn code_zero_in_spite_of_a_leak_breaks() {
-        day().with("exit", r#""code":0"#).breaks_only(LAW.name);
+        day().with_keys("exit", r#""code":0"#).breaks_only(LAW.name);
     }
 
     #[test]
@@ -191,21 +191,21 @@ mod tests {
     #[test]
     fn life_that_only_returns_breaks() {
         day()
-            .with("exit", r#""cause":"returned""#)
+            .with_keys("exit", r#""cause":"returned""#)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn failed_start_without_a_failure_breaks() {
         day()
-            .with("exit", r#""cause":"start-failed""#)
+            .with_keys("exit", r#""cause":"start-failed""#)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn program_that_names_a_cause_it_has_not_breaks() {
         program()
-            .with("exit", r#""cause":"start-failed""#)
+            .with_keys("exit", r#""cause":"start-failed""#)
             .breaks_only(LAW.name);
     }
 
@@ -214,31 +214,31 @@ mod tests {
         let signal = r#"{"t":31700,"event":"signal","name":"SIGINT","nth":2}"#;
         let day = day().after("state done", signal).without("returned run");
         day.clone()
-            .with("exit", r#""code":130,"cause":"third-signal""#)
+            .with_keys("exit", r#""code":130,"cause":"third-signal""#)
             .breaks_nothing();
-        day.with("exit", r#""code":130,"cause":"second-signal""#)
+        day.with_keys("exit", r#""code":130,"cause":"second-signal""#)
             .breaks_exactly(&[LAW.name, "report/agrees"]);
     }
 
     #[test]
     fn plan_has_the_code_1_if_a_call_failed() {
-        let planned = planned().with("ended db", r#""how":"failed","error":"reset""#);
-        planned.clone().breaks_only(LAW.name);
-        planned.with("exit", r#""code":1"#).breaks_nothing();
+        let plan_day = plan_day().with_keys("ended db", r#""how":"failed","error":"reset""#);
+        plan_day.clone().breaks_only(LAW.name);
+        plan_day.with_keys("exit", r#""code":1"#).breaks_nothing();
     }
 
     #[test]
     fn plan_has_the_code_0_if_its_watchdog_failed() {
-        planned()
-            .with("ended dog", r#""how":"failed""#)
+        plan_day()
+            .with_keys("ended dog", r#""how":"failed""#)
             .breaks_nothing();
     }
 
     #[test]
     fn plan_has_the_code_0_if_a_thread_failed_before_its_step() {
         // The death is not reported, which breaks another law.
-        planned()
-            .with("ended crash", r#""how":"failed""#)
+        plan_day()
+            .with_keys("ended crash", r#""how":"failed""#)
             .after("ended flusher", r#"{"t":20500,"event":"step-started","phase":"stop","name":"crash","order":0,"bound":2000,"bound_by":"join-timeout","id":7,"kind":"thread","group":0}"#)
             .breaks_exactly(&["deaths/reported"]);
     }
@@ -251,9 +251,14 @@ mod tests {
             r#""how":"panicked","code":null"#,
             r#""how":"dropped","code":null"#,
         ] {
-            let failed = failed_start().with("ended main", ended);
-            failed.clone().with("exit", r#""code":1"#).breaks_nothing();
-            failed.with("exit", r#""code":0"#).breaks_only(LAW.name);
+            let failed = failed_start().with_keys("ended main", ended);
+            failed
+                .clone()
+                .with_keys("exit", r#""code":1"#)
+                .breaks_nothing();
+            failed
+                .with_keys("exit", r#""code":0"#)
+                .breaks_only(LAW.name);
         }
     }
 }

@@ -22,22 +22,22 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                     "{} \"{}\" was registered at {}, after {phase} had begun at {}",
                     registered.kind,
                     registered.name,
-                    At(record.t(at)),
-                    At(record.t(began))
+                    At(record.time_of(at)),
+                    At(record.time_of(began))
                 ),
             );
         }
     }
-    if !record.plan {
-        refused_too_early(record, breaks);
+    if !record.is_plan {
+        check_not_refused_early(record, breaks);
     }
-    for (id, part) in (0..).zip(&record.parts) {
-        if let (true, None, Some(began)) = (id != MAIN, part.registered, part.began) {
+    for (id, component) in (0..).zip(&record.components) {
+        if let (true, None, Some(began)) = (id != MAIN, component.registered, component.began) {
             breaks.at(
                 began,
                 format!(
                     "component {id} ran at {} and was never registered",
-                    At(record.t(began))
+                    At(record.time_of(began))
                 ),
             );
         }
@@ -45,7 +45,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 }
 
 /// Checks that a registration is refused as too late only after its phase has begun.
-fn refused_too_early(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+fn check_not_refused_early(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     for (at, event) in record.events.iter().enumerate() {
         let What::Refused { what, name, reason } = &event.what else {
             continue;

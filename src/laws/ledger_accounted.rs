@@ -13,31 +13,34 @@ pub(super) const LAW: Law = Law {
 };
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    if record.stuck.is_some() && !record.plan {
+    if record.stuck.is_some() && !record.is_plan {
         return; // The run was given up in the middle, and has no end to account for.
     }
     let last = record.events.len().saturating_sub(1);
-    for (_, part, _, registered) in record.registered() {
+    for (_, component, _, registered) in record.registered() {
         // If the process was cut short, or did not wait for the end of this phase, what is left is reported as lost.
-        let may_lose = record.cut() || !ends_it(record, phase_of(registered.kind));
+        let may_lose = record.is_cut() || !waits_for(record, phase_of(registered.kind));
         let name = &registered.name;
-        let outcome = part.step.and_then(|step| step.end).map(|end| end.outcome);
-        let named =
-            matches!(outcome, Some(Outcome::Leaked | Outcome::NotAwaited)) || part.leak.is_some();
-        match (part.end, part.lost) {
+        let outcome = component
+            .step
+            .and_then(|step| step.end)
+            .map(|end| end.outcome);
+        let named = matches!(outcome, Some(Outcome::Leaked | Outcome::NotAwaited))
+            || component.leak.is_some();
+        match (component.end, component.lost) {
             (Some(end), Some(lost)) => breaks.at(
                 lost,
                 format!("\"{name}\" ended at {} and is called lost", At(end.t)),
             ),
             (Some(_), _) => {}
-            (None, Some(lost)) if part.leak.is_some() => {
+            (None, Some(lost)) if component.leak.is_some() => {
                 breaks.at(lost, format!("\"{name}\" is called both leaked and lost"))
             }
             (None, None) if !named => {
                 breaks.at(last, format!("nothing says what became of \"{name}\""))
             }
             (None, Some(lost)) if !may_lose && !named => {
-                let what = if is_call(registered.kind) && part.began.is_none() {
+                let what = if is_call(registered.kind) && component.began.is_none() {
                     "was never called"
                 } else {
                     "still ran when the process ended"
@@ -54,16 +57,16 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 
 /// Returns whether the program asked for a phase and had to wait for it. A program that handles no signals may return
 /// without waiting: a bare request, or a call from inside, waits for nothing.
-fn ends_it(record: &Record<'_>, phase: Phase) -> bool {
+fn waits_for(record: &Record<'_>, phase: Phase) -> bool {
     !matches!(record.exit, Some((_, _, Cause::Returned)))
-        || record.callers.iter().any(|caller| match caller.call {
+        || record.calls.iter().any(|call| match call.method {
             Call::Run => true,
-            Call::Cleanup => !caller.inside,
-            Call::Stop => !caller.inside && phase == Phase::Stop,
+            Call::Cleanup => !call.inside,
+            Call::Stop => !call.inside && phase == Phase::Stop,
             // A start that fails returns with nothing left open.
-            Call::Start => caller
+            Call::Start => call
                 .returned
-                .is_some_and(|(_, result, ..)| caller.has_report(result)),
+                .is_some_and(|(_, result, ..)| call.has_report(result)),
             Call::RequestStop => false,
         })
 }
@@ -71,7 +74,7 @@ fn ends_it(record: &Record<'_>, phase: Phase) -> bool {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::{ByHand, day, hurried_stop, killed, planned, program};
+    use crate::laws::by_hand::{ByHand, day, killed, plan_day, program, second_signal_in_stop};
 
     #[test]
     fn leaked_and_lost_breaks() {
@@ -101,7 +104,7 @@ mod tests {
 
     #[test]
     fn not_awaited_and_lost_passes() {
-        hurried_stop().breaks_nothing();
+        second_signal_in_stop().breaks_nothing();
     }
 
     /// Returns the healthy day without the step of `cache`, which is lost; that breaks another law too.
@@ -109,7 +112,7 @@ mod tests {
         day()
             .without("step-started cache")
             .without("step-ended cache")
-            .row(11, "")
+            .with_row(11, "")
             .before(
                 "exit",
                 r#"{"t":31700,"event":"lost","id":11,"name":"cache","what":"not-closed"}"#,
@@ -138,19 +141,19 @@ mod tests {
 
     #[test]
     fn start_of_the_plan_that_fails_loses_what_it_opened() {
-        planned()
-            .with("ended main", r#""how":"failed","error":"no licence","code":3"#)
-            .cut_behind("ended main")
-            .then(r#"{"t":0,"event":"returned","call":"run","caller":1,"result":"start-failed: no licence","steps":[],"deaths":[]}"#)
-            .then(r#"{"t":0,"event":"lost","id":1,"name":"flusher","what":"not-stopped"}"#)
-            .then(r#"{"t":0,"event":"lost","id":2,"name":"drain","what":"not-stopped"}"#)
-            .then(r#"{"t":0,"event":"lost","id":3,"name":"bye","what":"not-stopped"}"#)
-            .then(r#"{"t":0,"event":"lost","id":4,"name":"predictor","what":"not-closed"}"#)
-            .then(r#"{"t":0,"event":"lost","id":5,"name":"flush","what":"not-closed"}"#)
-            .then(r#"{"t":0,"event":"lost","id":6,"name":"db","what":"not-closed"}"#)
-            .then(r#"{"t":0,"event":"lost","id":7,"name":"crash","what":"not-stopped"}"#)
-            .then(r#"{"t":0,"event":"lost","id":8,"name":"dog","what":"not-stopped"}"#)
-            .then(r#"{"t":0,"event":"exit","code":3,"cause":"start-failed"}"#)
+        plan_day()
+            .with_keys("ended main", r#""how":"failed","error":"no licence","code":3"#)
+            .cut_after("ended main")
+            .append(r#"{"t":0,"event":"returned","call":"run","caller":1,"result":"start-failed: no licence","steps":[],"deaths":[]}"#)
+            .append(r#"{"t":0,"event":"lost","id":1,"name":"flusher","what":"not-stopped"}"#)
+            .append(r#"{"t":0,"event":"lost","id":2,"name":"drain","what":"not-stopped"}"#)
+            .append(r#"{"t":0,"event":"lost","id":3,"name":"bye","what":"not-stopped"}"#)
+            .append(r#"{"t":0,"event":"lost","id":4,"name":"predictor","what":"not-closed"}"#)
+            .append(r#"{"t":0,"event":"lost","id":5,"name":"flush","what":"not-closed"}"#)
+            .append(r#"{"t":0,"event":"lost","id":6,"name":"db","what":"not-closed"}"#)
+            .append(r#"{"t":0,"event":"lost","id":7,"name":"crash","what":"not-stopped"}"#)
+            .append(r#"{"t":0,"event":"lost","id":8,"name":"dog","what":"not-stopped"}"#)
+            .append(r#"{"t":0,"event":"exit","code":3,"cause":"start-failed"}"#)
             .breaks_exactly(&[LAW.name, "steps/isolated"]);
     }
 
@@ -160,52 +163,52 @@ mod tests {
     #[test]
     fn program_that_asks_for_nothing_may_lose_all() {
         program()
-            .cut_behind("began flusher")
-            .then(r#"{"t":11000,"event":"lost","id":1,"name":"flusher","what":"not-stopped"}"#)
-            .then(r#"{"t":11000,"event":"lost","id":2,"name":"drain","what":"not-stopped"}"#)
-            .then(POOL)
-            .then(RETURNED)
+            .cut_after("began flusher")
+            .append(r#"{"t":11000,"event":"lost","id":1,"name":"flusher","what":"not-stopped"}"#)
+            .append(r#"{"t":11000,"event":"lost","id":2,"name":"drain","what":"not-stopped"}"#)
+            .append(POOL)
+            .append(RETURNED)
             .breaks_nothing();
     }
 
     #[test]
     fn program_that_only_stops_may_lose_what_cleanup_closes() {
         program()
-            .cut_behind("returned stop")
-            .then(POOL)
-            .then(RETURNED)
+            .cut_after("returned stop")
+            .append(POOL)
+            .append(RETURNED)
             .breaks_nothing();
     }
 
     #[test]
     fn program_that_stops_may_not_lose_what_stop_ends() {
         program()
-            .cut_behind("returned stop")
+            .cut_after("returned stop")
             .without("step-started drain")
             .without("began drain")
             .without("ended drain")
             .without("step-ended drain")
-            .with(
+            .with_keys(
                 "returned stop",
                 r#""steps":[[1,"ok",2000,"join-timeout",10000,0]]"#,
             )
-            .then(r#"{"t":11000,"event":"lost","id":2,"name":"drain","what":"not-stopped"}"#)
-            .then(POOL)
-            .then(RETURNED)
+            .append(r#"{"t":11000,"event":"lost","id":2,"name":"drain","what":"not-stopped"}"#)
+            .append(POOL)
+            .append(RETURNED)
             .breaks_exactly(&[LAW.name, "steps/isolated"]);
     }
 
     #[test]
     fn program_that_stops_from_inside_may_lose_what_runs() {
         program()
-            .with("call-began stop", r#""from":"flusher""#)
-            .cut_behind("call-began stop")
-            .then(r#"{"t":10000,"event":"returned","call":"stop","caller":2,"result":"called-from-inside","steps":[],"deaths":[]}"#)
-            .then(r#"{"t":10000,"event":"requested","reason":"stop was called","by":"call"}"#)
-            .then(r#"{"t":11000,"event":"lost","id":1,"name":"flusher","what":"not-stopped"}"#)
-            .then(r#"{"t":11000,"event":"lost","id":2,"name":"drain","what":"not-stopped"}"#)
-            .then(POOL)
-            .then(RETURNED)
+            .with_keys("call-began stop", r#""from":"flusher""#)
+            .cut_after("call-began stop")
+            .append(r#"{"t":10000,"event":"returned","call":"stop","caller":2,"result":"called-from-inside","steps":[],"deaths":[]}"#)
+            .append(r#"{"t":10000,"event":"requested","reason":"stop was called","by":"call"}"#)
+            .append(r#"{"t":11000,"event":"lost","id":1,"name":"flusher","what":"not-stopped"}"#)
+            .append(r#"{"t":11000,"event":"lost","id":2,"name":"drain","what":"not-stopped"}"#)
+            .append(POOL)
+            .append(RETURNED)
             .breaks_nothing();
     }
 
@@ -216,7 +219,7 @@ mod tests {
             .without("began pool")
             .without("ended pool")
             .without("step-ended pool")
-            .with("returned cleanup", r#""steps":[[1,"ok",2000,"join-timeout",10000,0],[2,"ok",10000,"timeout",10000,1000]]"#)
+            .with_keys("returned cleanup", r#""steps":[[1,"ok",2000,"join-timeout",10000,0],[2,"ok",10000,"timeout",10000,1000]]"#)
             .before("exit", POOL)
             .breaks_exactly(&[LAW.name, "steps/isolated"]);
     }

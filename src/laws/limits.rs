@@ -4,22 +4,22 @@ use super::record::{Record, phase_of};
 use crate::journal::{BoundBy, Id, Kind, Phase, Ties};
 
 /// Longest confirmation of an abort (rule 6), in milliseconds.
-pub(super) const CONFIRM: u64 = 100;
+pub(super) const MAX_CONFIRMATION_MS: u64 = 100;
 
 /// Maximum floor of a cleanup step that was given none (rule 3), in milliseconds.
-const SHARED_FLOOR: u64 = 1_000;
+const MAX_SHARED_FLOOR_MS: u64 = 1_000;
 
 /// Returns when the confirmation of a step's abort begins, and how long it lasts at most: 100 ms, and no longer than
 /// the phase has left after the floors of later steps. Returns `None` if nothing was aborted, and for an adopted
 /// task, whose bound is its confirmation.
 pub(super) fn confirmation(record: &Record<'_>, id: Id) -> Option<(u64, u64)> {
-    let part = record.part(id)?;
-    let adopted = part
+    let component = record.component(id)?;
+    let adopted = component
         .registered
         .is_some_and(|(_, registered)| registered.adopted);
-    let (step, abort) = (part.step?, *part.aborts.first()?);
+    let (step, abort) = (component.step?, *component.aborts.first()?);
     let grace = record.grace.filter(|_| !adopted)?;
-    let began = record.t(abort);
+    let began = record.time_of(abort);
     let (ends, later) = match step.phase {
         Phase::Start | Phase::Stop => (grace.stop_ends, 0),
         Phase::Cleanup => {
@@ -29,48 +29,53 @@ pub(super) fn confirmation(record: &Record<'_>, id: Id) -> Option<(u64, u64)> {
         }
     };
     let left = ends.saturating_sub(began).saturating_sub(later);
-    Some((began, left.min(CONFIRM)))
+    Some((began, left.min(MAX_CONFIRMATION_MS)))
 }
 
 /// The right bound, and the words that may be given for what set it.
 #[derive(Clone, Copy)]
-pub(super) struct Limit {
+pub(super) struct RightBound {
     pub bound: u64,
     pub by: [Option<BoundBy>; 2],
 }
 
-fn limit(bound: u64, by: BoundBy) -> Limit {
-    Limit {
+fn right_bound(bound: u64, by: BoundBy) -> RightBound {
+    RightBound {
         bound,
         by: [Some(by), None],
     }
 }
 
 /// Returns min(timeout, left), or zero once the share is gone or a second signal has come.
-pub(super) fn stop_limit(kind: Kind, timeout: u64, left: u64, hurried: bool) -> Limit {
+pub(super) fn stop_bound(
+    kind: Kind,
+    timeout: u64,
+    left: u64,
+    after_second_signal: bool,
+) -> RightBound {
     let own = match kind {
         Kind::Thread | Kind::Watchdog => BoundBy::JoinTimeout,
         Kind::Task => BoundBy::CancelTimeout,
         _ => BoundBy::Timeout,
     };
-    match (hurried, left) {
-        (true, _) => limit(0, BoundBy::SecondSignal),
-        (_, 0) => limit(0, BoundBy::ShareGone),
-        _ if timeout <= left => limit(timeout, own),
-        _ => limit(left, BoundBy::Phase),
+    match (after_second_signal, left) {
+        (true, _) => right_bound(0, BoundBy::SecondSignal),
+        (_, 0) => right_bound(0, BoundBy::ShareGone),
+        _ if timeout <= left => right_bound(timeout, own),
+        _ => right_bound(left, BoundBy::Phase),
     }
 }
 
 /// Returns max(floor, min(timeout, left − later floors)), or exactly the floor after a second signal.
-pub(super) fn cleanup_limit(
+pub(super) fn cleanup_bound(
     timeout: u64,
     floor: u64,
     left: u64,
     later: u64,
-    hurried: bool,
-) -> Limit {
-    if hurried {
-        return limit(floor, BoundBy::SecondSignal);
+    after_second_signal: bool,
+) -> RightBound {
+    if after_second_signal {
+        return right_bound(floor, BoundBy::SecondSignal);
     }
     let free = left.saturating_sub(later);
     let share = if later == 0 {
@@ -79,16 +84,16 @@ pub(super) fn cleanup_limit(
         BoundBy::Floors
     };
     if timeout <= free {
-        limit(timeout, BoundBy::Timeout)
+        right_bound(timeout, BoundBy::Timeout)
     } else if free > floor {
-        limit(free, share)
+        right_bound(free, share)
     } else if free == floor {
-        Limit {
+        RightBound {
             bound: floor,
             by: [Some(BoundBy::Floor), Some(share)],
         }
     } else {
-        limit(floor, BoundBy::Floor)
+        right_bound(floor, BoundBy::Floor)
     }
 }
 
@@ -118,7 +123,7 @@ pub(super) fn floors(record: &Record<'_>) -> Vec<(Id, u64, u64)> {
         .saturating_sub(explicit)
         .checked_div(sharing)
         .unwrap_or(0)
-        .min(SHARED_FLOOR);
+        .min(MAX_SHARED_FLOOR_MS);
     let mut later = 0;
     let mut floors: Vec<_> = steps
         .iter()
@@ -143,16 +148,16 @@ pub(super) fn floor_of(floors: &[(Id, u64, u64)], id: Id) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::laws::by_hand::{ByHand, adopting, day, planned, rolled_back};
+    use crate::laws::by_hand::{ByHand, adopted_task, day, plan_day, rolled_back};
     use BoundBy::{CancelTimeout, Floor, Floors, JoinTimeout, SecondSignal, ShareGone, Timeout};
 
-    fn words(limit: Limit) -> (u64, Vec<BoundBy>) {
+    fn words(limit: RightBound) -> (u64, Vec<BoundBy>) {
         (limit.bound, limit.by.into_iter().flatten().collect())
     }
 
     #[test]
     fn bound_of_stop_is_the_lesser_of_timeout_and_share() {
-        let limit = |kind, timeout, left| words(stop_limit(kind, timeout, left, false));
+        let limit = |kind, timeout, left| words(stop_bound(kind, timeout, left, false));
         assert_eq!(
             limit(Kind::Thread, 2_000, 2_001),
             (2_000, vec![JoinTimeout])
@@ -176,14 +181,14 @@ mod tests {
     #[test]
     fn bound_of_stop_after_a_second_signal_is_zero() {
         for left in [0, 5_000] {
-            let limit = words(stop_limit(Kind::Task, 2_000, left, true));
+            let limit = words(stop_bound(Kind::Task, 2_000, left, true));
             assert_eq!(limit, (0, vec![SecondSignal]));
         }
     }
 
     #[test]
     fn bound_of_cleanup_leaves_the_later_floors() {
-        let limit = |left, later| words(cleanup_limit(1_000, 500, left, later, false));
+        let limit = |left, later| words(cleanup_bound(1_000, 500, left, later, false));
         assert_eq!(limit(2_000, 0), (1_000, vec![Timeout]));
         assert_eq!(limit(1_000, 0), (1_000, vec![Timeout]));
         assert_eq!(limit(2_000, 1_000), (1_000, vec![Timeout]));
@@ -195,14 +200,14 @@ mod tests {
 
     #[test]
     fn bound_of_cleanup_that_is_the_floor_has_two_words() {
-        let limit = |left, later| words(cleanup_limit(1_000, 500, left, later, false));
+        let limit = |left, later| words(cleanup_bound(1_000, 500, left, later, false));
         assert_eq!(limit(500, 0), (500, vec![Floor, BoundBy::Phase]));
         assert_eq!(limit(1_500, 1_000), (500, vec![Floor, Floors]));
     }
 
     #[test]
     fn bound_of_cleanup_after_a_second_signal_is_the_floor() {
-        let limit = words(cleanup_limit(1_000, 500, 20_000, 0, true));
+        let limit = words(cleanup_bound(1_000, 500, 20_000, 0, true));
         assert_eq!(limit, (500, vec![SecondSignal]));
     }
 
@@ -221,7 +226,7 @@ mod tests {
         ];
         assert_eq!(floors_of(day()), shared);
         // 4,000 − 3,000 ms for three steps, rounded down.
-        let small = day().with("worker", r#""reserve":4000"#);
+        let small = day().with_keys("worker", r#""reserve":4000"#);
         let shared = [
             (4, 333, 3_666),
             (5, 3_000, 666),
@@ -229,7 +234,7 @@ mod tests {
             (11, 333, 0),
         ];
         assert_eq!(floors_of(small), shared);
-        let short = day().with("registered db", r#""timeout":200"#);
+        let short = day().with_keys("registered db", r#""timeout":200"#);
         let shared = [
             (4, 1_000, 4_200),
             (5, 3_000, 1_200),
@@ -241,7 +246,7 @@ mod tests {
 
     #[test]
     fn floors_come_in_the_order_of_the_steps() {
-        let last = day().with("worker", r#""ties":"last""#);
+        let last = day().with_keys("worker", r#""ties":"last""#);
         let turned = [
             (4, 1_000, 5_000),
             (5, 3_000, 2_000),
@@ -262,7 +267,7 @@ mod tests {
             4
         );
         // The plan claims no phases: its cleanup begins with its first step.
-        assert_eq!(floors_of(planned()).len(), 3);
+        assert_eq!(floors_of(plan_day()).len(), 3);
     }
 
     #[test]
@@ -304,6 +309,6 @@ mod tests {
     #[test]
     fn confirmation_is_none_without_an_abort_or_of_an_adopted_task() {
         assert_eq!(confirmation_of(2, day()), None);
-        assert_eq!(confirmation_of(12, adopting()), None);
+        assert_eq!(confirmation_of(12, adopted_task()), None);
     }
 }

@@ -79,14 +79,14 @@ struct Breaks<'a> {
     law: &'static str,
     events: &'a [Event],
     found: &'a mut Vec<Broken>,
-    told: usize,
+    count: usize,
 }
 
 impl Breaks<'_> {
     /// Records that the event at `index` breaks the law.
     fn at(&mut self, index: usize, message: String) {
-        self.told += 1;
-        if self.told > BREAKS_A_LAW {
+        self.count += 1;
+        if self.count > BREAKS_A_LAW {
             return;
         }
         let (t, seq) = self
@@ -153,7 +153,7 @@ pub fn judge(events: &[Event]) -> Vec<Broken> {
             law: law.name,
             events,
             found: &mut found,
-            told: 0,
+            count: 0,
         };
         (law.judge)(&record, &mut breaks);
     }
@@ -163,8 +163,8 @@ pub fn judge(events: &[Event]) -> Vec<Broken> {
 #[cfg(test)]
 mod tests {
     use super::by_hand::{
-        adopting, day, delayed, failed_start, hurried, hurried_stop, killed, planned, program,
-        rolled_back, squeezed, stubborn_writer,
+        adopted_task, day, delayed, failed_start, killed, plan_day, program, rolled_back,
+        second_signal_in_cleanup, second_signal_in_stop, short_grace, stubborn_writer,
     };
     use super::*;
 
@@ -175,19 +175,19 @@ mod tests {
 
     #[test]
     fn a_hurried_day_breaks_nothing() {
-        hurried().breaks_nothing();
+        second_signal_in_cleanup().breaks_nothing();
     }
 
     #[test]
     fn right_days_of_other_kinds_break_nothing() {
-        planned().breaks_nothing();
+        plan_day().breaks_nothing();
         program().breaks_nothing();
         rolled_back().breaks_nothing();
         failed_start().breaks_nothing();
-        hurried_stop().breaks_nothing();
-        squeezed().breaks_nothing();
+        second_signal_in_stop().breaks_nothing();
+        short_grace().breaks_nothing();
         killed().breaks_nothing();
-        adopting().breaks_nothing();
+        adopted_task().breaks_nothing();
         delayed().breaks_nothing();
         stubborn_writer().breaks_nothing();
     }

@@ -1,7 +1,7 @@
 //! An outcome agrees with the facts: a step is ok if and only if its code ended well by the deadline, and leaked if
 //! and only if the code still ran.
 
-use super::record::{End, Record, Step, is_call};
+use super::record::{CodeEnd, Record, Step, is_call};
 use super::{Breaks, Law};
 use crate::journal::{At, BoundBy, How, Id, Outcome, Phase, What};
 
@@ -13,16 +13,16 @@ pub(super) const LAW: Law = Law {
 };
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    if record.plan {
+    if record.is_plan {
         return; // The plan does not claim how a step ended.
     }
-    for (part, step) in record.steps() {
+    for (component, step) in record.steps() {
         let Some(end) = step.end else { continue };
-        let adopted = part
+        let adopted = component
             .registered
             .is_some_and(|(_, registered)| registered.adopted);
         let deadline = step.t.saturating_add(step.bound);
-        let fact = part.end.filter(|fact| fact.at < end.at);
+        let fact = component.end.filter(|fact| fact.at < end.at);
         let by_itself =
             fact.filter(|fact| fact.t <= deadline && (fact.how != How::Dropped || adopted));
         let right = match end.outcome {
@@ -34,42 +34,43 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             Outcome::TimedOut | Outcome::Aborted => {
                 // Code that ended late, before the context looked, needed no abort: it overran, and is gone.
                 let late = fact.is_some_and(|fact| fact.t > deadline);
-                let unlooked =
-                    end.outcome == Outcome::TimedOut && late && (part.aborts.is_empty() || adopted);
+                let ended_late_unaborted = end.outcome == Outcome::TimedOut
+                    && late
+                    && (component.aborts.is_empty() || adopted);
                 // A call is timed out and a cancel is aborted; a step that was not waited for is neither.
-                (unlooked && !unawaited(step))
+                (ended_late_unaborted && !never_awaited(step))
                     || is_call(step.kind) == (end.outcome == Outcome::TimedOut)
-                        && !unawaited(step)
+                        && !never_awaited(step)
                         && fact.is_some_and(|fact| {
                             fact.how == How::Dropped
                                 || fact.t > deadline
-                                || !part.aborts.is_empty()
+                                || !component.aborts.is_empty()
                                     && freed_by_another_abort(record, fact, step.id)
                         })
             }
             Outcome::Leaked => {
                 fact.is_none()
-                    && part.leak.is_some()
-                    && (adopted || !unawaited(step))
-                    && !ended_after_all(record, part.end, step, end.at)
+                    && component.leak.is_some()
+                    && (adopted || !never_awaited(step))
+                    && !ended_in_time_after_claim(record, component.end, step, end.at)
             }
             Outcome::NotAwaited => {
                 let second = record.second_signal();
-                let hurried = second.is_some_and(|(at, _)| at < end.at);
+                let after_second_signal = second.is_some_and(|(at, _)| at < end.at);
                 fact.is_none()
-                    && part.leak.is_none()
+                    && component.leak.is_none()
                     && step.phase != Phase::Cleanup
-                    && (hurried || unawaited(step))
-                    && !ended_after_all(
+                    && (after_second_signal || never_awaited(step))
+                    && !ended_in_time_after_claim(
                         record,
-                        part.end.filter(|fact| fact.t == end.t),
+                        component.end.filter(|fact| fact.t == end.t),
                         step,
                         end.at,
                     )
             }
         };
         if !right {
-            let how = part.end.map_or_else(
+            let how = component.end.map_or_else(
                 || "it never ended".to_owned(),
                 |fact| format!("it ended ({}) at {}", fact.how, At(fact.t)),
             );
@@ -77,7 +78,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 end.at,
                 format!(
                     "\"{}\" is called {} at {}, and {how}; its deadline was {}",
-                    part.named(),
+                    component.name_or_unknown(),
                     end.outcome,
                     At(end.t),
                     At(deadline)
@@ -88,14 +89,19 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 }
 
 /// Returns whether the step's wait was over before it began: stop's share was gone, or a second signal had come.
-fn unawaited(step: Step) -> bool {
+fn never_awaited(step: Step) -> bool {
     step.phase != Phase::Cleanup
         && matches!(step.bound_by, BoundBy::ShareGone | BoundBy::SecondSignal)
 }
 
 /// Returns whether the code ended by its deadline, after its step was called overdue and before anything else began.
 /// Then the host had not settled (rule 5): some code that could run had not run.
-fn ended_after_all(record: &Record<'_>, fact: Option<End>, step: Step, claimed: usize) -> bool {
+fn ended_in_time_after_claim(
+    record: &Record<'_>,
+    fact: Option<CodeEnd>,
+    step: Step,
+    claimed: usize,
+) -> bool {
     let Some(fact) =
         fact.filter(|fact| fact.t <= step.t.saturating_add(step.bound) && fact.at > claimed)
     else {
@@ -112,7 +118,7 @@ fn ended_after_all(record: &Record<'_>, fact: Option<End>, step: Step, claimed: 
 
 /// Returns whether another component was aborted in the instant in which the code ended, before that: the code may have
 /// waited for it.
-fn freed_by_another_abort(record: &Record<'_>, fact: End, id: Id) -> bool {
+fn freed_by_another_abort(record: &Record<'_>, fact: CodeEnd, id: Id) -> bool {
     record.events[..fact.at]
         .iter()
         .rev()
@@ -124,13 +130,14 @@ fn freed_by_another_abort(record: &Record<'_>, fact: End, id: Id) -> bool {
 mod tests {
     use super::LAW;
     use crate::laws::by_hand::{
-        ByHand, adopting, day, hurried, hurried_stop, planned, rolled_back, squeezed,
+        ByHand, adopted_task, day, plan_day, rolled_back, second_signal_in_cleanup,
+        second_signal_in_stop, short_grace,
     };
 
     #[test]
     fn failure_called_ok_breaks() {
         day()
-            .with("ended db", r#""how":"failed""#)
+            .with_keys("ended db", r#""how":"failed""#)
             .breaks_only(LAW.name);
     }
 
@@ -138,8 +145,8 @@ mod tests {
     fn left_behind_called_not_awaited_breaks() {
         day()
             .without("leak flush")
-            .with("step-ended flush", r#""outcome":"not-awaited""#)
-            .row(5, r#"[5,"not-awaited",10000,"timeout",21500,10000]"#)
+            .with_keys("step-ended flush", r#""outcome":"not-awaited""#)
+            .with_row(5, r#"[5,"not-awaited",10000,"timeout",21500,10000]"#)
             .breaks_only(LAW.name);
     }
 
@@ -150,11 +157,11 @@ mod tests {
             .shifted("still-waiting db", 4_800)
             .before("ended db", r#"{"t":36500,"event":"abort","name":"db","id":6}"#)
             .shifted("abort db", 5_000)
-            .with("ended db", r#""how":"dropped""#)
-            .with("step-ended db", r#""took":10000,"outcome":"aborted""#)
-            .with("step-started cache", r#""bound":8000,"bound_by":"phase""#)
-            .row(6, r#"[6,"aborted",10000,"timeout",31500,10000]"#)
-            .row(11, r#"[11,"ok",8000,"phase",41500,0]"#)
+            .with_keys("ended db", r#""how":"dropped""#)
+            .with_keys("step-ended db", r#""took":10000,"outcome":"aborted""#)
+            .with_keys("step-started cache", r#""bound":8000,"bound_by":"phase""#)
+            .with_row(6, r#"[6,"aborted",10000,"timeout",31500,10000]"#)
+            .with_row(11, r#"[11,"ok",8000,"phase",41500,0]"#)
             .breaks_only(LAW.name);
     }
 
@@ -171,12 +178,12 @@ mod tests {
         held_up
             .before("still-waiting writer", r#"{"t":21000,"event":"still-waiting","name":"flusher","waited":1000,"bound":2000,"id":1}"#)
             .shifted("step-started drain", 500)
-            .row(3, r#"[3,"ok",10000,"timeout",22000,0]"#)
-            .row(10, r#"[10,"ok",10000,"timeout",22000,0]"#)
-            .row(4, r#"[4,"ok",10000,"timeout",22000,0]"#)
-            .row(5, r#"[5,"leaked",10000,"timeout",22000,10000]"#)
-            .row(6, r#"[6,"ok",10000,"timeout",32000,200]"#)
-            .row(11, r#"[11,"ok",10000,"timeout",32200,0]"#)
+            .with_row(3, r#"[3,"ok",10000,"timeout",22000,0]"#)
+            .with_row(10, r#"[10,"ok",10000,"timeout",22000,0]"#)
+            .with_row(4, r#"[4,"ok",10000,"timeout",22000,0]"#)
+            .with_row(5, r#"[5,"leaked",10000,"timeout",22000,10000]"#)
+            .with_row(6, r#"[6,"ok",10000,"timeout",32000,200]"#)
+            .with_row(11, r#"[11,"ok",10000,"timeout",32200,0]"#)
     }
 
     fn flusher_ended(t: u64, how: &str) -> String {
@@ -197,7 +204,7 @@ mod tests {
         slow_flusher()
             .before("step-started drain", &flusher_ended(22_000, "ok"))
             .before("step-started drain", &flusher_step_ended(outcome, 2_000))
-            .row(
+            .with_row(
                 1,
                 &format!(r#"[1,"{outcome}",2000,"join-timeout",20000,2000]"#),
             )
@@ -218,17 +225,17 @@ mod tests {
         let late = |outcome: &str| {
             flusher_at_its_bound(outcome)
                 .shifted("ended flusher", 1)
-                .with("step-ended flusher", r#""took":2001"#)
-                .row(
+                .with_keys("step-ended flusher", r#""took":2001"#)
+                .with_row(
                     1,
                     &format!(r#"[1,"{outcome}",2000,"join-timeout",20000,2001]"#),
                 )
-                .row(3, r#"[3,"ok",10000,"timeout",22001,0]"#)
-                .row(10, r#"[10,"ok",10000,"timeout",22001,0]"#)
-                .row(4, r#"[4,"ok",10000,"timeout",22001,0]"#)
-                .row(5, r#"[5,"leaked",10000,"timeout",22001,10000]"#)
-                .row(6, r#"[6,"ok",10000,"timeout",32001,200]"#)
-                .row(11, r#"[11,"ok",10000,"timeout",32201,0]"#)
+                .with_row(3, r#"[3,"ok",10000,"timeout",22001,0]"#)
+                .with_row(10, r#"[10,"ok",10000,"timeout",22001,0]"#)
+                .with_row(4, r#"[4,"ok",10000,"timeout",22001,0]"#)
+                .with_row(5, r#"[5,"leaked",10000,"timeout",22001,10000]"#)
+                .with_row(6, r#"[6,"ok",10000,"timeout",32001,200]"#)
+                .with_row(11, r#"[11,"ok",10000,"timeout",32201,0]"#)
         };
         late("timed-out").breaks_exactly(&["steps/bounded"]);
         late("ok").breaks_exactly(&[LAW.name, "steps/bounded"]);
@@ -239,9 +246,9 @@ mod tests {
         let ended = |how: &str, outcome: &str| {
             let row = format!(r#"[2,"{outcome}",2000,"cancel-timeout",20000,1500]"#);
             day()
-                .with("ended writer", &format!(r#""how":"{how}""#))
-                .with("step-ended writer", &format!(r#""outcome":"{outcome}""#))
-                .row(2, &row)
+                .with_keys("ended writer", &format!(r#""how":"{how}""#))
+                .with_keys("step-ended writer", &format!(r#""outcome":"{outcome}""#))
+                .with_row(2, &row)
         };
         for (how, outcome) in [("ok", "ok"), ("failed", "failed"), ("panicked", "panicked")] {
             ended(how, outcome).breaks_nothing();
@@ -262,9 +269,9 @@ mod tests {
     fn drop_that_is_no_end_of_its_own_is_not_ok() {
         // The task is dropped by other code. That it was not aborted breaks another law.
         day()
-            .with("ended writer", r#""how":"dropped""#)
+            .with_keys("ended writer", r#""how":"dropped""#)
             .breaks_exactly(&[LAW.name, "task/escalation"]);
-        adopting().breaks_nothing();
+        adopted_task().breaks_nothing();
         rolled_back().breaks_nothing();
     }
 
@@ -275,11 +282,11 @@ mod tests {
         day()
             .before("ended db", r#"{"t":36500,"event":"still-waiting","name":"db","waited":5000,"bound":10000,"id":6}"#)
             .shifted("ended db", 9_800 + late)
-            .with("ended db", &format!(r#""how":"{how}""#))
-            .with("step-ended db", &format!(r#""took":{took},"outcome":"{outcome}""#))
-            .with("step-started cache", &format!(r#""bound":{bound},"bound_by":"phase""#))
-            .row(6, &format!(r#"[6,"{outcome}",10000,"timeout",31500,{took}]"#))
-            .row(11, &format!(r#"[11,"ok",{bound},"phase",{began},0]"#))
+            .with_keys("ended db", &format!(r#""how":"{how}""#))
+            .with_keys("step-ended db", &format!(r#""took":{took},"outcome":"{outcome}""#))
+            .with_keys("step-started cache", &format!(r#""bound":{bound},"bound_by":"phase""#))
+            .with_row(6, &format!(r#"[6,"{outcome}",10000,"timeout",31500,{took}]"#))
+            .with_row(11, &format!(r#"[11,"ok",{bound},"phase",{began},0]"#))
     }
 
     #[test]
@@ -313,23 +320,23 @@ mod tests {
         day()
             .without("ended flusher")
             .without("step-ended flusher")
-            .with("registered writer", r#""timeout":4000"#)
-            .with("step-started writer", r#""bound":4000"#)
-            .with("still-waiting writer", r#""t":22000,"waited":2000,"bound":4000"#)
+            .with_keys("registered writer", r#""timeout":4000"#)
+            .with_keys("step-started writer", r#""bound":4000"#)
+            .with_keys("still-waiting writer", r#""t":22000,"waited":2000,"bound":4000"#)
             .before("still-waiting writer", r#"{"t":21000,"event":"still-waiting","name":"flusher","waited":1000,"bound":2000,"id":1}"#)
             .before("still-waiting writer", LEAK)
             .before("still-waiting writer", &flusher_step_ended("leaked", 2_000))
             .after("still-waiting writer", &flusher_ended(22_300, "ok"))
-            .row(1, r#"[1,"leaked",2000,"join-timeout",20000,2000]"#)
+            .with_row(1, r#"[1,"leaked",2000,"join-timeout",20000,2000]"#)
             .shifted("ended writer", 1_000)
-            .with("step-ended writer", r#""took":2500"#)
-            .row(2, r#"[2,"ok",4000,"cancel-timeout",20000,2500]"#)
-            .row(3, r#"[3,"ok",10000,"timeout",22500,0]"#)
-            .row(10, r#"[10,"ok",10000,"timeout",22500,0]"#)
-            .row(4, r#"[4,"ok",10000,"timeout",22500,0]"#)
-            .row(5, r#"[5,"leaked",10000,"timeout",22500,10000]"#)
-            .row(6, r#"[6,"ok",10000,"timeout",32500,200]"#)
-            .row(11, r#"[11,"ok",10000,"timeout",32700,0]"#)
+            .with_keys("step-ended writer", r#""took":2500"#)
+            .with_row(2, r#"[2,"ok",4000,"cancel-timeout",20000,2500]"#)
+            .with_row(3, r#"[3,"ok",10000,"timeout",22500,0]"#)
+            .with_row(10, r#"[10,"ok",10000,"timeout",22500,0]"#)
+            .with_row(4, r#"[4,"ok",10000,"timeout",22500,0]"#)
+            .with_row(5, r#"[5,"leaked",10000,"timeout",22500,10000]"#)
+            .with_row(6, r#"[6,"ok",10000,"timeout",32500,200]"#)
+            .with_row(11, r#"[11,"ok",10000,"timeout",32700,0]"#)
             .breaks_nothing();
     }
 
@@ -347,8 +354,8 @@ mod tests {
                 .before("step-started drain", &flusher_ended(22_000, "ok"))
                 .before("step-started drain", r#"{"t":22000,"event":"ended","id":2,"name":"writer","nth":1,"how":"dropped","error":null}"#)
                 .before("step-started drain", r#"{"t":22000,"event":"step-ended","phase":"stop","name":"writer","order":0,"outcome":"aborted","took":2000,"id":2,"error":null}"#)
-                .row(1, r#"[1,"leaked",2000,"join-timeout",20000,2000]"#)
-                .row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,2000]"#)
+                .with_row(1, r#"[1,"leaked",2000,"join-timeout",20000,2000]"#)
+                .with_row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,2000]"#)
         };
         freed("writer", 2).breaks_nothing();
         freed("writer", 2)
@@ -368,8 +375,8 @@ mod tests {
                 .before("step-started drain", r#"{"t":22000,"event":"abort","name":"writer","id":2}"#)
                 .before("step-started drain", r#"{"t":22000,"event":"ended","id":2,"name":"writer","nth":1,"how":"ok","error":null}"#)
                 .before("step-started drain", r#"{"t":22000,"event":"step-ended","phase":"stop","name":"writer","order":0,"outcome":"aborted","took":2000,"id":2,"error":null}"#)
-                .row(1, r#"[1,"leaked",2000,"join-timeout",20000,2000]"#)
-                .row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,2000]"#);
+                .with_row(1, r#"[1,"leaked",2000,"join-timeout",20000,2000]"#)
+                .with_row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,2000]"#);
             match freed_by {
                 Some(abort) => day.before("ended writer", abort),
                 None => day,
@@ -381,7 +388,7 @@ mod tests {
         let freed = ended(Some(abort));
         assert_eq!(freed.clone().messages(LAW.name), [""; 0]);
         // Its own abort may come after its end.
-        let late = freed.clone().moved_behind("abort writer", "ended writer");
+        let late = freed.clone().moved_after("abort writer", "ended writer");
         assert_eq!(late.messages(LAW.name), [""; 0]);
         let without = freed.without("abort writer").messages(LAW.name);
         assert_eq!(without.len(), 1, "{without:?}");
@@ -389,10 +396,10 @@ mod tests {
 
     #[test]
     fn cleanup_after_a_second_signal_is_still_waited_for() {
-        hurried()
+        second_signal_in_cleanup()
             .without("leak flush")
-            .with("step-ended flush", r#""outcome":"not-awaited""#)
-            .row(5, r#"[5,"not-awaited",10000,"timeout",21500,3000]"#)
+            .with_keys("step-ended flush", r#""outcome":"not-awaited""#)
+            .with_row(5, r#"[5,"not-awaited",10000,"timeout",21500,3000]"#)
             .before(
                 "exit",
                 r#"{"t":24700,"event":"lost","id":5,"name":"flush","what":"running"}"#,
@@ -402,14 +409,14 @@ mod tests {
 
     #[test]
     fn not_awaited_is_what_had_not_ended() {
-        squeezed().breaks_nothing();
-        hurried_stop().breaks_nothing();
+        short_grace().breaks_nothing();
+        second_signal_in_stop().breaks_nothing();
         // By rule 4, the step is looked at once, after everything that can run in that instant has run.
-        squeezed()
+        short_grace()
             .without("lost bye")
             .after("step-ended bye", r#"{"t":21500,"event":"ended","id":10,"name":"bye","nth":1,"how":"ok","error":null}"#)
             .breaks_only(LAW.name);
-        squeezed()
+        short_grace()
             .without("lost bye")
             .before("step-ended bye", r#"{"t":21500,"event":"ended","id":10,"name":"bye","nth":1,"how":"ok","error":null}"#)
             .breaks_only(LAW.name);
@@ -417,14 +424,14 @@ mod tests {
 
     #[test]
     fn not_awaited_is_not_called_leaked() {
-        squeezed()
+        short_grace()
             .without("lost bye")
             .before(
                 "step-ended bye",
                 r#"{"t":21500,"event":"leak","id":10,"name":"bye","kind":"stop"}"#,
             )
-            .with("step-ended bye", r#""outcome":"leaked""#)
-            .row(10, r#"[10,"leaked",0,"share-gone",21500,0]"#)
+            .with_keys("step-ended bye", r#""outcome":"leaked""#)
+            .with_row(10, r#"[10,"leaked",0,"share-gone",21500,0]"#)
             .breaks_only(LAW.name);
     }
 
@@ -435,13 +442,13 @@ mod tests {
                 "step-started drain",
                 &flusher_step_ended("not-awaited", 2_000),
             )
-            .row(1, r#"[1,"not-awaited",2000,"join-timeout",20000,2000]"#)
+            .with_row(1, r#"[1,"not-awaited",2000,"join-timeout",20000,2000]"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn step_of_the_plan_is_not_judged() {
-        planned()
+        plan_day()
             .after("ended db", r#"{"t":26000,"event":"step-ended","phase":"cleanup","name":"db","order":0,"outcome":"failed","took":0,"id":6,"error":"reset"}"#)
             .breaks_nothing();
     }

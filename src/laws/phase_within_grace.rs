@@ -2,7 +2,7 @@
 //! process that handles signals.
 
 use super::limits::floors;
-use super::record::{Index, Limits, Record, phase_of};
+use super::record::{EventIndex, Record, WorkerLimits, phase_of};
 use super::{Breaks, Law};
 use crate::journal::{At, Call, Cause, How, Ms, Phase, What};
 
@@ -15,10 +15,10 @@ pub(super) const LAW: Law = Law {
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let Some(limits) = record.limits else { return };
-    shares(record, limits, breaks);
-    let Some((_, began)) = due(record) else {
-        if let (false, Some(grace)) = (record.plan, record.grace) {
-            let at = At(record.t(grace.at));
+    check_shares(record, limits, breaks);
+    let Some((_, began)) = grace_begin(record) else {
+        if let (false, Some(grace)) = (record.is_plan, record.grace) {
+            let at = At(record.time_of(grace.at));
             breaks.at(
                 grace.at,
                 format!("the grace began at {at}, and nothing had begun it"),
@@ -27,8 +27,8 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         return;
     };
     let ends = began.saturating_add(limits.grace.saturating_sub(limits.margin));
-    if let (false, Some(grace)) = (record.plan, record.grace) {
-        let t = record.t(grace.at);
+    if let (false, Some(grace)) = (record.is_plan, record.grace) {
+        let t = record.time_of(grace.at);
         if t != began {
             breaks.at(
                 grace.at,
@@ -54,16 +54,16 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             );
             let running = record
                 .registered()
-                .any(|(_, part, _, _)| part.end.is_none());
-            if record.t(at) != due || !running {
-                breaks.at(at, format!("the last resort struck at {}: {} is its time, and something has to be left", At(record.t(at)), At(due)));
+                .any(|(_, component, _, _)| component.end.is_none());
+            if record.time_of(at) != due || !running {
+                breaks.at(at, format!("the last resort struck at {}: {} is its time, and something has to be left", At(record.time_of(at)), At(due)));
             }
         }
         // A program that stops its worker by calls may outlive the worker for as long as it likes: only the phases
-        // have to end in time, which `shares` judges.
+        // have to end in time, which `check_shares` judges.
         _ if !record.handles_signals() => {}
         Some((at, _, cause)) => {
-            let overrun = record.t(at).saturating_sub(ends);
+            let overrun = record.time_of(at).saturating_sub(ends);
             let judged = matches!(
                 cause,
                 Cause::Stopped | Cause::StartFailed | Cause::SecondSignal | Cause::Killed
@@ -73,7 +73,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                     at,
                     format!(
                         "the process ended at {}: {} after the {} of grace that it has",
-                        At(record.t(at)),
+                        At(record.time_of(at)),
                         Ms(overrun),
                         Ms(limits.grace - limits.margin.min(limits.grace))
                     ),
@@ -82,7 +82,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
         None => {
             let at = record.events.len().saturating_sub(1);
-            if record.stuck.is_some() && record.end() > ends {
+            if record.stuck.is_some() && record.last_instant() > ends {
                 breaks.at(
                     at,
                     format!("the end was due at {}, and never came", At(ends)),
@@ -94,9 +94,9 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 
 /// Checks that stop ends within its share, and cleanup within the rest of the grace or, if it begins later than that,
 /// within its floors.
-fn shares(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<'_>) {
-    if record.plan {
-        return stop_share_by_facts(record, limits, breaks);
+fn check_shares(record: &Record<'_>, limits: WorkerLimits, breaks: &mut Breaks<'_>) {
+    if record.is_plan {
+        return check_stop_share_of_plan(record, limits, breaks);
     }
     let Some(grace) = record.grace else { return };
     let floors = floors(record)
@@ -110,18 +110,18 @@ fn shares(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<'_>) {
         let Some(started) = span.started else {
             continue;
         };
-        let ends = ends.max(record.t(started).saturating_add(sure));
+        let ends = ends.max(record.time_of(started).saturating_add(sure));
         match span.ended {
-            Some(ended) if record.t(ended) > ends => breaks.at(
+            Some(ended) if record.time_of(ended) > ends => breaks.at(
                 ended,
                 format!(
                     "{phase} ended at {}: its share ended at {}",
-                    At(record.t(ended)),
+                    At(record.time_of(ended)),
                     At(ends)
                 ),
             ),
             // Of a process that handles signals, the end itself is judged.
-            None if !record.handles_signals() && record.end() > ends => breaks.at(
+            None if !record.handles_signals() && record.last_instant() > ends => breaks.at(
                 record.events.len().saturating_sub(1),
                 format!("{phase} never ended: its share ended at {}", At(ends)),
             ),
@@ -132,13 +132,14 @@ fn shares(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<'_>) {
 
 /// Checks stop's share of the plan, which claims no phases: stop has ended when the first cleanup is called. A
 /// program that stops and cleans up by calls cleans up when it likes.
-fn stop_share_by_facts(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<'_>) {
+fn check_stop_share_of_plan(record: &Record<'_>, limits: WorkerLimits, breaks: &mut Breaks<'_>) {
     let cleanup = record
         .registered()
         .filter(|(_, _, _, registered)| phase_of(registered.kind) == Phase::Cleanup)
-        .filter_map(|(_, part, _, _)| part.began)
+        .filter_map(|(_, component, _, _)| component.began)
         .min();
-    let (true, Some(cleanup), Some((_, began))) = (record.handles_signals(), cleanup, due(record))
+    let (true, Some(cleanup), Some((_, began))) =
+        (record.handles_signals(), cleanup, grace_begin(record))
     else {
         return;
     };
@@ -146,12 +147,12 @@ fn stop_share_by_facts(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<
         .grace
         .saturating_sub(limits.margin.saturating_add(limits.reserve));
     let ends = began.saturating_add(share);
-    if record.t(cleanup) > ends {
+    if record.time_of(cleanup) > ends {
         breaks.at(
             cleanup,
             format!(
                 "cleanup began at {}: the share of stop ended at {}",
-                At(record.t(cleanup)),
+                At(record.time_of(cleanup)),
                 At(ends)
             ),
         );
@@ -160,44 +161,44 @@ fn stop_share_by_facts(record: &Record<'_>, limits: Limits, breaks: &mut Breaks<
 
 /// Returns what begins the grace: the first signal, the first stop from outside, or main's failure. A bare request
 /// begins it only if something heeds it: the life of a process, or a start in progress.
-fn due(record: &Record<'_>) -> Option<(Index, u64)> {
+fn grace_begin(record: &Record<'_>) -> Option<(EventIndex, u64)> {
     let signal = record.signals.first().map(|(at, _)| *at);
     let call = record
-        .callers
+        .calls
         .iter()
-        .find(|caller| caller.asks_to_stop && caller.call != Call::RequestStop && !caller.inside)
-        .map(|caller| caller.at);
+        .find(|call| call.asks_to_stop && call.method != Call::RequestStop && !call.inside)
+        .map(|call| call.at);
     let main = record
-        .parts
+        .components
         .first()
-        .and_then(|part| part.end)
+        .and_then(|component| component.end)
         .filter(|end| matches!(end.how, How::Failed | How::Panicked))
         .map(|end| end.at);
     let runs = record.handles_signals();
-    let started = record.phase(Phase::Start).ended.unwrap_or(Index::MAX);
+    let started = record.phase(Phase::Start).ended.unwrap_or(EventIndex::MAX);
     let heeded = record
         .requested
-        .filter(|at| !record.plan && (runs || *at < started));
+        .filter(|at| !record.is_plan && (runs || *at < started));
     let at = [signal, call, main, heeded].into_iter().flatten().min()?;
-    Some((at, record.t(at)))
+    Some((at, record.time_of(at)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::{ByHand, day, lines, planned, program, rolled_back};
+    use crate::laws::by_hand::{ByHand, day, lines, plan_day, program, rolled_back};
 
     #[test]
     fn grace_begun_by_a_bare_request_breaks() {
         // In this program nothing heeds the request.
         day()
-            .with("call-began run", r#""call":"start""#)
-            .with(
+            .with_keys("call-began run", r#""call":"start""#)
+            .with_keys(
                 "signal SIGTERM",
                 r#""event":"call-began","call":"request-stop","caller":2,"from":null"#,
             )
-            .with("requested", r#""reason":"a word","by":"call""#)
-            .cut_behind("grace-began")
+            .with_keys("requested", r#""reason":"a word","by":"call""#)
+            .cut_after("grace-began")
             .after(
                 "grace-began",
                 r#"{"t":20000,"event":"stuck","why":"spinning","name":"hand"}"#,
@@ -248,22 +249,24 @@ mod tests {
 
     #[test]
     fn process_that_outlasts_its_grace_breaks() {
-        day().with("exit", r#""t":49501"#).breaks_only(LAW.name);
+        day()
+            .with_keys("exit", r#""t":49501"#)
+            .breaks_only(LAW.name);
     }
 
     #[test]
     fn stop_that_uses_cleanups_share_breaks() {
         day()
-            .with("phase-ended stop", r#""t":39500"#)
+            .with_keys("phase-ended stop", r#""t":39500"#)
             .breaks_nothing();
         day()
-            .with("phase-ended stop", r#""t":39501"#)
+            .with_keys("phase-ended stop", r#""t":39501"#)
             .breaks_only(LAW.name);
     }
 
     /// Returns a day on which everything is done, but the process hangs in its exit until the last resort strikes.
     fn last_resort(t: u64) -> ByHand {
-        day().with(
+        day().with_keys(
             "exit",
             &format!(r#""t":{t},"code":124,"cause":"last-resort""#),
         )
@@ -279,7 +282,7 @@ mod tests {
     #[test]
     fn last_resort_with_nothing_left_breaks() {
         program()
-            .with("exit", r#""t":39750,"code":124,"cause":"last-resort""#)
+            .with_keys("exit", r#""t":39750,"code":124,"cause":"last-resort""#)
             .breaks_only(LAW.name);
     }
 
@@ -287,7 +290,7 @@ mod tests {
     fn stuck_run_breaks_when_its_end_was_due() {
         let stuck = |t: u64| {
             let stuck = format!(r#"{{"t":{t},"event":"stuck","why":"spinning","name":"hand"}}"#);
-            day().cut_behind("phase-ended cleanup").then(&stuck)
+            day().cut_after("phase-ended cleanup").append(&stuck)
         };
         stuck(49_500).breaks_nothing();
         stuck(49_501).breaks_only(LAW.name);
@@ -297,23 +300,23 @@ mod tests {
     #[test]
     fn cleanup_of_the_plan_begins_within_the_share_of_stop() {
         // Stop's share ends at 39.5 s.
-        let later = |by: i64| planned().shifted("step-started predictor", by);
+        let later = |by: i64| plan_day().shifted("step-started predictor", by);
         later(18_000).breaks_nothing();
         later(18_001).breaks_only(LAW.name);
     }
 
     #[test]
     fn program_of_the_plan_cleans_up_when_it_likes() {
-        planned()
-            .with("call-began run", r#""call":"start""#)
+        plan_day()
+            .with_keys("call-began run", r#""call":"start""#)
             .after("ended main", r#"{"t":0,"event":"returned","call":"start","caller":1,"result":"ok","steps":[],"deaths":[]}"#)
-            .with("signal SIGTERM", r#""event":"call-began","call":"stop","caller":2,"from":null"#)
+            .with_keys("signal SIGTERM", r#""event":"call-began","call":"stop","caller":2,"from":null"#)
             .before("step-started predictor", r#"{"t":21500,"event":"returned","call":"stop","caller":2,"result":"ok","steps":[],"deaths":[]}"#)
             .before("step-started predictor", r#"{"t":21500,"event":"call-began","call":"cleanup","caller":3,"from":null}"#)
-            .with("returned run", r#""call":"cleanup","caller":3"#)
-            .with("exit", r#""cause":"returned""#)
+            .with_keys("returned run", r#""call":"cleanup","caller":3"#)
+            .with_keys("exit", r#""cause":"returned""#)
             .shifted("step-started predictor", 40_000)
-            .with("call-began cleanup", r#""t":61500"#)
+            .with_keys("call-began cleanup", r#""t":61500"#)
             .breaks_nothing();
     }
 
@@ -321,12 +324,12 @@ mod tests {
     fn request_during_a_start_begins_the_grace() {
         // The program handles no signals, but its start heeds the request.
         rolled_back()
-            .with("call-began run", r#""call":"start""#)
-            .with("signal SIGTERM", r#""event":"call-began","call":"request-stop","caller":2,"from":null"#)
-            .with("requested", r#""reason":"a word","by":"call""#)
+            .with_keys("call-began run", r#""call":"start""#)
+            .with_keys("signal SIGTERM", r#""event":"call-began","call":"request-stop","caller":2,"from":null"#)
+            .with_keys("requested", r#""reason":"a word","by":"call""#)
             .after("requested", r#"{"t":400,"event":"returned","call":"request-stop","caller":2,"result":"ok","steps":[],"deaths":[]}"#)
-            .with("returned run", r#""call":"start""#)
-            .with("exit", r#""cause":"returned""#)
+            .with_keys("returned run", r#""call":"start""#)
+            .with_keys("exit", r#""cause":"returned""#)
             .breaks_nothing();
     }
 }

@@ -8,11 +8,11 @@ use crate::journal::{
 };
 
 /// The place of an event in the journal.
-pub(super) type Index = usize;
+pub(super) type EventIndex = usize;
 
 /// The worker's limits, as its journal states them.
 #[derive(Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct WorkerLimits {
     pub grace: u64,
     pub reserve: u64,
     pub margin: u64,
@@ -24,7 +24,7 @@ pub(super) struct Limits {
 /// The instants of the grace, computed anew from its begin and the limits.
 #[derive(Clone, Copy)]
 pub(super) struct Grace {
-    pub at: Index,
+    pub at: EventIndex,
     pub stop_ends: u64,
     pub cleanup_ends: u64,
     pub last_resort: u64,
@@ -34,7 +34,7 @@ pub(super) struct Grace {
 /// A step, as the context claims it.
 #[derive(Clone, Copy)]
 pub(super) struct Step {
-    pub at: Index,
+    pub at: EventIndex,
     pub t: u64,
     pub id: Id,
     pub phase: Phase,
@@ -49,7 +49,7 @@ pub(super) struct Step {
 /// A step's end, as the context claims it.
 #[derive(Clone, Copy)]
 pub(super) struct StepEnd {
-    pub at: Index,
+    pub at: EventIndex,
     pub t: u64,
     pub outcome: Outcome,
     pub took: u64,
@@ -57,44 +57,44 @@ pub(super) struct StepEnd {
 
 /// The end of a body or callback, as a fact.
 #[derive(Clone, Copy)]
-pub(super) struct End {
-    pub at: Index,
+pub(super) struct CodeEnd {
+    pub at: EventIndex,
     pub t: u64,
     pub how: How,
 }
 
 /// Everything that a journal records about one component. Number 0 is main.
 #[derive(Default)]
-pub(super) struct Part<'a> {
-    pub registered: Option<(Index, &'a Registered)>,
+pub(super) struct Component<'a> {
+    pub registered: Option<(EventIndex, &'a Registered)>,
     pub name: Option<&'a Name>,
     pub step: Option<Step>,
     /// Steps after the first; a right journal has none.
-    pub more_steps: Vec<Index>,
-    pub told: Option<Index>,
+    pub more_steps: Vec<EventIndex>,
+    pub told: Option<EventIndex>,
     /// Events `told` after the first; a right journal has none.
-    pub told_again: Vec<Index>,
-    pub aborts: Vec<Index>,
-    pub began: Option<Index>,
-    pub heard: Option<Index>,
-    pub end: Option<End>,
-    pub leak: Option<Index>,
+    pub told_again: Vec<EventIndex>,
+    pub aborts: Vec<EventIndex>,
+    pub began: Option<EventIndex>,
+    pub heard: Option<EventIndex>,
+    pub end: Option<CodeEnd>,
+    pub leak: Option<EventIndex>,
     /// The first step that was claimed with another name, kind or order than the component's registration has.
-    pub misnamed: Option<Index>,
+    pub misnamed: Option<EventIndex>,
     /// The first fault that was laid over the component.
-    pub fault: Option<Index>,
+    pub fault: Option<EventIndex>,
     /// The first loss of the component itself; a lost job does not count.
-    pub lost: Option<Index>,
-    pub waiting: Option<Index>,
+    pub lost: Option<EventIndex>,
+    pub waiting: Option<EventIndex>,
 }
 
 /// The answer to a call: its place, its result, the report's rows and its deaths.
-pub(super) type Answer<'a> = (Index, &'a Name, &'a [Row], &'a [(Id, How)]);
+pub(super) type Answer<'a> = (EventIndex, &'a Name, &'a [Row], &'a [(Id, How)]);
 
 /// A call of the context.
-pub(super) struct Caller<'a> {
-    pub at: Index,
-    pub call: Call,
+pub(super) struct ContextCall<'a> {
+    pub at: EventIndex,
+    pub method: Call,
     pub caller: u32,
     /// Whether the call asks for a stop; `cleanup` from inside a body does not, since it only returns an error.
     pub asks_to_stop: bool,
@@ -106,60 +106,60 @@ pub(super) struct Caller<'a> {
 /// The claimed begin and end of a phase.
 #[derive(Clone, Copy, Default)]
 pub(super) struct PhaseSpan {
-    pub started: Option<Index>,
-    pub ended: Option<Index>,
+    pub started: Option<EventIndex>,
+    pub ended: Option<EventIndex>,
 }
 
 /// A journal, sorted by component.
 pub(super) struct Record<'a> {
     pub events: &'a [Event],
     /// Whether the subject is the plan's context, which makes claims only where the plan logs.
-    pub plan: bool,
+    pub is_plan: bool,
     /// Whether the bodies are a user's own code.
-    pub own: bool,
-    pub limits: Option<Limits>,
+    pub is_own_worker: bool,
+    pub limits: Option<WorkerLimits>,
     pub grace: Option<Grace>,
     /// The components by id; ids that do not occur are empty.
-    pub parts: Vec<Part<'a>>,
+    pub components: Vec<Component<'a>>,
     /// The ids that have a `registered` event, ascending.
     pub ids: Vec<Id>,
     pub phases: [PhaseSpan; 3],
-    pub requested: Option<Index>,
+    pub requested: Option<EventIndex>,
     /// The counted signals, in order, with their names.
-    pub signals: Vec<(Index, SignalName)>,
-    pub callers: Vec<Caller<'a>>,
-    pub states: Vec<(Index, State)>,
-    pub running_false: Option<Index>,
+    pub signals: Vec<(EventIndex, SignalName)>,
+    pub calls: Vec<ContextCall<'a>>,
+    pub states: Vec<(EventIndex, State)>,
+    pub running_false: Option<EventIndex>,
     /// The places where the executor was held (true) and released (false).
-    pub holds: Vec<(Index, bool)>,
+    pub holds: Vec<(EventIndex, bool)>,
     /// Faults that were laid over components that were not registered yet.
-    early_faults: Vec<(Index, &'a Name)>,
+    early_faults: Vec<(EventIndex, &'a Name)>,
     /// For each caller's number, the calls that have no answer yet, the first one first.
     unanswered: BTreeMap<u32, VecDeque<usize>>,
     /// The uncaught signal that ended the process: SIGKILL, or one that the program does not handle.
-    pub killed: Option<(Index, SignalName)>,
-    pub stuck: Option<Index>,
-    pub exit: Option<(Index, i32, Cause)>,
+    pub killed: Option<(EventIndex, SignalName)>,
+    pub stuck: Option<EventIndex>,
+    pub exit: Option<(EventIndex, i32, Cause)>,
 }
 
 /// Number of components that a record keeps. Higher ids are ignored, so that a journal of any ids is judged in
 /// bounded memory.
-const PARTS: usize = 1 << 20;
+const MAX_COMPONENTS: usize = 1 << 20;
 
 impl<'a> Record<'a> {
     pub fn new(events: &'a [Event]) -> Self {
         let mut record = Record {
             events,
-            plan: false,
-            own: false,
+            is_plan: false,
+            is_own_worker: false,
             limits: None,
             grace: None,
-            parts: Vec::with_capacity(16),
+            components: Vec::with_capacity(16),
             ids: Vec::with_capacity(16),
             phases: [PhaseSpan::default(); 3],
             requested: None,
             signals: Vec::new(),
-            callers: Vec::new(),
+            calls: Vec::new(),
             states: Vec::new(),
             running_false: None,
             holds: Vec::new(),
@@ -177,12 +177,12 @@ impl<'a> Record<'a> {
         record
     }
 
-    fn read(&mut self, at: Index, event: &'a Event) {
+    fn read(&mut self, at: EventIndex, event: &'a Event) {
         let t = event.t;
         match &event.what {
             What::Journal { subject, .. } => {
-                self.plan = &**subject == "plan";
-                self.own = &**subject == "own-worker";
+                self.is_plan = &**subject == "plan";
+                self.is_own_worker = &**subject == "own-worker";
             }
             What::Worker {
                 grace,
@@ -192,7 +192,7 @@ impl<'a> Record<'a> {
                 start_timeout,
                 pre_stop,
             } => {
-                self.limits = Some(Limits {
+                self.limits = Some(WorkerLimits {
                     grace: *grace,
                     reserve: *reserve,
                     margin: *margin,
@@ -202,15 +202,15 @@ impl<'a> Record<'a> {
                 });
             }
             What::Registered(registered) => {
-                if let Some(part) = self.part_mut(registered.id) {
-                    part.registered = Some((at, registered));
-                    part.name = Some(&registered.name);
+                if let Some(component) = self.component_mut(registered.id) {
+                    component.registered = Some((at, registered));
+                    component.name = Some(&registered.name);
                     self.ids.push(registered.id);
                 }
                 let mut early = self.early_faults.iter();
                 let early = early.find(|(_, name)| **name == registered.name);
                 if let Some(fault) = early.map(|(at, _)| *at) {
-                    self.note(registered.id, |part| &mut part.fault, fault);
+                    self.set_first(registered.id, |component| &mut component.fault, fault);
                 }
             }
             What::State { state } => self.states.push((at, *state)),
@@ -229,10 +229,10 @@ impl<'a> Record<'a> {
                     Call::Start | Call::Run => false,
                 };
                 let unanswered = self.unanswered.entry(*caller).or_default();
-                unanswered.push_back(self.callers.len());
-                self.callers.push(Caller {
+                unanswered.push_back(self.calls.len());
+                self.calls.push(ContextCall {
                     at,
-                    call: *call,
+                    method: *call,
                     caller: *caller,
                     asks_to_stop,
                     inside: from.is_some(),
@@ -248,7 +248,7 @@ impl<'a> Record<'a> {
             } => {
                 let unanswered = self.unanswered.get_mut(caller);
                 let call = unanswered.and_then(VecDeque::pop_front);
-                if let Some(call) = call.and_then(|call| self.callers.get_mut(call)) {
+                if let Some(call) = call.and_then(|call| self.calls.get_mut(call)) {
                     call.returned = Some((at, result, steps, deaths));
                 }
             }
@@ -268,19 +268,19 @@ impl<'a> Record<'a> {
                 kind,
                 group,
             } => {
-                if let Some(part) = self.part_mut(*id) {
-                    part.name.get_or_insert(name);
+                if let Some(component) = self.component_mut(*id) {
+                    component.name.get_or_insert(name);
                     // The registration is a fact, and a claim may give any order and kind.
-                    let fact = part.registered.map(|(_, registered)| registered);
-                    part.misnamed = part.misnamed.or(fact
+                    let fact = component.registered.map(|(_, registered)| registered);
+                    component.misnamed = component.misnamed.or(fact
                         .filter(|fact| (fact.order, fact.kind, &fact.name) != (*order, *kind, name))
                         .map(|_| at));
                     let (order, kind) =
                         fact.map_or((*order, *kind), |fact| (fact.order, fact.kind));
-                    if part.step.is_some() {
-                        part.more_steps.push(at);
+                    if component.step.is_some() {
+                        component.more_steps.push(at);
                     } else {
-                        part.step = Some(Step {
+                        component.step = Some(Step {
                             at,
                             t,
                             id: *id,
@@ -298,7 +298,10 @@ impl<'a> Record<'a> {
             What::StepEnded {
                 outcome, took, id, ..
             } => {
-                if let Some(step) = self.part_mut(*id).and_then(|part| part.step.as_mut()) {
+                if let Some(step) = self
+                    .component_mut(*id)
+                    .and_then(|component| component.step.as_mut())
+                {
                     step.end.get_or_insert(StepEnd {
                         at,
                         t,
@@ -307,41 +310,45 @@ impl<'a> Record<'a> {
                     });
                 }
             }
-            What::StillWaiting { id, .. } => self.note(*id, |part| &mut part.waiting, at),
+            What::StillWaiting { id, .. } => {
+                self.set_first(*id, |component| &mut component.waiting, at)
+            }
             What::Told { id, .. } => {
-                if let Some(part) = self.part_mut(*id) {
-                    if part.told.is_some() {
-                        part.told_again.push(at);
+                if let Some(component) = self.component_mut(*id) {
+                    if component.told.is_some() {
+                        component.told_again.push(at);
                     } else {
-                        part.told = Some(at);
+                        component.told = Some(at);
                     }
                 }
             }
             What::Abort { id, .. } => {
-                if let Some(part) = self.part_mut(*id) {
-                    part.aborts.push(at);
+                if let Some(component) = self.component_mut(*id) {
+                    component.aborts.push(at);
                 }
             }
             What::Began { id, name, .. } => {
-                if let Some(part) = self.part_mut(*id) {
+                if let Some(component) = self.component_mut(*id) {
                     // Main is never registered.
-                    part.name.get_or_insert(name);
-                    part.began.get_or_insert(at);
+                    component.name.get_or_insert(name);
+                    component.began.get_or_insert(at);
                 }
             }
-            What::Heard { id, .. } => self.note(*id, |part| &mut part.heard, at),
+            What::Heard { id, .. } => self.set_first(*id, |component| &mut component.heard, at),
             What::Ended { id, how, .. } => {
-                if let Some(part) = self.part_mut(*id) {
-                    part.end.get_or_insert(End { at, t, how: *how });
+                if let Some(component) = self.component_mut(*id) {
+                    component.end.get_or_insert(CodeEnd { at, t, how: *how });
                 }
             }
-            What::Leak { id, .. } => self.note(*id, |part| &mut part.leak, at),
-            What::Fault { id: Some(id), .. } => self.note(*id, |part| &mut part.fault, at),
+            What::Leak { id, .. } => self.set_first(*id, |component| &mut component.leak, at),
+            What::Fault { id: Some(id), .. } => {
+                self.set_first(*id, |component| &mut component.fault, at)
+            }
             What::Fault { name, id: None, .. } => self.early_faults.push((at, name)),
             What::Held { .. } => self.holds.push((at, true)),
             What::Released { .. } => self.holds.push((at, false)),
             What::Lost { id, what, .. } if *what != LostWhat::Job => {
-                self.note(*id, |part| &mut part.lost, at);
+                self.set_first(*id, |component| &mut component.lost, at);
             }
             What::Stuck { .. } => self.stuck = Some(at),
             What::Killed { signal } => self.killed = Some((at, *signal)),
@@ -350,30 +357,30 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn part_mut(&mut self, id: Id) -> Option<&mut Part<'a>> {
+    fn component_mut(&mut self, id: Id) -> Option<&mut Component<'a>> {
         let index = id as usize;
-        if index >= PARTS {
+        if index >= MAX_COMPONENTS {
             return None;
         }
-        if self.parts.len() <= index {
-            self.parts.resize_with(index + 1, Part::default);
+        if self.components.len() <= index {
+            self.components.resize_with(index + 1, Component::default);
         }
-        self.parts.get_mut(index)
+        self.components.get_mut(index)
     }
 
-    fn note(
+    fn set_first(
         &mut self,
         id: Id,
-        place: for<'p> fn(&'p mut Part<'a>) -> &'p mut Option<Index>,
-        at: Index,
+        place: for<'p> fn(&'p mut Component<'a>) -> &'p mut Option<EventIndex>,
+        at: EventIndex,
     ) {
-        if let Some(part) = self.part_mut(id) {
-            place(part).get_or_insert(at);
+        if let Some(component) = self.component_mut(id) {
+            place(component).get_or_insert(at);
         }
     }
 
     /// Computes the instants of the grace by rule 0, from its begin and the limits, whatever the claim says.
-    fn begin_grace(&mut self, at: Index, t: u64) {
+    fn begin_grace(&mut self, at: EventIndex, t: u64) {
         if let (None, Some(limits)) = (self.grace, self.limits) {
             let at_most = |less: u64| t.saturating_add(limits.grace.saturating_sub(less));
             self.grace = Some(Grace {
@@ -389,43 +396,45 @@ impl<'a> Record<'a> {
 
 impl Record<'_> {
     /// Returns the instant of an event.
-    pub fn t(&self, at: Index) -> u64 {
+    pub fn time_of(&self, at: EventIndex) -> u64 {
         self.events.get(at).map_or(0, |event| event.t)
     }
 
     /// Returns a component's name, for a message.
     pub fn name(&self, id: Id) -> &str {
-        self.part(id).map_or("?", Part::named)
+        self.component(id).map_or("?", Component::name_or_unknown)
     }
 
     /// Returns the component of that number.
-    pub fn part(&self, id: Id) -> Option<&Part<'_>> {
-        self.parts.get(id as usize)
+    pub fn component(&self, id: Id) -> Option<&Component<'_>> {
+        self.components.get(id as usize)
     }
 
     /// Returns the registered components, in the order of registration.
-    pub fn registered(&self) -> impl Iterator<Item = (Id, &Part<'_>, Index, &Registered)> {
+    pub fn registered(
+        &self,
+    ) -> impl Iterator<Item = (Id, &Component<'_>, EventIndex, &Registered)> {
         self.ids.iter().filter_map(|id| {
-            let part = self.parts.get(*id as usize)?;
-            let (at, registered) = part.registered?;
-            Some((*id, part, at, registered))
+            let component = self.components.get(*id as usize)?;
+            let (at, registered) = component.registered?;
+            Some((*id, component, at, registered))
         })
     }
 
     /// Returns the components that ended before an event. At the end of start, no warning is due for a component that
     /// has ended, but one may have been logged: a thread can end between the two.
-    pub fn ended_before(&self, at: Index) -> BTreeSet<Id> {
+    pub fn ended_before(&self, at: EventIndex) -> BTreeSet<Id> {
         self.registered()
-            .filter(|(_, part, _, _)| part.end.is_some_and(|end| end.at < at))
+            .filter(|(_, component, _, _)| component.end.is_some_and(|end| end.at < at))
             .map(|(id, ..)| id)
             .collect()
     }
 
     /// Returns the steps, by component.
-    pub fn steps(&self) -> impl Iterator<Item = (&Part<'_>, Step)> {
-        self.parts
+    pub fn steps(&self) -> impl Iterator<Item = (&Component<'_>, Step)> {
+        self.components
             .iter()
-            .filter_map(|part| Some((part, part.step?)))
+            .filter_map(|component| Some((component, component.step?)))
     }
 
     /// Returns the begin and end of a phase.
@@ -434,7 +443,7 @@ impl Record<'_> {
     }
 
     /// Returns the begin of a phase: as claimed, or its first step if only steps are claimed.
-    pub fn phase_began(&self, phase: Phase) -> Option<Index> {
+    pub fn phase_began(&self, phase: Phase) -> Option<EventIndex> {
         let first_step = || {
             self.steps()
                 .filter(|(_, step)| step.phase == phase)
@@ -446,25 +455,25 @@ impl Record<'_> {
 
     /// Returns the event by which a stop was first asked for: a signal, a call, or else the claim of the request.
     /// (Main's failure and the watchdog's request are known from the claim only.)
-    pub fn asked(&self) -> Option<Index> {
+    pub fn first_request(&self) -> Option<EventIndex> {
         let signal = self.signals.first().map(|(at, _)| *at);
         let call = self
-            .callers
+            .calls
             .iter()
-            .find(|caller| caller.asks_to_stop)
-            .map(|caller| caller.at);
+            .find(|call| call.asks_to_stop)
+            .map(|call| call.at);
         [signal, call, self.requested].into_iter().flatten().min()
     }
 
     /// Returns whether the executor was held at any time in the instant `t`: no task need have run then.
     pub fn held_at(&self, t: u64) -> bool {
-        let before = self.holds.iter().filter(|(at, _)| self.t(*at) < t);
+        let before = self.holds.iter().filter(|(at, _)| self.time_of(*at) < t);
         let holders = before.fold(0_i64, |n, (_, held)| n + if *held { 1 } else { -1 });
-        holders > 0 || self.holds.iter().any(|(at, _)| self.t(*at) == t)
+        holders > 0 || self.holds.iter().any(|(at, _)| self.time_of(*at) == t)
     }
 
     /// Returns the event by which the context moved to a state.
-    pub fn entered(&self, state: State) -> Option<Index> {
+    pub fn entered(&self, state: State) -> Option<EventIndex> {
         let mut states = self.states.iter();
         states
             .find(|(_, entered)| *entered == state)
@@ -472,31 +481,31 @@ impl Record<'_> {
     }
 
     /// Returns the last instant of the journal.
-    pub fn end(&self) -> u64 {
+    pub fn last_instant(&self) -> u64 {
         self.events.last().map_or(0, |event| event.t)
     }
 
     /// Returns whether the program handles signals: it does if it runs the life of a process.
     pub fn handles_signals(&self) -> bool {
-        self.callers.iter().any(|caller| caller.call == Call::Run)
+        self.calls.iter().any(|call| call.method == Call::Run)
     }
 
     /// Returns the second counted signal.
-    pub fn second_signal(&self) -> Option<(Index, SignalName)> {
+    pub fn second_signal(&self) -> Option<(EventIndex, SignalName)> {
         self.signals.get(1).copied()
     }
 
     /// Returns whether the run was cut short, or is stuck and so has no exit. Steps that are open then are not
     /// judged.
-    pub fn cut(&self) -> bool {
+    pub fn is_cut(&self) -> bool {
         self.exit.is_none_or(|(_, _, cause)| cause.cuts())
     }
 }
 
-impl Caller<'_> {
+impl ContextCall<'_> {
     /// Returns whether an answer with that result has a report. A refusal has none, nor has a start that went well.
     pub fn has_report(&self, result: &str) -> bool {
-        match self.call {
+        match self.method {
             Call::Run => true,
             Call::Stop | Call::Cleanup => result == "ok",
             Call::Start => result == "stop-requested" || result.starts_with("start-failed"),
@@ -505,9 +514,9 @@ impl Caller<'_> {
     }
 }
 
-impl Part<'_> {
+impl Component<'_> {
     /// Returns the component's name, for a message.
-    pub fn named(&self) -> &str {
+    pub fn name_or_unknown(&self) -> &str {
         self.name.map_or("?", |name| name)
     }
 }
@@ -529,7 +538,7 @@ pub(super) fn is_call(kind: Kind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::laws::by_hand::{ByHand, day, hurried, killed, planned, program};
+    use crate::laws::by_hand::{ByHand, day, killed, plan_day, program, second_signal_in_cleanup};
 
     /// Reads a journal, and asks its record a question.
     fn ask<T>(journal: ByHand, question: impl FnOnce(&Record<'_>) -> T) -> T {
@@ -537,7 +546,7 @@ mod tests {
     }
 
     /// Returns the place of the first event for which `like` holds.
-    fn first(record: &Record<'_>, like: impl Fn(&What) -> bool) -> Option<Index> {
+    fn first(record: &Record<'_>, like: impl Fn(&What) -> bool) -> Option<EventIndex> {
         record.events.iter().position(|event| like(&event.what))
     }
 
@@ -553,7 +562,7 @@ mod tests {
                 r#"{"t":0,"event":"fault","fault":"fail","name":"drain","id":null}"#,
             );
         ask(struck, |record| {
-            let fault = |id| record.part(id).and_then(|part| part.fault);
+            let fault = |id| record.component(id).and_then(|component| component.fault);
             let faults = [first(record, |what| {
                 matches!(what, What::Fault { id: None, .. })
             })];
@@ -584,7 +593,7 @@ mod tests {
             assert_eq!(record.running_false, cleared);
             let requested = first(record, |what| matches!(what, What::Requested { .. }));
             assert_eq!(record.requested, requested);
-            let returned = record.callers[0].returned.map(|(at, ..)| at);
+            let returned = record.calls[0].returned.map(|(at, ..)| at);
             assert_eq!(
                 returned,
                 first(record, |what| matches!(what, What::Returned { .. }))
@@ -596,9 +605,9 @@ mod tests {
     fn answer_belongs_to_its_caller() {
         ask(program(), |record| {
             let results: Vec<_> = record
-                .callers
+                .calls
                 .iter()
-                .map(|caller| caller.returned.map(|(at, ..)| record.t(at)))
+                .map(|call| call.returned.map(|(at, ..)| record.time_of(at)))
                 .collect();
             assert_eq!(results, [Some(0), Some(11_000), Some(21_000)]);
         });
@@ -606,12 +615,16 @@ mod tests {
 
     #[test]
     fn signals_that_count_have_a_number_and_can_be_caught() {
-        let doubled = hurried().after(
+        let doubled = second_signal_in_cleanup().after(
             "requested",
             r#"{"t":20100,"event":"signal","name":"SIGINT","nth":0}"#,
         );
         ask(doubled, |record| {
-            let at: Vec<_> = record.signals.iter().map(|(at, _)| record.t(*at)).collect();
+            let at: Vec<_> = record
+                .signals
+                .iter()
+                .map(|(at, _)| record.time_of(*at))
+                .collect();
             assert_eq!(at, [20_000, 23_000]);
         });
         ask(killed(), |record| {
@@ -626,7 +639,9 @@ mod tests {
             let lost =
                 format!(r#"{{"t":31700,"event":"lost","id":5,"name":"flush","what":"{what}"}}"#);
             ask(day().before("exit", &lost), |record| {
-                record.part(5).is_some_and(|part| part.lost.is_some())
+                record
+                    .component(5)
+                    .is_some_and(|component| component.lost.is_some())
             })
         };
         assert!(!lost("job"));
@@ -635,11 +650,11 @@ mod tests {
 
     #[test]
     fn phase_without_a_claim_begins_with_its_first_step() {
-        ask(planned(), |record| {
+        ask(plan_day(), |record| {
             let step = |id| {
                 record
-                    .part(id)
-                    .and_then(|part| part.step)
+                    .component(id)
+                    .and_then(|component| component.step)
                     .map(|step| step.at)
             };
             assert_eq!(record.phase_began(Phase::Start), None);
@@ -680,8 +695,8 @@ mod tests {
     #[test]
     fn run_is_cut_by_what_ends_the_process_before_its_time() {
         let cut = |cause: &str| {
-            let exit = day().with("exit", &format!(r#""cause":"{cause}""#));
-            ask(exit, |record| record.cut())
+            let exit = day().with_keys("exit", &format!(r#""cause":"{cause}""#));
+            ask(exit, |record| record.is_cut())
         };
         assert!(
             ["third-signal", "watchdog", "last-resort", "killed"]
@@ -693,14 +708,14 @@ mod tests {
                 .into_iter()
                 .any(cut)
         );
-        assert!(ask(day().without("exit"), |record| record.cut()));
+        assert!(ask(day().without("exit"), |record| record.is_cut()));
     }
 
     #[test]
     fn report_comes_with_what_waits_for_an_end() {
         let report = |call: &str, result: &str| {
-            let called = day().with("call-began run", &format!(r#""call":"{call}""#));
-            ask(called, |record| record.callers[0].has_report(result))
+            let called = day().with_keys("call-began run", &format!(r#""call":"{call}""#));
+            ask(called, |record| record.calls[0].has_report(result))
         };
         assert!(report("run", "ok") && report("run", "again"));
         assert!(report("stop", "ok") && report("cleanup", "ok"));

@@ -13,29 +13,29 @@ pub(super) const LAW: Law = Law {
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     // Number of rows of the current report, by component.
-    let mut counts = vec![0_usize; record.parts.len()];
-    for caller in &record.callers {
-        let Some((at, result, rows, _)) = caller.returned else {
-            if !record.cut() {
+    let mut counts = vec![0_usize; record.components.len()];
+    for call in &record.calls {
+        let Some((at, result, rows, _)) = call.returned else {
+            if !record.is_cut() {
                 breaks.at(
-                    caller.at,
+                    call.at,
                     format!(
                         "caller {} called {} at {} and got no answer",
-                        caller.caller,
-                        caller.call,
-                        At(record.t(caller.at))
+                        call.caller,
+                        call.method,
+                        At(record.time_of(call.at))
                     ),
                 );
             }
             continue;
         };
-        if record.plan || !caller.has_report(result) {
+        if record.is_plan || !call.has_report(result) {
             continue;
         }
         for row in rows {
             let step = record
-                .part(row.id)
-                .and_then(|part| part.step)
+                .component(row.id)
+                .and_then(|component| component.step)
                 .and_then(|step| Some((step, step.end?)));
             let agrees = step.is_some_and(|(step, end)| {
                 *row == Row {
@@ -53,7 +53,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                     at,
                     format!(
                         "the report that caller {} got does not agree with the step of \"{}\"",
-                        caller.caller,
+                        call.caller,
                         record.name(row.id)
                     ),
                 );
@@ -62,15 +62,15 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         let mut before = 0;
         for row in rows {
             let begun = record
-                .part(row.id)
-                .and_then(|part| part.step)
+                .component(row.id)
+                .and_then(|component| component.step)
                 .map_or(before, |step| step.at);
             if begun < before {
                 breaks.at(
                     at,
                     format!(
                         "the report that caller {} got has \"{}\" too late: rows stand in the order in which the steps began",
-                        caller.caller,
+                        call.caller,
                         record.name(row.id)
                     ),
                 );
@@ -83,17 +83,17 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 *count += 1;
             }
         }
-        for (part, step) in record.steps() {
-            let covered = caller.call != Call::Stop || step.phase != Phase::Cleanup;
+        for (component, step) in record.steps() {
+            let covered = call.method != Call::Stop || step.phase != Phase::Cleanup;
             let ended = step.end.is_some_and(|end| end.at < at);
-            let told = counts.get(step.id as usize).copied().unwrap_or(0);
-            if (covered && ended && told == 0) || told > 1 {
+            let count = counts.get(step.id as usize).copied().unwrap_or(0);
+            if (covered && ended && count == 0) || count > 1 {
                 breaks.at(
                     at,
                     format!(
-                        "the report that caller {} got has \"{}\" {told} times",
-                        caller.caller,
-                        part.named()
+                        "the report that caller {} got has \"{}\" {count} times",
+                        call.caller,
+                        component.name_or_unknown()
                     ),
                 );
             }
@@ -109,15 +109,15 @@ mod tests {
     #[test]
     fn row_that_disagrees_breaks() {
         day()
-            .row(6, r#"[6,"ok",10000,"timeout",31500,100]"#)
+            .with_row(6, r#"[6,"ok",10000,"timeout",31500,100]"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn wrong_time_in_both_row_and_claim_breaks() {
         day()
-            .with("step-ended db", r#""took":100"#)
-            .row(6, r#"[6,"ok",10000,"timeout",31500,100]"#)
+            .with_keys("step-ended db", r#""took":100"#)
+            .with_row(6, r#"[6,"ok",10000,"timeout",31500,100]"#)
             .breaks_only(LAW.name);
     }
 
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn missing_row_breaks() {
-        day().row(6, "").breaks_only(LAW.name);
+        day().with_row(6, "").breaks_only(LAW.name);
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
         program()
             .before("exit", r#"{"t":30000,"event":"call-began","call":"stop","caller":4,"from":null}"#)
             .before("exit", r#"{"t":30000,"event":"returned","call":"stop","caller":4,"result":"ok","steps":[[1,"ok",2000,"join-timeout",10000,0],[2,"ok",10000,"timeout",10000,1000]],"deaths":[]}"#)
-            .with("exit", r#""t":30000"#)
+            .with_keys("exit", r#""t":30000"#)
             .breaks_nothing();
     }
 

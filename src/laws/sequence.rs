@@ -28,12 +28,12 @@ pub(super) fn judge(
         .iter()
         .filter(|step| is_call(step.kind))
         .filter_map(|step| {
-            let part = record.part(step.id)?;
-            let (_, registered) = part.registered?;
-            let at = part.began.filter(|_| !(held && registered.is_async))?;
+            let component = record.component(step.id)?;
+            let (_, registered) = component.registered?;
+            let at = component.began.filter(|_| !(held && registered.is_async))?;
             Some(Step {
                 at,
-                t: record.t(at),
+                t: record.time_of(at),
                 ..*step
             })
         })

@@ -20,15 +20,15 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 *at,
                 format!(
                     "the state went from {before} to {state} at {}",
-                    At(record.t(*at))
+                    At(record.time_of(*at))
                 ),
             );
         }
         before = Some(*state);
     }
-    if !record.plan {
-        in_order(record, breaks);
-        not_started(record, breaks);
+    if !record.is_plan {
+        check_order(record, breaks);
+        check_main_not_run(record, breaks);
     }
     let Some(stop) = record.phase_began(Phase::Stop) else {
         return;
@@ -41,13 +41,13 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 }
 
 /// Checks that main is not run if a stop was asked for before the start.
-fn not_started(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    let main = record.parts.first().and_then(|main| main.began);
+fn check_main_not_run(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    let main = record.components.first().and_then(|main| main.began);
     let start = record.phase(Phase::Start).started;
     if let (Some(began), Some(start), Some(asked)) = (main, start, record.requested)
         && asked < start
     {
-        let at = At(record.t(asked));
+        let at = At(record.time_of(asked));
         breaks.at(
             began,
             format!("main was run, and a stop had been asked for at {at}, before the start"),
@@ -57,7 +57,7 @@ fn not_started(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 
 /// Checks the order: request, watchdog disarmed, grace, state `stopping`, phase; and that every phase ends unless the
 /// run is cut.
-fn in_order(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+fn check_order(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if let Some(stopping) = record.entered(State::Stopping) {
         let mut events = record.events.iter();
         let disarmed = events.position(|event| {
@@ -79,15 +79,21 @@ fn in_order(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         for (what, at, always) in order {
             match (at, before) {
                 // A run that is cut may end anywhere in this sequence.
-                (None, _) if always && !record.cut() => {
+                (None, _) if always && !record.is_cut() => {
                     breaks.at(
                         stopping,
-                        format!("stop began at {} without {what}", At(record.t(stopping))),
+                        format!(
+                            "stop began at {} without {what}",
+                            At(record.time_of(stopping))
+                        ),
                     );
                 }
                 (Some(at), Some((earlier, other))) if at < other => breaks.at(
                     at,
-                    format!("{what} came before {earlier}, at {}", At(record.t(at))),
+                    format!(
+                        "{what} came before {earlier}, at {}",
+                        At(record.time_of(at))
+                    ),
                 ),
                 _ => {}
             }
@@ -95,11 +101,11 @@ fn in_order(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         }
     }
     // A program that handles no signals may return in the middle of a phase that it does not wait for.
-    let whole = !record.cut() && !matches!(record.exit, Some((_, _, Cause::Returned)));
+    let whole = !record.is_cut() && !matches!(record.exit, Some((_, _, Cause::Returned)));
     for phase in [Phase::Start, Phase::Stop, Phase::Cleanup] {
         let span = record.phase(phase);
         if let (true, Some(started), None) = (whole, span.started, span.ended) {
-            let at = At(record.t(started));
+            let at = At(record.time_of(started));
             breaks.at(started, format!("{phase} began at {at} and never ended"));
         }
     }
@@ -113,14 +119,14 @@ mod tests {
     #[test]
     fn grace_that_begins_after_the_state_breaks() {
         day()
-            .moved_behind("grace-began", "state stopping")
+            .moved_after("grace-began", "state stopping")
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn watchdog_disarmed_before_the_request_is_claimed_breaks() {
         day()
-            .moved_behind("requested", "watchdog disarmed")
+            .moved_after("requested", "watchdog disarmed")
             .breaks_only(LAW.name);
     }
 
@@ -134,10 +140,10 @@ mod tests {
         // This program handles no signals: its grace is begun by its stop, not by the request.
         day()
             .before("state starting", r#"{"t":0,"event":"call-began","call":"request-stop","caller":2,"from":null}"#)
-            .with("call-began run", r#""call":"start""#)
+            .with_keys("call-began run", r#""call":"start""#)
             .before("state starting", r#"{"t":0,"event":"returned","call":"request-stop","caller":2,"result":"ok","steps":[],"deaths":[]}"#)
             .before("state starting", r#"{"t":0,"event":"requested","reason":"a word","by":"call"}"#)
-            .cut_behind("began main")
+            .cut_after("began main")
             .after("began main", r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
             .breaks_only(LAW.name);
     }

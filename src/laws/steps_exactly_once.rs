@@ -23,17 +23,17 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             );
         }
     }
-    for part in &record.parts {
-        if let (false, Some(at)) = (record.plan, part.misnamed) {
-            breaks.at(at, format!("the step of \"{}\" says another name, kind or order than it was registered with", part.named()));
+    for component in &record.components {
+        if let (false, Some(at)) = (record.is_plan, component.misnamed) {
+            breaks.at(at, format!("the step of \"{}\" says another name, kind or order than it was registered with", component.name_or_unknown()));
         }
-        for at in &part.more_steps {
+        for at in &component.more_steps {
             breaks.at(
                 *at,
                 format!(
                     "\"{}\" had another step at {}",
-                    part.named(),
-                    At(record.t(*at))
+                    component.name_or_unknown(),
+                    At(record.time_of(*at))
                 ),
             );
         }
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn step_under_another_order_breaks() {
         day()
-            .with("step-started cache", r#""order":-1"#)
+            .with_keys("step-started cache", r#""order":-1"#)
             .breaks_only(LAW.name);
     }
 

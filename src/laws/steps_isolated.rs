@@ -1,5 +1,5 @@
-//! Whatever failed before, every component that had not ended before its phase has a step, and no other component has
-//! one. After a failed start that holds too, and for main.
+//! Every component that had not ended before its phase has a step, and no other component has one, whatever failed
+//! before. After a failed start that holds too, and for main.
 
 use super::record::{Record, phase_of};
 use super::{Breaks, Law};
@@ -13,15 +13,15 @@ pub(super) const LAW: Law = Law {
 };
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    let whole = !record.cut()
+    let whole = !record.is_cut()
         && record
             .exit
             .is_some_and(|(_, _, cause)| cause != Cause::Returned);
-    if !record.plan {
-        main_and_the_dead(record, breaks);
+    if !record.is_plan {
+        check_main_and_early_ends(record, breaks);
     }
-    for (_, part, registered_at, registered) in record.registered() {
-        if registered.kind == Kind::Main || part.step.is_some() {
+    for (_, component, registered_at, registered) in record.registered() {
+        if registered.kind == Kind::Main || component.step.is_some() {
             continue;
         }
         let phase = phase_of(registered.kind);
@@ -33,7 +33,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         let until = began
             .or(record.exit.map(|(at, ..)| at))
             .unwrap_or(registered_at);
-        if part.end.is_none_or(|end| end.at > until) {
+        if component.end.is_none_or(|end| end.at > until) {
             let at = ended.or(record.exit.map(|(at, ..)| at)).unwrap_or(until);
             breaks.at(
                 at,
@@ -48,24 +48,24 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 
 /// Checks that a component that ended before stop has no step, and that a main that still ran when a stop was asked
 /// for has one.
-fn main_and_the_dead(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+fn check_main_and_early_ends(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let Some(stopping) = record.entered(State::Stopping) else {
         return;
     };
-    let began = record.t(stopping);
-    for (id, part) in (MAIN..).zip(&record.parts) {
-        let ended_at = part.end.map_or(u64::MAX, |end| end.t);
-        match part.step {
+    let began = record.time_of(stopping);
+    for (id, component) in (MAIN..).zip(&record.components) {
+        let ended_at = component.end.map_or(u64::MAX, |end| end.t);
+        match component.step {
             Some(step) if id != MAIN && ended_at < began => breaks.at(
                 step.at,
                 format!(
                     "\"{}\" ended at {}, before stop, and has a step",
-                    part.named(),
+                    component.name_or_unknown(),
                     At(ended_at)
                 ),
             ),
-            None if id == MAIN && part.began.is_some() => {
-                let requested = record.requested.map_or(u64::MAX, |at| record.t(at));
+            None if id == MAIN && component.began.is_some() => {
+                let requested = record.requested.map_or(u64::MAX, |at| record.time_of(at));
                 if ended_at > requested {
                     breaks.at(stopping, "main ran when the stop was requested, and stop began without waiting for it".to_owned());
                 }
@@ -85,7 +85,7 @@ mod tests {
         day()
             .without("step-started cache")
             .without("step-ended cache")
-            .row(11, "")
+            .with_row(11, "")
             .breaks_only(LAW.name);
     }
 
@@ -102,8 +102,8 @@ mod tests {
     fn main_that_is_not_waited_for_breaks() {
         day()
             .without("state running")
-            .moved_behind("ended main", "step-ended dog")
-            .with("ended main", r#""t":20500"#)
+            .moved_after("ended main", "step-ended dog")
+            .with_keys("ended main", r#""t":20500"#)
             .breaks_only(LAW.name);
     }
 }

@@ -1,7 +1,7 @@
 //! Only one step is open at a time, except for joins and cancels of equal order next to one another, which share a
 //! group.
 
-use super::record::{Index, Record, Step, is_call};
+use super::record::{EventIndex, Record, Step, is_call};
 use super::{Breaks, Law};
 use crate::journal::{At, Id, What};
 
@@ -13,14 +13,14 @@ pub(super) const LAW: Law = Law {
 };
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    if record.plan {
-        return calls_one_at_a_time(record, breaks);
+    if record.is_plan {
+        return check_calls_one_at_a_time(record, breaks);
     }
     let mut steps: Vec<Step> = record.steps().map(|(_, step)| step).collect();
     steps.sort_unstable_by_key(|step| step.at);
     let mut before: Option<Step> = None;
     // The latest end among the steps so far, with its step.
-    let mut open: Option<(Index, Step)> = None;
+    let mut open: Option<(EventIndex, Step)> = None;
     for step in steps {
         let same_group =
             before.is_some_and(|before| (before.phase, before.group) == (step.phase, step.group));
@@ -40,10 +40,10 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             }
         } else {
             if let Some((end, other)) = open.filter(|(end, _)| *end > step.at) {
-                let until = if end == Index::MAX {
+                let until = if end == EventIndex::MAX {
                     "to the end".to_owned()
                 } else {
-                    format!("to {}", At(record.t(end)))
+                    format!("to {}", At(record.time_of(end)))
                 };
                 breaks.at(
                     step.at,
@@ -73,7 +73,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 );
             }
         }
-        let end = step.end.map_or(Index::MAX, |end| end.at);
+        let end = step.end.map_or(EventIndex::MAX, |end| end.at);
         if open.is_none_or(|(last, _)| last < end) {
             open = Some((end, step));
         }
@@ -82,12 +82,12 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 }
 
 /// Checks, by the facts alone, that called code has returned before the next call.
-fn calls_one_at_a_time(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+fn check_calls_one_at_a_time(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let mut open: Vec<(Id, u32)> = Vec::new();
     let called = |id: Id| {
         record
-            .part(id)
-            .and_then(|part| part.registered)
+            .component(id)
+            .and_then(|component| component.registered)
             .is_some_and(|(_, registered)| is_call(registered.kind))
     };
     for (at, event) in record.events.iter().enumerate() {
@@ -114,33 +114,33 @@ fn calls_one_at_a_time(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::{day, planned};
+    use crate::laws::by_hand::{day, plan_day};
 
     #[test]
     fn two_callbacks_in_one_group_break() {
         day()
-            .with("step-started bye", r#""group":2"#)
+            .with_keys("step-started bye", r#""group":2"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn callback_called_while_another_is_open_breaks() {
         day()
-            .moved_behind("step-ended drain", "step-started bye")
+            .moved_after("step-ended drain", "step-started bye")
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn call_that_shares_the_group_of_joins_breaks() {
         day()
-            .with("registered drain", r#""order":0"#)
-            .with("step-started drain", r#""order":0,"group":1"#)
-            .with("step-ended drain", r#""order":0"#)
-            .moved_behind("step-started drain", "step-started writer")
-            .moved_behind("step-ended drain", "step-ended dog")
-            .moved_behind("ended drain", "step-ended dog")
-            .moved_behind("began drain", "step-ended dog")
-            .row(3, r#"[3,"ok",10000,"timeout",20000,0]"#)
+            .with_keys("registered drain", r#""order":0"#)
+            .with_keys("step-started drain", r#""order":0,"group":1"#)
+            .with_keys("step-ended drain", r#""order":0"#)
+            .moved_after("step-started drain", "step-started writer")
+            .moved_after("step-ended drain", "step-ended dog")
+            .moved_after("ended drain", "step-ended dog")
+            .moved_after("began drain", "step-ended dog")
+            .with_row(3, r#"[3,"ok",10000,"timeout",20000,0]"#)
             .rows_swapped(2, 3)
             .breaks_only(LAW.name);
     }
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn group_number_that_descends_breaks() {
         day()
-            .with("step-started db", r#""group":1"#)
+            .with_keys("step-started db", r#""group":1"#)
             .breaks_only(LAW.name);
     }
 
@@ -163,7 +163,7 @@ mod tests {
             r#""drain" began at 21.500 while "flusher" was open (to the end)"#
         );
         let until = day()
-            .moved_behind("step-ended drain", "step-started bye")
+            .moved_after("step-ended drain", "step-started bye")
             .messages(LAW.name);
         assert_eq!(
             until,
@@ -173,8 +173,8 @@ mod tests {
 
     #[test]
     fn call_of_the_plan_within_another_breaks() {
-        planned()
-            .moved_behind("ended predictor", "began flush")
+        plan_day()
+            .moved_after("ended predictor", "began flush")
             .breaks_only(LAW.name);
     }
 }

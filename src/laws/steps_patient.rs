@@ -14,11 +14,11 @@ pub(super) const LAW: Law = Law {
 };
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    if record.plan {
+    if record.is_plan {
         return; // The plan does not claim how a step ended.
     }
-    let second = record.second_signal().map(|(at, _)| record.t(at));
-    for (part, step) in record.steps() {
+    let second = record.second_signal().map(|(at, _)| record.time_of(at));
+    for (component, step) in record.steps() {
         let Some(end) = step.end else { continue };
         if matches!(
             end.outcome,
@@ -27,7 +27,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             continue;
         }
         let waited = end.t.saturating_sub(step.t);
-        let hurried = second.is_some_and(|second| end.t >= second);
+        let after_second_signal = second.is_some_and(|second| end.t >= second);
         // An abort gets its confirmation before its step is called leaked.
         if let (Outcome::Leaked, Some((began, confirm))) =
             (end.outcome, confirmation(record, step.id))
@@ -37,20 +37,20 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 end.at,
                 format!(
                     "\"{}\" was left behind {} after its abort: {} are left to confirm it",
-                    part.named(),
+                    component.name_or_unknown(),
                     Ms(end.t.saturating_sub(began)),
                     Ms(confirm)
                 ),
             );
         }
         // After a second signal, `cleanup/floor` judges how long cleanup waits for a step.
-        let patient = hurried || waited >= step.bound;
+        let patient = after_second_signal || waited >= step.bound;
         if !patient {
             breaks.at(
                 end.at,
                 format!(
                     "\"{}\" was given up ({}) after {} of its {}",
-                    part.named(),
+                    component.name_or_unknown(),
                     end.outcome,
                     Ms(waited),
                     Ms(step.bound)
@@ -68,13 +68,13 @@ mod tests {
     #[test]
     fn step_given_up_too_early_breaks() {
         day()
-            .with("registered flush", r#""timeout":10100"#)
-            .with("step-started flush", r#""bound":10100"#)
-            .with(
+            .with_keys("registered flush", r#""timeout":10100"#)
+            .with_keys("step-started flush", r#""bound":10100"#)
+            .with_keys(
                 "still-waiting flush",
                 r#""t":26550,"waited":5050,"bound":10100"#,
             )
-            .row(5, r#"[5,"leaked",10100,"timeout",21500,10000]"#)
+            .with_row(5, r#"[5,"leaked",10100,"timeout",21500,10000]"#)
             .breaks_only(LAW.name);
     }
 
@@ -84,13 +84,13 @@ mod tests {
         let leaked = |after: u64| {
             let (t, took) = (41_500 + after, 10_000 + after);
             day()
-                .cut_behind("began db")
-                .then(r#"{"t":36500,"event":"still-waiting","name":"db","waited":5000,"bound":10000,"id":6}"#)
-                .then(r#"{"t":41400,"event":"held","id":5,"name":"flush"}"#)
-                .then(r#"{"t":41500,"event":"abort","name":"db","id":6}"#)
-                .then(&format!(r#"{{"t":{t},"event":"leak","id":6,"name":"db","kind":"closeable"}}"#))
-                .then(&format!(r#"{{"t":{t},"event":"step-ended","phase":"cleanup","name":"db","order":0,"outcome":"leaked","took":{took},"id":6,"error":null}}"#))
-                .killed(t)
+                .cut_after("began db")
+                .append(r#"{"t":36500,"event":"still-waiting","name":"db","waited":5000,"bound":10000,"id":6}"#)
+                .append(r#"{"t":41400,"event":"held","id":5,"name":"flush"}"#)
+                .append(r#"{"t":41500,"event":"abort","name":"db","id":6}"#)
+                .append(&format!(r#"{{"t":{t},"event":"leak","id":6,"name":"db","kind":"closeable"}}"#))
+                .append(&format!(r#"{{"t":{t},"event":"step-ended","phase":"cleanup","name":"db","order":0,"outcome":"leaked","took":{took},"id":6,"error":null}}"#))
+                .killed_at(t)
         };
         leaked(100).breaks_nothing();
         leaked(99).breaks_only(LAW.name);

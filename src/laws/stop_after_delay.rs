@@ -1,7 +1,7 @@
 //! If a running worker is asked to stop, stop begins exactly when the pre-stop delay is over, or when something cuts
 //! the delay.
 
-use super::record::{Index, Record};
+use super::record::{EventIndex, Record};
 use super::{Breaks, Law};
 use crate::journal::{At, Call, How, State};
 
@@ -13,7 +13,7 @@ pub(super) const LAW: Law = Law {
 };
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    let (Some(asked), Some(limits)) = (record.asked(), record.limits) else {
+    let (Some(asked), Some(limits)) = (record.first_request(), record.limits) else {
         return;
     };
     let state_at = |wanted: State| {
@@ -25,8 +25,11 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let heeded = record.handles_signals();
     // The plan claims no states. The good end of its main stands for `running`, and its cleared flag for `stopping`.
     // Without a pre-stop delay it is not judged.
-    let (ran, began) = if record.plan {
-        let main = record.parts.first().and_then(|part| part.end);
+    let (ran, began) = if record.is_plan {
+        let main = record
+            .components
+            .first()
+            .and_then(|component| component.end);
         let ran = main.filter(|end| end.how == How::Ok && limits.pre_stop > 0);
         (ran.map(|end| end.at), record.running_false)
     } else {
@@ -35,25 +38,28 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if !heeded || ran.is_none_or(|at| at > asked) {
         return;
     }
-    let call = record.callers.iter().find(|caller| {
-        let ends = matches!(caller.call, Call::Stop | Call::Cleanup);
-        ends && caller.at >= asked && !caller.inside
+    let call = record.calls.iter().find(|call| {
+        let ends = matches!(call.method, Call::Stop | Call::Cleanup);
+        ends && call.at >= asked && !call.inside
     });
     let second = record.second_signal().map(|(at, _)| at);
-    let cuts = [call.map(|caller| caller.at), second];
-    let cut = cuts.into_iter().flatten().map(|at: Index| record.t(at));
-    let over = record.t(asked).saturating_add(limits.pre_stop);
+    let cuts = [call.map(|call| call.at), second];
+    let cut = cuts
+        .into_iter()
+        .flatten()
+        .map(|at: EventIndex| record.time_of(at));
+    let over = record.time_of(asked).saturating_add(limits.pre_stop);
     let due = cut.chain([over]).min().unwrap_or(over);
     match began {
-        Some(began) if record.t(began) != due => breaks.at(
+        Some(began) if record.time_of(began) != due => breaks.at(
             began,
             format!(
                 "stop began at {}, and its time was {}",
-                At(record.t(began)),
+                At(record.time_of(began)),
                 At(due)
             ),
         ),
-        None if record.end() > due || !record.cut() => {
+        None if record.last_instant() > due || !record.is_cut() => {
             breaks.at(
                 record.events.len().saturating_sub(1),
                 format!("stop was due at {}, and never began", At(due)),
@@ -66,19 +72,19 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::{day, delayed, planned, program};
+    use crate::laws::by_hand::{day, delayed, plan_day, program};
 
     #[test]
     fn stop_that_begins_before_its_delay_is_over_breaks() {
         day()
-            .with("worker", r#""pre_stop":5000"#)
+            .with_keys("worker", r#""pre_stop":5000"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn stop_called_in_the_delay_cuts_it() {
         day()
-            .with("worker", r#""pre_stop":5000"#)
+            .with_keys("worker", r#""pre_stop":5000"#)
             .after(
                 "grace-began",
                 r#"{"t":20000,"event":"call-began","call":"stop","caller":2,"from":null}"#,
@@ -91,10 +97,10 @@ mod tests {
     fn stop_that_begins_when_its_delay_is_over_passes() {
         delayed().breaks_nothing();
         delayed()
-            .with("worker", r#""pre_stop":4999"#)
+            .with_keys("worker", r#""pre_stop":4999"#)
             .breaks_only(LAW.name);
         delayed()
-            .with("worker", r#""pre_stop":5001"#)
+            .with_keys("worker", r#""pre_stop":5001"#)
             .breaks_only(LAW.name);
     }
 
@@ -118,9 +124,9 @@ mod tests {
     fn process_that_is_killed_in_the_delay_passes() {
         let killed = |t: u64| {
             day()
-                .with("worker", r#""pre_stop":5000"#)
-                .cut_behind("grace-began")
-                .killed(t)
+                .with_keys("worker", r#""pre_stop":5000"#)
+                .cut_after("grace-began")
+                .killed_at(t)
         };
         killed(22_000).breaks_nothing();
         killed(25_000).breaks_nothing();
@@ -131,7 +137,7 @@ mod tests {
     #[test]
     fn program_that_heeds_no_request_has_no_delay() {
         program()
-            .with("worker", r#""pre_stop":1000"#)
+            .with_keys("worker", r#""pre_stop":1000"#)
             .before("call-began stop", r#"{"t":5000,"event":"call-began","call":"request-stop","caller":4,"from":null}"#)
             .before("call-began stop", r#"{"t":5000,"event":"returned","call":"request-stop","caller":4,"result":"ok","steps":[],"deaths":[]}"#)
             .breaks_nothing();
@@ -141,28 +147,28 @@ mod tests {
     fn signal_in_the_instant_of_the_running_state_may_be_either() {
         // The signal is a fact. The context may see it before or after it claims the state `running`.
         day()
-            .with("worker", r#""pre_stop":5000"#)
-            .cut_behind("phase-ended start")
-            .then(r#"{"t":0,"event":"signal","name":"SIGTERM","nth":1}"#)
-            .then(r#"{"t":0,"event":"state","state":"running"}"#)
-            .then(r#"{"t":0,"event":"requested","reason":"SIGTERM","by":"signal"}"#)
-            .then(r#"{"t":0,"event":"grace-began","stop_ends":19500,"cleanup_ends":29500,"last_resort":29750,"kill":30000}"#)
-            .then(r#"{"t":0,"event":"state","state":"stopping"}"#)
-            .then(r#"{"t":0,"event":"running","value":false}"#)
-            .killed(0)
+            .with_keys("worker", r#""pre_stop":5000"#)
+            .cut_after("phase-ended start")
+            .append(r#"{"t":0,"event":"signal","name":"SIGTERM","nth":1}"#)
+            .append(r#"{"t":0,"event":"state","state":"running"}"#)
+            .append(r#"{"t":0,"event":"requested","reason":"SIGTERM","by":"signal"}"#)
+            .append(r#"{"t":0,"event":"grace-began","stop_ends":19500,"cleanup_ends":29500,"last_resort":29750,"kill":30000}"#)
+            .append(r#"{"t":0,"event":"state","state":"stopping"}"#)
+            .append(r#"{"t":0,"event":"running","value":false}"#)
+            .killed_at(0)
             .breaks_nothing();
     }
 
     #[test]
     fn plan_that_knows_no_delay_breaks() {
-        planned()
-            .with("worker", r#""pre_stop":5000"#)
+        plan_day()
+            .with_keys("worker", r#""pre_stop":5000"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn plan_that_stops_later_without_a_delay_passes() {
-        planned()
+        plan_day()
             .shifted("step-started flusher", 100)
             .breaks_nothing();
     }

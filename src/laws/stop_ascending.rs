@@ -30,30 +30,30 @@ mod tests {
     #[test]
     fn later_order_first_breaks() {
         day()
-            .with("registered drain", r#""order":-5"#)
-            .with("step-started drain", r#""order":-5"#)
-            .with("step-ended drain", r#""order":-5"#)
+            .with_keys("registered drain", r#""order":-5"#)
+            .with_keys("step-started drain", r#""order":-5"#)
+            .with_keys("step-ended drain", r#""order":-5"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn later_order_first_among_large_orders_breaks() {
         day()
-            .with("registered bye", r#""order":5"#)
-            .with("step-started bye", r#""order":5"#)
-            .with("registered drain", r#""order":9"#)
-            .with("step-started drain", r#""order":9"#)
+            .with_keys("registered bye", r#""order":5"#)
+            .with_keys("step-started bye", r#""order":5"#)
+            .with_keys("registered drain", r#""order":9"#)
+            .with_keys("step-started drain", r#""order":9"#)
             .breaks_only(LAW.name);
     }
 
     /// Returns a day on which `bye` has the later order and its step begins later, but it is called first.
     fn called_in_another_order() -> ByHand {
         day()
-            .with("registered bye", r#""order":20"#)
-            .with("step-started bye", r#""order":20"#)
-            .with("step-ended bye", r#""order":20"#)
-            .moved_behind("ended bye", "step-started drain")
-            .moved_behind("began bye", "step-started drain")
+            .with_keys("registered bye", r#""order":20"#)
+            .with_keys("step-started bye", r#""order":20"#)
+            .with_keys("step-ended bye", r#""order":20"#)
+            .moved_after("ended bye", "step-started drain")
+            .moved_after("began bye", "step-started drain")
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A task is told, waited for, aborted at most once and at its bound, and then ends. No thread is aborted.
 
 use super::limits::{floor_of, floors};
-use super::record::{Part, Record};
+use super::record::{Component, Record};
 use super::{Breaks, Law};
 use crate::journal::{At, BoundBy, How, Id, Kind, MAIN, Outcome, Phase};
 
@@ -13,69 +13,72 @@ pub(super) const LAW: Law = Law {
 };
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    if record.plan {
+    if record.is_plan {
         return; // The plan only cancels a task; it does not escalate.
     }
     let floors = floors(record);
-    for (id, part) in (0..).zip(&record.parts) {
-        let registered = part.registered.map(|(_, registered)| registered);
+    for (id, component) in (0..).zip(&record.components) {
+        let registered = component.registered.map(|(_, registered)| registered);
         // A user's own main may block. It then runs on a thread, and only an abort shows that it does not.
-        let awaits = !record.own || !part.aborts.is_empty();
+        let awaits = !record.is_own_worker || !component.aborts.is_empty();
         let task = id == MAIN && awaits
             || registered.is_some_and(|registered| registered.kind == Kind::Task);
         let adopted = registered.is_some_and(|registered| registered.adopted);
         let can_be_aborted = task || registered.is_some_and(|registered| registered.is_async);
-        let name = part.named();
-        if let Some(&abort) = part.aborts.first() {
+        let name = component.name_or_unknown();
+        if let Some(&abort) = component.aborts.first() {
             if !can_be_aborted {
                 breaks.at(
                     abort,
                     format!(
                         "\"{name}\" was aborted at {}: it runs on a thread",
-                        At(record.t(abort))
+                        At(record.time_of(abort))
                     ),
                 );
             }
-            if let Some(again) = part.aborts.get(1) {
+            if let Some(again) = component.aborts.get(1) {
                 breaks.at(
                     *again,
-                    format!("\"{name}\" was aborted again at {}", At(record.t(*again))),
+                    format!(
+                        "\"{name}\" was aborted again at {}",
+                        At(record.time_of(*again))
+                    ),
                 );
             }
-            if task && !adopted && part.told.is_none_or(|told| told > abort) {
+            if task && !adopted && component.told.is_none_or(|told| told > abort) {
                 breaks.at(
                     abort,
                     format!(
                         "\"{name}\" was aborted at {} and had not been told",
-                        At(record.t(abort))
+                        At(record.time_of(abort))
                     ),
                 );
             }
-            if record.t(abort) < due(record, &floors, id, part, adopted) {
+            if record.time_of(abort) < earliest_abort(record, &floors, id, component, adopted) {
                 breaks.at(
                     abort,
                     format!(
                         "\"{name}\" was aborted at {}, before its bound",
-                        At(record.t(abort))
+                        At(record.time_of(abort))
                     ),
                 );
             }
             // A step whose wait is cut is not aborted: the share is gone, or a second signal ended the wait.
-            let cut = part.step.is_some_and(|step| {
+            let cut = component.step.is_some_and(|step| {
                 matches!(step.bound_by, BoundBy::ShareGone | BoundBy::SecondSignal)
                     && step.phase != Phase::Cleanup
             });
             if cut && !adopted {
-                let at = At(record.t(abort));
+                let at = At(record.time_of(abort));
                 breaks.at(
                     abort,
                     format!("\"{name}\" was aborted at {at}: it was not waited for"),
                 );
             }
             // Only a held executor keeps an abort from taking effect.
-            let t = record.t(abort);
-            let over = record.end() == t;
-            if !over && !record.held_at(t) && part.end.is_none_or(|end| end.t > t) {
+            let t = record.time_of(abort);
+            let over = record.last_instant() == t;
+            if !over && !record.held_at(t) && component.end.is_none_or(|end| end.t > t) {
                 breaks.at(
                     abort,
                     format!(
@@ -85,7 +88,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 );
             }
         } else if can_be_aborted
-            && let Some((step, end)) = part.step.and_then(|step| Some((step, step.end?)))
+            && let Some((step, end)) = component.step.and_then(|step| Some((step, step.end?)))
         {
             if end.outcome == Outcome::Leaked {
                 let at = At(end.t);
@@ -93,7 +96,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                     end.at,
                     format!("\"{name}\" was left behind at {at} and had not been aborted"),
                 );
-            } else if adopted && part.end.is_none_or(|end| end.at > step.at) {
+            } else if adopted && component.end.is_none_or(|end| end.at > step.at) {
                 let at = At(step.t);
                 breaks.at(
                     step.at,
@@ -101,30 +104,31 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 );
             }
         }
-        if let (true, Some(step), Some(&abort)) = (adopted, part.step, part.aborts.first())
-            && record.t(abort) > step.t
+        if let (true, Some(step), Some(&abort)) =
+            (adopted, component.step, component.aborts.first())
+            && record.time_of(abort) > step.t
         {
-            let at = At(record.t(abort));
+            let at = At(record.time_of(abort));
             breaks.at(
                 abort,
                 format!("\"{name}\" was adopted, and aborted only at {at}"),
             );
         }
-        if let (true, Some(told)) = (adopted, part.told) {
+        if let (true, Some(told)) = (adopted, component.told) {
             breaks.at(
                 told,
                 format!(
                     "\"{name}\" was adopted without a token, and told at {}",
-                    At(record.t(told))
+                    At(record.time_of(told))
                 ),
             );
         }
         // An adopted task has another owner, which may abort it at any time.
-        let dropped = part
+        let dropped = component
             .end
             .filter(|end| end.how == How::Dropped && registered.is_some() && !adopted);
         if let Some(end) =
-            dropped.filter(|end| part.aborts.first().is_none_or(|abort| *abort > end.at))
+            dropped.filter(|end| component.aborts.first().is_none_or(|abort| *abort > end.at))
         {
             breaks.at(
                 end.at,
@@ -139,14 +143,14 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 
 /// Returns the earliest instant at which the component may be aborted: its bound, which a second signal shortens in
 /// cleanup; or the begin of its step if it cannot be told.
-fn due(
+fn earliest_abort(
     record: &Record<'_>,
     floors: &[(Id, u64, u64)],
     id: Id,
-    part: &Part<'_>,
+    component: &Component<'_>,
     adopted: bool,
 ) -> u64 {
-    let Some(step) = part.step else {
+    let Some(step) = component.step else {
         return u64::MAX;
     };
     let bound = step.t.saturating_add(step.bound);
@@ -154,7 +158,7 @@ fn due(
         _ if adopted => step.t,
         Some((second, _)) if step.phase == Phase::Cleanup => {
             let (floor, _) = floor_of(floors, id);
-            bound.min(record.t(second).max(step.t.saturating_add(floor)))
+            bound.min(record.time_of(second).max(step.t.saturating_add(floor)))
         }
         _ => bound,
     }
@@ -164,21 +168,22 @@ fn due(
 mod tests {
     use super::LAW;
     use crate::laws::by_hand::{
-        ByHand, adopting, day, hurried, rolled_back, squeezed, stubborn_writer,
+        ByHand, adopted_task, day, rolled_back, second_signal_in_cleanup, short_grace,
+        stubborn_writer,
     };
 
     /// Returns a day on which the close of `db` hangs; its bound is over at 41.5 s.
     fn hung_db() -> ByHand {
         day()
-            .with("ended db", r#""how":"dropped""#)
-            .with("step-ended db", r#""took":10000,"outcome":"timed-out""#)
-            .row(6, r#"[6,"timed-out",10000,"timeout",31500,10000]"#)
-            .row(11, r#"[11,"ok",10000,"phase",41500,0]"#)
+            .with_keys("ended db", r#""how":"dropped""#)
+            .with_keys("step-ended db", r#""took":10000,"outcome":"timed-out""#)
+            .with_row(6, r#"[6,"timed-out",10000,"timeout",31500,10000]"#)
+            .with_row(11, r#"[11,"ok",10000,"phase",41500,0]"#)
             .before("ended db", r#"{"t":31700,"event":"still-waiting","name":"db","waited":5000,"bound":10000,"id":6}"#)
             .shifted("still-waiting db", 4_800)
             .shifted("ended db", 5_000)
-            .with("step-started cache", r#""bound":8000,"bound_by":"phase""#)
-            .row(11, r#"[11,"ok",8000,"phase",41500,0]"#)
+            .with_keys("step-started cache", r#""bound":8000,"bound_by":"phase""#)
+            .with_row(11, r#"[11,"ok",8000,"phase",41500,0]"#)
     }
 
     const ABORT: &str = r#"{"t":41500,"event":"abort","name":"db","id":6}"#;
@@ -198,15 +203,15 @@ mod tests {
         hung_db()
             .before("ended db", ABORT)
             .without("ended db")
-            .with("step-ended db", r#""outcome":"leaked","took":10100"#)
+            .with_keys("step-ended db", r#""outcome":"leaked","took":10100"#)
             .before(
                 "step-ended db",
                 r#"{"t":41500,"event":"leak","id":6,"name":"db","kind":"closeable"}"#,
             )
             .shifted("leak db", 100)
-            .with("step-started cache", r#""bound":7900"#)
-            .row(6, r#"[6,"leaked",10000,"timeout",31500,10100]"#)
-            .row(11, r#"[11,"ok",7900,"phase",41600,0]"#)
+            .with_keys("step-started cache", r#""bound":7900"#)
+            .with_row(6, r#"[6,"leaked",10000,"timeout",31500,10100]"#)
+            .with_row(11, r#"[11,"ok",7900,"phase",41600,0]"#)
             .breaks_only(LAW.name);
     }
 
@@ -214,12 +219,12 @@ mod tests {
     fn close_left_behind_without_an_abort_breaks() {
         hung_db()
             .without("ended db")
-            .with("step-ended db", r#""outcome":"leaked""#)
+            .with_keys("step-ended db", r#""outcome":"leaked""#)
             .before(
                 "step-ended db",
                 r#"{"t":41500,"event":"leak","id":6,"name":"db","kind":"closeable"}"#,
             )
-            .row(6, r#"[6,"leaked",10000,"timeout",31500,10000]"#)
+            .with_row(6, r#"[6,"leaked",10000,"timeout",31500,10000]"#)
             .breaks_only(LAW.name);
     }
 
@@ -242,20 +247,20 @@ mod tests {
     fn abort_of_a_task_before_its_bound_breaks() {
         // The task was given up too early, too.
         day()
-            .with("ended writer", r#""how":"dropped""#)
+            .with_keys("ended writer", r#""how":"dropped""#)
             .before(
                 "ended writer",
                 r#"{"t":21500,"event":"abort","name":"writer","id":2}"#,
             )
-            .with("step-ended writer", r#""outcome":"aborted""#)
-            .row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,1500]"#)
+            .with_keys("step-ended writer", r#""outcome":"aborted""#)
+            .with_row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,1500]"#)
             .breaks_exactly(&[LAW.name, "steps/patient"]);
     }
 
     #[test]
     fn drop_before_the_abort_breaks() {
         stubborn_writer()
-            .moved_behind("abort writer", "ended writer")
+            .moved_after("abort writer", "ended writer")
             .breaks_only(LAW.name);
     }
 
@@ -263,29 +268,29 @@ mod tests {
     fn end_later_than_the_abort_breaks() {
         stubborn_writer()
             .shifted("ended writer", 50)
-            .with("step-ended writer", r#""took":2050"#)
-            .row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,2050]"#)
-            .row(3, r#"[3,"ok",10000,"timeout",22050,0]"#)
-            .row(10, r#"[10,"ok",10000,"timeout",22050,0]"#)
-            .row(4, r#"[4,"ok",10000,"timeout",22050,0]"#)
-            .row(5, r#"[5,"leaked",10000,"timeout",22050,10000]"#)
-            .row(6, r#"[6,"ok",10000,"timeout",32050,200]"#)
-            .row(11, r#"[11,"ok",10000,"timeout",32250,0]"#)
+            .with_keys("step-ended writer", r#""took":2050"#)
+            .with_row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,2050]"#)
+            .with_row(3, r#"[3,"ok",10000,"timeout",22050,0]"#)
+            .with_row(10, r#"[10,"ok",10000,"timeout",22050,0]"#)
+            .with_row(4, r#"[4,"ok",10000,"timeout",22050,0]"#)
+            .with_row(5, r#"[5,"leaked",10000,"timeout",22050,10000]"#)
+            .with_row(6, r#"[6,"ok",10000,"timeout",32050,200]"#)
+            .with_row(11, r#"[11,"ok",10000,"timeout",32250,0]"#)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn abort_in_the_last_instant_need_not_be_done() {
         stubborn_writer()
-            .cut_behind("abort writer")
-            .killed(22_000)
+            .cut_after("abort writer")
+            .killed_at(22_000)
             .breaks_nothing();
     }
 
     #[test]
     fn main_that_is_told_after_its_abort_breaks() {
         rolled_back()
-            .moved_behind("told main", "abort main")
+            .moved_after("told main", "abort main")
             .breaks_only(LAW.name);
     }
 
@@ -298,8 +303,8 @@ mod tests {
                 "step-ended main",
                 r#"{"t":5400,"event":"leak","id":0,"name":"main","kind":"main"}"#,
             )
-            .with("step-ended main", r#""outcome":"leaked""#)
-            .row(0, r#"[0,"leaked",5000,"timeout",400,5000]"#)
+            .with_keys("step-ended main", r#""outcome":"leaked""#)
+            .with_row(0, r#"[0,"leaked",5000,"timeout",400,5000]"#)
     }
 
     #[test]
@@ -309,27 +314,27 @@ mod tests {
 
     #[test]
     fn own_main_that_blocks_may_be_left_behind() {
-        let own = main_left_behind().with("journal", r#""subject":"own-worker""#);
+        let own = main_left_behind().with_keys("journal", r#""subject":"own-worker""#);
         assert_eq!(own.messages(LAW.name), [""; 0]);
     }
 
     /// Returns a day with a second signal at 23 s, on which the close of `db` hangs and is aborted at `aborted`; its
     /// floor is over at 25.5 s.
-    fn hurried_db(aborted: u64) -> ByHand {
+    fn hung_db_at_second_signal(aborted: u64) -> ByHand {
         let abort = format!(r#"{{"t":{aborted},"event":"abort","name":"db","id":6}}"#);
-        hurried()
+        second_signal_in_cleanup()
             .before("ended db", r#"{"t":25000,"event":"still-waiting","name":"db","waited":500,"bound":1000,"id":6}"#)
             .shifted("ended db", 800)
             .before("ended db", &abort)
-            .with("ended db", r#""how":"dropped""#)
-            .with("step-ended db", r#""outcome":"timed-out","took":1000"#)
-            .row(6, r#"[6,"timed-out",1000,"second-signal",24500,1000]"#)
-            .row(11, r#"[11,"ok",1000,"second-signal",25500,0]"#)
+            .with_keys("ended db", r#""how":"dropped""#)
+            .with_keys("step-ended db", r#""outcome":"timed-out","took":1000"#)
+            .with_row(6, r#"[6,"timed-out",1000,"second-signal",24500,1000]"#)
+            .with_row(11, r#"[11,"ok",1000,"second-signal",25500,0]"#)
     }
 
     #[test]
     fn abort_at_the_floor_after_a_second_signal_passes() {
-        hurried_db(25_500).breaks_nothing();
+        hung_db_at_second_signal(25_500).breaks_nothing();
         // The signal comes while `db` is waited for: its bound is 10 s, and its floor is over at 32.5 s.
         let abort = r#"{"t":33000,"event":"abort","name":"db","id":6}"#;
         let signal = r#"{"t":33000,"event":"signal","name":"SIGTERM","nth":2}"#;
@@ -337,15 +342,15 @@ mod tests {
             .before("ended db", signal)
             .before("ended db", abort)
             .shifted("ended db", 1_300)
-            .with("ended db", r#""how":"dropped""#)
-            .with("step-ended db", r#""outcome":"timed-out","took":1500"#)
-            .row(6, r#"[6,"timed-out",10000,"timeout",31500,1500]"#)
-            .with(
+            .with_keys("ended db", r#""how":"dropped""#)
+            .with_keys("step-ended db", r#""outcome":"timed-out","took":1500"#)
+            .with_row(6, r#"[6,"timed-out",10000,"timeout",31500,1500]"#)
+            .with_keys(
                 "step-started cache",
                 r#""bound":1000,"bound_by":"second-signal""#,
             )
-            .row(11, r#"[11,"ok",1000,"second-signal",33000,0]"#)
-            .with("exit", r#""code":143,"cause":"second-signal""#)
+            .with_row(11, r#"[11,"ok",1000,"second-signal",33000,0]"#)
+            .with_keys("exit", r#""code":143,"cause":"second-signal""#)
             .breaks_nothing();
     }
 
@@ -353,19 +358,19 @@ mod tests {
     fn abort_of_a_task_at_a_second_signal_breaks() {
         // By rule 11, a step that stop no longer waits for is not aborted.
         day()
-            .cut_behind("still-waiting writer")
-            .then(r#"{"t":21200,"event":"signal","name":"SIGTERM","nth":2}"#)
-            .then(r#"{"t":21200,"event":"abort","name":"writer","id":2}"#)
-            .then(r#"{"t":21200,"event":"ended","id":2,"name":"writer","nth":1,"how":"dropped","error":null}"#)
-            .then(r#"{"t":21200,"event":"step-ended","phase":"stop","name":"writer","order":0,"outcome":"aborted","took":1200,"id":2,"error":null}"#)
-            .killed(21_200)
+            .cut_after("still-waiting writer")
+            .append(r#"{"t":21200,"event":"signal","name":"SIGTERM","nth":2}"#)
+            .append(r#"{"t":21200,"event":"abort","name":"writer","id":2}"#)
+            .append(r#"{"t":21200,"event":"ended","id":2,"name":"writer","nth":1,"how":"dropped","error":null}"#)
+            .append(r#"{"t":21200,"event":"step-ended","phase":"stop","name":"writer","order":0,"outcome":"aborted","took":1200,"id":2,"error":null}"#)
+            .killed_at(21_200)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn abort_of_a_call_that_is_not_awaited_breaks() {
-        squeezed()
-            .with("registered bye", r#""async":true"#)
+        short_grace()
+            .with_keys("registered bye", r#""async":true"#)
             .before(
                 "step-ended bye",
                 r#"{"t":21500,"event":"held","id":1,"name":"flusher"}"#,
@@ -379,41 +384,42 @@ mod tests {
 
     #[test]
     fn adopted_task_that_is_not_awaited_is_aborted() {
-        adopting()
-            .cut_behind("phase-started stop")
-            .with("worker", r#""grace":10500"#)
-            .with("grace-began", r#""stop_ends":20000,"cleanup_ends":30000,"last_resort":30250,"kill":30500"#)
-            .with("phase-started stop", r#""ends":20000"#)
-            .then(r#"{"t":20000,"event":"step-started","phase":"stop","name":"old hand","order":0,"bound":0,"bound_by":"share-gone","id":12,"kind":"task","group":1}"#)
-            .then(r#"{"t":20000,"event":"abort","name":"old hand","id":12}"#)
-            .then(r#"{"t":20000,"event":"ended","id":12,"name":"old hand","nth":1,"how":"dropped","error":null}"#)
-            .then(r#"{"t":20000,"event":"step-ended","phase":"stop","name":"old hand","order":0,"outcome":"ok","took":0,"id":12,"error":null}"#)
-            .killed(20_000)
+        adopted_task()
+            .cut_after("phase-started stop")
+            .with_keys("worker", r#""grace":10500"#)
+            .before("state running", r#"{"t":0,"event":"bound-over-share","id":7,"name":"dog","bound":5000,"phase":"stop","share":0}"#)
+            .with_keys("grace-began", r#""stop_ends":20000,"cleanup_ends":30000,"last_resort":30250,"kill":30500"#)
+            .with_keys("phase-started stop", r#""ends":20000"#)
+            .append(r#"{"t":20000,"event":"step-started","phase":"stop","name":"old hand","order":0,"bound":0,"bound_by":"share-gone","id":12,"kind":"task","group":1}"#)
+            .append(r#"{"t":20000,"event":"abort","name":"old hand","id":12}"#)
+            .append(r#"{"t":20000,"event":"ended","id":12,"name":"old hand","nth":1,"how":"dropped","error":null}"#)
+            .append(r#"{"t":20000,"event":"step-ended","phase":"stop","name":"old hand","order":0,"outcome":"ok","took":0,"id":12,"error":null}"#)
+            .killed_at(20_000)
             .breaks_nothing();
     }
 
     #[test]
     fn adopted_task_that_is_not_aborted_breaks() {
-        let alone = adopting()
+        let alone = adopted_task()
             .without("abort old hand")
-            .with("ended old hand", r#""how":"ok""#);
+            .with_keys("ended old hand", r#""how":"ok""#);
         alone.clone().breaks_only(LAW.name);
         // A task that has ended before its step needs no abort.
         alone
-            .moved_behind("ended old hand", "told dog")
+            .moved_after("ended old hand", "told dog")
             .breaks_nothing();
     }
 
     #[test]
     fn adopted_task_that_is_aborted_late_breaks() {
-        adopting()
-            .moved_behind("step-ended old hand", "step-ended dog")
-            .moved_behind("ended old hand", "step-ended dog")
-            .moved_behind("abort old hand", "step-ended dog")
-            .with("step-ended old hand", r#""t":20100,"took":100"#)
-            .with("ended old hand", r#""t":20100"#)
-            .with("abort old hand", r#""t":20100"#)
-            .row(12, r#"[12,"ok",2000,"cancel-timeout",20000,100]"#)
+        adopted_task()
+            .moved_after("step-ended old hand", "step-ended dog")
+            .moved_after("ended old hand", "step-ended dog")
+            .moved_after("abort old hand", "step-ended dog")
+            .with_keys("step-ended old hand", r#""t":20100,"took":100"#)
+            .with_keys("ended old hand", r#""t":20100"#)
+            .with_keys("abort old hand", r#""t":20100"#)
+            .with_row(12, r#"[12,"ok",2000,"cancel-timeout",20000,100]"#)
             .breaks_only(LAW.name);
     }
 }

@@ -50,22 +50,22 @@ mod tests {
     #[test]
     fn reversed_ties_break() {
         day()
-            .with("worker", r#""ties":"last""#)
+            .with_keys("worker", r#""ties":"last""#)
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn cleanup_reversed_by_the_worker_passes() {
         day()
-            .with("worker", r#""ties":"last""#)
-            .moved_behind("step-ended cache", "step-ended flush")
-            .moved_behind("ended cache", "step-ended flush")
-            .moved_behind("began cache", "step-ended flush")
-            .moved_behind("step-started cache", "step-ended flush")
-            .with("step-started cache", r#""group":3"#)
-            .with("step-started db", r#""group":4"#)
+            .with_keys("worker", r#""ties":"last""#)
+            .moved_after("step-ended cache", "step-ended flush")
+            .moved_after("ended cache", "step-ended flush")
+            .moved_after("began cache", "step-ended flush")
+            .moved_after("step-started cache", "step-ended flush")
+            .with_keys("step-started cache", r#""group":3"#)
+            .with_keys("step-started db", r#""group":4"#)
             .rows_swapped(7, 8)
-            .row(11, r#"[11,"ok",10000,"timeout",31500,0]"#)
+            .with_row(11, r#"[11,"ok",10000,"timeout",31500,0]"#)
             .breaks_nothing();
     }
 }

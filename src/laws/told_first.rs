@@ -1,7 +1,7 @@
 //! Every live thread and task that is told at once is told before the phase stop, by ascending id and once. One that
 //! is told in its turn is told when its group begins or stop's share is gone.
 
-use super::record::{Index, Record};
+use super::record::{EventIndex, Record};
 use super::{Breaks, Law};
 use crate::journal::{At, Kind, Phase, Told};
 
@@ -13,7 +13,7 @@ pub(super) const LAW: Law = Law {
 };
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    if record.plan {
+    if record.is_plan {
         return; // The plan has no tokens, and tells no component.
     }
     let stop_ends = record.grace.map_or(u64::MAX, |grace| grace.stop_ends);
@@ -27,31 +27,32 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         return;
     };
     let stop_began = record.phase_began(Phase::Stop).unwrap_or(first);
-    for (_, part, registered_at, registered) in record.registered() {
+    for (_, component, registered_at, registered) in record.registered() {
         let body = matches!(registered.kind, Kind::Thread | Kind::Task | Kind::Watchdog)
             && !registered.adopted;
-        let over = part.end.is_some_and(|end| end.at < first) || registered_at > stop_began;
+        let over = component.end.is_some_and(|end| end.at < first) || registered_at > stop_began;
         if !body || over {
             continue;
         }
         match registered.told {
-            Told::AtOnce if part.told.is_none_or(|told| told > first) => {
+            Told::AtOnce if component.told.is_none_or(|told| told > first) => {
                 breaks.at(
                     first,
                     format!(
                         "\"{}\" was not told before stop began at {}",
                         registered.name,
-                        At(record.t(first))
+                        At(record.time_of(first))
                     ),
                 );
             }
             Told::InTurn => {
-                let Some(step) = part.step else { continue };
-                let in_turn = |told| record.t(told) == step.t || record.t(told) >= stop_ends;
-                if !part.told.is_some_and(in_turn) {
-                    let told = part.told.map_or_else(
+                let Some(step) = component.step else { continue };
+                let in_turn =
+                    |told| record.time_of(told) == step.t || record.time_of(told) >= stop_ends;
+                if !component.told.is_some_and(in_turn) {
+                    let told = component.told.map_or_else(
                         || "never".to_owned(),
-                        |told| format!("at {}", At(record.t(told))),
+                        |told| format!("at {}", At(record.time_of(told))),
                     );
                     breaks.at(
                         step.at,
@@ -66,22 +67,22 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             Told::AtOnce => {}
         }
     }
-    once_and_in_order(record, breaks, first);
-    heard(record, breaks);
+    check_told_once_in_order(record, breaks, first);
+    check_heard(record, breaks);
 }
 
 /// Checks that no component is told twice, and that those told before stop's first step are told by ascending id.
-fn once_and_in_order(record: &Record<'_>, breaks: &mut Breaks<'_>, first: Index) {
-    let mut last: Option<(Index, &str)> = None;
-    for part in &record.parts {
-        for again in &part.told_again {
-            let at = At(record.t(*again));
+fn check_told_once_in_order(record: &Record<'_>, breaks: &mut Breaks<'_>, first: EventIndex) {
+    let mut last: Option<(EventIndex, &str)> = None;
+    for component in &record.components {
+        for again in &component.told_again {
+            let at = At(record.time_of(*again));
             breaks.at(
                 *again,
-                format!("\"{}\" was told again at {at}", part.named()),
+                format!("\"{}\" was told again at {at}", component.name_or_unknown()),
             );
         }
-        let Some(told) = part.told.filter(|told| *told < first) else {
+        let Some(told) = component.told.filter(|told| *told < first) else {
             continue;
         };
         if let Some((before, name)) = last.filter(|(before, _)| *before > told) {
@@ -89,35 +90,35 @@ fn once_and_in_order(record: &Record<'_>, breaks: &mut Breaks<'_>, first: Index)
                 before,
                 format!(
                     "\"{name}\" was told at {} after \"{}\", which was registered later",
-                    At(record.t(before)),
-                    part.named()
+                    At(record.time_of(before)),
+                    component.name_or_unknown()
                 ),
             );
         }
-        last = Some((told, part.named()));
+        last = Some((told, component.name_or_unknown()));
     }
 }
 
 /// Checks that a component that was told hears it in that instant unless something prevents it, and that no component
 /// hears it without a claim that it was told.
-fn heard(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    let over = |t| record.end() == t;
-    for (_, part, _, registered) in record.registered() {
-        if !matches!(registered.kind, Kind::Thread | Kind::Task) || part.fault.is_some() {
+fn check_heard(record: &Record<'_>, breaks: &mut Breaks<'_>) {
+    let over = |t| record.last_instant() == t;
+    for (_, component, _, registered) in record.registered() {
+        if !matches!(registered.kind, Kind::Thread | Kind::Task) || component.fault.is_some() {
             continue;
         }
-        match (part.told, part.heard) {
+        match (component.told, component.heard) {
             (Some(told), heard) => {
-                let t = record.t(told);
-                let hears = heard.is_some_and(|heard| heard > told && record.t(heard) == t);
-                let gone = part.end.is_some_and(|end| end.t <= t) || over(t);
+                let t = record.time_of(told);
+                let hears = heard.is_some_and(|heard| heard > told && record.time_of(heard) == t);
+                let gone = component.end.is_some_and(|end| end.t <= t) || over(t);
                 let kept = registered.is_async && record.held_at(t);
                 if !(hears || gone || kept) {
-                    let named = &registered.name;
+                    let name = &registered.name;
                     breaks.at(
                         told,
                         format!(
-                            "\"{named}\" is said to have been told at {}, and did not hear it",
+                            "\"{name}\" is said to have been told at {}, and did not hear it",
                             At(t)
                         ),
                     );
@@ -128,7 +129,7 @@ fn heard(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 format!(
                     "\"{}\" heard at {} that it is to stop, and nobody had said that it was told",
                     registered.name,
-                    At(record.t(heard))
+                    At(record.time_of(heard))
                 ),
             ),
             (None, None) => {}
@@ -149,7 +150,7 @@ mod tests {
     #[test]
     fn watchdog_told_after_the_phase_began_breaks() {
         day()
-            .moved_behind("told dog", "phase-started stop")
+            .moved_after("told dog", "phase-started stop")
             .breaks_only(LAW.name);
     }
 
@@ -166,16 +167,16 @@ mod tests {
     #[test]
     fn telling_in_descending_order_breaks() {
         day()
-            .moved_behind("told flusher", "told dog")
+            .moved_after("told flusher", "told dog")
             .breaks_only(LAW.name);
     }
 
     #[test]
     fn task_that_does_not_hear_breaks() {
         day()
-            .with("heard writer", r#""t":20500"#)
-            .moved_behind("heard writer", "step-ended dog")
-            .with("heard writer", r#""t":20500"#)
+            .with_keys("heard writer", r#""t":20500"#)
+            .moved_after("heard writer", "step-ended dog")
+            .with_keys("heard writer", r#""t":20500"#)
             .breaks_only(LAW.name);
     }
 
@@ -195,15 +196,15 @@ mod tests {
     #[test]
     fn task_told_before_its_turn_breaks() {
         day()
-            .with("registered writer", r#""order":5,"told":"in-turn""#)
-            .with("step-started writer", r#""order":5,"group":2"#)
-            .with("step-ended writer", r#""order":5"#)
-            .with("step-started drain", r#""group":3"#)
-            .with("step-started bye", r#""group":4"#)
-            .with("told writer", r#""t":19999"#)
-            .moved_behind("step-started writer", "step-ended dog")
-            .moved_behind("told writer", "told dog")
-            .with("told writer", r#""t":19999"#)
+            .with_keys("registered writer", r#""order":5,"told":"in-turn""#)
+            .with_keys("step-started writer", r#""order":5,"group":2"#)
+            .with_keys("step-ended writer", r#""order":5"#)
+            .with_keys("step-started drain", r#""group":3"#)
+            .with_keys("step-started bye", r#""group":4"#)
+            .with_keys("told writer", r#""t":19999"#)
+            .moved_after("step-started writer", "step-ended dog")
+            .moved_after("told writer", "told dog")
+            .with_keys("told writer", r#""t":19999"#)
             .rows_swapped(1, 2)
             .breaks_only(LAW.name);
     }
@@ -221,17 +222,17 @@ mod tests {
     /// 21.5 s.
     fn in_turn() -> ByHand {
         day()
-            .with("registered flusher", r#""order":5,"told":"in-turn""#)
-            .with("step-started flusher", r#""order":5,"group":2"#)
-            .with("step-ended flusher", r#""order":5"#)
-            .with("step-started drain", r#""group":3"#)
-            .with("step-started bye", r#""group":4"#)
-            .moved_behind("step-ended flusher", "step-ended writer")
-            .moved_behind("ended flusher", "step-ended writer")
-            .moved_behind("heard flusher", "step-ended writer")
-            .moved_behind("told flusher", "step-ended writer")
-            .moved_behind("step-started flusher", "step-ended writer")
-            .row(1, r#"[1,"ok",2000,"join-timeout",21500,0]"#)
+            .with_keys("registered flusher", r#""order":5,"told":"in-turn""#)
+            .with_keys("step-started flusher", r#""order":5,"group":2"#)
+            .with_keys("step-ended flusher", r#""order":5"#)
+            .with_keys("step-started drain", r#""group":3"#)
+            .with_keys("step-started bye", r#""group":4"#)
+            .moved_after("step-ended flusher", "step-ended writer")
+            .moved_after("ended flusher", "step-ended writer")
+            .moved_after("heard flusher", "step-ended writer")
+            .moved_after("told flusher", "step-ended writer")
+            .moved_after("step-started flusher", "step-ended writer")
+            .with_row(1, r#"[1,"ok",2000,"join-timeout",21500,0]"#)
             .rows_swapped(0, 1)
             .rows_swapped(1, 2)
     }
@@ -244,8 +245,8 @@ mod tests {
     #[test]
     fn thread_that_is_told_long_before_its_turn_breaks() {
         in_turn()
-            .moved_behind("heard flusher", "step-started dog")
-            .moved_behind("told flusher", "running")
+            .moved_after("heard flusher", "step-started dog")
+            .moved_after("told flusher", "running")
             .breaks_only(LAW.name);
     }
 
@@ -257,13 +258,13 @@ mod tests {
     #[test]
     fn watchdog_that_ends_later_need_not_hear() {
         day()
-            .moved_behind("step-ended dog", "heard writer")
-            .moved_behind("ended dog", "heard writer")
-            .moved_behind("step-ended dog", "step-ended flusher")
-            .moved_behind("ended dog", "step-ended flusher")
-            .with("ended dog", r#""t":20500"#)
-            .with("step-ended dog", r#""t":20500,"took":500"#)
-            .row(7, r#"[7,"ok",5000,"join-timeout",20000,500]"#)
+            .moved_after("step-ended dog", "heard writer")
+            .moved_after("ended dog", "heard writer")
+            .moved_after("step-ended dog", "step-ended flusher")
+            .moved_after("ended dog", "step-ended flusher")
+            .with_keys("ended dog", r#""t":20500"#)
+            .with_keys("step-ended dog", r#""t":20500,"took":500"#)
+            .with_row(7, r#"[7,"ok",5000,"join-timeout",20000,500]"#)
             .breaks_nothing();
     }
 
@@ -293,13 +294,13 @@ mod tests {
     fn thread_that_a_held_executor_does_not_keep_has_to_hear() {
         day()
             .without("heard flusher")
-            .moved_behind("step-ended flusher", "heard writer")
-            .moved_behind("ended flusher", "heard writer")
-            .with("ended flusher", r#""t":20500"#)
-            .with("step-ended flusher", r#""t":20500,"took":500"#)
-            .moved_behind("step-ended dog", "heard writer")
-            .moved_behind("ended dog", "heard writer")
-            .row(1, r#"[1,"ok",2000,"join-timeout",20000,500]"#)
+            .moved_after("step-ended flusher", "heard writer")
+            .moved_after("ended flusher", "heard writer")
+            .with_keys("ended flusher", r#""t":20500"#)
+            .with_keys("step-ended flusher", r#""t":20500,"took":500"#)
+            .moved_after("step-ended dog", "heard writer")
+            .moved_after("ended dog", "heard writer")
+            .with_row(1, r#"[1,"ok",2000,"join-timeout",20000,500]"#)
             .before(
                 "probe-began 2",
                 r#"{"t":9000,"event":"held","id":2,"name":"writer"}"#,
@@ -309,6 +310,9 @@ mod tests {
 
     #[test]
     fn told_in_the_last_instant_need_not_hear() {
-        day().cut_behind("told dog").killed(20_000).breaks_nothing();
+        day()
+            .cut_after("told dog")
+            .killed_at(20_000)
+            .breaks_nothing();
     }
 }

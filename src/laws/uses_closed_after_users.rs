@@ -1,6 +1,6 @@
 //! No resource is closed while a component that uses it still runs, except for users that were left behind.
 
-use super::record::{Index, Part, Record, is_call, phase_of};
+use super::record::{Component, EventIndex, Record, is_call, phase_of};
 use super::{Breaks, Law};
 use crate::journal::{At, How, Id, Outcome, Phase, What};
 
@@ -30,7 +30,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                     closed,
                     format!(
                         "\"{used}\" was closed at {} while \"{}\", which uses it, {why}",
-                        At(record.t(closed)),
+                        At(record.time_of(closed)),
                         registered.name
                     ),
                 );
@@ -43,7 +43,9 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             of,
             alive: false,
         } = event.what
-            && !record.part(id).is_some_and(|part| left_behind(part, at))
+            && !record
+                .component(id)
+                .is_some_and(|component| left_behind(component, at))
         {
             breaks.at(
                 at,
@@ -59,14 +61,19 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 }
 
 /// Returns whether the component's step had ended before `at` without waiting for its code to end.
-fn left_behind(part: &Part<'_>, at: Index) -> bool {
-    let end = part.step.and_then(|step| step.end);
+fn left_behind(component: &Component<'_>, at: EventIndex) -> bool {
+    let end = component.step.and_then(|step| step.end);
     end.is_some_and(|end| {
         end.at < at && matches!(end.outcome, Outcome::Leaked | Outcome::NotAwaited)
     })
 }
 
-fn still_uses(record: &Record<'_>, id: Id, user: &Part<'_>, at: Index) -> Option<&'static str> {
+fn still_uses(
+    record: &Record<'_>,
+    id: Id,
+    user: &Component<'_>,
+    at: EventIndex,
+) -> Option<&'static str> {
     if left_behind(user, at) {
         return None;
     }
@@ -121,7 +128,7 @@ mod tests {
     #[test]
     fn undeclared_use_of_a_closed_resource_breaks() {
         day()
-            .with("registered writer", r#""uses":[]"#)
+            .with_keys("registered writer", r#""uses":[]"#)
             .after(
                 "step-ended predictor",
                 r#"{"t":21500,"event":"used","id":3,"of":4,"alive":false}"#,
@@ -132,7 +139,7 @@ mod tests {
     #[test]
     fn user_that_was_left_behind_passes() {
         day()
-            .with("registered flush", r#""uses":["db"]"#)
+            .with_keys("registered flush", r#""uses":["db"]"#)
             .after(
                 "step-ended db",
                 r#"{"t":31700,"event":"used","id":5,"of":6,"alive":false}"#,
@@ -153,14 +160,14 @@ mod tests {
     #[test]
     fn resource_closed_after_its_user_passes() {
         day()
-            .with("registered db", r#""uses":["cache"]"#)
+            .with_keys("registered db", r#""uses":["cache"]"#)
             .breaks_nothing();
     }
 
     #[test]
     fn resource_closed_before_its_user_breaks() {
         day()
-            .with("registered cache", r#""uses":["flush"]"#)
+            .with_keys("registered cache", r#""uses":["flush"]"#)
             .before("state running", r#"{"t":0,"event":"closes-before-user","name":"flush","order":50,"id":5,"user":"cache","user_order":0,"user_id":11}"#)
             .breaks_only(LAW.name);
     }
@@ -168,7 +175,7 @@ mod tests {
     #[test]
     fn resource_that_uses_its_own_name_passes() {
         day()
-            .with("registered db", r#""uses":["db"]"#)
+            .with_keys("registered db", r#""uses":["db"]"#)
             .breaks_nothing();
     }
 
@@ -186,8 +193,8 @@ mod tests {
     fn body_that_never_began_uses_nothing() {
         day()
             .after("registered cache", r#"{"t":0,"event":"registered","id":12,"kind":"task","name":"idle","order":0,"timeout":2000,"floor":null,"uses":["db"],"told":"at-once","async":true,"adopted":false}"#)
-            .cut_behind("began db")
-            .killed(31_500)
+            .cut_after("began db")
+            .killed_at(31_500)
             .breaks_exactly(&["steps/isolated", "told/first"]);
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::record::{Index, Record, phase_of};
+use super::record::{EventIndex, Record, phase_of};
 use super::{Breaks, Law};
 use crate::journal::{Id, Kind, Name, Phase, Registered, State, Ties, Told, What};
 
@@ -15,7 +15,7 @@ pub(super) const LAW: Law = Law {
 };
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    if record.plan {
+    if record.is_plan {
         return; // The plan does not warn of uses.
     }
     let Some(running) = record.entered(State::Running) else {
@@ -24,8 +24,8 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let last_first = record
         .limits
         .is_some_and(|limits| limits.ties == Ties::Last);
-    unknown(record, running, breaks);
-    early_ends(record, running, breaks);
+    check_unknown_name_warnings(record, running, breaks);
+    check_early_end_warnings(record, running, breaks);
     let place = |one: &Registered| {
         let id = i128::from(one.id);
         (-i64::from(one.order), if last_first { -id } else { id })
@@ -48,12 +48,12 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             due.retain(|pair| *pair != (id, user_id));
             if due.len() == before {
                 let (used, user) = (record.name(id), record.name(user_id));
-                let said = if early.contains(&(id, user_id)) {
+                let message = if early.contains(&(id, user_id)) {
                     format!("start warned twice that \"{used}\" will be closed before \"{user}\"")
                 } else {
                     format!("\"{used}\" is said to be closed before \"{user}\", and is not")
                 };
-                breaks.at(at, said);
+                breaks.at(at, message);
             }
         }
     }
@@ -67,7 +67,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 }
 
 /// Checks the warnings of each thread, task and callback of stop that stop can end while a user of it still runs.
-fn early_ends(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
+fn check_early_end_warnings(record: &Record<'_>, running: EventIndex, breaks: &mut Breaks<'_>) {
     let there: Vec<&Registered> = record
         .registered()
         .filter(|(_, _, at, _)| *at < running)
@@ -114,7 +114,7 @@ fn early_ends(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
 }
 
 /// Checks the warnings of each used name that no component registered during the start has.
-fn unknown(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
+fn check_unknown_name_warnings(record: &Record<'_>, running: EventIndex, breaks: &mut Breaks<'_>) {
     let registered = || record.registered().filter(|(_, _, at, _)| *at < running);
     let known: BTreeSet<&Name> = registered().map(|(_, _, _, one)| &one.name).collect();
     let mut due: BTreeSet<(Id, &Name)> = BTreeSet::new();
@@ -126,10 +126,10 @@ fn unknown(record: &Record<'_>, running: Index, breaks: &mut Breaks<'_>) {
         if let What::UsesUnknown { id, name, used } = &event.what
             && !due.remove(&(*id, used))
         {
-            let said = format!(
+            let message = format!(
                 "\"{name}\" is said to use \"{used}\", which nothing is called, and does not"
             );
-            breaks.at(at, said);
+            breaks.at(at, message);
         }
     }
     let ended = record.ended_before(running);
@@ -154,8 +154,8 @@ mod tests {
     #[test]
     fn order_without_a_warning_breaks() {
         day()
-            .with("registered cache", r#""uses":["flush"]"#)
-            .cut_behind("state running")
+            .with_keys("registered cache", r#""uses":["flush"]"#)
+            .cut_after("state running")
             .after(
                 "state running",
                 r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#,
@@ -168,9 +168,9 @@ mod tests {
     /// Returns the day until the end of start, with a `cache` that uses `uses`.
     fn using(uses: &str) -> ByHand {
         day()
-            .with("registered cache", &format!(r#""uses":["{uses}"]"#))
-            .cut_behind("state running")
-            .then(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
+            .with_keys("registered cache", &format!(r#""uses":["{uses}"]"#))
+            .cut_after("state running")
+            .append(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
     }
 
     #[test]
@@ -227,16 +227,16 @@ mod tests {
     /// telling as given.
     fn stopping(user_order: i32, used_order: i32, told: &str) -> ByHand {
         day()
-            .with(
+            .with_keys(
                 "registered flusher",
                 &format!(r#""order":{used_order},"told":"{told}""#),
             )
-            .with(
+            .with_keys(
                 "registered burst",
                 &format!(r#""order":{user_order},"uses":["flusher"]"#),
             )
-            .cut_behind("state running")
-            .then(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
+            .cut_after("state running")
+            .append(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn adopted_component_is_not_told_when_stop_begins() {
         stopping(0, 10, "at-once")
-            .with("registered flusher", r#""adopted":true"#)
+            .with_keys("registered flusher", r#""adopted":true"#)
             .breaks_nothing();
     }
 
@@ -265,8 +265,8 @@ mod tests {
     /// thread that ends before it.
     fn ends_in_the_start(uses: &str) -> ByHand {
         day()
-            .with("registered crash", &format!(r#""uses":["{uses}"]"#))
-            .cut_behind("state running")
+            .with_keys("registered crash", &format!(r#""uses":["{uses}"]"#))
+            .cut_after("state running")
             .before(
                 "state running",
                 r#"{"t":0,"event":"began","id":9,"name":"crash","nth":1}"#,
@@ -275,7 +275,7 @@ mod tests {
                 "state running",
                 r#"{"t":0,"event":"ended","id":9,"name":"crash","nth":1,"how":"ok","error":null}"#,
             )
-            .then(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
+            .append(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
     }
 
     #[test]
@@ -301,11 +301,11 @@ mod tests {
 
     /// Returns a day with a cache that names a used component twice, and start's warnings of it.
     fn warned(times: usize) -> ByHand {
-        let mut day = day().with("registered cache", r#""uses":["flush","flush"]"#);
+        let mut day = day().with_keys("registered cache", r#""uses":["flush","flush"]"#);
         for _ in 0..times {
             day = day.before("state running", r#"{"t":0,"event":"closes-before-user","name":"flush","order":50,"id":5,"user":"cache","user_order":0,"user_id":11}"#);
         }
-        day.cut_behind("state running").after(
+        day.cut_after("state running").after(
             "state running",
             r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#,
         )
@@ -320,18 +320,18 @@ mod tests {
     #[test]
     fn message_names_the_second_warning_of_a_pair() {
         let broken = judge(&warned(2).events());
-        let said: Vec<_> = broken.iter().map(|broken| &*broken.message).collect();
+        let messages: Vec<_> = broken.iter().map(|broken| &*broken.message).collect();
         let words = "start warned twice that \"flush\" will be closed before \"cache\"";
-        assert_eq!(said, [words]);
+        assert_eq!(messages, [words]);
     }
 
     /// Returns the day until the end of start, with that order of ties, and `db` using `cache`: both have order 0.
     fn started(ties: &str) -> ByHand {
         day()
-            .with("worker", &format!(r#""ties":"{ties}""#))
-            .with("registered db", r#""uses":["cache"]"#)
-            .cut_behind("state running")
-            .then(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
+            .with_keys("worker", &format!(r#""ties":"{ties}""#))
+            .with_keys("registered db", r#""uses":["cache"]"#)
+            .cut_after("state running")
+            .append(r#"{"t":0,"event":"stuck","why":"spinning","name":"hand"}"#)
     }
 
     const WARNING: &str = r#"{"t":0,"event":"closes-before-user","name":"cache","order":0,"id":11,"user":"db","user_order":0,"user_id":6}"#;

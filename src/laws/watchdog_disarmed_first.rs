@@ -13,12 +13,14 @@ pub(super) const LAW: Law = Law {
 };
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
-    let Some(asked) = record.asked() else { return };
+    let Some(asked) = record.first_request() else {
+        return;
+    };
     let late = |at| {
         format!(
             "at {}, {} after the stop was asked for",
-            At(record.t(at)),
-            Ms(record.t(at).saturating_sub(record.t(asked)))
+            At(record.time_of(at)),
+            Ms(record.time_of(at).saturating_sub(record.time_of(asked)))
         )
     };
     let mut disarmed = None;
@@ -36,21 +38,23 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             What::Exit {
                 cause: Cause::Watchdog,
                 ..
-            } if record.plan => {
+            } if record.is_plan => {
                 breaks.at(at, format!("the watchdog ended the process {}", late(at)));
             }
             _ => {}
         }
     }
-    let watched = record.registered().any(|(_, part, at, registered)| {
-        registered.kind == Kind::Watchdog && at < asked && part.end.is_none_or(|end| end.at > asked)
+    let watched = record.registered().any(|(_, component, at, registered)| {
+        registered.kind == Kind::Watchdog
+            && at < asked
+            && component.end.is_none_or(|end| end.at > asked)
     });
     let first_step = record
         .steps()
         .filter(|(_, step)| step.phase != Phase::Start)
         .map(|(_, step)| step.at)
         .min();
-    if let (false, true, Some(step)) = (record.plan, watched, first_step)
+    if let (false, true, Some(step)) = (record.is_plan, watched, first_step)
         && disarmed.is_none_or(|disarmed| disarmed > step)
     {
         breaks.at(
@@ -66,7 +70,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::{ByHand, day, planned, program};
+    use crate::laws::by_hand::{ByHand, day, plan_day, program};
 
     #[test]
     fn watchdog_that_is_not_disarmed_breaks() {
@@ -84,35 +88,35 @@ mod tests {
     }
 
     /// Returns a day on which the watchdog ends the process after a stop was asked for.
-    fn shot() -> ByHand {
+    fn fired_after_request() -> ByHand {
         day()
-            .cut_behind("watchdog disarmed")
-            .then(r#"{"t":20000,"event":"watchdog","is":"fired","attempt":3}"#)
-            .killed(20_000)
+            .cut_after("watchdog disarmed")
+            .append(r#"{"t":20000,"event":"watchdog","is":"fired","attempt":3}"#)
+            .killed_at(20_000)
             .without("killed")
-            .with("exit", r#""code":75,"cause":"watchdog""#)
+            .with_keys("exit", r#""code":75,"cause":"watchdog""#)
     }
 
     #[test]
     fn shot_after_the_request_breaks() {
-        shot().breaks_only(LAW.name);
+        fired_after_request().breaks_only(LAW.name);
     }
 
     #[test]
     fn shot_after_the_request_breaks_once() {
         assert_eq!(
-            shot().messages(LAW.name),
+            fired_after_request().messages(LAW.name),
             ["the watchdog fired at 20.000, 0 ms after the stop was asked for"]
         );
     }
 
     #[test]
     fn plan_whose_watchdog_ends_the_process_in_stop_breaks() {
-        planned()
-            .cut_behind("running")
-            .killed(20_000)
+        plan_day()
+            .cut_after("running")
+            .killed_at(20_000)
             .without("killed")
-            .with("exit", r#""code":75,"cause":"watchdog""#)
+            .with_keys("exit", r#""code":75,"cause":"watchdog""#)
             .breaks_only(LAW.name);
     }
 
@@ -120,7 +124,7 @@ mod tests {
     fn watchdog_disarmed_after_the_first_step_breaks() {
         // The order of the events before the first step is another law's too.
         day()
-            .moved_behind("watchdog disarmed", "heard flusher")
+            .moved_after("watchdog disarmed", "heard flusher")
             .breaks_exactly(&[LAW.name, "states/forward"]);
     }
 
@@ -136,8 +140,8 @@ mod tests {
             .without("told dog")
             .without("step-started dog")
             .without("step-ended dog")
-            .row(7, "")
-            .moved_behind("ended dog", "probe 2")
+            .with_row(7, "")
+            .moved_after("ended dog", "probe 2")
             .breaks_nothing();
     }
 }

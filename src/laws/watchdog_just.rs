@@ -1,7 +1,7 @@
 //! The watchdog fires if and only if it is armed and its number of attempts has failed in a row, and it reports the
 //! number. It waits exactly its interval or its back-off between probes, and for a probe no longer than its limit.
 
-use super::record::{Index, Record};
+use super::record::{EventIndex, Record};
 use super::{Breaks, Law};
 use crate::journal::{At, Cause, Kind, Registered, WatchdogIs, What};
 
@@ -14,20 +14,20 @@ pub(super) const LAW: Law = Law {
 
 /// The watchdog's state, computed anew from its probes.
 #[derive(Default)]
-struct Count {
+struct WatchdogState {
     armed: bool,
     failures: u32,
     /// The instant before which the next probe may not begin.
     next: u64,
     /// The probe after which the watchdog has to fire.
-    due: Option<Index>,
+    due: Option<EventIndex>,
 }
 
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     let mut watchdogs = record
         .registered()
         .filter(|(_, _, _, registered)| registered.kind == Kind::Watchdog);
-    let Some((_, part, _, registered)) = watchdogs.next() else {
+    let Some((_, component, _, registered)) = watchdogs.next() else {
         return;
     };
     if let Some((_, _, at, second)) = watchdogs.next() {
@@ -38,19 +38,19 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         );
         return;
     }
-    let asked = record.asked().unwrap_or(usize::MAX);
-    let began = part.began.map_or(0, |at| record.t(at));
-    let mut count = Count::default();
+    let asked = record.first_request().unwrap_or(usize::MAX);
+    let began = component.began.map_or(0, |at| record.time_of(at));
+    let mut state = WatchdogState::default();
     let mut fired = None;
     for (at, event) in record.events.iter().enumerate() {
         match &event.what {
-            What::ProbeBegan { n } if event.t < count.next => {
+            What::ProbeBegan { n } if event.t < state.next => {
                 breaks.at(
                     at,
                     format!(
                         "probe {n} began at {}, and not before {} was it time",
                         At(event.t),
-                        At(count.next)
+                        At(state.next)
                     ),
                 );
             }
@@ -58,7 +58,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 result,
                 ignored: false,
                 ..
-            } => count.probed(at, event.t, result, registered, began),
+            } => state.record_probe(at, event.t, result, registered, began),
             What::Watchdog {
                 is: WatchdogIs::Fired,
                 ..
@@ -68,11 +68,11 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 ..
             } if fired.is_none() => {
                 fired = Some(at);
-                if count.due.is_none() && at < asked {
-                    let why = if count.armed {
+                if state.due.is_none() && at < asked {
+                    let why = if state.armed {
                         format!(
                             "{} of {} in a row",
-                            count.failures,
+                            state.failures,
                             registered.attempts.unwrap_or(0)
                         )
                     } else {
@@ -87,20 +87,20 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             _ => {}
         }
     }
-    if !record.plan && part.fault.is_none() && part.began.is_some() {
-        punctual(record, breaks, registered, began);
+    if !record.is_plan && component.fault.is_none() && component.began.is_some() {
+        check_punctual(record, breaks, registered, began);
     }
-    if let Some(due) = count.due {
-        let in_time = fired.is_some_and(|fired| record.t(fired) == record.t(due));
+    if let Some(due) = state.due {
+        let in_time = fired.is_some_and(|fired| record.time_of(fired) == record.time_of(due));
         // If a stop is asked for in the same instant, the watchdog's last check sees it.
-        let excused = asked != usize::MAX && record.t(asked) <= record.t(due);
+        let excused = asked != usize::MAX && record.time_of(asked) <= record.time_of(due);
         if !in_time && !excused {
             breaks.at(
                 due,
                 format!(
                     "{} probes in a row had failed at {}, and the watchdog did not end the process",
-                    count.failures,
-                    At(record.t(due))
+                    state.failures,
+                    At(record.time_of(due))
                 ),
             );
         }
@@ -109,24 +109,31 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
 
 /// Checks that a watchdog that nothing holds up is never late: its probes begin when they are due and end in time,
 /// and their results are claimed in that instant.
-fn punctual(record: &Record<'_>, breaks: &mut Breaks<'_>, registered: &Registered, began: u64) {
-    let asked = record.asked().map_or(u64::MAX, |at| record.t(at));
+fn check_punctual(
+    record: &Record<'_>,
+    breaks: &mut Breaks<'_>,
+    registered: &Registered,
+    began: u64,
+) {
+    let asked = record
+        .first_request()
+        .map_or(u64::MAX, |at| record.time_of(at));
     // An event that is due in the last instant, or in that of a request, may not come any more.
-    let still = |t: u64| t >= asked || t >= record.end();
-    let mut count = Count {
+    let still = |t: u64| t >= asked || t >= record.last_instant();
+    let mut state = WatchdogState {
         next: began,
-        ..Count::default()
+        ..WatchdogState::default()
     };
-    let mut open: Option<(Index, u32)> = None;
-    let mut due: Option<(Index, Option<bool>, u32)> = None;
+    let mut open: Option<(EventIndex, u32)> = None;
+    let mut due: Option<(EventIndex, Option<bool>, u32)> = None;
     for (at, event) in record.events.iter().enumerate() {
         let t = event.t;
         if let Some((probe, armed, failures)) = due
-            && t > record.t(probe)
+            && t > record.time_of(probe)
         {
             due = None;
-            if (armed.is_some() || failures > 0) && !still(record.t(probe)) {
-                let at = At(record.t(probe));
+            if (armed.is_some() || failures > 0) && !still(record.time_of(probe)) {
+                let at = At(record.time_of(probe));
                 breaks.at(
                     probe,
                     format!("the watchdog did not say at {at} what came of its probe"),
@@ -135,15 +142,16 @@ fn punctual(record: &Record<'_>, breaks: &mut Breaks<'_>, registered: &Registere
         }
         match &event.what {
             What::ProbeBegan { n } => {
-                if t > count.next && !still(count.next) {
-                    let next = At(count.next);
+                if t > state.next && !still(state.next) {
+                    let next = At(state.next);
                     breaks.at(
                         at,
                         format!("probe {n} began at {}, and {next} was its time", At(t)),
                     );
                 }
                 // A probe that begins after the request is another law's.
-                open = Some((at, *n)).filter(|_| record.asked().is_none_or(|asked| at < asked));
+                open = Some((at, *n))
+                    .filter(|_| record.first_request().is_none_or(|asked| at < asked));
             }
             What::Probe {
                 n,
@@ -153,8 +161,8 @@ fn punctual(record: &Record<'_>, breaks: &mut Breaks<'_>, registered: &Registere
             } => {
                 if let Some((probe, _)) = open.take() {
                     let limit = registered.request_timeout.unwrap_or(u64::MAX);
-                    let ends = record.t(probe).saturating_add(limit).min(asked);
-                    if t > ends.max(record.t(probe)) {
+                    let ends = record.time_of(probe).saturating_add(limit).min(asked);
+                    if t > ends.max(record.time_of(probe)) {
                         let ends = At(ends);
                         breaks.at(
                             at,
@@ -165,9 +173,9 @@ fn punctual(record: &Record<'_>, breaks: &mut Breaks<'_>, registered: &Registere
                         );
                     }
                 }
-                let was = count.armed;
-                count.probed(at, t, result, registered, began);
-                due = Some((at, (count.armed && !was).then_some(true), count.failures));
+                let was = state.armed;
+                state.record_probe(at, t, result, registered, began);
+                due = Some((at, (state.armed && !was).then_some(true), state.failures));
             }
             What::Watchdog { is, attempt } => match (is, &mut due) {
                 (WatchdogIs::Armed, Some((_, armed @ Some(_), _))) => *armed = None,
@@ -190,12 +198,12 @@ fn punctual(record: &Record<'_>, breaks: &mut Breaks<'_>, registered: &Registere
     let late = match open {
         Some((probe, n)) => {
             let limit = registered.request_timeout.unwrap_or(u64::MAX);
-            let began = record.t(probe);
+            let began = record.time_of(probe);
             let ends = began.saturating_add(limit).min(asked).max(began);
-            (record.end() > ends).then(|| format!("probe {n} was to end at {}", At(ends)))
+            (record.last_instant() > ends).then(|| format!("probe {n} was to end at {}", At(ends)))
         }
-        None => (count.due.is_none() && !still(count.next))
-            .then(|| format!("a probe was to begin at {}", At(count.next))),
+        None => (state.due.is_none() && !still(state.next))
+            .then(|| format!("a probe was to begin at {}", At(state.next))),
     };
     if let Some(late) = late {
         let last = record.events.len().saturating_sub(1);
@@ -203,8 +211,15 @@ fn punctual(record: &Record<'_>, breaks: &mut Breaks<'_>, registered: &Registere
     }
 }
 
-impl Count {
-    fn probed(&mut self, at: Index, t: u64, result: &str, registered: &Registered, began: u64) {
+impl WatchdogState {
+    fn record_probe(
+        &mut self,
+        at: EventIndex,
+        t: u64,
+        result: &str,
+        registered: &Registered,
+        began: u64,
+    ) {
         let success = result.len() == 3
             && result.starts_with('2')
             && result.bytes().all(|byte| byte.is_ascii_digit());
@@ -231,7 +246,7 @@ impl Count {
 #[cfg(test)]
 mod tests {
     use super::LAW;
-    use crate::laws::by_hand::{ByHand, day, planned};
+    use crate::laws::by_hand::{ByHand, day, plan_day};
 
     #[test]
     fn probe_before_its_time_breaks() {
@@ -244,7 +259,7 @@ mod tests {
     #[test]
     fn probe_after_its_time_breaks() {
         day()
-            .with("probe-began 2", r#""t":10001"#)
+            .with_keys("probe-began 2", r#""t":10001"#)
             .breaks_only(LAW.name);
     }
 
@@ -259,7 +274,7 @@ mod tests {
     #[test]
     fn probe_beyond_its_limit_breaks() {
         day()
-            .with("registered dog", r#""request_timeout":1999"#)
+            .with_keys("registered dog", r#""request_timeout":1999"#)
             .breaks_only(LAW.name);
     }
 
@@ -281,7 +296,7 @@ mod tests {
     #[test]
     fn all_attempts_failed_without_an_exit_breaks() {
         day()
-            .with("probe 2", r#""t":10000,"result":"500""#)
+            .with_keys("probe 2", r#""t":10000,"result":"500""#)
             .before(
                 "signal SIGTERM",
                 r#"{"t":14000,"event":"probe-began","n":3}"#,
@@ -290,7 +305,7 @@ mod tests {
                 "signal SIGTERM",
                 r#"{"t":14000,"event":"probe","n":3,"result":"refused","took":0,"ignored":false}"#,
             )
-            .with("registered dog", r#""attempts":2"#)
+            .with_keys("registered dog", r#""attempts":2"#)
             .breaks_only(LAW.name);
     }
 
@@ -301,18 +316,20 @@ mod tests {
                 "signal SIGTERM",
                 r#"{"t":19000,"event":"watchdog","is":"fired","attempt":1}"#,
             )
-            .with("exit", r#""code":75,"cause":"watchdog""#)
+            .with_keys("exit", r#""code":75,"cause":"watchdog""#)
             .breaks_only(LAW.name);
     }
 
     /// Returns a day of a worker with a watchdog with those keys and those events of its probes, until SIGKILL ends
     /// it. No stop is asked for.
     fn watched(keys: &str, lines: &[String], end: u64) -> ByHand {
-        let morning = day().with("registered dog", keys).cut_behind("began crash");
+        let morning = day()
+            .with_keys("registered dog", keys)
+            .cut_after("began crash");
         lines
             .iter()
-            .fold(morning, |day, line| day.then(line))
-            .killed(end)
+            .fold(morning, |day, line| day.append(line))
+            .killed_at(end)
     }
 
     fn probe(n: u32, began: u64, result: &str, took: u64) -> Vec<String> {
@@ -325,7 +342,7 @@ mod tests {
         ]
     }
 
-    fn says(t: u64, is: &str, attempt: u32) -> Vec<String> {
+    fn claim(t: u64, is: &str, attempt: u32) -> Vec<String> {
         vec![format!(
             r#"{{"t":{t},"event":"watchdog","is":"{is}","attempt":{attempt}}}"#
         )]
@@ -333,7 +350,7 @@ mod tests {
 
     /// Returns the events of a first probe with a good answer at once, which arms the watchdog.
     fn armed() -> Vec<String> {
-        [probe(1, 0, "200", 0), says(0, "armed", 0)].concat()
+        [probe(1, 0, "200", 0), claim(0, "armed", 0)].concat()
     }
 
     /// Returns two failures after that: the third would be due 16 s after the second.
@@ -341,28 +358,28 @@ mod tests {
         [
             armed(),
             probe(2, 10_000, "503", 0),
-            says(10_000, "failed", 1),
+            claim(10_000, "failed", 1),
             probe(3, 14_000, "refused", 0),
-            says(14_000, "failed", 2),
+            claim(14_000, "failed", 2),
         ]
         .concat()
     }
 
     fn failing_thrice() -> Vec<String> {
-        let third = [probe(4, 30_000, "cut", 0), says(30_000, "failed", 3)];
+        let third = [probe(4, 30_000, "cut", 0), claim(30_000, "failed", 3)];
         [failing_twice(), third.concat()].concat()
     }
 
-    const ASIS: &str = r#""attempts":3"#;
+    const DEFAULT_ATTEMPTS: &str = r#""attempts":3"#;
 
     #[test]
     fn failures_are_followed_by_a_growing_pause() {
-        watched(ASIS, &failing_twice(), 30_000).breaks_nothing();
-        watched(ASIS, &failing_twice(), 30_001).breaks_only(LAW.name);
+        watched(DEFAULT_ATTEMPTS, &failing_twice(), 30_000).breaks_nothing();
+        watched(DEFAULT_ATTEMPTS, &failing_twice(), 30_001).breaks_only(LAW.name);
         let early = [failing_twice(), probe(4, 29_999, "200", 0)].concat();
-        watched(ASIS, &early, 29_999).breaks_only(LAW.name);
+        watched(DEFAULT_ATTEMPTS, &early, 29_999).breaks_only(LAW.name);
         let late = [failing_twice(), probe(4, 30_001, "200", 0)].concat();
-        watched(ASIS, &late, 30_001).breaks_only(LAW.name);
+        watched(DEFAULT_ATTEMPTS, &late, 30_001).breaks_only(LAW.name);
     }
 
     #[test]
@@ -371,11 +388,11 @@ mod tests {
             failing_twice(),
             probe(4, 30_000, "200", 0),
             probe(5, 40_000, "503", 0),
-            says(40_000, "failed", 1),
+            claim(40_000, "failed", 1),
             probe(6, 44_000, "503", 0),
-            says(44_000, "failed", 2),
+            claim(44_000, "failed", 2),
         ];
-        watched(ASIS, &again.concat(), 50_000).breaks_nothing();
+        watched(DEFAULT_ATTEMPTS, &again.concat(), 50_000).breaks_nothing();
     }
 
     #[test]
@@ -387,9 +404,9 @@ mod tests {
             probe(4, 30_000, "refused", 0),
         ]
         .concat();
-        watched(ASIS, &boot, 40_000).breaks_nothing();
-        let said = [probe(1, 0, "refused", 0), says(0, "failed", 1)].concat();
-        watched(ASIS, &said, 4_000).breaks_only(LAW.name);
+        watched(DEFAULT_ATTEMPTS, &boot, 40_000).breaks_nothing();
+        let claimed = [probe(1, 0, "refused", 0), claim(0, "failed", 1)].concat();
+        watched(DEFAULT_ATTEMPTS, &claimed, 4_000).breaks_only(LAW.name);
     }
 
     #[test]
@@ -399,8 +416,8 @@ mod tests {
         let counted = [
             probe(1, 0, "refused", 0),
             probe(2, 10_000, "refused", 0),
-            says(10_000, "armed", 0),
-            says(10_000, "failed", 1),
+            claim(10_000, "armed", 0),
+            claim(10_000, "failed", 1),
             probe(3, 14_000, "200", 0),
         ]
         .concat();
@@ -419,9 +436,9 @@ mod tests {
             panic!("that event registers the watchdog");
         };
         let arms = |result: &str| {
-            let mut count = super::Count::default();
-            count.probed(0, 0, result, registered, 0);
-            count.armed
+            let mut state = super::WatchdogState::default();
+            state.record_probe(0, 0, result, registered, 0);
+            state.armed
         };
         for result in ["200", "204", "299"] {
             assert!(arms(result), "{result}");
@@ -434,41 +451,41 @@ mod tests {
         }
     }
 
-    fn shot(t: u64) -> ByHand {
-        let shot = [failing_thrice(), says(t, "fired", 3)].concat();
-        watched(ASIS, &shot, t)
+    fn fired_at(t: u64) -> ByHand {
+        let shot = [failing_thrice(), claim(t, "fired", 3)].concat();
+        watched(DEFAULT_ATTEMPTS, &shot, t)
             .without("killed")
-            .with("exit", r#""code":75,"cause":"watchdog""#)
+            .with_keys("exit", r#""code":75,"cause":"watchdog""#)
     }
 
     #[test]
     fn watchdog_fires_when_the_attempts_have_failed() {
-        shot(30_000).breaks_nothing();
-        shot(30_001).breaks_only(LAW.name);
+        fired_at(30_000).breaks_nothing();
+        fired_at(30_001).breaks_only(LAW.name);
     }
 
     #[test]
     fn watchdog_that_does_not_fire_breaks() {
-        watched(ASIS, &failing_thrice(), 30_000).breaks_only(LAW.name);
-        watched(ASIS, &failing_thrice(), 30_001).breaks_only(LAW.name);
+        watched(DEFAULT_ATTEMPTS, &failing_thrice(), 30_000).breaks_only(LAW.name);
+        watched(DEFAULT_ATTEMPTS, &failing_thrice(), 30_001).breaks_only(LAW.name);
         watched(r#""attempts":4"#, &failing_thrice(), 60_000).breaks_nothing();
     }
 
     #[test]
     fn watchdog_that_fires_early_breaks_once() {
-        let early = [failing_twice(), says(14_000, "fired", 2)].concat();
-        let early = watched(ASIS, &early, 14_000)
+        let early = [failing_twice(), claim(14_000, "fired", 2)].concat();
+        let early = watched(DEFAULT_ATTEMPTS, &early, 14_000)
             .without("killed")
-            .with("exit", r#""code":75,"cause":"watchdog""#);
+            .with_keys("exit", r#""code":75,"cause":"watchdog""#);
         early.clone().breaks_only(LAW.name);
         assert_eq!(
             early.messages(LAW.name),
             ["the watchdog fired at 14.000 without cause: 2 of 3 in a row"]
         );
-        let unarmed = [probe(1, 0, "503", 0), says(0, "fired", 1)].concat();
-        let unarmed = watched(ASIS, &unarmed, 0)
+        let unarmed = [probe(1, 0, "503", 0), claim(0, "fired", 1)].concat();
+        let unarmed = watched(DEFAULT_ATTEMPTS, &unarmed, 0)
             .without("killed")
-            .with("exit", r#""code":75,"cause":"watchdog""#);
+            .with_keys("exit", r#""code":75,"cause":"watchdog""#);
         assert_eq!(
             unarmed.messages(LAW.name),
             ["the watchdog fired at 0.000 without cause: not armed"]
@@ -478,9 +495,10 @@ mod tests {
     /// Returns a day on which the worker is asked to stop at `t`, and the watchdog is disarmed.
     fn asked(lines: &[String], t: u64) -> ByHand {
         let asked = format!(r#"{{"t":{t},"event":"signal","name":"SIGTERM","nth":1}}"#);
-        let said = format!(r#"{{"t":{t},"event":"requested","reason":"SIGTERM","by":"signal"}}"#);
-        let lines = [lines, &[asked, said], &says(t, "disarmed", 0)[..]].concat();
-        watched(ASIS, &lines, t).with("worker", r#""pre_stop":5000"#)
+        let claimed =
+            format!(r#"{{"t":{t},"event":"requested","reason":"SIGTERM","by":"signal"}}"#);
+        let lines = [lines, &[asked, claimed], &claim(t, "disarmed", 0)[..]].concat();
+        watched(DEFAULT_ATTEMPTS, &lines, t).with_keys("worker", r#""pre_stop":5000"#)
     }
 
     #[test]
@@ -504,9 +522,9 @@ mod tests {
             );
             let end = [end];
             asked(&open, 12_000)
-                .cut_behind("watchdog disarmed")
-                .then(&end[0])
-                .killed(t)
+                .cut_after("watchdog disarmed")
+                .append(&end[0])
+                .killed_at(t)
         };
         given_up(12_000).breaks_nothing();
         given_up(12_001).breaks_only(LAW.name);
@@ -525,21 +543,26 @@ mod tests {
 
     #[test]
     fn probe_due_in_the_last_instant_need_not_begin() {
-        watched(ASIS, &armed(), 10_000).breaks_nothing();
-        watched(ASIS, &armed(), 10_001).breaks_only(LAW.name);
+        watched(DEFAULT_ATTEMPTS, &armed(), 10_000).breaks_nothing();
+        watched(DEFAULT_ATTEMPTS, &armed(), 10_001).breaks_only(LAW.name);
     }
 
     #[test]
     fn result_of_a_probe_is_claimed_in_its_instant() {
-        let unsaid = [armed(), probe(2, 10_000, "503", 0)].concat();
-        watched(ASIS, &unsaid, 10_000).breaks_nothing(); // The process ended first.
-        watched(ASIS, &unsaid, 10_001).breaks_only(LAW.name);
-        let late = [unsaid.clone(), says(10_001, "failed", 1)].concat();
-        watched(ASIS, &late, 10_001).breaks_only(LAW.name);
-        let other = [unsaid.clone(), says(10_000, "failed", 2)].concat();
-        watched(ASIS, &other, 10_000).breaks_only(LAW.name);
-        let again = [unsaid, says(10_000, "failed", 1), says(10_000, "armed", 0)].concat();
-        watched(ASIS, &again, 10_000).breaks_only(LAW.name);
+        let unclaimed = [armed(), probe(2, 10_000, "503", 0)].concat();
+        watched(DEFAULT_ATTEMPTS, &unclaimed, 10_000).breaks_nothing(); // The process ended first.
+        watched(DEFAULT_ATTEMPTS, &unclaimed, 10_001).breaks_only(LAW.name);
+        let late = [unclaimed.clone(), claim(10_001, "failed", 1)].concat();
+        watched(DEFAULT_ATTEMPTS, &late, 10_001).breaks_only(LAW.name);
+        let other = [unclaimed.clone(), claim(10_000, "failed", 2)].concat();
+        watched(DEFAULT_ATTEMPTS, &other, 10_000).breaks_only(LAW.name);
+        let again = [
+            unclaimed,
+            claim(10_000, "failed", 1),
+            claim(10_000, "armed", 0),
+        ]
+        .concat();
+        watched(DEFAULT_ATTEMPTS, &again, 10_000).breaks_only(LAW.name);
     }
 
     #[test]
@@ -560,12 +583,12 @@ mod tests {
     fn first_probe_begins_with_the_watchdog() {
         let later = |t: u64| {
             watched(
-                ASIS,
-                &[probe(1, t, "200", 0), says(t, "armed", 0)].concat(),
+                DEFAULT_ATTEMPTS,
+                &[probe(1, t, "200", 0), claim(t, "armed", 0)].concat(),
                 12_000,
             )
-            .moved_behind("began dog", "began crash")
-            .with("began dog", r#""t":2000"#)
+            .moved_after("began dog", "began crash")
+            .with_keys("began dog", r#""t":2000"#)
         };
         later(2_000).breaks_nothing();
         later(2_001).breaks_only(LAW.name);
@@ -573,18 +596,18 @@ mod tests {
 
     #[test]
     fn watchdog_that_never_began_is_not_late() {
-        watched(ASIS, &[], 5_000)
+        watched(DEFAULT_ATTEMPTS, &[], 5_000)
             .without("began dog")
             .breaks_nothing();
-        watched(ASIS, &[], 5_000).breaks_only(LAW.name);
+        watched(DEFAULT_ATTEMPTS, &[], 5_000).breaks_only(LAW.name);
     }
 
     #[test]
     fn watchdog_that_a_fault_holds_up_may_be_late() {
         let hang = r#"{"t":0,"event":"fault","fault":"hang","name":"dog","id":7}"#;
         let late = [armed(), probe(2, 11_000, "200", 0)].concat();
-        watched(ASIS, &late, 12_000).breaks_only(LAW.name);
-        watched(ASIS, &late, 12_000)
+        watched(DEFAULT_ATTEMPTS, &late, 12_000).breaks_only(LAW.name);
+        watched(DEFAULT_ATTEMPTS, &late, 12_000)
             .before("began dog", hang)
             .breaks_nothing();
     }
@@ -592,7 +615,7 @@ mod tests {
     #[test]
     fn second_watchdog_breaks() {
         let second = r#"{"t":0,"event":"registered","id":12,"kind":"watchdog","name":"second","order":0,"timeout":5000,"floor":null,"uses":[],"told":"at-once","async":false,"adopted":false,"interval":5000,"attempts":3,"request_timeout":120000}"#;
-        watched(ASIS, &armed(), 9_000)
+        watched(DEFAULT_ATTEMPTS, &armed(), 9_000)
             .before("ended main", second)
             .before(
                 "exit",
@@ -603,6 +626,6 @@ mod tests {
 
     #[test]
     fn plan_says_nothing_of_its_probes() {
-        planned().breaks_nothing();
+        plan_day().breaks_nothing();
     }
 }

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use super::say::{Aside, PATIENCE};
+use super::say::{MAX_WAIT, SideThreads};
 use crate::context::{Life, exit_code};
-use crate::host::poll_until;
+use crate::host::poll_while;
 
 /// Maximum number of components that are named as left behind.
-const NAMED: usize = 20;
+const MAX_NAMED: usize = 20;
 
 /// Ends the process with code 124 when half of the margin is left of the grace.
 ///
@@ -37,30 +37,30 @@ impl LastResort {
     pub fn arm(life: &Life) -> io::Result<LastResort> {
         let life = life.clone();
         let disarmed = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&disarmed);
+        let is_disarmed = Arc::clone(&disarmed);
         // The host's clock, read without calling the host.
         let epoch = Instant::now().checked_sub(life.core.host.now());
         let epoch = epoch.unwrap_or_else(Instant::now);
         // The words may be held up, and when it strikes there may be no thread to write them.
-        let aside = Aside::ready()?;
+        let side_threads = SideThreads::start()?;
         let builder = std::thread::Builder::new().name("deadstop-resort".to_owned());
         let thread = builder.spawn(move || {
-            let armed = || !seen.load(Ordering::SeqCst);
+            let armed = || !is_disarmed.load(Ordering::SeqCst);
             let parked = || {
                 std::thread::park();
                 armed()
             };
-            let Some(from) = poll_until(life.core.grace.wait(), parked) else {
+            let Some(from) = poll_while(life.core.grace.wait(), parked) else {
                 return;
             };
-            let Some(strikes) = epoch.checked_add(life.core.limits.instants(*from).last_resort)
+            let Some(strike_at) = epoch.checked_add(life.core.limits.instants(*from).last_resort)
             else {
                 return; // The instant is beyond the clock.
             };
             while armed() {
-                let left = strikes.saturating_duration_since(Instant::now());
+                let left = strike_at.saturating_duration_since(Instant::now());
                 if left.is_zero() {
-                    strike(life, &aside);
+                    strike(life, &side_threads);
                     return;
                 }
                 std::thread::park_timeout(left);
@@ -86,30 +86,30 @@ impl Drop for LastResort {
     }
 }
 
-fn strike(life: Life, aside: &Aside) {
-    let patience = patience(life.core.limits.margin);
-    aside.say(patience, move || words(&life));
+fn strike(life: Life, side_threads: &SideThreads) {
+    let max_wait = max_wait(life.core.limits.margin);
+    side_threads.write_line(max_wait, move || last_words(&life));
     signal_hook::low_level::exit(exit_code::LAST_RESORT);
 }
 
 /// Returns the longest time for which the words may take to be written. Half of the margin is left when the last resort
 /// strikes, and a quarter of that half is kept for the exit.
-fn patience(margin: Duration) -> Duration {
-    PATIENCE.min(margin * 3 / 8)
+fn max_wait(margin: Duration) -> Duration {
+    MAX_WAIT.min(margin * 3 / 8)
 }
 
 /// Returns the last words. They name what was left behind, as far as that is known without waiting for a lock.
-fn words(life: &Life) -> String {
+fn last_words(life: &Life) -> String {
     let left = life.core.left_behind();
     let left = match left.as_deref() {
         None => "what was left behind is not known".to_owned(),
         Some([]) => "nothing of the worker was left behind".to_owned(),
         Some(left) => {
-            let more = match left.len().saturating_sub(NAMED) {
+            let more = match left.len().saturating_sub(MAX_NAMED) {
                 0 => String::new(),
                 more => format!(", and {more} more"),
             };
-            let named = left.get(..NAMED).unwrap_or(left);
+            let named = left.get(..MAX_NAMED).unwrap_or(left);
             format!("left behind: {}{more}", named.join(", "))
         }
     };
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn words_leave_an_eighth_of_the_margin_for_the_exit() {
-        let micros = |margin_ms| patience(Duration::from_millis(margin_ms)).as_micros();
+        let micros = |margin_ms| max_wait(Duration::from_millis(margin_ms)).as_micros();
         assert_eq!(micros(8), 3_000);
         assert_eq!(micros(100), 37_500);
         // The longest wait for words.

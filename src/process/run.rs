@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
-use super::say::{Aside, PATIENCE, start_thread, write};
-use super::worker::{Kind, Worker};
+use super::say::{MAX_WAIT, SideThreads, start_thread, write};
+use super::worker::{RuntimeKind, Worker};
 use super::{LastResort, Signals};
 use crate::context::{Life, LifeEnd, StartError, exit_code};
 use crate::host::block_on;
@@ -56,28 +56,28 @@ pub fn run<A: Send + Sync + 'static>(worker: Worker<A>) -> ExitCode {
     let raise_again = worker.raise_again;
     let not_begun =
         |error: BeginError| format!("deadstop: the worker could not be begun: {error}\n");
-    let aside = match Aside::ready() {
-        Ok(aside) => aside,
+    let side_threads = match SideThreads::start() {
+        Ok(side_threads) => side_threads,
         Err(error) => {
             // There is no thread to write this, and nothing runs yet that a blocked write could hold up.
             write(&not_begun(error.into()));
             return exit_code_of(exit_code::FAILED);
         }
     };
-    let end = match live(worker) {
+    let end = match run_life(worker) {
         Ok(end) => end,
         Err(error) => {
-            aside.say(PATIENCE, move || not_begun(error));
+            side_threads.write_line(MAX_WAIT, move || not_begun(error));
             return exit_code_of(exit_code::FAILED);
         }
     };
     if let Err(error @ StartError::Main { .. }) = &end.started {
         let error = error.clone();
-        aside.say(PATIENCE, move || format!("deadstop: {error}\n"));
+        side_threads.write_line(MAX_WAIT, move || format!("deadstop: {error}\n"));
     } else if !end.report.is_ok() || !end.report.wakes_panicked.is_empty() {
         // Without a subscriber, nothing else has reported this.
         let report = Arc::clone(&end.report);
-        aside.say(PATIENCE, move || format!("deadstop: {report}\n"));
+        side_threads.write_line(MAX_WAIT, move || format!("deadstop: {report}\n"));
     }
     if let Some(signal) = stopped_by(&end).filter(|_| raise_again) {
         if std::process::id() == INIT {
@@ -85,7 +85,7 @@ pub fn run<A: Send + Sync + 'static>(worker: Worker<A>) -> ExitCode {
         }
         // The signal's default action ends the process without the flush at the end of `main`. A thread that was left
         // behind may hold standard output for ever, or its pipe may not be read; the flush is then not waited for.
-        aside.run(PATIENCE, || {
+        side_threads.run(MAX_WAIT, || {
             let _ = io::stdout().flush();
         });
         let _ = signal_hook::low_level::emulate_default_handler(signal.number());
@@ -94,7 +94,7 @@ pub fn run<A: Send + Sync + 'static>(worker: Worker<A>) -> ExitCode {
 }
 
 /// Runs the life itself; returns an error if it could not be begun.
-fn live<A: Send + Sync + 'static>(worker: Worker<A>) -> Result<LifeEnd, BeginError> {
+fn run_life<A: Send + Sync + 'static>(worker: Worker<A>) -> Result<LifeEnd, BeginError> {
     let Worker {
         app,
         main,
@@ -105,7 +105,7 @@ fn live<A: Send + Sync + 'static>(worker: Worker<A>) -> Result<LifeEnd, BeginErr
     } = worker;
     let ctx = limits.build(app)?;
     let life = Life::new(&ctx);
-    let service = Service::start(runtime)?;
+    let service = ServiceRuntime::start(runtime)?;
     LastResort::arm(&life)?.for_good();
     // Signals are heard until the process ends: one that comes after everything is done ends it at once.
     std::mem::forget(Signals::listen(&life)?);
@@ -131,17 +131,17 @@ enum BeginError {
 }
 
 /// The service's runtime.
-enum Service {
+enum ServiceRuntime {
     MultiThread(Runtime),
     /// A runtime that its own thread drives until the token is cancelled.
     CurrentThread(Handle, CancellationToken),
     Given(Handle),
 }
 
-impl Service {
-    fn start(kind: Kind) -> io::Result<Self> {
+impl ServiceRuntime {
+    fn start(kind: RuntimeKind) -> io::Result<Self> {
         match kind {
-            Kind::MultiThread { threads } => {
+            RuntimeKind::MultiThread { threads } => {
                 let mut builder = Builder::new_multi_thread();
                 if let Some(threads) = threads {
                     builder.worker_threads(threads);
@@ -149,9 +149,9 @@ impl Service {
                 // If no thread can be had, tokio panics.
                 let built = catch_unwind(AssertUnwindSafe(|| builder.enable_all().build()));
                 let none = |_| Err(io::Error::other("no thread could be had for its runtime"));
-                Ok(Service::MultiThread(built.unwrap_or_else(none)?))
+                Ok(ServiceRuntime::MultiThread(built.unwrap_or_else(none)?))
             }
-            Kind::CurrentThread => {
+            RuntimeKind::CurrentThread => {
                 let runtime = Builder::new_current_thread().enable_all().build()?;
                 let (handle, over) = (runtime.handle().clone(), CancellationToken::new());
                 let until = over.clone();
@@ -159,25 +159,25 @@ impl Service {
                     runtime.block_on(until.cancelled());
                     runtime.shutdown_background();
                 })?;
-                Ok(Service::CurrentThread(handle, over))
+                Ok(ServiceRuntime::CurrentThread(handle, over))
             }
-            Kind::Given(handle) => Ok(Service::Given(handle)),
+            RuntimeKind::Given(handle) => Ok(ServiceRuntime::Given(handle)),
         }
     }
 
     fn handle(&self) -> &Handle {
         match self {
-            Service::MultiThread(runtime) => runtime.handle(),
-            Service::CurrentThread(handle, _) | Service::Given(handle) => handle,
+            ServiceRuntime::MultiThread(runtime) => runtime.handle(),
+            ServiceRuntime::CurrentThread(handle, _) | ServiceRuntime::Given(handle) => handle,
         }
     }
 
     /// Shuts the runtime down without waiting for what still runs there. A given runtime is left as it is.
     fn shut_down(self) {
         match self {
-            Service::MultiThread(runtime) => runtime.shutdown_background(),
-            Service::CurrentThread(_, over) => over.cancel(),
-            Service::Given(_) => {}
+            ServiceRuntime::MultiThread(runtime) => runtime.shutdown_background(),
+            ServiceRuntime::CurrentThread(_, over) => over.cancel(),
+            ServiceRuntime::Given(_) => {}
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Runs the last jobs of a process on a thread that may be held up instead of the caller: writing words to standard
+//! Runs the last code of a process on a thread that may be held up instead of the caller: writing words to standard
 //! error, a flush.
 
 use std::io;
@@ -7,60 +7,60 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-/// Longest time that a job is waited for.
-pub(super) const PATIENCE: Duration = Duration::from_millis(50);
+/// Longest time that code is waited for.
+pub(super) const MAX_WAIT: Duration = Duration::from_millis(50);
 
-type Job = Box<dyn FnOnce() + Send + 'static>;
+type Code = Box<dyn FnOnce() + Send + 'static>;
 
-/// Runs jobs beside the caller, each on a thread of its own. If a process can start no thread at its end, a thread
-/// that was started in advance runs them.
+/// Runs code beside the caller, each piece on a thread of its own. If a process can start no thread at its end, a
+/// thread that was started in advance runs it.
 #[derive(Clone, Debug)]
-pub(super) struct Aside {
-    reserve: mpsc::Sender<Job>,
+pub(super) struct SideThreads {
+    reserve: mpsc::Sender<Code>,
 }
 
-impl Aside {
+impl SideThreads {
     /// Starts the reserve thread.
-    pub fn ready() -> io::Result<Self> {
-        let (reserve, jobs) = mpsc::channel::<Job>();
+    pub fn start() -> io::Result<Self> {
+        let (reserve, queue) = mpsc::channel::<Code>();
         start_thread("deadstop-aside", move || {
-            for job in jobs {
-                job();
+            for code in queue {
+                code();
             }
         })?;
-        Ok(Aside { reserve })
+        Ok(SideThreads { reserve })
     }
 
-    /// Runs a job, and returns after `patience` whether it is done or not.
-    pub fn run(&self, patience: Duration, job: impl FnOnce() + Send + 'static) {
+    /// Runs code, and returns after `max_wait` whether it is done or not.
+    pub fn run(&self, max_wait: Duration, code: impl FnOnce() + Send + 'static) {
         let (done, is_done) = mpsc::sync_channel(1);
-        let job: Job = Box::new(move || {
-            job();
+        let code: Code = Box::new(move || {
+            code();
             let _ = done.send(());
         });
-        let slot = Arc::new(Mutex::new(Some(job)));
+        let slot = Arc::new(Mutex::new(Some(code)));
         let theirs = Arc::clone(&slot);
-        let take = |slot: &Mutex<Option<Job>>| {
+        let take = |slot: &Mutex<Option<Code>>| {
             let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
             slot.take()
         };
         let own = start_thread("deadstop-says", move || {
-            if let Some(job) = take(&theirs) {
-                job();
+            if let Some(code) = take(&theirs) {
+                code();
             }
         });
         if own.is_err()
-            && let Some(job) = take(&slot)
+            && let Some(code) = take(&slot)
         {
-            let _ = self.reserve.send(job);
+            let _ = self.reserve.send(code);
         }
-        let _ = is_done.recv_timeout(patience);
+        let _ = is_done.recv_timeout(max_wait);
     }
 
-    /// Writes a line to standard error, and returns after `patience` whether it was written or not: the pipe may be
+    /// Writes a line to standard error, and returns after `max_wait` whether it was written or not: the pipe may be
     /// full, or closed.
-    pub fn say(&self, patience: Duration, line: impl FnOnce() -> String + Send + 'static) {
-        self.run(patience, move || write(&line()));
+    pub fn write_line(&self, max_wait: Duration, line: impl FnOnce() -> String + Send + 'static) {
+        self.run(max_wait, move || write(&line()));
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Worker<A = ()> {
     /// Place where the worker was made; reports give it as main's place.
     pub(super) place: &'static Location<'static>,
     pub(super) limits: Builder,
-    pub(super) runtime: Kind,
+    pub(super) runtime: RuntimeKind,
     pub(super) raise_again: bool,
 }
 
@@ -27,7 +27,7 @@ pub(super) type MainOf<A> = Box<dyn FnOnce(WorkerCtx<A>) -> Main + Send>;
 
 /// The runtime that the service runs on.
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum RuntimeKind {
     MultiThread { threads: Option<usize> },
     CurrentThread,
     Given(Handle),
@@ -51,7 +51,7 @@ impl<A: Send + Sync + 'static> Worker<A> {
         Fut: Future<Output = Result<(), MainError>> + Send + 'static,
     {
         let main = |ctx| Main::Async(Box::pin(async move { main(ctx).await }));
-        Worker::of(app, Box::new(main), Location::caller())
+        Worker::from_parts(app, Box::new(main), Location::caller())
     }
 
     /// Makes a worker whose main may block; main runs on a thread of its own.
@@ -61,16 +61,16 @@ impl<A: Send + Sync + 'static> Worker<A> {
         F: FnOnce(WorkerCtx<A>, &Scope) -> Result<(), MainError> + Send + 'static,
     {
         let main = |ctx| Main::Blocking(Box::new(move |scope: &Scope| main(ctx, scope)));
-        Worker::of(app, Box::new(main), Location::caller())
+        Worker::from_parts(app, Box::new(main), Location::caller())
     }
 
-    fn of(app: A, main: MainOf<A>, place: &'static Location<'static>) -> Self {
+    fn from_parts(app: A, main: MainOf<A>, place: &'static Location<'static>) -> Self {
         Worker {
             app,
             main,
             place,
             limits: WorkerCtx::builder(),
-            runtime: Kind::MultiThread { threads: None },
+            runtime: RuntimeKind::MultiThread { threads: None },
             raise_again: false,
         }
     }
@@ -84,7 +84,7 @@ impl<A: Send + Sync + 'static> Worker<A> {
     /// Runs the service on a multi-thread runtime with `threads` threads, at least one. The default is one thread a
     /// core.
     pub fn worker_threads(mut self, threads: usize) -> Self {
-        self.runtime = Kind::MultiThread {
+        self.runtime = RuntimeKind::MultiThread {
             threads: Some(threads.max(1)),
         };
         self
@@ -92,13 +92,13 @@ impl<A: Send + Sync + 'static> Worker<A> {
 
     /// Runs the service on a current-thread runtime, driven by a thread of its own.
     pub fn current_thread(mut self) -> Self {
-        self.runtime = Kind::CurrentThread;
+        self.runtime = RuntimeKind::CurrentThread;
         self
     }
 
     /// Runs the service on a runtime that exists already; it is not shut down at the end.
     pub fn on(mut self, runtime: Handle) -> Self {
-        self.runtime = Kind::Given(runtime);
+        self.runtime = RuntimeKind::Given(runtime);
         self
     }
 

@@ -23,9 +23,9 @@ use super::together::together;
 use crate::host::{Host, Stream};
 
 /// Maximum length of an answer, head and body: 64 KiB. A health endpoint needs a fraction of it.
-const LONGEST_ANSWER: usize = 64 * 1024;
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// Maximum length of the head of an answer: 16 KiB.
-const LONGEST_HEAD: usize = 16 * 1024;
+const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// Probes a health endpoint over HTTP/1.1.
 ///
@@ -103,8 +103,8 @@ impl HttpProbe {
         let stream = host.connect(&self.authority).await;
         let stream = stream.map_err(|error| ProbeError(no_connection(&error)))?;
         let (mut sender, connection) = http1::Builder::new()
-            .max_buf_size(LONGEST_HEAD)
-            .handshake(Metered::new(stream))
+            .max_buf_size(MAX_HEAD_BYTES)
+            .handshake(LimitedStream::new(stream))
             .await
             .map_err(|error| ProbeError(no_answer(&error)))?;
         let answer = async {
@@ -212,8 +212,8 @@ fn no_answer(error: &hyper::Error) -> String {
         return format!("the answer cannot be read as HTTP: {error}");
     }
     match io.map(io::Error::kind) {
-        _ if error.is_incomplete_message() => CUT.to_owned(),
-        Some(io::ErrorKind::UnexpectedEof) => CUT.to_owned(),
+        _ if error.is_incomplete_message() => CUT_SHORT.to_owned(),
+        Some(io::ErrorKind::UnexpectedEof) => CUT_SHORT.to_owned(),
         Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
             "the connection was reset".to_owned()
         }
@@ -223,7 +223,7 @@ fn no_answer(error: &hyper::Error) -> String {
     }
 }
 
-const CUT: &str = "the connection was closed before the whole answer had come";
+const CUT_SHORT: &str = "the connection was closed before the whole answer had come";
 
 fn innermost(error: &hyper::Error) -> String {
     let mut error: &dyn Error = error;
@@ -234,7 +234,7 @@ fn innermost(error: &hyper::Error) -> String {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the answer is longer than {} KiB", LONGEST_ANSWER / 1024)]
+#[error("the answer is longer than {} KiB", MAX_ANSWER_BYTES / 1024)]
 struct TooLong;
 
 /// The empty body of a probe's request.
@@ -261,21 +261,21 @@ impl Body for NoBody {
 }
 
 /// A connection for hyper that refuses to read more than the longest answer.
-struct Metered {
+struct LimitedStream {
     stream: Box<dyn Stream>,
     left: usize,
 }
 
-impl Metered {
+impl LimitedStream {
     fn new(stream: Box<dyn Stream>) -> Self {
-        Metered {
+        LimitedStream {
             stream,
-            left: LONGEST_ANSWER,
+            left: MAX_ANSWER_BYTES,
         }
     }
 }
 
-impl Read for Metered {
+impl Read for LimitedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -296,7 +296,7 @@ impl Read for Metered {
     }
 }
 
-impl Write for Metered {
+impl Write for LimitedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -71,9 +71,9 @@ impl Parameters {
             }
             ["true", "1", "yes"].contains(&word.as_str())
         });
-        let mut number = |name: &'static str, default: u64, most: u64| match get(name) {
+        let mut number = |name: &'static str, default: u64, max: u64| match get(name) {
             None => default,
-            Some(text) => positive(&text, most).unwrap_or_else(|problem| {
+            Some(text) => read_positive(&text, max).unwrap_or_else(|problem| {
                 unreadable.push(Unreadable {
                     name,
                     problem,
@@ -163,17 +163,19 @@ fn payload(text: &str) -> Option<String> {
     }
 }
 
-/// Reads a number from 1 to `most`.
-fn positive(text: &str, most: u64) -> Result<u64, String> {
+/// Reads a number from 1 to `max`.
+fn read_positive(text: &str, max: u64) -> Result<u64, String> {
     let plain = payload(text).unwrap_or_else(|| text.to_owned());
-    let said = |problem: &dyn Display| format!("{plain:?} {problem}");
+    let with_value = |problem: &dyn Display| format!("{plain:?} {problem}");
     // A platform with one type of number writes 120 as `120.0`.
     let number = plain.trim().strip_suffix(".0").unwrap_or(plain.trim());
-    let number: i64 = number.parse().map_err(|_| said(&"is not a whole number"))?;
+    let number: i64 = number
+        .parse()
+        .map_err(|_| with_value(&"is not a whole number"))?;
     match u64::try_from(number) {
-        Ok(number @ 1..) if number <= most => Ok(number),
-        Ok(1..) => Err(said(&format_args!("is over {most}"))),
-        _ => Err(said(&"is not above zero")),
+        Ok(number @ 1..) if number <= max => Ok(number),
+        Ok(1..) => Err(with_value(&format_args!("is over {max}"))),
+        _ => Err(with_value(&"is not above zero")),
     }
 }
 
@@ -192,7 +194,7 @@ mod tests {
 
     #[test]
     fn accepted_words_are_those_of_the_plan() {
-        for (word, enabled, said) in [
+        for (word, enabled, problems) in [
             ("true", true, 0),
             (" True\n", true, 0),
             ("1", true, 0),
@@ -203,7 +205,7 @@ mod tests {
         ] {
             let (parameters, unreadable) = read(&[("USE_NIM_WATCHDOG", word)]);
             assert_eq!(parameters.enabled, enabled, "{word:?}");
-            assert_eq!(unreadable.len(), said, "{word:?}");
+            assert_eq!(unreadable.len(), problems, "{word:?}");
         }
     }
 

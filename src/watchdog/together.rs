@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 /// State in which no wake has to be passed on: the futures are being polled, or are gone.
-const QUIET: u8 = 0;
+const IDLE: u8 = 0;
 /// State after a wake while the futures were being polled: they are polled again.
 const AGAIN: u8 = 1;
 /// State in which the futures wait: a wake has to reach the executor around them.
@@ -21,19 +21,19 @@ const ROUNDS: usize = 64;
 /// The two futures wake one another. Such a wake stays inside: they are polled again at once. The executor around
 /// them (in the simulator, the gate) is woken only by what comes from elsewhere.
 pub(super) async fn together<A: Future>(engine: impl Future, answer: A) -> A::Output {
-    let inside = Arc::new(Inside {
-        state: AtomicU8::new(QUIET),
-        outside: Mutex::new(Waker::noop().clone()),
+    let inner = Arc::new(InnerWaker {
+        state: AtomicU8::new(IDLE),
+        outer_waker: Mutex::new(Waker::noop().clone()),
     });
-    let waker = Waker::from(Arc::clone(&inside));
+    let waker = Waker::from(Arc::clone(&inner));
     let mut engine = pin!(Some(engine));
     let mut answer = pin!(answer);
     // Dropped first, so that nothing that the two do while they are dropped wakes the executor.
-    let inside = Hush(inside);
+    let inner = IdleOnDrop(inner);
     std::future::poll_fn(move |cx| {
-        inside.0.heard_by(cx.waker());
+        inner.0.set_outer_waker(cx.waker());
         for _ in 0..ROUNDS {
-            inside.0.state.store(QUIET, Ordering::SeqCst);
+            inner.0.state.store(IDLE, Ordering::SeqCst);
             let mut within = Context::from_waker(&waker);
             if let Some(running) = engine.as_mut().as_pin_mut()
                 && running.poll(&mut within).is_ready()
@@ -45,10 +45,10 @@ pub(super) async fn together<A: Future>(engine: impl Future, answer: A) -> A::Ou
                 return Poll::Ready(output);
             }
             let waits =
-                inside
+                inner
                     .0
                     .state
-                    .compare_exchange(QUIET, WAITS, Ordering::SeqCst, Ordering::SeqCst);
+                    .compare_exchange(IDLE, WAITS, Ordering::SeqCst, Ordering::SeqCst);
             if waits.is_ok() {
                 return Poll::Pending;
             }
@@ -59,40 +59,43 @@ pub(super) async fn together<A: Future>(engine: impl Future, answer: A) -> A::Ou
     .await
 }
 
-struct Inside {
+struct InnerWaker {
     state: AtomicU8,
-    outside: Mutex<Waker>,
+    outer_waker: Mutex<Waker>,
 }
 
-impl Inside {
-    fn heard_by(&self, waker: &Waker) {
-        let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
-        outside.clone_from(waker);
+impl InnerWaker {
+    fn set_outer_waker(&self, waker: &Waker) {
+        let mut outer_waker = self
+            .outer_waker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        outer_waker.clone_from(waker);
     }
 }
 
-impl Wake for Inside {
+impl Wake for InnerWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
         if self.state.swap(AGAIN, Ordering::SeqCst) == WAITS {
-            let outside = self
-                .outside
+            let outer_waker = self
+                .outer_waker
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone();
-            outside.wake();
+            outer_waker.wake();
         }
     }
 }
 
-struct Hush(Arc<Inside>);
+struct IdleOnDrop(Arc<InnerWaker>);
 
-impl Drop for Hush {
+impl Drop for IdleOnDrop {
     fn drop(&mut self) {
-        self.0.state.store(QUIET, Ordering::SeqCst);
+        self.0.state.store(IDLE, Ordering::SeqCst);
     }
 }
 
@@ -107,17 +110,17 @@ mod tests {
     #[test]
     fn futures_that_wake_each_other_end_in_one_poll() {
         let (ask, mut asked) = unbounded_channel();
-        let (tell, mut told) = unbounded_channel();
+        let (sender, mut receiver) = unbounded_channel();
         let engine = async move {
             while let Some(n) = asked.recv().await {
-                let _ = tell.send(n + 1);
+                let _ = sender.send(n + 1);
             }
         };
         let answer = async {
             let mut n = 0;
             while n < 20 {
                 let _ = ask.send(n);
-                n = told.recv().await.unwrap_or_default();
+                n = receiver.recv().await.unwrap_or_default();
             }
             n
         };
@@ -128,35 +131,35 @@ mod tests {
 
     #[test]
     fn a_wake_from_elsewhere_reaches_the_executor_once() {
-        let (tell, mut told) = unbounded_channel();
+        let (sender, mut receiver) = unbounded_channel();
         let mut both = spawn(together(std::future::pending::<()>(), async {
-            told.recv().await
+            receiver.recv().await
         }));
         assert_pending!(both.poll());
         assert!(!both.is_woken());
-        assert!(tell.send(7).is_ok());
+        assert!(sender.send(7).is_ok());
         assert!(both.is_woken());
         assert_ready_eq!(both.poll(), Some(7));
     }
 
     #[test]
     fn answer_learns_of_the_end_of_the_engine() {
-        let (tell, mut told) = unbounded_channel::<()>();
-        let engine = async move { drop(tell) };
-        let mut both = spawn(together(engine, async { told.recv().await }));
+        let (sender, mut receiver) = unbounded_channel::<()>();
+        let engine = async move { drop(sender) };
+        let mut both = spawn(together(engine, async { receiver.recv().await }));
         assert_ready_eq!(both.poll(), None);
     }
 
     #[test]
     fn dropped_pair_does_not_wake_the_executor() {
-        let (tell, mut told) = unbounded_channel();
+        let (sender, mut receiver) = unbounded_channel();
         let engine = async move {
-            let _tell = OnDrop(tell);
+            let _sender = OnDrop(sender);
             std::future::pending::<()>().await;
         };
         let executor = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&executor));
-        let mut both = Box::pin(together(engine, async { told.recv().await }));
+        let mut both = Box::pin(together(engine, async { receiver.recv().await }));
         assert_pending!(both.as_mut().poll(&mut Context::from_waker(&waker)));
         drop(both);
         assert!(!executor.0.load(Ordering::SeqCst));
