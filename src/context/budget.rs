@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::core::Core;
-use super::limits::{CONFIRM, Limits, cleanup_bound, cleanup_key, floors, ms};
+use super::limits::{Limits, MAX_CONFIRMATION, cleanup_bound, cleanup_key, floors, ms};
 use super::registry::is_stop_kind;
 use crate::journal::{Id, Kind, Ms, Name};
 
@@ -45,17 +45,17 @@ pub struct Line {
 impl Core {
     pub(crate) fn budget(&self) -> Budget {
         let registry = self.registry();
-        let lines = registry.entries.values().map(|entry| {
+        let lines = registry.components.values().map(|component| {
             let line = Line {
-                name: entry.name.clone(),
-                kind: entry.kind,
-                order: entry.order,
-                timeout: entry.timeout,
-                floor: entry.floor,
-                aborts: entry.action.can_be_aborted(),
-                at_worst: entry.timeout,
+                name: component.name.clone(),
+                kind: component.kind,
+                order: component.order,
+                timeout: component.timeout,
+                floor: component.floor,
+                aborts: component.action.can_be_aborted(),
+                at_worst: component.timeout,
             };
-            (entry.id, line)
+            (component.id, line)
         });
         Budget::of(self.limits, lines.collect())
     }
@@ -75,29 +75,29 @@ impl Budget {
             stop: stop.into_iter().map(|(_, line)| line).collect(),
             cleanup: cleanup.into_iter().map(|(_, line)| line).collect(),
         };
-        budget.work_out();
+        budget.compute_worst_bounds();
         budget
     }
 
     /// Computes what is left for each component if every step before it overruns.
-    fn work_out(&mut self) {
+    fn compute_worst_bounds(&mut self) {
         // In the worst case, stop is delayed.
-        let mut left = self.stop_share.saturating_sub(self.limits.pre_stop);
+        let mut time_left = self.stop_share.saturating_sub(self.limits.pre_stop);
         let mut group: Option<(i32, Duration)> = None;
         for line in &mut self.stop {
             let joins = line.kind != Kind::Stop;
             let open = group.filter(|(order, _)| joins && *order == line.order);
             if open.is_none() {
                 let longest = group.take().map_or(Duration::ZERO, |(_, longest)| longest);
-                left = left.saturating_sub(longest);
+                time_left = time_left.saturating_sub(longest);
             }
-            line.at_worst = line.timeout.min(left);
-            let costs = line.at_worst + line.confirmation(left.saturating_sub(line.at_worst));
+            line.at_worst = line.timeout.min(time_left);
+            let costs = line.at_worst + line.confirmation(time_left.saturating_sub(line.at_worst));
             if joins {
                 let longest = open.map_or(Duration::ZERO, |(_, longest)| longest);
                 group = Some((line.order, longest.max(costs)));
             } else {
-                left = left.saturating_sub(costs);
+                time_left = time_left.saturating_sub(costs);
             }
         }
         let limits: Vec<_> = self
@@ -108,22 +108,23 @@ impl Budget {
         let floors = floors(self.limits.reserve, &limits);
         let mut later: Duration = floors.iter().sum();
         // In the worst case, stop has used all of its share, and cleanup has only its reserve.
-        let mut left = self.limits.reserve;
+        let mut time_left = self.limits.reserve;
         for (line, floor) in self.cleanup.iter_mut().zip(floors) {
             later = later.saturating_sub(floor);
             line.floor = Some(floor);
-            line.at_worst = cleanup_bound(line.timeout, floor, left, later, false).of;
-            left = left.saturating_sub(line.at_worst);
-            left = left.saturating_sub(line.confirmation(left.saturating_sub(later)));
+            line.at_worst = cleanup_bound(line.timeout, floor, time_left, later, false).time;
+            time_left = time_left.saturating_sub(line.at_worst);
+            time_left =
+                time_left.saturating_sub(line.confirmation(time_left.saturating_sub(later)));
         }
     }
 }
 
 impl Line {
-    /// Returns how long the confirmation of its abort takes at most, if the phase has `left` for it.
-    fn confirmation(&self, left: Duration) -> Duration {
+    /// Returns how long the confirmation of its abort takes at most, if the phase has `time_left` for it.
+    fn confirmation(&self, time_left: Duration) -> Duration {
         if self.aborts {
-            CONFIRM.min(left)
+            MAX_CONFIRMATION.min(time_left)
         } else {
             Duration::ZERO
         }
@@ -131,7 +132,7 @@ impl Line {
 }
 
 /// Returns a duration in the form in which journals and logs display it.
-fn words(duration: Duration) -> Ms {
+fn display_ms(duration: Duration) -> Ms {
     Ms(ms(duration))
 }
 
@@ -147,17 +148,21 @@ impl fmt::Display for Budget {
         write!(
             f,
             "grace {} = stop {}",
-            words(grace),
-            words(self.stop_share)
+            display_ms(grace),
+            display_ms(self.stop_share)
         )?;
         if !pre_stop.is_zero() {
-            write!(f, " (its first {} are the pre-stop delay)", words(pre_stop))?;
+            write!(
+                f,
+                " (its first {} are the pre-stop delay)",
+                display_ms(pre_stop)
+            )?;
         }
         write!(
             f,
             " + cleanup {} + margin {}",
-            words(reserve),
-            words(margin)
+            display_ms(reserve),
+            display_ms(margin)
         )?;
         for (phase, lines) in [("stop", &self.stop), ("cleanup", &self.cleanup)] {
             for line in lines {
@@ -174,13 +179,13 @@ impl fmt::Display for Budget {
                     f,
                     "\n  {phase:<8} {order:>6}  {:<9}  {name}: {}",
                     kind.as_str(),
-                    words(*timeout)
+                    display_ms(*timeout)
                 )?;
                 if let Some(floor) = floor {
-                    write!(f, ", sure of {}", words(*floor))?;
+                    write!(f, ", sure of {}", display_ms(*floor))?;
                 }
                 if at_worst != timeout {
-                    write!(f, ", at worst {}", words(*at_worst))?;
+                    write!(f, ", at worst {}", display_ms(*at_worst))?;
                 }
             }
         }

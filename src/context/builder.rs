@@ -7,7 +7,7 @@ use super::WorkerCtx;
 use super::core::Core;
 use super::error::LimitsError;
 use super::limits::{BOUND_MAX, BOUND_MIN, Limits, whole_ms};
-use super::sink::{Contained, Sink};
+use super::sink::{CatchingSink, Sink};
 use crate::host::Host;
 use crate::journal::{State, Ties, What};
 
@@ -101,7 +101,7 @@ impl Builder {
     /// Sets the sink that receives the context's events. Default: `tracing`. A panic of the sink is caught, so that
     /// it does not end the stop.
     pub fn sink(mut self, sink: Arc<dyn Sink>) -> Self {
-        self.sink = Some(Arc::new(Contained(sink)));
+        self.sink = Some(Arc::new(CatchingSink(sink)));
         self
     }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::sync::{Notify, SetOnce};
 use tokio_util::sync::CancellationToken;
 
-use super::counting::Counting;
+use super::counting::SignalCounter;
 use super::error::{Refusal, StartError};
 use super::limits::{Instants, Limits, ms};
 use super::opts::Wake;
-use super::registry::{Action, Entry, Registry, Running, Spec, Unsaid};
+use super::registry::{Action, Announcement, RegisteredComponent, Registry, Running, Spec};
 use super::report::{Reason, Report, StepReport, WakePanic};
 use super::sink::Sink;
 use crate::host::{
@@ -22,17 +22,17 @@ use crate::journal::{By, How, Id, Kind, Name, State, Told, WatchdogIs, What};
 use crate::words::{contained, one_line, panic_message};
 
 /// Maximum number of reasons after the first that the report keeps.
-const LATER_REASONS_KEPT: usize = 100;
+const MAX_LATER_REASONS: usize = 100;
 
-/// Explanation that the log adds to the last request within [`LATER_REASONS_KEPT`]. Beyond it, only a signal and the
+/// Explanation that the log adds to the last request within [`MAX_LATER_REASONS`]. Beyond it, only a signal and the
 /// request that begins the grace are logged.
-const ENOUGH: &str = "later requests are counted, and logged no more";
+const LAST_LOGGED_NOTE: &str = "later requests are counted, and logged no more";
 
 /// Maximum number of panics of wakes that the report keeps.
-const WAKE_PANICS_KEPT: usize = 100;
+const MAX_WAKE_PANICS: usize = 100;
 
 /// Maximum number of requests that wait for the sink at once. Requests that are always logged wait beyond it.
-const UNSAID_KEPT: usize = 100;
+const MAX_ANNOUNCEMENTS: usize = 100;
 
 pub(crate) struct Core {
     pub host: Arc<dyn Host>,
@@ -41,31 +41,31 @@ pub(crate) struct Core {
     running: AtomicBool,
     registry: Mutex<Registry>,
     /// Wakes the driver when a component has ended, a stop was requested, or a second signal arrived.
-    pub wake: Notify,
+    pub driver_wake: Notify,
     /// Cancelled at the first request, once that is announced: whatever follows from the request is announced after
     /// it.
-    pub requested: CancellationToken,
+    pub request_announced: CancellationToken,
     /// Cancelled at the first request, before anything else. The watchdog holds it.
     pub disarmed: CancellationToken,
     /// Cancelled once the begin of the grace is announced.
-    grace_said: CancellationToken,
+    grace_announced: CancellationToken,
     /// Cancelled once no pre-stop delay applies any more: after a second signal, a call of `stop` or `cleanup`, or a
     /// request to a worker that is not running.
-    pub undelayed: CancellationToken,
+    pub pre_stop_skipped: CancellationToken,
     /// Count of the signals that have arrived.
-    pub signals: Counting,
+    pub signals: SignalCounter,
     /// Whether a second signal came. It is behind no lock, since nothing may hold up the thread that receives signals.
-    hurried: AtomicBool,
+    second_signal_came: AtomicBool,
     /// Instant at which the grace began. The last resort reads it without the registry's lock.
     pub grace: SetOnce<Duration>,
     /// Reports of the steps that have ended, each with its position in the order in which steps began.
-    pub steps: Mutex<Vec<(usize, StepReport)>>,
+    pub step_reports: Mutex<Vec<(usize, StepReport)>>,
     /// Lasting executor around the caller that built the context, if any; from the start on, the one around the
     /// caller of the start, if any.
-    home: Mutex<Option<Arc<dyn Executor>>>,
-    pub started: SetOnce<Result<(), StartError>>,
-    pub stopped: SetOnce<Arc<Report>>,
-    pub cleaned: SetOnce<Arc<Report>>,
+    lasting_executor: Mutex<Option<Arc<dyn Executor>>>,
+    pub start_result: SetOnce<Result<(), StartError>>,
+    pub stop_report: SetOnce<Arc<Report>>,
+    pub cleanup_report: SetOnce<Arc<Report>>,
 }
 
 impl Core {
@@ -76,32 +76,35 @@ impl Core {
             limits,
             running: AtomicBool::new(true),
             registry: Mutex::new(Registry::new()),
-            wake: Notify::new(),
-            requested: CancellationToken::new(),
+            driver_wake: Notify::new(),
+            request_announced: CancellationToken::new(),
             disarmed: CancellationToken::new(),
-            grace_said: CancellationToken::new(),
-            undelayed: CancellationToken::new(),
-            signals: Counting::default(),
-            hurried: AtomicBool::new(false),
+            grace_announced: CancellationToken::new(),
+            pre_stop_skipped: CancellationToken::new(),
+            signals: SignalCounter::default(),
+            second_signal_came: AtomicBool::new(false),
             grace: SetOnce::new(),
-            steps: Mutex::new(Vec::new()),
-            home: Mutex::default(),
-            started: SetOnce::new(),
-            stopped: SetOnce::new(),
-            cleaned: SetOnce::new(),
+            step_reports: Mutex::new(Vec::new()),
+            lasting_executor: Mutex::default(),
+            start_result: SetOnce::new(),
+            stop_report: SetOnce::new(),
+            cleanup_report: SetOnce::new(),
         };
-        core.settle_here();
+        core.remember_lasting_executor();
         core
     }
 
     /// Makes the executor around the caller the one for tasks that are registered where none lasts. If none lasts
     /// here either, keeps the one that was known before.
-    pub fn settle_here(&self) {
+    pub fn remember_lasting_executor(&self) {
         if self.host.around() != Around::Lasting {
             return;
         }
-        let home = self.host.executor().map(Arc::from);
-        *self.home.lock().unwrap_or_else(PoisonError::into_inner) = home;
+        let lasting_executor = self.host.executor().map(Arc::from);
+        *self
+            .lasting_executor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = lasting_executor;
     }
 
     /// Runs a task on the executor around the caller if that lasts, otherwise on the context's own. A runtime that
@@ -113,13 +116,16 @@ impl Core {
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError> {
         let around = self.host.around();
-        let home = {
-            let home = self.home.lock().unwrap_or_else(PoisonError::into_inner);
-            home.clone()
+        let lasting_executor = {
+            let lasting_executor = self
+                .lasting_executor
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            lasting_executor.clone()
         };
-        match (around, home) {
+        match (around, lasting_executor) {
             (Around::Lasting, _) => self.host.spawn_task(who, future, ended),
-            (_, Some(home)) => home.spawn_task(who, future, ended),
+            (_, Some(executor)) => executor.spawn_task(who, future, ended),
             // The caller of the start awaits main on this runtime, which lasts long enough for that.
             (Around::Passing, None) if who.kind == Kind::Main => {
                 self.host.spawn_task(who, future, ended)
@@ -130,7 +136,7 @@ impl Core {
     }
 
     /// Returns what distinguishes this context from others: its address, which is unique while the context exists.
-    fn id(&self) -> ContextId {
+    fn context_id(&self) -> ContextId {
         ContextId(std::ptr::from_ref(self).addr())
     }
 
@@ -155,7 +161,7 @@ impl Core {
 
     pub fn who(&self, id: Id, name: &Name, kind: Kind) -> Who {
         Who {
-            context: self.id(),
+            context: self.context_id(),
             id,
             name: name.clone(),
             kind,
@@ -168,12 +174,12 @@ impl Core {
         let core: Weak<Core> = Arc::downgrade(self);
         Box::new(move |ended| {
             if let Some(core) = core.upgrade() {
-                core.ended(id, name, ended);
+                core.record_end(id, name, ended);
             }
         })
     }
 
-    fn ended(&self, id: Id, name: Name, ended: Ended) {
+    fn record_end(&self, id: Id, name: Name, ended: Ended) {
         self.sink.fact(&What::Ended {
             id,
             name,
@@ -187,19 +193,19 @@ impl Core {
             registry.main_ended = Some(ended.clone());
         }
         if registry.state < State::Stopping && id != crate::journal::MAIN {
-            let left = registry.forget(id, &ended);
+            let action = registry.remove_ended(id, &ended);
             drop(registry);
             // Its wake and its abort are the caller's code, and so are their drops: they run under no lock.
-            contained(|| drop(left));
+            contained(|| drop(action));
             return;
         }
-        registry.taken.remove(&id);
+        registry.taken_over.remove(&id);
         // The driver takes all ends at once, so only the first one wakes it.
-        let first = registry.ended.is_empty();
-        registry.ended.push_back((id, ended));
+        let first = registry.unprocessed_ends.is_empty();
+        registry.unprocessed_ends.push_back((id, ended));
         drop(registry);
         if first {
-            self.wake.notify_one();
+            self.driver_wake.notify_one();
         }
     }
 
@@ -230,7 +236,7 @@ impl Core {
             let mut registry = self.registry();
             match registry.admit(&mut spec, self.limits.reserve) {
                 Ok(()) => {
-                    let id = registry.take_id();
+                    let id = registry.allocate_id();
                     match make(self, id, &spec) {
                         Ok(action) => {
                             let registered = spec.registered(id, &action);
@@ -271,85 +277,86 @@ impl Core {
 
     /// Requests a stop. The first request sets the reason, and disarms the watchdog.
     pub fn request(&self, reason: Reason) {
-        self.ask(reason, false, None);
+        self.record_and_announce(reason, false, None);
     }
 
     /// Requests a stop like [`request`](Self::request), and begins the grace.
-    pub fn request_now(&self, reason: Reason) {
-        self.ask(reason, true, None);
+    pub fn request_and_begin_grace(&self, reason: Reason) {
+        self.record_and_announce(reason, true, None);
     }
 
-    /// Requests a stop like [`request_now`](Self::request_now), and adds an explanation to the log.
-    pub fn request_now_and(&self, reason: Reason, why: Option<&'static str>) {
-        self.ask(reason, true, why);
+    /// Requests a stop like [`request_and_begin_grace`](Self::request_and_begin_grace), and adds an explanation to the
+    /// log.
+    pub fn request_and_begin_grace_with_note(&self, reason: Reason, note: Option<&'static str>) {
+        self.record_and_announce(reason, true, note);
     }
 
     /// Records a request, and announces it. One caller announces at a time, in the order of the requests. A request
     /// that comes while an earlier one is being announced is queued; the caller that announces the earlier one
     /// announces it too. So no caller waits here for another caller's sink, nor for its own sink if the
     /// sink asks. Stop waits until the first request has been announced (rule 1).
-    fn ask(&self, reason: Reason, grace_begins: bool, why: Option<&'static str>) {
+    fn record_and_announce(&self, reason: Reason, grace_begins: bool, note: Option<&'static str>) {
         // Whether the request is announced however many came before it.
-        let matters = reason.by == By::Signal || grace_begins && self.grace.get().is_none();
+        let always_logged = reason.by == By::Signal || grace_begins && self.grace.get().is_none();
         if grace_begins {
             // The mark is set now, whichever caller announces it and when: the last resort depends on it.
             self.mark_grace();
         }
-        let speaks = {
+        let is_announcer = {
             let mut registry = self.registry();
             if registry.state == State::Done {
                 return; // A stop that is over cannot be requested.
             }
-            let mut unsaid = Unsaid {
+            let mut announcement = Announcement {
                 words: reason.words.clone(),
                 by: reason.by,
-                why,
+                note,
                 disarmed: Vec::new(),
             };
             if registry.reason.is_none() {
                 registry.reason = Some(reason);
-                for entry in registry.entries.values() {
+                for component in registry.components.values() {
                     if let Action::Running(Running {
-                        attempts: Some(attempts),
+                        failures: Some(failures),
                         ..
-                    }) = &entry.action
+                    }) = &component.action
                     {
-                        unsaid.disarmed.push(attempts.load(Ordering::SeqCst));
+                        announcement.disarmed.push(failures.load(Ordering::SeqCst));
                     }
                 }
             } else {
                 registry.later_reasons_in_all += 1;
                 let kept = registry.later_reasons.len();
-                if kept < LATER_REASONS_KEPT {
+                if kept < MAX_LATER_REASONS {
                     registry.later_reasons.push(reason);
-                } else if !matters {
+                } else if !always_logged {
                     return;
                 }
-                if kept + 1 == LATER_REASONS_KEPT {
-                    unsaid.why = unsaid.why.or(Some(ENOUGH));
+                if kept + 1 == MAX_LATER_REASONS {
+                    announcement.note = announcement.note.or(Some(LAST_LOGGED_NOTE));
                 }
             }
-            if registry.unsaid.len() < UNSAID_KEPT || matters {
-                registry.unsaid.push_back(unsaid);
+            if registry.announcements.len() < MAX_ANNOUNCEMENTS || always_logged {
+                registry.announcements.push_back(announcement);
             }
-            !std::mem::replace(&mut registry.saying, true)
+            !std::mem::replace(&mut registry.announcing, true)
         };
         // Disarmed before anything is announced: the sink may be slow, and no probe may follow the announcement.
         self.disarmed.cancel();
-        if !speaks {
+        if !is_announcer {
             return;
         }
-        while let Some(unsaid) = self.next_unsaid() {
-            let Unsaid {
+        while let Some(announcement) = self.next_announcement() {
+            let Announcement {
                 words,
                 by,
-                why,
+                note,
                 disarmed,
-            } = unsaid;
+            } = announcement;
             let claim = What::Requested { reason: words, by };
-            match why {
+            match note {
                 None => self.emit(claim),
-                Some(why) => self.sink.claim_why(&claim, why),
+                Some(note) => self.sink.claim_why(&claim, note),
             }
             for attempt in disarmed {
                 self.emit(What::Watchdog {
@@ -361,24 +368,24 @@ impl Core {
                 self.begin_grace();
             }
             // This comes last: the threads that it wakes make the next announcements.
-            self.requested.cancel();
-            self.wake.notify_one();
+            self.request_announced.cancel();
+            self.driver_wake.notify_one();
         }
     }
 
     /// Returns the next queued request; if there is none, releases the role of the announcer.
-    fn next_unsaid(&self) -> Option<Unsaid> {
+    fn next_announcement(&self) -> Option<Announcement> {
         let mut registry = self.registry();
-        let next = registry.unsaid.pop_front();
-        registry.saying = next.is_some();
+        let next = registry.announcements.pop_front();
+        registry.announcing = next.is_some();
         next
     }
 
     /// Begins the grace like [`begin_grace`](Self::begin_grace), and waits until the begin is announced, by this
     /// caller or another: stop's announcements come after it.
-    pub async fn grace_begun(&self) -> Instants {
+    pub async fn begin_grace_and_await_announcement(&self) -> Instants {
         let instants = self.begin_grace();
-        self.grace_said.cancelled().await;
+        self.grace_announced.cancelled().await;
         instants
     }
 
@@ -403,7 +410,7 @@ impl Core {
                 last_resort: ms(instants.last_resort),
                 kill: ms(instants.kill),
             });
-            self.grace_said.cancel();
+            self.grace_announced.cancel();
         }
         instants
     }
@@ -417,15 +424,15 @@ impl Core {
     }
 
     /// Ends all waiting except for floors, after a second signal.
-    pub fn hurry(&self) {
-        self.hurried.store(true, Ordering::SeqCst);
-        self.undelayed.cancel();
-        self.wake.notify_one();
+    pub fn end_waits_on_second_signal(&self) {
+        self.second_signal_came.store(true, Ordering::SeqCst);
+        self.pre_stop_skipped.cancel();
+        self.driver_wake.notify_one();
     }
 
     /// Returns whether a second signal came.
-    pub fn hurried(&self) -> bool {
-        self.hurried.load(Ordering::SeqCst)
+    pub fn second_signal_came(&self) -> bool {
+        self.second_signal_came.load(Ordering::SeqCst)
     }
 
     pub fn set_state(&self, state: State) {
@@ -439,17 +446,20 @@ impl Core {
     }
 
     /// Returns the time until `end`, or zero if that is past.
-    pub fn left(&self, end: Duration) -> Duration {
+    pub fn time_left(&self, end: Duration) -> Duration {
         end.saturating_sub(self.host.now())
     }
 
     /// Returns the report as it stands.
     pub fn report(&self) -> Arc<Report> {
         let steps = {
-            let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+            let steps = self
+                .step_reports
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             let mut steps: Vec<_> = steps.iter().collect();
             // The steps of a group end in any order.
-            steps.sort_unstable_by_key(|(place, _)| *place);
+            steps.sort_unstable_by_key(|(position, _)| *position);
             steps.into_iter().map(|(_, step)| step.clone()).collect()
         };
         let registry = self.registry();
@@ -466,7 +476,9 @@ impl Core {
 
     /// Returns the report that every caller gets; before there is one, the report as it stands.
     pub fn last_report(&self) -> Arc<Report> {
-        self.cleaned.get().map_or_else(|| self.report(), Arc::clone)
+        self.cleanup_report
+            .get()
+            .map_or_else(|| self.report(), Arc::clone)
     }
 
     /// Returns the components that have not ended: those that are awaited, those that were given up, and those whose
@@ -480,29 +492,34 @@ impl Core {
                 Err(std::sync::TryLockError::WouldBlock) => None,
             }
         }
-        use super::registry::Taken;
-        use super::report::called;
+        use super::registry::TakenOver;
+        use super::report::kind_and_name;
         use crate::journal::Outcome;
         use std::collections::BTreeMap;
-        let steps = unlocked(&self.steps)?;
+        let steps = unlocked(&self.step_reports)?;
         let registry = unlocked(&self.registry)?;
         let ended: BTreeMap<Id, Outcome> = steps
             .iter()
             .map(|(_, step)| (step.id, step.outcome))
             .collect();
         let (mut waited_for, mut given_up, mut not_begun) = (Vec::new(), Vec::new(), Vec::new());
-        for (id, Taken { kind, name, begun }) in &registry.taken {
+        for (id, TakenOver { kind, name, begun }) in &registry.taken_over {
             match ended.get(id) {
                 Some(outcome @ (Outcome::Leaked | Outcome::NotAwaited)) => {
-                    given_up.push(format!("{} ({outcome})", called(*kind, name)));
+                    given_up.push(format!("{} ({outcome})", kind_and_name(*kind, name)));
                 }
                 Some(_) => {}
-                None if *begun => waited_for.push(format!("{} (waited for)", called(*kind, name))),
-                None => not_begun.push(format!("{} (not begun)", called(*kind, name))),
+                None if *begun => {
+                    waited_for.push(format!("{} (waited for)", kind_and_name(*kind, name)))
+                }
+                None => not_begun.push(format!("{} (not begun)", kind_and_name(*kind, name))),
             }
         }
-        for entry in registry.entries.values() {
-            not_begun.push(format!("{} (not begun)", called(entry.kind, &entry.name)));
+        for component in registry.components.values() {
+            not_begun.push(format!(
+                "{} (not begun)",
+                kind_and_name(component.kind, &component.name)
+            ));
         }
         // The components that hold up the end come first: the last resort may not name them all.
         Some([waited_for, given_up, not_begun].concat())
@@ -525,9 +542,9 @@ impl Core {
         driven.err().and_then(|_| take(&slot))
     }
 
-    /// Returns what calls the wakes of components that are told.
-    pub fn wakes(self: &Arc<Self>) -> Wakes {
-        Wakes {
+    /// Returns the caller of the wakes of components that are told.
+    pub fn wake_caller(self: &Arc<Self>) -> WakeCaller {
+        WakeCaller {
             sink: Arc::clone(&self.sink),
             core: Arc::downgrade(self),
         }
@@ -535,47 +552,58 @@ impl Core {
 
     /// Takes back the call of a component that has not begun, and returns why it has not.
     pub fn withdraw(&self, id: Id) -> Option<SpawnError> {
-        let why = self.host.withdraw(self.id(), id)?;
-        // Its code never runs, so no end will remove it from `taken`.
-        self.registry().taken.remove(&id);
+        let why = self.host.withdraw(self.context_id(), id)?;
+        // Its code never runs, so no end will remove it from `taken_over`.
+        self.registry().taken_over.remove(&id);
         Some(why)
     }
 
     pub fn is_inside(&self) -> bool {
-        self.host.is_inside(self.id())
+        self.host.is_inside(self.context_id())
     }
 }
 
-/// Tells one thread or task to stop, after `said` has announced that: the component may end before this returns, and
-/// its end must not precede the announcement in a log. Adopted tasks cannot be told, and no component is told twice.
-pub(crate) fn tell(host: &dyn Host, wakes: &Wakes, entry: &mut Entry, said: impl FnOnce()) {
-    let Action::Running(Running { token, wake, .. }) = &mut entry.action else {
+/// Tells one thread or task to stop, after calling `announce`: the component may end before this returns, and its end
+/// must not precede the announcement in a log. Adopted tasks cannot be told, and no component is told twice.
+pub(crate) fn tell(
+    host: &dyn Host,
+    wake_caller: &WakeCaller,
+    component: &mut RegisteredComponent,
+    announce: impl FnOnce(),
+) {
+    let Action::Running(Running { token, wake, .. }) = &mut component.action else {
         return;
     };
     // The token is dropped as soon as possible: a component that was told needs it no more.
     let Some(token) = token.take().filter(|token| !token.is_cancelled()) else {
         return;
     };
-    said();
+    announce();
     token.cancel();
     if let Some(wake) = wake.take() {
-        wakes.call(host, entry.id, entry.name.clone(), entry.kind, wake);
+        wake_caller.call(
+            host,
+            component.id,
+            component.name.clone(),
+            component.kind,
+            wake,
+        );
     }
 }
 
-/// Calls wakes, and reports their panics.
-pub(crate) struct Wakes {
+/// A caller of wakes, which reports their panics.
+pub(crate) struct WakeCaller {
     sink: Arc<dyn Sink>,
     /// Gone once the last handle was dropped: then there is no report.
     core: Weak<Core>,
 }
 
-impl Wakes {
+impl WakeCaller {
     /// Has the host call a wake. The wake and its drop are the caller's code: neither their panic nor their blocking
     /// affects the stop, and a panic is reported.
     pub fn call(&self, host: &dyn Host, id: Id, name: Name, kind: Kind, wake: Wake) {
         let (sink, core) = (Arc::clone(&self.sink), Weak::clone(&self.core));
-        let of = name.clone();
+        let call_name = name.clone();
         let call = move || {
             let called = catch_unwind(AssertUnwindSafe(|| {
                 wake();
@@ -586,7 +614,7 @@ impl Wakes {
             std::mem::forget(payload);
             if let Some(core) = core.upgrade() {
                 let panicked = &mut core.registry().wakes_panicked;
-                if panicked.len() < WAKE_PANICS_KEPT {
+                if panicked.len() < MAX_WAKE_PANICS {
                     panicked.push(WakePanic {
                         id,
                         name: name.clone(),
@@ -597,16 +625,16 @@ impl Wakes {
             }
             sink.claim(&What::WakePanicked { id, name, error });
         };
-        host.call(&of, Box::new(call));
+        host.call(&call_name, Box::new(call));
     }
 }
 
 /// Returns whether a component is told as soon as stop begins.
-pub(crate) fn is_told_at_once(entry: &Entry) -> bool {
+pub(crate) fn is_told_at_once(component: &RegisteredComponent) -> bool {
     matches!(
-        &entry.action,
+        &component.action,
         Action::Running(Running {
-            told: Told::AtOnce,
+            when_told: Told::AtOnce,
             ..
         })
     )
@@ -619,25 +647,28 @@ impl Drop for Core {
             .registry
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
-        let mut entries = std::mem::take(&mut registry.entries);
-        if self.stopped.get().is_some() {
+        let mut components = std::mem::take(&mut registry.components);
+        if self.stop_report.get().is_some() {
             // The worker was stopped, and cleanup was never requested.
-            std::mem::forget(entries);
+            std::mem::forget(components);
             return;
         }
         self.clear_running();
         self.disarmed.cancel();
-        self.requested.cancel();
-        let wakes = Wakes {
+        self.request_announced.cancel();
+        let wake_caller = WakeCaller {
             sink: Arc::clone(&self.sink),
             core: Weak::new(),
         };
-        for entry in entries.values_mut() {
-            tell(&*self.host, &wakes, entry, || {});
+        for component in components.values_mut() {
+            tell(&*self.host, &wake_caller, component, || {});
         }
-        let names: Vec<Name> = entries.values().map(|entry| entry.name.clone()).collect();
+        let names: Vec<Name> = components
+            .values()
+            .map(|component| component.name.clone())
+            .collect();
         // The values of callbacks that were never called are forgotten, not dropped: a drop can block.
-        std::mem::forget(entries);
+        std::mem::forget(components);
         if !names.is_empty() {
             self.sink.claim(&What::Abandoned { names });
         }

@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::limits::DOUBLED_SIGNAL;
+use super::limits::DOUBLED_SIGNAL_WINDOW;
 use crate::journal::SignalName;
 
 /// The signals that one context has received. There is one count for each context, however many lives receive them.
 #[derive(Default)]
-pub(crate) struct Counting {
-    counted: Mutex<Counted>,
+pub(crate) struct SignalCounter {
+    state: Mutex<CountState>,
     /// Number of the second signal, such as 2 for SIGINT; 0 before there is one.
     second: AtomicI32,
     /// Number of signals that need no further action.
@@ -18,24 +18,24 @@ pub(crate) struct Counting {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Counted {
+struct CountState {
     count: u32,
     /// Instant of the last counted signal.
     last: Option<Duration>,
 }
 
-impl Counting {
+impl SignalCounter {
     /// Counts a signal and returns its ordinal, from 1. Returns `None` if it is the last counted one, doubled.
     ///
     /// The lock is held for these few lines only, and no caller's code runs under it.
     pub fn count(&self, signal: SignalName, now: Duration) -> Option<u32> {
-        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        let Counted { count, last } = *counted;
-        if last.is_some_and(|last| now.saturating_sub(last) <= DOUBLED_SIGNAL) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let CountState { count, last } = *state;
+        if last.is_some_and(|last| now.saturating_sub(last) <= DOUBLED_SIGNAL_WINDOW) {
             return None;
         }
         let count = count.saturating_add(1);
-        *counted = Counted {
+        *state = CountState {
             count,
             last: Some(now),
         };
@@ -76,20 +76,20 @@ mod tests {
 
     #[test]
     fn signal_within_200_ms_of_a_counted_one_is_not_counted() {
-        let counting = Counting::default();
-        assert_eq!(counting.count(Sigterm, ms(1_000)), Some(1));
-        assert_eq!(counting.count(Sigint, ms(1_200)), None);
+        let counter = SignalCounter::default();
+        assert_eq!(counter.count(Sigterm, ms(1_000)), Some(1));
+        assert_eq!(counter.count(Sigint, ms(1_200)), None);
         // The 200 ms count from the counted signal, not from the doubled one.
-        assert_eq!(counting.count(Sigint, ms(1_201)), Some(2));
-        assert_eq!(counting.count(Sigterm, ms(1_401)), None);
-        assert_eq!(counting.count(Sigterm, ms(1_402)), Some(3));
-        assert_eq!(counting.second(), Some(2), "SIGINT's number");
+        assert_eq!(counter.count(Sigint, ms(1_201)), Some(2));
+        assert_eq!(counter.count(Sigterm, ms(1_401)), None);
+        assert_eq!(counter.count(Sigterm, ms(1_402)), Some(3));
+        assert_eq!(counter.second(), Some(2), "SIGINT's number");
     }
 
     #[test]
     fn first_signal_sets_no_second_number() {
-        let counting = Counting::default();
-        counting.count(Sigterm, ms(0));
-        assert_eq!(counting.second(), None);
+        let counter = SignalCounter::default();
+        counter.count(Sigterm, ms(0));
+        assert_eq!(counter.second(), None);
     }
 }

@@ -209,7 +209,7 @@ impl<A> WorkerCtx<A> {
     ///
     /// Safe: the future can be dropped, and this can be called again.
     pub async fn stop_requested(&self) {
-        self.core.requested.cancelled().await;
+        self.core.request_announced.cancelled().await;
     }
 
     /// Requests a stop, and returns at once. The first request sets the reason and disarms the watchdog. A request
@@ -336,10 +336,10 @@ impl<A> WorkerCtx<A> {
     /// The stop goes on when this future is dropped.
     pub async fn stop(&self) -> Result<Arc<Report>, CalledFromInside> {
         self.refuse_inside(false)?;
-        if let Some(undriven) = self.close(false, "stop was called") {
+        if let Some(undriven) = self.shut_down(false, "stop was called") {
             undriven.await;
         }
-        Ok(Arc::clone(self.core.stopped.wait().await))
+        Ok(Arc::clone(self.core.stop_report.wait().await))
     }
 
     /// Cleans up: runs or joins stop first, then calls the cleanup callbacks and closes the resources, in order.
@@ -366,10 +366,10 @@ impl<A> WorkerCtx<A> {
     /// The cleanup goes on when this future is dropped.
     pub async fn cleanup(&self) -> Result<Arc<Report>, CalledFromInside> {
         self.refuse_inside(true)?;
-        if let Some(undriven) = self.close(true, "cleanup was called") {
+        if let Some(undriven) = self.shut_down(true, "cleanup was called") {
             undriven.await;
         }
-        Ok(Arc::clone(self.core.cleaned.wait().await))
+        Ok(Arc::clone(self.core.cleanup_report.wait().await))
     }
 
     /// Stops the worker like [`stop`](Self::stop), for callers that are not on a runtime.
@@ -421,17 +421,18 @@ impl<A> WorkerCtx<A> {
     }
 
     /// Asks for stop, and for cleanup if `cleanup` is set. If that is done already, asks for nothing.
-    fn close(&self, cleanup: bool, words: &str) -> Option<BoxFuture<()>> {
+    fn shut_down(&self, cleanup: bool, words: &str) -> Option<BoxFuture<()>> {
         let done = if cleanup {
-            self.core.cleaned.get()
+            self.core.cleanup_report.get()
         } else {
-            self.core.stopped.get()
+            self.core.stop_report.get()
         };
         if done.is_some() {
             return None;
         }
-        self.core.request_now(Reason::new(words, By::Call));
-        self.core.close(cleanup)
+        self.core
+            .request_and_begin_grace(Reason::new(words, By::Call));
+        self.core.shut_down(cleanup)
     }
 }
 

@@ -11,10 +11,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, outcome_of};
-use super::limits::{Bound, CONFIRM, ms};
-use super::members::{Member, Members, Stage};
+use super::limits::{Bound, MAX_CONFIRMATION, ms};
+use super::members::{Stage, StepInProgress, StepsInProgress};
 use super::opts::Wake;
-use super::registry::{Action, Callback, Entry, Running};
+use super::registry::{Action, Callback, RegisteredComponent, Running};
 use super::report::StepReport;
 use crate::host::{Abort, Ended};
 use crate::journal::{How, Id, Kind, Name, Outcome, Phase, What};
@@ -33,11 +33,11 @@ pub(crate) struct Step {
     /// How the step begins.
     pub begin: Begin,
     /// Whether the component is told when the step begins.
-    pub told: Told,
+    pub telling: Telling,
 }
 
 /// Whether a step's component is told when the step begins.
-pub(crate) enum Told {
+pub(crate) enum Telling {
     /// Told through these, after the announcement, since the component may end at once.
     Now(CancellationToken, Option<Wake>),
     /// Told just before, by the caller that begins the step: only the announcement is left to do.
@@ -51,7 +51,7 @@ pub(crate) enum Begin {
     /// Waits for code that already runs.
     Wait {
         abort: Option<Box<dyn Abort>>,
-        adopted: bool,
+        adopted_task: bool,
     },
     /// Calls the code.
     Call(Callback),
@@ -69,8 +69,8 @@ pub(crate) struct Group {
 
 impl Step {
     /// Returns the step of a registered component.
-    pub fn of(entry: Entry, bound: Bound, floor: Duration) -> Self {
-        let Entry {
+    pub fn of(component: RegisteredComponent, bound: Bound, floor: Duration) -> Self {
+        let RegisteredComponent {
             id,
             name,
             kind,
@@ -78,27 +78,33 @@ impl Step {
             place,
             action,
             ..
-        } = entry;
-        let (begin, told) = match action {
+        } = component;
+        let (begin, telling) = match action {
             Action::Running(Running {
-                adopted,
+                adopted_task,
                 token,
                 abort,
                 wake,
                 ..
             }) => {
-                let told = match token.filter(|token| !token.is_cancelled()) {
-                    Some(token) => Told::Now(token, wake),
+                let telling = match token.filter(|token| !token.is_cancelled()) {
+                    Some(token) => Telling::Now(token, wake),
                     None => {
                         // Not called: an adopted task cannot be told, and a cancelled token needs no wake. Its drop
                         // is the caller's code.
                         contained(|| drop(wake));
-                        Told::No
+                        Telling::No
                     }
                 };
-                (Begin::Wait { abort, adopted }, told)
+                (
+                    Begin::Wait {
+                        abort,
+                        adopted_task,
+                    },
+                    telling,
+                )
             }
-            Action::Call(callback) => (Begin::Call(callback), Told::No),
+            Action::Call(callback) => (Begin::Call(callback), Telling::No),
         };
         Step {
             id,
@@ -109,22 +115,22 @@ impl Step {
             bound,
             floor,
             begin,
-            told,
+            telling,
         }
     }
 }
 
 /// The state of the wait for one group.
-pub(crate) struct Waiting<'a> {
+pub(crate) struct GroupWait<'a> {
     core: &'a Arc<Core>,
     group: Group,
     /// Instant at which the group began. The bounds of its steps count from here.
     started: Duration,
-    members: Members,
-    hurried: bool,
+    in_progress: StepsInProgress,
+    waits_shortened: bool,
     /// Number of steps before this group, in all phases. They have all ended.
     ended_before: usize,
-    members_begun: usize,
+    steps_begun: usize,
 }
 
 /// Runs a group until each of its steps has ended for the context. The steps come in ascending order of their ids.
@@ -132,27 +138,30 @@ pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: impl IntoIterator
     let steps = steps.into_iter();
     let size = steps.size_hint().0;
     let ended_before = {
-        let mut ended = core.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ended = core
+            .step_reports
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         ended.reserve(size);
         ended.len()
     };
-    let mut waiting = Waiting {
+    let mut group_wait = GroupWait {
         core,
         group,
         started: core.host.now(),
-        members: Members::with_capacity(size),
-        hurried: core.hurried(),
+        in_progress: StepsInProgress::with_capacity(size),
+        waits_shortened: core.second_signal_came(),
         ended_before,
-        members_begun: 0,
+        steps_begun: 0,
     };
     for step in steps {
-        waiting.begin(step);
+        group_wait.begin(step);
     }
-    waiting.recall();
-    waiting.wait().await;
+    group_wait.end_early_steps();
+    group_wait.wait().await;
 }
 
-impl Waiting<'_> {
+impl GroupWait<'_> {
     fn begin(&mut self, step: Step) {
         let Step {
             id,
@@ -163,7 +172,7 @@ impl Waiting<'_> {
             bound,
             floor,
             begin,
-            told,
+            telling,
         } = step;
         let phase = self.group.phase;
         let started = self.started;
@@ -171,26 +180,28 @@ impl Waiting<'_> {
             phase,
             name: name.clone(),
             order,
-            bound: ms(bound.of),
+            bound: ms(bound.time),
             bound_by: bound.by,
             id,
             kind,
             group: self.group.number,
         });
-        if !matches!(told, Told::No) {
+        if !matches!(telling, Telling::No) {
             self.core.emit(What::Told {
                 name: name.clone(),
                 id,
             });
         }
-        if let Told::Now(token, wake) = told {
+        if let Telling::Now(token, wake) = telling {
             token.cancel();
             if let Some(wake) = wake {
                 let host = &*self.core.host;
-                self.core.wakes().call(host, id, name.clone(), kind, wake);
+                self.core
+                    .wake_caller()
+                    .call(host, id, name.clone(), kind, wake);
             }
         }
-        let row = StepReport {
+        let report = StepReport {
             phase,
             id,
             name: name.clone(),
@@ -198,40 +209,43 @@ impl Waiting<'_> {
             order,
             place,
             outcome: Outcome::Ok,
-            bound: bound.of,
+            bound: bound.time,
             bound_by: bound.by,
             started,
             took: Duration::ZERO,
             error: None,
         };
-        let half = Duration::from_millis(ms(bound.of).div_ceil(2));
-        let (stage, timer) = if half < bound.of {
+        let half = Duration::from_millis(ms(bound.time).div_ceil(2));
+        let (stage, timer) = if half < bound.time {
             (Stage::Half, started + half)
         } else {
-            (Stage::Bound, started + bound.of)
+            (Stage::Bound, started + bound.time)
         };
-        let mut member = Member {
-            row,
-            began: self.ended_before + self.members_begun,
+        let mut step = StepInProgress {
+            report,
+            position: self.ended_before + self.steps_begun,
             floor,
-            deadline: started + bound.of,
+            deadline: started + bound.time,
             stage,
             timer,
             abort: None,
-            adopted: false,
-            told_when_over: None,
+            adopted_task: false,
+            scope_token: None,
             is_call: matches!(begin, Begin::Call(_)),
         };
-        self.members_begun += 1;
+        self.steps_begun += 1;
         let spawned = match begin {
-            Begin::Wait { abort, adopted } => {
-                member.abort = abort;
-                member.adopted = adopted;
+            Begin::Wait {
+                abort,
+                adopted_task,
+            } => {
+                step.abort = abort;
+                step.adopted_task = adopted_task;
                 Ok(())
             }
             Begin::Call(Callback::Blocking(body)) => {
                 let token = CancellationToken::new();
-                member.told_when_over = Some(token.clone());
+                step.scope_token = Some(token.clone());
                 let who = self.core.who(id, &name, kind);
                 self.core
                     .host
@@ -246,19 +260,19 @@ impl Waiting<'_> {
                     Some(executor) => executor.spawn_task(who, future, on_end),
                     None => self.core.host.spawn_task(who, future, on_end),
                 };
-                spawned.map(|abort| member.abort = Some(abort))
+                spawned.map(|abort| step.abort = Some(abort))
             }
         };
-        if member.adopted {
-            self.abort(&member);
+        if step.adopted_task {
+            self.abort(&step);
         }
-        self.members.begin(member);
-        if let Some(taken) = self.core.registry().taken.get_mut(&id) {
+        self.in_progress.begin(step);
+        if let Some(taken) = self.core.registry().taken_over.get_mut(&id) {
             taken.begun = true;
         }
         if let Err(error) = spawned {
             let at = self.core.host.now();
-            self.ended(
+            self.end_step(
                 id,
                 Ended {
                     how: How::Failed,
@@ -270,240 +284,240 @@ impl Waiting<'_> {
     }
 
     /// Ends the steps of components that had ended before their steps began.
-    fn recall(&mut self) {
-        let mut early = std::mem::take(&mut self.core.registry().early);
-        if early.is_empty() {
+    fn end_early_steps(&mut self) {
+        let mut unmatched = std::mem::take(&mut self.core.registry().unmatched_ends);
+        if unmatched.is_empty() {
             return;
         }
         // The highest id comes first, as accepted logs have it.
-        for id in self.members.ids().into_iter().rev() {
-            if let Some(ended) = early.remove(&id) {
-                self.ended(id, ended);
+        for id in self.in_progress.ids().into_iter().rev() {
+            if let Some(ended) = unmatched.remove(&id) {
+                self.end_step(id, ended);
             }
         }
-        self.core.registry().early = early;
+        self.core.registry().unmatched_ends = unmatched;
     }
 
     async fn wait(mut self) {
         loop {
-            self.collect();
-            if !self.hurried && self.core.hurried() {
-                self.hurry().await;
+            self.process_ends();
+            if !self.waits_shortened && self.core.second_signal_came() {
+                self.shorten_waits().await;
             }
-            let Some(next) = self.members.next() else {
+            let Some(next) = self.in_progress.next() else {
                 return;
             };
             let due = tokio::select! {
                 biased;
-                () = self.core.wake.notified() => false,
+                () = self.core.driver_wake.notified() => false,
                 () = self.core.host.sleep_until(next) => true,
             };
             if due {
                 // What ends in this instant ends in time. It gets to end before any step is declared overdue.
                 self.core.host.settle().await;
-                self.collect();
-                if !self.hurried && self.core.hurried() {
-                    self.hurry().await;
+                self.process_ends();
+                if !self.waits_shortened && self.core.second_signal_came() {
+                    self.shorten_waits().await;
                 }
-                self.strike();
+                self.advance_due();
             }
         }
     }
 
     /// Processes all ends that were reported.
-    fn collect(&mut self) {
+    fn process_ends(&mut self) {
         loop {
             // Takes all ends at once, since the components that end contend for the registry.
-            let ended = std::mem::take(&mut self.core.registry().ended);
-            if ended.is_empty() {
+            let ends = std::mem::take(&mut self.core.registry().unprocessed_ends);
+            if ends.is_empty() {
                 return;
             }
-            for (id, ended) in ended {
-                self.ended(id, ended);
+            for (id, ended) in ends {
+                self.end_step(id, ended);
             }
         }
     }
 
     /// Ends the step of a component whose code has ended. An end that belongs to no step in progress is kept: the
     /// step was left behind earlier, or is yet to begin.
-    fn ended(&mut self, id: Id, ended: Ended) {
-        let Some(mut member) = self.members.take(id) else {
-            self.core.registry().early.insert(id, ended);
+    fn end_step(&mut self, id: Id, ended: Ended) {
+        let Some(mut step) = self.in_progress.take(id) else {
+            self.core.registry().unmatched_ends.insert(id, ended);
             return;
         };
         // It ended after its deadline, and before this check: it was overdue, and is gone. A step that is not awaited
         // has no deadline but this check. Instants are compared in whole milliseconds, as everywhere.
-        let late = !member.unawaited() && ms(ended.at) > ms(member.deadline);
-        let outcome = match (member.stage, member.row.kind) {
+        let late = !step.has_no_wait() && ms(ended.at) > ms(step.deadline);
+        let outcome = match (step.stage, step.report.kind) {
             (Stage::Half | Stage::Bound, _) if late => Outcome::TimedOut,
-            (_, Kind::Task) if member.adopted && ended.how == How::Dropped => Outcome::Ok,
+            (_, Kind::Task) if step.adopted_task && ended.how == How::Dropped => Outcome::Ok,
             (Stage::Confirm, Kind::Task | Kind::Main) => Outcome::Aborted,
             (Stage::Confirm, _) => Outcome::TimedOut,
             _ => outcome_of(ended.how),
         };
-        member.row.error = ended.error;
-        member.row.took = ended.at.saturating_sub(member.row.started);
-        self.finish(member, outcome);
+        step.report.error = ended.error;
+        step.report.took = ended.at.saturating_sub(step.report.started);
+        self.finish(step, outcome);
     }
 
     /// Advances every step whose timer is due, by one stage only: between an abort and the announcement that it was
     /// not confirmed, everything that can run has to run, even if the phase has no time left for the confirmation.
-    fn strike(&mut self) {
+    fn advance_due(&mut self) {
         let now = self.core.host.now();
         let mut aborts = Vec::new();
-        for id in self.members.due(now) {
-            let Some(member) = self.members.take(id) else {
+        for id in self.in_progress.due(now) {
+            let Some(step) = self.in_progress.take(id) else {
                 continue;
             };
-            match member.stage {
-                Stage::Bound if member.abort.is_some() => aborts.push(member),
+            match step.stage {
+                Stage::Bound if step.abort.is_some() => aborts.push(step),
                 Stage::Half => {
                     let waiting = What::StillWaiting {
-                        name: member.row.name.clone(),
-                        waited: ms(member.row.bound).div_ceil(2),
-                        bound: ms(member.row.bound),
+                        name: step.report.name.clone(),
+                        waited: ms(step.report.bound).div_ceil(2),
+                        bound: ms(step.report.bound),
                         id,
                     };
-                    self.core.sink.claim_of(&waiting, member.row.place);
-                    let deadline = member.deadline;
-                    self.put(member, Stage::Bound, deadline);
+                    self.core.sink.claim_of(&waiting, step.report.place);
+                    let deadline = step.deadline;
+                    self.put(step, Stage::Bound, deadline);
                 }
-                Stage::Bound => self.overdue(member, now),
-                Stage::Confirm => self.leave_behind(member, now),
+                Stage::Bound => self.handle_overdue(step, now),
+                Stage::Confirm => self.leave_behind(step, now),
             }
         }
         // Aborts come last: an abort may let another step's thread end, which must not precede the announcement that
         // this thread was left behind.
-        for member in aborts {
-            self.overdue(member, now);
+        for step in aborts {
+            self.handle_overdue(step, now);
         }
     }
 
     /// Handles a step that is over its bound: it is taken back, given up, aborted, or left behind (rules 4, 6 and
     /// 11).
-    fn overdue(&mut self, mut member: Member, now: Duration) {
-        if self.withdraw(&mut member) {
-            member.row.took = now.saturating_sub(member.row.started);
-            let outcome = if member.unawaited() {
+    fn handle_overdue(&mut self, mut step: StepInProgress, now: Duration) {
+        if self.try_withdraw(&mut step) {
+            step.report.took = now.saturating_sub(step.report.started);
+            let outcome = if step.has_no_wait() {
                 Outcome::NotAwaited
             } else {
                 Outcome::Failed
             };
-            self.finish(member, outcome);
-        } else if member.unawaited() {
-            member.row.took = now.saturating_sub(member.row.started);
-            self.finish(member, Outcome::NotAwaited);
-        } else if member.abort.is_some() && !member.adopted {
-            self.abort(&member);
-            let left = self
+            self.finish(step, outcome);
+        } else if step.has_no_wait() {
+            step.report.took = now.saturating_sub(step.report.started);
+            self.finish(step, Outcome::NotAwaited);
+        } else if step.abort.is_some() && !step.adopted_task {
+            self.abort(&step);
+            let time_left = self
                 .group
                 .ends
                 .saturating_sub(now)
                 .saturating_sub(self.group.later_floors);
-            self.put(member, Stage::Confirm, now + left.min(CONFIRM));
+            self.put(step, Stage::Confirm, now + time_left.min(MAX_CONFIRMATION));
         } else {
-            self.leave_behind(member, now);
+            self.leave_behind(step, now);
         }
     }
 
     /// Takes back a call that has not begun, since no thread could be had for it, and records in its report that it
     /// was never called. Returns whether there was such a call.
-    fn withdraw(&self, member: &mut Member) -> bool {
-        let row = &mut member.row;
-        if !member.is_call {
+    fn try_withdraw(&self, step: &mut StepInProgress) -> bool {
+        let report = &mut step.report;
+        if !step.is_call {
             return false;
         }
-        let Some(why) = self.core.withdraw(row.id) else {
+        let Some(why) = self.core.withdraw(report.id) else {
             return false;
         };
-        row.error = Some(one_line(&format_args!("never called: {why}")));
+        report.error = Some(one_line(&format_args!("never called: {why}")));
         true
     }
 
-    fn leave_behind(&mut self, mut member: Member, now: Duration) {
-        let row = &mut member.row;
-        row.took = now.saturating_sub(row.started);
+    fn leave_behind(&mut self, mut step: StepInProgress, now: Duration) {
+        let report = &mut step.report;
+        report.took = now.saturating_sub(report.started);
         self.core.emit(What::Leak {
-            id: row.id,
-            name: row.name.clone(),
-            kind: row.kind,
+            id: report.id,
+            name: report.name.clone(),
+            kind: report.kind,
         });
-        self.finish(member, Outcome::Leaked);
+        self.finish(step, Outcome::Leaked);
     }
 
     /// Shortens all waits after a second signal (rule 11): start and stop wait no more, and cleanup waits for the
     /// floor of its step.
-    async fn hurry(&mut self) {
-        self.hurried = true;
+    async fn shorten_waits(&mut self) {
+        self.waits_shortened = true;
         // What ends in this very instant has ended in time.
         self.core.host.settle().await;
-        self.collect();
+        self.process_ends();
         let now = self.core.host.now();
-        for id in self.members.ids() {
-            let Some(mut member) = self.members.take(id) else {
+        for id in self.in_progress.ids() {
+            let Some(mut step) = self.in_progress.take(id) else {
                 continue;
             };
             if self.group.phase != Phase::Cleanup {
                 // A call that has not begun is taken back. A callback that runs is told by `finish`: its wait is
                 // over.
-                self.withdraw(&mut member);
-                member.row.took = now.saturating_sub(member.row.started);
-                self.finish(member, Outcome::NotAwaited);
+                self.try_withdraw(&mut step);
+                step.report.took = now.saturating_sub(step.report.started);
+                self.finish(step, Outcome::NotAwaited);
                 continue;
             }
-            let (stage, timer) = (member.stage, member.timer);
-            let floor = now.max(member.row.started + member.floor);
-            if stage != Stage::Confirm && floor < member.deadline {
-                member.deadline = floor;
+            let (stage, timer) = (step.stage, step.timer);
+            let floor = now.max(step.report.started + step.floor);
+            if stage != Stage::Confirm && floor < step.deadline {
+                step.deadline = floor;
             }
-            let deadline = member.deadline;
+            let deadline = step.deadline;
             match stage {
-                Stage::Half if timer < deadline => self.put(member, Stage::Half, timer),
-                Stage::Half | Stage::Bound => self.put(member, Stage::Bound, deadline),
-                Stage::Confirm => self.put(member, Stage::Confirm, timer),
+                Stage::Half if timer < deadline => self.put(step, Stage::Half, timer),
+                Stage::Half | Stage::Bound => self.put(step, Stage::Bound, deadline),
+                Stage::Confirm => self.put(step, Stage::Confirm, timer),
             }
         }
     }
 
-    fn abort(&self, member: &Member) {
-        if let Some(abort) = &member.abort {
+    fn abort(&self, step: &StepInProgress) {
+        if let Some(abort) = &step.abort {
             // The announcement comes first: the aborted code may be gone at once.
             self.core.emit(What::Abort {
-                name: member.row.name.clone(),
-                id: member.row.id,
+                name: step.report.name.clone(),
+                id: step.report.id,
             });
             contained(|| abort.abort());
         }
     }
 
-    fn put(&mut self, mut member: Member, stage: Stage, timer: Duration) {
-        member.stage = stage;
-        member.timer = timer;
-        self.members.put(member);
+    fn put(&mut self, mut step: StepInProgress, stage: Stage, timer: Duration) {
+        step.stage = stage;
+        step.timer = timer;
+        self.in_progress.put(step);
     }
 
     /// Ends the step for the context: announces and records its outcome.
-    fn finish(&mut self, mut member: Member, outcome: Outcome) {
-        member.row.outcome = outcome;
-        let left = matches!(outcome, Outcome::Leaked | Outcome::NotAwaited);
-        let told_when_over = member.told_when_over.take().filter(|_| left);
-        let row = &member.row;
+    fn finish(&mut self, mut step: StepInProgress, outcome: Outcome) {
+        step.report.outcome = outcome;
+        let still_runs = matches!(outcome, Outcome::Leaked | Outcome::NotAwaited);
+        let scope_token = step.scope_token.take().filter(|_| still_runs);
+        let report = &step.report;
         self.core.emit(What::StepEnded {
-            phase: row.phase,
-            name: row.name.clone(),
-            order: row.order,
+            phase: report.phase,
+            name: report.name.clone(),
+            order: report.order,
             outcome,
-            took: ms(row.took),
-            id: row.id,
-            error: row.error.clone(),
+            took: ms(report.took),
+            id: report.id,
+            error: report.error.clone(),
         });
         self.core
-            .steps
+            .step_reports
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push((member.began, member.row));
+            .push((step.position, step.report));
         // This comes last, as an abort does: the code may end at once.
-        if let Some(token) = told_when_over {
+        if let Some(token) = scope_token {
             token.cancel();
         }
     }

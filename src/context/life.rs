@@ -78,7 +78,7 @@ pub(crate) struct Heard {
 }
 
 /// Explanation that the log adds to the request of a second signal, which otherwise reads like the first.
-const SECOND: &str = "a second signal, nothing is waited for any more but floors";
+const SECOND_SIGNAL_NOTE: &str = "a second signal, nothing is waited for any more but floors";
 
 impl Life {
     /// Returns the life of the process around that context. All lives of one context are one: they count their
@@ -108,7 +108,7 @@ impl Life {
             self.core.signals.note_heeded();
             return None;
         };
-        let done = self.core.cleaned.get().is_some();
+        let done = self.core.cleanup_report.get().is_some();
         if nth >= 3 || done {
             let code = exit_code::SIGNAL + signal.number();
             self.core.host.exit(code, Cause::ThirdSignal);
@@ -116,7 +116,7 @@ impl Life {
         }
         self.core.mark_grace();
         if nth == 2 {
-            self.core.hurry();
+            self.core.end_waits_on_second_signal();
         }
         Some(Heard { signal, nth })
     }
@@ -128,8 +128,8 @@ impl Life {
             by: By::Signal,
             signal: Some(signal),
         };
-        let why = (nth == 2).then_some(SECOND);
-        self.core.request_now_and(reason, why);
+        let note = (nth == 2).then_some(SECOND_SIGNAL_NOTE);
+        self.core.request_and_begin_grace_with_note(reason, note);
         self.core.signals.note_heeded();
     }
 
@@ -171,17 +171,17 @@ impl Life {
         let mut started = self.core.start(main, place, true).await;
         // A worker that another caller started runs all the same, and has to be stopped.
         if matches!(started, Err(StartError::Again))
-            && let Some(undriven) = self.core.close_when_requested()
+            && let Some(undriven) = self.core.shut_down_when_requested()
         {
             undriven.await;
         }
         if matches!(started, Ok(()) | Err(StartError::Again)) {
-            self.core.cleaned.wait().await;
+            self.core.cleanup_report.wait().await;
         }
         // If another caller made the worker's start, its result counts: if that start failed, so has this life. The
         // result of a start that is rolled back is set only after cleanup.
         if matches!(started, Err(StartError::Again)) && self.core.has_begun_start() {
-            started = self.core.started.wait().await.clone();
+            started = self.core.start_result.wait().await.clone();
         }
         // The process ends when this returns. All callers that wait for the report get it first.
         self.core.host.settle().await;

@@ -13,17 +13,17 @@ pub const BOUND_MAX: Duration = Duration::from_secs(3_600);
 /// Maximum length of a name, in bytes.
 pub const NAME_BYTES: usize = 200;
 /// Bound of joins and cancels that were registered without one.
-pub const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
+pub const DEFAULT_JOIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bound of callbacks and closeables that were registered without one.
-pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+pub const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum floor of a cleanup step that was registered without one.
-pub const SHARED_FLOOR_MAX: Duration = Duration::from_secs(1);
+pub const MAX_SHARED_FLOOR: Duration = Duration::from_secs(1);
 /// Maximum time for which the confirmation of an abort is awaited.
-pub const CONFIRM: Duration = Duration::from_millis(100);
+pub const MAX_CONFIRMATION: Duration = Duration::from_millis(100);
 /// Time after a counted signal within which another signal is the same one, doubled.
-pub const DOUBLED_SIGNAL: Duration = Duration::from_millis(200);
+pub const DOUBLED_SIGNAL_WINDOW: Duration = Duration::from_millis(200);
 /// Maximum number of deaths that the report keeps. All are counted.
-pub const DEATHS_KEPT: usize = 100;
+pub const MAX_DEATHS: usize = 100;
 
 /// The worker's limits in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ pub(crate) fn ms(duration: Duration) -> u64 {
 /// The bound of a step, and the limit that set it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bound {
-    pub of: Duration,
+    pub time: Duration,
     pub by: BoundBy,
 }
 
@@ -109,25 +109,30 @@ pub(crate) fn own_bound(kind: Kind) -> BoundBy {
 }
 
 /// Returns the bound of a step of start or stop (rules 3, 4, 9 and 11).
-pub(crate) fn stop_bound(kind: Kind, timeout: Duration, left: Duration, hurried: bool) -> Bound {
-    if hurried {
+pub(crate) fn stop_bound(
+    kind: Kind,
+    timeout: Duration,
+    time_left: Duration,
+    second_signal_came: bool,
+) -> Bound {
+    if second_signal_came {
         Bound {
-            of: Duration::ZERO,
+            time: Duration::ZERO,
             by: BoundBy::SecondSignal,
         }
-    } else if left.is_zero() {
+    } else if time_left.is_zero() {
         Bound {
-            of: Duration::ZERO,
+            time: Duration::ZERO,
             by: BoundBy::ShareGone,
         }
-    } else if timeout <= left {
+    } else if timeout <= time_left {
         Bound {
-            of: timeout,
+            time: timeout,
             by: own_bound(kind),
         }
     } else {
         Bound {
-            of: left,
+            time: time_left,
             by: BoundBy::Phase,
         }
     }
@@ -137,35 +142,35 @@ pub(crate) fn stop_bound(kind: Kind, timeout: Duration, left: Duration, hurried:
 pub(crate) fn cleanup_bound(
     timeout: Duration,
     floor: Duration,
-    left: Duration,
+    time_left: Duration,
     later: Duration,
-    hurried: bool,
+    second_signal_came: bool,
 ) -> Bound {
-    if hurried {
+    if second_signal_came {
         return Bound {
-            of: floor,
+            time: floor,
             by: BoundBy::SecondSignal,
         };
     }
-    let free = left.saturating_sub(later);
+    let free = time_left.saturating_sub(later);
     if timeout <= free {
         Bound {
-            of: timeout,
+            time: timeout,
             by: BoundBy::Timeout,
         }
     } else if free < floor {
         Bound {
-            of: floor,
+            time: floor,
             by: BoundBy::Floor,
         }
     } else if later.is_zero() {
         Bound {
-            of: free,
+            time: free,
             by: BoundBy::Phase,
         }
     } else {
         Bound {
-            of: free,
+            time: free,
             by: BoundBy::Floors,
         }
     }
@@ -180,7 +185,7 @@ pub(crate) fn floors(reserve: Duration, steps: &[(Duration, Option<Duration>)]) 
         Ok(0) | Err(_) => Duration::ZERO,
         Ok(n) => Duration::from_millis(ms(reserve.saturating_sub(explicit)) / n),
     };
-    let each = each.min(SHARED_FLOOR_MAX);
+    let each = each.min(MAX_SHARED_FLOOR);
     steps
         .iter()
         .map(|(timeout, floor)| floor.unwrap_or_else(|| each.min(*timeout)))
@@ -195,7 +200,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn thirty() -> Limits {
+    fn default_limits() -> Limits {
         Limits {
             grace: s(30),
             reserve: s(10),
@@ -208,7 +213,7 @@ mod tests {
 
     #[test]
     fn the_instants_of_the_default_grace() {
-        let instants = thirty().instants(s(10));
+        let instants = default_limits().instants(s(10));
         assert_eq!(ms(instants.stop_ends), 29_500);
         assert_eq!(ms(instants.cleanup_ends), 39_500);
         assert_eq!(ms(instants.last_resort), 39_750);
@@ -221,7 +226,7 @@ mod tests {
             grace: Duration::from_millis(20),
             reserve: Duration::from_millis(6),
             margin: Duration::from_millis(1),
-            ..thirty()
+            ..default_limits()
         };
         let instants = limits.instants(s(10));
         assert_eq!(instants.last_resort, Duration::from_millis(10_019));
@@ -245,7 +250,7 @@ mod tests {
         assert_eq!(
             stop_bound(Kind::Thread, s(5), s(3), false),
             Bound {
-                of: s(3),
+                time: s(3),
                 by: BoundBy::Phase
             }
         );
@@ -264,28 +269,28 @@ mod tests {
         assert_eq!(
             cleanup_bound(s(10), s(1), s(9), s(2), false),
             Bound {
-                of: s(7),
+                time: s(7),
                 by: BoundBy::Floors
             }
         );
         assert_eq!(
             cleanup_bound(s(10), s(1), s(9), s(0), false),
             Bound {
-                of: s(9),
+                time: s(9),
                 by: BoundBy::Phase
             }
         );
         assert_eq!(
             cleanup_bound(s(10), s(1), s(2), s(2), false),
             Bound {
-                of: s(1),
+                time: s(1),
                 by: BoundBy::Floor
             }
         );
         assert_eq!(
             cleanup_bound(s(10), s(1), s(9), s(0), true),
             Bound {
-                of: s(1),
+                time: s(1),
                 by: BoundBy::SecondSignal
             }
         );

@@ -24,10 +24,10 @@ pub(super) enum Stage {
 }
 
 /// A step that has begun and not ended.
-pub(super) struct Member {
-    pub row: StepReport,
+pub(super) struct StepInProgress {
+    pub report: StepReport,
     /// Number of steps that had begun before it, in all phases.
-    pub began: usize,
+    pub position: usize,
     pub floor: Duration,
     pub deadline: Duration,
     pub stage: Stage,
@@ -35,19 +35,19 @@ pub(super) struct Member {
     pub timer: Duration,
     pub abort: Option<Box<dyn Abort>>,
     /// Whether it is an adopted task. Such a task is aborted at once: its bound is the confirmation.
-    pub adopted: bool,
+    pub adopted_task: bool,
     /// Token that tells the scope of a blocking callback when its bound is over.
-    pub told_when_over: Option<CancellationToken>,
+    pub scope_token: Option<CancellationToken>,
     /// Whether the step calls code, rather than waiting for code that already runs.
     pub is_call: bool,
 }
 
-impl Member {
+impl StepInProgress {
     /// Returns whether its wait was over before it began (rules 4 and 11): the context looks at it once.
-    pub fn unawaited(&self) -> bool {
-        self.row.phase != Phase::Cleanup
+    pub fn has_no_wait(&self) -> bool {
+        self.report.phase != Phase::Cleanup
             && matches!(
-                self.row.bound_by,
+                self.report.bound_by,
                 BoundBy::ShareGone | BoundBy::SecondSignal
             )
     }
@@ -55,10 +55,10 @@ impl Member {
 
 /// The steps of one group.
 #[derive(Default)]
-pub(super) struct Members {
+pub(super) struct StepsInProgress {
     /// Sorted by id, which is the order in which the steps of a group begin. A slot is `None` while its step is taken
     /// out, and once the step has ended.
-    slots: Vec<(Id, Option<Member>)>,
+    slots: Vec<(Id, Option<StepInProgress>)>,
     timers: BTreeMap<Duration, Timer>,
 }
 
@@ -71,46 +71,46 @@ struct Timer {
     ids: Vec<Id>,
 }
 
-impl Members {
-    pub fn with_capacity(members: usize) -> Self {
-        Members {
-            slots: Vec::with_capacity(members),
-            ..Members::default()
+impl StepsInProgress {
+    pub fn with_capacity(steps: usize) -> Self {
+        StepsInProgress {
+            slots: Vec::with_capacity(steps),
+            ..StepsInProgress::default()
         }
     }
 
     /// Adds a step that has begun. Its id is higher than those of the steps before it.
-    pub fn begin(&mut self, member: Member) {
-        debug_assert!(self.slots.last().is_none_or(|(id, _)| *id < member.row.id));
-        self.wait_for(&member);
-        self.slots.push((member.row.id, Some(member)));
+    pub fn begin(&mut self, step: StepInProgress) {
+        debug_assert!(self.slots.last().is_none_or(|(id, _)| *id < step.report.id));
+        self.wait_for(&step);
+        self.slots.push((step.report.id, Some(step)));
     }
 
     /// Takes a step out, if it has not ended.
-    pub fn take(&mut self, id: Id) -> Option<Member> {
+    pub fn take(&mut self, id: Id) -> Option<StepInProgress> {
         let slot = self.slot(id)?;
-        let member = self.slots[slot].1.take()?;
-        if let Some(timer) = self.timers.get_mut(&member.timer) {
+        let step = self.slots[slot].1.take()?;
+        if let Some(timer) = self.timers.get_mut(&step.timer) {
             timer.waiting -= 1;
             if timer.waiting == 0 {
-                self.timers.remove(&member.timer);
+                self.timers.remove(&step.timer);
             }
         }
-        Some(member)
+        Some(step)
     }
 
     /// Puts a step back, to wait for its timer.
-    pub fn put(&mut self, member: Member) {
-        if let Some(slot) = self.slot(member.row.id) {
-            self.wait_for(&member);
-            self.slots[slot].1 = Some(member);
+    pub fn put(&mut self, step: StepInProgress) {
+        if let Some(slot) = self.slot(step.report.id) {
+            self.wait_for(&step);
+            self.slots[slot].1 = Some(step);
         }
     }
 
-    fn wait_for(&mut self, member: &Member) {
-        let timer = self.timers.entry(member.timer).or_default();
+    fn wait_for(&mut self, step: &StepInProgress) {
+        let timer = self.timers.entry(step.timer).or_default();
         timer.waiting += 1;
-        timer.ids.push(member.row.id);
+        timer.ids.push(step.report.id);
     }
 
     /// Returns the next instant for which a step waits; `None` once all steps have ended.
@@ -126,7 +126,7 @@ impl Members {
                 .ids
                 .iter()
                 .copied()
-                .filter(|id| self.get(*id).is_some_and(|member| member.timer == *at))
+                .filter(|id| self.get(*id).is_some_and(|step| step.timer == *at))
                 .collect();
             // A step that came back to the same timer was added to it twice.
             ids.sort_unstable();
@@ -138,11 +138,11 @@ impl Members {
 
     /// Returns the steps that have not ended, sorted by id.
     pub fn ids(&self) -> Vec<Id> {
-        let left = self.slots.iter().filter(|(_, member)| member.is_some());
-        left.map(|(id, _)| *id).collect()
+        let in_progress = self.slots.iter().filter(|(_, step)| step.is_some());
+        in_progress.map(|(id, _)| *id).collect()
     }
 
-    fn get(&self, id: Id) -> Option<&Member> {
+    fn get(&self, id: Id) -> Option<&StepInProgress> {
         self.slots[self.slot(id)?].1.as_ref()
     }
 
@@ -158,9 +158,9 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn member(id: Id, timer: Duration) -> Member {
-        Member {
-            row: StepReport {
+    fn step(id: Id, timer: Duration) -> StepInProgress {
+        StepInProgress {
+            report: StepReport {
                 phase: Phase::Stop,
                 id,
                 name: "member".into(),
@@ -174,62 +174,62 @@ mod tests {
                 took: Duration::ZERO,
                 error: None,
             },
-            began: 0,
+            position: 0,
             floor: Duration::ZERO,
             deadline: 10 * MS,
             stage: Stage::Half,
             timer,
             abort: None,
-            adopted: false,
-            told_when_over: None,
+            adopted_task: false,
+            scope_token: None,
             is_call: false,
         }
     }
 
-    fn members(timers: &[(Id, Duration)]) -> Members {
-        let mut members = Members::default();
+    fn steps(timers: &[(Id, Duration)]) -> StepsInProgress {
+        let mut steps = StepsInProgress::default();
         for (id, timer) in timers {
-            members.begin(member(*id, *timer));
+            steps.begin(step(*id, *timer));
         }
-        members
+        steps
     }
 
-    fn moved(members: &mut Members, id: Id, timer: Duration) {
-        let mut member = members.take(id).expect("it has not ended");
-        member.timer = timer;
-        members.put(member);
+    fn move_to_timer(steps: &mut StepsInProgress, id: Id, timer: Duration) {
+        let mut step = steps.take(id).expect("it has not ended");
+        step.timer = timer;
+        steps.put(step);
     }
 
     #[test]
     fn due_steps_are_sorted_by_timer_then_by_id() {
-        let mut members = members(&[(1, 7 * MS), (2, 5 * MS), (4, 5 * MS), (9, 8 * MS)]);
-        assert_eq!(members.next(), Some(5 * MS));
-        assert!(members.due(4 * MS).is_empty());
-        assert_eq!(members.due(7 * MS), [2, 4, 1]);
-        moved(&mut members, 9, 7 * MS);
-        moved(&mut members, 1, 9 * MS);
-        moved(&mut members, 1, 7 * MS);
-        assert_eq!(members.due(7 * MS), [2, 4, 1, 9]);
+        let mut steps = steps(&[(1, 7 * MS), (2, 5 * MS), (4, 5 * MS), (9, 8 * MS)]);
+        assert_eq!(steps.next(), Some(5 * MS));
+        assert!(steps.due(4 * MS).is_empty());
+        assert_eq!(steps.due(7 * MS), [2, 4, 1]);
+        move_to_timer(&mut steps, 9, 7 * MS);
+        move_to_timer(&mut steps, 1, 9 * MS);
+        move_to_timer(&mut steps, 1, 7 * MS);
+        assert_eq!(steps.due(7 * MS), [2, 4, 1, 9]);
     }
 
     #[test]
     fn step_that_returns_to_its_timer_is_due_once() {
-        let mut members = members(&[(1, 5 * MS), (2, 5 * MS)]);
-        moved(&mut members, 1, 5 * MS);
-        assert_eq!(members.due(5 * MS), [1, 2]);
+        let mut steps = steps(&[(1, 5 * MS), (2, 5 * MS)]);
+        move_to_timer(&mut steps, 1, 5 * MS);
+        assert_eq!(steps.due(5 * MS), [1, 2]);
     }
 
     #[test]
     fn ended_step_has_no_timer() {
-        let mut members = members(&[(1, 5 * MS), (2, 5 * MS), (3, 6 * MS)]);
-        assert!(members.take(2).is_some());
-        assert!(members.take(2).is_none());
-        assert!(members.take(7).is_none());
-        assert_eq!(members.due(6 * MS), [1, 3]);
-        assert_eq!(members.ids(), [1, 3]);
-        assert!(members.take(1).is_some());
-        assert_eq!(members.next(), Some(6 * MS));
-        assert!(members.take(3).is_some());
-        assert_eq!(members.next(), None);
+        let mut steps = steps(&[(1, 5 * MS), (2, 5 * MS), (3, 6 * MS)]);
+        assert!(steps.take(2).is_some());
+        assert!(steps.take(2).is_none());
+        assert!(steps.take(7).is_none());
+        assert_eq!(steps.due(6 * MS), [1, 3]);
+        assert_eq!(steps.ids(), [1, 3]);
+        assert!(steps.take(1).is_some());
+        assert_eq!(steps.next(), Some(6 * MS));
+        assert!(steps.take(3).is_some());
+        assert_eq!(steps.next(), None);
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::limits::{CALL_TIMEOUT, JOIN_TIMEOUT};
+use super::limits::{DEFAULT_CALL_TIMEOUT, DEFAULT_JOIN_TIMEOUT};
 use crate::journal::{Name, Told};
 
 /// Function that wakes a body which waits outside of its scope.
@@ -19,7 +19,7 @@ pub(crate) type Wake = Box<dyn Fn() + Send + Sync + 'static>;
 pub struct BodyOpts {
     pub(crate) order: i32,
     pub(crate) timeout: Duration,
-    pub(crate) told: Told,
+    pub(crate) when_told: Told,
     pub(crate) uses: Vec<Name>,
     pub(crate) wake: Option<Wake>,
 }
@@ -28,8 +28,8 @@ impl Default for BodyOpts {
     fn default() -> Self {
         BodyOpts {
             order: 0,
-            timeout: JOIN_TIMEOUT,
-            told: Told::AtOnce,
+            timeout: DEFAULT_JOIN_TIMEOUT,
+            when_told: Told::AtOnce,
             uses: Vec::new(),
             wake: None,
         }
@@ -60,7 +60,7 @@ impl BodyOpts {
     /// feed.
     #[must_use]
     pub fn in_turn(mut self) -> Self {
-        self.told = Told::InTurn;
+        self.when_told = Told::InTurn;
         self
     }
 
@@ -85,7 +85,7 @@ impl fmt::Debug for BodyOpts {
         f.debug_struct("BodyOpts")
             .field("order", &self.order)
             .field("timeout", &self.timeout)
-            .field("told", &self.told)
+            .field("told", &self.when_told)
             .field("uses", &self.uses)
             .field("wake", &self.wake.is_some())
             .finish()
@@ -111,7 +111,7 @@ impl Default for CallOpts {
     fn default() -> Self {
         CallOpts {
             order: 0,
-            timeout: CALL_TIMEOUT,
+            timeout: DEFAULT_CALL_TIMEOUT,
             floor: None,
             uses: Vec::new(),
         }

@@ -63,10 +63,10 @@ impl<A> WorkerCtx<A> {
             core.host
                 .spawn_body(who, token.clone(), body, core.on_end(id, spec.name.clone()))
                 .map_err(refusal)?;
-            Ok(Begun {
+            Ok(StartedBody {
                 token: Some(token),
                 abort: None,
-                attempts: None,
+                failures: None,
             })
         })
     }
@@ -123,10 +123,10 @@ impl<A> WorkerCtx<A> {
                     core.on_end(id, spec.name.clone()),
                 )
                 .map_err(refusal)?;
-            Ok(Begun {
+            Ok(StartedBody {
                 token: Some(token),
                 abort: None,
-                attempts: None,
+                failures: None,
             })
         })
     }
@@ -176,10 +176,10 @@ impl<A> WorkerCtx<A> {
             let future = Box::pin(async move { task.take()(given).await.into_result() });
             let on_end = core.on_end(id, spec.name.clone());
             let abort = core.spawn_task(who, future, on_end).map_err(refusal)?;
-            Ok(Begun {
+            Ok(StartedBody {
                 token: Some(token),
                 abort: Some(abort),
-                attempts: None,
+                failures: None,
             })
         })
     }
@@ -228,10 +228,10 @@ impl<A> WorkerCtx<A> {
                 });
             };
             core.host.watch(Box::pin(watch)).map_err(refusal)?;
-            Ok(Begun {
+            Ok(StartedBody {
                 token: None,
                 abort: abort.take(),
-                attempts: None,
+                failures: None,
             })
         })
     }
@@ -274,10 +274,10 @@ impl<A> WorkerCtx<A> {
                     let token = CancellationToken::new();
                     drop(core.host.given(&who, token.clone()));
                     let abort = core.spawn_task(who, future, on_end).map_err(refusal)?;
-                    Ok(Begun {
+                    Ok(StartedBody {
                         token: Some(token),
                         abort: Some(abort),
-                        attempts: None,
+                        failures: None,
                     })
                 })
                 .map(|_| ());
@@ -326,16 +326,16 @@ impl<A> WorkerCtx<A> {
                 Arc::clone(&core.host),
                 Arc::clone(&core.sink),
             );
-            let attempts = link.attempts();
+            let failures = link.attempts();
             let body: Body = Box::new(move |scope| watchdog.take().run(scope, &link));
             let who = core.who(id, &spec.name, spec.kind);
             core.host
                 .spawn_body(who, token.clone(), body, core.on_end(id, spec.name.clone()))
                 .map_err(refusal)?;
-            Ok(Begun {
+            Ok(StartedBody {
                 token: Some(token),
                 abort: None,
-                attempts: Some(attempts),
+                failures: Some(failures),
             })
         })
     }
@@ -601,24 +601,24 @@ impl<A> WorkerCtx<A> {
     /// where no lock is held.
     fn register_body<T: Send + 'static>(
         &self,
-        (spec, told, wake): (Spec, Told, Option<Wake>),
+        (spec, when_told, wake): (Spec, Told, Option<Wake>),
         value: T,
-        begin: impl FnOnce(&Arc<Core>, Id, &Spec, Slot<T>) -> Result<Begun, Refusal>,
+        begin: impl FnOnce(&Arc<Core>, Id, &Spec, Slot<T>) -> Result<StartedBody, Refusal>,
     ) -> Result<Id, Refused<T>> {
         let mut wake = wake;
         self.register(spec, value, |core, id, spec, value| {
-            let Begun {
+            let StartedBody {
                 token,
                 abort,
-                attempts,
+                failures,
             } = begin(core, id, spec, value)?;
             Ok(Action::Running(Running {
-                adopted: token.is_none(),
+                adopted_task: token.is_none(),
                 token,
-                told,
+                when_told,
                 wake: wake.take(),
                 abort,
-                attempts,
+                failures,
             }))
         })
     }
@@ -640,10 +640,10 @@ impl<A> WorkerCtx<A> {
 }
 
 /// A body that has been started.
-struct Begun {
+struct StartedBody {
     token: Option<CancellationToken>,
     abort: Option<Box<dyn Abort>>,
-    attempts: Option<Arc<AtomicU32>>,
+    failures: Option<Arc<AtomicU32>>,
 }
 
 /// A value that is either run or handed back: if its code cannot be started, the value stays here.
@@ -666,7 +666,7 @@ fn body_spec(name: impl Into<Name>, kind: Kind, opts: BodyOpts) -> (Spec, Told, 
     let BodyOpts {
         order,
         timeout,
-        told,
+        when_told,
         uses,
         wake,
     } = opts;
@@ -676,12 +676,12 @@ fn body_spec(name: impl Into<Name>, kind: Kind, opts: BodyOpts) -> (Spec, Told, 
         order,
         timeout,
         floor: None,
-        uses: each_once(uses),
+        uses: deduplicated(uses),
         place: Location::caller(),
         watchdog: None,
         once: false,
     };
-    (spec, told, wake)
+    (spec, when_told, wake)
 }
 
 #[track_caller]
@@ -698,7 +698,7 @@ fn call_spec(name: impl Into<Name>, kind: Kind, opts: CallOpts) -> Spec {
         order,
         timeout,
         floor,
-        uses: each_once(uses),
+        uses: deduplicated(uses),
         place: Location::caller(),
         watchdog: None,
         once: false,
@@ -706,7 +706,7 @@ fn call_spec(name: impl Into<Name>, kind: Kind, opts: CallOpts) -> Spec {
 }
 
 /// Returns the names without repetitions, in their order.
-fn each_once(mut names: Vec<Name>) -> Vec<Name> {
+fn deduplicated(mut names: Vec<Name>) -> Vec<Name> {
     let mut seen = BTreeSet::new();
     names.retain(|name| seen.insert(Name::clone(name)));
     names

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::error::Refusal;
-use super::limits::{BOUND_MAX, BOUND_MIN, DEATHS_KEPT, Instants, NAME_BYTES, whole_ms};
+use super::limits::{BOUND_MAX, BOUND_MIN, Instants, MAX_DEATHS, NAME_BYTES, whole_ms};
 use super::opts::Wake;
 use super::report::{Death, Reason, WakePanic};
 use crate::host::{Abort, Body, BoxError, BoxFuture, Ended, Executor};
@@ -32,13 +32,13 @@ pub(crate) struct Running {
     /// told.
     pub token: Option<CancellationToken>,
     /// Whether it is an adopted task. An adopted thread has a token, and is not marked.
-    pub adopted: bool,
-    pub told: Told,
+    pub adopted_task: bool,
+    pub when_told: Told,
     pub wake: Option<Wake>,
     /// Aborts a task; `None` for a thread.
     pub abort: Option<Box<dyn Abort>>,
     /// Number of a watchdog's failures in a row.
-    pub attempts: Option<Arc<AtomicU32>>,
+    pub failures: Option<Arc<AtomicU32>>,
 }
 
 /// What the step of a component deals with: code that runs, or a call.
@@ -51,14 +51,14 @@ impl Action {
     /// Returns whether code that overruns its bound can be aborted, and its end then confirmed.
     pub fn can_be_aborted(&self) -> bool {
         match self {
-            Action::Running(running) => running.abort.is_some() && !running.adopted,
+            Action::Running(running) => running.abort.is_some() && !running.adopted_task,
             Action::Call(callback) => matches!(callback, Callback::Async(..)),
         }
     }
 }
 
 /// A registered component.
-pub(crate) struct Entry {
+pub(crate) struct RegisteredComponent {
     pub id: Id,
     pub name: Name,
     pub kind: Kind,
@@ -91,7 +91,7 @@ impl Spec {
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let (told, is_async, adopted) = match action {
             Action::Running(running) => (
-                running.told,
+                running.when_told,
                 running.abort.is_some(),
                 running.token.is_none(),
             ),
@@ -133,7 +133,7 @@ pub(crate) fn is_stop_kind(kind: Kind) -> bool {
     not(all(feature = "process", unix)),
     allow(dead_code, reason = "only the last resort reads it")
 )]
-pub(crate) struct Taken {
+pub(crate) struct TakenOver {
     pub kind: Kind,
     pub name: Name,
     /// Whether its step has begun.
@@ -141,52 +141,52 @@ pub(crate) struct Taken {
 }
 
 /// A request to stop that has not been announced to the sink yet.
-pub(crate) struct Unsaid {
+pub(crate) struct Announcement {
     pub words: Name,
     pub by: By,
     /// Explanation that the log adds.
-    pub why: Option<&'static str>,
+    pub note: Option<&'static str>,
     /// The watchdogs that the request disarmed, each as its number of failures in a row.
     pub disarmed: Vec<u32>,
 }
 
 /// Maximum number of names that are kept of components that ended during the start.
-pub(crate) const ENDED_IN_START_KEPT: usize = 1_000;
+pub(crate) const MAX_ENDED_IN_START: usize = 1_000;
 
 /// The state of a worker that changes under one lock.
 pub(crate) struct Registry {
     pub state: State,
-    pub entries: BTreeMap<Id, Entry>,
-    /// Components that a phase has taken out of `entries`, until their code has ended; also main, from its begin.
-    pub taken: BTreeMap<Id, Taken>,
+    pub components: BTreeMap<Id, RegisteredComponent>,
+    /// Components that a phase has taken out of `components`, until their code has ended; also main, from its begin.
+    pub taken_over: BTreeMap<Id, TakenOver>,
     next_id: Id,
-    explicit_floors: Duration,
+    explicit_floors_sum: Duration,
     /// Name of the watchdog, if one was ever registered.
     watchdog: Option<Name>,
     pub reason: Option<Reason>,
     pub later_reasons: Vec<Reason>,
     pub later_reasons_in_all: u64,
     /// Requests that have not been announced yet.
-    pub unsaid: VecDeque<Unsaid>,
+    pub announcements: VecDeque<Announcement>,
     /// Whether a caller is announcing them.
-    pub saying: bool,
+    pub announcing: bool,
     pub instants: Option<Instants>,
-    pub want_stop: bool,
-    pub want_cleanup: bool,
+    pub stop_wanted: bool,
+    pub cleanup_wanted: bool,
     /// Whether a driver has taken on stop and cleanup.
-    pub closing: bool,
+    pub has_driver: bool,
     pub start_begun: bool,
-    /// Names of components that ended by themselves before the end of the start, at most [`ENDED_IN_START_KEPT`]:
+    /// Names of components that ended by themselves before the end of the start, at most [`MAX_ENDED_IN_START`]:
     /// `uses` may contain them.
     pub ended_in_start: BTreeSet<Name>,
     pub main_token: Option<CancellationToken>,
     pub main_ended: Option<Ended>,
     pub main_code: Option<i32>,
     /// Ends that the driver has not processed yet. An end before stop begins is not among them, unless it is main's.
-    pub ended: VecDeque<(Id, Ended)>,
+    pub unprocessed_ends: VecDeque<(Id, Ended)>,
     /// Ends that no step in progress was waiting for: of components whose steps are yet to begin, or were left
     /// behind.
-    pub early: BTreeMap<Id, Ended>,
+    pub unmatched_ends: BTreeMap<Id, Ended>,
     pub deaths: VecDeque<Death>,
     pub deaths_in_all: u64,
     pub wakes_panicked: Vec<WakePanic>,
@@ -196,27 +196,27 @@ impl Registry {
     pub fn new() -> Self {
         Registry {
             state: State::Created,
-            entries: BTreeMap::new(),
-            taken: BTreeMap::new(),
+            components: BTreeMap::new(),
+            taken_over: BTreeMap::new(),
             next_id: 1,
-            explicit_floors: Duration::ZERO,
+            explicit_floors_sum: Duration::ZERO,
             watchdog: None,
             reason: None,
             later_reasons: Vec::new(),
             later_reasons_in_all: 0,
-            unsaid: VecDeque::new(),
-            saying: false,
+            announcements: VecDeque::new(),
+            announcing: false,
             instants: None,
-            want_stop: false,
-            want_cleanup: false,
-            closing: false,
+            stop_wanted: false,
+            cleanup_wanted: false,
+            has_driver: false,
             start_begun: false,
             ended_in_start: BTreeSet::new(),
             main_token: None,
             main_ended: None,
             main_code: None,
-            ended: VecDeque::new(),
-            early: BTreeMap::new(),
+            unprocessed_ends: VecDeque::new(),
+            unmatched_ends: BTreeMap::new(),
             deaths: VecDeque::new(),
             deaths_in_all: 0,
             wakes_panicked: Vec::new(),
@@ -277,10 +277,10 @@ impl Registry {
                 "its floor of {floor:?} is longer than its bound of {:?}",
                 spec.timeout
             )
-        } else if self.explicit_floors + floor > reserve {
+        } else if self.explicit_floors_sum + floor > reserve {
             format!(
                 "its floor of {floor:?} does not fit: the reserve is {reserve:?}, and {:?} of it is promised",
-                self.explicit_floors
+                self.explicit_floors_sum
             )
         } else {
             return Ok(());
@@ -292,14 +292,14 @@ impl Registry {
     }
 
     /// Returns the id of the next component, and counts it as used.
-    pub fn take_id(&mut self) -> Id {
+    pub fn allocate_id(&mut self) -> Id {
         let id = self.next_id;
         self.next_id += 1;
         id
     }
 
     pub fn insert(&mut self, id: Id, spec: Spec, action: Action) {
-        self.explicit_floors += spec.floor.unwrap_or_default();
+        self.explicit_floors_sum += spec.floor.unwrap_or_default();
         let Spec {
             name,
             kind,
@@ -314,9 +314,9 @@ impl Registry {
         if kind == Kind::Watchdog {
             self.watchdog = Some(name.clone());
         }
-        self.entries.insert(
+        self.components.insert(
             id,
-            Entry {
+            RegisteredComponent {
                 id,
                 name,
                 kind,
@@ -334,44 +334,44 @@ impl Registry {
     /// badly: its runtime was shut down, or its own side aborted it, and its work is not done. The returned action is
     /// the caller's to drop, once the lock is released.
     #[must_use]
-    pub fn forget(&mut self, id: Id, ended: &Ended) -> Option<Action> {
-        let entry = self.entries.remove(&id)?;
-        if self.state <= State::Starting && self.ended_in_start.len() < ENDED_IN_START_KEPT {
-            self.ended_in_start.insert(entry.name.clone());
+    pub fn remove_ended(&mut self, id: Id, ended: &Ended) -> Option<Action> {
+        let component = self.components.remove(&id)?;
+        if self.state <= State::Starting && self.ended_in_start.len() < MAX_ENDED_IN_START {
+            self.ended_in_start.insert(component.name.clone());
         }
         if ended.how != How::Ok {
             self.deaths_in_all += 1;
-            if self.deaths.len() == DEATHS_KEPT {
+            if self.deaths.len() == MAX_DEATHS {
                 self.deaths.pop_front();
             }
             self.deaths.push_back(Death {
                 id,
-                name: entry.name,
-                kind: entry.kind,
+                name: component.name,
+                kind: component.kind,
                 how: ended.how,
                 error: ended.error.clone(),
                 at: ended.at,
             });
         }
-        Some(entry.action)
+        Some(component.action)
     }
 
     /// Records that start, stop or cleanup has taken over a component.
-    pub fn take(&mut self, id: Id, kind: Kind, name: Name) {
+    pub fn take_over(&mut self, id: Id, kind: Kind, name: Name) {
         let begun = false;
-        self.taken.insert(id, Taken { kind, name, begun });
+        self.taken_over.insert(id, TakenOver { kind, name, begun });
     }
 
     /// Takes out the components of one phase, in the order of their registration.
-    pub fn take_phase(&mut self, stop: bool) -> Vec<Entry> {
-        let all = std::mem::take(&mut self.entries);
+    pub fn take_over_phase(&mut self, stop: bool) -> Vec<RegisteredComponent> {
+        let all = std::mem::take(&mut self.components);
         let mut taken = Vec::with_capacity(all.len());
-        for (id, entry) in all {
-            if is_stop_kind(entry.kind) == stop {
-                self.take(id, entry.kind, entry.name.clone());
-                taken.push(entry);
+        for (id, component) in all {
+            if is_stop_kind(component.kind) == stop {
+                self.take_over(id, component.kind, component.name.clone());
+                taken.push(component);
             } else {
-                self.entries.insert(id, entry);
+                self.components.insert(id, component);
             }
         }
         taken
@@ -403,7 +403,7 @@ mod tests {
         for past in 0..3 {
             let admitted = registry.admit(&mut spec(), Duration::from_secs(10));
             assert!(admitted.is_ok(), "{past} past it: {admitted:?}");
-            assert_eq!(registry.take_id(), u64::from(u32::MAX) + past);
+            assert_eq!(registry.allocate_id(), u64::from(u32::MAX) + past);
         }
     }
 

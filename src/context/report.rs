@@ -156,7 +156,7 @@ impl Report {
 }
 
 /// Returns the kind and the name of a component, as messages name it: main by its name alone.
-pub(super) fn called(kind: Kind, name: &Name) -> String {
+pub(super) fn kind_and_name(kind: Kind, name: &Name) -> String {
     match kind {
         Kind::Main => name.to_string(),
         _ => format!("{kind} {name}"),
@@ -178,7 +178,7 @@ impl fmt::Display for Report {
                 f,
                 "\n  in {}, {} (order {}): {} after {} of {} ({}), registered at {}",
                 step.phase,
-                called(step.kind, &step.name),
+                kind_and_name(step.kind, &step.name),
                 step.order,
                 step.outcome,
                 Ms(ms(step.took)),

@@ -65,9 +65,9 @@ pub trait Sink: Send + Sync + 'static {
 }
 
 /// A caller's sink, with its panics caught.
-pub(super) struct Contained(pub Arc<dyn Sink>);
+pub(super) struct CatchingSink(pub Arc<dyn Sink>);
 
-impl Sink for Contained {
+impl Sink for CatchingSink {
     fn claim(&self, claim: &What) {
         contained(|| self.0.claim(claim));
     }

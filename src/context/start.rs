@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
 use super::error::{MainError, StartError};
-use super::group::{self, Begin, Group, Step, Told};
+use super::group::{self, Begin, Group, Step, Telling};
 use super::life::exit_code;
 use super::limits::stop_bound;
 use super::report::Reason;
@@ -40,7 +40,7 @@ impl Core {
         }
         {
             let mut registry = self.registry();
-            if registry.state != State::Created || registry.want_stop && registry.closing {
+            if registry.state != State::Created || registry.stop_wanted && registry.has_driver {
                 drop(registry);
                 self.refuse_call("start", RefusedReason::Again);
                 return Err(StartError::Again);
@@ -48,7 +48,7 @@ impl Core {
             registry.state = State::Starting;
             registry.start_begun = true;
         }
-        self.settle_here();
+        self.remember_lasting_executor();
         self.emit(What::State {
             state: State::Starting,
         });
@@ -57,7 +57,7 @@ impl Core {
             ends: None,
         });
         // A stop was requested before the start: main never runs.
-        let abort = if self.requested.is_cancelled() {
+        let abort = if self.request_announced.is_cancelled() {
             None
         } else {
             self.spawn_main(main())
@@ -66,8 +66,8 @@ impl Core {
         let undriven = self.drive(Box::pin(async move {
             let result = core.drive_start(abort, place).await;
             let heeds = heeds && result.is_ok();
-            let _ = core.started.set(result);
-            let undriven = heeds.then(|| core.close_when_requested()).flatten();
+            let _ = core.start_result.set(result);
+            let undriven = heeds.then(|| core.shut_down_when_requested()).flatten();
             drop(core);
             if let Some(undriven) = undriven {
                 undriven.await;
@@ -76,7 +76,7 @@ impl Core {
         if let Some(start) = undriven {
             start.await;
         }
-        self.started.wait().await.clone()
+        self.start_result.wait().await.clone()
     }
 
     /// Returns whether a start was accepted, from any caller.
@@ -99,12 +99,12 @@ impl Core {
         {
             let mut registry = self.registry();
             registry.main_token = Some(token.clone());
-            registry.take(MAIN, Kind::Main, name.clone());
+            registry.take_over(MAIN, Kind::Main, name.clone());
         }
         let who = self.who(MAIN, &name, Kind::Main);
         let on_end = self.on_end(MAIN, name);
         let core = Arc::downgrade(self);
-        let note = move |result: Result<(), MainError>| {
+        let keep_exit_code = move |result: Result<(), MainError>| {
             result.map_err(|error| {
                 if let Some(core) = core.upgrade() {
                     core.registry().main_code = error.asks_for();
@@ -114,10 +114,14 @@ impl Core {
         };
         let spawned = match main {
             Main::Async(future) => self
-                .spawn_task(who, Box::pin(async move { note(future.await) }), on_end)
+                .spawn_task(
+                    who,
+                    Box::pin(async move { keep_exit_code(future.await) }),
+                    on_end,
+                )
                 .map(Some),
             Main::Blocking(body) => {
-                let body: Body = Box::new(move |scope| note(body(scope)));
+                let body: Body = Box::new(move |scope| keep_exit_code(body(scope)));
                 self.host
                     .spawn_body(who, token, body, on_end)
                     .map(|()| None)
@@ -128,7 +132,7 @@ impl Core {
             let at = self.host.now();
             let words = crate::words::one_line(&error);
             let mut registry = self.registry();
-            registry.taken.remove(&MAIN);
+            registry.taken_over.remove(&MAIN);
             registry.main_ended = Some(crate::host::Ended {
                 how: How::Failed,
                 error: Some(words),
@@ -143,12 +147,15 @@ impl Core {
         abort: Option<Box<dyn Abort>>,
         place: &'static Location<'static>,
     ) -> Result<(), StartError> {
-        let ran = self.registry().main_token.is_some();
+        let main_began = self.registry().main_token.is_some();
         // Waits until main ends or a stop is requested, whichever comes first.
-        while ran && self.registry().main_ended.is_none() && !self.requested.is_cancelled() {
-            self.wake.notified().await;
+        while main_began
+            && self.registry().main_ended.is_none()
+            && !self.request_announced.is_cancelled()
+        {
+            self.driver_wake.notified().await;
         }
-        let requested = self.requested.is_cancelled();
+        let requested = self.request_announced.is_cancelled();
         let main_failed = || {
             let ended = self.registry().main_ended.clone()?;
             match ended.how {
@@ -162,20 +169,20 @@ impl Core {
             }
         };
         if !requested && main_failed().is_none() {
-            return self.started_well().await;
+            return self.complete_start().await;
         }
         if requested {
-            self.grace_begun().await;
+            self.begin_grace_and_await_announcement().await;
             let ended = self.registry().main_ended.is_some();
-            if ran && !ended {
+            if main_began && !ended {
                 self.await_main(abort, place).await;
             }
         } else {
             let words = main_failed().unwrap_or_else(|| Name::from("main failed"));
-            self.request_now(Reason::new(format!("main failed: {words}"), By::Main));
+            self.request_and_begin_grace(Reason::new(format!("main failed: {words}"), By::Main));
             // Another caller's request may be the first, and may not have been announced yet.
-            self.requested.cancelled().await;
-            self.grace_begun().await;
+            self.request_announced.cancelled().await;
+            self.begin_grace_and_await_announcement().await;
         }
         self.emit(What::PhaseEnded {
             phase: Phase::Start,
@@ -183,10 +190,10 @@ impl Core {
         });
         {
             let mut registry = self.registry();
-            registry.want_cleanup = true;
-            registry.closing = true;
+            registry.cleanup_wanted = true;
+            registry.has_driver = true;
         }
-        Arc::clone(self).drive_close().await;
+        Arc::clone(self).drive_shutdown().await;
         let report = self.last_report();
         match main_failed() {
             Some(message) => {
@@ -203,20 +210,20 @@ impl Core {
     }
 
     /// Completes the start after main has returned, while no stop was requested.
-    async fn started_well(self: &Arc<Self>) -> Result<(), StartError> {
+    async fn complete_start(self: &Arc<Self>) -> Result<(), StartError> {
         self.warn_of_mistakes();
         self.emit(What::PhaseEnded {
             phase: Phase::Start,
             ends: None,
         });
         self.set_state(State::Running);
-        // During the start, `begin_close` leaves a stop to the start, as its driver. A stop that was asked for in that
-        // time has to be driven now.
-        let close = {
+        // During the start, `begin_shutdown` leaves a stop to the start, as its driver. A stop that was asked for in
+        // that time has to be driven now.
+        let wanted = {
             let registry = self.registry();
-            registry.want_stop.then_some(registry.want_cleanup)
+            registry.stop_wanted.then_some(registry.cleanup_wanted)
         };
-        if let Some(undriven) = close.and_then(|cleanup| self.close(cleanup)) {
+        if let Some(undriven) = wanted.and_then(|cleanup| self.shut_down(cleanup)) {
             undriven.await;
         }
         Ok(())
@@ -235,12 +242,12 @@ impl Core {
             token.cancel();
         }
         let ends = self.begin_grace().stop_ends;
-        let hurried = self.hurried();
+        let second_signal_came = self.second_signal_came();
         let bound = stop_bound(
             Kind::Main,
             self.limits.start_timeout,
-            self.left(ends),
-            hurried,
+            self.time_left(ends),
+            second_signal_came,
         );
         let step = Step {
             id: MAIN,
@@ -252,9 +259,9 @@ impl Core {
             floor: Duration::ZERO,
             begin: Begin::Wait {
                 abort,
-                adopted: false,
+                adopted_task: false,
             },
-            told: Told::Already,
+            telling: Telling::Already,
         };
         let group = Group {
             phase: Phase::Start,
@@ -271,10 +278,13 @@ impl Core {
         if let Some(number) = self.signals.second() {
             return exit_code::SIGNAL + number;
         }
-        if let Some(Err(StartError::Main { code, .. })) = self.started.get() {
+        if let Some(Err(StartError::Main { code, .. })) = self.start_result.get() {
             return code.unwrap_or(1);
         }
-        let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let steps = self
+            .step_reports
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         i32::from(steps.iter().any(|(_, step)| step.outcome != Outcome::Ok))
     }
 }

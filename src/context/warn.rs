@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::core::Core;
-use super::limits::{CALL_TIMEOUT, JOIN_TIMEOUT, Limits, cleanup_key, ms};
-use super::registry::{Action, ENDED_IN_START_KEPT, Entry, Registry, is_stop_kind};
+use super::limits::{DEFAULT_CALL_TIMEOUT, DEFAULT_JOIN_TIMEOUT, Limits, cleanup_key, ms};
+use super::registry::{Action, MAX_ENDED_IN_START, RegisteredComponent, Registry, is_stop_kind};
 use crate::journal::{Id, Kind, Name, Phase, Ties, Told, What};
 
 impl Core {
@@ -16,8 +16,8 @@ impl Core {
             let mut registry = self.registry();
             let ended = std::mem::take(&mut registry.ended_in_start);
             [
-                early_closes(&registry, self.limits.ties),
-                early_ends(&registry),
+                closes_before_users(&registry, self.limits.ties),
+                ends_before_users(&registry),
                 unknown_uses(&registry, &ended),
                 bounds_over_share(&registry, &self.limits),
             ]
@@ -29,27 +29,29 @@ impl Core {
 }
 
 /// Returns a warning for each resource that would be closed before one of its users (the contract's `uses`).
-fn early_closes(registry: &Registry, ties: Ties) -> Vec<What> {
-    let closing: Vec<&Entry> = registry
-        .entries
+fn closes_before_users(registry: &Registry, ties: Ties) -> Vec<What> {
+    let closed_in_cleanup: Vec<&RegisteredComponent> = registry
+        .components
         .values()
-        .filter(|entry| !is_stop_kind(entry.kind))
+        .filter(|component| !is_stop_kind(component.kind))
         .collect();
     // Several components can have one name.
     let mut named: BTreeMap<&Name, Vec<(i32, Id)>> = BTreeMap::new();
-    for entry in &closing {
-        let places = named.entry(&entry.name).or_default();
-        places.push((entry.order, entry.id));
+    for component in &closed_in_cleanup {
+        let positions = named.entry(&component.name).or_default();
+        positions.push((component.order, component.id));
     }
-    let place = |order: i32, id: Id| cleanup_key(order, id, ties);
-    closing
+    let cleanup_position = |order: i32, id: Id| cleanup_key(order, id, ties);
+    closed_in_cleanup
         .iter()
         .flat_map(|user| user.uses.iter().map(move |used| (user, used)))
         .flat_map(|(user, used)| {
-            let places = named.get(used).into_iter().flatten();
-            places.map(move |place| (user, used, *place))
+            let positions = named.get(used).into_iter().flatten();
+            positions.map(move |position| (user, used, *position))
         })
-        .filter(|(user, _, (order, id))| place(*order, *id) < place(user.order, user.id))
+        .filter(|(user, _, (order, id))| {
+            cleanup_position(*order, *id) < cleanup_position(user.order, user.id)
+        })
         .map(|(user, used, (order, id))| What::ClosesBeforeUser {
             name: used.clone(),
             order,
@@ -62,19 +64,22 @@ fn early_closes(registry: &Registry, ties: Ties) -> Vec<What> {
 }
 
 /// Returns a warning for each component that stop can end before a component that uses it has ended.
-fn early_ends(registry: &Registry) -> Vec<What> {
-    let mut ending: BTreeMap<&Name, Vec<&Entry>> = BTreeMap::new();
-    for entry in registry.entries.values() {
-        if is_stop_kind(entry.kind) {
-            ending.entry(&entry.name).or_default().push(entry);
+fn ends_before_users(registry: &Registry) -> Vec<What> {
+    let mut ended_in_stop: BTreeMap<&Name, Vec<&RegisteredComponent>> = BTreeMap::new();
+    for component in registry.components.values() {
+        if is_stop_kind(component.kind) {
+            ended_in_stop
+                .entry(&component.name)
+                .or_default()
+                .push(component);
         }
     }
-    let users = registry.entries.values();
+    let users = registry.components.values();
     users
         .flat_map(|user| user.uses.iter().map(move |used| (user, used)))
         .flat_map(|(user, used)| {
-            let ending = ending.get(used).into_iter().flatten();
-            ending.map(move |used| (user, *used))
+            let same_name = ended_in_stop.get(used).into_iter().flatten();
+            same_name.map(move |used| (user, *used))
         })
         .filter(|(user, used)| used.id != user.id && may_end_before(used, user))
         .map(|(user, used)| What::EndsBeforeUser {
@@ -91,18 +96,22 @@ fn early_ends(registry: &Registry) -> Vec<What> {
 fn bounds_over_share(registry: &Registry, limits: &Limits) -> Vec<What> {
     let stop_share = limits.stop_share().saturating_sub(limits.pre_stop);
     let cleanup_share = limits.grace.saturating_sub(limits.margin);
-    let entries = registry.entries.values();
-    let longer = entries.filter_map(|entry| {
-        let (phase, share, default) = match entry.kind {
+    let components = registry.components.values();
+    let longer = components.filter_map(|component| {
+        let (phase, share, default) = match component.kind {
             Kind::Main => return None,
-            Kind::Thread | Kind::Task | Kind::Watchdog => (Phase::Stop, stop_share, JOIN_TIMEOUT),
-            Kind::Stop => (Phase::Stop, stop_share, CALL_TIMEOUT),
-            Kind::Cleanup | Kind::Closeable => (Phase::Cleanup, cleanup_share, CALL_TIMEOUT),
+            Kind::Thread | Kind::Task | Kind::Watchdog => {
+                (Phase::Stop, stop_share, DEFAULT_JOIN_TIMEOUT)
+            }
+            Kind::Stop => (Phase::Stop, stop_share, DEFAULT_CALL_TIMEOUT),
+            Kind::Cleanup | Kind::Closeable => {
+                (Phase::Cleanup, cleanup_share, DEFAULT_CALL_TIMEOUT)
+            }
         };
-        (entry.timeout != default && entry.timeout > share).then(|| What::BoundOverShare {
-            id: entry.id,
-            name: entry.name.clone(),
-            bound: ms(entry.timeout),
+        (component.timeout != default && component.timeout > share).then(|| What::BoundOverShare {
+            id: component.id,
+            name: component.name.clone(),
+            bound: ms(component.timeout),
             phase,
             share: ms(share),
         })
@@ -112,12 +121,15 @@ fn bounds_over_share(registry: &Registry, limits: &Limits) -> Vec<What> {
 
 /// Returns a warning for each name in `uses` that no component has or had: it has no effect, and is a mistake.
 fn unknown_uses(registry: &Registry, ended: &BTreeSet<Name>) -> Vec<What> {
-    if ended.len() == ENDED_IN_START_KEPT {
+    if ended.len() == MAX_ENDED_IN_START {
         return Vec::new(); // The name may be one of those that were not kept.
     }
-    let entries = registry.entries.values();
-    let known: BTreeSet<&Name> = entries.map(|entry| &entry.name).chain(ended).collect();
-    let users = registry.entries.values();
+    let components = registry.components.values();
+    let known: BTreeSet<&Name> = components
+        .map(|component| &component.name)
+        .chain(ended)
+        .collect();
+    let users = registry.components.values();
     users
         .flat_map(|user| user.uses.iter().map(move |used| (user, used)))
         .filter(|(_, used)| !known.contains(used))
@@ -130,7 +142,10 @@ fn unknown_uses(registry: &Registry, ended: &BTreeSet<Name>) -> Vec<What> {
 }
 
 /// Returns whether stop can end this thread, task or callback while that user of it still runs.
-fn may_end_before(used: &Entry, user: &Entry) -> bool {
-    let at_once = matches!(&used.action, Action::Running(running) if running.told == Told::AtOnce && !running.adopted);
+fn may_end_before(used: &RegisteredComponent, user: &RegisteredComponent) -> bool {
+    let at_once = matches!(
+        &used.action,
+        Action::Running(running) if running.when_told == Told::AtOnce && !running.adopted_task
+    );
     !is_stop_kind(user.kind) || at_once || used.order <= user.order
 }
