@@ -26,96 +26,99 @@ use tracing::dispatcher::{get_default, set_default};
 use tracing::subscriber::NoSubscriber;
 
 use super::bell::Bell;
-use super::bodies::{Turn, Turned, WorldEnded, too_many_left};
-use super::foreign::LONG;
+use super::bodies::{Resume, Turned, WorldEnded, too_many_left};
+use super::foreign::LONG_TURN;
 use super::guard::Usage;
-use super::watched::{ThreadId, Watched};
+use super::watched::{KernelThreadId, Watched};
 use super::world::{self, World};
 use crate::journal::Name;
 
 /// Number of threads left behind at which an executor takes no more bodies.
-const LEAKS: u32 = 100;
+const MAX_LEFT: u32 = 100;
 /// Maximum number of pipes that the bodies of one executor have at once. Each pipe is two files, and a user's code
 /// needs some too. Further bodies are woken through locks.
-const PIPES: u32 = 64;
+const MAX_PIPES: u32 = 64;
 
 thread_local! {
-    /// Desk at which the body of this thread hands over. The drop of this thread-local ends the body: a thread drops
-    /// its thread-locals in the reverse order of their first use, so this one is dropped after those of the body.
-    static SEAT: Seat = const { Seat(RefCell::new(None)) };
+    /// Hand-over of the body of this thread. The drop of this thread-local ends the body: a thread drops its
+    /// thread-locals in the reverse order of their first use, so this one is dropped after those of the body.
+    static HANDOVER: HandoverGuard = const { HandoverGuard(RefCell::new(None)) };
     /// The world, while the body of this thread has its turn; null otherwise.
-    static LENT: Cell<*const World> = const { Cell::new(std::ptr::null()) };
+    static LENT_WORLD: Cell<*const World> = const { Cell::new(std::ptr::null()) };
     /// Instant at which the turn of this thread's body began, and time that the thread had waited for a CPU when the
     /// kernel was last asked.
-    static METER: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
+    static TURN_METER: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
     /// State that the bodies of this executor share.
-    static EXECUTOR: Arc<Executor> = Arc::new(Executor {
+    static EXECUTOR: Arc<ExecutorThread> = Arc::new(ExecutorThread {
         bell: Bell::new(true),
-        pipes: AtomicU32::new(0),
+        handovers: AtomicU32::new(0),
         left: AtomicU32::new(0),
     });
 }
 
 /// Pointer to the world that a body gets for its turn; null if it gets none.
 #[derive(Clone, Copy)]
-struct Lent(*const World);
+struct WorldPtr(*const World);
 
 /// Fails to compile if a world may not move from thread to thread.
-const fn may_be_lent<T: Send>() {}
-const _: () = may_be_lent::<World>();
+const fn assert_send<T: Send>() {}
+const _: () = assert_send::<World>();
 
 // SAFETY: a thread that has the pointer follows it in its own turn only, see `with_lent`. For that time the world is
 // the body's alone, as if it had been moved to the body's thread and were moved back afterwards, which is sound since
 // the world is `Send`. Its `Rc`, which is not `Send`, stays behind. Every reference to the world ends before the turn
 // does, or is not used until the next turn.
-unsafe impl Send for Lent {}
+unsafe impl Send for WorldPtr {}
 
 /// Holder of the baton.
 enum Holder {
     Executor,
     /// A body, for this turn, since this instant: the time until its thread runs is part of the turn.
-    Body(Turn, Lent, Option<Instant>),
+    Body(Resume, WorldPtr, Option<Instant>),
     /// No thread: the body's thread is at its end.
     Gone,
 }
 
 /// State of a thread that runs worlds, shared with its bodies.
-struct Executor {
+struct ExecutorThread {
     bell: Bell,
-    /// Number of desks that exist. A new body gets a pipe only if there are fewer than [`PIPES`].
-    pipes: AtomicU32,
+    /// Number of hand-overs that exist. A new body gets a pipe only if there are fewer than [`MAX_PIPES`].
+    handovers: AtomicU32,
     /// Number of bodies that could not be ended.
     left: AtomicU32,
 }
 
-impl Executor {
+impl ExecutorThread {
     /// Returns the executor of the calling thread, which may be the thread of a body that starts another body.
     fn current() -> Arc<Self> {
-        let seat = SEAT.try_with(|seat| seat.0.borrow().clone()).ok().flatten();
-        seat.map_or_else(
+        let guard = HANDOVER
+            .try_with(|guard| guard.0.borrow().clone())
+            .ok()
+            .flatten();
+        guard.map_or_else(
             || EXECUTOR.with(Arc::clone),
-            |(desk, _)| Arc::clone(&desk.executor),
+            |(handover, _)| Arc::clone(&handover.executor),
         )
     }
 }
 
-/// Place where an executor and one body hand the baton over.
-struct Desk {
+/// State that an executor and one body share to hand the baton over.
+struct Handover {
     holder: Mutex<Holder>,
     bell: Bell,
-    executor: Arc<Executor>,
+    executor: Arc<ExecutorThread>,
     watched: Option<Arc<Watched>>,
 }
 
-impl Desk {
+impl Handover {
     fn holder(&self) -> MutexGuard<'_, Holder> {
         self.holder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the body a turn, waits on the executor's thread for the end of the turn, and returns whether the body
     /// waits.
-    fn give(&self, turn: Turn, world: Option<&World>) -> bool {
-        let lent = Lent(world.map_or(std::ptr::null(), std::ptr::from_ref));
+    fn give_turn(&self, turn: Resume, world: Option<&World>) -> bool {
+        let lent = WorldPtr(world.map_or(std::ptr::null(), std::ptr::from_ref));
         let since = self.watched.as_ref().map(|_| now());
         *self.holder() = Holder::Body(turn, lent, since);
         self.bell.ring();
@@ -130,15 +133,17 @@ impl Desk {
     }
 
     /// Waits on the body's thread for the body's turn.
-    fn turn(&self, thread: ThreadId) -> Turn {
+    fn await_turn(&self, thread: KernelThreadId) -> Resume {
         loop {
             self.bell.wait();
-            if let Holder::Body(turn, Lent(world), since) = *self.holder() {
-                LENT.set(world);
+            if let Holder::Body(turn, WorldPtr(world), since) = *self.holder() {
+                LENT_WORLD.set(world);
                 if let (Some(watched), Some(since)) = (&self.watched, since) {
-                    watched.lent_to(thread);
-                    let starved = METER.get().map_or(Duration::ZERO, |(_, starved)| starved);
-                    METER.set(Some((since, starved)));
+                    watched.continue_on(thread);
+                    let starved = TURN_METER
+                        .get()
+                        .map_or(Duration::ZERO, |(_, starved)| starved);
+                    TURN_METER.set(Some((since, starved)));
                 }
                 return turn;
             }
@@ -147,26 +152,27 @@ impl Desk {
 
     /// Gives the turn back from the body's thread, and with it the baton to `to`.
     fn hand_back(&self, to: Holder) {
-        self.note_starved();
-        LENT.set(std::ptr::null());
+        self.report_starved();
+        LENT_WORLD.set(std::ptr::null());
         *self.holder() = to;
         self.executor.bell.ring();
     }
 }
 
-impl Desk {
+impl Handover {
     /// Reports to the guard how long this thread has waited for a CPU, if its turn took long. Asking the kernel takes
     /// longer than most turns, so the time is counted from the last time that it was asked.
-    fn note_starved(&self) {
-        let (Some(watched), Ok(Some((began, before)))) = (&self.watched, METER.try_with(Cell::get))
+    fn report_starved(&self) {
+        let (Some(watched), Ok(Some((began, before)))) =
+            (&self.watched, TURN_METER.try_with(Cell::get))
         else {
             return;
         };
-        if now().saturating_duration_since(began) >= LONG {
-            let usage = Usage::of(ThreadId::mine(true));
+        if now().saturating_duration_since(began) >= LONG_TURN {
+            let usage = Usage::of(KernelThreadId::current_if(true));
             let starved = usage.map_or(before, |usage| usage.starved);
             watched.starved_in_turn(starved.saturating_sub(before));
-            let _ = METER.try_with(|meter| meter.set(Some((began, starved))));
+            let _ = TURN_METER.try_with(|meter| meter.set(Some((began, starved))));
         }
     }
 }
@@ -179,20 +185,20 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Desk of the body on this thread, and the number of the thread.
-struct Seat(RefCell<Option<(Arc<Desk>, ThreadId)>>);
+/// Hand-over of the body on this thread, and the number of the thread.
+struct HandoverGuard(RefCell<Option<(Arc<Handover>, KernelThreadId)>>);
 
-impl Drop for Seat {
+impl Drop for HandoverGuard {
     fn drop(&mut self) {
-        if let Some((desk, _)) = self.0.take() {
-            desk.hand_back(Holder::Gone);
+        if let Some((handover, _)) = self.0.take() {
+            handover.hand_back(Holder::Gone);
         }
     }
 }
 
 /// Body with its own thread.
 pub(crate) struct Baton<T: 'static> {
-    desk: Arc<Desk>,
+    handover: Arc<Handover>,
     result: Arc<Mutex<Option<std::thread::Result<T>>>>,
     done: bool,
 }
@@ -207,13 +213,13 @@ impl<T: Send + 'static> Baton<T> {
         watched: Option<Arc<Watched>>,
         body: impl FnOnce() -> T + Send + 'static,
     ) -> std::io::Result<Self> {
-        let executor = Executor::current();
+        let executor = ExecutorThread::current();
         let left = executor.left.load(Ordering::Relaxed);
-        if left >= LEAKS {
+        if left >= MAX_LEFT {
             return Err(too_many_left(left));
         }
-        let by_pipe = executor.pipes.fetch_add(1, Ordering::Relaxed) < PIPES;
-        let desk = Arc::new(Desk {
+        let by_pipe = executor.handovers.fetch_add(1, Ordering::Relaxed) < MAX_PIPES;
+        let handover = Arc::new(Handover {
             holder: Mutex::new(Holder::Executor),
             bell: Bell::new(by_pipe),
             executor,
@@ -224,18 +230,18 @@ impl<T: Send + 'static> Baton<T> {
         // `NoSubscriber` would also count as a scoped subscriber, and hide one that is set for the whole process
         // later.
         let dispatch = (!dispatch.is::<NoSubscriber>()).then_some(dispatch);
-        let (at, put) = (Arc::clone(&desk), Arc::clone(&result));
+        let (at, put) = (Arc::clone(&handover), Arc::clone(&result));
         // The operating system truncates names; std refuses only the NUL character.
         let name = name.chars().filter(|c| *c != '\0').collect();
         std::thread::Builder::new().name(name).spawn(move || {
-            let thread = ThreadId::mine(at.watched.is_some());
-            SEAT.with(|seat| *seat.0.borrow_mut() = Some((Arc::clone(&at), thread)));
-            let turn = at.turn(thread);
+            let thread = KernelThreadId::current_if(at.watched.is_some());
+            HANDOVER.with(|guard| *guard.0.borrow_mut() = Some((Arc::clone(&at), thread)));
+            let turn = at.await_turn(thread);
             let subscriber = dispatch.as_ref().map(set_default);
             let ran = catch_unwind(AssertUnwindSafe(|| match turn {
-                Turn::Run => body(),
+                Resume::Run => body(),
                 // The body never began. What it holds is dropped with it, on its own thread.
-                Turn::End => {
+                Resume::End => {
                     drop(body);
                     resume_unwind(Box::new(WorldEnded))
                 }
@@ -244,20 +250,20 @@ impl<T: Send + 'static> Baton<T> {
             *put.lock().unwrap_or_else(PoisonError::into_inner) = Some(ran);
         })?;
         Ok(Baton {
-            desk,
+            handover,
             result,
             done: false,
         })
     }
 
     /// Gives the body a turn, which lasts until the body waits or its thread has ended.
-    pub fn turn(&mut self, turn: Turn) -> Turned<T> {
-        if let Some(watched) = &self.desk.watched {
-            watched.lent_to(ThreadId::UNKNOWN);
+    pub fn turn(&mut self, turn: Resume) -> Turned<T> {
+        if let Some(watched) = &self.handover.watched {
+            watched.continue_on(KernelThreadId::UNKNOWN);
         }
-        let waits = world::lend(|world| self.desk.give(turn, world));
-        if let Some(watched) = &self.desk.watched {
-            watched.lent_to(ThreadId::OWN);
+        let waits = world::lend(|world| self.handover.give_turn(turn, world));
+        if let Some(watched) = &self.handover.watched {
+            watched.continue_on(KernelThreadId::OWN);
         }
         if waits {
             return Turned::Waits;
@@ -277,42 +283,46 @@ impl<T: Send + 'static> Baton<T> {
 
     /// Leaves a body and its thread as they are, for good: the body waits for a turn that never comes.
     pub fn leave(self) {
-        self.desk.executor.left.fetch_add(1, Ordering::Relaxed);
+        self.handover.executor.left.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-impl Drop for Desk {
-    /// Removes the desk from the executor's count, once both the executor and the body have dropped it.
+impl Drop for Handover {
+    /// Removes the hand-over from the executor's count, once both the executor and the body have dropped it.
     fn drop(&mut self) {
-        self.executor.pipes.fetch_sub(1, Ordering::Relaxed);
+        self.executor.handovers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// Returns whether the caller runs on the thread of a body.
 pub(super) fn is_body() -> bool {
-    SEAT.try_with(|seat| seat.0.borrow().is_some())
+    HANDOVER
+        .try_with(|guard| guard.0.borrow().is_some())
         .unwrap_or(false)
 }
 
 /// Hands the baton back and waits for the next turn. Returns false if this is not a body's thread.
 pub(super) fn suspend() -> bool {
-    let seat = SEAT.try_with(|seat| seat.0.borrow().clone()).ok().flatten();
-    let Some((desk, thread)) = seat else {
+    let guard = HANDOVER
+        .try_with(|guard| guard.0.borrow().clone())
+        .ok()
+        .flatten();
+    let Some((handover, thread)) = guard else {
         return false;
     };
-    desk.hand_back(Holder::Executor);
-    let _turn = desk.turn(thread);
+    handover.hand_back(Holder::Executor);
+    let _turn = handover.await_turn(thread);
     true
 }
 
 /// Calls `f` with the world, if the body of this thread has its turn.
 pub(super) fn with_lent<R>(f: impl FnOnce(&World) -> R) -> Option<R> {
-    let world = LENT.get();
+    let world = LENT_WORLD.get();
     // SAFETY: if the pointer is not null, the world was lent to this thread for a turn that goes on: `hand_back` sets
     // the pointer to null before it lets the executor continue. Until then the executor's thread is blocked in
-    // `give`, which has the world by a reference. So the world exists, and no other thread touches it meanwhile. The
-    // desk's lock makes visible here what was done to the world before. If `f` waits, it continues in a later turn,
-    // in the same world, or never: the world's end comes after every body's last turn.
+    // `give_turn`, which has the world by a reference. So the world exists, and no other thread touches it meanwhile.
+    // The hand-over's lock makes visible here what was done to the world before. If `f` waits, it continues in a
+    // later turn, in the same world, or never: the world's end comes after every body's last turn.
     unsafe { world.as_ref() }.map(f)
 }
 
@@ -361,7 +371,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!((now, code, left()), (10_000, 0, 0));
-        assert!(LENT.get().is_null() && !is_body());
+        assert!(LENT_WORLD.get().is_null() && !is_body());
         journal
     }
 
@@ -548,14 +558,15 @@ mod tests {
     #[test]
     fn executor_with_too_many_left_bodies_takes_no_more() {
         let new = || Baton::new(&"one of many".into(), None, || ());
-        let leave = || EXECUTOR.with(|executor| executor.left.store(LEAKS - 1, Ordering::Relaxed));
+        let leave =
+            || EXECUTOR.with(|executor| executor.left.store(MAX_LEFT - 1, Ordering::Relaxed));
         leave();
         let body = new().expect("one more");
         body.leave();
         assert!(new().is_err());
         leave();
         assert!(matches!(
-            new().expect("one more").turn(Turn::Run),
+            new().expect("one more").turn(Resume::Run),
             Turned::Done(Ok(()))
         ));
     }
@@ -564,7 +575,7 @@ mod tests {
     #[test]
     fn no_thread_is_left_behind_without_being_counted() {
         let alive = Arc::new(());
-        for turn in [Turn::Run, Turn::End] {
+        for turn in [Resume::Run, Resume::End] {
             let held = Arc::clone(&alive);
             let mut body = Baton::new(&"short".into(), None, move || drop(held)).expect("a thread");
             assert!(matches!(body.turn(turn), Turned::Done(_)));
@@ -575,7 +586,7 @@ mod tests {
 
     #[test]
     fn bodies_without_a_pipe_get_their_turns() {
-        let bodies = (0..PIPES + 6).map(|n| {
+        let bodies = (0..MAX_PIPES + 6).map(|n| {
             let body = move || {
                 suspend();
                 n
@@ -583,13 +594,13 @@ mod tests {
             Baton::new(&"one of many".into(), None, body).expect("a thread")
         });
         let mut bodies: Vec<_> = bodies.collect();
-        let by_pipe = bodies.iter().filter(|body| body.desk.bell.is_pipe());
-        assert_eq!(by_pipe.count(), PIPES as usize);
+        let by_pipe = bodies.iter().filter(|body| body.handover.bell.is_pipe());
+        assert_eq!(by_pipe.count(), MAX_PIPES as usize);
         for body in &mut bodies {
-            assert!(matches!(body.turn(Turn::Run), Turned::Waits));
+            assert!(matches!(body.turn(Resume::Run), Turned::Waits));
         }
         for (body, n) in bodies.iter_mut().zip(0..) {
-            assert!(matches!(body.turn(Turn::Run), Turned::Done(Ok(done)) if done == n));
+            assert!(matches!(body.turn(Resume::Run), Turned::Done(Ok(done)) if done == n));
         }
     }
 
@@ -598,7 +609,7 @@ mod tests {
         for name in ["", "a\0b", "a name that is longer than the kernel keeps"] {
             let named = || thread::current().name().map(str::to_owned);
             let mut body = Baton::new(&name.into(), None, named).expect("a thread");
-            match body.turn(Turn::Run) {
+            match body.turn(Resume::Run) {
                 Turned::Done(Ok(is)) => assert_eq!(is, Some(name.replace('\0', ""))),
                 _ => panic!("it returns"),
             }

@@ -11,22 +11,22 @@ use std::sync::{Condvar, Mutex, PoisonError};
 /// Bell that wakes one thread, once for each ring.
 pub(super) struct Bell {
     pipe: Option<(PipeReader, PipeWriter)>,
-    rung: Mutex<bool>,
-    ring: Condvar,
+    has_rung: Mutex<bool>,
+    rung_changed: Condvar,
 }
 
 impl Bell {
     /// Creates a bell. It uses a pipe if `by_pipe` is true and the system provides one, and a condition variable
     /// otherwise.
     pub fn new(by_pipe: bool) -> Self {
-        Bell::by(by_pipe.then(pipe).and_then(Result::ok))
+        Bell::with_pipe(by_pipe.then(pipe).and_then(Result::ok))
     }
 
-    fn by(pipe: Option<(PipeReader, PipeWriter)>) -> Self {
+    fn with_pipe(pipe: Option<(PipeReader, PipeWriter)>) -> Self {
         Bell {
             pipe,
-            rung: Mutex::new(false),
-            ring: Condvar::new(),
+            has_rung: Mutex::new(false),
+            rung_changed: Condvar::new(),
         }
     }
 
@@ -42,8 +42,8 @@ impl Bell {
         {
             return;
         }
-        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.ring.notify_one();
+        *self.has_rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.rung_changed.notify_one();
     }
 
     /// Waits for a ring. May return without one.
@@ -56,8 +56,8 @@ impl Bell {
             }
             return;
         }
-        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        let rung = self.ring.wait_while(rung, |rung| !*rung);
+        let rung = self.has_rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let rung = self.rung_changed.wait_while(rung, |rung| !*rung);
         *rung.unwrap_or_else(PoisonError::into_inner) = false;
     }
 }

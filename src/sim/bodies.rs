@@ -51,7 +51,7 @@ pub enum Bodies {
 
 /// Reason why a body is resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub(crate) enum Resume {
     Run,
     End,
 }
@@ -68,18 +68,18 @@ pub(crate) enum Turned<T> {
 /// it may end by itself. A user's body gets none, since it would go on with its work in a process that is gone.
 const WAITS_AFTER_END: u32 = 64;
 /// Maximum number of times that a body is unwound before it is given up.
-const UNWINDS: u32 = 8;
+const MAX_UNWINDS: u32 = 8;
 
 /// Payload that unwinds a body at the world's end.
 pub(crate) struct WorldEnded;
 
 /// Payload that ends a run for which the simulator lacks something, with a description. Such a run has no journal.
-pub(crate) struct Lacking(pub String);
+pub(crate) struct MissingResource(pub String);
 
 thread_local! {
     /// Number of waits, since the world's end, of the body that is being ended on this thread.
-    static WAITS: Cell<u32> = const { Cell::new(0) };
-    static UNWOUND: Cell<u32> = const { Cell::new(0) };
+    static WAITS_SINCE_END: Cell<u32> = const { Cell::new(0) };
+    static UNWINDS_SINCE_END: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Name of the body that was left behind last in this process.
@@ -96,53 +96,53 @@ pub(super) fn too_many_left(left: u32) -> std::io::Error {
 }
 
 /// Body with its own stack, and perhaps its own thread.
-pub(crate) struct Blocking<T: 'static> {
+pub(crate) struct SimBody<T: 'static> {
     name: Name,
-    runs_on: RunsOn<T>,
+    kind: BodyKind<T>,
 }
 
-enum RunsOn<T: 'static> {
+enum BodyKind<T: 'static> {
     Coroutine(Coroutine<T>),
     Baton(Baton<T>),
 }
 
-impl<T: Send + 'static> Blocking<T> {
+impl<T: Send + 'static> SimBody<T> {
     pub fn new(
         bodies: Bodies,
         name: &Name,
         watched: Option<&Arc<Watched>>,
         body: impl FnOnce() -> T + Send + 'static,
     ) -> std::io::Result<Self> {
-        let runs_on = match bodies {
-            Bodies::Coroutines => RunsOn::Coroutine(Coroutine::new(body)?),
-            Bodies::Batons => RunsOn::Baton(Baton::new(name, watched.cloned(), body)?),
+        let kind = match bodies {
+            Bodies::Coroutines => BodyKind::Coroutine(Coroutine::new(body)?),
+            Bodies::Batons => BodyKind::Baton(Baton::new(name, watched.cloned(), body)?),
         };
         let name = name.clone();
-        Ok(Blocking { name, runs_on })
+        Ok(SimBody { name, kind })
     }
 
     /// Gives the body a turn, which lasts until it waits or is done.
     pub fn resume(&mut self) -> Turned<T> {
-        self.turn(Turn::Run)
+        self.turn(Resume::Run)
     }
 
-    fn turn(&mut self, turn: Turn) -> Turned<T> {
-        match &mut self.runs_on {
-            RunsOn::Coroutine(coroutine) => coroutine.turn(turn),
-            RunsOn::Baton(baton) => baton.turn(turn),
+    fn turn(&mut self, turn: Resume) -> Turned<T> {
+        match &mut self.kind {
+            BodyKind::Coroutine(coroutine) => coroutine.turn(turn),
+            BodyKind::Baton(baton) => baton.turn(turn),
         }
     }
 
     fn done(&self) -> bool {
-        match &self.runs_on {
-            RunsOn::Coroutine(coroutine) => coroutine.done(),
-            RunsOn::Baton(baton) => baton.done(),
+        match &self.kind {
+            BodyKind::Coroutine(coroutine) => coroutine.done(),
+            BodyKind::Baton(baton) => baton.done(),
         }
     }
 
     /// Keeps the stack of a body that is done for the next body.
     pub fn recycle(self) {
-        if let RunsOn::Coroutine(coroutine) = self.runs_on {
+        if let BodyKind::Coroutine(coroutine) = self.kind {
             coroutine.recycle();
         }
     }
@@ -150,9 +150,9 @@ impl<T: Send + 'static> Blocking<T> {
     /// Ends a body at the world's end, or leaves it behind if it cannot be ended.
     pub fn end(mut self) {
         if !self.done() {
-            WAITS.set(0);
-            UNWOUND.set(0);
-            if let Turned::Waits = self.turn(Turn::End) {
+            WAITS_SINCE_END.set(0);
+            UNWINDS_SINCE_END.set(0);
+            if let Turned::Waits = self.turn(Resume::End) {
                 self.leave();
                 return;
             }
@@ -163,9 +163,9 @@ impl<T: Send + 'static> Blocking<T> {
     /// Leaves a body and its stack as they are, for good.
     pub fn leave(self) {
         *LEFT_LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.name);
-        match self.runs_on {
-            RunsOn::Coroutine(coroutine) => coroutine.leave(),
-            RunsOn::Baton(baton) => baton.leave(),
+        match self.kind {
+            BodyKind::Coroutine(coroutine) => coroutine.leave(),
+            BodyKind::Baton(baton) => baton.leave(),
         }
     }
 }
@@ -188,14 +188,14 @@ pub(crate) fn suspend(over: bool) {
         return;
     }
     if over {
-        WAITS.set(WAITS.get() + 1);
+        WAITS_SINCE_END.set(WAITS_SINCE_END.get() + 1);
         let foreign = world::try_with(|world| world.is_foreign()) == Some(true);
-        if WAITS.get() <= WAITS_AFTER_END && !foreign {
+        if WAITS_SINCE_END.get() <= WAITS_AFTER_END && !foreign {
             return;
         }
         // A second panic during an unwind would end the process.
-        if UNWOUND.get() < UNWINDS && !std::thread::panicking() {
-            UNWOUND.set(UNWOUND.get() + 1);
+        if UNWINDS_SINCE_END.get() < MAX_UNWINDS && !std::thread::panicking() {
+            UNWINDS_SINCE_END.set(UNWINDS_SINCE_END.get() + 1);
             // The panic hook is not called, since no code has panicked.
             resume_unwind(Box::new(WorldEnded));
         }
@@ -439,7 +439,7 @@ mod tests {
                 assert!(is_body());
                 DROPPED.fetch_add(1, Ordering::Relaxed);
             });
-            let body = Blocking::new(bodies, &"own".into(), None, move || drop(held));
+            let body = SimBody::new(bodies, &"own".into(), None, move || drop(held));
             body.expect("there is a stack").end();
             assert_eq!(
                 (DROPPED.load(Ordering::Relaxed), left(bodies)),

@@ -10,46 +10,46 @@ use std::task::{Context, Poll, Waker};
 use super::world::{self, World};
 
 /// Action of a timer that is due.
-pub(crate) enum Due {
+pub(crate) enum TimerAction {
     Wake(Waker),
     /// Wakes an entity that only begins to wait again, which has no visible effect.
     WakeIdle(Waker),
-    Do(Box<dyn FnOnce(&World) + Send>),
+    Call(Box<dyn FnOnce(&World) + Send>),
 }
 
 /// All timers, sorted by instant and then by the order in which they were set.
 #[derive(Default)]
 pub(crate) struct Timers {
     /// The timers, the first one last: few timers are set at once, and most are set for soon.
-    due: Vec<((u64, u64), Due)>,
+    timers: Vec<((u64, u64), TimerAction)>,
     seq: u64,
 }
 
 impl Timers {
-    pub fn set(&mut self, at: u64, due: Due) -> (u64, u64) {
+    pub fn set(&mut self, at: u64, action: TimerAction) -> (u64, u64) {
         self.seq += 1;
         let key = (at, self.seq);
-        let place = self.due.partition_point(|(other, _)| *other > key);
-        self.due.insert(place, (key, due));
+        let place = self.timers.partition_point(|(other, _)| *other > key);
+        self.timers.insert(place, (key, action));
         key
     }
 
     pub fn unset(&mut self, key: (u64, u64)) {
-        if let Ok(place) = self.due.binary_search_by(|(other, _)| key.cmp(other)) {
-            self.due.remove(place);
+        if let Ok(place) = self.timers.binary_search_by(|(other, _)| key.cmp(other)) {
+            self.timers.remove(place);
         }
     }
 
-    pub fn first(&self) -> Option<u64> {
-        self.due.last().map(|((at, _), _)| *at)
+    pub fn next_instant(&self) -> Option<u64> {
+        self.timers.last().map(|((at, _), _)| *at)
     }
 
     /// Removes and returns the first timer, if it is due at `now`.
-    pub fn take_due(&mut self, now: u64) -> Option<Due> {
-        if self.first()? > now {
+    pub fn take_due(&mut self, now: u64) -> Option<TimerAction> {
+        if self.next_instant()? > now {
             return None;
         }
-        self.due.pop().map(|(_, due)| due)
+        self.timers.pop().map(|(_, action)| action)
     }
 }
 
@@ -95,11 +95,11 @@ impl Future for Sleep {
             // A sleep is polled by one entity only, and the waker of an entity never changes.
             if key.is_none() {
                 let waker = cx.waker().clone();
-                let due = match idle {
-                    true => Due::WakeIdle(waker),
-                    false => Due::Wake(waker),
+                let action = match idle {
+                    true => TimerAction::WakeIdle(waker),
+                    false => TimerAction::Wake(waker),
                 };
-                *key = Some(world.timers.borrow_mut().set(at, due));
+                *key = Some(world.timers.borrow_mut().set(at, action));
             }
             Poll::Pending
         })
@@ -121,7 +121,8 @@ mod tests {
     #[test]
     fn timers_fire_by_instant_then_in_the_order_of_setting() {
         let mut timers = Timers::default();
-        let set = |timers: &mut Timers, at| timers.set(at, Due::Wake(Waker::noop().clone()));
+        let set =
+            |timers: &mut Timers, at| timers.set(at, TimerAction::Wake(Waker::noop().clone()));
         let late = set(&mut timers, 30);
         let first = set(&mut timers, 10);
         let second = set(&mut timers, 10);
@@ -131,7 +132,7 @@ mod tests {
         timers.unset(late);
         let mut order = Vec::new();
         for now in 0..40 {
-            while let Some(at) = timers.first().filter(|at| *at <= now) {
+            while let Some(at) = timers.next_instant().filter(|at| *at <= now) {
                 assert!(timers.take_due(now).is_some());
                 order.push(at);
             }

@@ -4,7 +4,7 @@
 //! switches back to the executor.
 //!
 //! At the world's end a body is not unwound by force: a destructor that waits, or a body that catches every panic in
-//! a loop, would take the process with it. Instead the body is resumed with [`Turn::End`]. From then on its waits
+//! a loop, would take the process with it. Instead the body is resumed with [`Resume::End`]. From then on its waits
 //! return at once. After a number of waits it is unwound by a private payload. A body that still goes on is suspended
 //! for good, and its stack leaks.
 
@@ -17,42 +17,42 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use corosensei::stack::DefaultStack;
 use corosensei::{CoroutineResult, Yielder};
 
-use super::bodies::{Turn, Turned, WorldEnded, too_many_left};
+use super::bodies::{Resume, Turned, WorldEnded, too_many_left};
 
 /// Size of the stack of one body, in bytes.
-const STACK: usize = 256 * 1024;
+const STACK_BYTES: usize = 256 * 1024;
 /// Maximum number of stacks kept for the next bodies of this thread.
-const POOLED: usize = 64;
+const MAX_KEPT_STACKS: usize = 64;
 /// Number of leaked stacks at which this thread makes no more stacks. Each holds two of the kernel's memory maps,
 /// which run out at about 32,000.
-const LEAKS: u32 = 1_000;
+const MAX_LEAKED_STACKS: u32 = 1_000;
 
 thread_local! {
     /// Yielder of the coroutine that runs on this thread; null on the executor's own stack.
-    static YIELDER: Cell<*const Yielder<Turn, ()>> = const { Cell::new(std::ptr::null()) };
+    static YIELDER: Cell<*const Yielder<Resume, ()>> = const { Cell::new(std::ptr::null()) };
     static LEAKED: Cell<u32> = const { Cell::new(0) };
-    static POOL: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
+    static KEPT_STACKS: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Returns a number of this thread that no other thread ever gets.
-fn here() -> u64 {
+fn thread_number() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     thread_local! {
-        static HERE: Cell<u64> = const { Cell::new(0) };
+        static THREAD_NUMBER: Cell<u64> = const { Cell::new(0) };
     }
-    if HERE.get() == 0 {
-        HERE.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
+    if THREAD_NUMBER.get() == 0 {
+        THREAD_NUMBER.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
     }
-    HERE.get()
+    THREAD_NUMBER.get()
 }
 
-type Inner<T> = corosensei::Coroutine<Turn, (), std::thread::Result<T>, DefaultStack>;
+type Inner<T> = corosensei::Coroutine<Resume, (), std::thread::Result<T>, DefaultStack>;
 
 /// Body with its own stack. It stays on the thread that made it.
 pub(crate) struct Coroutine<T: 'static> {
     /// `None` once its stack was given back, or it was dropped on another thread.
     inner: Option<Inner<T>>,
-    home: u64,
+    owner_thread: u64,
 }
 
 // SAFETY: what is on the stack may be bound to its thread, and only that thread touches it. Everything that resumes,
@@ -62,18 +62,18 @@ unsafe impl<T: 'static> Send for Coroutine<T> {}
 
 impl<T: 'static> Coroutine<T> {
     pub fn new(body: impl FnOnce() -> T + 'static) -> std::io::Result<Self> {
-        let pooled = POOL.with_borrow_mut(Vec::pop);
-        let stack = match pooled {
+        let kept = KEPT_STACKS.with_borrow_mut(Vec::pop);
+        let stack = match kept {
             Some(stack) => stack,
-            None if LEAKED.get() >= LEAKS => {
+            None if LEAKED.get() >= MAX_LEAKED_STACKS => {
                 return Err(too_many_left(LEAKED.get()));
             }
-            None => DefaultStack::new(STACK)?,
+            None => DefaultStack::new(STACK_BYTES)?,
         };
         let inner =
-            corosensei::Coroutine::with_stack(stack, move |yielder: &Yielder<Turn, ()>, turn| {
+            corosensei::Coroutine::with_stack(stack, move |yielder: &Yielder<Resume, ()>, turn| {
                 YIELDER.set(std::ptr::from_ref(yielder));
-                if turn == Turn::End {
+                if turn == Resume::End {
                     // The body never began. What it holds is dropped with it, on its own stack.
                     return catch_unwind(AssertUnwindSafe(|| {
                         drop(body);
@@ -84,7 +84,7 @@ impl<T: 'static> Coroutine<T> {
             });
         Ok(Coroutine {
             inner: Some(inner),
-            home: here(),
+            owner_thread: thread_number(),
         })
     }
 
@@ -94,12 +94,16 @@ impl<T: 'static> Coroutine<T> {
     ///
     /// If called on another thread.
     fn inner(&mut self) -> &mut Option<Inner<T>> {
-        assert_eq!(self.home, here(), "a coroutine stays on its thread");
+        assert_eq!(
+            self.owner_thread,
+            thread_number(),
+            "a coroutine stays on its thread"
+        );
         &mut self.inner
     }
 
     /// Gives the body a turn, which lasts until it waits or is done.
-    pub fn turn(&mut self, turn: Turn) -> Turned<T> {
+    pub fn turn(&mut self, turn: Resume) -> Turned<T> {
         let inner = self.inner().as_mut();
         let result = inner.expect("it is there until it is left").resume(turn);
         YIELDER.set(std::ptr::null());
@@ -113,9 +117,9 @@ impl<T: 'static> Coroutine<T> {
     pub fn recycle(mut self) {
         if let Some(inner) = self.inner().take_if(|inner| inner.done()) {
             let stack = inner.into_stack();
-            POOL.with_borrow_mut(|pool| {
-                if pool.len() < POOLED {
-                    pool.push(stack);
+            KEPT_STACKS.with_borrow_mut(|stacks| {
+                if stacks.len() < MAX_KEPT_STACKS {
+                    stacks.push(stack);
                 }
             });
         }
@@ -134,7 +138,7 @@ impl<T: 'static> Coroutine<T> {
 
 impl<T: 'static> Drop for Coroutine<T> {
     fn drop(&mut self) {
-        if self.home != here() {
+        if self.owner_thread != thread_number() {
             std::mem::forget(self.inner.take());
         }
     }
@@ -187,8 +191,8 @@ mod tests {
             suspend();
         })
         .expect("there is a stack");
-        assert!(matches!(there.turn(Turn::Run), Turned::Waits));
-        let resumed = thread::spawn(move || drop(there.turn(Turn::Run))).join();
+        assert!(matches!(there.turn(Resume::Run), Turned::Waits));
+        let resumed = thread::spawn(move || drop(there.turn(Resume::Run))).join();
         let said = resumed.expect_err("it panics");
         assert!(panic_message(&*said).contains("a coroutine stays on its thread"));
 
@@ -199,17 +203,17 @@ mod tests {
 
     #[test]
     fn thread_with_too_many_leaked_stacks_takes_no_more_bodies() {
-        LEAKED.set(LEAKS - 1);
+        LEAKED.set(MAX_LEAKED_STACKS - 1);
         assert!(Coroutine::new(|| ()).is_ok_and(|body| {
             body.leave();
             true
         }));
         assert!(Coroutine::new(|| ()).is_err());
         // A returned stack can still be used.
-        POOL.with_borrow_mut(|pool| pool.extend(DefaultStack::new(STACK).ok()));
+        KEPT_STACKS.with_borrow_mut(|stacks| stacks.extend(DefaultStack::new(STACK_BYTES).ok()));
         let body = Coroutine::new(|| ());
         assert!(matches!(
-            body.expect("there is a stack").turn(Turn::Run),
+            body.expect("there is a stack").turn(Resume::Run),
             Turned::Done(Ok(()))
         ));
     }

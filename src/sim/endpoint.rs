@@ -17,7 +17,7 @@ use crate::stage::{Ends, NEVER, Strike, serve};
 use crate::watchdog::HttpProbe;
 
 /// Capacity of the pipe in each direction, in bytes.
-const PIPE: usize = 16 * 1024;
+const PIPE_BYTES: usize = 16 * 1024;
 
 /// Returns the probe of a scripted watchdog, which is the one that a service has.
 pub(crate) fn probe() -> HttpProbe {
@@ -52,7 +52,7 @@ pub(crate) async fn connect() -> io::Result<Box<dyn Stream>> {
         open.answered();
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
-    let (ours, mut theirs) = duplex(PIPE);
+    let (ours, mut theirs) = duplex(PIPE_BYTES);
     let peer = Box::pin(async move {
         let ends = serve(&mut theirs, answer, takes, until).await;
         if ends.is_ok() {
@@ -61,7 +61,7 @@ pub(crate) async fn connect() -> io::Result<Box<dyn Stream>> {
         // On an error the watchdog has dropped its end, and with it the connection.
         ends.unwrap_or(Ends::Closed)
     });
-    Ok(Box::new(Line {
+    Ok(Box::new(Connection {
         ours,
         peer: Some(peer),
         reset: false,
@@ -80,14 +80,14 @@ fn asking_watchdog() -> Option<usize> {
 
 /// Connection together with its other end. The other end has its turns when this one reads or writes, so that a probe
 /// is one turn of its watchdog wherever no time passes.
-struct Line {
+struct Connection {
     ours: DuplexStream,
     peer: Option<BoxFuture<Ends>>,
     reset: bool,
 }
 
-impl Line {
-    fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+impl Connection {
+    fn poll_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if let Some(peer) = &mut self.peer
             && let Poll::Ready(ends) = peer.as_mut().poll(cx)
         {
@@ -101,24 +101,24 @@ impl Line {
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.turn(cx)?;
+        self.poll_peer(cx)?;
         Pin::new(&mut self.ours).poll_read(cx, into)
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for Connection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.turn(cx)?;
+        self.poll_peer(cx)?;
         Pin::new(&mut self.ours).poll_write(cx, bytes)
     }
 

@@ -13,9 +13,9 @@ use std::time::Duration;
 use tokio::task::unconstrained;
 
 use super::bodies::Bodies;
-use super::foreign::Outside;
-use super::ready::Ready;
-use super::watched::{Does, Kept, KeptBy};
+use super::foreign::OutsideMailbox;
+use super::ready::ReadySet;
+use super::watched::{Activity, Kept, KeptBy};
 use super::world::{self, World};
 use crate::host::{Abort, Around, BoxError, BoxFuture, Ended, OnEnd, SpawnError};
 use crate::journal::{How, Id, MAIN, Name};
@@ -24,7 +24,7 @@ use crate::words::{one_line, panic_message};
 pub(crate) type EntityId = u32;
 
 /// Maximum number of components that are recorded as having held a handle.
-const FOUND: usize = 1_000;
+const MAX_HELD_HANDLES: usize = 1_000;
 
 /// Kind of thread that an entity runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,20 +32,20 @@ pub(crate) enum Class {
     /// The service's executor, which can be held.
     Executor,
     /// A thread of its own: a body, a blocking callback, or the context's driver.
-    Free,
+    OwnThread,
 }
 
 /// What an entity stands for in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Nothing: the entity belongs to the context, or to the world.
-    Nobody,
+    Internal,
     /// Code inside the context that is not recorded.
     Inside,
     /// The code of a component, with a begin and an end that are recorded as facts.
     Component(Id),
     /// The code of the component with that index, which may have no id yet.
-    Part(usize),
+    ComponentAt(usize),
 }
 
 struct Entity {
@@ -55,7 +55,7 @@ struct Entity {
     /// Waker of the tokio task.
     task: Option<Waker>,
     /// Waker that puts the entity into the ready set.
-    gate: Waker,
+    ready_waker: Waker,
     granted: bool,
     abort: bool,
     /// Whether the entity has ended. It may still be woken through a retained waker; a turn granted to it would be
@@ -65,31 +65,31 @@ struct Entity {
     interrupted: bool,
     /// Whether the entity is a body that drives a future. Live, such a body is on a runtime that ends with the
     /// future.
-    drives: bool,
+    drives_future: bool,
 }
 
 /// The entities of a world, and which of them are ready.
 #[derive(Default)]
 pub(crate) struct Entities {
     all: Vec<Entity>,
-    ready: Ready,
+    ready: ReadySet,
     /// Entities of the executor that became ready while it was held.
-    held_back: Ready,
+    held_back: ReadySet,
     /// Number of holds on the executor.
     holds: u32,
     current: Option<EntityId>,
     /// Callers that the script has sent. Their first turns come before all others of the instant, as strikes do.
-    struck: VecDeque<EntityId>,
+    sent_callers: VecDeque<EntityId>,
 }
 
-struct GateWaker {
+struct ReadyWaker {
     generation: u64,
     id: EntityId,
     /// Mailbox for wakes from other threads, which occur only with a user's own code.
-    outside: Option<Arc<Outside>>,
+    outside: Option<Arc<OutsideMailbox>>,
 }
 
-impl Wake for GateWaker {
+impl Wake for ReadyWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -111,8 +111,8 @@ impl Wake for GateWaker {
 
 impl Entities {
     /// Gives this entity its first turn before all others of the instant.
-    pub fn strikes(&mut self, id: EntityId) {
-        self.struck.push_back(id);
+    pub fn put_first(&mut self, id: EntityId) {
+        self.sent_callers.push_back(id);
     }
 
     pub fn enter(&mut self, id: EntityId) {
@@ -127,7 +127,7 @@ impl Entities {
     }
 
     /// Removes an entity from the entities that are ready or held back.
-    fn forget(&mut self, id: EntityId) {
+    fn remove_ready(&mut self, id: EntityId) {
         self.ready.remove(id);
         self.held_back.remove(id);
     }
@@ -176,7 +176,7 @@ impl Entities {
     /// Returns whether the entity that runs is a body, step or task of the context.
     pub fn is_inside(&self) -> bool {
         self.current
-            .is_some_and(|id| self.all[id as usize].role != Role::Nobody)
+            .is_some_and(|id| self.all[id as usize].role != Role::Internal)
     }
 
     /// Returns what is around the code that runs, as a live host has it: a body is on a thread of its own, and
@@ -185,9 +185,9 @@ impl Entities {
         let Some(current) = self.current.map(|id| &self.all[id as usize]) else {
             return Around::Lasting;
         };
-        let body = current.class == Class::Free
-            && matches!(current.role, Role::Component(_) | Role::Part(_));
-        match (body, current.drives) {
+        let body = current.class == Class::OwnThread
+            && matches!(current.role, Role::Component(_) | Role::ComponentAt(_));
+        match (body, current.drives_future) {
             (false, _) => Around::Lasting,
             (true, true) => Around::Passing,
             (true, false) => Around::Nothing,
@@ -195,16 +195,16 @@ impl Entities {
     }
 
     /// Sets whether the entity that runs drives a future, and returns the previous value.
-    pub fn set_drives(&mut self, drives: bool) -> bool {
+    pub fn set_drives_future(&mut self, drives_future: bool) -> bool {
         let current = self.current.map(|id| &mut self.all[id as usize]);
-        current.is_some_and(|entity| std::mem::replace(&mut entity.drives, drives))
+        current.is_some_and(|entity| std::mem::replace(&mut entity.drives_future, drives_future))
     }
 
     /// Returns the waker of the entity that runs.
     pub fn current_waker(&self) -> Waker {
         self.current.map_or_else(
             || Waker::noop().clone(),
-            |id| self.all[id as usize].gate.clone(),
+            |id| self.all[id as usize].ready_waker.clone(),
         )
     }
 
@@ -229,8 +229,8 @@ impl World {
         if n == 0 {
             return None;
         }
-        let struck = entities.struck.pop_front();
-        let id = match struck.filter(|id| entities.ready.remove(*id)) {
+        let caller = entities.sent_callers.pop_front();
+        let id = match caller.filter(|id| entities.ready.remove(*id)) {
             Some(id) => id,
             None => {
                 let nth = self.choice.borrow_mut().below(n);
@@ -242,7 +242,7 @@ impl World {
         let entity = &mut entities.all[id as usize];
         entity.granted = true;
         if let Some(watched) = &self.watched {
-            watched.turn_of(id);
+            watched.begin_turn(id);
         }
         if let Some(task) = &entity.task {
             task.wake_by_ref();
@@ -264,7 +264,7 @@ impl World {
             let mut entities = self.entities.borrow_mut();
             let id = EntityId::try_from(entities.all.len())
                 .map_err(|_| SpawnError::Unsupported("so many entities"))?;
-            let gate = Waker::from(Arc::new(GateWaker {
+            let ready_waker = Waker::from(Arc::new(ReadyWaker {
                 generation: self.generation,
                 id,
                 outside: self
@@ -284,12 +284,12 @@ impl World {
                 class,
                 role,
                 task: None,
-                gate,
+                ready_waker,
                 granted: false,
                 abort: false,
                 ended: false,
                 interrupted: false,
-                drives: false,
+                drives_future: false,
             });
             id
         };
@@ -313,7 +313,7 @@ impl World {
 
 impl World {
     /// Records a turn that took long in real time: that of entity `id`, or what ran between two turns.
-    pub fn note_long_turn(&self, id: Option<EntityId>) {
+    pub fn record_long_turn(&self, id: Option<EntityId>) {
         let (Some(foreign), Some(watched)) = (&self.foreign, &self.watched) else {
             return;
         };
@@ -335,11 +335,11 @@ impl World {
                 (name, KeptBy::Component)
             }
         };
-        self.observed.note_kept(Kept { name, at, took, by });
+        self.observed.record_long_turn(Kept { name, at, took, by });
     }
 
     /// Starts to measure how long the code that runs next takes in real time, in a user's own worker.
-    pub fn measure(&self) {
+    pub fn start_meter(&self) {
         if let Some(foreign) = &self.foreign {
             foreign.meter.start();
         }
@@ -352,16 +352,16 @@ impl World {
             foreign.found.borrow_mut().main_waits = Some(self.time());
         }
         if self.entities.borrow().all[id as usize].class == Class::Executor {
-            let does = Does::Waits(self.time(), None);
-            self.observed.now_does(id, does);
+            let activity = Activity::Waits(self.time(), None);
+            self.observed.set_activity(id, activity);
         }
     }
 
     /// Returns the number of the context's handles in a user's own worker, and 0 in any other.
-    fn handles(&self) -> usize {
+    fn handle_count(&self) -> usize {
         if self.is_foreign() {
             let subject = self.subject.borrow();
-            subject.as_ref().map_or(0, |subject| subject.handles())
+            subject.as_ref().map_or(0, |subject| subject.handle_count())
         } else {
             0
         }
@@ -369,14 +369,14 @@ impl World {
 
     /// Records the component with code that was dropped since `before` was counted, if a handle was dropped with it.
     /// Main is left out, since it is given a handle.
-    fn note_handle(&self, role: Role, before: usize) {
+    fn record_held_handle(&self, role: Role, before: usize) {
         let Some(foreign) = &self.foreign else { return };
         if let Some(part) = self.part_of(role)
             && role != Role::Component(MAIN)
-            && self.handles() < before
+            && self.handle_count() < before
         {
             let mut found = foreign.found.borrow_mut();
-            if found.held_handle.len() < FOUND {
+            if found.held_handle.len() < MAX_HELD_HANDLES {
                 found.held_handle.push(part.name.clone());
             }
         }
@@ -410,28 +410,28 @@ struct Gated {
     nth: u32,
 }
 
-enum Turn {
+enum Grant {
     Wait,
     Abort,
     Run(Waker, Role),
 }
 
 impl Gated {
-    fn turn(&self, world: &World, cx: &Context<'_>) -> Turn {
+    fn take_grant(&self, world: &World, cx: &Context<'_>) -> Grant {
         let mut entities = world.entities.borrow_mut();
         let entity = &mut entities.all[self.id as usize];
         if entity.task.is_none() {
             entity.task = Some(cx.waker().clone());
         }
         if !std::mem::take(&mut entity.granted) {
-            return Turn::Wait;
+            return Grant::Wait;
         }
         if entity.abort {
-            return Turn::Abort;
+            return Grant::Abort;
         }
-        let turn = Turn::Run(entity.gate.clone(), entity.role);
+        let grant = Grant::Run(entity.ready_waker.clone(), entity.role);
         entities.current = Some(self.id);
-        turn
+        grant
     }
 
     /// Ends the entity once its future is gone, and reports how it ended.
@@ -442,11 +442,11 @@ impl Gated {
             let entity = &mut entities.all[self.id as usize];
             entity.ended = true;
             let role = entity.role;
-            entities.forget(self.id);
+            entities.remove_ready(self.id);
             role
         };
         if let Some(foreign) = &world.foreign {
-            world.observed.now_does(self.id, Does::Ended);
+            world.observed.set_activity(self.id, Activity::Ended);
             if role == Role::Component(MAIN) && how != How::Dropped {
                 foreign.found.borrow_mut().main_waits = None;
             }
@@ -474,15 +474,15 @@ impl Future for Gated {
                 // turn can be granted without a detour through tokio's park. A user's code may have spawned tasks
                 // past the gate, which must run before time moves.
                 if polled.is_some() {
-                    if world.is_foreign() || world.runs_on != Bodies::Coroutines {
-                        world.nobodys_turn();
+                    if world.is_foreign() || world.body_kind != Bodies::Coroutines {
+                        world.end_turn();
                     } else {
                         world.quiet();
                     }
                 }
                 polled.unwrap_or(Poll::Pending)
             });
-            world.measure();
+            world.start_meter();
             polled.unwrap_or(Poll::Ready(()))
         })
     }
@@ -496,15 +496,15 @@ impl Drop for Gated {
                     .entities
                     .set(foreign.entities.get().saturating_sub(1));
             }
-            let before = world.has_turn();
-            world.turn_of(self.id);
+            let before = world.turn_holder();
+            world.begin_turn(self.id);
             before
         });
         // What the future holds may block while it is dropped. What is dropped after it belongs to another turn.
         self.future = None;
         world::try_with(|world| match before.flatten() {
-            Some(id) => world.turn_of(id),
-            None => world.nobodys_turn(),
+            Some(id) => world.begin_turn(id),
+            None => world.end_turn(),
         });
     }
 }
@@ -512,23 +512,23 @@ impl Drop for Gated {
 impl Gated {
     /// Takes the entity's turn, if one was granted.
     fn poll_turn(&mut self, world: &World, cx: &mut Context<'_>) -> Option<Poll<()>> {
-        let (waker, role) = match self.turn(world, cx) {
-            Turn::Wait => return None,
-            Turn::Abort => {
+        let (waker, role) = match self.take_grant(world, cx) {
+            Grant::Wait => return None,
+            Grant::Abort => {
                 let (role, handles) = (
                     world.entities.borrow().all[self.id as usize].role,
-                    world.handles(),
+                    world.handle_count(),
                 );
                 self.future = None;
-                world.note_handle(role, handles);
+                world.record_held_handle(role, handles);
                 self.end(world, How::Dropped, None);
                 return Some(Poll::Ready(()));
             }
-            Turn::Run(waker, role) => (waker, role),
+            Grant::Run(waker, role) => (waker, role),
         };
         if self.nth == 0 {
             self.nth = world.began(role, self.id);
-            if world.strikes_now() {
+            if world.is_strike_due() {
                 // Timeline events that wait for the begin of main strike before main's own code goes on.
                 world.stage().strike_due();
                 let mut entities = world.entities.borrow_mut();
@@ -552,8 +552,8 @@ impl Gated {
         // when the executor parks, so the task would go on at a later instant. A task that spins is a matter for the
         // guard instead. In a foreign world tokio moves time, and a task that yields has another turn before that.
         let foreign = world.is_foreign();
-        let handles = world.handles();
-        world.measure();
+        let handles = world.handle_count();
+        world.start_meter();
         let polled = catch_unwind(AssertUnwindSafe(|| {
             if foreign {
                 future.as_mut().poll(&mut cx)
@@ -561,7 +561,7 @@ impl Gated {
                 pin!(unconstrained(future.as_mut())).poll(&mut cx)
             }
         }));
-        world.note_long_turn(Some(self.id));
+        world.record_long_turn(Some(self.id));
         let (how, error) = match polled {
             Ok(Poll::Pending) => {
                 world.awaits(self.id, role);
@@ -574,7 +574,7 @@ impl Gated {
         };
         // The future is dropped first: what it holds is gone when its end is reported.
         let _ = catch_unwind(AssertUnwindSafe(|| self.future = None));
-        world.note_handle(role, handles);
+        world.record_held_handle(role, handles);
         self.end(world, how, error);
         Some(Poll::Ready(()))
     }

@@ -24,13 +24,13 @@ use crate::journal::Name;
 #[derive(Default)]
 pub(crate) struct Foreign {
     began: OnceCell<Instant>,
-    /// tokio's timer at the world's next deadline, which is `set_for`.
+    /// tokio's timer at the world's next deadline, which is `alarm_at`.
     alarm: RefCell<Option<Pin<Box<Sleep>>>>,
-    set_for: Cell<u64>,
+    alarm_at: Cell<u64>,
     /// Futures that wait for the tokens by which tasks and bodies are told.
     pub listening: RefCell<Vec<Pin<Box<WaitForCancellationFutureOwned>>>>,
     /// Wakes from threads that the world does not know, such as those of tokio's blocking pool.
-    pub outside: Arc<Outside>,
+    pub outside: Arc<OutsideMailbox>,
     /// Meter of the real time that turns take.
     pub meter: Meter,
     /// Number of entities with a task that tokio still has.
@@ -52,10 +52,10 @@ pub struct Found {
 }
 
 /// Real time of a turn under which the kernel is not asked how long the threads have waited for a CPU.
-const SHORT: Duration = Duration::from_millis(1);
+const MEASURED_FROM: Duration = Duration::from_millis(1);
 
 /// Real time from which on a turn is recorded as long. No virtual time passes in a turn.
-pub(crate) const LONG: Duration = Duration::from_millis(100);
+pub(crate) const LONG_TURN: Duration = Duration::from_millis(100);
 
 /// Meter of the real time that passes while virtual time stands still.
 #[derive(Default)]
@@ -72,7 +72,7 @@ pub(crate) struct Meter {
 )]
 impl Meter {
     /// Begins a run before which the threads have waited for a CPU for `starved`.
-    pub fn begins(&self, starved: Duration) {
+    pub fn reset(&self, starved: Duration) {
         self.starved.set(starved);
     }
 
@@ -87,24 +87,24 @@ impl Meter {
         let took = self.since.take()?.elapsed();
         // Asking the kernel takes longer than most turns. In a turn as short as this, the threads cannot have waited
         // for longer than the turn.
-        if took < SHORT {
+        if took < MEASURED_FROM {
             return None;
         }
         let starved = starved();
         let waited = starved.saturating_sub(self.starved.replace(starved));
-        Some(took.saturating_sub(waited)).filter(|took| *took >= LONG)
+        Some(took.saturating_sub(waited)).filter(|took| *took >= LONG_TURN)
     }
 }
 
 /// Mailbox for threads outside of a world: the entities that they wake, and what they asked the context for.
 #[derive(Debug, Default)]
-pub(crate) struct Outside {
+pub(crate) struct OutsideMailbox {
     woken: Mutex<Vec<EntityId>>,
     executor: Mutex<Option<Waker>>,
-    asked: Mutex<Option<Name>>,
+    first_request: Mutex<Option<Name>>,
 }
 
-impl Outside {
+impl OutsideMailbox {
     /// Wakes an entity, and wakes the executor to make it look.
     pub fn wake(&self, id: EntityId) {
         lock(&self.woken).push(id);
@@ -115,18 +115,18 @@ impl Outside {
     }
 
     /// Sets the waker that wakes the executor.
-    pub fn executor_is(&self, waker: &Waker) {
+    pub fn set_executor(&self, waker: &Waker) {
         *lock(&self.executor) = Some(waker.clone());
     }
 
     /// Records what such a thread asked the context for, unless one has asked before.
-    pub fn asked(&self, what: impl FnOnce() -> String) {
-        lock(&self.asked).get_or_insert_with(|| what().into());
+    pub fn record_request(&self, what: impl FnOnce() -> String) {
+        lock(&self.first_request).get_or_insert_with(|| what().into());
     }
 
     /// Returns what the first of them asked for.
-    pub fn first_asked(&self) -> Option<Name> {
-        lock(&self.asked).clone()
+    pub fn first_request(&self) -> Option<Name> {
+        lock(&self.first_request).clone()
     }
 
     pub fn take(&self) -> Vec<EntityId> {
@@ -158,14 +158,14 @@ impl Foreign {
         let mut alarm = self.alarm.borrow_mut();
         let deadline = *began + Duration::from_millis(at);
         let alarm = match &mut *alarm {
-            Some(alarm) if self.set_for.get() == at => alarm,
+            Some(alarm) if self.alarm_at.get() == at => alarm,
             Some(alarm) => {
                 alarm.as_mut().reset(deadline);
                 alarm
             }
             none => none.insert(Box::pin(tokio::time::sleep_until(deadline))),
         };
-        self.set_for.set(at);
+        self.alarm_at.set(at);
         // No waker is needed: when the timer is due, tokio finds nothing to run, and the world reads the clock.
         let _ = alarm.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     }
@@ -179,13 +179,13 @@ impl World {
 
     /// Advances the world to the time of tokio's clock, which tokio may have moved. tokio moves it while its executor
     /// is at rest, and never in a body's turn: a body's thread need not look, and could not.
-    pub fn look_at_clock(&self) {
+    pub fn follow_tokio_clock(&self) {
         if let Some(foreign) = &self.foreign
             && !self.is_over()
             && !baton::is_body()
             && let Some(now) = foreign.now()
         {
-            self.is_now(now);
+            self.set_now(now);
         }
     }
 

@@ -8,48 +8,48 @@
 
 use std::time::Duration;
 
-use super::watched::ThreadId;
+use super::watched::KernelThreadId;
 use crate::journal::StuckWhy;
 
 /// Interval at which the guard looks.
-pub(crate) const PERIOD: Duration = Duration::from_millis(50);
+pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// Shortest wall-clock patience with one turn, if the kernel reports nothing of the thread, or a wait for a disk.
-const WALL: Duration = Duration::from_secs(10);
+const MIN_WALL_PATIENCE: Duration = Duration::from_secs(10);
 /// Longest time between two looks of one measurement. A guard that comes later was stopped itself, and its
 /// measurement is worth nothing.
-const LATE: Duration = Duration::from_secs(1);
+const MAX_LOOK_GAP: Duration = Duration::from_secs(1);
 
 /// Limits on the real time of one turn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
     /// Number of looks in a row that find the thread asleep, without having run in between, before it is *blocked*.
-    looks: u32,
+    sleeping_looks: u32,
     /// Total sleep in one turn before it is *blocked*, in naps between which the thread does run.
-    naps: Duration,
+    sleep_limit: Duration,
     /// CPU time in one turn before it is *spinning*.
-    spin: Duration,
+    cpu_limit: Duration,
 }
 
 impl Patience {
     /// Patience with scripted components, which have no reason to sleep or to compute.
     pub const SCRIPTED: Patience = Patience {
-        looks: 3,
-        naps: Duration::from_secs(2),
-        spin: Duration::from_millis(500),
+        sleeping_looks: 3,
+        sleep_limit: Duration::from_secs(2),
+        cpu_limit: Duration::from_millis(500),
     };
 
     /// Returns the patience with a user's code, which may well write to a disk, or compute for a while.
     pub const fn of(limit: Duration) -> Self {
         Patience {
-            looks: u32::MAX,
-            naps: limit,
-            spin: limit,
+            sleeping_looks: u32::MAX,
+            sleep_limit: limit,
+            cpu_limit: limit,
         }
     }
 
     /// Returns the longest patience, for a turn in which the kernel does not show what is at fault.
     fn wall(&self) -> Duration {
-        self.naps.max(WALL)
+        self.sleep_limit.max(MIN_WALL_PATIENCE)
     }
 }
 
@@ -75,14 +75,14 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    pub fn of(thread: ThreadId) -> Option<Self> {
+    pub fn of(thread: KernelThreadId) -> Option<Self> {
         let thread = thread.known()?;
         let read = |file| std::fs::read_to_string(format!("/proc/self/task/{thread}/{file}")).ok();
         Usage::parse(&read("stat")?, &read("schedstat")?)
     }
 
     /// Returns how long a thread has waited for a CPU so far; zero if the system does not report it.
-    pub fn starved_so_far(thread: ThreadId) -> Duration {
+    pub fn starved_time(thread: KernelThreadId) -> Duration {
         Usage::of(thread).map_or(Duration::ZERO, |usage| usage.starved)
     }
 
@@ -105,7 +105,7 @@ impl Usage {
 
 /// What the guard has seen of one thread during one turn.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct TurnWatch {
     first: Option<Look>,
     last: Option<Look>,
     asleep: u32,
@@ -118,10 +118,10 @@ struct Look {
     usage: Option<Usage>,
 }
 
-impl Seen {
+impl TurnWatch {
     /// Forgets what was seen, since the thread has nothing to do.
-    pub fn idle(&mut self) {
-        *self = Seen::default();
+    pub fn reset(&mut self) {
+        *self = TurnWatch::default();
     }
 
     /// Records a look at the thread at an instant of real time, and returns why the thread will not give its turn
@@ -137,7 +137,7 @@ impl Seen {
         let (Some(first), Some(last)) = (self.first, self.last) else {
             return self.begin(look);
         };
-        if first.turn != turn || at.saturating_sub(last.at) > LATE {
+        if first.turn != turn || at.saturating_sub(last.at) > MAX_LOOK_GAP {
             return self.begin(look);
         }
         self.last = Some(look);
@@ -146,7 +146,7 @@ impl Seen {
             return (wall >= patience.wall()).then_some(StuckWhy::Blocked);
         };
         let ran = usage.ran.saturating_sub(from.ran);
-        if ran >= patience.spin {
+        if ran >= patience.cpu_limit {
             return Some(StuckWhy::Spinning);
         }
         // The kernel adds up the wait for a CPU only when the thread gets one. So while the thread is runnable, it is
@@ -161,16 +161,17 @@ impl Seen {
             self.asleep = 0;
         }
         let slept = wall.saturating_sub(ran + usage.starved.saturating_sub(from.starved));
-        let naps = match usage.state {
-            State::Sleeps => patience.naps,
+        let sleep_limit = match usage.state {
+            State::Sleeps => patience.sleep_limit,
             State::Runs | State::Waits => patience.wall(),
         };
-        (self.asleep >= patience.looks || slept >= naps).then_some(StuckWhy::Blocked)
+        (self.asleep >= patience.sleeping_looks || slept >= sleep_limit)
+            .then_some(StuckWhy::Blocked)
     }
 
     /// Returns why the turn does not end, for a run that takes too long as a whole. Returns `None` if the turn has
     /// lasted for less than `least`.
-    pub fn lasts(&self, at: Duration, turn: u64, least: Duration) -> Option<StuckWhy> {
+    pub fn why_overtime(&self, at: Duration, turn: u64, least: Duration) -> Option<StuckWhy> {
         let (first, last) = (self.first?, self.last?);
         if first.turn != turn || at.saturating_sub(first.at) < least {
             return None;
@@ -182,7 +183,7 @@ impl Seen {
     }
 
     fn begin(&mut self, look: Look) -> Option<StuckWhy> {
-        *self = Seen {
+        *self = TurnWatch {
             first: Some(look),
             last: Some(look),
             asleep: 0,
@@ -229,7 +230,7 @@ mod tests {
         looks: u64,
         mut at: impl FnMut(u64) -> (u64, Option<Usage>),
     ) -> Option<(u64, StuckWhy)> {
-        let mut seen = Seen::default();
+        let mut seen = TurnWatch::default();
         (0..looks).find_map(|n| {
             let (turn, usage) = at(50 * n);
             let why = seen.look(ms(50 * n), turn, usage, patience);
@@ -287,23 +288,23 @@ mod tests {
 
     #[test]
     fn overtime_is_blamed_on_a_turn_that_used_up_the_patience() {
-        let mut seen = Seen::default();
+        let mut seen = TurnWatch::default();
         for n in 0..=20 {
             let starves = usage(State::Runs, 2 * n, 48 * n);
             assert_eq!(seen.look(ms(50 * n), 7, starves, Patience::SCRIPTED), None);
         }
-        let lasts = |turn, least| seen.lasts(ms(1_000), turn, ms(least));
-        assert_eq!(lasts(7, 1_000), Some(StuckWhy::Spinning));
-        assert_eq!(lasts(7, 1_001), None);
-        assert_eq!(lasts(8, 1_000), None);
-        assert_eq!(Seen::default().lasts(ms(1_000), 7, ms(0)), None);
+        let why_overtime = |turn, least| seen.why_overtime(ms(1_000), turn, ms(least));
+        assert_eq!(why_overtime(7, 1_000), Some(StuckWhy::Spinning));
+        assert_eq!(why_overtime(7, 1_001), None);
+        assert_eq!(why_overtime(8, 1_000), None);
+        assert_eq!(TurnWatch::default().why_overtime(ms(1_000), 7, ms(0)), None);
         seen.look(
             ms(1_050),
             7,
             usage(State::Sleeps, 42, 1_000),
             Patience::SCRIPTED,
         );
-        let sleeps = seen.lasts(ms(1_050), 7, ms(1_000));
+        let sleeps = seen.why_overtime(ms(1_050), 7, ms(1_000));
         assert_eq!(sleeps, Some(StuckWhy::Blocked));
     }
 
@@ -328,7 +329,7 @@ mod tests {
 
     #[test]
     fn guard_that_was_stopped_restarts_its_measurement() {
-        let mut seen = Seen::default();
+        let mut seen = TurnWatch::default();
         let asleep = usage(State::Sleeps, 3, 0);
         for at in [0, 50, 100, 5_000, 5_050, 5_100] {
             assert_eq!(
@@ -363,7 +364,7 @@ mod tests {
     fn thread_that_looks_at_itself_is_running() {
         let watched = Watched::default();
         assert_eq!(watched.usage(), None);
-        watched.is_this_thread();
+        watched.set_thread();
         let usage = watched.usage().expect("Linux tells");
         assert_eq!(usage.state, State::Runs);
     }
@@ -372,22 +373,22 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn lent_turn_is_measured_on_the_thread_that_has_it() {
         let watched = Watched::default();
-        watched.is_this_thread();
-        let (turn, own) = (watched.turn(), ThreadId::mine(true));
-        watched.lent_to(ThreadId::UNKNOWN);
+        watched.set_thread();
+        let (turn, own) = (watched.turn(), KernelThreadId::current_if(true));
+        watched.continue_on(KernelThreadId::UNKNOWN);
         assert!(watched.is_passing_on());
         #[allow(clippy::disallowed_methods, reason = "it looks at its creator")]
         let looked = std::thread::spawn(move || {
-            watched.lent_to(ThreadId::mine(true));
+            watched.continue_on(KernelThreadId::current_if(true));
             assert!(!watched.is_passing_on());
             let runs = watched.usage().map(|usage| usage.state);
             // Its creator sleeps until it ends.
-            watched.lent_to(own);
+            watched.continue_on(own);
             while watched
                 .usage()
                 .is_none_or(|usage| usage.state != State::Sleeps)
             {}
-            watched.lent_to(ThreadId::UNTOLD);
+            watched.continue_on(KernelThreadId::UNAVAILABLE);
             (runs, watched.usage(), watched.turn())
         });
         let looked = looked.join().expect("it looks");

@@ -10,14 +10,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::baton;
-use super::bodies::{self, Blocking, Lacking, Turned};
+use super::bodies::{self, MissingResource, SimBody, Turned};
 use super::clock::Sleep;
 use super::endpoint::{self, meet_faults};
 use super::entity::{AbortEntity, Class, Role};
-use super::foreign::Outside;
+use super::foreign::OutsideMailbox;
 use super::overlay;
-use super::pace::{Ear, Pause};
-use super::watched::Does;
+use super::pace::{Pause, TokenListener};
+use super::watched::Activity;
 use super::world::{self, World};
 use crate::context::Sink;
 use crate::host::{
@@ -30,13 +30,13 @@ use crate::stage::{NEVER, millis};
 /// Host of a simulated worker context. It looks everything up in the world of the calling thread.
 #[derive(Debug, Default)]
 pub(crate) struct SimHost {
-    outside: Option<Arc<Outside>>,
+    outside: Option<Arc<OutsideMailbox>>,
 }
 
 impl SimHost {
     /// Returns a host for a worker. With a user's own worker, calls from threads without a world are recorded in
     /// `outside`.
-    pub fn of(outside: Option<Arc<Outside>>) -> Self {
+    pub fn of(outside: Option<Arc<OutsideMailbox>>) -> Self {
         SimHost { outside }
     }
 
@@ -45,17 +45,17 @@ impl SimHost {
     /// # Panics
     ///
     /// If the thread has none.
-    fn world<R>(&self, asked: impl FnOnce() -> String, f: impl FnOnce(&World) -> R) -> R {
-        self.note(asked);
+    fn with_world<R>(&self, asked: impl FnOnce() -> String, f: impl FnOnce(&World) -> R) -> R {
+        self.record_outside_request(asked);
         world::with(f)
     }
 
     /// Records what a thread without a world asks the context for.
-    fn note(&self, asked: impl FnOnce() -> String) {
+    fn record_outside_request(&self, asked: impl FnOnce() -> String) {
         if let Some(outside) = &self.outside
             && world::try_with(|_| ()).is_none()
         {
-            outside.asked(asked);
+            outside.record_request(asked);
         }
     }
 }
@@ -82,9 +82,17 @@ impl Host for SimHost {
             future.await;
             Ok(())
         });
-        self.world(
+        self.with_world(
             || "a call that waits".to_owned(),
-            |world| world.spawn("deadstop".into(), Class::Free, Role::Nobody, future, None),
+            |world| {
+                world.spawn(
+                    "deadstop".into(),
+                    Class::OwnThread,
+                    Role::Internal,
+                    future,
+                    None,
+                )
+            },
         )
         .map(drop)
     }
@@ -96,7 +104,7 @@ impl Host for SimHost {
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError> {
         let name = who.name.clone();
-        self.world(start_of(&name), |world| {
+        self.with_world(start_of(&name), |world| {
             let future = if world.is_foreign() {
                 overlay::task(&who, future)
             } else {
@@ -130,11 +138,11 @@ impl Host for SimHost {
             let role = world.entities.borrow().current_role();
             role.filter(|_| world.is_foreign())
         });
-        let strikes = match role {
-            Some(Role::Component(id)) => Strikes::Own(id),
-            _ => Strikes::Nobody,
+        let target = match role {
+            Some(Role::Component(id)) => FaultTarget::Own(id),
+            _ => FaultTarget::None,
         };
-        drive(future, strikes);
+        drive(future, target);
     }
 
     fn spawn_body(
@@ -145,21 +153,21 @@ impl Host for SimHost {
         ended: OnEnd,
     ) -> Result<(), SpawnError> {
         let name = who.name.clone();
-        self.world(start_of(&name), |world| {
-            let strikes = Strikes::of(world, &who);
-            let told = overlay::given(world, who.id, told);
+        self.with_world(start_of(&name), |world| {
+            let target = FaultTarget::of(world, &who);
+            let told = overlay::component_token(world, who.id, told);
             let future = world.body(&who.name, move || {
-                let scope = scope_of(told, strikes);
-                if let Strikes::Own(id) = strikes {
+                let scope = scope_with_faults(told, target);
+                if let FaultTarget::Own(id) = target {
                     return overlay::run(id, who.kind, || body(&scope));
                 }
-                strikes.meet();
+                target.meet_faults();
                 body(&scope)
             })?;
             world
                 .spawn(
                     who.name,
-                    Class::Free,
+                    Class::OwnThread,
                     Role::Component(who.id),
                     future,
                     Some(ended),
@@ -169,9 +177,9 @@ impl Host for SimHost {
     }
 
     fn given(&self, who: &Who, told: CancellationToken) -> CancellationToken {
-        self.world(
+        self.with_world(
             || "a token".to_owned(),
-            |world| overlay::given(world, who.id, told),
+            |world| overlay::component_token(world, who.id, told),
         )
     }
 
@@ -184,14 +192,14 @@ impl Host for SimHost {
     }
 
     fn is_inside(&self, _context: ContextId) -> bool {
-        self.world(
+        self.with_world(
             || "a stop".to_owned(),
             |world| world.entities.borrow().is_inside(),
         )
     }
 
     fn exit(&self, code: i32, cause: Cause) {
-        self.world(
+        self.with_world(
             || "the end of the process".to_owned(),
             |world| world.exit(code, cause),
         );
@@ -213,7 +221,7 @@ impl Executor for SimHost {
 /// As a sink the host is the journal: it takes claims, and records the facts itself.
 impl Sink for SimHost {
     fn claim(&self, claim: &What) {
-        self.note(|| match claim {
+        self.record_outside_request(|| match claim {
             What::Requested { reason, .. } => format!("a stop (\"{reason}\")"),
             What::Refused { name, .. } => format!("the registration of \"{name}\""),
             other => format!("`{}`", other.name()),
@@ -222,7 +230,7 @@ impl Sink for SimHost {
     }
 
     fn registered(&self, registered: &Registered, _place: &'static Location<'static>) {
-        self.note(|| format!("the registration of \"{}\"", registered.name));
+        self.record_outside_request(|| format!("the registration of \"{}\"", registered.name));
         world::try_with(|world| {
             // The world itself records the registration of a scripted component.
             if world.is_foreign() {
@@ -247,12 +255,12 @@ impl Sink for SimHost {
 
 /// Returns a scope with waits that take virtual time.
 pub(crate) fn scope(told: CancellationToken) -> Scope {
-    scope_of(told, Strikes::Nobody)
+    scope_with_faults(told, FaultTarget::None)
 }
 
-fn scope_of(told: CancellationToken, strikes: Strikes) -> Scope {
-    let ear = Ear::new(told.clone());
-    Scope::new(told, Arc::new(SimBlocker { ear, strikes }))
+fn scope_with_faults(told: CancellationToken, target: FaultTarget) -> Scope {
+    let listener = TokenListener::new(told.clone());
+    Scope::new(told, Arc::new(SimBlocker { listener, target }))
 }
 
 impl World {
@@ -267,27 +275,27 @@ impl World {
             // Bodies are being ended: this one would no longer be ended, and its stack would leak.
             return Err(std::io::Error::other("the process has ended").into());
         }
-        let blocking = Blocking::new(self.runs_on, name, self.watched.as_ref(), body);
-        let blocking = blocking.inspect_err(|error| {
+        let body = SimBody::new(self.body_kind, name, self.watched.as_ref(), body);
+        let body = body.inspect_err(|error| {
             // What this machine or process lacks is not part of the scenario, so such a run has no journal.
-            let lacking = Lacking(format!("\"{name}\" could not be started: {error}"));
-            self.or_fail(|| std::panic::resume_unwind(Box::new(lacking)));
+            let missing = MissingResource(format!("\"{name}\" could not be started: {error}"));
+            self.or_fail(|| std::panic::resume_unwind(Box::new(missing)));
         })?;
         let mut bodies = self.bodies.borrow_mut();
         let place = bodies.len();
-        bodies.push((Some(blocking), None));
+        bodies.push((Some(body), None));
         Ok(Box::pin(BodyFuture { place }))
     }
 
     /// Ends, at the world's end, every body that has not ended.
     pub fn end_bodies(&self) {
-        for (blocking, entity) in self.bodies.take() {
-            if let Some(blocking) = blocking {
+        for (body, entity) in self.bodies.take() {
+            if let Some(body) = body {
                 match entity {
-                    Some(entity) => self.turn_of(entity),
-                    None => self.nobodys_turn(),
+                    Some(entity) => self.begin_turn(entity),
+                    None => self.end_turn(),
                 }
-                blocking.end();
+                body.end();
             }
         }
     }
@@ -304,18 +312,18 @@ impl Future for BodyFuture {
         world::with(|world| {
             let runs_as = world.entities.borrow().current();
             let taken = {
-                let (blocking, entity) = &mut world.bodies.borrow_mut()[self.place];
+                let (body, entity) = &mut world.bodies.borrow_mut()[self.place];
                 *entity = runs_as;
-                blocking.take()
+                body.take()
             };
-            let mut blocking = taken.expect("a body is polled until it is done");
-            match blocking.resume() {
+            let mut body = taken.expect("a body is polled until it is done");
+            match body.resume() {
                 Turned::Waits => {
-                    world.bodies.borrow_mut()[self.place].0 = Some(blocking);
+                    world.bodies.borrow_mut()[self.place].0 = Some(body);
                     Poll::Pending
                 }
                 Turned::Done(result) => {
-                    blocking.recycle();
+                    body.recycle();
                     match result {
                         Ok(result) => Poll::Ready(result),
                         // The panic hook must not be called a second time; the gate catches the panic.
@@ -345,60 +353,60 @@ impl Future for Settle {
 }
 
 /// Future that waits until something else has run.
-struct LookAgain {
+struct PollAgain {
     asked: bool,
 }
 
-impl Future for LookAgain {
+impl Future for PollAgain {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
         if std::mem::replace(&mut self.asked, true) {
             return Poll::Ready(());
         }
-        world::with(World::looks_again);
+        world::with(World::add_poller);
         Poll::Pending
     }
 }
 
 /// Blocker of a simulated body, which lets it wait in virtual time.
 struct SimBlocker {
-    ear: Ear,
-    strikes: Strikes,
+    listener: TokenListener,
+    target: FaultTarget,
 }
 
 /// Component that faults strike while its body waits.
 #[derive(Clone, Copy)]
-enum Strikes {
+enum FaultTarget {
     /// None: a scripted behaviour looks after its own faults.
-    Nobody,
+    None,
     /// A watchdog, which has the production body.
     Watchdog(Id),
     /// A component with a user's own body.
     Own(Id),
 }
 
-impl Strikes {
+impl FaultTarget {
     fn of(world: &World, who: &Who) -> Self {
         if world.is_foreign() {
-            Strikes::Own(who.id)
+            FaultTarget::Own(who.id)
         } else if who.kind == Kind::Watchdog {
-            Strikes::Watchdog(who.id)
+            FaultTarget::Watchdog(who.id)
         } else {
-            Strikes::Nobody
+            FaultTarget::None
         }
     }
 
     /// Meets the faults of the component, and returns whether there is one.
-    fn meet(self) -> bool {
+    fn meet_faults(self) -> bool {
         match self {
-            Strikes::Nobody => return false,
-            Strikes::Watchdog(id) => {
+            FaultTarget::None => return false,
+            FaultTarget::Watchdog(id) => {
                 if let Some(part) = world::with(|world| world.parts.index_by_id(id)) {
                     meet_faults(part);
                 }
             }
-            Strikes::Own(id) => overlay::meet(id),
+            FaultTarget::Own(id) => overlay::meet_faults(id),
         }
         true
     }
@@ -408,12 +416,13 @@ impl Blocker for SimBlocker {
     fn wait(&self, _told: &CancellationToken, limit: Option<Duration>) {
         let until = deadline(limit);
         loop {
-            block(Pause::new(until, Some(&self.ear)));
-            if !self.strikes.meet() {
+            block(Pause::new(until, Some(&self.listener)));
+            if !self.target.meet_faults() {
                 return;
             }
             // A fault ends the pause early; then the wait goes on.
-            if world::with(|world| world.is_over() || world.now() >= until) || self.ear.told() {
+            if world::with(|world| world.is_over() || world.now() >= until) || self.listener.told()
+            {
                 return;
             }
         }
@@ -422,19 +431,19 @@ impl Blocker for SimBlocker {
     fn sleep(&self, duration: Duration) {
         let until = deadline((duration != Duration::MAX).then_some(duration));
         block(Pause::new(until, None));
-        if let Strikes::Own(id) = self.strikes {
-            overlay::meet(id);
+        if let FaultTarget::Own(id) = self.target {
+            overlay::meet_faults(id);
             // A fault ends the pause early; then the sleep goes on.
             while world::with(|world| !world.is_over() && world.now() < until) && bodies::can_wait()
             {
                 block(Pause::new(until, None));
-                overlay::meet(id);
+                overlay::meet_faults(id);
             }
         }
     }
 
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
-        drive(future, self.strikes);
+        drive(future, self.target);
     }
 
     fn until(&self, attempt: &mut dyn FnMut() -> bool, _block: &mut dyn FnMut()) {
@@ -442,11 +451,11 @@ impl Blocker for SimBlocker {
             return;
         }
         loop {
-            wait_for(pin!(LookAgain { asked: false }), true, self.strikes);
+            wait_for(pin!(PollAgain { asked: false }), true, self.target);
             if attempt() {
                 return;
             }
-            world::with(World::saw_nothing);
+            world::with(World::withdraw_progress);
         }
     }
 
@@ -454,14 +463,14 @@ impl Blocker for SimBlocker {
         world::with(|world| {
             let id = world.entities.borrow().current();
             if let (true, Some(id)) = (world.is_foreign(), id) {
-                let waits = Does::Waits(world.time(), Some(place));
-                world.observed.now_does(id, waits);
+                let waits = Activity::Waits(world.time(), Some(place));
+                world.observed.set_activity(id, waits);
             }
         });
     }
 
     fn running(&self, _told: &CancellationToken) -> bool {
-        !self.ear.told() && !world::with(|world| world.is_over())
+        !self.listener.told() && !world::with(|world| world.is_over())
     }
 }
 
@@ -471,19 +480,19 @@ fn deadline(limit: Option<Duration>) -> u64 {
 
 /// Suspends the body until the future is ready. At the world's end it returns although the future is not.
 pub(crate) fn block(future: impl Future<Output = ()>) {
-    wait_for(pin!(future), false, Strikes::Nobody);
+    wait_for(pin!(future), false, FaultTarget::None);
 }
 
 /// Drives a body's future to its end. Meanwhile the executor around its code is a [passing](Around::Passing) one, as
 /// it is live.
-fn drive(future: Pin<&mut (dyn Future<Output = ()> + Send)>, strikes: Strikes) {
+fn drive(future: Pin<&mut (dyn Future<Output = ()> + Send)>, target: FaultTarget) {
     struct Outer(bool);
     impl Drop for Outer {
         fn drop(&mut self) {
-            world::try_with(|world| world.entities.borrow_mut().set_drives(self.0));
+            world::try_with(|world| world.entities.borrow_mut().set_drives_future(self.0));
         }
     }
-    let drives = |world: &World| world.entities.borrow_mut().set_drives(true);
+    let drives = |world: &World| world.entities.borrow_mut().set_drives_future(true);
     let _outer = Outer(world::with(drives));
     // A user's future finds a runtime, as it does live; the rest of a body has none. Coroutines are on the runtime's
     // own thread, and could not leave the runtime in another order than they entered it.
@@ -491,15 +500,16 @@ fn drive(future: Pin<&mut (dyn Future<Output = ()> + Send)>, strikes: Strikes) {
         .then(|| world::with(World::runtime))
         .flatten();
     let _inside = runtime.as_ref().map(|runtime| runtime.enter());
-    wait_for(future, true, strikes);
+    wait_for(future, true, target);
 }
 
-/// Polls with the waker of the body's entity, and switches back to the executor between polls. With `to_its_end` the
-/// caller needs the result of the future: at the world's end the body is unwound instead of returning without it.
+/// Polls with the waker of the body's entity, and switches back to the executor between polls. With
+/// `unwinds_at_end` the caller needs the result of the future: at the world's end the body is unwound instead of
+/// returning without it.
 fn wait_for<F: Future<Output = ()> + ?Sized>(
     mut future: Pin<&mut F>,
-    to_its_end: bool,
-    strikes: Strikes,
+    unwinds_at_end: bool,
+    target: FaultTarget,
 ) {
     let waker = world::with(|world| world.entities.borrow().current_waker());
     let mut cx = Context::from_waker(&waker);
@@ -507,7 +517,7 @@ fn wait_for<F: Future<Output = ()> + ?Sized>(
         let over = world::with(|world| world.is_over());
         if over {
             bodies::suspend(true);
-            if !to_its_end {
+            if !unwinds_at_end {
                 return;
             }
         }
@@ -517,12 +527,12 @@ fn wait_for<F: Future<Output = ()> + ?Sized>(
         if !over {
             // If the body cannot switch, no time passes either. A wait in a destructor while its body panics then
             // returns at once, since it would never end.
-            if !to_its_end && !bodies::can_wait() {
+            if !unwinds_at_end && !bodies::can_wait() {
                 return;
             }
             bodies::suspend(false);
-            if let Strikes::Own(id) = strikes {
-                overlay::meet(id);
+            if let FaultTarget::Own(id) = target {
+                overlay::meet_faults(id);
             }
         }
     }

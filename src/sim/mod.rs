@@ -175,8 +175,8 @@ pub fn run_own(scenario: &Scenario, options: &Options, own: &Own) -> Journal {
 fn or_panic(run: impl FnOnce() -> Journal) -> Journal {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
         Ok(journal) => journal,
-        Err(payload) => match payload.downcast_ref::<bodies::Lacking>() {
-            Some(bodies::Lacking(why)) => panic!("the scenario was not run: {why}"),
+        Err(payload) => match payload.downcast_ref::<bodies::MissingResource>() {
+            Some(bodies::MissingResource(why)) => panic!("the scenario was not run: {why}"),
             None => std::panic::resume_unwind(payload),
         },
     }
@@ -209,50 +209,50 @@ fn run_watched(
         .start_paused(true)
         .on_thread_park(|| {
             world::try_with(|world| {
-                world.note_long_turn(None);
+                world.record_long_turn(None);
                 world.or_fail(|| world.quiet())
             });
         })
         .on_thread_unpark(|| {
-            world::try_with(|world| world.measure());
+            world::try_with(|world| world.start_meter());
         })
         .build()
         .expect("a runtime without I/O needs nothing that could be missing");
     world.set_runtime(runtime.handle().clone());
     {
         let _inside = runtime.enter();
-        open(&world, scenario, options, own);
+        begin_run(&world, scenario, options, own);
     }
     runtime.block_on(std::future::poll_fn(|cx| world.poll_over(cx)));
     let unstruck = world.script.borrow().unstruck();
     // The guard can still read the events while destructors run, since a destructor may block. Events that
     // destructors add are cut off below.
     let (happened, instants) = (world.observed.count(), world.take_instants());
-    let fault = world.fault.take();
+    let simulator_panic = world.simulator_panic.take();
     // After a fault of the simulator the state of the bodies is unknown, so they are not ended. If the simulator only
     // lacked a thread or stack for one body, the others are intact.
-    if fault
+    if simulator_panic
         .as_ref()
-        .is_none_or(|fault| fault.is::<bodies::Lacking>())
+        .is_none_or(|simulator_panic| simulator_panic.is::<bodies::MissingResource>())
     {
         let _inside = runtime.enter();
         world.end_bodies();
     }
     // The runtime is dropped before the world, since what its tasks hold may still look the world up. A job on its
     // blocking pool that does not end is not waited for, as it is not when a process ends.
-    world.observed.pool.settle(foreign::LONG);
-    world.observed.ends();
-    world.nobodys_turn();
+    world.observed.pool.settle(foreign::LONG_TURN);
+    world.observed.begin_teardown();
+    world.end_turn();
     runtime.shutdown_background();
     drop(world.subject.take());
     drop(entered);
     let mut events = world.take_events();
     events.truncate(happened);
-    if let Some(fault) = fault {
-        std::panic::resume_unwind(fault);
+    if let Some(simulator_panic) = simulator_panic {
+        std::panic::resume_unwind(simulator_panic);
     }
     let outside = world.foreign.as_ref();
-    let outside = outside.and_then(|foreign| foreign.outside.first_asked());
+    let outside = outside.and_then(|foreign| foreign.outside.first_request());
     let found = world.foreign.as_ref();
     let found = found
         .map(|foreign| foreign.found.take())
@@ -267,7 +267,7 @@ fn run_watched(
             jobs: world.observed.left_on_pool(),
             panics: world.observed.panics(),
             stall: None,
-            kept: world.observed.kept(),
+            kept: world.observed.long_turns(),
         }),
     }
 }
@@ -284,25 +284,25 @@ pub(crate) fn note_panic(info: &std::panic::PanicHookInfo<'_>) -> bool {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let message = one_line(&panic_message(info.payload()));
         let panicked = Panicked::now(name, world.time(), message, place);
-        world.observed.note_panic(panicked);
+        world.observed.record_panic(panicked);
         true
     });
     noted == Some(true)
 }
 
-fn open(world: &world::World, scenario: &Scenario, options: &Options, own: Option<&Own>) {
+fn begin_run(world: &world::World, scenario: &Scenario, options: &Options, own: Option<&Own>) {
     if let Some(foreign) = &world.foreign {
         foreign.begin();
         let starved = world.watched.as_ref().map(|watched| watched.starved());
-        foreign.meter.begins(starved.unwrap_or_default());
+        foreign.meter.reset(starved.unwrap_or_default());
     }
     for what in header(scenario, options, own.is_some(), "sim") {
         world.record(what);
     }
-    let subject: Arc<dyn subject::Subject> = match (own, options.subject) {
+    let subject: Arc<dyn subject::DrivenSubject> = match (own, options.subject) {
         (Some(own), _) => own.subject(scenario),
-        (None, Subject::Worker) => Arc::new(worker::Worker::new(scenario)),
-        (None, Subject::Plan) => Arc::new(plan::Plan::new()),
+        (None, Subject::Worker) => Arc::new(worker::WorkerSubject::new(scenario)),
+        (None, Subject::Plan) => Arc::new(plan::PlanSubject::new()),
     };
     *world.subject.borrow_mut() = Some(subject);
     world.begin(scenario.worker.run);

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use tokio_util::sync::CancellationToken;
 
 use super::bodies::WorldEnded;
-use super::clock::{Due, Sleep};
+use super::clock::{Sleep, TimerAction};
 use super::host::block;
 use super::pace::Pause;
 use super::world::{self, World};
@@ -25,9 +25,9 @@ use crate::stage::{NEVER, Part, Strike};
 /// Payload that unwinds a body that was struck, with its result. Only main uses the exit code.
 struct Struck(Result<(), MainError>);
 
-/// What the script wants of a component's code.
-enum Wants {
-    Nothing,
+/// Fault that the script has put on a component's code.
+enum ScriptedFault {
+    None,
     Struck(Strike),
     Hung(u64),
 }
@@ -41,12 +41,14 @@ fn of_part<R>(id: Id, look: impl FnOnce(&World, &Part) -> R) -> Option<R> {
     })
 }
 
-fn wants(id: Id) -> Wants {
-    let wants = of_part(id, |world, part| match part.strike() {
-        Some(strike) => Wants::Struck(strike),
-        None => part.hung(world.now()).map_or(Wants::Nothing, Wants::Hung),
+fn scripted_fault(id: Id) -> ScriptedFault {
+    let scripted_fault = of_part(id, |world, part| match part.strike() {
+        Some(strike) => ScriptedFault::Struck(strike),
+        None => part
+            .hung(world.now())
+            .map_or(ScriptedFault::None, ScriptedFault::Hung),
     });
-    wants.unwrap_or(Wants::Nothing)
+    scripted_fault.unwrap_or(ScriptedFault::None)
 }
 
 /// Returns the instant until which the code is delayed from now on, and clears the delay.
@@ -75,26 +77,26 @@ fn is_call(kind: Kind) -> bool {
 }
 
 /// Meets the faults of a body, inside of it: the call may hang, and may unwind the body.
-pub(super) fn meet(id: Id) {
+pub(super) fn meet_faults(id: Id) {
     // A body that unwinds already must not be unwound again: that would end the process.
     while !std::thread::panicking() {
-        match wants(id) {
-            Wants::Nothing => return,
-            Wants::Hung(until) => block(Pause::new(until, None)),
-            Wants::Struck(Strike::End) => resume_unwind(Box::new(Struck(Ok(())))),
-            Wants::Struck(Strike::Fail { message, code }) => {
+        match scripted_fault(id) {
+            ScriptedFault::None => return,
+            ScriptedFault::Hung(until) => block(Pause::new(until, None)),
+            ScriptedFault::Struck(Strike::End) => resume_unwind(Box::new(Struck(Ok(())))),
+            ScriptedFault::Struck(Strike::Fail { message, code }) => {
                 resume_unwind(Box::new(Struck(Err(main_error(message, code)))))
             }
-            Wants::Struck(Strike::Panic { message }) => panics(message),
+            ScriptedFault::Struck(Strike::Panic { message }) => panics(message),
         }
     }
 }
 
-fn be_slow(id: Id) {
+fn delay_body(id: Id) {
     let mut until = delayed_until(id);
     while of_part(id, |world, _| world.now() < until) == Some(true) {
         block(Pause::new(until, None));
-        meet(id);
+        meet_faults(id);
         // The script may have added to the delay meanwhile.
         if let Some(more) = of_part(id, |_, part| part.take_slow()) {
             until = until.saturating_add(more);
@@ -112,27 +114,27 @@ pub(super) fn run(
         // Main's faults are laid over what the context is given, since the context looks at main's error itself.
         return body();
     }
-    laid(id, kind, body).unwrap_or_else(|Struck(result)| result.map_err(|error| error.error))
+    with_faults(id, kind, body).unwrap_or_else(|Struck(result)| result.map_err(|error| error.error))
 }
 
 /// Runs the user's blocking main with its faults laid over it.
 pub(super) fn blocking_main(main: impl FnOnce() -> Result<(), MainError>) -> Result<(), MainError> {
-    let ended = laid(MAIN, Kind::Main, main).unwrap_or_else(|Struck(result)| result);
+    let ended = with_faults(MAIN, Kind::Main, main).unwrap_or_else(|Struck(result)| result);
     main_ended(ended)
 }
 
-fn laid<R>(id: Id, kind: Kind, body: impl FnOnce() -> R) -> Result<R, Struck> {
+fn with_faults<R>(id: Id, kind: Kind, body: impl FnOnce() -> R) -> Result<R, Struck> {
     let ran = catch_unwind(AssertUnwindSafe(|| {
-        meet(id);
+        meet_faults(id);
         if is_call(kind) {
-            be_slow(id);
+            delay_body(id);
         }
         // The process has ended while the body hung: a body that never began does not begin now.
         if world::with(|world| world.is_over()) {
             resume_unwind(Box::new(WorldEnded));
         }
         let result = body();
-        be_slow(id);
+        delay_body(id);
         result
     }));
     ran.map_err(|payload| match payload.downcast::<Struck>() {
@@ -143,13 +145,13 @@ fn laid<R>(id: Id, kind: Kind, body: impl FnOnce() -> R) -> Result<R, Struck> {
 
 /// A user's future with the faults of its component laid over it. A fault strikes when the future is polled, and
 /// causes a poll.
-pub(super) struct Laid<E> {
+pub(super) struct WithFaults<E> {
     id: Id,
     is_call: bool,
     inner: Option<BoxFuture<Result<(), E>>>,
     result: Option<Result<(), E>>,
-    fails: fn(Option<String>, Option<i32>) -> E,
-    delayed: Option<u64>,
+    make_error: fn(Option<String>, Option<i32>) -> E,
+    delayed_until: Option<u64>,
     nap: Option<(u64, Sleep)>,
 }
 
@@ -162,7 +164,7 @@ pub(super) fn task(
         // Main's faults are laid over what the context is given, since the context looks at main's error itself.
         return future;
     }
-    Box::pin(Laid::new(who.id, who.kind, future, |message, _| {
+    Box::pin(WithFaults::new(who.id, who.kind, future, |message, _| {
         error(message)
     }))
 }
@@ -171,7 +173,7 @@ pub(super) fn task(
 pub(super) async fn main(
     main: impl Future<Output = Result<(), MainError>> + Send + 'static,
 ) -> Result<(), MainError> {
-    main_ended(Laid::new(MAIN, Kind::Main, Box::pin(main), main_error).await)
+    main_ended(WithFaults::new(MAIN, Kind::Main, Box::pin(main), main_error).await)
 }
 
 fn main_error(message: Option<String>, code: Option<i32>) -> MainError {
@@ -189,20 +191,20 @@ fn main_ended(ended: Result<(), MainError>) -> Result<(), MainError> {
     ended
 }
 
-impl<E> Laid<E> {
+impl<E> WithFaults<E> {
     fn new(
         id: Id,
         kind: Kind,
         future: BoxFuture<Result<(), E>>,
-        fails: fn(Option<String>, Option<i32>) -> E,
+        make_error: fn(Option<String>, Option<i32>) -> E,
     ) -> Self {
-        Laid {
+        WithFaults {
             id,
             is_call: is_call(kind),
             inner: Some(future),
             result: None,
-            fails,
-            delayed: None,
+            make_error,
+            delayed_until: None,
             nap: None,
         }
     }
@@ -229,34 +231,34 @@ impl<E> Laid<E> {
     fn delay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let more = of_part(self.id, |_, part| part.take_slow()).unwrap_or(0);
         let now = world::with(|world| world.now());
-        let until = self.delayed.unwrap_or(now).saturating_add(more);
-        self.delayed = Some(until);
+        let until = self.delayed_until.unwrap_or(now).saturating_add(more);
+        self.delayed_until = Some(until);
         if now < until {
             return self.nap(until, cx);
         }
-        self.delayed = None;
+        self.delayed_until = None;
         Poll::Ready(())
     }
 }
 
-impl<E: Unpin> Future for Laid<E> {
+impl<E: Unpin> Future for WithFaults<E> {
     type Output = Result<(), E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            match wants(self.id) {
-                Wants::Nothing => {}
-                Wants::Hung(until) => {
+            match scripted_fault(self.id) {
+                ScriptedFault::None => {}
+                ScriptedFault::Hung(until) => {
                     if self.nap(until, cx).is_pending() {
                         return Poll::Pending;
                     }
                     continue;
                 }
-                Wants::Struck(strike) => {
+                ScriptedFault::Struck(strike) => {
                     self.inner = None;
                     return Poll::Ready(match strike {
                         Strike::End => Ok(()),
-                        Strike::Fail { message, code } => Err((self.fails)(message, code)),
+                        Strike::Fail { message, code } => Err((self.make_error)(message, code)),
                         Strike::Panic { message } => panics(message),
                     });
                 }
@@ -283,13 +285,13 @@ impl<E: Unpin> Future for Laid<E> {
 }
 
 /// Waker that cancels a component's own token when the context's is cancelled, unless the script withholds that.
-struct Hand {
+struct TokenRelay {
     id: Id,
     generation: u64,
-    given: CancellationToken,
+    token: CancellationToken,
 }
 
-impl Wake for Hand {
+impl Wake for TokenRelay {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -297,27 +299,27 @@ impl Wake for Hand {
     fn wake_by_ref(self: &Arc<Self>) {
         world::try_with(|world| {
             if world.generation == self.generation {
-                self.hand_over(world);
+                self.relay(world);
             }
         });
     }
 }
 
-impl Hand {
-    fn hand_over(self: &Arc<Self>, world: &World) {
+impl TokenRelay {
+    fn relay(self: &Arc<Self>, world: &World) {
         let Some(part) = world.parts.by_id(self.id) else {
-            self.given.cancel();
+            self.token.cancel();
             return;
         };
         match part.ignoring(world.now()) {
             None => {
-                self.given.cancel();
+                self.token.cancel();
                 world.stage().reached(part);
             }
             Some(NEVER) => {}
             Some(until) => {
-                let hand = Arc::clone(self);
-                let act = Due::Do(Box::new(move |world: &World| hand.hand_over(world)));
+                let relay = Arc::clone(self);
+                let act = TimerAction::Call(Box::new(move |world: &World| relay.relay(world)));
                 world.timers.borrow_mut().set(until, act);
             }
         }
@@ -326,26 +328,26 @@ impl Hand {
 
 /// Returns the token that a component sees. In a user's own worker it is cancelled with the context's token, but not
 /// while the component is to ignore that.
-pub(super) fn given(world: &World, id: Id, told: CancellationToken) -> CancellationToken {
+pub(super) fn component_token(world: &World, id: Id, told: CancellationToken) -> CancellationToken {
     let Some(foreign) = &world.foreign else {
         return told;
     };
-    let given = CancellationToken::new();
-    let hand = Arc::new(Hand {
+    let token = CancellationToken::new();
+    let relay = Arc::new(TokenRelay {
         id,
         generation: world.generation,
-        given: given.clone(),
+        token: token.clone(),
     });
     let mut listening = Box::pin(told.cancelled_owned());
-    let waker = Waker::from(Arc::clone(&hand));
+    let waker = Waker::from(Arc::clone(&relay));
     if listening
         .as_mut()
         .poll(&mut Context::from_waker(&waker))
         .is_ready()
     {
-        hand.hand_over(world);
+        relay.relay(world);
     } else {
         foreign.listening.borrow_mut().push(listening);
     }
-    given
+    token
 }

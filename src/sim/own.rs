@@ -7,11 +7,11 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::overlay;
-use super::subject::{Ending, Subject};
+use super::subject::{DrivenSubject, Ending};
 use super::worker::{builder, call, ending};
 use crate::context::{Builder, Life, Main, MainError, WorkerCtx};
 use crate::host::{BoxFuture, Scope};
-use crate::journal::{Call, Id, Name, SignalName};
+use crate::journal::{Call, Id, SignalName};
 use crate::scenario::{Limits, Scenario};
 use crate::stage::Said;
 
@@ -20,11 +20,11 @@ use crate::stage::Said;
 /// Each run makes a new state, and calls the registering function as main.
 #[derive(Clone)]
 pub struct Own {
-    make: Arc<Make>,
+    make_subject: Arc<MakeSubject>,
     limits: Option<Limits>,
 }
 
-type Make = dyn Fn(&Scenario) -> Arc<dyn Subject> + Send + Sync;
+type MakeSubject = dyn Fn(&Scenario) -> Arc<dyn DrivenSubject> + Send + Sync;
 
 impl fmt::Debug for Own {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,7 +54,7 @@ impl Own {
         Fut: Future<Output = Result<(), MainError>> + Send + 'static,
     {
         let register = Arc::new(register);
-        Own::of(app, move |ctx| {
+        Own::with_main(app, move |ctx| {
             let register = Arc::clone(&register);
             Main::Async(Box::pin(overlay::main(async move { register(ctx).await })))
         })
@@ -77,7 +77,7 @@ impl Own {
         F: Fn(WorkerCtx<A>, &Scope) -> Result<(), MainError> + Send + Sync + 'static,
     {
         let register = Arc::new(register);
-        Own::of(app, move |ctx| {
+        Own::with_main(app, move |ctx| {
             let register = Arc::clone(&register);
             Main::Blocking(Box::new(move |scope| {
                 overlay::blocking_main(|| register(ctx, scope))
@@ -85,13 +85,13 @@ impl Own {
         })
     }
 
-    fn of<A: Send + Sync + 'static>(
+    fn with_main<A: Send + Sync + 'static>(
         app: impl Fn() -> A + Send + Sync + 'static,
         main: impl Fn(WorkerCtx<A>) -> Main + Send + Sync + 'static,
     ) -> Self {
         let main: MainOf<A> = Arc::new(main);
         Own {
-            make: Arc::new(move |scenario| {
+            make_subject: Arc::new(move |scenario| {
                 Arc::new(OwnWorker::new(scenario, app(), Arc::clone(&main)))
             }),
             limits: None,
@@ -145,8 +145,8 @@ impl Own {
         self.limits.as_ref()
     }
 
-    pub(super) fn subject(&self, scenario: &Scenario) -> Arc<dyn Subject> {
-        (self.make)(scenario)
+    pub(super) fn subject(&self, scenario: &Scenario) -> Arc<dyn DrivenSubject> {
+        (self.make_subject)(scenario)
     }
 }
 
@@ -169,7 +169,7 @@ impl<A: Send + Sync + 'static> OwnWorker<A> {
     }
 }
 
-impl<A: Send + Sync + 'static> Subject for OwnWorker<A> {
+impl<A: Send + Sync + 'static> DrivenSubject for OwnWorker<A> {
     fn running(&self) -> bool {
         self.ctx.running()
     }
@@ -179,7 +179,7 @@ impl<A: Send + Sync + 'static> Subject for OwnWorker<A> {
         None
     }
 
-    fn live(&self) -> BoxFuture<Ending> {
+    fn run_life(&self) -> BoxFuture<Ending> {
         let (life, ctx, main) = (self.life.clone(), self.ctx.clone(), Arc::clone(&self.main));
         let lives = life.run(move || main(ctx), Location::caller());
         Box::pin(async move { ending(lives.await) })
@@ -198,11 +198,7 @@ impl<A: Send + Sync + 'static> Subject for OwnWorker<A> {
         self.life.exit_code()
     }
 
-    fn waits_for(&self) -> Option<Name> {
-        None
-    }
-
-    fn handles(&self) -> usize {
+    fn handle_count(&self) -> usize {
         self.ctx.handles()
     }
 }

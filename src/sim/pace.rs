@@ -1,7 +1,7 @@
 //! The two ways in which scripted behaviours wait in virtual time: blocking in a scope, and awaiting.
 //!
-//! The two subjects use [`Blocks`] for blocking code and [`Awaits`] for async code. The host uses [`Pause`] and [`Ear`]
-//! for the waits of a scope.
+//! The two subjects use [`Blocks`] for blocking code and [`Awaits`] for async code. The host uses [`Pause`] and
+//! [`TokenListener`] for the waits of a scope.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,13 +19,13 @@ use crate::stage::{NEVER, Pace, Stage, Wait};
 /// A pace that blocks in a scope. Its futures are ready at their first poll: the wait happens inside that poll.
 pub(crate) struct Blocks<'a> {
     scope: &'a Scope,
-    ear: Ear,
+    listener: TokenListener,
 }
 
 impl<'a> Blocks<'a> {
     pub fn new(scope: &'a Scope) -> Self {
-        let ear = Ear::new(scope.token().clone());
-        Blocks { scope, ear }
+        let listener = TokenListener::new(scope.token().clone());
+        Blocks { scope, listener }
     }
 }
 
@@ -46,7 +46,7 @@ impl Pace for Blocks<'_> {
     async fn pause(&self, wait: Wait) {
         if wait.is_idle {
             // A scope has no idle wait, so this one goes past it.
-            return super::host::block(Pause::of(wait, Some(&self.ear)));
+            return super::host::block(Pause::of(wait, Some(&self.listener)));
         }
         let limit = world::with(|world| match wait.until {
             NEVER => Duration::MAX,
@@ -65,11 +65,11 @@ impl Pace for Blocks<'_> {
 }
 
 /// A pace that awaits, with a token or without one.
-pub(crate) struct Awaits(Option<Ear>);
+pub(crate) struct Awaits(Option<TokenListener>);
 
 impl Awaits {
     pub fn new(token: Option<CancellationToken>) -> Self {
-        Awaits(token.map(Ear::new))
+        Awaits(token.map(TokenListener::new))
     }
 }
 
@@ -92,26 +92,26 @@ impl Pace for Awaits {
     }
 
     fn told(&self) -> bool {
-        self.0.as_ref().is_some_and(Ear::told)
+        self.0.as_ref().is_some_and(TokenListener::told)
     }
 }
 
 /// Listener of one entity to its token. It registers with the token once, not at every wait, since the waker of an
 /// entity never changes. From then on its own flag records whether the token was cancelled.
-pub(crate) struct Ear {
+pub(crate) struct TokenListener {
     token: CancellationToken,
-    heard: Arc<Heard>,
+    told_waker: Arc<ToldWaker>,
     listening: Mutex<Option<Pin<Box<WaitForCancellationFutureOwned>>>>,
 }
 
 /// Waker that the token wakes: it records the cancellation and wakes the entity.
-struct Heard {
+struct ToldWaker {
     told: AtomicBool,
-    /// Waker of the entity; set once the ear listens.
+    /// Waker of the entity; set once the token is listened to.
     entity: OnceLock<Waker>,
 }
 
-impl Wake for Heard {
+impl Wake for ToldWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -124,41 +124,41 @@ impl Wake for Heard {
     }
 }
 
-impl Ear {
+impl TokenListener {
     pub fn new(token: CancellationToken) -> Self {
-        let heard = Arc::new(Heard {
+        let told_waker = Arc::new(ToldWaker {
             told: AtomicBool::new(false),
             entity: OnceLock::new(),
         });
-        Ear {
+        TokenListener {
             token,
-            heard,
+            told_waker,
             listening: Mutex::new(None),
         }
     }
 
     pub fn told(&self) -> bool {
         // Reading a token takes a lock, and bodies ask at every turn.
-        if self.heard.entity.get().is_some() {
-            self.heard.told.load(Ordering::Acquire)
+        if self.told_waker.entity.get().is_some() {
+            self.told_waker.told.load(Ordering::Acquire)
         } else {
             self.token.is_cancelled()
         }
     }
 
-    fn listen(&self, cx: &mut Context<'_>) {
-        if self.heard.entity.get().is_some() {
+    fn start_listening(&self, cx: &mut Context<'_>) {
+        if self.told_waker.entity.get().is_some() {
             return;
         }
         let mut future = Box::pin(self.token.clone().cancelled_owned());
-        let _ = self.heard.entity.set(cx.waker().clone());
-        let waker = Waker::from(Arc::clone(&self.heard));
+        let _ = self.told_waker.entity.set(cx.waker().clone());
+        let waker = Waker::from(Arc::clone(&self.told_waker));
         if future
             .as_mut()
             .poll(&mut Context::from_waker(&waker))
             .is_ready()
         {
-            self.heard.told.store(true, Ordering::Release);
+            self.told_waker.told.store(true, Ordering::Release);
         }
         *self
             .listening
@@ -170,25 +170,25 @@ impl Ear {
 /// Future that ends at an instant, when its component is told, or when something about its component has changed.
 pub(crate) struct Pause<'a> {
     sleep: Option<Sleep>,
-    ear: Option<&'a Ear>,
+    listener: Option<&'a TokenListener>,
 }
 
 impl<'a> Pause<'a> {
-    fn of(wait: Wait, ear: Option<&'a Ear>) -> Self {
+    fn of(wait: Wait, listener: Option<&'a TokenListener>) -> Self {
         let sleep = match wait.is_idle {
             true => Sleep::idle_until,
             false => Sleep::until,
         };
         Pause {
             sleep: (wait.until != NEVER).then(|| sleep(wait.until)),
-            ear: ear.filter(|_| wait.heeds),
+            listener: listener.filter(|_| wait.heeds),
         }
     }
 
-    pub fn new(until: u64, ear: Option<&'a Ear>) -> Self {
+    pub fn new(until: u64, listener: Option<&'a TokenListener>) -> Self {
         Pause {
             sleep: (until != NEVER).then(|| Sleep::until(until)),
-            ear,
+            listener,
         }
     }
 }
@@ -198,9 +198,9 @@ impl Future for Pause<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let changed = world::with(|world| world.entities.borrow_mut().take_interrupt());
-        let told = self.ear.is_some_and(|ear| {
-            ear.listen(cx);
-            ear.told()
+        let told = self.listener.is_some_and(|listener| {
+            listener.start_listening(cx);
+            listener.told()
         });
         if changed
             || told

@@ -17,7 +17,7 @@ use super::endpoint;
 use super::entity::{AbortEntity, Class, EntityId, Role};
 use super::host::{SimHost, block, scope};
 use super::pace::{Awaits, Blocks};
-use super::subject::{Ending, Subject};
+use super::subject::{DrivenSubject, Ending};
 use super::workers::lock;
 use super::world::{self, World};
 use crate::context::{MainError, own_bound};
@@ -34,13 +34,13 @@ use crate::words::{one_line, panic_message};
 /// Exit code of a process that its own watchdog killed.
 const KILLED: i32 = 137;
 
-pub(crate) struct Plan {
-    shared: Arc<Shared>,
+pub(crate) struct PlanSubject {
+    shared: Arc<PlanState>,
     signals: AtomicU32,
     handled: Arc<SetOnce<()>>,
 }
 
-struct Shared {
+struct PlanState {
     ctx: PlanCtx,
     next_id: AtomicU64,
     /// The tokens of the threads that read the running flag.
@@ -52,10 +52,10 @@ struct Shared {
     freed: Arc<Notify>,
 }
 
-impl Plan {
+impl PlanSubject {
     pub fn new() -> Self {
         let ctx = PlanCtx::new(|line| world::with(|world| log(world, &line)));
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(PlanState {
             ctx,
             next_id: AtomicU64::new(1),
             threads: Mutex::default(),
@@ -63,26 +63,26 @@ impl Plan {
             busy: AtomicU32::new(0),
             freed: Arc::new(Notify::new()),
         });
-        Plan {
+        PlanSubject {
             shared,
             signals: AtomicU32::new(0),
             handled: Arc::new(SetOnce::new()),
         }
     }
 
-    /// Runs one of the plan's calls on the executor, and holds the executor meanwhile. With `on_top`, as for a signal's
+    /// Runs one of the plan's calls on the executor, and holds the executor meanwhile. With `nested`, as for a signal's
     /// handler, it runs on top of the calls that run; otherwise it waits until they have returned.
     fn on_executor<T: Send + 'static>(
         &self,
-        on_top: bool,
-        call: impl FnOnce(&Shared, &Scope) -> T + Send + 'static,
+        nested: bool,
+        call: impl FnOnce(&PlanState, &Scope) -> T + Send + 'static,
     ) -> BoxFuture<std::thread::Result<T>> {
         let shared = Arc::clone(&self.shared);
         let result = Arc::new(Mutex::new(None));
         let put = Arc::clone(&result);
         let body = world::with(|world| {
             world.body(&Name::from("executor"), move || {
-                while !on_top && shared.busy.load(Ordering::Relaxed) > 0 {
+                while !nested && shared.busy.load(Ordering::Relaxed) > 0 {
                     let freed = Arc::clone(&shared.freed);
                     block(async move { freed.notified().await });
                 }
@@ -108,9 +108,9 @@ impl Plan {
     }
 }
 
-impl Shared {
+impl PlanState {
     fn start(&self, scope: &Scope) -> Result<(), MainError> {
-        let nth = begins(Role::Component(MAIN));
+        let nth = record_begin(Role::Component(MAIN));
         let main = || {
             self.ctx
                 .start(|| blocking(stage::main(&Blocks::new(scope))))
@@ -157,7 +157,7 @@ impl Shared {
 }
 
 /// Records a run or call of code inside the entity that calls it, and returns its ordinal, from 1.
-fn begins(role: Role) -> u32 {
+fn record_begin(role: Role) -> u32 {
     world::with(|world| {
         let entity = world.entities.borrow().current().unwrap_or_default();
         world.began(role, entity)
@@ -166,8 +166,8 @@ fn begins(role: Role) -> u32 {
 
 /// Runs a component's code inside the entity that calls it, and records that it began and ended.
 fn inline(part: usize, code: impl FnOnce() -> Result<(), BoxError>) -> Result<(), BoxError> {
-    let role = Role::Part(part);
-    let nth = begins(role);
+    let role = Role::ComponentAt(part);
+    let nth = record_begin(role);
     let result = catch_unwind(AssertUnwindSafe(code));
     let (how, error) = match &result {
         Ok(Ok(())) => (How::Ok, None),
@@ -305,7 +305,7 @@ fn watchdog(spec: &Component, scope: &Scope) -> Result<(), BoxError> {
     }
 }
 
-impl Subject for Plan {
+impl DrivenSubject for PlanSubject {
     fn running(&self) -> bool {
         self.shared.ctx.running()
     }
@@ -340,8 +340,8 @@ impl Subject for Plan {
                     let body = body.ok()?;
                     Some(world.spawn(
                         name.clone(),
-                        Class::Free,
-                        Role::Part(part),
+                        Class::OwnThread,
+                        Role::ComponentAt(part),
                         body,
                         Some(on_end),
                     ))
@@ -357,7 +357,7 @@ impl Subject for Plan {
                     let entity = world.spawn(
                         name.clone(),
                         Class::Executor,
-                        Role::Part(part),
+                        Role::ComponentAt(part),
                         future,
                         Some(on_end),
                     );
@@ -382,8 +382,8 @@ impl Subject for Plan {
         Some(shared.take_id())
     }
 
-    fn live(&self) -> BoxFuture<Ending> {
-        let start = self.on_executor(false, Shared::start);
+    fn run_life(&self) -> BoxFuture<Ending> {
+        let start = self.on_executor(false, PlanState::start);
         let handled = Arc::clone(&self.handled);
         Box::pin(async move {
             let result = match start.await {
@@ -428,8 +428,8 @@ impl Subject for Plan {
         let spawned = world::with(|world| {
             world.spawn(
                 "signal handler".into(),
-                Class::Free,
-                Role::Nobody,
+                Class::OwnThread,
+                Role::Internal,
                 handler,
                 None,
             )
@@ -465,9 +465,5 @@ impl Subject for Plan {
 
     fn exit_code(&self) -> i32 {
         0
-    }
-
-    fn waits_for(&self) -> Option<Name> {
-        None
     }
 }

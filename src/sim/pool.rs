@@ -11,34 +11,34 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 
 use super::guard::Usage;
-use super::watched::ThreadId;
+use super::watched::KernelThreadId;
 use super::world;
 use crate::journal::Name;
 
 /// Shortest real time of a finished job that is kept; a shorter one is forgotten.
-const BRIEF: Duration = Duration::from_millis(100);
+const MIN_KEPT_DURATION: Duration = Duration::from_millis(100);
 /// Maximum number of finished jobs that are kept.
-const KEPT: usize = 1_000;
+const MAX_FINISHED: usize = 1_000;
 
 /// A job on the blocking pool.
 #[derive(Clone, Debug)]
-pub(crate) struct Job {
+pub(crate) struct PoolJob {
     /// The component that handed it in; `None` if a task that the context does not know did.
     pub by: Option<Name>,
     /// The virtual time at which it was handed in, in milliseconds.
     pub since: u64,
     /// The thread that runs it.
-    pub thread: ThreadId,
+    pub thread: KernelThreadId,
     began: Option<Instant>,
     /// The thread that handed it in, and the real time for which that thread had waited for a CPU by then. The job may
     /// wait for code that runs there.
-    from: (ThreadId, Duration),
+    from: (KernelThreadId, Duration),
     /// The real time that it took, once it is over. From a job that was not brief, the time for which its thread and
     /// the one that handed it in waited for a CPU is subtracted.
     pub took: Option<Duration>,
 }
 
-impl Job {
+impl PoolJob {
     /// Returns the name of the component that handed it in, or the words for a task that the context does not know.
     pub fn by(&self) -> Name {
         self.by.clone().unwrap_or_else(|| "a spawned task".into())
@@ -54,10 +54,10 @@ pub(crate) struct Pool {
 
 #[derive(Debug, Default)]
 struct Jobs {
-    all: BTreeMap<u64, Job>,
+    all: BTreeMap<u64, PoolJob>,
     next: u64,
     /// Number of finished jobs in `all`.
-    kept: usize,
+    finished: usize,
 }
 
 #[allow(
@@ -69,9 +69,9 @@ impl Pool {
     pub fn observe(self: &Arc<Self>, builder: &mut Builder) {
         let (starts, begins, ends) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
         builder
-            .thread_name_fn(move || starts.starts())
-            .on_thread_start(move || begins.begins())
-            .on_thread_stop(move || ends.ends())
+            .thread_name_fn(move || starts.name_thread())
+            .on_thread_start(move || begins.on_start())
+            .on_thread_stop(move || ends.on_stop())
             // A thread that is kept alive takes its next job without any of these hooks.
             .thread_keep_alive(Duration::ZERO);
     }
@@ -81,13 +81,13 @@ impl Pool {
     }
 
     /// Records that the code on this thread hands in a job, and returns the name for the job's thread.
-    fn starts(&self) -> String {
+    fn name_thread(&self) -> String {
         let (by, since) = world::try_with(|world| {
             let by = world.entities.borrow().current_name();
             (by, world.time())
         })
         .unwrap_or_default();
-        let from = ThreadId::mine(true);
+        let from = KernelThreadId::current_if(true);
         let mut jobs = self.jobs();
         let n = jobs.next;
         jobs.next += 1;
@@ -95,12 +95,12 @@ impl Pool {
             "{}, blocking job {n}",
             by.as_deref().unwrap_or("a spawned task")
         );
-        let job = Job {
+        let job = PoolJob {
             by,
             since,
-            thread: ThreadId::UNKNOWN,
+            thread: KernelThreadId::UNKNOWN,
             began: None,
-            from: (from, Usage::starved_so_far(from)),
+            from: (from, Usage::starved_time(from)),
             took: None,
         };
         jobs.all.insert(n, job);
@@ -108,25 +108,27 @@ impl Pool {
     }
 
     /// Returns the number of the job that this thread was started for.
-    fn mine() -> Option<u64> {
+    fn job_of_this_thread() -> Option<u64> {
         let thread = std::thread::current();
         thread.name()?.rsplit(' ').next()?.parse().ok()
     }
 
-    fn begins(&self) {
-        let thread = ThreadId::mine(true);
+    fn on_start(&self) {
+        let thread = KernelThreadId::current_if(true);
         let began = Instant::now();
         let mut jobs = self.jobs();
-        if let Some(job) = Pool::mine().and_then(|n| jobs.all.get_mut(&n)) {
+        if let Some(job) = Pool::job_of_this_thread().and_then(|n| jobs.all.get_mut(&n)) {
             job.thread = thread;
             job.began = Some(began);
         }
     }
 
-    fn ends(&self) {
+    fn on_stop(&self) {
         let now = Instant::now();
         let mut jobs = self.jobs();
-        let Some(n) = Pool::mine() else { return };
+        let Some(n) = Pool::job_of_this_thread() else {
+            return;
+        };
         let Some(job) = jobs.all.get_mut(&n) else {
             return;
         };
@@ -136,33 +138,33 @@ impl Pool {
         // The thread was started for this job, so all its waiting for a CPU falls into the job.
         let waited = || {
             let (from, before) = job.from;
-            Usage::starved_so_far(ThreadId::mine(true))
-                + Usage::starved_so_far(from).saturating_sub(before)
+            Usage::starved_time(KernelThreadId::current_if(true))
+                + Usage::starved_time(from).saturating_sub(before)
         };
-        let took = if took < BRIEF {
+        let took = if took < MIN_KEPT_DURATION {
             took
         } else {
             took.saturating_sub(waited())
         };
         job.took = Some(took);
-        if took < BRIEF || jobs.kept >= KEPT {
+        if took < MIN_KEPT_DURATION || jobs.finished >= MAX_FINISHED {
             jobs.all.remove(&n);
         } else {
-            jobs.kept += 1;
+            jobs.finished += 1;
         }
         drop(jobs);
         self.over.notify_all();
     }
 
     /// Returns the unfinished jobs.
-    pub fn live(&self) -> Vec<Job> {
+    pub fn live(&self) -> Vec<PoolJob> {
         let jobs = self.jobs();
         let live = jobs.all.values().filter(|job| job.took.is_none());
         live.cloned().collect()
     }
 
     /// Returns the finished jobs that were not brief.
-    pub fn kept(&self) -> Vec<Job> {
+    pub fn finished(&self) -> Vec<PoolJob> {
         let jobs = self.jobs();
         let over = jobs.all.values().filter(|job| job.took.is_some());
         over.cloned().collect()

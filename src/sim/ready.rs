@@ -2,14 +2,14 @@
 
 /// A set of entities' numbers that can be read by rank: the lowest, or the `nth` lowest.
 #[derive(Debug, Default)]
-pub(crate) struct Ready {
+pub(crate) struct ReadySet {
     words: Vec<u64>,
     len: usize,
     /// Index of a word below which no word has a bit set.
     lowest: usize,
 }
 
-impl Ready {
+impl ReadySet {
     pub fn len(&self) -> usize {
         self.len
     }
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn the_nth_is_counted_from_the_lowest_across_words() {
-        let mut ready = Ready::default();
+        let mut ready = ReadySet::default();
         for id in [200, 3, 64, 63, 3] {
             ready.insert(id);
         }

@@ -6,18 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::workers::{Batch, Job, Shared, lock};
+use super::workers::{Batch, QueuedRun, Shared, lock};
 use super::{Journal, Options, Own};
 use crate::journal::Name;
 use crate::scenario::Scenario;
 
 /// Maximum number of runs that are taken from the caller ahead of the run that it waits for.
-const AHEAD: usize = 64;
+const MAX_AHEAD: usize = 64;
 /// Number of runs that are taken ahead before the size of any journal is known.
 const AHEAD_AT_FIRST: usize = 4;
 /// Maximum number of events and report rows in the journals of all runs taken ahead together, estimated from the
 /// longest journal so far. A file of 4 KiB with a hundred thousand callers makes a journal of 20 MiB.
-const EVENTS_AHEAD: usize = 500_000;
+const MAX_SIZE_AHEAD: usize = 500_000;
 
 /// Returns the number of runs to execute at once: one for each core.
 #[cfg(feature = "kit")]
@@ -271,9 +271,9 @@ impl<I: Iterator<Item = Run>> Running<'_, I> {
             return;
         }
         let runs = self.runs.by_ref().take(self.ahead - waiting);
-        let jobs: Vec<Job> = runs
+        let jobs: Vec<QueuedRun> = runs
             .zip(first..)
-            .map(|(run, index)| Job {
+            .map(|(run, index)| QueuedRun {
                 run,
                 batch: Arc::clone(&self.batch),
                 index,
@@ -297,7 +297,7 @@ impl<I: Iterator<Item = Run>> Iterator for Running<'_, I> {
         self.next += 1;
         if let Ok(ran) = &result {
             self.longest = self.longest.max(ran.journal.size());
-            self.ahead = (EVENTS_AHEAD / self.longest.max(1)).clamp(2, AHEAD);
+            self.ahead = (MAX_SIZE_AHEAD / self.longest.max(1)).clamp(2, MAX_AHEAD);
         }
         Some(result)
     }
@@ -327,7 +327,7 @@ mod tests {
 
     use super::*;
     use crate::journal::{Cause, Event, StuckWhy, What};
-    use crate::sim::guard::PERIOD;
+    use crate::sim::guard::LOOK_INTERVAL;
     use crate::sim::laid::lay;
     use crate::sim::pace::Pause;
     use crate::sim::watched::Watched;
@@ -385,7 +385,7 @@ mod tests {
         // The guard first looks after 50 ms, and then finds the thread asleep in three looks.
         let took = began.elapsed();
         assert!(
-            took >= 3 * PERIOD && took < Duration::from_secs(5),
+            took >= 3 * LOOK_INTERVAL && took < Duration::from_secs(5),
             "{took:?}"
         );
         // The journal has all events up to there: those of a healthy run up to its call.
@@ -551,7 +551,7 @@ mod tests {
         lay("wants the lock", || drop(lock(&LOCK)));
         let text = "title = \"Two threads\"\n[worker]\ncomponents = [{ thread = \"has the lock\" }, { thread = \"wants the lock\" }]\n\
                     [timeline]\nevents = [{ at = \"10s\", signal = \"SIGTERM\" }]\n";
-        let runners = Runners::new(2).unwrap().patience(3 * PERIOD);
+        let runners = Runners::new(2).unwrap().patience(3 * LOOK_INTERVAL);
         let journal = runners.run(scenario("lock", text), BATONS).unwrap();
         assert_eq!(
             stuck(&journal),
@@ -565,7 +565,7 @@ mod tests {
         let closed = Mutex::new(closed);
         // On a coroutine this would be *blocked* after 150 ms.
         lay("slow for real", move || {
-            lock(&closed).recv_timeout(8 * PERIOD).is_err()
+            lock(&closed).recv_timeout(8 * LOOK_INTERVAL).is_err()
         });
         let runners = Runners::new(2).unwrap();
         let journal = runners.run(thread("slow for real"), BATONS).unwrap();
@@ -722,7 +722,7 @@ mod tests {
         let own = Duration::from_millis(30);
         lay("works hard", move || {
             let thread = Watched::default();
-            thread.is_this_thread();
+            thread.set_thread();
             let ran = || thread.usage().expect("Linux tells").ran;
             let began = ran();
             while ran() - began < own {}
@@ -747,7 +747,10 @@ mod tests {
             took
         });
         assert_eq!(runners.left_behind(), 0);
-        assert!(took > 3 * PERIOD + 2 * own, "it was not starved: {took:?}");
+        assert!(
+            took > 3 * LOOK_INTERVAL + 2 * own,
+            "it was not starved: {took:?}"
+        );
     }
 
     #[test]
@@ -788,7 +791,7 @@ mod tests {
         assert!(running.next().is_some_and(|ran| ran.is_ok()));
         drop(running);
         assert_eq!(taken.load(Ordering::Relaxed), AHEAD_AT_FIRST);
-        assert!(BEGAN.load(Ordering::Relaxed) <= AHEAD);
+        assert!(BEGAN.load(Ordering::Relaxed) <= MAX_AHEAD);
         // The queue is empty except for this run.
         assert!(runners.run(cleanup("wanted"), Options::default()).is_ok());
         assert!(

@@ -50,7 +50,7 @@ impl Stack {
                     function: format!("{name:#}"),
                     place: symbol.filename().map(PathBuf::from).zip(symbol.lineno()),
                 };
-                if frame.is_users() {
+                if frame.is_user_code() {
                     stack.users.push(frame);
                 } else if stack.users.is_empty() {
                     stack.called.push(frame.function);
@@ -88,7 +88,7 @@ pub(crate) fn here() -> Vec<usize> {
 
 impl Frame {
     /// Returns whether the function belongs neither to the standard library, a dependency, this crate nor the system.
-    fn is_users(&self) -> bool {
+    fn is_user_code(&self) -> bool {
         const PATHS: [&str; 7] = [
             "std::",
             "core::",
@@ -152,23 +152,23 @@ mod imp {
     use super::MAX_FRAMES;
 
     /// Maximum real time for which the thread's answer is awaited.
-    const ANSWER: Duration = Duration::from_millis(500);
+    const MAX_ANSWER_WAIT: Duration = Duration::from_millis(500);
     /// Signal that asks a thread for its stack. By default it is ignored, so a late one does nothing.
     const SIGNAL: libc::c_int = libc::SIGURG;
 
     /// Number of the thread that is asked; 0 while none is.
-    static ASKED: AtomicU32 = AtomicU32::new(0);
-    /// Return addresses of that thread's stack; the first `NOTED` are valid.
+    static ASKED_THREAD: AtomicU32 = AtomicU32::new(0);
+    /// Return addresses of that thread's stack; the first `RECORDED` are valid.
     static ADDRESSES: [AtomicUsize; MAX_FRAMES] = [const { AtomicUsize::new(0) }; MAX_FRAMES];
-    static NOTED: AtomicUsize = AtomicUsize::new(0);
+    static RECORDED: AtomicUsize = AtomicUsize::new(0);
     /// Number of the thread that has answered; 0 until one has.
-    static ANSWERED: AtomicU32 = AtomicU32::new(0);
+    static ANSWERING_THREAD: AtomicU32 = AtomicU32::new(0);
 
     extern "C" fn note(_signal: libc::c_int) {
         // SAFETY: `gettid` has no conditions, and `__errno_location` returns a pointer to this thread's own `errno`.
         let (me, errno) = unsafe { (libc::gettid(), libc::__errno_location()) };
         let me = u32::try_from(me).unwrap_or(0);
-        if me == 0 || ASKED.load(Ordering::Acquire) != me {
+        if me == 0 || ASKED_THREAD.load(Ordering::Acquire) != me {
             return;
         }
         // SAFETY: the pointer is valid for as long as the thread, which is here.
@@ -178,21 +178,21 @@ mod imp {
         // a signal handler: the unwinder reads the unwind tables of loaded objects and allocates nothing, and the
         // closure only stores to atomics. If the signal interrupted the thread inside the dynamic loader, the unwinder
         // may wait for the loader for ever. Then this thread, which is given up already, never answers, and the thread
-        // that asks waits no longer than `ANSWER`.
+        // that asks waits no longer than `MAX_ANSWER_WAIT`.
         unsafe {
             backtrace::trace_unsynchronized(|frame| {
-                let n = NOTED.load(Ordering::Relaxed);
+                let n = RECORDED.load(Ordering::Relaxed);
                 let Some(place) = ADDRESSES.get(n) else {
                     return false;
                 };
                 place.store(frame.ip() as usize, Ordering::Relaxed);
-                NOTED.store(n + 1, Ordering::Relaxed);
+                RECORDED.store(n + 1, Ordering::Relaxed);
                 true
             });
         }
         // SAFETY: as above.
         unsafe { *errno = saved };
-        ANSWERED.store(me, Ordering::Release);
+        ANSWERING_THREAD.store(me, Ordering::Release);
     }
 
     #[allow(
@@ -204,30 +204,30 @@ mod imp {
         let id = libc::pid_t::try_from(thread).ok()?;
         let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         // An earlier thread has not answered yet: its late frames would mix with these.
-        if ASKED.load(Ordering::Relaxed) != 0 {
+        if ASKED_THREAD.load(Ordering::Relaxed) != 0 {
             return None;
         }
         let installed = Installed::new()?;
-        NOTED.store(0, Ordering::Relaxed);
-        ANSWERED.store(0, Ordering::Relaxed);
-        ASKED.store(thread, Ordering::Release);
+        RECORDED.store(0, Ordering::Relaxed);
+        ANSWERING_THREAD.store(0, Ordering::Relaxed);
+        ASKED_THREAD.store(thread, Ordering::Release);
         // SAFETY: `tgkill` takes three numbers and touches no memory; for a thread that is gone it fails.
         let sent = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), id, SIGNAL) };
         let asked = Instant::now();
-        while sent == 0 && ANSWERED.load(Ordering::Acquire) != thread {
-            if asked.elapsed() > ANSWER {
-                // It may still answer, so `ASKED` stays set, and no other thread is asked from now on.
+        while sent == 0 && ANSWERING_THREAD.load(Ordering::Acquire) != thread {
+            if asked.elapsed() > MAX_ANSWER_WAIT {
+                // It may still answer, so `ASKED_THREAD` stays set, and no other thread is asked from now on.
                 return None;
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        ASKED.store(0, Ordering::Release);
+        ASKED_THREAD.store(0, Ordering::Release);
         drop(installed);
         if sent != 0 {
             return None;
         }
-        let noted = NOTED.load(Ordering::Relaxed).min(MAX_FRAMES);
-        let addresses = ADDRESSES[..noted].iter();
+        let recorded = RECORDED.load(Ordering::Relaxed).min(MAX_FRAMES);
+        let addresses = ADDRESSES[..recorded].iter();
         Some(addresses.map(|at| at.load(Ordering::Relaxed)).collect())
     }
 
@@ -283,14 +283,18 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::sim::watched::ThreadId;
+    use crate::sim::watched::KernelThreadId;
 
     #[test]
     fn stack_names_what_the_thread_has_called() {
         let (tell, told) = mpsc::channel::<()>();
         let (started, id) = mpsc::channel();
         let blocked = thread::spawn(move || {
-            let _ = started.send(ThreadId::mine(true).known().expect("Linux tells"));
+            let _ = started.send(
+                KernelThreadId::current_if(true)
+                    .known()
+                    .expect("Linux tells"),
+            );
             let _ = told.recv();
         });
         let addresses = imp::addresses(id.recv().expect("it begins")).expect("an answer");
@@ -310,7 +314,7 @@ mod tests {
 
     #[test]
     fn thread_that_is_gone_has_no_stack() {
-        let id = thread::spawn(|| ThreadId::mine(true).known());
+        let id = thread::spawn(|| KernelThreadId::current_if(true).known());
         let id = id.join().expect("it ends").expect("Linux tells");
         assert_eq!(imp::addresses(id), None);
         assert_eq!(imp::addresses(u32::MAX), None);
@@ -365,7 +369,7 @@ mod tests {
             ("start_thread", Some("./nptl/pthread_create.c"), false),
         ] {
             assert_eq!(
-                frame(function, file).is_users(),
+                frame(function, file).is_user_code(),
                 users,
                 "{function} {file:?}"
             );

@@ -52,7 +52,13 @@ impl Stage for World {
             });
             Ok(())
         });
-        let _ = self.spawn(part.name.clone(), Class::Executor, Role::Nobody, ask, None);
+        let _ = self.spawn(
+            part.name.clone(),
+            Class::Executor,
+            Role::Internal,
+            ask,
+            None,
+        );
     }
 
     fn later(&self, delay: u64, later: Later) {
@@ -85,12 +91,12 @@ impl World {
     pub fn part_of(&self, role: Role) -> Option<&Part> {
         match role {
             Role::Component(id) => self.parts.by_id(id),
-            Role::Part(index) => self
+            Role::ComponentAt(index) => self
                 .parts
                 .all
                 .get(index)
                 .filter(|part| part.id.get().is_some()),
-            Role::Nobody | Role::Inside => None,
+            Role::Internal | Role::Inside => None,
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::entity::Role;
 use super::guard::{State, Usage};
 use super::stack::{Frame, Stack};
-use super::watched::{Does, ThreadId, Watched};
+use super::watched::{Activity, KernelThreadId, Watched};
 use crate::journal::{At, Id, Name, StuckWhy, What};
 
 /// Maximum number of functions of the user's own code that are shown.
@@ -126,26 +126,30 @@ impl Stall {
         let (name, code, thread) = match (turn, jobs.first()) {
             // Each turn ends, and it is chance whether the run is given up inside one.
             (Some((_, entity)), _) if why == StuckWhy::Overtime => {
-                (entity.name.clone(), Code::LastTurn, watched.runs_on())
+                (entity.name.clone(), Code::LastTurn, watched.turn_thread())
             }
-            (Some((_, entity)), _) => (entity.name.clone(), Code::Component, watched.runs_on()),
+            (Some((_, entity)), _) => (entity.name.clone(), Code::Component, watched.turn_thread()),
             // By now a job on the pool that does not end is not awaited any more.
-            (None, _) if observed.is_ending() => {
-                ("the state".into(), Code::Leftovers, watched.runs_on())
+            (None, _) if observed.in_teardown() => {
+                ("the state".into(), Code::Leftovers, watched.turn_thread())
             }
             (None, Some(job)) => (job.by(), Code::Pool, Some(job.thread)),
             (None, None) if entities.is_empty() => {
-                ("the state".into(), Code::State, watched.runs_on())
+                ("the state".into(), Code::State, watched.turn_thread())
             }
             (None, None) => match watched.last_turn().and_then(|id| entities.get(id as usize)) {
                 Some(entity) if why == StuckWhy::Overtime => {
-                    (entity.name.clone(), Code::LastTurn, watched.runs_on())
+                    (entity.name.clone(), Code::LastTurn, watched.turn_thread())
                 }
-                _ => ("a spawned task".into(), Code::Spawned, watched.runs_on()),
+                _ => (
+                    "a spawned task".into(),
+                    Code::Spawned,
+                    watched.turn_thread(),
+                ),
             },
         };
-        let thread = thread.and_then(ThreadId::known);
-        let seen = thread.map(Seen::of).unwrap_or_default();
+        let thread = thread.and_then(KernelThreadId::known);
+        let seen = thread.map(ThreadSnapshot::of).unwrap_or_default();
         let current = turn.map(|(id, _)| id as usize);
         let waiting = entities
             .iter()
@@ -153,13 +157,13 @@ impl Stall {
             .filter(|(id, entity)| {
                 Some(*id) != current && matches!(entity.role, Role::Component(_))
             })
-            .filter_map(|(_, entity)| match entity.does {
-                Does::Waits(since, place) => Some(Waiting {
+            .filter_map(|(_, entity)| match entity.activity {
+                Activity::Waits(since, place) => Some(Waiting {
                     name: entity.name.clone(),
                     since,
                     place,
                 }),
-                Does::Begins | Does::Ended => None,
+                Activity::Begins | Activity::Ended => None,
             });
         Stall {
             name,
@@ -173,7 +177,7 @@ impl Stall {
                 .called
                 .iter()
                 .rev()
-                .find(|name| is_known(name))
+                .find(|name| is_recognizable(name))
                 .cloned(),
             stack: seen.stack.users,
             waiting: waiting.collect(),
@@ -223,7 +227,7 @@ impl Stall {
         for frame in self.stack.iter().take(SHOWN_FRAMES) {
             let _ = writeln!(said, "  at {}", frame.shown());
         }
-        let waits: Vec<_> = self.shown().collect();
+        let waits: Vec<_> = self.involved().collect();
         if !waits.is_empty() {
             let _ = writeln!(said, "meanwhile:");
             for Waiting { name, since, place } in waits {
@@ -246,7 +250,7 @@ impl Stall {
 
     /// Returns the waiting components that may be involved: those that wait in a scope, since they may hold a lock or a
     /// sender, and for a job on the pool also those that await.
-    fn shown(&self) -> impl Iterator<Item = &Waiting> {
+    fn involved(&self) -> impl Iterator<Item = &Waiting> {
         let pool = self.code == Code::Pool;
         let waiting = self.waiting.iter();
         waiting
@@ -302,18 +306,18 @@ impl Stall {
 
 /// What was observed of a thread.
 #[derive(Debug, Default)]
-struct Seen {
+struct ThreadSnapshot {
     stack: Stack,
     call: Option<String>,
     runs: bool,
 }
 
-impl Seen {
+impl ThreadSnapshot {
     fn of(thread: u32) -> Self {
         // The system call is read first: the signal that asks for the stack interrupts it.
-        let call = syscall::words(thread);
-        let usage = Usage::of(ThreadId::of(thread));
-        Seen {
+        let call = syscall::describe(thread);
+        let usage = Usage::of(KernelThreadId::of(thread));
+        ThreadSnapshot {
             stack: Stack::of(thread),
             call,
             runs: usage.is_some_and(|usage| usage.state == State::Runs),
@@ -368,7 +372,7 @@ impl Seen {
 }
 
 /// Returns whether a reader knows that function: it has a path, and is no internal machinery.
-fn is_known(function: &str) -> bool {
+fn is_recognizable(function: &str) -> bool {
     !["::sys::", "closure", "FnOnce", "__rust", "0x", "panicking", "::imp::"]
         .iter()
         .any(|part| function.contains(part))
@@ -381,7 +385,7 @@ mod syscall {
     use std::path::Path;
 
     /// Returns a description of the system call that a thread is in, if the kernel reports it.
-    pub fn words(thread: u32) -> Option<String> {
+    pub fn describe(thread: u32) -> Option<String> {
         let line = std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).ok()?;
         let mut words = line.split_ascii_whitespace();
         let number: i64 = words.next()?.parse().ok()?;
@@ -432,7 +436,7 @@ mod syscall {
 
 #[cfg(not(target_os = "linux"))]
 mod syscall {
-    pub fn words(_thread: u32) -> Option<String> {
+    pub fn describe(_thread: u32) -> Option<String> {
         None
     }
 }

@@ -1,7 +1,7 @@
 //! The context under test, as the world drives it: one trait, and the callers that a scenario sends to it.
 //!
-//! Three types implement it: [`Worker`](super::worker::Worker), [`Plan`](super::plan::Plan), and the one of
-//! [`Own`](super::Own).
+//! Three types implement it: [`WorkerSubject`](super::worker::WorkerSubject),
+//! [`PlanSubject`](super::plan::PlanSubject), and the one of [`Own`](super::Own).
 
 use super::entity::{Class, Role};
 use super::world::{self, World};
@@ -17,7 +17,7 @@ pub(crate) struct Ending {
 }
 
 /// A worker context that the world can drive, from its own thread and from those of its bodies.
-pub(crate) trait Subject: Send + Sync {
+pub(crate) trait DrivenSubject: Send + Sync {
     /// Returns the running flag.
     fn running(&self) -> bool;
 
@@ -25,7 +25,7 @@ pub(crate) trait Subject: Send + Sync {
     fn register(&self, part: usize) -> Option<Id>;
 
     /// Runs the life of a process that handles signals: start, stop, cleanup.
-    fn live(&self) -> BoxFuture<Ending>;
+    fn run_life(&self) -> BoxFuture<Ending>;
 
     /// Handles a signal.
     fn signal(&self, signal: SignalName);
@@ -36,11 +36,8 @@ pub(crate) trait Subject: Send + Sync {
     /// Returns the exit code of a program that stops its worker by calls.
     fn exit_code(&self) -> i32;
 
-    /// Returns the name to blame while no step is awaited.
-    fn waits_for(&self) -> Option<Name>;
-
     /// Returns the number of strong handles of the context; 0 if no user's own code can hold one.
-    fn handles(&self) -> usize {
+    fn handle_count(&self) -> usize {
         0
     }
 }
@@ -60,7 +57,7 @@ impl World {
                     caller,
                     from: None,
                 });
-                world.subject().live()
+                world.subject().run_life()
             });
             let Ending { said, code, cause } = life.await;
             world::with(|world| {
@@ -69,7 +66,13 @@ impl World {
             });
             Ok(())
         });
-        let spawned = self.spawn("process".into(), Class::Free, Role::Nobody, life, None);
+        let spawned = self.spawn(
+            "process".into(),
+            Class::OwnThread,
+            Role::Internal,
+            life,
+            None,
+        );
         debug_assert!(spawned.is_ok(), "a world runs on a runtime");
     }
 
@@ -85,7 +88,7 @@ impl World {
         let role = if from.is_some() {
             Role::Inside
         } else {
-            Role::Nobody
+            Role::Internal
         };
         let name = from.clone().unwrap_or_else(|| Name::from("caller"));
         let calls = Box::pin(async move {
@@ -100,8 +103,8 @@ impl World {
             });
             Ok(())
         });
-        match self.spawn(name, Class::Free, role, calls, None) {
-            Ok(id) => self.entities.borrow_mut().strikes(id),
+        match self.spawn(name, Class::OwnThread, role, calls, None) {
+            Ok(id) => self.entities.borrow_mut().put_first(id),
             Err(_) => debug_assert!(false, "a world runs on a runtime"),
         }
     }
@@ -112,9 +115,10 @@ impl World {
 
     /// Ends a program that only calls, once all its calls have returned and the timeline has nothing left to strike.
     /// Returns whether it has ended so.
-    pub fn program_returns(&self) -> bool {
-        let returns =
-            !self.run && self.open_calls.get() == 0 && self.script.borrow().first().is_none();
+    pub fn end_if_returned(&self) -> bool {
+        let returns = !self.handles_signals
+            && self.open_calls.get() == 0
+            && self.script.borrow().first().is_none();
         if returns {
             let code = self.subject().exit_code();
             self.exit(code, Cause::Returned);

@@ -15,7 +15,7 @@ pub const FURTHER_SEEDS: RangeInclusive<u64> = 1..=3;
 pub const TWICE_AT_ONCE: usize = 1_024;
 /// Number of events and report rows in the kept first runs from which on no further one is kept. So only a few long
 /// journals are in memory at once.
-const EVENTS_AT_ONCE: usize = 250_000;
+const MAX_BUFFERED_SIZE: usize = 250_000;
 
 /// The result of a run and of its second run.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ pub fn twice<I>(
     done: impl FnMut(&I, &Run, Twice),
     advanced: impl FnMut(u64),
 ) {
-    twice_within(EVENTS_AT_ONCE, runners, items, done, advanced);
+    twice_within(MAX_BUFFERED_SIZE, runners, items, done, advanced);
 }
 
 /// Does as [`twice`], and keeps first runs until they have `most` events and report rows together.

@@ -11,46 +11,51 @@ use std::time::Duration;
 
 use super::entity::{EntityId, Role};
 use super::guard::Usage;
-use super::pool::{Job, Pool};
+use super::pool::{Pool, PoolJob};
 use super::stack::Stack;
 use crate::journal::{Event, Name};
 
 /// Number that stands for no entity: the simulator's own code runs, or a task that the context does not know.
-const NOBODY: EntityId = EntityId::MAX;
+const NO_ENTITY: EntityId = EntityId::MAX;
 /// Maximum number of long turns, and of panics, that are kept of a run.
-const KEPT: usize = 100;
+const MAX_KEPT: usize = 100;
 
 /// The kernel's number of a thread, or a mark that it is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ThreadId(u32);
+pub(crate) struct KernelThreadId(u32);
 
-impl ThreadId {
+impl KernelThreadId {
     /// The thread that runs the worlds.
-    pub const OWN: ThreadId = ThreadId(0);
+    pub const OWN: KernelThreadId = KernelThreadId(0);
     /// A thread whose number is not known yet.
-    pub const UNKNOWN: ThreadId = ThreadId(u32::MAX);
+    pub const UNKNOWN: KernelThreadId = KernelThreadId(u32::MAX);
     /// A thread that did not look up its number, or could not: only Linux has it.
-    pub const UNTOLD: ThreadId = ThreadId(u32::MAX - 1);
+    pub const UNAVAILABLE: KernelThreadId = KernelThreadId(u32::MAX - 1);
 
-    /// Returns the number of the calling thread, or [`UNTOLD`](Self::UNTOLD) unless `wanted`: the look-up takes time.
-    pub fn mine(wanted: bool) -> Self {
+    /// Returns the number of the calling thread, or [`UNAVAILABLE`](Self::UNAVAILABLE) unless `wanted`: the
+    /// look-up takes time.
+    pub fn current_if(wanted: bool) -> Self {
         let id = || {
             // The link is "PID/task/TID". Only Linux has it, and it needs no call to the C library.
             let link = std::fs::read_link("/proc/thread-self").ok()?;
             link.file_name()?.to_str()?.parse().ok()
         };
         let id = wanted.then(id).flatten();
-        id.map_or(ThreadId::UNTOLD, ThreadId)
+        id.map_or(KernelThreadId::UNAVAILABLE, KernelThreadId)
     }
 
     /// Returns the id of the thread with that number.
     pub const fn of(thread: u32) -> Self {
-        ThreadId(thread)
+        KernelThreadId(thread)
     }
 
     /// Returns the kernel's number, if it is known.
     pub fn known(self) -> Option<u32> {
-        let special = [ThreadId::OWN, ThreadId::UNKNOWN, ThreadId::UNTOLD];
+        let special = [
+            KernelThreadId::OWN,
+            KernelThreadId::UNKNOWN,
+            KernelThreadId::UNAVAILABLE,
+        ];
         (!special.contains(&self)).then_some(self.0)
     }
 }
@@ -66,8 +71,8 @@ pub(crate) struct Watched {
     now: AtomicU64,
     observed: Mutex<Arc<Observed>>,
     /// The thread that runs the worlds.
-    thread: OnceLock<ThreadId>,
-    /// The body's thread that has the turn; [`ThreadId::OWN`] while no body's thread has it.
+    thread: OnceLock<KernelThreadId>,
+    /// The body's thread that has the turn; [`KernelThreadId::OWN`] while no body's thread has it.
     lent: AtomicU32,
     /// The time, in nanoseconds, for which bodies' threads have waited for a CPU in turns that took long.
     starved: AtomicU64,
@@ -75,21 +80,21 @@ pub(crate) struct Watched {
 
 impl Watched {
     /// Records that the calling thread runs the worlds. Must be called once.
-    pub fn is_this_thread(&self) {
-        let _ = self.thread.set(ThreadId::mine(true));
+    pub fn set_thread(&self) {
+        let _ = self.thread.set(KernelThreadId::current_if(true));
     }
 
     /// Resets everything for a new world, which begins at time 0.
-    pub fn begins(&self) {
-        self.opens(Arc::default());
+    pub fn reset(&self) {
+        self.publish(Arc::default());
         self.now.store(0, Ordering::Relaxed);
-        self.last.store(NOBODY, Ordering::Relaxed);
-        self.lent.store(ThreadId::OWN.0, Ordering::Relaxed);
-        self.nobodys_turn();
+        self.last.store(NO_ENTITY, Ordering::Relaxed);
+        self.lent.store(KernelThreadId::OWN.0, Ordering::Relaxed);
+        self.end_turn();
     }
 
     /// Publishes a run.
-    pub fn opens(&self, observed: Arc<Observed>) {
+    pub fn publish(&self, observed: Arc<Observed>) {
         *lock(&self.observed) = observed;
     }
 
@@ -99,9 +104,9 @@ impl Watched {
     }
 
     /// Publishes that a new turn begins, which is that entity's.
-    pub fn turn_of(&self, id: EntityId) {
+    pub fn begin_turn(&self, id: EntityId) {
         self.entity.store(id, Ordering::Relaxed);
-        if id != NOBODY {
+        if id != NO_ENTITY {
             self.last.store(id, Ordering::Relaxed);
         }
         // Only the watched thread writes: no read-modify-write is needed.
@@ -110,18 +115,18 @@ impl Watched {
     }
 
     /// Publishes that the turn is over, and no entity has one.
-    pub fn nobodys_turn(&self) {
-        self.turn_of(NOBODY);
+    pub fn end_turn(&self) {
+        self.begin_turn(NO_ENTITY);
     }
 
     /// Returns the entity that had the last turn.
     pub fn last_turn(&self) -> Option<EntityId> {
         let id = self.last.load(Ordering::Relaxed);
-        (id != NOBODY).then_some(id)
+        (id != NO_ENTITY).then_some(id)
     }
 
     /// Publishes the virtual time, in milliseconds.
-    pub fn is_now(&self, now: u64) {
+    pub fn publish_now(&self, now: u64) {
         self.now.store(now, Ordering::Relaxed);
     }
 
@@ -138,26 +143,26 @@ impl Watched {
     /// Returns the entity that has the turn.
     pub fn entity(&self) -> Option<EntityId> {
         let id = self.entity.load(Ordering::Relaxed);
-        (id != NOBODY).then_some(id)
+        (id != NO_ENTITY).then_some(id)
     }
 
     /// Publishes that the turn continues on that thread.
-    pub fn lent_to(&self, thread: ThreadId) {
+    pub fn continue_on(&self, thread: KernelThreadId) {
         self.lent.store(thread.0, Ordering::Relaxed);
         // The guard must take a turn on another thread for another turn.
-        self.turn_of(self.entity.load(Ordering::Relaxed));
+        self.begin_turn(self.entity.load(Ordering::Relaxed));
     }
 
     /// Returns whether the turn was given to a body's thread that has not taken it yet: no component can be blamed
     /// then.
     pub fn is_passing_on(&self) -> bool {
-        self.lent.load(Ordering::Relaxed) == ThreadId::UNKNOWN.0
+        self.lent.load(Ordering::Relaxed) == KernelThreadId::UNKNOWN.0
     }
 
     /// Returns the thread that has the turn.
-    pub fn runs_on(&self) -> Option<ThreadId> {
-        match ThreadId(self.lent.load(Ordering::Relaxed)) {
-            ThreadId::OWN => self.thread.get().copied(),
+    pub fn turn_thread(&self) -> Option<KernelThreadId> {
+        match KernelThreadId(self.lent.load(Ordering::Relaxed)) {
+            KernelThreadId::OWN => self.thread.get().copied(),
             lent => Some(lent),
         }
     }
@@ -171,14 +176,14 @@ impl Watched {
     /// Returns how long threads have waited for a CPU: the thread that runs the worlds in all its time, and the
     /// threads of bodies in turns that took long.
     pub fn starved(&self) -> Duration {
-        let own = self.thread.get().copied().map(Usage::starved_so_far);
+        let own = self.thread.get().copied().map(Usage::starved_time);
         let own = own.unwrap_or_default();
         own + Duration::from_nanos(self.starved.load(Ordering::Relaxed))
     }
 
     /// Returns what the kernel reports about the thread that has the turn.
     pub fn usage(&self) -> Option<Usage> {
-        Usage::of(self.runs_on()?)
+        Usage::of(self.turn_thread()?)
     }
 }
 
@@ -186,26 +191,26 @@ impl Watched {
 #[derive(Debug, Default)]
 pub(crate) struct Observed {
     events: Mutex<Vec<Event>>,
-    entities: Mutex<Vec<Entity>>,
-    kept: Mutex<Vec<Kept>>,
+    entities: Mutex<Vec<ObservedEntity>>,
+    long_turns: Mutex<Vec<Kept>>,
     panics: Mutex<Vec<Panicked>>,
     /// The jobs on the blocking pool of a user's own worker.
     pub pool: Arc<Pool>,
     /// Whether the run is over and its remains are being dropped.
-    ending: AtomicBool,
+    teardown: AtomicBool,
 }
 
 /// One entity, and what it does.
 #[derive(Clone, Debug)]
-pub(crate) struct Entity {
+pub(crate) struct ObservedEntity {
     pub name: Name,
     pub role: Role,
-    pub does: Does,
+    pub activity: Activity,
 }
 
 /// What an entity does while it does not have the turn.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Does {
+pub(crate) enum Activity {
     /// Its first turn has yet to come, or goes on.
     Begins,
     /// It has waited since that virtual time: in a call of its scope at that place, or at an `.await`.
@@ -300,13 +305,13 @@ impl Observed {
     }
 
     /// Publishes that the run is over, and that its remains are dropped from now on.
-    pub fn ends(&self) {
-        self.ending.store(true, Ordering::Relaxed);
+    pub fn begin_teardown(&self) {
+        self.teardown.store(true, Ordering::Relaxed);
     }
 
     /// Returns whether the run is over and its remains are being dropped.
-    pub fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Relaxed)
+    pub fn in_teardown(&self) -> bool {
+        self.teardown.load(Ordering::Relaxed)
     }
 
     /// Takes the events.
@@ -316,29 +321,29 @@ impl Observed {
 
     /// Adds an entity, which gets the next number.
     pub fn spawned(&self, name: &Name, role: Role) {
-        lock(&self.entities).push(Entity {
+        lock(&self.entities).push(ObservedEntity {
             name: name.clone(),
             role,
-            does: Does::Begins,
+            activity: Activity::Begins,
         });
     }
 
     /// Records what an entity does from now on.
-    pub fn now_does(&self, id: EntityId, does: Does) {
+    pub fn set_activity(&self, id: EntityId, activity: Activity) {
         if let Some(entity) = lock(&self.entities).get_mut(id as usize) {
-            entity.does = does;
+            entity.activity = activity;
         }
     }
 
     /// Returns the entities.
-    pub fn entities(&self) -> Vec<Entity> {
+    pub fn entities(&self) -> Vec<ObservedEntity> {
         lock(&self.entities).clone()
     }
 
     /// Records a turn that took long. If there are too many, the longest are kept.
-    pub fn note_kept(&self, kept: Kept) {
-        let mut all = lock(&self.kept);
-        if all.len() < KEPT {
+    pub fn record_long_turn(&self, kept: Kept) {
+        let mut all = lock(&self.long_turns);
+        if all.len() < MAX_KEPT {
             all.push(kept);
         } else if let Some(least) = all.iter_mut().min_by_key(|kept| kept.took)
             && least.took < kept.took
@@ -349,9 +354,9 @@ impl Observed {
 
     /// Records a panic. If there are too many, the first are kept.
     #[cfg(feature = "kit")]
-    pub fn note_panic(&self, panicked: Panicked) {
+    pub fn record_panic(&self, panicked: Panicked) {
         let mut all = lock(&self.panics);
-        if all.len() < KEPT {
+        if all.len() < MAX_KEPT {
             all.push(panicked);
         }
     }
@@ -362,9 +367,9 @@ impl Observed {
     }
 
     /// Returns the turns and the jobs on the pool that took long.
-    pub fn kept(&self) -> Vec<Kept> {
-        let mut kept = lock(&self.kept).clone();
-        kept.extend(self.pool.kept().into_iter().map(|job| Kept {
+    pub fn long_turns(&self) -> Vec<Kept> {
+        let mut kept = lock(&self.long_turns).clone();
+        kept.extend(self.pool.finished().into_iter().map(|job| Kept {
             name: job.by(),
             at: job.since,
             took: job.took.unwrap_or_default(),
@@ -375,7 +380,7 @@ impl Observed {
 
     /// Returns, for each unfinished job on the pool, the name of the component that handed it in.
     pub fn left_on_pool(&self) -> Vec<Name> {
-        self.pool.live().iter().map(Job::by).collect()
+        self.pool.live().iter().map(PoolJob::by).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use super::endpoint;
 use super::entity::{AbortEntity, Class, EntityId, Role};
 use super::host::SimHost;
 use super::pace::{Awaits, Blocks};
-use super::subject::{Ending, Subject};
+use super::subject::{DrivenSubject, Ending};
 use super::world::{self, World};
 use crate::context::{BodyOpts, Builder, Life, LifeEnd, Main, WorkerCtx};
 use crate::host::{Abort, Adopt, BoxFuture, Ended, Host, Scope};
@@ -18,12 +18,12 @@ use crate::scenario::{self, Scenario};
 use crate::stage::{self, Cast, Said};
 use crate::watchdog::HttpProbe;
 
-pub(crate) struct Worker {
+pub(crate) struct WorkerSubject {
     ctx: WorkerCtx,
     life: Life,
 }
 
-impl Worker {
+impl WorkerSubject {
     /// Creates a context with the scenario's limits.
     ///
     /// # Panics
@@ -34,7 +34,7 @@ impl Worker {
             .build(())
             .expect("a parsed scenario has limits that a context accepts");
         let life = Life::new(&ctx);
-        Worker { ctx, life }
+        WorkerSubject { ctx, life }
     }
 }
 
@@ -80,7 +80,7 @@ impl Cast for SimCast {
     }
 
     fn adopt(&self, ctx: &WorkerCtx, opts: BodyOpts, part: usize, name: Name) -> Option<Id> {
-        let task = SimTask::spawn(part, name.clone());
+        let task = AdoptedTask::spawn(part, name.clone());
         let entity = task.entity;
         let id = ctx.adopt_task(name, opts, task).ok();
         if id.is_none() {
@@ -98,7 +98,7 @@ impl Cast for SimCast {
     }
 }
 
-impl Subject for Worker {
+impl DrivenSubject for WorkerSubject {
     fn running(&self) -> bool {
         self.ctx.running()
     }
@@ -108,7 +108,7 @@ impl Subject for Worker {
         stage::register(&self.ctx, &SimCast, part, &spec)
     }
 
-    fn live(&self) -> BoxFuture<Ending> {
+    fn run_life(&self) -> BoxFuture<Ending> {
         let life = self.life.clone();
         Box::pin(async move {
             let main = || async { stage::main(&Awaits::new(None)).await };
@@ -127,10 +127,6 @@ impl Subject for Worker {
 
     fn exit_code(&self) -> i32 {
         self.life.exit_code()
-    }
-
-    fn waits_for(&self) -> Option<Name> {
-        None
     }
 }
 
@@ -164,13 +160,13 @@ where
 }
 
 /// An adopted task: the world runs it before it is registered.
-struct SimTask {
+struct AdoptedTask {
     entity: EntityId,
     generation: u64,
     done: Arc<SetOnce<Ended>>,
 }
 
-impl SimTask {
+impl AdoptedTask {
     fn spawn(part: usize, name: Name) -> Self {
         let done = Arc::new(SetOnce::new());
         let set = Arc::clone(&done);
@@ -183,12 +179,12 @@ impl SimTask {
                 .spawn(
                     name,
                     Class::Executor,
-                    Role::Part(part),
+                    Role::ComponentAt(part),
                     future,
                     Some(on_end),
                 )
                 .expect("a world runs on a runtime");
-            SimTask {
+            AdoptedTask {
                 entity,
                 generation: world.generation,
                 done,
@@ -197,7 +193,7 @@ impl SimTask {
     }
 }
 
-impl Adopt for SimTask {
+impl Adopt for AdoptedTask {
     fn aborter(&self) -> Box<dyn Abort> {
         Box::new(AbortEntity {
             id: self.entity,

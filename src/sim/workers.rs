@@ -10,8 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::bodies::{Bodies, Lacking};
-use super::guard::{PERIOD, Patience, Seen};
+use super::bodies::{Bodies, MissingResource};
+use super::guard::{LOOK_INTERVAL, Patience, TurnWatch};
 use super::runners::{Ran, Run, RunError, WorkerId};
 use super::stall::Stall;
 use super::watched::Watched;
@@ -27,7 +27,7 @@ pub(super) const TIME_LIMIT: Duration = Duration::from_secs(60);
 const REPLACEMENTS: usize = 3;
 
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) struct QueuedRun {
     pub run: Run,
     pub batch: Arc<Batch>,
     pub index: usize,
@@ -35,10 +35,10 @@ pub(super) struct Job {
     pub number: u64,
 }
 
-impl Job {
+impl QueuedRun {
     fn answer(self, result: Result<Ran, RunError>) {
         let mut results = lock(&self.batch.results);
-        results.there.insert(self.index, result);
+        results.arrived.insert(self.index, result);
         if results.wanted == Some(self.index) {
             self.batch.ready.notify_one();
         }
@@ -70,7 +70,7 @@ impl Job {
             events,
             aside: Box::new(Aside {
                 stall: Some(stall),
-                kept: watched.observed().kept(),
+                kept: watched.observed().long_turns(),
                 panics: watched.observed().panics(),
                 ..Aside::default()
             }),
@@ -87,7 +87,7 @@ pub(super) struct Batch {
 
 #[derive(Debug, Default)]
 struct Results {
-    there: BTreeMap<usize, Result<Ran, RunError>>,
+    arrived: BTreeMap<usize, Result<Ran, RunError>>,
     /// Index of the result that the caller waits for.
     wanted: Option<usize>,
 }
@@ -96,22 +96,22 @@ struct Results {
 pub(super) struct Shared {
     pub queue: Mutex<Queue>,
     pub work: Condvar,
-    pub guard: Mutex<Guard>,
+    pub guard: Mutex<GuardState>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     /// Jobs by the worker that must not run them, each with its position among all jobs.
-    pub waiting: BTreeMap<Option<WorkerId>, VecDeque<(u64, Job)>>,
-    places: u64,
-    taken: u64,
+    pub waiting: BTreeMap<Option<WorkerId>, VecDeque<(u64, QueuedRun)>>,
+    next_position: u64,
+    taken_count: u64,
     pub closed: bool,
     given_up: Option<RunError>,
 }
 
 impl Queue {
     /// Takes the earliest job that this worker may run.
-    fn take(&mut self, me: WorkerId) -> Option<Job> {
+    fn take(&mut self, me: WorkerId) -> Option<QueuedRun> {
         let (_, jobs) = self
             .waiting
             .iter_mut()
@@ -123,7 +123,7 @@ impl Queue {
 
 /// What the guard knows about the workers. The threads that wait for results share it.
 #[derive(Debug, Default)]
-pub(super) struct Guard {
+pub(super) struct GuardState {
     workers: Vec<Worker>,
     /// Number of workers started so far.
     ever: usize,
@@ -140,7 +140,7 @@ pub(super) struct Guard {
 struct Worker {
     id: WorkerId,
     place: Arc<Place>,
-    seen: Seen,
+    seen: TurnWatch,
     /// Number of the job that the guard saw it run last, and when the guard first saw that job.
     runs: Option<(u64, Duration)>,
 }
@@ -149,7 +149,7 @@ struct Worker {
 /// it.
 #[derive(Debug, Default)]
 struct Place {
-    job: Mutex<Option<Job>>,
+    job: Mutex<Option<QueuedRun>>,
     watched: Arc<Watched>,
 }
 
@@ -162,7 +162,7 @@ impl Shared {
         clippy::disallowed_methods,
         reason = "the simulator's threads are started here"
     )]
-    pub fn add_worker(self: &Arc<Self>, guard: &mut Guard) -> std::io::Result<()> {
+    pub fn add_worker(self: &Arc<Self>, guard: &mut GuardState) -> std::io::Result<()> {
         let id = WorkerId(guard.ever);
         let place = Arc::new(Place::default());
         let (shared, at) = (Arc::clone(self), Arc::clone(&place));
@@ -173,7 +173,7 @@ impl Shared {
         guard.workers.push(Worker {
             id,
             place,
-            seen: Seen::default(),
+            seen: TurnWatch::default(),
             runs: None,
         });
         Ok(())
@@ -181,7 +181,7 @@ impl Shared {
 
     /// Runs jobs on the calling thread until there are no more, or until the guard gives this worker up.
     fn work(&self, me: WorkerId, place: &Place) {
-        place.watched.is_this_thread();
+        place.watched.set_thread();
         while let Some(run) = self.take(me, place) {
             let ran = catch_unwind(AssertUnwindSafe(|| {
                 run_watched(
@@ -214,11 +214,11 @@ impl Shared {
                 return None;
             }
             if let Some(mut job) = queue.take(me) {
-                queue.taken += 1;
-                job.number = queue.taken;
+                queue.taken_count += 1;
+                job.number = queue.taken_count;
                 drop(queue);
                 let run = job.run.clone();
-                place.watched.begins();
+                place.watched.reset();
                 *lock(&place.job) = Some(job);
                 return Some(run);
             }
@@ -229,7 +229,7 @@ impl Shared {
         }
     }
 
-    pub fn submit(&self, jobs: Vec<Job>) {
+    pub fn submit(&self, jobs: Vec<QueuedRun>) {
         if jobs.is_empty() {
             return;
         }
@@ -241,8 +241,8 @@ impl Shared {
             return;
         }
         for job in jobs {
-            let place = queue.places;
-            queue.places += 1;
+            let place = queue.next_position;
+            queue.next_position += 1;
             let not_on = job.run.not_on;
             queue
                 .waiting
@@ -259,14 +259,14 @@ impl Shared {
     pub fn wait_for(self: &Arc<Self>, batch: &Batch, index: usize) -> Result<Ran, RunError> {
         let mut results = lock(&batch.results);
         loop {
-            if let Some(result) = results.there.remove(&index) {
+            if let Some(result) = results.arrived.remove(&index) {
                 results.wanted = None;
                 return result;
             }
             results.wanted = Some(index);
             let (woken, waited) = batch
                 .ready
-                .wait_timeout(results, PERIOD)
+                .wait_timeout(results, LOOK_INTERVAL)
                 .unwrap_or_else(PoisonError::into_inner);
             results = woken;
             if waited.timed_out() {
@@ -287,7 +287,10 @@ impl Shared {
             return;
         };
         let now = guard.began.get_or_insert_with(Instant::now).elapsed();
-        if guard.looked.is_some_and(|looked| now - looked < PERIOD / 2) {
+        if guard
+            .looked
+            .is_some_and(|looked| now - looked < LOOK_INTERVAL / 2)
+        {
             return;
         }
         guard.looked = Some(now);
@@ -306,9 +309,9 @@ impl Shared {
     /// its place. If that is not possible, no further run begins.
     fn leave_behind(
         self: &Arc<Self>,
-        guard: &mut Guard,
+        guard: &mut GuardState,
         worker: &Worker,
-        job: Job,
+        job: QueuedRun,
         (why, after): (StuckWhy, Duration),
     ) {
         let journal = job.stuck(why, after, &worker.place.watched);
@@ -341,8 +344,8 @@ impl Shared {
 /// Returns the reason why a run has no journal, from the panic that ended it.
 fn failed(run: &Run, payload: &(dyn Any + Send), watched: &Watched) -> RunError {
     let (scenario, seed) = (run.scenario.name.clone(), run.options.seed);
-    match payload.downcast_ref::<Lacking>() {
-        Some(Lacking(why)) => RunError::NotRun {
+    match payload.downcast_ref::<MissingResource>() {
+        Some(MissingResource(why)) => RunError::NotRun {
             scenario,
             seed,
             why: one_line(why),
@@ -371,18 +374,18 @@ impl Worker {
         now: Duration,
         patience: Option<Duration>,
         time_limit: Option<Duration>,
-    ) -> Option<(Job, StuckWhy, Duration)> {
+    ) -> Option<(QueuedRun, StuckWhy, Duration)> {
         let mut place = lock(&self.place.job);
         let Some(job) = place.as_ref() else {
-            self.seen.idle();
+            self.seen.reset();
             self.runs = None;
             return None;
         };
         let watched = &self.place.watched;
-        let said = patience.or(job.run.scenario.patience).unwrap_or(PATIENCE);
+        let patience_limit = patience.or(job.run.scenario.patience).unwrap_or(PATIENCE);
         let patience = match job.run.options.bodies {
             Bodies::Coroutines => Patience::SCRIPTED,
-            Bodies::Batons => Patience::of(said),
+            Bodies::Batons => Patience::of(patience_limit),
         };
         // The time at which the guard first saw the worker run this job.
         let began = match self.runs {
@@ -390,18 +393,18 @@ impl Worker {
             _ => self.runs.insert((job.number, now)).1,
         };
         // A long patience, as for a breakpoint, lengthens the limit of the whole run too.
-        let limit = time_limit.unwrap_or(TIME_LIMIT).max(said * 2);
+        let limit = time_limit.unwrap_or(TIME_LIMIT).max(patience_limit * 2);
         let overtime = job.run.own.is_some() && now.saturating_sub(began) >= limit;
         let (why, after) = if overtime {
             // On a busy machine a turn may use up the run's time before it uses up the patience.
-            let lasts = self.seen.lasts(now, watched.turn(), said);
-            (lasts.unwrap_or(StuckWhy::Overtime), limit)
+            let why = self.seen.why_overtime(now, watched.turn(), patience_limit);
+            (why.unwrap_or(StuckWhy::Overtime), limit)
         } else if watched.is_passing_on() {
-            self.seen.idle();
+            self.seen.reset();
             return None;
         } else {
             let (turn, usage) = (watched.turn(), watched.usage());
-            (self.seen.look(now, turn, usage, patience)?, said)
+            (self.seen.look(now, turn, usage, patience)?, patience_limit)
         };
         place.take().map(|job| (job, why, after))
     }

@@ -17,12 +17,12 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::baton;
-use super::bodies::{Blocking, Bodies};
+use super::bodies::{Bodies, SimBody};
 use super::choose::Choice;
-use super::clock::{Due, Timers};
+use super::clock::{TimerAction, Timers};
 use super::entity::{Entities, EntityId};
 use super::foreign::Foreign;
-use super::subject::Subject;
+use super::subject::DrivenSubject;
 use super::watched::{Observed, Watched};
 use crate::host::BoxError;
 use crate::journal::{Cause, Event, Name, StuckWhy, What};
@@ -51,24 +51,24 @@ thread_local! {
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
 /// A body that has not ended (`None` while it runs, and once it has ended), and the entity that runs it.
-pub(crate) type Kept = (Option<Blocking<Result<(), BoxError>>>, Option<EntityId>);
+pub(crate) type LiveBody = (Option<SimBody<Result<(), BoxError>>>, Option<EntityId>);
 
 pub(crate) struct World {
     /// Number that tells worlds apart, so that a waker of an earlier world wakes no entity of this one.
     pub generation: u64,
-    now: Cell<u64>,
+    now_ms: Cell<u64>,
     /// The instants at which something was due, in milliseconds, ascending.
     instants: RefCell<Vec<u64>>,
     over: Cell<bool>,
-    root: RefCell<Option<Waker>>,
+    over_waker: RefCell<Option<Waker>>,
     pub choice: RefCell<Choice>,
     pub timers: RefCell<Timers>,
     pub entities: RefCell<Entities>,
     pub settlers: RefCell<Vec<Waker>>,
     /// The bodies, each with the entity that runs it.
-    pub bodies: RefCell<Vec<Kept>>,
+    pub bodies: RefCell<Vec<LiveBody>>,
     /// What bodies run on.
-    pub runs_on: Bodies,
+    pub body_kind: Bodies,
     pub observed: Arc<Observed>,
     /// Number of events in this millisecond.
     events_now: Cell<u32>,
@@ -79,28 +79,28 @@ pub(crate) struct World {
     pub parts: Parts,
     pub script: RefCell<Script>,
     pub endpoint: RefCell<Endpoint>,
-    pub subject: RefCell<Option<Arc<dyn Subject>>>,
+    pub subject: RefCell<Option<Arc<dyn DrivenSubject>>>,
     /// The running flag as it was read last.
-    running: Cell<bool>,
+    last_running: Cell<bool>,
     /// The component of the step that began last, until any step ends: the one to blame when the run is stuck.
-    pub waited_for: RefCell<Option<Name>>,
+    pub awaited_step: RefCell<Option<Name>>,
     pub watched: Option<Arc<Watched>>,
     /// What only a foreign world has, in which a user's own code runs and tokio moves the clock.
     pub foreign: Option<Foreign>,
     /// The panic in the simulator's own code that ended the run.
-    pub fault: Cell<Option<Box<dyn Any + Send>>>,
+    pub simulator_panic: Cell<Option<Box<dyn Any + Send>>>,
     /// Whether the program handles signals; otherwise it only calls.
-    pub run: bool,
+    pub handles_signals: bool,
     pub callers: Cell<u32>,
     pub open_calls: Cell<u32>,
     /// The runtime on which the entities' tasks run.
     runtime: OnceCell<Handle>,
     /// The entities that poll a condition which wakes no entity when it changes.
-    lookers: RefCell<Vec<EntityId>>,
+    pollers: RefCell<Vec<EntityId>>,
     /// Number of turns and of moves of time so far.
     progress: Cell<u64>,
-    /// The `progress` at which the lookers looked last.
-    looked_at: Cell<u64>,
+    /// The `progress` at which the pollers polled last.
+    polled_progress: Cell<u64>,
 }
 
 /// Calls `f` with the world of this thread.
@@ -160,7 +160,7 @@ impl World {
     pub fn new(
         scenario: &Scenario,
         seed: u64,
-        runs_on: Bodies,
+        body_kind: Bodies,
         foreign: bool,
         watched: Option<Arc<Watched>>,
     ) -> Rc<Self> {
@@ -171,20 +171,20 @@ impl World {
         };
         let observed = Arc::new(Observed::new());
         if let Some(watched) = &watched {
-            watched.opens(Arc::clone(&observed));
+            watched.publish(Arc::clone(&observed));
         }
         Rc::new(World {
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
-            now: Cell::new(0),
+            now_ms: Cell::new(0),
             instants: RefCell::default(),
             over: Cell::new(false),
-            root: RefCell::new(None),
+            over_waker: RefCell::new(None),
             choice: RefCell::new(Choice::new(seed)),
             timers: RefCell::default(),
             entities: RefCell::default(),
             settlers: RefCell::default(),
             bodies: RefCell::default(),
-            runs_on,
+            body_kind,
             observed,
             events_now: Cell::new(0),
             rows: Cell::new(0),
@@ -194,44 +194,44 @@ impl World {
             script: RefCell::new(Script::new(scenario)),
             endpoint: RefCell::default(),
             subject: RefCell::new(None),
-            running: Cell::new(true),
-            waited_for: RefCell::new(None),
+            last_running: Cell::new(true),
+            awaited_step: RefCell::new(None),
             watched,
             foreign: foreign.then(Foreign::default),
-            fault: Cell::new(None),
-            run: scenario.worker.run,
+            simulator_panic: Cell::new(None),
+            handles_signals: scenario.worker.run,
             callers: Cell::new(0),
             open_calls: Cell::new(0),
             runtime: OnceCell::new(),
-            lookers: RefCell::default(),
+            pollers: RefCell::default(),
             progress: Cell::new(0),
-            looked_at: Cell::new(0),
+            polled_progress: Cell::new(0),
         })
     }
 
     /// Returns the milliseconds since the worker began, after a look at tokio's clock.
     pub fn now(&self) -> u64 {
-        self.look_at_clock();
-        self.now.get()
+        self.follow_tokio_clock();
+        self.now_ms.get()
     }
 
     /// Returns the milliseconds since the worker began, as they were read last.
     pub fn time(&self) -> u64 {
-        self.now.get()
+        self.now_ms.get()
     }
 
     /// Advances the world's clock to `now`, in milliseconds; never moves it back.
-    pub fn is_now(&self, now: u64) {
-        if now <= self.now.get() {
+    pub fn set_now(&self, now: u64) {
+        if now <= self.now_ms.get() {
             return;
         }
-        self.now.set(now);
+        self.now_ms.set(now);
         if self.is_foreign() {
             // tokio has moved its clock, perhaps for a task that is no entity. This counts as a turn.
             self.turns.set(self.turns.get() + 1);
         }
         if let Some(watched) = &self.watched {
-            watched.is_now(now);
+            watched.publish_now(now);
         }
         self.events_now.set(0);
         self.turns_now.set(0);
@@ -248,34 +248,34 @@ impl World {
         self.runtime.get().cloned()
     }
 
-    /// Records that something has run, so that a looker may find its condition changed.
+    /// Records that something has run, so that a poller may find its condition changed.
     pub fn made_progress(&self) {
         self.progress.set(self.progress.get() + 1);
     }
 
-    /// Makes the entity that runs a looker: it is woken once something else has run.
-    pub fn looks_again(&self) {
+    /// Makes the entity that runs a poller: it is woken once something else has run.
+    pub fn add_poller(&self) {
         let id = self.entities.borrow().current();
-        self.lookers.borrow_mut().extend(id);
+        self.pollers.borrow_mut().extend(id);
     }
 
-    /// Withdraws the progress of a looker's turn in which its condition had not changed.
-    pub fn saw_nothing(&self) {
+    /// Withdraws the progress of a poller's turn in which its condition had not changed.
+    pub fn withdraw_progress(&self) {
         self.progress.set(self.progress.get().saturating_sub(1));
     }
 
-    /// Wakes the lookers if anything has run since they looked; returns whether there are any.
-    fn look_again(&self) -> bool {
+    /// Wakes the pollers if anything has run since they polled; returns whether there are any.
+    fn wake_pollers(&self) -> bool {
         let progress = self.progress.get();
-        if self.looked_at.replace(progress) == progress {
+        if self.polled_progress.replace(progress) == progress {
             return false;
         }
-        let lookers = self.lookers.take();
+        let pollers = self.pollers.take();
         let mut entities = self.entities.borrow_mut();
-        for id in &lookers {
+        for id in &pollers {
             entities.enter(*id);
         }
-        !lookers.is_empty()
+        !pollers.is_empty()
     }
 
     /// Returns whether the run is over: the process has ended, or the run is stuck.
@@ -284,7 +284,7 @@ impl World {
     }
 
     /// Returns the subject. There is one from the first instant of the run to the last.
-    pub fn subject(&self) -> Arc<dyn Subject> {
+    pub fn subject(&self) -> Arc<dyn DrivenSubject> {
         Arc::clone(
             self.subject
                 .borrow()
@@ -298,9 +298,9 @@ impl World {
         if self.is_over() {
             return Poll::Ready(());
         }
-        *self.root.borrow_mut() = Some(cx.waker().clone());
+        *self.over_waker.borrow_mut() = Some(cx.waker().clone());
         if let Some(foreign) = &self.foreign {
-            foreign.outside.executor_is(cx.waker());
+            foreign.outside.set_executor(cx.waker());
         }
         Poll::Pending
     }
@@ -338,11 +338,11 @@ impl World {
         }
         match &claim {
             What::StepStarted { name, id, .. } => {
-                *self.waited_for.borrow_mut() = Some(name.clone());
+                *self.awaited_step.borrow_mut() = Some(name.clone());
                 self.parts.step_began(*id);
                 self.script.borrow_mut().began(name, self.now());
             }
-            What::StepEnded { .. } => *self.waited_for.borrow_mut() = None,
+            What::StepEnded { .. } => *self.awaited_step.borrow_mut() = None,
             What::Leak { id, .. } => self.parts.leaked(*id),
             _ => {}
         }
@@ -363,7 +363,7 @@ impl World {
             return;
         };
         let value = subject.running();
-        if self.running.replace(value) != value {
+        if self.last_running.replace(value) != value {
             self.record(What::Running { value });
         }
     }
@@ -371,7 +371,7 @@ impl World {
     /// Grants a poll to a ready entity, or moves time if none is ready. tokio's hook calls this when nothing else can
     /// run.
     pub fn quiet(&self) {
-        self.nobodys_turn();
+        self.end_turn();
         if let Some(foreign) = &self.foreign {
             let woken = foreign.outside.take();
             if !woken.is_empty() {
@@ -397,7 +397,7 @@ impl World {
                 }
                 return;
             }
-            if self.look_again() {
+            if self.wake_pollers() {
                 continue;
             }
             let settler = {
@@ -409,10 +409,13 @@ impl World {
                 settler.wake();
                 continue;
             }
-            if self.program_returns() {
+            if self.end_if_returned() {
                 return;
             }
-            let next = [self.timers.borrow().first(), self.script.borrow().first()];
+            let next = [
+                self.timers.borrow().next_instant(),
+                self.script.borrow().first(),
+            ];
             let horizon = u64::try_from(HORIZON.as_millis()).unwrap_or(u64::MAX);
             let mut next = next
                 .into_iter()
@@ -448,25 +451,25 @@ impl World {
             let _ = advance
                 .as_mut()
                 .poll(&mut Context::from_waker(Waker::noop()));
-            self.is_now(to);
+            self.set_now(to);
         }
-        if self.strikes_now() {
-            self.note_instant();
+        if self.is_strike_due() {
+            self.record_instant();
         }
         self.fire_due();
     }
 
     /// Returns whether an event of the timeline is due.
-    pub fn strikes_now(&self) -> bool {
+    pub fn is_strike_due(&self) -> bool {
         let first = self.script.borrow().first();
         first.is_some_and(|at| at <= self.now())
     }
 
     /// Records this instant as one at which something is due. A live run keeps such instants apart.
-    fn note_instant(&self) {
+    fn record_instant(&self) {
         let mut instants = self.instants.borrow_mut();
-        if instants.last() != Some(&self.now.get()) {
-            instants.push(self.now.get());
+        if instants.last() != Some(&self.now_ms.get()) {
+            instants.push(self.now_ms.get());
         }
     }
 
@@ -479,13 +482,13 @@ impl World {
                 return;
             };
             match due {
-                Due::Wake(waker) => {
-                    self.note_instant();
+                TimerAction::Wake(waker) => {
+                    self.record_instant();
                     waker.wake();
                 }
-                Due::WakeIdle(waker) => waker.wake(),
-                Due::Do(act) => {
-                    self.note_instant();
+                TimerAction::WakeIdle(waker) => waker.wake(),
+                TimerAction::Call(act) => {
+                    self.record_instant();
                     act(self);
                 }
             }
@@ -495,7 +498,9 @@ impl World {
     /// Sets a timer that calls `act` after `delay` milliseconds.
     pub fn after(&self, delay: u64, act: impl FnOnce(&World) + Send + 'static) {
         let at = self.now().saturating_add(delay);
-        self.timers.borrow_mut().set(at, Due::Do(Box::new(act)));
+        self.timers
+            .borrow_mut()
+            .set(at, TimerAction::Call(Box::new(act)));
     }
 
     /// Ends the process: records what is lost, then the exit, and nothing after that.
@@ -516,23 +521,16 @@ impl World {
             return;
         }
         let running = self.entities.borrow().current_name();
-        let waited_for = self.waited_for.borrow().clone();
+        let awaited_step = self.awaited_step.borrow().clone();
         let culprit = match why {
             StuckWhy::Spinning | StuckWhy::Blocked | StuckWhy::Overtime | StuckWhy::TooLarge => {
-                running.or(waited_for)
+                running.or(awaited_step)
             }
-            StuckWhy::Horizon => waited_for
-                .or_else(|| {
-                    self.subject
-                        .borrow()
-                        .as_ref()
-                        .and_then(|subject| subject.waits_for())
-                })
-                // Nothing bounds main until a stop begins.
-                .or_else(|| {
-                    let main = &self.parts.all[MAIN_PART];
-                    main.runs().then(|| main.name.clone())
-                }),
+            // Nothing bounds main until a stop begins.
+            StuckWhy::Horizon => awaited_step.or_else(|| {
+                let main = &self.parts.all[MAIN_PART];
+                main.runs().then(|| main.name.clone())
+            }),
         };
         self.stuck_by(why, culprit.unwrap_or_else(|| Name::from("worker")));
     }
@@ -548,7 +546,7 @@ impl World {
         match catch_unwind(AssertUnwindSafe(code)) {
             Ok(result) => Some(result),
             Err(payload) => {
-                self.fault.set(Some(payload));
+                self.simulator_panic.set(Some(payload));
                 self.end();
                 None
             }
@@ -556,29 +554,29 @@ impl World {
     }
 
     /// Publishes to the guard which entity has the turn.
-    pub fn turn_of(&self, id: EntityId) {
+    pub fn begin_turn(&self, id: EntityId) {
         if let Some(watched) = &self.watched {
-            watched.turn_of(id);
+            watched.begin_turn(id);
         }
     }
 
     /// Returns the entity that has the turn, as it was published to the guard.
-    pub fn has_turn(&self) -> Option<EntityId> {
+    pub fn turn_holder(&self) -> Option<EntityId> {
         self.watched.as_ref().and_then(|watched| watched.entity())
     }
 
     /// Publishes to the guard that no entity has the turn.
-    pub fn nobodys_turn(&self) {
+    pub fn end_turn(&self) {
         if let Some(watched) = &self.watched {
-            watched.nobodys_turn();
+            watched.end_turn();
         }
     }
 
     fn end(&self) {
         self.count_tasks();
         self.over.set(true);
-        if let Some(root) = self.root.borrow_mut().take() {
-            root.wake();
+        if let Some(waker) = self.over_waker.borrow_mut().take() {
+            waker.wake();
         }
     }
 
@@ -605,9 +603,9 @@ impl Drop for World {
     fn drop(&mut self) {
         // Bodies are left only after a panic of the simulator itself. Dropping them would unwind them by force, which
         // can abort the process.
-        for (blocking, _) in self.bodies.take() {
-            if let Some(blocking) = blocking {
-                blocking.leave();
+        for (body, _) in self.bodies.take() {
+            if let Some(body) = body {
+                body.leave();
             }
         }
     }
