@@ -13,7 +13,7 @@ use crate::journal::{Kind, Name, Told};
 use crate::words::steers;
 
 /// The names of a file's components, each with the component's kind and the name's place.
-pub(super) type Names = BTreeMap<String, (Kind, Span)>;
+pub(super) type DeclaredNames = BTreeMap<String, (Kind, Span)>;
 
 fn kind_of(selector: &str) -> Option<Kind> {
     Kind::ALL
@@ -25,7 +25,7 @@ fn kind_of(selector: &str) -> Option<Kind> {
 /// Adds a component's name to `names`. Notes a name that is invalid, reserved or taken, and a second watchdog.
 ///
 /// If a component has two kinds, adds the names of both, so that an event that names either is not reported as well.
-pub(super) fn declare(reader: &mut Reader, names: &mut Names, fields: &Fields) {
+pub(super) fn declare_names(reader: &mut Reader, names: &mut DeclaredNames, fields: &Fields) {
     for kind in Kind::ALL {
         let selector = kind.as_str();
         let (Some(name), Some(span)) = (fields.text(selector), fields.span_of(selector)) else {
@@ -97,7 +97,7 @@ fn bad_name(span: Span) -> Diagnostic {
 
 /// Returns the diagnostic for a reserved name at a key that takes components only. Its help lists the keys at which
 /// that name can stand.
-fn is_no_component(name: &str, key: &Key, span: Span) -> Diagnostic {
+fn not_a_component(name: &str, key: &Key, span: Span) -> Diagnostic {
     let places = KEYS
         .iter()
         .filter(|key| key.place != Place::Expect && key.ty.also().contains(&name));
@@ -121,7 +121,7 @@ fn is_no_component(name: &str, key: &Key, span: Span) -> Diagnostic {
 /// `names` is `None` in a file for a user's own worker. Then every name that a component can have is known.
 pub(super) fn lookup(
     reader: &mut Reader,
-    names: Option<&Names>,
+    names: Option<&DeclaredNames>,
     key: &Key,
     name: &str,
     span: Span,
@@ -131,7 +131,7 @@ pub(super) fn lookup(
         return Some(name.into());
     }
     if RESERVED.contains(&name) {
-        reader.note(is_no_component(name, key, span));
+        reader.note(not_a_component(name, key, span));
         return None;
     }
     let Some(names) = names else {
@@ -147,7 +147,7 @@ pub(super) fn lookup(
     // A suggestion compares the name with all others, and a file may have a thousand names and as many mistakes: a
     // mistake that is only counted gets none.
     if reader.is_full() {
-        reader.count_one();
+        reader.count_not_shown();
         return None;
     }
     let all = || names.keys().map(String::as_str).chain(also.iter().copied());
@@ -168,7 +168,7 @@ pub(super) fn lookup(
 
 pub(super) fn lookup_all(
     reader: &mut Reader,
-    names: Option<&Names>,
+    names: Option<&DeclaredNames>,
     key: &Key,
     texts: Option<&[Spanned<String>]>,
 ) -> Option<Vec<Name>> {
@@ -182,7 +182,7 @@ pub(super) fn lookup_all(
 }
 
 /// Notes a component that names itself in `uses`, `needs` or `told-by`.
-fn not_itself(reader: &mut Reader, name: &str, key: &str, text: &str, span: &Span) {
+fn note_self_reference(reader: &mut Reader, name: &str, key: &str, text: &str, span: &Span) {
     if text == name {
         reader.note(Diagnostic::error(
             "names-itself",
@@ -194,7 +194,11 @@ fn not_itself(reader: &mut Reader, name: &str, key: &str, text: &str, span: &Spa
 }
 
 /// Returns the component of a table, or `None` if its kind or name is not known.
-pub(super) fn component(reader: &mut Reader, names: &Names, fields: &Fields) -> Option<Component> {
+pub(super) fn component(
+    reader: &mut Reader,
+    names: &DeclaredNames,
+    fields: &Fields,
+) -> Option<Component> {
     let selector = fields.selector?;
     let kind = kind_of(selector)?;
     let name: Name = fields.text(selector)?.into();
@@ -205,11 +209,11 @@ pub(super) fn component(reader: &mut Reader, names: &Names, fields: &Fields) -> 
     let mut seen = BTreeSet::new();
     uses.retain(|name| seen.insert(name.clone()));
     for used in fields.texts("uses").unwrap_or_default() {
-        not_itself(reader, &name, "uses", &used.value, &used.span);
+        note_self_reference(reader, &name, "uses", &used.value, &used.span);
     }
     let mut other = |name_of: &str| {
         let (text, span) = (fields.text(name_of)?, fields.span_of(name_of)?);
-        not_itself(reader, &name, name_of, text, &span);
+        note_self_reference(reader, &name, name_of, text, &span);
         lookup(reader, Some(names), key(name_of)?, text, span)
     };
     let needs = other("needs").map(|needs| match &*needs {

@@ -218,18 +218,18 @@ pub(crate) fn did_you_mean<'w>(
     words: impl IntoIterator<Item = &'w str>,
 ) -> Option<&'w str> {
     /// Minimum length of a contained word, in bytes: a shorter one may occur in any word.
-    const PART: usize = 4;
+    const MIN_PART_BYTES: usize = 4;
     let lower = word.to_lowercase();
     let length = lower.chars().count();
     let mut nearest: Option<(usize, &str)> = None;
     for candidate in words {
         let folded = candidate.to_lowercase();
         let candidate_length = folded.chars().count();
-        let most = 1 + candidate_length / 4;
-        let is_part = |part: &str, of: &str| part.len() >= PART && of.contains(part);
+        let max_distance = 1 + candidate_length / 4;
+        let is_part = |part: &str, of: &str| part.len() >= MIN_PART_BYTES && of.contains(part);
         // A word whose length alone differs by more is too far, and is not compared: a file may be full of long words.
-        let distance = if length.abs_diff(candidate_length) <= most {
-            Some(strsim::damerau_levenshtein(&lower, &folded)).filter(|it| *it <= most)
+        let distance = if length.abs_diff(candidate_length) <= max_distance {
+            Some(strsim::damerau_levenshtein(&lower, &folded)).filter(|it| *it <= max_distance)
         } else {
             None
         };
@@ -245,7 +245,7 @@ pub(crate) fn did_you_mean<'w>(
 }
 
 /// Maximum number of words of a list that are shown.
-const LISTED: usize = 30;
+const MAX_LISTED: usize = 30;
 
 /// Returns words as a list to choose from. `quote` is put around each: the quote of code, or of names.
 pub(crate) fn any_of<'w>(quote: char, words: impl IntoIterator<Item = &'w str>) -> String {
@@ -265,10 +265,10 @@ fn list<'w>(quote: char, words: impl IntoIterator<Item = &'w str>, last: &str) -
     match words.as_slice() {
         [] => "nothing".to_owned(),
         [word] => word.clone(),
-        all if all.len() > LISTED => format!(
+        all if all.len() > MAX_LISTED => format!(
             "{} {last} {} more",
-            all[..LISTED].join(", "),
-            all.len() - LISTED
+            all[..MAX_LISTED].join(", "),
+            all.len() - MAX_LISTED
         ),
         [all @ .., word] => format!("{} {last} {word}", all.join(", ")),
     }
@@ -313,7 +313,7 @@ mod tests {
         assert_eq!(any_of('`', ["a"]), "`a`");
         assert_eq!(any_of('"', ["a", "b", "c"]), r#""a", "b" or "c""#);
         assert_eq!(all_of('`', ["a", "b"]), "`a` and `b`");
-        assert!(any_of('`', ["a"; LISTED + 2]).ends_with("`a` or 2 more"));
+        assert!(any_of('`', ["a"; MAX_LISTED + 2]).ends_with("`a` or 2 more"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::component::{Names, lookup};
+use super::component::{DeclaredNames, lookup};
 use super::diagnostic::{Diagnostic, any_of};
 use super::keys::{self, ANSWERS, Place, Type};
 use super::model::{Answer, Component, Lasts, Span, Timed, Verb, When};
@@ -12,13 +12,13 @@ use crate::journal::{Call, Kind, Name, SignalName};
 /// Returns the event of a table, or `None` if a mistake leaves it unclear; the mistake is noted.
 pub(super) fn event(
     reader: &mut Reader,
-    names: Option<&Names>,
+    names: Option<&DeclaredNames>,
     components: Option<&[Component]>,
     fields: &Fields,
 ) -> Option<Timed> {
     let verb = fields.selector?;
     let key = keys::find(Place::Event, verb)?;
-    let when = when(reader, names, fields);
+    let when = moment(reader, names, fields);
     let mut other = |name: &str| {
         let key = keys::find(Place::Event, name)?;
         lookup(
@@ -33,7 +33,7 @@ pub(super) fn event(
     let message = fields.text("message").map(str::to_owned);
     let text = fields.text(verb)?.to_owned();
     let span = fields.span_of(verb)?;
-    main_only(reader, fields, &text);
+    note_main_only_keys(reader, fields, &text);
     let name = match key.ty {
         Type::Name(_) => {
             let name = lookup(reader, names, key, &text, span.clone())?;
@@ -42,7 +42,7 @@ pub(super) fn event(
         }
         _ => Name::from(""),
     };
-    let lasts: Lasts = fields.lasts("for").flatten();
+    let lasts: Lasts = fields.time_or_forever("for").flatten();
     let verb = match verb {
         "signal" => Verb::Signal(
             *SignalName::ALL
@@ -78,11 +78,13 @@ pub(super) fn event(
         "job" => Verb::Job {
             name,
             count: fields.count("count").unwrap_or(1),
-            takes: fields.lasts("takes")?,
+            takes: fields.time_or_forever("takes")?,
         },
         "health" => Verb::Health {
             answer: answer(&text)?,
-            takes: fields.lasts("takes").unwrap_or(Some(Duration::ZERO)),
+            takes: fields
+                .time_or_forever("takes")
+                .unwrap_or(Some(Duration::ZERO)),
             lasts,
             every: fields.count("every").unwrap_or(1),
         },
@@ -103,7 +105,7 @@ fn answer(word: &str) -> Option<Answer> {
 }
 
 /// Notes the keys that go with `main` only, if the event is about another component.
-fn main_only(reader: &mut Reader, fields: &Fields, about: &str) {
+fn note_main_only_keys(reader: &mut Reader, fields: &Fields, about: &str) {
     for key in keys::of(Place::Event).filter(|key| key.main_only && about != "main") {
         if let Some(span) = fields.span_of(key.name) {
             reader.note(
@@ -120,7 +122,7 @@ fn main_only(reader: &mut Reader, fields: &Fields, about: &str) {
 }
 
 /// Returns when an event strikes, or `None` if a mistake leaves that unclear; the mistake is noted.
-fn when(reader: &mut Reader, names: Option<&Names>, fields: &Fields) -> Option<When> {
+fn moment(reader: &mut Reader, names: Option<&DeclaredNames>, fields: &Fields) -> Option<When> {
     let (at, on) = (fields.time("at"), fields.text("on"));
     if let (Some(on_span), Some(at_span)) = (fields.span_of("on"), fields.span_of("at")) {
         reader.note(
@@ -164,7 +166,7 @@ fn when(reader: &mut Reader, names: Option<&Names>, fields: &Fields) -> Option<W
 /// Returns `None`, and notes the reason, if a verb cannot be about that component.
 fn check_target(
     reader: &mut Reader,
-    names: Option<&Names>,
+    names: Option<&DeclaredNames>,
     components: Option<&[Component]>,
     verb: &str,
     name: &str,

@@ -14,9 +14,9 @@ use super::model::limits;
 use crate::words::{escaped, shown_path, steers};
 
 /// Maximum number of files below one folder.
-const FILES: usize = 100_000;
+const MAX_FILES: usize = 100_000;
 /// Maximum depth of nested folders.
-const DEPTH: usize = 32;
+const MAX_DEPTH: usize = 32;
 
 /// A file below a folder of scenarios.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +27,7 @@ pub struct ScenarioFile {
     /// Path of the file.
     pub path: PathBuf,
     /// Reason why the file cannot be a scenario, whatever its content.
-    wrong: Option<String>,
+    unusable: Option<String>,
     /// Content of the file, if it was piped.
     piped: Option<Vec<u8>>,
 }
@@ -60,8 +60,8 @@ pub struct ScenarioFiles {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn scenario_files(folder: &Path) -> Result<ScenarioFiles, String> {
-    let walked = walk(folder)?;
-    let mut files: Vec<ScenarioFile> = walked
+    let found = find_files(folder)?;
+    let mut files: Vec<ScenarioFile> = found
         .files
         .iter()
         .filter(|below| {
@@ -75,7 +75,7 @@ pub fn scenario_files(folder: &Path) -> Result<ScenarioFiles, String> {
     for file in &mut files {
         if let Some(first) = first.get(&file.name) {
             let first = shown_path(first);
-            file.wrong = Some(format!(
+            file.unusable = Some(format!(
                 "it has the same name as {first}; rename one of them"
             ));
         } else {
@@ -84,7 +84,7 @@ pub fn scenario_files(folder: &Path) -> Result<ScenarioFiles, String> {
     }
     Ok(ScenarioFiles {
         files,
-        not_followed: walked.not_followed,
+        not_followed: found.not_followed,
     })
 }
 
@@ -93,7 +93,7 @@ impl ScenarioFile {
     pub(crate) fn new(below: &Path, path: PathBuf) -> Self {
         let stem = below.with_extension("");
         let parts: Vec<_> = stem.iter().map(|part| part.to_str()).collect();
-        let wrong = if parts.contains(&None) {
+        let unusable = if parts.contains(&None) {
             Some("its name is not UTF-8; rename it".to_owned())
         } else if parts.iter().flatten().any(|part| part.contains(steers)) {
             Some("its name has characters that steer a terminal; rename it".to_owned())
@@ -111,7 +111,7 @@ impl ScenarioFile {
         ScenarioFile {
             name: parts.join("/"),
             path,
-            wrong,
+            unusable,
             piped: None,
         }
     }
@@ -139,8 +139,8 @@ impl ScenarioFile {
     /// in words.
     pub fn read(&self) -> Result<Vec<u8>, String> {
         let failed = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", self.shown());
-        if let Some(wrong) = &self.wrong {
-            return Err(failed(wrong));
+        if let Some(unusable) = &self.unusable {
+            return Err(failed(unusable));
         }
         if let Some(bytes) = &self.piped {
             return Ok(bytes.clone());
@@ -149,33 +149,35 @@ impl ScenarioFile {
     }
 }
 
-/// Reads a regular file, or its first `most` bytes. Refuses any other file: opening a pipe would wait for its writer,
-/// and a device may have no end.
+/// Reads a regular file, or its first `max_bytes`. Refuses any other file: opening a pipe would wait for its
+/// writer, and a device may have no end.
 ///
 /// # Errors
 ///
 /// If the system cannot read the file, or if it is not a regular file.
-pub(crate) fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_up_to(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
     let mut bytes = Vec::new();
-    fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    fs::File::open(path)?
+        .take(max_bytes)
+        .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Reads a regular file of at most `most` bytes.
+/// Reads a regular file of at most `max_bytes`.
 ///
 /// # Errors
 ///
 /// As [`read_up_to`]; also if the file is larger.
 #[cfg(feature = "kit")]
-pub(crate) fn read_whole(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let bytes = read_up_to(path, most + 1)?;
-    if bytes.len() as u64 > most {
+pub(crate) fn read_whole(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let bytes = read_up_to(path, max_bytes + 1)?;
+    if bytes.len() as u64 > max_bytes {
         return Err(io::Error::other(format!(
             "it is larger than {} MiB",
-            most >> 20
+            max_bytes >> 20
         )));
     }
     Ok(bytes)
@@ -183,7 +185,7 @@ pub(crate) fn read_whole(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 
 /// Result of a walk.
 #[derive(Debug, Default)]
-struct Walked {
+struct Found {
     /// Paths below the root of everything that is not a folder.
     files: Vec<PathBuf>,
     /// The links and folders that were not followed, each with the reason.
@@ -192,11 +194,11 @@ struct Walked {
 
 /// Finds everything below a folder that is not itself a folder. Walks folders before links to folders, and each folder
 /// once: by the first path that leads to it.
-fn walk(root: &Path) -> Result<Walked, String> {
+fn find_files(root: &Path) -> Result<Found, String> {
     let mut walk = Walk {
         root,
-        walked: Walked::default(),
-        seen: BTreeSet::new(),
+        found: Found::default(),
+        visited: BTreeSet::new(),
         links: Vec::new(),
     };
     walk.folder(Path::new(""), 0)?;
@@ -207,15 +209,15 @@ fn walk(root: &Path) -> Result<Walked, String> {
             walk.link(&link, depth)?;
         }
     }
-    walk.walked.files.sort();
-    Ok(walk.walked)
+    walk.found.files.sort();
+    Ok(walk.found)
 }
 
 struct Walk<'a> {
     root: &'a Path,
-    walked: Walked,
+    found: Found,
     /// Canonical paths of the folders that were walked.
-    seen: BTreeSet<PathBuf>,
+    visited: BTreeSet<PathBuf>,
     /// Links to folders that are still to be followed, each with its depth.
     links: Vec<(PathBuf, usize)>,
 }
@@ -229,14 +231,14 @@ impl Walk<'_> {
         let folder = self.root.join(below);
         let shown = self.shown(below);
         let failed = |error: io::Error| format!("cannot read {shown}: {error}");
-        if depth > DEPTH {
+        if depth > MAX_DEPTH {
             return Err(format!(
-                "cannot read {shown}: folders are nested more than {DEPTH} deep there"
+                "cannot read {shown}: folders are nested more than {MAX_DEPTH} deep there"
             ));
         }
-        if !self.seen.insert(folder.canonicalize().map_err(failed)?) {
+        if !self.visited.insert(folder.canonicalize().map_err(failed)?) {
             let again = format!("{shown} is walked by another path");
-            self.walked.not_followed.push(again);
+            self.found.not_followed.push(again);
             return Ok(());
         }
         let entries: io::Result<Vec<_>> = fs::read_dir(&folder).map_err(failed)?.collect();
@@ -250,11 +252,11 @@ impl Walk<'_> {
             } else if kind.is_symlink() && self.root.join(&path).is_dir() {
                 self.links.push((path, depth + 1));
             } else {
-                self.walked.files.push(path);
+                self.found.files.push(path);
             }
-            if self.walked.files.len() > FILES {
+            if self.found.files.len() > MAX_FILES {
                 return Err(format!(
-                    "there are more than {FILES} files below {}",
+                    "there are more than {MAX_FILES} files below {}",
                     self.shown(Path::new(""))
                 ));
             }
@@ -270,11 +272,11 @@ impl Walk<'_> {
         let around = around.canonicalize().map_err(failed)?;
         let to = shown_path(&target);
         if around.starts_with(&target) {
-            self.walked
+            self.found
                 .not_followed
                 .push(format!("{shown} is a link to a folder around it, {to}"));
-        } else if self.seen.contains(&target) {
-            self.walked.not_followed.push(format!(
+        } else if self.visited.contains(&target) {
+            self.found.not_followed.push(format!(
                 "{shown} is a link to {to}, which is walked by another path"
             ));
         } else {

@@ -36,13 +36,13 @@ impl Unmet {
 /// Of a worker context, the outcomes of steps, the leaks, the refusals, the requests and the states are the context's
 /// claims, and the rest are facts. The plan's context claims no outcomes and no leaks, so those are taken from facts.
 #[derive(Default)]
-struct Seen {
+struct Actual {
     exit: Option<(i32, Cause, u64)>,
     /// Instant of the first request to stop or signal.
-    asked: Option<u64>,
+    asked_at: Option<u64>,
     /// Instant at which stop began.
     stop_began: Option<u64>,
-    fired: bool,
+    watchdog_fired: bool,
     closed: Vec<Name>,
     leaked: Vec<Name>,
     timed_out: Vec<Name>,
@@ -57,7 +57,7 @@ struct Seen {
     registered: Vec<Name>,
     ready: bool,
     /// Whether the subject is the plan's context, which has no states.
-    plan: bool,
+    is_plan: bool,
 }
 
 fn kind_of(events: &[Event], id: Id) -> Option<Kind> {
@@ -74,25 +74,27 @@ fn is_once(events: &[Event], id: Id) -> bool {
     )
 }
 
-impl Seen {
+impl Actual {
     fn new(events: &[Event]) -> Self {
-        let mut seen = Seen::default();
+        let mut actual = Actual::default();
         let plan = matches!(events.first(), Some(Event { what: What::Journal { subject, .. }, .. }) if &**subject == "plan");
-        seen.plan = plan;
+        actual.is_plan = plan;
         for Event { t, what, .. } in events {
             match what {
                 What::Exit { code, cause } => {
-                    seen.exit = Some((*code, *cause, *t));
-                    seen.fired |= *cause == Cause::Watchdog;
+                    actual.exit = Some((*code, *cause, *t));
+                    actual.watchdog_fired |= *cause == Cause::Watchdog;
                 }
                 What::Requested { .. } | What::Signal { .. } => {
-                    seen.asked = seen.asked.or(Some(*t))
+                    actual.asked_at = actual.asked_at.or(Some(*t))
                 }
                 What::State {
                     state: State::Running,
-                } => seen.ready = seen.asked.is_none(),
-                What::Registered(registered) => seen.registered.push(registered.name.clone()),
-                What::Running { value: false } => seen.stop_began = seen.stop_began.or(Some(*t)),
+                } => actual.ready = actual.asked_at.is_none(),
+                What::Registered(registered) => actual.registered.push(registered.name.clone()),
+                What::Running { value: false } => {
+                    actual.stop_began = actual.stop_began.or(Some(*t))
+                }
                 // The plan claims no outcomes: they are taken from the facts below.
                 What::StepEnded {
                     phase,
@@ -100,15 +102,17 @@ impl Seen {
                     outcome,
                     ..
                 } if !plan => match outcome {
-                    Outcome::Ok if *phase == Phase::Cleanup => seen.closed.push(name.clone()),
-                    Outcome::Failed if *phase != Phase::Start => seen.failed.push(name.clone()),
-                    Outcome::Panicked if *phase != Phase::Start => seen.panicked.push(name.clone()),
-                    Outcome::TimedOut => seen.timed_out.push(name.clone()),
-                    Outcome::Aborted => seen.aborted.push(name.clone()),
-                    Outcome::NotAwaited => seen.not_awaited.push(name.clone()),
+                    Outcome::Ok if *phase == Phase::Cleanup => actual.closed.push(name.clone()),
+                    Outcome::Failed if *phase != Phase::Start => actual.failed.push(name.clone()),
+                    Outcome::Panicked if *phase != Phase::Start => {
+                        actual.panicked.push(name.clone())
+                    }
+                    Outcome::TimedOut => actual.timed_out.push(name.clone()),
+                    Outcome::Aborted => actual.aborted.push(name.clone()),
+                    Outcome::NotAwaited => actual.not_awaited.push(name.clone()),
                     _ => {}
                 },
-                What::Leak { name, .. } => seen.leaked.push(name.clone()),
+                What::Leak { name, .. } => actual.leaked.push(name.clone()),
                 What::Ended { id, name, how, .. } => {
                     let kind = if *id == 0 {
                         Some(Kind::Main)
@@ -118,45 +122,49 @@ impl Seen {
                     let is_body = matches!(kind, Some(Kind::Thread | Kind::Task | Kind::Watchdog));
                     // Stop begins when the running flag becomes false. The plan's flag is false from the start, so
                     // there stop begins with the first request.
-                    let before_stop = if plan { seen.asked } else { seen.stop_began };
+                    let before_stop = if plan {
+                        actual.asked_at
+                    } else {
+                        actual.stop_began
+                    };
                     let early = is_body && before_stop.is_none();
                     match how {
                         How::Failed | How::Panicked | How::Dropped if early => {
-                            seen.died.push(name.clone());
+                            actual.died.push(name.clone());
                         }
                         How::Ok if early => {
                             if !is_once(events, *id) {
-                                seen.ended.push(name.clone());
+                                actual.ended.push(name.clone());
                             }
                         }
                         _ if !plan && kind != Some(Kind::Main) => {}
                         How::Ok if matches!(kind, Some(Kind::Cleanup | Kind::Closeable)) => {
-                            seen.closed.push(name.clone());
+                            actual.closed.push(name.clone());
                         }
-                        How::Failed => seen.failed.push(name.clone()),
-                        How::Panicked => seen.panicked.push(name.clone()),
+                        How::Failed => actual.failed.push(name.clone()),
+                        How::Panicked => actual.panicked.push(name.clone()),
                         How::Ok | How::Dropped => {}
                     }
                 }
                 What::Lost { name, what, .. } => {
                     // The plan claims no leaks: a component that still runs at the end was left behind all the same.
                     if plan && *what == LostWhat::Running {
-                        seen.leaked.push(name.clone());
+                        actual.leaked.push(name.clone());
                     }
-                    seen.lost.push(name.clone());
+                    actual.lost.push(name.clone());
                 }
-                What::Refused { name, .. } => seen.refused.push(name.clone()),
+                What::Refused { name, .. } => actual.refused.push(name.clone()),
                 _ => {}
             }
         }
-        seen
+        actual
     }
 }
 
 /// Returns the expectations that were not met, in the order of the file. `broken` are the names of the laws that the
 /// journal breaks.
 pub fn judge(scenario: &Scenario, events: &[Event], broken: &[&str]) -> Vec<Unmet> {
-    let seen = Seen::new(events);
+    let actual = Actual::new(events);
     let mut judge = Judge { unmet: Vec::new() };
     let Expect {
         exit,
@@ -166,22 +174,22 @@ pub fn judge(scenario: &Scenario, events: &[Event], broken: &[&str]) -> Vec<Unme
         watchdog,
         ..
     } = &scenario.expect;
-    judge.exit(
-        &seen,
+    judge.check_exit(
+        &actual,
         "exit",
         exit,
         |exit| format!("the exit code {exit}"),
         |(code, _, _), exit| (code == exit, format!("it was {code}")),
     );
-    judge.exit(
-        &seen,
+    judge.check_exit(
+        &actual,
         "cause",
         cause,
         |cause| format!("the cause {cause}"),
         |(_, was, _), cause| (was == cause, format!("it was {was}")),
     );
-    judge.exit(
-        &seen,
+    judge.check_exit(
+        &actual,
         "ends-at",
         ends_at,
         |at| format!("the end at {}", Ms(millis(*at))),
@@ -192,9 +200,9 @@ pub fn judge(scenario: &Scenario, events: &[Event], broken: &[&str]) -> Vec<Unme
             )
         },
     );
-    let asked = seen.asked;
-    judge.exit(
-        &seen,
+    let asked = actual.asked_at;
+    judge.check_exit(
+        &actual,
         "within",
         within,
         |within| {
@@ -212,14 +220,14 @@ pub fn judge(scenario: &Scenario, events: &[Event], broken: &[&str]) -> Vec<Unme
         },
     );
     if let Some(watchdog) = watchdog
-        && seen.fired != (watchdog.value == WatchdogVerdict::Fires)
+        && actual.watchdog_fired != (watchdog.value == WatchdogVerdict::Fires)
     {
-        let (expected, got) = if seen.fired {
+        let (expected, got) = if actual.watchdog_fired {
             ("stay quiet", "it fired")
         } else {
             ("fire", "it stayed quiet")
         };
-        judge.note(
+        judge.push(
             "watchdog",
             &watchdog.span,
             format!("the watchdog was expected to {expected}: {got}"),
@@ -228,50 +236,50 @@ pub fn judge(scenario: &Scenario, events: &[Event], broken: &[&str]) -> Vec<Unme
     }
     let expect = &scenario.expect;
     if let Some(ready) = &expect.ready
-        && ready.value != seen.ready
-        && !seen.plan
+        && ready.value != actual.ready
+        && !actual.is_plan
     {
-        let (expected, got) = if seen.ready {
+        let (expected, got) = if actual.ready {
             ("never to become ready", "it was ready")
         } else {
             ("to become ready", "it never was")
         };
-        judge.note(
+        judge.push(
             "ready",
             &ready.span,
             format!("the worker was expected {expected}: {got}"),
             got.to_owned(),
         );
     }
-    judge.list("closed", &expect.closed, &seen.closed);
+    judge.check_list("closed", &expect.closed, &actual.closed);
     for (key, expected, got) in [
-        ("leaked", &expect.leaked, &seen.leaked),
-        ("timed-out", &expect.timed_out, &seen.timed_out),
-        ("aborted", &expect.aborted, &seen.aborted),
-        ("failed", &expect.failed, &seen.failed),
-        ("panicked", &expect.panicked, &seen.panicked),
-        ("not-awaited", &expect.not_awaited, &seen.not_awaited),
-        ("lost", &expect.lost, &seen.lost),
-        ("died", &expect.died, &seen.died),
-        ("ended", &expect.ended, &seen.ended),
-        ("registered", &expect.registered, &seen.registered),
-        ("refused", &expect.refused, &seen.refused),
+        ("leaked", &expect.leaked, &actual.leaked),
+        ("timed-out", &expect.timed_out, &actual.timed_out),
+        ("aborted", &expect.aborted, &actual.aborted),
+        ("failed", &expect.failed, &actual.failed),
+        ("panicked", &expect.panicked, &actual.panicked),
+        ("not-awaited", &expect.not_awaited, &actual.not_awaited),
+        ("lost", &expect.lost, &actual.lost),
+        ("died", &expect.died, &actual.died),
+        ("ended", &expect.ended, &actual.ended),
+        ("registered", &expect.registered, &actual.registered),
+        ("refused", &expect.refused, &actual.refused),
     ] {
-        judge.set(key, expected, got);
+        judge.check_set(key, expected, got);
     }
     if let Some(lines) = &expect.lines {
         let log = text(events);
         let live = matches!(events.first(), Some(Event { what: What::Journal { host, .. }, .. }) if &**host == "live");
         if live {
-            judge.lines(lines, &in_its_order(lines, events, &log));
+            judge.check_lines(lines, &in_expected_order(lines, events, &log));
         } else {
-            judge.lines(lines, &log);
+            judge.check_lines(lines, &log);
         }
     }
     for law in &expect.breaks.value {
         if !broken.contains(&&**law) {
             let message = format!("the law {law} was expected to break, and holds");
-            judge.note(
+            judge.push(
                 "breaks",
                 &expect.breaks.span,
                 message,
@@ -288,7 +296,7 @@ struct Judge {
 }
 
 impl Judge {
-    fn note(&mut self, key: &'static str, span: &Span, message: String, got: String) {
+    fn push(&mut self, key: &'static str, span: &Span, message: String, got: String) {
         self.unmet.push(Unmet {
             key,
             message,
@@ -298,9 +306,9 @@ impl Judge {
     }
 
     /// Checks an expectation of the exit. Without an exit it is not met.
-    fn exit<T>(
+    fn check_exit<T>(
         &mut self,
-        seen: &Seen,
+        actual: &Actual,
         key: &'static str,
         expected: &Option<Spanned<T>>,
         words: impl Fn(&T) -> String,
@@ -308,27 +316,32 @@ impl Judge {
     ) {
         let Some(expected) = expected else { return };
         let words = words(&expected.value);
-        let got = match &seen.exit {
+        let got = match &actual.exit {
             None => "the run never came to an end".to_owned(),
             Some(exit) => match holds(exit, &expected.value) {
                 (true, _) => return,
                 (false, got) => got,
             },
         };
-        self.note(key, &expected.span, format!("expected {words}: {got}"), got);
+        self.push(key, &expected.span, format!("expected {words}: {got}"), got);
     }
 
     /// Checks that the names are exactly these, in this order.
-    fn list(&mut self, key: &'static str, expected: &Option<Spanned<Vec<Name>>>, got: &[Name]) {
+    fn check_list(
+        &mut self,
+        key: &'static str,
+        expected: &Option<Spanned<Vec<Name>>>,
+        got: &[Name],
+    ) {
         let Some(expected) = expected else { return };
         if expected.value != got {
-            let got = names(got);
-            self.note(
+            let got = quoted_list(got);
+            self.push(
                 key,
                 &expected.span,
                 format!(
                     "expected {key} to be {}: it was {got}",
-                    names(&expected.value)
+                    quoted_list(&expected.value)
                 ),
                 format!("it was {got}"),
             );
@@ -336,7 +349,12 @@ impl Judge {
     }
 
     /// Checks that the names are exactly these, in any order and each any number of times.
-    fn set(&mut self, key: &'static str, expected: &Option<Spanned<Vec<Name>>>, got: &[Name]) {
+    fn check_set(
+        &mut self,
+        key: &'static str,
+        expected: &Option<Spanned<Vec<Name>>>,
+        got: &[Name],
+    ) {
         let Some(expected) = expected else { return };
         let sorted = |names: &[Name]| {
             let mut names = names.to_vec();
@@ -346,17 +364,20 @@ impl Judge {
         };
         let (wanted, got) = (sorted(&expected.value), sorted(got));
         if wanted != got {
-            let got = names(&got);
-            self.note(
+            let got = quoted_list(&got);
+            self.push(
                 key,
                 &expected.span,
-                format!("expected {key} to be {}: it was {got}", names(&wanted)),
+                format!(
+                    "expected {key} to be {}: it was {got}",
+                    quoted_list(&wanted)
+                ),
                 format!("it was {got}"),
             );
         }
     }
 
-    fn lines(&mut self, expected: &Spanned<Vec<Spanned<String>>>, log: &str) {
+    fn check_lines(&mut self, expected: &Spanned<Vec<Spanned<String>>>, log: &str) {
         let mut lines = log.lines();
         for part in &expected.value {
             if !lines.any(|line| line.contains(&part.value)) {
@@ -365,7 +386,7 @@ impl Judge {
                 } else {
                     "no line has it"
                 };
-                self.note(
+                self.push(
                     "lines",
                     &part.span,
                     format!("expected a line with {:?} in the log: {got}", part.value),
@@ -380,7 +401,11 @@ impl Judge {
 /// Returns a live log in which, within each instant, the expected lines come first and in the expected order.
 ///
 /// In a live run, components that have nothing to do with one another have no order within one instant.
-fn in_its_order(expected: &Spanned<Vec<Spanned<String>>>, events: &[Event], log: &str) -> String {
+fn in_expected_order(
+    expected: &Spanned<Vec<Spanned<String>>>,
+    events: &[Event],
+    log: &str,
+) -> String {
     let parts = expected.value.iter();
     let mut parts = parts.map(|part| &*part.value).peekable();
     let lines: Vec<(u64, &str)> = events
@@ -407,7 +432,7 @@ fn in_its_order(expected: &Spanned<Vec<Spanned<String>>>, events: &[Event], log:
     out
 }
 
-fn names(names: &[Name]) -> String {
+fn quoted_list(names: &[Name]) -> String {
     if names.is_empty() {
         "empty".to_owned()
     } else {

@@ -175,7 +175,7 @@ const BOUND: Type = Type::Time {
     min: 1,
     forever: false,
 };
-const LASTS: Type = Type::Time {
+const TIME_OR_FOREVER: Type = Type::Time {
     min: 0,
     forever: true,
 };
@@ -183,7 +183,7 @@ const NAME: Type = Type::Name(&[]);
 const NAMES: Type = Type::Names(&[]);
 const NAMES_OR_MAIN: Type = Type::Names(&["main"]);
 /// The name of a component, or `main`.
-const MAIN_TOO: Type = Type::Name(&["main"]);
+const NAME_OR_MAIN: Type = Type::Name(&["main"]);
 
 const BODIES: &[&str] = &["thread", "task"];
 const CALLBACKS: &[&str] = &["stop", "cleanup", "closeable"];
@@ -305,27 +305,27 @@ pub static KEYS: &[Key] = &[
     key(Event, "signal", Type::Word(|| words(SignalName::ALL, SignalName::as_str)), "", "A signal arrives.", r#"{ at = "10s", signal = "SIGTERM" }"#).selects(),
     key(Event, "call", Type::Word(calls), "", "Somebody calls the context.", r#"{ at = "10s", call = "stop", callers = 2 }"#).selects(),
     key(Event, "register", NAME, "", "A component that is `late` is registered.", r#"{ on = "drain", register = "late pool" }"#).selects(),
-    key(Event, "hang", MAIN_TOO, "", "Stuck from here on: it does no work and heeds nothing.", r#"{ at = "5s", hang = "flush" }"#).selects(),
+    key(Event, "hang", NAME_OR_MAIN, "", "Stuck from here on: it does no work and heeds nothing.", r#"{ at = "5s", hang = "flush" }"#).selects(),
     key(Event, "ignore", NAME, "", "It works on, and does not heed stop.", r#"{ at = "5s", ignore = "writer", for = "8s" }"#).selects().on(BODIES),
-    key(Event, "slow", MAIN_TOO, "", "It takes so much longer.", r#"{ at = "5s", slow = "flush", by = "3s" }"#).selects().on(&["thread", "task", "stop", "cleanup", "closeable"]),
+    key(Event, "slow", NAME_OR_MAIN, "", "It takes so much longer.", r#"{ at = "5s", slow = "flush", by = "3s" }"#).selects().on(&["thread", "task", "stop", "cleanup", "closeable"]),
     key(Event, "fail", Type::Name(&["main", "kill"]), "", "It returns an error: a thread or task now, a callback when called, `main` now or before a registration; the watchdog, which can return none, panics. `kill`: the plan's kill tool fails from here on.", r#"{ at = "5s", fail = "db", message = "already closed" }"#).selects(),
-    key(Event, "panic", MAIN_TOO, "", "It panics, likewise.", r#"{ at = "5s", panic = "flush" }"#).selects(),
+    key(Event, "panic", NAME_OR_MAIN, "", "It panics, likewise.", r#"{ at = "5s", panic = "flush" }"#).selects(),
     key(Event, "end", NAME, "", "It ends early, and well.", r#"{ at = "5s", end = "writer" }"#).selects().on(BODIES),
-    key(Event, "hold", MAIN_TOO, "", "It holds the executor, so that no task and no async callback runs: a task now, an async callback when it is called.", r#"{ at = "5s", hold = "writer", for = "3s" }"#).selects().on(&["task", "stop", "cleanup", "closeable"]),
+    key(Event, "hold", NAME_OR_MAIN, "", "It holds the executor, so that no task and no async callback runs: a task now, an async callback when it is called.", r#"{ at = "5s", hold = "writer", for = "3s" }"#).selects().on(&["task", "stop", "cleanup", "closeable"]),
     key(Event, "job", NAME, "", "It has jobs in flight; its end waits for them.", r#"{ at = "5s", job = "thread pool", count = 4, takes = "3s" }"#).selects().on(&["thread", "task", "stop", "cleanup", "closeable"]),
     key(Event, "health", Type::Answer, "", "What the health endpoint answers from here on. `silent` accepts and says nothing, `half-line` sends half of a status line and then nothing, `stalls` all of it and then nothing. `drip` is 200 byte by byte, over the whole of `takes`, or without it a byte a second for ever; `endless` is 200 with a body that does not end. `cut` ends in the middle, `reset` tears the connection down, `garbage` is no HTTP.", r#"{ at = "5s", health = "503", takes = "2s" }"#).selects(),
     key(Event, "at", TIME, "the start", "When it strikes: so long after the worker began.", r#"{ at = "10s", signal = "SIGTERM" }"#),
-    key(Event, "on", MAIN_TOO, "", "When it strikes: at the first begin of that component's step, or of `main`.", r#"{ on = "flush", signal = "SIGTERM" }"#),
+    key(Event, "on", NAME_OR_MAIN, "", "When it strikes: at the first begin of that component's step, or of `main`.", r#"{ on = "flush", signal = "SIGTERM" }"#),
     key(Event, "after", TIME, "0ms", "So long after the begin of the step that `on` names.", r#"{ on = "flush", after = "500ms", signal = "SIGTERM" }"#),
-    key(Event, "from", MAIN_TOO, "from outside", "The component inside which it is called or registered.", r#"{ at = "5s", call = "stop", from = "writer" }"#).with(&["call", "register"]),
+    key(Event, "from", NAME_OR_MAIN, "from outside", "The component inside which it is called or registered.", r#"{ at = "5s", call = "stop", from = "writer" }"#).with(&["call", "register"]),
     key(Event, "callers", Type::Int(1, 1_000), "1", "How many call at once.", r#"{ at = "5s", call = "cleanup", callers = 3 }"#).with(&["call"]),
     key(Event, "message", Type::Text, "scripted failure, scripted panic", "The error's or panic's words; the reason given with `request-stop`.", r#"{ at = "5s", fail = "db", message = "broken pipe" }"#).with(&["fail", "panic", "call"]),
-    key(Event, "for", LASTS, "forever", "How long it lasts.", r#"{ at = "5s", hang = "flush", for = "3s" }"#).with(&["hang", "ignore", "hold", "health"]),
+    key(Event, "for", TIME_OR_FOREVER, "forever", "How long it lasts.", r#"{ at = "5s", hang = "flush", for = "3s" }"#).with(&["hang", "ignore", "hold", "health"]),
     key(Event, "by", TIME, "", "How much longer it takes.", r#"{ at = "5s", slow = "flush", by = "3s" }"#).with(&["slow"]).required(&["slow"]),
     key(Event, "before", NAME, "now", "Main comes to its end just before it registers that.", r#"{ fail = "main", before = "db" }"#).with(&["fail", "panic"]).main_only(),
     key(Event, "code", Type::Int(1, 255), "none", "The exit code that main asks for.", r#"{ fail = "main", before = "db", code = 255 }"#).with(&["fail"]).main_only(),
     key(Event, "count", Type::Int(1, 1_000), "1", "How many jobs.", r#"{ at = "5s", job = "thread pool", count = 4, takes = "3s" }"#).with(&["job"]),
-    key(Event, "takes", LASTS, "an answer comes at once", "How long each job, or each answer, takes; an answer that takes for ever never comes.", r#"{ at = "5s", job = "thread pool", takes = "3s" }"#).with(&["job", "health"]).required(&["job"]),
+    key(Event, "takes", TIME_OR_FOREVER, "an answer comes at once", "How long each job, or each answer, takes; an answer that takes for ever never comes.", r#"{ at = "5s", job = "thread pool", takes = "3s" }"#).with(&["job", "health"]).required(&["job"]),
     key(Event, "every", Type::Int(1, 1_000), "1", "With 3 each third answer is like this, and the others are 200 at once.", r#"{ at = "5s", health = "503", every = 3 }"#).with(&["health"]),
     //
     key(Expect, "exit", Type::Int(0, 255), "", "The exit code.", "exit = 0"),

@@ -51,7 +51,7 @@ fn components(scenario: &Scenario) -> impl Iterator<Item = &Component> + Clone {
     scenario.worker.components.iter().flatten()
 }
 
-fn is_join(component: &Component) -> bool {
+fn is_joined(component: &Component) -> bool {
     matches!(component.kind, Kind::Thread | Kind::Task | Kind::Watchdog)
 }
 
@@ -61,7 +61,7 @@ fn is_cleanup(component: &Component) -> bool {
 
 /// Returns the steps that are awaited one after another. Of a group, which is awaited together, it returns the step
 /// with the longest bound.
-fn waits(scenario: &Scenario) -> Vec<&Component> {
+fn awaited_steps(scenario: &Scenario) -> Vec<&Component> {
     let mut steps: Vec<&Component> = components(scenario).collect();
     // The sort is stable: equal orders keep the order of the file. Only stop's steps form groups.
     steps.sort_by_key(|component| {
@@ -72,22 +72,22 @@ fn waits(scenario: &Scenario) -> Vec<&Component> {
             (false, order)
         }
     });
-    let mut waits: Vec<&Component> = Vec::new();
+    let mut awaited: Vec<&Component> = Vec::new();
     let mut previous: Option<&Component> = None;
     for step in steps {
         let same_group = previous
-            .is_some_and(|other| is_join(other) && is_join(step) && other.order == step.order);
-        match waits.last_mut() {
+            .is_some_and(|other| is_joined(other) && is_joined(step) && other.order == step.order);
+        match awaited.last_mut() {
             Some(longest) if same_group => {
                 if step.timeout > longest.timeout {
                     *longest = step;
                 }
             }
-            _ => waits.push(step),
+            _ => awaited.push(step),
         }
         previous = Some(step);
     }
-    waits
+    awaited
 }
 
 /// Warns if the bounds add up to more than the grace without its margin.
@@ -98,8 +98,8 @@ fn bounds_over_grace(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
     let worker = &scenario.worker;
     let limit = worker.grace.saturating_sub(worker.margin);
     let mut sum = Duration::ZERO;
-    for step in waits(scenario) {
-        if is_join(step) || step.timeout != limits::CALL_TIMEOUT {
+    for step in awaited_steps(scenario) {
+        if is_joined(step) || step.timeout != limits::CALL_TIMEOUT {
             sum += step.timeout;
         }
         if sum > limit {
@@ -290,7 +290,7 @@ fn cannot_hold(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
     }
     let expect = &scenario.expect;
     let has_watchdog = components(scenario).any(|component| component.kind == Kind::Watchdog);
-    let mut odd = |span: &Span, message: String| {
+    let mut warn = |span: &Span, message: String| {
         found.push(Diagnostic::warning(
             "cannot-hold",
             span.clone(),
@@ -302,7 +302,7 @@ fn cannot_hold(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
         && watchdog.value == WatchdogVerdict::Fires
         && !has_watchdog
     {
-        odd(&watchdog.span, "no watchdog is there to fire".to_owned());
+        warn(&watchdog.span, "no watchdog is there to fire".to_owned());
     }
     for (names, fits, what) in [
         (
@@ -322,7 +322,7 @@ fn cannot_hold(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
         ),
         (
             &expect.died,
-            is_join,
+            is_joined,
             "is no thread and no task, and only these die before stop",
         ),
     ] {
@@ -332,14 +332,14 @@ fn cannot_hold(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
                 .component(name)
                 .is_some_and(|component| !fits(component))
             {
-                odd(&names.span, format!("\"{name}\" {what}"));
+                warn(&names.span, format!("\"{name}\" {what}"));
             }
         }
     }
     if let Some(closed) = &expect.closed {
         for (n, name) in closed.value.iter().enumerate() {
             if closed.value[..n].contains(name) {
-                odd(
+                warn(
                     &closed.span,
                     format!("\"{name}\" is closed once, and named twice"),
                 );
@@ -354,7 +354,7 @@ fn cannot_hold(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
                 .as_ref()
                 .is_none_or(|it| it.value == WatchdogVerdict::Fires))
     {
-        odd(
+        warn(
             &ends_at.span,
             format!("nobody asks the worker to stop before {}", time(request)),
         );

@@ -112,7 +112,7 @@ pub fn examples() -> Vec<(&'static Key, String)> {
 }
 
 /// Components to which the examples refer, by name.
-const CAST: &[(&str, &str)] = &[
+const EXAMPLE_COMPONENTS: &[(&str, &str)] = &[
     ("flusher", r#"{ thread = "flusher", period = "1s" }"#),
     ("writer", r#"{ task = "writer" }"#),
     ("drain", r#"{ stop = "drain" }"#),
@@ -132,10 +132,10 @@ fn file_around(key: &Key) -> String {
     let stop = r#"{ at = "20s", signal = "SIGTERM" }"#;
     // An example of a component replaces the component of that name; the others are there to be named. A worker has one
     // watchdog, so an example of a watchdog replaces the other.
-    let cast = |but: &str| {
-        let brought = but.split('"').nth(1);
-        let watched = but.contains("watchdog = ");
-        let own = CAST
+    let components_beside = |example: &str| {
+        let brought = example.split('"').nth(1);
+        let watched = example.contains("watchdog = ");
+        let own = EXAMPLE_COMPONENTS
             .iter()
             .filter(|(name, line)| {
                 brought != Some(name) && !(watched && line.contains("watchdog = "))
@@ -149,9 +149,11 @@ fn file_around(key: &Key) -> String {
         )
     };
     match (key.place, key.name) {
-        (Place::Top, "title") => {
-            file("", "", &cast(""), stop, "").replacen("title = \"An example\"", key.example, 1)
-        }
+        (Place::Top, "title") => file("", "", &components_beside(""), stop, "").replacen(
+            "title = \"An example\"",
+            key.example,
+            1,
+        ),
         (Place::Top, "worker" | "timeline" | "expect") => {
             format!("title = \"An example\"\n{}\n", key.example)
         }
@@ -159,7 +161,7 @@ fn file_around(key: &Key) -> String {
             "title = \"An example\"\n{}\n[timeline]\nevents = [{stop}]\n",
             key.example
         ),
-        (Place::Top, _) => file(key.example, "", &cast(""), stop, ""),
+        (Place::Top, _) => file(key.example, "", &components_beside(""), stop, ""),
         (Place::Worker, "components") => format!(
             "title = \"An example\"\n[worker]\n{}\n[timeline]\nevents = [{stop}]\n",
             key.example
@@ -167,23 +169,23 @@ fn file_around(key: &Key) -> String {
         (Place::Worker, "run") => file(
             "",
             key.example,
-            &cast(""),
+            &components_beside(""),
             r#"{ at = "20s", call = "cleanup" }"#,
             "",
         ),
-        (Place::Worker, _) => file("", key.example, &cast(""), stop, ""),
+        (Place::Worker, _) => file("", key.example, &components_beside(""), stop, ""),
         (Place::Expect, "registered") => file("", "", "", stop, key.example),
         (Place::Component, _) => file(
             "",
             "",
-            &format!("  {},\n{}", key.example, cast(key.example)),
+            &format!("  {},\n{}", key.example, components_beside(key.example)),
             stop,
             "",
         ),
         (Place::Timeline, _) => {
             format!(
                 "title = \"An example\"\n[worker]\ncomponents = [\n{}]\n[timeline]\n{}\n",
-                cast(""),
+                components_beside(""),
                 key.example
             )
         }
@@ -193,7 +195,7 @@ fn file_around(key: &Key) -> String {
             } else {
                 format!("{},\n  {stop}", key.example)
             };
-            file("", "", &cast(""), &events, "")
+            file("", "", &components_beside(""), &events, "")
         }
         // The expectation has to hold, so the file has only the components that the examples name.
         (Place::Expect, _) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::component::{Names, component, declare, lookup_all};
+use super::component::{DeclaredNames, component, declare_names, lookup_all};
 use super::diagnostic::{Diagnostic, Invalid, time};
 use super::event::event;
 use super::keys::{self, Place};
@@ -129,7 +129,7 @@ fn subtable<'t, 'i>(table: &'t DeTable<'i>, name: &str) -> Option<(Span, &'t DeT
 }
 
 /// Notes a late component that is registered a second time: that would be another component.
-fn registered_once(reader: &mut Reader, timeline: &[Timed]) {
+fn check_registered_once(reader: &mut Reader, timeline: &[Timed]) {
     let mut first: BTreeMap<&str, &Span> = BTreeMap::new();
     for Timed { verb, span, .. } in timeline {
         let Verb::Register { name, .. } = verb else {
@@ -159,8 +159,8 @@ fn file(
     own: Option<&Limits>,
 ) -> Option<Scenario> {
     let top = reader.table(Place::Top, document, 0..0);
-    title_and_live(reader, &top);
-    let mut names = Names::new();
+    check_title_and_live(reader, &top);
+    let mut names = DeclaredNames::new();
     let (worker_fields, raw) = match subtable(document, "worker") {
         Some((span, table)) => {
             let fields = reader.table(Place::Worker, table, span);
@@ -175,7 +175,7 @@ fn file(
             .collect()
     });
     for fields in component_fields.iter().flatten() {
-        declare(reader, &mut names, fields);
+        declare_names(reader, &mut names, fields);
     }
     let components: Option<Vec<Component>> = component_fields.as_ref().map(|all| {
         all.iter()
@@ -194,7 +194,7 @@ fn file(
             let fields = reader.table(Place::Event, table, span);
             timeline.extend(event(reader, known, components.as_deref(), &fields));
         }
-        registered_once(reader, &timeline);
+        check_registered_once(reader, &timeline);
     }
     let expect = match subtable(document, "expect") {
         Some((span, table)) => {
@@ -205,9 +205,9 @@ fn file(
     };
     let mut worker = worker(reader, &worker_fields, own);
     let reserve = are_right(&worker_fields).then_some(worker.reserve);
-    floors(reader, reserve, component_fields.iter().flatten());
+    check_floors(reader, reserve, component_fields.iter().flatten());
     if components.is_some() {
-        patience_is_for_own(reader, &top);
+        check_patience(reader, &top);
     }
     worker.components = components;
     let words = |key| {
@@ -235,7 +235,7 @@ fn reason(live: &str) -> Option<&str> {
         .filter(|reason| !reason.is_empty())
 }
 
-fn title_and_live(reader: &mut Reader, top: &Fields) {
+fn check_title_and_live(reader: &mut Reader, top: &Fields) {
     if let (Some(title), Some(span)) = (top.text("title"), top.span_of("title"))
         && (title.trim().is_empty() || title.contains(steers))
     {
@@ -265,7 +265,7 @@ fn title_and_live(reader: &mut Reader, top: &Fields) {
 }
 
 /// Notes `patience` if the components are scripted: their work takes no real time.
-fn patience_is_for_own(reader: &mut Reader, top: &Fields) {
+fn check_patience(reader: &mut Reader, top: &Fields) {
     if let Some(span) = top.span_of("patience") {
         reader.note(
             Diagnostic::error(
@@ -360,7 +360,7 @@ fn worker(reader: &mut Reader, fields: &Fields, own: Option<&Limits>) -> Worker 
 
 /// Notes a floor that exceeds its component's timeout, and the floor with which all of them exceed the reserve, if that is
 /// known.
-fn floors<'f>(
+fn check_floors<'f>(
     reader: &mut Reader,
     reserve: Option<Duration>,
     components: impl Iterator<Item = &'f Fields>,
@@ -412,7 +412,7 @@ fn floors<'f>(
 }
 
 /// Returns the expectations of a table.
-fn expect(reader: &mut Reader, names: Option<&Names>, fields: &Fields) -> Expect {
+fn expect(reader: &mut Reader, names: Option<&DeclaredNames>, fields: &Fields) -> Expect {
     let mut set = |name: &str| {
         let key = keys::find(Place::Expect, name)?;
         let names = lookup_all(reader, names, key, fields.texts(name));

@@ -18,9 +18,9 @@ use super::model::limits;
 pub const LAST_STOP: Duration = Duration::from_millis(LAST_STOP_MS);
 const LAST_STOP_MS: u64 = 30_000;
 /// Instant from which on some events strike, in milliseconds. Main has usually ended by then.
-const NOON_MS: u64 = 10_000;
+const AFTER_START_MS: u64 = 10_000;
 /// Maximum number of components of a random scenario, and of its events besides the last stop.
-const MOST: usize = 8;
+const MAX_ITEMS: usize = 8;
 
 /// Delays of events and registrations. This and the lists below hold their durations in milliseconds.
 const MOMENTS: &[u64] = &[
@@ -37,7 +37,7 @@ const REQUEST_TIMEOUTS: &[u64] = &[50, 500, 1_000, 3_000];
 const ORDERS: &[i64] = &[0, 0, 0, 10, -10, 200, i32::MIN as i64, i32::MAX as i64];
 
 /// Keys that matter to the plan only, or that the generator writes itself.
-const PASSED_OVER: &[&str] = &["told-by", "components", "at", "on", "after", "late"];
+const SKIPPED_KEYS: &[&str] = &["told-by", "components", "at", "on", "after", "late"];
 
 /// Returns the text of a random scenario: a worker, and the events that strike it. The same seed gives the same text,
 /// which is always valid. The worker is asked to stop at [`LAST_STOP`] at the latest.
@@ -64,15 +64,15 @@ struct Draft {
     rng: ChaCha8Rng,
     seed: u64,
     plain: bool,
-    parts: Vec<Part>,
+    components: Vec<DraftComponent>,
     /// Part of the reserve that no floor has taken, in milliseconds.
-    unpromised: u64,
-    runs: bool,
+    reserve_left_ms: u64,
+    handles_signals: bool,
     registered: BTreeSet<String>,
 }
 
 /// Properties of a component that its events depend on.
-struct Part {
+struct DraftComponent {
     kind: &'static str,
     name: String,
     late: bool,
@@ -85,9 +85,9 @@ impl Draft {
             rng: ChaCha8Rng::seed_from_u64(seed),
             seed,
             plain,
-            parts: Vec::new(),
-            unpromised: 0,
-            runs: true,
+            components: Vec::new(),
+            reserve_left_ms: 0,
+            handles_signals: true,
             registered: BTreeSet::new(),
         }
     }
@@ -114,8 +114,8 @@ impl Draft {
             self.seed
         );
         self.worker(&mut text);
-        let count = self.below(MOST + 1);
-        self.cast(count);
+        let count = self.below(MAX_ITEMS + 1);
+        self.choose_components(count);
         text += "components = [\n";
         for n in 0..count {
             let fields = self.component(n).join(", ");
@@ -124,13 +124,13 @@ impl Draft {
         text += "]\n\n[timeline]\nevents = [\n";
         let events = match self.plain {
             true => 0,
-            false => self.below(MOST + 1),
+            false => self.below(MAX_ITEMS + 1),
         };
-        let end = match self.runs {
+        let end = match self.handles_signals {
             true => "signal = \"SIGTERM\"",
             false => "call = \"cleanup\"",
         };
-        let end = vec![format!("at = {}", time(LAST_STOP_MS)), end.to_owned()];
+        let end = vec![format!("at = {}", quoted_ms(LAST_STOP_MS)), end.to_owned()];
         let mut events: Vec<_> = (0..events).filter_map(|_| self.event()).collect();
         // At a random place: before some events of its instant, and after others.
         events.insert(self.below(events.len() + 1), end);
@@ -151,7 +151,7 @@ impl Draft {
             reserve = (grace * percent / 100).clamp(1, grace - margin - 1);
             let _ = writeln!(text, "reserve = \"{reserve}ms\"");
         }
-        self.unpromised = reserve;
+        self.reserve_left_ms = reserve;
         if self.once_in(2) {
             *text += "ties = \"last\"\n";
         }
@@ -170,24 +170,29 @@ impl Draft {
             }
         }
         if self.once_in(7) {
-            self.runs = false;
+            self.handles_signals = false;
             *text += "run = false\n";
         }
     }
 
     /// Chooses the components before their fields are written, since they name one another.
-    fn cast(&mut self, count: usize) {
+    fn choose_components(&mut self, count: usize) {
         let kinds: Vec<&'static str> = selectors(Place::Component)
             .filter(|kind| !self.plain || *kind != "watchdog")
             .collect();
         for n in 1..=count {
             let mut kind = self.pick(&kinds);
             // A worker has one watchdog.
-            if kind == "watchdog" && self.parts.iter().any(|part| part.kind == kind) {
+            if kind == "watchdog"
+                && self
+                    .components
+                    .iter()
+                    .any(|component| component.kind == kind)
+            {
                 kind = "thread";
             }
             let late = !self.plain && self.once_in(8);
-            self.parts.push(Part {
+            self.components.push(DraftComponent {
                 kind,
                 name: format!("{kind}-{n}"),
                 late,
@@ -198,13 +203,13 @@ impl Draft {
 
     /// Returns the fields of a component.
     fn component(&mut self, n: usize) -> Vec<String> {
-        let kind = self.parts[n].kind;
-        let mut fields = vec![format!("{kind} = {:?}", self.parts[n].name)];
+        let kind = self.components[n].kind;
+        let mut fields = vec![format!("{kind} = {:?}", self.components[n].name)];
         let mut bound = limits::CALL_TIMEOUT.as_millis() as u64;
         for key in keys::of(Place::Component) {
-            let unfit = key.selects || !key.goes_with(kind) || PASSED_OVER.contains(&key.name);
-            let struck = ["uses", "needs", "period"].contains(&key.name);
-            if unfit || self.plain && struck {
+            let unfit = key.selects || !key.goes_with(kind) || SKIPPED_KEYS.contains(&key.name);
+            let not_plain = ["uses", "needs", "period"].contains(&key.name);
+            if unfit || self.plain && not_plain {
                 continue;
             }
             let times = match key.name {
@@ -218,25 +223,25 @@ impl Draft {
             }
             let value = match key.name {
                 "floor" => {
-                    let floor = self.pick(BOUNDS).min(bound).min(self.unpromised);
-                    self.unpromised -= floor;
-                    (floor > 0).then(|| time(floor))
+                    let floor = self.pick(BOUNDS).min(bound).min(self.reserve_left_ms);
+                    self.reserve_left_ms -= floor;
+                    (floor > 0).then(|| quoted_ms(floor))
                 }
                 "timeout" => {
                     bound = self.pick(BOUNDS);
-                    Some(time(bound))
+                    Some(quoted_ms(bound))
                 }
                 _ => self.value(key, Some(n)),
             };
             if let Some(value) = value {
-                self.parts[n].is_async |= key.name == "async";
+                self.components[n].is_async |= key.name == "async";
                 fields.push(format!("{} = {value}", key.name));
             }
         }
         if !self.plain && self.once_in(5) {
-            fields.push(format!("after = {}", time(self.pick(MOMENTS))));
+            fields.push(format!("after = {}", quoted_ms(self.pick(MOMENTS))));
         }
-        if self.parts[n].late {
+        if self.components[n].late {
             fields.push("late = true".to_owned());
         }
         fields
@@ -259,29 +264,29 @@ impl Draft {
             }
             Type::Time { forever: true, .. } if self.once_in(4) => "\"forever\"".to_owned(),
             Type::Time { min, .. } => {
-                let times = match key.name {
+                let durations_ms = match key.name {
                     "period" => CYCLES,
                     "interval" => INTERVALS,
                     "request-timeout" => REQUEST_TIMEOUTS,
                     _ if min > 0 => BOUNDS,
                     _ => TAKES,
                 };
-                time(self.pick(times))
+                quoted_ms(self.pick(durations_ms))
             }
             Type::Name(also) => {
-                let names = self.parts.iter().enumerate();
+                let names = self.components.iter().enumerate();
                 let mut names: Vec<String> = names
                     .filter(|(n, _)| Some(*n) != own)
-                    .map(|(_, part)| part.name.clone())
+                    .map(|(_, component)| component.name.clone())
                     .collect();
                 names.extend(also.iter().map(|name| (*name).to_owned()));
                 format!("{:?}", self.one_of(names)?)
             }
             Type::Names(_) => {
-                let names = self.parts.iter().enumerate();
+                let names = self.components.iter().enumerate();
                 let names: Vec<String> = names
                     .filter(|(n, _)| Some(*n) != own)
-                    .map(|(_, part)| part.name.clone())
+                    .map(|(_, component)| component.name.clone())
                     .collect();
                 let used: BTreeSet<String> =
                     (0..2).filter_map(|_| self.one_of(names.clone())).collect();
@@ -316,11 +321,11 @@ impl Draft {
         let verbs: Vec<&'static Key> = keys::of(Place::Event).filter(|key| key.selects).collect();
         let verb = self.pick(&verbs);
         let mut fields = self.moment();
-        let about = match verb.ty {
+        let target = match verb.ty {
             Type::Name(also) => {
-                let about = self.target(verb, also)?;
-                fields.push(format!("{} = {about:?}", verb.name));
-                about
+                let target = self.target(verb, also)?;
+                fields.push(format!("{} = {target:?}", verb.name));
+                target
             }
             _ => {
                 // With `run = false` a signal ends the process at once. That is allowed, as one case among many.
@@ -335,8 +340,9 @@ impl Draft {
             }
         };
         for key in keys::of(Place::Event) {
-            let unfit = key.selects || !key.goes_with(verb.name) || PASSED_OVER.contains(&key.name);
-            if unfit || key.main_only && about != "main" {
+            let unfit =
+                key.selects || !key.goes_with(verb.name) || SKIPPED_KEYS.contains(&key.name);
+            if unfit || key.main_only && target != "main" {
                 continue;
             }
             if key.is_required(Some(verb.name)) || self.once_in(2) {
@@ -353,18 +359,22 @@ impl Draft {
     fn moment(&mut self) -> Vec<String> {
         let moment = self.pick(MOMENTS);
         match self.below(10) {
-            0..=1 => vec![format!("at = {}", time(NOON_MS + moment))],
-            2..=3 => vec![format!("at = {}", time(LAST_STOP_MS + moment))],
-            4 => vec![format!("at = {}", time(moment))],
+            0..=1 => vec![format!("at = {}", quoted_ms(AFTER_START_MS + moment))],
+            2..=3 => vec![format!("at = {}", quoted_ms(LAST_STOP_MS + moment))],
+            4 => vec![format!("at = {}", quoted_ms(moment))],
             n => {
-                let names: Vec<String> = self.parts.iter().map(|part| part.name.clone()).collect();
+                let names: Vec<String> = self
+                    .components
+                    .iter()
+                    .map(|component| component.name.clone())
+                    .collect();
                 let on = match self.once_in(8) {
                     true => None,
                     false => self.one_of(names),
                 };
                 let mut fields = vec![format!("on = {:?}", on.unwrap_or_else(|| "main".into()))];
                 if n >= 8 {
-                    fields.push(format!("after = {}", time(moment)));
+                    fields.push(format!("after = {}", quoted_ms(moment)));
                 }
                 fields
             }
@@ -373,14 +383,17 @@ impl Draft {
 
     /// Returns the name of a component that a verb can be about, or `None` if there is none.
     fn target(&mut self, verb: &Key, also: &[&str]) -> Option<String> {
-        let on_executor = |part: &Part| part.kind == "task" || part.is_async;
-        let parts = self.parts.iter();
-        let mut names: Vec<String> = parts
-            .filter(|part| verb.on.is_empty() || verb.on.contains(&part.kind))
-            .filter(|part| verb.name != "hold" || on_executor(part))
-            .filter(|part| verb.name != "register" || part.late)
-            .filter(|part| verb.name != "register" || !self.registered.contains(&part.name))
-            .map(|part| part.name.clone())
+        let on_executor =
+            |component: &DraftComponent| component.kind == "task" || component.is_async;
+        let components = self.components.iter();
+        let mut names: Vec<String> = components
+            .filter(|component| verb.on.is_empty() || verb.on.contains(&component.kind))
+            .filter(|component| verb.name != "hold" || on_executor(component))
+            .filter(|component| verb.name != "register" || component.late)
+            .filter(|component| {
+                verb.name != "register" || !self.registered.contains(&component.name)
+            })
+            .map(|component| component.name.clone())
             .collect();
         // A worker context does not use the plan's kill tool.
         names.extend(
@@ -402,7 +415,7 @@ fn selectors(place: Place) -> impl Iterator<Item = &'static str> {
         .map(|key| key.name)
 }
 
-fn time(ms: u64) -> String {
+fn quoted_ms(ms: u64) -> String {
     format!("\"{ms}ms\"")
 }
 

@@ -18,13 +18,13 @@ pub(crate) struct Fields {
     pub selector: Option<&'static str>,
     values: BTreeMap<&'static str, (Span, Value)>,
     /// The known keys that the file has, also those that were left out of `values` because they are wrong.
-    there: Vec<&'static str>,
+    present: Vec<&'static str>,
 }
 
 impl Fields {
     /// Returns whether the file has the key, also if its value is wrong.
     pub fn has(&self, key: &str) -> bool {
-        self.there.contains(&key)
+        self.present.contains(&key)
     }
 
     pub fn span_of(&self, key: &str) -> Option<Span> {
@@ -65,11 +65,11 @@ impl Fields {
 
     /// Returns a duration; `None` if it is forever.
     pub fn time(&self, key: &str) -> Option<Duration> {
-        self.lasts(key).flatten()
+        self.time_or_forever(key).flatten()
     }
 
     /// Returns a duration; `Some(None)` if it is forever.
-    pub fn lasts(&self, key: &str) -> Option<Option<Duration>> {
+    pub fn time_or_forever(&self, key: &str) -> Option<Option<Duration>> {
         match self.values.get(key) {
             Some((_, Value::Time(time))) => Some(*time),
             _ => None,
@@ -92,13 +92,13 @@ pub(crate) type Table<'t> = DeTable<'t>;
 pub(crate) struct Reader {
     diagnostics: Vec<Diagnostic>,
     /// Number of mistakes that are only counted.
-    more: usize,
+    not_shown: usize,
 }
 
 impl Reader {
     pub fn note(&mut self, diagnostic: Diagnostic) {
         if self.is_full() {
-            self.more += 1;
+            self.not_shown += 1;
         } else {
             self.diagnostics.push(diagnostic);
         }
@@ -115,8 +115,8 @@ impl Reader {
     }
 
     /// Counts a mistake that is not shown.
-    pub fn count_one(&mut self) {
-        self.more += 1;
+    pub fn count_not_shown(&mut self) {
+        self.not_shown += 1;
     }
 
     /// Returns the mistakes in the order of the file, and then, at `end`, the number of those that were only counted.
@@ -124,11 +124,11 @@ impl Reader {
     pub fn into_diagnostics(mut self, end: usize) -> Vec<Diagnostic> {
         self.diagnostics
             .sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end));
-        if self.more > 0 {
+        if self.not_shown > 0 {
             self.diagnostics.push(Diagnostic::error(
                 "too-many-mistakes",
                 end..end,
-                format!("{} more mistakes are not told", self.more),
+                format!("{} more mistakes are not told", self.not_shown),
                 "mend the others first",
             ));
         }
@@ -139,7 +139,7 @@ impl Reader {
     pub fn table(&mut self, place: Place, table: &Table<'_>, span: Span) -> Fields {
         let selector = self.selector(place, table, &span);
         let mut values = BTreeMap::new();
-        let mut there = Vec::with_capacity(table.len());
+        let mut present = Vec::with_capacity(table.len());
         for (name, value) in table {
             let text: &Cow<'_, str> = name.get_ref();
             let Some(key) = keys::find(place, text) else {
@@ -151,7 +151,7 @@ impl Reader {
                 }
                 continue;
             };
-            there.push(key.name);
+            present.push(key.name);
             if let Some(selector) =
                 selector.filter(|selector| !key.selects && !key.goes_with(selector))
             {
@@ -163,9 +163,9 @@ impl Reader {
                         format!("goes with {}", any_of('`', key.with.iter().copied())),
                     )
                     .help(
-                        match did_you_mean(text, companions(place, selector)) {
+                        match did_you_mean(text, keys_beside(place, selector)) {
                             Some(meant) => format!("with `{selector}` goes `{meant}`"),
-                            None => with_selector(place, selector),
+                            None => keys_beside_words(place, selector),
                         },
                     ),
                 );
@@ -179,7 +179,7 @@ impl Reader {
             span,
             selector,
             values,
-            there,
+            present,
         };
         self.missing_keys(place, &fields);
         fields
@@ -282,20 +282,20 @@ impl Reader {
                 let title = elsewhere().map_or("", |key| key.place.title());
                 format!("`{text}` is a key of {title}")
             }
-            (None, Some(selector)) => with_selector(place, selector),
+            (None, Some(selector)) => keys_beside_words(place, selector),
             (None, None) if place.noun().is_some() => format!(
                 "beside its {} it can have {}",
                 place.noun().unwrap_or_default(),
                 any_of(
                     '`',
-                    fitting(place, None)
+                    allowed_keys(place, None)
                         .filter(|key| !key.selects)
                         .map(|key| key.name)
                 )
             ),
             (None, None) => format!(
                 "known are {}",
-                all_of('`', fitting(place, None).map(|key| key.name))
+                all_of('`', allowed_keys(place, None).map(|key| key.name))
             ),
         };
         self.note(
@@ -322,18 +322,18 @@ impl Reader {
         let DeValue::Array(array) = value.get_ref() else {
             return None;
         };
-        let most = if name == "components" {
+        let max_items = if name == "components" {
             limits::COMPONENTS
         } else {
             limits::EVENTS
         };
-        if array.len() > most {
+        if array.len() > max_items {
             self.note(
                 Diagnostic::error(
                     "too-many",
                     value.span(),
                     format!("{} {name} are too many", array.len()),
-                    format!("at most {most}"),
+                    format!("at most {max_items}"),
                 )
                 .help("make it two scenarios"),
             );
@@ -358,7 +358,10 @@ fn selectors(place: Place) -> impl Iterator<Item = &'static str> {
 }
 
 /// Returns the keys that can stand in a place, beside that kind or verb if there is one.
-fn fitting(place: Place, selector: Option<&'static str>) -> impl Iterator<Item = &'static Key> {
+fn allowed_keys(
+    place: Place,
+    selector: Option<&'static str>,
+) -> impl Iterator<Item = &'static Key> {
     keys::of(place).filter(move |key| match selector {
         Some(selector) if key.selects => key.name == selector,
         Some(selector) => key.goes_with(selector),
@@ -368,21 +371,21 @@ fn fitting(place: Place, selector: Option<&'static str>) -> impl Iterator<Item =
 
 /// Returns the key that an unknown one was probably meant to be.
 fn meant_key(place: Place, text: &str, selector: Option<&'static str>) -> Option<&'static Key> {
-    let meant = did_you_mean(text, fitting(place, selector).map(|key| key.name))?;
+    let meant = did_you_mean(text, allowed_keys(place, selector).map(|key| key.name))?;
     keys::find(place, meant)
 }
 
 /// Returns the keys that go with a kind or verb.
-fn companions(place: Place, selector: &str) -> Vec<&'static str> {
+fn keys_beside(place: Place, selector: &str) -> Vec<&'static str> {
     keys::of(place)
         .filter(|key| !key.selects && key.goes_with(selector))
         .map(|key| key.name)
         .collect()
 }
 
-fn with_selector(place: Place, selector: &str) -> String {
+fn keys_beside_words(place: Place, selector: &str) -> String {
     format!(
         "with `{selector}` go {}",
-        all_of('`', companions(place, selector))
+        all_of('`', keys_beside(place, selector))
     )
 }

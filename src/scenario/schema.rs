@@ -87,12 +87,12 @@ fn property(key: &Key) -> Value {
     value
 }
 
-fn tables(place: Place, most: usize) -> Value {
+fn tables(place: Place, max_items: usize) -> Value {
     let one_of: Vec<Value> = keys::of(place)
         .filter(|key| key.selects)
         .map(|key| object(place, Some(key)))
         .collect();
-    json!({ "type": "array", "maxItems": most, "items": { "oneOf": one_of } })
+    json!({ "type": "array", "maxItems": max_items, "items": { "oneOf": one_of } })
 }
 
 /// Pattern of one character that steers a terminal.

@@ -221,12 +221,12 @@ pub(crate) fn duration(text: &str, min: u64, forever: bool) -> Result<Option<Dur
         "" if digits > 0 => return Err("it has no unit".to_owned()),
         _ => return Err("expected a whole number and ms, s, m or h".to_owned()),
     };
-    let most = u64::try_from(limits::DURATION.as_millis()).unwrap_or(u64::MAX);
+    let max_ms = u64::try_from(limits::DURATION.as_millis()).unwrap_or(u64::MAX);
     let ms = number
         .parse::<u64>()
         .ok()
         .and_then(|number| number.checked_mul(unit))
-        .filter(|ms| *ms <= most);
+        .filter(|ms| *ms <= max_ms);
     match ms {
         Some(ms) if ms >= min => Ok(Some(Duration::from_millis(ms))),
         Some(_) if !number.is_empty() => Err(format!(

@@ -34,7 +34,7 @@ pub(crate) trait Pace: Sync {
     }
 
     /// Looks at one component.
-    fn part<R>(&self, index: usize, look: impl FnOnce(&dyn Stage, &Part) -> R) -> R {
+    fn look_at<R>(&self, index: usize, look: impl FnOnce(&dyn Stage, &Part) -> R) -> R {
         self.look(|stage| look(stage, &stage.parts().all[index]))
     }
 }
@@ -71,7 +71,7 @@ pub(crate) fn blocking<T>(behaviour: impl Future<Output = T>) -> T {
 }
 
 /// Ends a body as its strike requires: returns its result, or panics.
-pub(crate) fn ends(pace: &impl Pace, strike: Strike) -> Result<(), MainError> {
+pub(crate) fn end_by_strike(pace: &impl Pace, strike: Strike) -> Result<(), MainError> {
     match strike {
         Strike::End => Ok(()),
         Strike::Fail { message, code } => {
@@ -92,16 +92,20 @@ pub(crate) fn ends(pace: &impl Pace, strike: Strike) -> Result<(), MainError> {
 
 /// Runs a thread or task: works until told, then takes its time to end.
 ///
-/// `wakes` is whether the wait of a cycle ends when the component is told. In a context without tokens it does not. A
-/// component without a cycle waits until it is told in any context.
-pub(crate) async fn live(index: usize, pace: &impl Pace, wakes: bool) -> Result<(), BoxError> {
+/// `cycle_ends_when_told` is whether the wait of a cycle ends when the component is told. In a context without tokens it
+/// does not. A component without a cycle waits until it is told in any context.
+pub(crate) async fn live(
+    index: usize,
+    pace: &impl Pace,
+    cycle_ends_when_told: bool,
+) -> Result<(), BoxError> {
     let _held = pace.enter(index);
     loop {
-        let (over, strike, now, hung, ignoring, period) = pace.part(index, |stage, part| {
+        let (over, strike, now, hung, ignoring, period) = pace.look_at(index, |stage, part| {
             let now = stage.now();
             (
                 stage.is_over(),
-                part.meet_strike(),
+                part.strike_noting_return(),
                 now,
                 part.hung(now),
                 part.ignoring(now),
@@ -113,7 +117,7 @@ pub(crate) async fn live(index: usize, pace: &impl Pace, wakes: bool) -> Result<
             return Ok(());
         }
         if let Some(strike) = strike {
-            return ends(pace, strike).map_err(|error| error.error);
+            return end_by_strike(pace, strike).map_err(|error| error.error);
         }
         if let Some(until) = hung {
             pace.pause(Wait::until(until)).await;
@@ -127,34 +131,42 @@ pub(crate) async fn live(index: usize, pace: &impl Pace, wakes: bool) -> Result<
         let ignores = ignoring.filter(|_| told).unwrap_or(NEVER);
         pace.pause(Wait {
             until: cycle.min(ignores),
-            heeds: !told && (wakes || period.is_none()),
+            heeds: !told && (cycle_ends_when_told || period.is_none()),
             // In a context without tokens a cycle ends with a look at the flag.
-            is_idle: wakes && cycle < ignores,
+            is_idle: cycle_ends_when_told && cycle < ignores,
         })
         .await;
     }
-    pace.part(index, |stage, part| stage.heard(part));
-    let takes = pace.part(index, |_, part| millis(part.spec().takes));
-    work(index, pace, takes).await.map_err(|error| error.error)
+    pace.look_at(index, |stage, part| stage.heard(part));
+    let takes = pace.look_at(index, |_, part| millis(part.spec().takes));
+    work_then_wait(index, pace, takes)
+        .await
+        .map_err(|error| error.error)
 }
 
 /// Runs a callback: takes its time from the call to the return.
 pub(crate) async fn called(index: usize, pace: &impl Pace) -> Result<(), BoxError> {
     let _held = pace.enter(index);
-    let takes = pace.part(index, |_, part| millis(part.spec().takes));
-    work(index, pace, takes).await.map_err(|error| error.error)
+    let takes = pace.look_at(index, |_, part| millis(part.spec().takes));
+    work_then_wait(index, pace, takes)
+        .await
+        .map_err(|error| error.error)
 }
 
 /// Works for `left` milliseconds, not counting the time for which it is stuck. Then waits for its jobs and for the
 /// condition on which its end waits, and touches the components that it uses.
-pub(crate) async fn work(index: usize, pace: &impl Pace, mut left: u64) -> Result<(), MainError> {
+pub(crate) async fn work_then_wait(
+    index: usize,
+    pace: &impl Pace,
+    mut left: u64,
+) -> Result<(), MainError> {
     let mut asked_executor = false;
     loop {
-        let (over, strike, now, hung) = pace.part(index, |stage, part| {
+        let (over, strike, now, hung) = pace.look_at(index, |stage, part| {
             left = left.saturating_add(part.take_slow());
             (
                 stage.is_over(),
-                part.meet_strike(),
+                part.strike_noting_return(),
                 stage.now(),
                 part.hung(stage.now()),
             )
@@ -163,28 +175,30 @@ pub(crate) async fn work(index: usize, pace: &impl Pace, mut left: u64) -> Resul
             return Ok(());
         }
         if let Some(strike) = strike {
-            return ends(pace, strike);
+            return end_by_strike(pace, strike);
         }
         if let Some(until) = hung {
             pace.pause(Wait::until(until)).await;
         } else if left > 0 {
             pace.pause(Wait::until(now.saturating_add(left))).await;
-            left = left.saturating_sub(pace.part(index, |stage, _| stage.now() - now));
-        } else if pace.part(index, |stage, part| waits(stage, part, &mut asked_executor)) {
+            left = left.saturating_sub(pace.look_at(index, |stage, _| stage.now() - now));
+        } else if pace.look_at(index, |stage, part| {
+            must_wait(stage, part, &mut asked_executor)
+        }) {
             pace.pause(Wait::until(NEVER)).await;
         } else {
             break;
         }
     }
-    pace.part(index, |stage, part| {
+    pace.look_at(index, |stage, part| {
         stage.touch(part);
-        part.finish();
+        part.note_returning();
     });
     Ok(())
 }
 
 /// Returns whether a component still has to wait before it can end.
-fn waits(stage: &dyn Stage, part: &Part, asked_executor: &mut bool) -> bool {
+fn must_wait(stage: &dyn Stage, part: &Part, asked_executor: &mut bool) -> bool {
     if part.has_jobs() {
         return true;
     }
@@ -207,8 +221,8 @@ fn waits(stage: &dyn Stage, part: &Part, asked_executor: &mut bool) -> bool {
 
 /// Runs the scripted main: registers the components one after another, in the order of the file.
 pub(crate) async fn main(pace: &impl Pace) -> Result<(), MainError> {
-    let parts = pace.look(|stage| stage.parts().all.len());
-    for index in 1..parts {
+    let count = pace.look(|stage| stage.parts().all.len());
+    for index in 1..count {
         let (late, after, before) = pace.look(|stage| {
             let parts = stage.parts();
             let spec = parts.all[index].spec();
@@ -221,11 +235,11 @@ pub(crate) async fn main(pace: &impl Pace) -> Result<(), MainError> {
         if late {
             continue;
         }
-        work(MAIN_PART, pace, after).await?;
+        work_then_wait(MAIN_PART, pace, after).await?;
         if let Some(strike) = before {
-            return ends(pace, strike);
+            return end_by_strike(pace, strike);
         }
         pace.register(index);
     }
-    work(MAIN_PART, pace, 0).await
+    work_then_wait(MAIN_PART, pace, 0).await
 }

@@ -5,26 +5,26 @@ use crate::scenario::Answer;
 
 /// Behaviour of the endpoint from some instant on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Behaviour {
+pub(crate) struct EndpointBehaviour {
     pub answer: Answer,
     /// Time until the answer, in milliseconds; `NEVER` if no answer comes.
-    pub takes: u64,
+    pub takes_ms: u64,
     /// Applies to every `every`-th answer; the others are an immediate 200.
     pub every: u32,
     /// Instant at which it ends; then the behaviour before it holds again. `NEVER` if it has no end.
-    pub until: u64,
+    pub until_ms: u64,
 }
 
 /// The scripted endpoint. It is healthy until the script changes its behaviour.
 #[derive(Default)]
 pub(crate) struct Endpoint {
-    behaviours: Vec<(Behaviour, u32)>,
+    behaviours: Vec<(EndpointBehaviour, u32)>,
     probes: u32,
 }
 
 impl Endpoint {
-    pub fn behave(&mut self, behaviour: Behaviour) {
-        if behaviour.until == NEVER {
+    pub fn begin_behaviour(&mut self, behaviour: EndpointBehaviour) {
+        if behaviour.until_ms == NEVER {
             self.behaviours.clear();
         }
         self.behaviours.push((behaviour, 0));
@@ -41,16 +41,16 @@ impl Endpoint {
         while self
             .behaviours
             .last()
-            .is_some_and(|(behaviour, _)| behaviour.until <= now)
+            .is_some_and(|(behaviour, _)| behaviour.until_ms <= now)
         {
             self.behaviours.pop();
         }
         match self.behaviours.last_mut() {
             None => (Answer::Status(200), 0),
-            Some((behaviour, asked)) => {
-                *asked += 1;
-                if asked.is_multiple_of(behaviour.every) {
-                    (behaviour.answer, behaviour.takes)
+            Some((behaviour, answer_count)) => {
+                *answer_count += 1;
+                if answer_count.is_multiple_of(behaviour.every) {
+                    (behaviour.answer, behaviour.takes_ms)
                 } else {
                     (Answer::Status(200), 0)
                 }

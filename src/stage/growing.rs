@@ -4,23 +4,23 @@ use std::cell::{Cell, OnceCell};
 use std::ops::Index;
 
 /// Number of places in the first chunk; each further chunk has twice as many as the one before.
-const FIRST: usize = 16;
+const FIRST_CHUNK_LEN: usize = 16;
 /// Maximum number of chunks: together they have more places than any worker needs.
-const CHUNKS: usize = 28;
+const MAX_CHUNKS: usize = 28;
 
 /// List of elements that stay where they are: a user's own worker registers components while others are borrowed.
 pub(crate) struct Growing<T> {
-    begun: Vec<T>,
-    grown: [OnceCell<Box<[OnceCell<T>]>>; CHUNKS],
+    initial: Vec<T>,
+    chunks: [OnceCell<Box<[OnceCell<T>]>>; MAX_CHUNKS],
     len: Cell<usize>,
 }
 
 impl<T> Growing<T> {
-    pub fn new(begun: Vec<T>) -> Self {
+    pub fn new(initial: Vec<T>) -> Self {
         Growing {
-            len: Cell::new(begun.len()),
-            begun,
-            grown: [const { OnceCell::new() }; CHUNKS],
+            len: Cell::new(initial.len()),
+            initial,
+            chunks: [const { OnceCell::new() }; MAX_CHUNKS],
         }
     }
 
@@ -29,17 +29,20 @@ impl<T> Growing<T> {
     }
 
     pub fn get(&self, index: usize) -> Option<&T> {
-        let Some(grown) = index.checked_sub(self.begun.len()) else {
-            return self.begun.get(index);
+        let Some(grown_index) = index.checked_sub(self.initial.len()) else {
+            return self.initial.get(index);
         };
-        let (chunk, place) = place_of(grown);
-        self.grown.get(chunk)?.get()?.get(place)?.get()
+        let (chunk, place) = place_of(grown_index);
+        self.chunks.get(chunk)?.get()?.get(place)?.get()
     }
 
     pub fn push(&self, value: T) {
-        let (chunk, place) = place_of(self.len.get() - self.begun.len());
-        let chunk = self.grown[chunk]
-            .get_or_init(|| (0..FIRST << chunk).map(|_| OnceCell::new()).collect());
+        let (chunk, place) = place_of(self.len.get() - self.initial.len());
+        let chunk = self.chunks[chunk].get_or_init(|| {
+            (0..FIRST_CHUNK_LEN << chunk)
+                .map(|_| OnceCell::new())
+                .collect()
+        });
         let set = chunk[place].set(value);
         assert!(set.is_ok(), "a place of a growing list is taken once");
         self.len.set(self.len.get() + 1);
@@ -51,9 +54,9 @@ impl<T> Growing<T> {
 }
 
 /// Returns the chunk of a grown element, and its place in the chunk.
-fn place_of(grown: usize) -> (usize, usize) {
-    let chunk = (grown / FIRST + 1).ilog2() as usize;
-    (chunk, grown - FIRST * ((1 << chunk) - 1))
+fn place_of(grown_index: usize) -> (usize, usize) {
+    let chunk = (grown_index / FIRST_CHUNK_LEN + 1).ilog2() as usize;
+    (chunk, grown_index - FIRST_CHUNK_LEN * ((1 << chunk) - 1))
 }
 
 impl<T> Index<usize> for Growing<T> {

@@ -20,7 +20,7 @@ use std::time::Duration;
 use crate::journal::{Call, Name, SignalName, What};
 
 pub(crate) use body::{Pace, Wait, blocking, called, live, main};
-pub(crate) use endpoint::{Behaviour, Endpoint};
+pub(crate) use endpoint::{Endpoint, EndpointBehaviour};
 pub(crate) use part::{MAIN_PART, NEVER, Part, Parts, Strike};
 pub(crate) use peer::{Ends, serve};
 pub(crate) use register::{Cast, register};

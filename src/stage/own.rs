@@ -13,35 +13,35 @@ impl Parts {
         let parts = Parts::new(scenario);
         for timed in &scenario.timeline {
             if let Some(name) = timed.verb.about() {
-                parts.mention(name);
+                parts.index_or_add(name);
             }
         }
         parts
     }
 
     /// Returns the index of the component of that name, and adds the component if there is none.
-    fn mention(&self, name: &Name) -> usize {
-        if let Some(index) = self.index(name) {
+    fn index_or_add(&self, name: &Name) -> usize {
+        if let Some(index) = self.index_by_name(name) {
             return index;
         }
         let index = self.all.len();
         // A placeholder: the kind is known once the component is registered.
         self.all
             .push(Part::new(index, name.clone(), Kind::Main, None));
-        self.call(name.clone(), index);
+        self.bind_name(name.clone(), index);
         index
     }
 
     /// Returns the index of the component for a registration. Names need not be unique in code: the second `db` becomes
     /// `db#2`.
-    fn take(&self, name: &Name) -> usize {
+    fn index_for_registration(&self, name: &Name) -> usize {
         loop {
-            let nth = self.count(name);
+            let nth = self.count_registration(name);
             let label = match nth {
                 1 => name.clone(),
                 nth => format!("{name}#{nth}").into(),
             };
-            let index = self.mention(&label);
+            let index = self.index_or_add(&label);
             if self.all[index].id.get().is_none() {
                 return index;
             }
@@ -49,7 +49,7 @@ impl Parts {
     }
 
     /// Replaces a component's name by its name in the journal, which may differ from the name that its code gave it.
-    fn label(&self, id: Id, name: &mut Name) {
+    fn replace_name(&self, id: Id, name: &mut Name) {
         if let Some(part) = self.by_id(id)
             && part.name != *name
         {
@@ -62,7 +62,7 @@ impl dyn Stage + '_ {
     /// Records that a component of a user's own worker was registered.
     pub fn own_registered(&self, registered: &Registered) {
         let parts = self.parts();
-        let index = parts.take(&registered.name);
+        let index = parts.index_for_registration(&registered.name);
         let part = &parts.all[index];
         part.kind.set(registered.kind);
         part.id.set(Some(registered.id));
@@ -91,7 +91,7 @@ impl dyn Stage + '_ {
     /// Notes that the token of a user's own component was cancelled: from here on its code can see that it is to stop.
     /// The component has heard once the context also claims to have told it.
     pub fn reached(&self, part: &Part) {
-        part.reached.set(true);
+        part.token_cancelled.set(true);
         if part.told.get() {
             self.heard(part);
         }
@@ -101,7 +101,7 @@ impl dyn Stage + '_ {
     pub fn own_told(&self, id: Id) {
         if let Some(part) = self.parts().by_id(id) {
             part.told.set(true);
-            if part.reached.get() {
+            if part.token_cancelled.get() {
                 self.heard(part);
             }
         }
@@ -122,7 +122,7 @@ impl dyn Stage + '_ {
             | What::Leak { id, name, .. }
                 if *id != MAIN =>
             {
-                parts.label(*id, name);
+                parts.replace_name(*id, name);
             }
             What::ClosesBeforeUser {
                 id,
@@ -137,8 +137,8 @@ impl dyn Stage + '_ {
                 user_id,
                 user,
             } => {
-                parts.label(*id, name);
-                parts.label(*user_id, user);
+                parts.replace_name(*id, name);
+                parts.replace_name(*user_id, user);
             }
             _ => {}
         }

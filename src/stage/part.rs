@@ -42,20 +42,20 @@ pub(crate) struct Part {
     pub runs_as: Cell<Option<u32>>,
     hung_until: Cell<u64>,
     ignoring_until: Cell<u64>,
-    slow: Cell<u64>,
+    slow_by_ms: Cell<u64>,
     strike: RefCell<Option<Strike>>,
     /// Strikes of main that wait for a registration.
-    before: RefCell<Vec<(Name, Strike)>>,
-    hold: Cell<Option<Lasts>>,
+    strikes_before: RefCell<Vec<(Name, Strike)>>,
+    pending_hold: Cell<Option<Lasts>>,
     jobs: RefCell<Vec<u32>>,
     /// Number of runs or calls of its code.
-    calls: Cell<u32>,
+    run_count: Cell<u32>,
     runs: Cell<bool>,
     ended: Cell<bool>,
     /// Whether its code only returns from now on. For other components it has then ended.
-    finished: Cell<bool>,
+    returning: Cell<bool>,
     leaked: Cell<bool>,
-    stepped: Cell<bool>,
+    step_began: Cell<bool>,
     heard: Cell<bool>,
     /// Whether the executor has run something for it since it asked for that.
     pub executor_ran: Cell<bool>,
@@ -64,7 +64,7 @@ pub(crate) struct Part {
     /// Whether the context claims that it told the component.
     pub(super) told: Cell<bool>,
     /// Whether the token of a user's own component was cancelled.
-    pub(super) reached: Cell<bool>,
+    pub(super) token_cancelled: Cell<bool>,
 }
 
 impl Part {
@@ -78,22 +78,22 @@ impl Part {
             runs_as: Cell::new(None),
             hung_until: Cell::new(0),
             ignoring_until: Cell::new(0),
-            slow: Cell::new(0),
+            slow_by_ms: Cell::new(0),
             strike: RefCell::new(None),
-            before: RefCell::default(),
-            hold: Cell::new(None),
+            strikes_before: RefCell::default(),
+            pending_hold: Cell::new(None),
             jobs: RefCell::default(),
-            calls: Cell::new(0),
+            run_count: Cell::new(0),
             runs: Cell::new(false),
             ended: Cell::new(false),
-            finished: Cell::new(false),
+            returning: Cell::new(false),
             leaked: Cell::new(false),
-            stepped: Cell::new(false),
+            step_began: Cell::new(false),
             heard: Cell::new(false),
             executor_ran: Cell::new(false),
             adopted: Cell::new(false),
             told: Cell::new(false),
-            reached: Cell::new(false),
+            token_cancelled: Cell::new(false),
         }
     }
 
@@ -112,24 +112,24 @@ impl Part {
             .expect("a scripted component is described by its file")
     }
 
-    fn is_call(&self) -> bool {
+    fn is_callback(&self) -> bool {
         matches!(self.kind(), Kind::Stop | Kind::Cleanup | Kind::Closeable)
     }
 
     /// Returns whether the component can still be used: a callback or closeable until its call begins, a body until it
     /// ends or only returns.
     fn is_alive(&self) -> bool {
-        if self.is_call() {
-            self.calls.get() == 0
+        if self.is_callback() {
+            self.run_count.get() == 0
         } else {
-            !self.ended.get() && !self.finished.get()
+            !self.ended.get() && !self.returning.get()
         }
     }
 
     /// Notes that the component's code only returns from now on. Callers note it in the same look in which they decide
     /// it, so that another thread's view of the component does not depend on how long the return takes.
-    pub(super) fn finish(&self) {
-        self.finished.set(true);
+    pub(super) fn note_returning(&self) {
+        self.returning.set(true);
     }
 
     pub fn runs(&self) -> bool {
@@ -155,7 +155,7 @@ impl Part {
     }
 
     pub fn take_slow(&self) -> u64 {
-        self.slow.take()
+        self.slow_by_ms.take()
     }
 
     pub fn strike(&self) -> Option<Strike> {
@@ -163,18 +163,18 @@ impl Part {
     }
 
     /// Returns the strike that ends the component's code, if there is one, and then notes that the code
-    /// [only returns](Self::finish) from now on.
-    pub(super) fn meet_strike(&self) -> Option<Strike> {
+    /// [only returns](Self::note_returning) from now on.
+    pub(super) fn strike_noting_return(&self) -> Option<Strike> {
         let strike = self.strike();
         if strike.is_some() {
-            self.finish();
+            self.note_returning();
         }
         strike
     }
 
     /// Returns the strike that waits for main to come to that registration.
     pub fn strike_before(&self, name: &str) -> Option<Strike> {
-        self.before
+        self.strikes_before
             .borrow()
             .iter()
             .find(|(before, _)| &**before == name)
@@ -189,8 +189,8 @@ pub(crate) struct Parts {
     /// Index of each id's component; `None` for the id of a registration that was refused.
     by_id: RefCell<Vec<Option<usize>>>,
     /// Number of registrations of each name by a user's own worker.
-    names: RefCell<BTreeMap<Name, u32>>,
-    jobs: Cell<u32>,
+    registration_counts: RefCell<BTreeMap<Name, u32>>,
+    jobs_begun: Cell<u32>,
     /// Exit code that main asked for with its error.
     pub main_code: Cell<Option<i32>>,
     /// Whether the plan's kill tool fails.
@@ -220,15 +220,15 @@ impl Parts {
             all: Growing::new(all),
             by_name: RefCell::new(by_name),
             by_id: RefCell::new(vec![Some(MAIN_PART)]),
-            names: RefCell::default(),
-            jobs: Cell::new(0),
+            registration_counts: RefCell::default(),
+            jobs_begun: Cell::new(0),
             main_code: Cell::new(None),
             kill_fails: Cell::new(false),
         }
     }
 
     /// Makes the component of that index known by that name.
-    pub(super) fn call(&self, name: Name, index: usize) {
+    pub(super) fn bind_name(&self, name: Name, index: usize) {
         self.by_name.borrow_mut().insert(name, index);
     }
 
@@ -240,19 +240,19 @@ impl Parts {
     }
 
     /// Counts a registration of that name and returns its ordinal, from 1.
-    pub(super) fn count(&self, name: &Name) -> u32 {
-        let mut names = self.names.borrow_mut();
-        let count = names.entry(name.clone()).or_default();
+    pub(super) fn count_registration(&self, name: &Name) -> u32 {
+        let mut counts = self.registration_counts.borrow_mut();
+        let count = counts.entry(name.clone()).or_default();
         *count += 1;
         *count
     }
 
-    pub fn index(&self, name: &str) -> Option<usize> {
+    pub fn index_by_name(&self, name: &str) -> Option<usize> {
         self.by_name.borrow().get(name).copied()
     }
 
     pub fn named(&self, name: &str) -> Option<&Part> {
-        self.index(name).map(|index| &self.all[index])
+        self.index_by_name(name).map(|index| &self.all[index])
     }
 
     pub fn index_by_id(&self, id: Id) -> Option<usize> {
@@ -265,7 +265,7 @@ impl Parts {
 
     pub fn step_began(&self, id: Id) {
         if let Some(part) = self.by_id(id) {
-            part.stepped.set(true);
+            part.step_began.set(true);
         }
     }
 
@@ -288,14 +288,14 @@ impl Parts {
             };
             if !part.leaked.get() {
                 // An async call that was aborted before it could begin has ended, though not well: it is no loss.
-                if part.is_call() && part.calls.get() == 0 && !part.ended.get() {
+                if part.is_callback() && part.run_count.get() == 0 && !part.ended.get() {
                     losses.push(lost(if part.kind() == Kind::Stop {
                         LostWhat::NotStopped
                     } else {
                         LostWhat::NotClosed
                     }));
                 } else if part.runs.get() || !part.ended.get() {
-                    let what = if part.stepped.get() || part.is_call() {
+                    let what = if part.step_began.get() || part.is_callback() {
                         LostWhat::Running
                     } else {
                         LostWhat::NotStopped
@@ -349,28 +349,28 @@ impl dyn Stage + '_ {
     /// Records a run or call of the component's code and returns its ordinal, from 1.
     pub fn began(&self, part: &Part, runs_as: u32) -> u32 {
         part.runs_as.set(Some(runs_as));
-        part.calls.set(part.calls.get() + 1);
+        part.run_count.set(part.run_count.get() + 1);
         part.runs.set(true);
         part.ended.set(false);
-        part.finished.set(false);
+        part.returning.set(false);
         let id = part.id.get().unwrap_or(MAIN);
         self.record(What::Began {
             id,
             name: part.name.clone(),
-            nth: part.calls.get(),
+            nth: part.run_count.get(),
         });
         if id == MAIN {
             self.script().borrow_mut().began(&part.name, self.now());
         }
-        if let Some(lasts) = part.hold.take() {
-            self.hold(part, lasts);
+        if let Some(lasts) = part.pending_hold.take() {
+            self.begin_hold(part, lasts);
         }
-        part.calls.get()
+        part.run_count.get()
     }
 
     /// Records that the component's code has run, unseen, since before its registration.
     pub(super) fn runs_already(&self, part: &Part) {
-        part.calls.set(1);
+        part.run_count.set(1);
         part.runs.set(true);
         if let Some(id) = part.id.get() {
             self.record(What::Began {
@@ -465,26 +465,27 @@ impl dyn Stage + '_ {
 
     pub fn hang(&self, part: &Part, lasts: Lasts) {
         self.fault(part, FaultVerb::Hang, lasts);
-        part.hung_until.set(self.until(lasts));
+        part.hung_until.set(self.instant_after(lasts));
         self.interrupt(part);
     }
 
     pub fn ignore(&self, part: &Part, lasts: Lasts) {
         self.fault(part, FaultVerb::Ignore, lasts);
-        part.ignoring_until.set(self.until(lasts));
+        part.ignoring_until.set(self.instant_after(lasts));
         self.interrupt(part);
     }
 
     pub fn slow(&self, part: &Part, by: Duration) {
         self.fault(part, FaultVerb::Slow, Some(by));
-        part.slow.set(part.slow.get().saturating_add(millis(by)));
+        part.slow_by_ms
+            .set(part.slow_by_ms.get().saturating_add(millis(by)));
         self.interrupt(part);
     }
 
-    pub fn strike(&self, part: &Part, fault: FaultVerb, strike: Strike, before: Option<Name>) {
+    pub fn strike_end(&self, part: &Part, fault: FaultVerb, strike: Strike, before: Option<Name>) {
         self.fault(part, fault, None);
         match before {
-            Some(before) => part.before.borrow_mut().push((before, strike)),
+            Some(before) => part.strikes_before.borrow_mut().push((before, strike)),
             None => {
                 *part.strike.borrow_mut() = Some(strike);
                 self.interrupt(part);
@@ -493,16 +494,16 @@ impl dyn Stage + '_ {
     }
 
     /// Holds the executor: now if the component's code runs, or else when it begins. Code that has ended holds nothing.
-    pub fn hold_fault(&self, part: &Part, lasts: Lasts) {
+    pub fn strike_hold(&self, part: &Part, lasts: Lasts) {
         self.fault(part, FaultVerb::Hold, lasts);
         if part.runs.get() {
-            self.hold(part, lasts);
+            self.begin_hold(part, lasts);
         } else if !part.ended.get() {
-            part.hold.set(Some(lasts));
+            part.pending_hold.set(Some(lasts));
         }
     }
 
-    fn hold(&self, part: &Part, lasts: Lasts) {
+    fn begin_hold(&self, part: &Part, lasts: Lasts) {
         let (Some(id), name) = (part.id.get(), part.name.clone()) else {
             return;
         };
@@ -512,7 +513,7 @@ impl dyn Stage + '_ {
         });
         self.hold_executor(part, true);
         if let Some(lasts) = lasts {
-            self.in_time(millis(lasts), Later::Release(part.index));
+            self.schedule(millis(lasts), Later::Release(part.index));
         }
     }
 
@@ -526,7 +527,7 @@ impl dyn Stage + '_ {
     }
 
     /// Makes `later` happen after `delay` milliseconds; without a delay it happens at once, within the strike.
-    fn in_time(&self, delay: u64, later: Later) {
+    fn schedule(&self, delay: u64, later: Later) {
         match delay {
             0 => self.happen(later),
             delay => self.later(delay, later),
@@ -541,7 +542,7 @@ impl dyn Stage + '_ {
         }
     }
 
-    pub fn jobs(&self, index: usize, count: u32, takes: Lasts) {
+    pub fn strike_jobs(&self, index: usize, count: u32, takes: Lasts) {
         let part = &self.parts().all[index];
         self.fault(part, FaultVerb::Job, takes);
         let Some(id) = part.id.get() else { return };
@@ -549,12 +550,12 @@ impl dyn Stage + '_ {
             return;
         }
         for _ in 0..count {
-            let job = self.parts().jobs.get() + 1;
-            self.parts().jobs.set(job);
+            let job = self.parts().jobs_begun.get() + 1;
+            self.parts().jobs_begun.set(job);
             part.jobs.borrow_mut().push(job);
             self.record(What::JobBegan { id, job });
             if let Some(takes) = takes {
-                self.in_time(millis(takes), Later::JobDone(index, job));
+                self.schedule(millis(takes), Later::JobDone(index, job));
             }
         }
     }
@@ -573,7 +574,7 @@ impl dyn Stage + '_ {
         self.interrupt(part);
     }
 
-    fn until(&self, lasts: Lasts) -> u64 {
+    fn instant_after(&self, lasts: Lasts) -> u64 {
         lasts.map_or(NEVER, |lasts| self.now().saturating_add(millis(lasts)))
     }
 }

@@ -11,7 +11,7 @@ use super::NEVER;
 use crate::scenario::Answer;
 
 /// Maximum size of a request, in bytes.
-const LONGEST_REQUEST: usize = 16 * 1024;
+const MAX_REQUEST_BYTES: usize = 16 * 1024;
 /// Interval between the bytes of a drip without an end, in milliseconds.
 const DRIP_MS: u64 = 1_000;
 
@@ -26,9 +26,9 @@ pub(crate) enum Ends {
 
 /// Reads the request on one connection, and answers it.
 ///
-/// `until` waits until a number of milliseconds after the connection's begin; if its second argument is true, nothing
-/// visible happens at that instant. An answer that takes forever never begins. An answer without an end goes on until
-/// the connection ends.
+/// `wait_until` waits until a number of milliseconds after the connection's begin; if its second argument is true,
+/// nothing visible happens at that instant. An answer that takes forever never begins. An answer without an end goes on
+/// until the connection ends.
 ///
 /// # Errors
 ///
@@ -37,22 +37,22 @@ pub(crate) async fn serve<S, F>(
     stream: &mut S,
     answer: Answer,
     takes: u64,
-    until: impl Fn(u64, bool) -> F,
+    wait_until: impl Fn(u64, bool) -> F,
 ) -> io::Result<Ends>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     F: Future<Output = ()>,
 {
-    hear(stream).await?;
+    read_request(stream).await?;
     if takes == NEVER {
         return std::future::pending().await;
     }
     if answer == Answer::Drip {
-        return drip(stream, takes, until).await;
+        return drip(stream, takes, wait_until).await;
     }
-    until(takes, false).await;
+    wait_until(takes, false).await;
     match answer {
-        Answer::Status(status) => stream.write_all(&whole(status)).await?,
+        Answer::Status(status) => stream.write_all(&whole_answer(status)).await?,
         Answer::Silent => return std::future::pending().await,
         Answer::HalfLine => {
             stream.write_all(b"HTTP/1.1 2").await?;
@@ -63,7 +63,7 @@ where
             return std::future::pending().await;
         }
         Answer::Cut => {
-            let whole = whole(200);
+            let whole = whole_answer(200);
             stream.write_all(&whole[..whole.len() - 1]).await?;
         }
         Answer::Garbage => stream.write_all(b"220 ready for mail\r\n").await?,
@@ -83,7 +83,11 @@ where
 
 /// Sends a good answer byte by byte, spread over `takes` milliseconds. If `takes` is 0, sends a head, and then a body
 /// byte by byte without an end.
-async fn drip<S, F>(stream: &mut S, takes: u64, until: impl Fn(u64, bool) -> F) -> io::Result<Ends>
+async fn drip<S, F>(
+    stream: &mut S,
+    takes: u64,
+    wait_until: impl Fn(u64, bool) -> F,
+) -> io::Result<Ends>
 where
     S: AsyncWrite + Unpin,
     F: Future<Output = ()>,
@@ -91,15 +95,15 @@ where
     if takes == 0 {
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
         for n in 1.. {
-            until(n * DRIP_MS, true).await;
+            wait_until(n * DRIP_MS, true).await;
             stream.write_all(b".").await?;
         }
     }
-    let whole = whole(200);
+    let whole = whole_answer(200);
     let all = whole.len() as u64;
     for (n, byte) in (1..).zip(&whole) {
         // Only the last byte has a visible effect: an answer counts when it is whole.
-        until(takes * n / all, n < all).await;
+        wait_until(takes * n / all, n < all).await;
         stream.write_all(&[*byte]).await?;
     }
     stream.shutdown().await?;
@@ -107,13 +111,13 @@ where
 }
 
 /// Reads to the empty line at which a request without a body ends.
-async fn hear<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<()> {
+async fn read_request<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<()> {
     let mut request = Vec::new();
     let mut bytes = [0; 1024];
     while !request.ends_with(b"\r\n\r\n") {
         let read = stream.read(&mut bytes).await?;
         request.extend_from_slice(&bytes[..read]);
-        if read == 0 || request.len() > LONGEST_REQUEST {
+        if read == 0 || request.len() > MAX_REQUEST_BYTES {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
@@ -121,7 +125,7 @@ async fn hear<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<()> {
 }
 
 /// Returns the bytes of a whole answer with that status. A redirect has a location.
-fn whole(status: u16) -> Vec<u8> {
+fn whole_answer(status: u16) -> Vec<u8> {
     let code = StatusCode::from_u16(status).ok();
     let reason = code.and_then(|code| code.canonical_reason()).unwrap_or("-");
     let to = match status {
@@ -152,12 +156,12 @@ mod tests {
 
     /// Returns the text that the endpoint sends to a request, its end if it ends, and the instants until which it
     /// waits, in milliseconds.
-    fn said(answer: Answer, takes: u64) -> (String, Option<Ends>, Vec<u64>) {
+    fn answer_to_request(answer: Answer, takes: u64) -> (String, Option<Ends>, Vec<u64>) {
         let (mut ours, mut theirs) = duplex(8 * 1024);
         let waits = RefCell::new(Vec::new());
         let ends = {
             // A wait until an instant before 10 s ends at once. A later one never ends, which stops an endless drip.
-            let until = |at, _| {
+            let wait_until = |at, _| {
                 waits.borrow_mut().push(at);
                 let now = at < 10_000;
                 async move {
@@ -167,7 +171,7 @@ mod tests {
                 }
             };
             assert!(spawn(ours.write_all(REQUEST)).poll().is_ready());
-            let mut serving = spawn(serve(&mut theirs, answer, takes, until));
+            let mut serving = spawn(serve(&mut theirs, answer, takes, wait_until));
             match serving.poll() {
                 std::task::Poll::Ready(ends) => Some(ends.expect("somebody asks")),
                 std::task::Poll::Pending => None,
@@ -202,7 +206,7 @@ mod tests {
             (Answer::Stalls, "HTTP/1.1 200 OK\r\n", None),
         ] {
             let expected = (text.to_owned(), ends, vec![7]);
-            assert_eq!(said(answer, 7), expected, "{answer}");
+            assert_eq!(answer_to_request(answer, 7), expected, "{answer}");
         }
     }
 
@@ -212,7 +216,7 @@ mod tests {
         let words = crate::scenario::keys::ANSWERS.iter();
         for answer in words.map(|(_, answer)| *answer).chain(statuses) {
             assert_eq!(
-                said(answer, NEVER),
+                answer_to_request(answer, NEVER),
                 (String::new(), None, vec![]),
                 "{answer}"
             );
@@ -221,21 +225,21 @@ mod tests {
 
     #[test]
     fn a_drip_is_spread_over_its_time() {
-        let (text, ends, waits) = said(Answer::Drip, 3_000);
-        let (whole, _, _) = said(Answer::Status(200), 0);
+        let (text, ends, waits) = answer_to_request(Answer::Drip, 3_000);
+        let (whole, _, _) = answer_to_request(Answer::Status(200), 0);
         assert_eq!((&text, ends), (&whole, Some(Ends::Closed)));
         assert_eq!(waits.len(), whole.len());
         assert!(waits.is_sorted(), "{waits:?}");
         assert_eq!(waits.last(), Some(&3_000));
         // Without a time it sends a byte per second, and never ends.
-        let (text, ends, waits) = said(Answer::Drip, 0);
+        let (text, ends, waits) = answer_to_request(Answer::Drip, 0);
         assert_eq!((&*text, ends), ("HTTP/1.1 200 OK\r\n\r\n.........", None));
         assert_eq!(waits[..2], [1_000, 2_000]);
     }
 
     #[test]
     fn endless_body_goes_on_until_the_pipe_is_full() {
-        let (text, ends, _) = said(Answer::Endless, 0);
+        let (text, ends, _) = answer_to_request(Answer::Endless, 0);
         assert_eq!((text.len(), ends), (8 * 1024, None), "the pipe is full");
         assert!(text.starts_with("HTTP/1.1 200 OK\r\n\r\n...."));
     }

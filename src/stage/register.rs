@@ -18,15 +18,15 @@ pub(crate) trait Cast: Clone + Send + Sync + 'static {
     /// Probe of the scripted health endpoint.
     type Probe: Probe;
 
-    fn blocks<'a>(&self, part: usize, scope: &'a Scope) -> Self::Blocks<'a>;
+    fn blocks<'a>(&self, index: usize, scope: &'a Scope) -> Self::Blocks<'a>;
 
     /// Returns a pace for a task or async callback. It is told by the token, or not at all if there is none.
-    fn awaits(&self, part: usize, token: Option<CancellationToken>) -> Self::Awaits;
+    fn awaits(&self, index: usize, token: Option<CancellationToken>) -> Self::Awaits;
 
     /// Starts a task outside the context, and has the context adopt it. Returns `None` if that is refused.
-    fn adopt(&self, ctx: &WorkerCtx, opts: BodyOpts, part: usize, name: Name) -> Option<Id>;
+    fn adopt(&self, ctx: &WorkerCtx, opts: BodyOpts, index: usize, name: Name) -> Option<Id>;
 
-    fn probe(&self, part: usize) -> Self::Probe;
+    fn probe(&self, index: usize) -> Self::Probe;
 }
 
 fn body_opts(spec: &Component) -> BodyOpts {
@@ -56,33 +56,33 @@ fn call_opts(spec: &Component) -> CallOpts {
 pub(crate) fn register<C: Cast>(
     ctx: &WorkerCtx,
     cast: &C,
-    part: usize,
+    index: usize,
     spec: &Component,
 ) -> Option<Id> {
     let name = spec.name.clone();
     let cast = cast.clone();
     let calls = {
         let cast = cast.clone();
-        move |scope: &Scope| blocking(called(part, &cast.blocks(part, scope)))
+        move |scope: &Scope| blocking(called(index, &cast.blocks(index, scope)))
     };
     // An async callback makes its pace when it is called.
     let awaits = {
         let cast = cast.clone();
         move || {
-            let pace = cast.awaits(part, None);
-            async move { called(part, &pace).await }
+            let pace = cast.awaits(index, None);
+            async move { called(index, &pace).await }
         }
     };
     match (spec.kind, spec.is_async) {
         (Kind::Thread, _) => ctx
             .add_thread(name, body_opts(spec), move |scope| {
-                blocking(live(part, &cast.blocks(part, scope), true))
+                blocking(live(index, &cast.blocks(index, scope), true))
             })
             .ok(),
-        (Kind::Task, _) if spec.adopted => cast.adopt(ctx, body_opts(spec), part, name),
+        (Kind::Task, _) if spec.adopted => cast.adopt(ctx, body_opts(spec), index, name),
         (Kind::Task, _) => ctx
             .add_task(name, body_opts(spec), move |token| async move {
-                live(part, &cast.awaits(part, Some(token)), true).await
+                live(index, &cast.awaits(index, Some(token)), true).await
             })
             .ok(),
         (Kind::Stop, false) => ctx.defer_stop(name, call_opts(spec), calls).ok(),
@@ -95,7 +95,7 @@ pub(crate) fn register<C: Cast>(
         (Kind::Closeable, true) => ctx.add_closeable_async(name, call_opts(spec), awaits).ok(),
         (Kind::Watchdog, _) => {
             let limits = spec.watchdog.expect("a watchdog has its limits");
-            let mut watchdog = Watchdog::new(cast.probe(part))
+            let mut watchdog = Watchdog::new(cast.probe(index))
                 .interval(limits.interval)
                 .attempts(limits.attempts)
                 .request_timeout(limits.request_timeout);

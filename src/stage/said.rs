@@ -22,7 +22,10 @@ impl Said {
     /// Returns the result of a call that has a report. `started` is the start's result; `Ok` for the other calls.
     pub fn of(started: &Result<(), StartError>, report: &Report) -> Self {
         Said {
-            result: started.as_ref().err().map_or_else(|| "ok".into(), word_of),
+            result: started
+                .as_ref()
+                .err()
+                .map_or_else(|| "ok".into(), start_error_word),
             steps: report.steps.iter().map(|step| step.row()).collect(),
             deaths: report
                 .deaths
@@ -61,7 +64,7 @@ where
                 StartError::Main { report, .. } | StartError::StopRequested { report } => {
                     Said::of(&Err(error.clone()), report)
                 }
-                _ => Said::plain(word_of(&error)),
+                _ => Said::plain(start_error_word(&error)),
             },
         },
         Call::Stop => ctx.stop().await.map_or_else(
@@ -80,7 +83,7 @@ where
 }
 
 /// Returns the journal's word for the failure of a start.
-fn word_of(error: &StartError) -> Name {
+fn start_error_word(error: &StartError) -> Name {
     match error {
         StartError::Main { message, .. } => format!("start-failed: {message}").into(),
         StartError::StopRequested { .. } => "stop-requested".into(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Behaviour, NEVER, Stage, Strike, millis};
+use super::{EndpointBehaviour, NEVER, Stage, Strike, millis};
 use crate::journal::{FaultVerb, Ms, Name, SignalName, What};
 use crate::scenario::{Answer, Scenario, Timed, Verb, When};
 
@@ -21,11 +21,11 @@ pub(crate) struct Script {
     /// Events that wait for the begin of a step.
     waiting: Vec<usize>,
     /// Events that could not happen when they were due.
-    vain: Vec<usize>,
-    grace: u64,
-    run: bool,
-    counted: u32,
-    last_counted: Option<u64>,
+    could_not_happen: Vec<usize>,
+    grace_ms: u64,
+    handles_signals: bool,
+    counted_signals: u32,
+    last_counted_ms: Option<u64>,
 }
 
 impl Script {
@@ -35,7 +35,7 @@ impl Script {
         for (index, event) in scenario.timeline.iter().enumerate() {
             match &event.when {
                 When::At(at) => {
-                    put(&mut due, (millis(*at), index));
+                    insert_sorted(&mut due, (millis(*at), index));
                 }
                 When::On(..) => waiting.push(index),
             }
@@ -44,11 +44,11 @@ impl Script {
             timeline: scenario.timeline.as_slice().into(),
             due,
             waiting,
-            vain: Vec::new(),
-            grace: millis(scenario.worker.grace),
-            run: scenario.worker.run,
-            counted: 0,
-            last_counted: None,
+            could_not_happen: Vec::new(),
+            grace_ms: millis(scenario.worker.grace),
+            handles_signals: scenario.worker.run,
+            counted_signals: 0,
+            last_counted_ms: None,
         }
     }
 
@@ -58,7 +58,7 @@ impl Script {
         let mut unstruck: Vec<_> = due
             .filter(|index| *index != PLATFORM_KILL)
             .chain(self.waiting.iter().copied())
-            .chain(self.vain.iter().copied())
+            .chain(self.could_not_happen.iter().copied())
             .collect();
         unstruck.sort_unstable();
         unstruck
@@ -79,7 +79,7 @@ impl Script {
         } = self;
         waiting.retain(|index| match &timeline[*index].when {
             When::On(on, after) if on == name => {
-                put(due, (now.saturating_add(millis(*after)), *index));
+                insert_sorted(due, (now.saturating_add(millis(*after)), *index));
                 false
             }
             _ => true,
@@ -96,7 +96,7 @@ impl Script {
         })
     }
 
-    fn take_due(&mut self, now: u64) -> Option<usize> {
+    fn pop_due(&mut self, now: u64) -> Option<usize> {
         let &(at, index) = self.due.last()?;
         (at <= now).then(|| {
             self.due.pop();
@@ -106,25 +106,25 @@ impl Script {
 
     /// Counts a signal as the contract does. Returns its number, from 1, or 0 for a doubled one. The first one sets the
     /// platform's SIGKILL for the end of the grace.
-    fn count(&mut self, now: u64) -> u32 {
+    fn count_signal(&mut self, now: u64) -> u32 {
         if self
-            .last_counted
+            .last_counted_ms
             .is_some_and(|last| now - last <= DOUBLED_SIGNAL_MS)
         {
             return 0;
         }
-        self.last_counted = Some(now);
-        self.counted += 1;
-        if self.counted == 1 && self.run {
-            let kill = (now.saturating_add(self.grace), PLATFORM_KILL);
-            put(&mut self.due, kill);
+        self.last_counted_ms = Some(now);
+        self.counted_signals += 1;
+        if self.counted_signals == 1 && self.handles_signals {
+            let kill = (now.saturating_add(self.grace_ms), PLATFORM_KILL);
+            insert_sorted(&mut self.due, kill);
         }
-        self.counted
+        self.counted_signals
     }
 }
 
 /// Inserts an event in its place: the next one is last, and among events of one instant the first of the file.
-fn put(due: &mut Vec<(u64, usize)>, event: (u64, usize)) {
+fn insert_sorted(due: &mut Vec<(u64, usize)>, event: (u64, usize)) {
     let place = due.partition_point(|other| *other > event);
     due.insert(place, event);
 }
@@ -140,7 +140,7 @@ impl dyn Stage + '_ {
         if self.is_over() {
             return false;
         }
-        let Some(index) = self.script().borrow_mut().take_due(self.now()) else {
+        let Some(index) = self.script().borrow_mut().pop_due(self.now()) else {
             return false;
         };
         if index == PLATFORM_KILL {
@@ -151,7 +151,7 @@ impl dyn Stage + '_ {
             if self.can_happen(verb) {
                 self.strike_event(verb);
             } else {
-                self.script().borrow_mut().vain.push(index);
+                self.script().borrow_mut().could_not_happen.push(index);
             }
         }
         true
@@ -186,7 +186,7 @@ impl dyn Stage + '_ {
                 }
             }
             Verb::Register { name, .. } => {
-                if let Some(index) = self.parts().index(name) {
+                if let Some(index) = self.parts().index_by_name(name) {
                     self.register(index);
                 }
             }
@@ -213,7 +213,7 @@ impl dyn Stage + '_ {
                     message: message.clone(),
                     code: *code,
                 };
-                self.strike(part(name), FaultVerb::Fail, strike, before.clone());
+                self.strike_end(part(name), FaultVerb::Fail, strike, before.clone());
             }
             Verb::Panic {
                 name,
@@ -223,13 +223,13 @@ impl dyn Stage + '_ {
                 let strike = Strike::Panic {
                     message: message.clone(),
                 };
-                self.strike(part(name), FaultVerb::Panic, strike, before.clone());
+                self.strike_end(part(name), FaultVerb::Panic, strike, before.clone());
             }
-            Verb::End { name } => self.strike(part(name), FaultVerb::End, Strike::End, None),
-            Verb::Hold { name, lasts } => self.hold_fault(part(name), *lasts),
+            Verb::End { name } => self.strike_end(part(name), FaultVerb::End, Strike::End, None),
+            Verb::Hold { name, lasts } => self.strike_hold(part(name), *lasts),
             Verb::Job { name, count, takes } => {
-                if let Some(index) = self.parts().index(name) {
-                    self.jobs(index, *count, *takes);
+                if let Some(index) = self.parts().index_by_name(name) {
+                    self.strike_jobs(index, *count, *takes);
                 }
             }
             Verb::Health {
@@ -243,35 +243,38 @@ impl dyn Stage + '_ {
                     name: "health".into(),
                     id: None,
                     lasts: lasts.map(millis),
-                    answer: Some(answers(*answer, takes.map(millis), *every)),
+                    answer: Some(answer_words(*answer, takes.map(millis), *every)),
                 });
-                let until = lasts.map_or(NEVER, |lasts| self.now().saturating_add(millis(lasts)));
-                let takes = takes.map_or(NEVER, millis);
-                self.endpoint().borrow_mut().behave(Behaviour {
-                    answer: *answer,
-                    takes,
-                    every: (*every).max(1),
-                    until,
-                });
+                let until_ms =
+                    lasts.map_or(NEVER, |lasts| self.now().saturating_add(millis(lasts)));
+                let takes_ms = takes.map_or(NEVER, millis);
+                self.endpoint()
+                    .borrow_mut()
+                    .begin_behaviour(EndpointBehaviour {
+                        answer: *answer,
+                        takes_ms,
+                        every: (*every).max(1),
+                        until_ms,
+                    });
             }
         }
     }
 
     fn strike_signal(&self, name: SignalName) {
-        if name == SignalName::Sigkill || !self.script().borrow().run {
+        if name == SignalName::Sigkill || !self.script().borrow().handles_signals {
             // No handler takes it: the process ends where it stands.
             self.record(What::Signal { name, nth: 1 });
             self.kill(name);
             return;
         }
-        let nth = self.script().borrow_mut().count(self.now());
+        let nth = self.script().borrow_mut().count_signal(self.now());
         self.record(What::Signal { name, nth });
         self.signal(name);
     }
 }
 
 /// Returns the endpoint's answer in words.
-fn answers(answer: Answer, takes: Option<u64>, every: u32) -> Name {
+fn answer_words(answer: Answer, takes: Option<u64>, every: u32) -> Name {
     let mut words = answer.to_string();
     match takes {
         Some(0) => {}
