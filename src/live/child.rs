@@ -25,13 +25,13 @@ use crate::sim::{Options, header, limits_of};
 use crate::stage::{Said, Stage};
 
 /// Time that the threads of a run have to start before its clock begins.
-const RISES: Duration = Duration::from_millis(20);
+const START_TIME: Duration = Duration::from_millis(20);
 
 /// Length of one sleep of the thread that measures how late the machine wakes threads.
-const BEAT: Duration = Duration::from_millis(10);
+const LAG_SLEEP: Duration = Duration::from_millis(10);
 
 /// Exit code of a process that cannot begin its run, that is orphaned, or whose worker's exit code does not fit.
-const BROKEN: u8 = 70;
+const FAILURE_EXIT_CODE: u8 = 70;
 
 /// Standard output without a buffer: a line leaves the process when it is written.
 struct Out(std::fs::File);
@@ -50,16 +50,16 @@ impl Write for Out {
 ///
 /// Writes the journal to standard output, one event a line. The process ends when standard input closes.
 pub fn perform() -> ExitCode {
-    match begin() {
-        Ok(play) => live(&play.0, play.1),
+    match prepare() {
+        Ok(play) => run_worker(&play.0, play.1),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "deadstop: no live run: {error}");
-            ExitCode::from(BROKEN)
+            ExitCode::from(FAILURE_EXIT_CODE)
         }
     }
 }
 
-fn begin() -> Result<(Arc<Play>, bool), Box<dyn std::error::Error>> {
+fn prepare() -> Result<(Arc<Play>, bool), Box<dyn std::error::Error>> {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     let request: Request = serde_json::from_str(&line)?;
@@ -67,19 +67,19 @@ fn begin() -> Result<(Arc<Play>, bool), Box<dyn std::error::Error>> {
         .map_err(|invalid| format!("mistakes in the file: {}", invalid.diagnostics.len()))?;
     // When standard input closes, the caller is gone: nothing reads the journal any more, and nothing else would end
     // this process.
-    start("orphan", || {
+    start_thread("orphan", || {
         let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
-        signal_hook::low_level::exit(BROKEN.into());
+        signal_hook::low_level::exit(FAILURE_EXIT_CODE.into());
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let executor = runtime.handle().clone();
-    start("service", move || {
+    start_thread("service", move || {
         runtime.block_on(std::future::pending::<()>());
     })?;
-    let began = Instant::now() + RISES;
-    let clock = Arc::new(Clock::new(request.tempo.score(), began));
+    let began = Instant::now() + START_TIME;
+    let clock = Arc::new(Clock::new(request.tempo.time_map(), began));
     let server = Server::start(Arc::clone(&clock))?;
     let out = Box::new(Out(std::io::stdout().as_fd().try_clone_to_owned()?.into()));
     let play = Play::new(
@@ -88,7 +88,7 @@ fn begin() -> Result<(Arc<Play>, bool), Box<dyn std::error::Error>> {
         executor.clone(),
         server,
     );
-    play.look(|scene| {
+    play.with_scene(|scene| {
         for what in header(&scenario, &Options::default(), false, "live") {
             scene.record(what);
         }
@@ -100,38 +100,38 @@ fn begin() -> Result<(Arc<Play>, bool), Box<dyn std::error::Error>> {
         .own_sink(Arc::new(LiveSink(Arc::clone(&play))))
         .build(())?;
     let life = Life::new(&ctx);
-    play.opens(ctx, life.clone());
-    let run = scenario.worker.run;
-    if run {
+    play.set_worker(ctx, life.clone());
+    let uses_run = scenario.worker.run;
+    if uses_run {
         std::mem::forget(Signals::listen(&life)?);
     }
-    watch_the_machine(&clock)?;
+    measure_lag(&clock)?;
     std::thread::sleep(began.saturating_duration_since(Instant::now()));
-    Ok((play, run))
+    Ok((play, uses_run))
 }
 
 /// Runs the worker and returns the exit code of the process.
-fn live(play: &Arc<Play>, run: bool) -> ExitCode {
+fn run_worker(play: &Arc<Play>, uses_run: bool) -> ExitCode {
     // The call that begins the worker is caller 1: `start` in a program that only calls, `run` otherwise. The events
     // at the start strike before any code of the worker runs. `start` is queued before all other calls of that
     // instant; main begins only after all of them.
-    let caller = play.look(|scene| {
-        if !run {
+    let caller = play.with_scene(|scene| {
+        if !uses_run {
             scene.stage().call(Call::Start, None, None);
         }
-        run.then(|| scene.next_caller())
+        uses_run.then(|| scene.next_caller())
     });
-    timeline::strike(play);
-    let strikes = Arc::clone(play);
+    timeline::strike_due(play);
+    let theirs = Arc::clone(play);
     let code = if let Some(caller) = caller {
-        play.look(|scene| {
+        play.with_scene(|scene| {
             scene.record(What::CallBegan {
                 call: Call::Run,
                 caller,
                 from: None,
             });
         });
-        strike(strikes, run);
+        start_timeline(theirs, uses_run);
         let _on = play.executor.enter();
         let life = pin!(play.life().live(play.main()));
         let turns = Turns::new(play, false);
@@ -143,8 +143,8 @@ fn live(play: &Arc<Play>, run: bool) -> ExitCode {
                 report,
             } = end;
             let said = Said::of(&started, &report).returned(Call::Run, caller);
-            play.look(|scene| scene.record(said));
-            (code, play.ends(code, cause))
+            play.with_scene(|scene| scene.record(said));
+            (code, play.record_exit(code, cause))
         });
         let (code, first) = block_on(lives);
         if !first {
@@ -155,40 +155,40 @@ fn live(play: &Arc<Play>, run: bool) -> ExitCode {
         }
         code
     } else {
-        strike(strikes, run);
-        play.watch(None, |_| play.returned().is_some());
-        play.returned().unwrap_or_default()
+        start_timeline(theirs, uses_run);
+        play.wait_for_scene(None, |_| play.exit_code().is_some());
+        play.exit_code().unwrap_or_default()
     };
-    ExitCode::from(u8::try_from(code).unwrap_or(BROKEN))
+    ExitCode::from(u8::try_from(code).unwrap_or(FAILURE_EXIT_CODE))
 }
 
-fn strike(play: Arc<Play>, run: bool) {
-    start("timeline", move || timeline::strikes(&play, run))
+fn start_timeline(play: Arc<Play>, uses_run: bool) {
+    start_thread("timeline", move || timeline::run_timeline(&play, uses_run))
         .expect("a live run can start its threads");
 }
 
 /// Starts a thread that does nothing but wait, and records how late it is woken: only the machine can delay it.
-fn watch_the_machine(clock: &Arc<Clock>) -> std::io::Result<()> {
+fn measure_lag(clock: &Arc<Clock>) -> std::io::Result<()> {
     let clock = Arc::clone(clock);
-    start("beat", move || {
+    start_thread("beat", move || {
         loop {
             let before = Instant::now();
-            std::thread::sleep(BEAT);
-            let late = before.elapsed().saturating_sub(BEAT);
+            std::thread::sleep(LAG_SLEEP);
+            let lag = before.elapsed().saturating_sub(LAG_SLEEP);
             // A new thread gets a CPU later than a thread that sleeps a lot, and most threads of a run are new.
             let before = Instant::now();
             if let Ok(new) = std::thread::Builder::new().spawn(|| {}) {
                 let _ = new.join();
             }
-            let late = late.max(before.elapsed());
+            let lag = lag.max(before.elapsed());
             clock
                 .lag
-                .fetch_max(super::tempo::nanos(late), Ordering::Relaxed);
+                .fetch_max(super::tempo::nanos(lag), Ordering::Relaxed);
         }
     })
 }
 
-fn start(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     let builder = std::thread::Builder::new().name(name.to_owned());
     builder.spawn(run).map(drop)
 }

@@ -32,7 +32,7 @@ use crate::sim::{Journal, Options, RunError, Runners};
 use crate::stage::millis;
 
 /// Column at which an event's words begin in a line of the log, in bytes.
-const WORDS: usize = 19;
+const WORDS_COLUMN: usize = 19;
 
 /// A list of events that is compared as a whole. Of two differences at the same instant and place in the journal, the
 /// track that comes first here is reported first: what a component went through leads to the claims about it.
@@ -45,7 +45,7 @@ enum Track {
     /// The claims of the watchdogs.
     Watchdog,
     /// The claims of the context about one component.
-    Said(Name),
+    Claims(Name),
     /// The requests to stop. Each caller requests a stop on a thread of its own.
     Requests,
     /// The claims of the context about itself.
@@ -63,7 +63,7 @@ impl fmt::Display for Track {
             Track::Requests => f.write_str("the requests to stop"),
             Track::Process => f.write_str("the process"),
             Track::Component(name) => write!(f, "\"{name}\""),
-            Track::Said(name) => write!(f, "the context of \"{name}\""),
+            Track::Claims(name) => write!(f, "the context of \"{name}\""),
             Track::Caller(n) => write!(f, "call {n}"),
             Track::Watchdog => f.write_str("the watchdog"),
             Track::Health => f.write_str("the health endpoint"),
@@ -73,7 +73,7 @@ impl fmt::Display for Track {
 
 /// One event of a track: its instant in milliseconds, and its words.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Entry {
+struct TrackEvent {
     t: u64,
     line: String,
 }
@@ -81,11 +81,11 @@ struct Entry {
 /// A journal, split into tracks for comparison.
 #[derive(Clone, Debug, Default)]
 struct Tracks {
-    tracks: BTreeMap<Track, Vec<Entry>>,
+    tracks: BTreeMap<Track, Vec<TrackEvent>>,
     /// Place in the journal of each event. Not compared.
     places: BTreeMap<Track, Vec<usize>>,
     /// Names of the steps that had ended when each step began.
-    after: BTreeMap<Name, BTreeSet<Name>>,
+    ended_before: BTreeMap<Name, BTreeSet<Name>>,
     /// The instant in which the process was ended from outside or cut off in the middle of its work, if it was.
     cut: Option<u64>,
 }
@@ -96,7 +96,7 @@ impl Tracks {
         let mut tracks = Tracks::default();
         let mut ended = BTreeSet::new();
         let mut requested = false;
-        let overs: BTreeSet<u64> = events.iter().filter_map(over).collect();
+        let end_instants: BTreeSet<u64> = events.iter().filter_map(end_instant).collect();
         let log = text(events);
         for (place, (event, line)) in events.iter().zip(log.lines()).enumerate() {
             match &event.what {
@@ -104,7 +104,7 @@ impl Tracks {
                     names.insert(registered.id, registered.name.clone());
                 }
                 What::StepStarted { name, .. } => {
-                    tracks.after.insert(name.clone(), ended.clone());
+                    tracks.ended_before.insert(name.clone(), ended.clone());
                 }
                 What::StepEnded { name, .. } => {
                     ended.insert(name.clone());
@@ -114,7 +114,7 @@ impl Tracks {
                     // A caller that comes after the end of stop or cleanup requests nothing. Which callers come late
                     // is not determined within the instant of that end.
                     let again = std::mem::replace(&mut requested, true);
-                    if again && *by == By::Call && overs.contains(&event.t) {
+                    if again && *by == By::Call && end_instants.contains(&event.t) {
                         continue;
                     }
                 }
@@ -123,7 +123,11 @@ impl Tracks {
             let Some(track) = track_of(&event.what, &names) else {
                 continue;
             };
-            let mut line = line.get(WORDS..).unwrap_or(line).trim_end().to_owned();
+            let mut line = line
+                .get(WORDS_COLUMN..)
+                .unwrap_or(line)
+                .trim_end()
+                .to_owned();
             if is_freed_by_another_abort(events, place) {
                 line = line.replace(": ok", ": dropped");
             }
@@ -146,26 +150,26 @@ impl Tracks {
                     line += &format!(", #{id} {how}");
                 }
             }
-            let entry = Entry { t: event.t, line };
+            let track_event = TrackEvent { t: event.t, line };
             let places = tracks.places.entry(track.clone()).or_default();
             places.push(place);
-            tracks.tracks.entry(track).or_default().push(entry);
+            tracks.tracks.entry(track).or_default().push(track_event);
         }
         tracks
     }
 
     /// Returns whether a live run agrees with this simulated one.
-    fn agree(&self, live: &Tracks) -> bool {
+    fn agrees_with(&self, live: &Tracks) -> bool {
         let Some(cut) = self.cut.filter(|_| self.cut == live.cut) else {
-            return self.tracks == live.tracks && self.after == live.after;
+            return self.tracks == live.tracks && self.ended_before == live.ended_before;
         };
         // A live thread that is in the middle of a turn when the process is cut off records no more of it. The
         // simulator cuts between turns.
-        let begins = |track: &Track, simulated: &[Entry]| {
+        let begins = |track: &Track, simulated: &[TrackEvent]| {
             let live = live.tracks.get(track).map_or(&[][..], Vec::as_slice);
-            simulated.strip_prefix(live).is_some_and(|unsaid| {
-                unsaid.is_empty()
-                    || *track != Track::Process && unsaid.iter().all(|entry| entry.t == cut)
+            simulated.strip_prefix(live).is_some_and(|unrecorded| {
+                unrecorded.is_empty()
+                    || *track != Track::Process && unrecorded.iter().all(|event| event.t == cut)
             })
         };
         live.tracks
@@ -176,16 +180,16 @@ impl Tracks {
                 .iter()
                 .all(|(track, simulated)| begins(track, simulated))
             && live
-                .after
+                .ended_before
                 .iter()
-                .all(|(step, ended)| self.after.get(step) == Some(ended))
+                .all(|(step, ended)| self.ended_before.get(step) == Some(ended))
     }
 
     /// Returns the tracks that differ, sorted by their first differences.
-    fn differ<'a>(&'a self, other: &'a Tracks) -> Vec<&'a Track> {
+    fn differing_tracks<'a>(&'a self, other: &'a Tracks) -> Vec<&'a Track> {
         let all: BTreeSet<&Track> = self.tracks.keys().chain(other.tracks.keys()).collect();
         let none = Vec::new();
-        let of = |tracks: &'_ Tracks, track: &Track| -> Vec<Entry> {
+        let of = |tracks: &'_ Tracks, track: &Track| -> Vec<TrackEvent> {
             tracks.tracks.get(track).unwrap_or(&none).clone()
         };
         let mut differ: Vec<_> = all
@@ -194,7 +198,8 @@ impl Tracks {
                 let (simulated, live) = (of(self, track), of(other, track));
                 let first = (0..simulated.len().max(live.len()))
                     .find(|at| simulated.get(*at) != live.get(*at))?;
-                let at = |entries: &[Entry]| entries.get(first).map_or(u64::MAX, |entry| entry.t);
+                let at =
+                    |events: &[TrackEvent]| events.get(first).map_or(u64::MAX, |event| event.t);
                 let t = at(&simulated).min(at(&live));
                 // A difference that comes first in a journal leads to the ones that come later.
                 let places = [&self.places, &other.places];
@@ -210,7 +215,7 @@ impl Tracks {
 }
 
 /// Returns the instant of an event with which stop or cleanup is over, or `None` for any other event.
-fn over(event: &Event) -> Option<u64> {
+fn end_instant(event: &Event) -> Option<u64> {
     let over = matches!(
         event.what,
         What::State {
@@ -232,7 +237,7 @@ fn track_of(what: &What, names: &BTreeMap<Id, Name>) -> Option<Track> {
     // A component and the driver of the stop run on two threads. In one instant there is no order between them but
     // the order that the laws demand.
     let component = |id: &Id| Some(Track::Component(name(id)));
-    let said = |id: &Id| Some(Track::Said(name(id)));
+    let claims = |id: &Id| Some(Track::Claims(name(id)));
     match what {
         What::Journal { .. }
         | What::ProbeBegan { .. }
@@ -243,7 +248,7 @@ fn track_of(what: &What, names: &BTreeMap<Id, Name>) -> Option<Track> {
         | What::Abort { id, .. }
         | What::StepStarted { id, .. }
         | What::StepEnded { id, .. }
-        | What::Leak { id, .. } => said(id),
+        | What::Leak { id, .. } => claims(id),
         What::Began { id, .. }
         | What::Heard { id, .. }
         | What::Ended { id, .. }
@@ -253,7 +258,7 @@ fn track_of(what: &What, names: &BTreeMap<Id, Name>) -> Option<Track> {
         | What::Used { id, .. }
         | What::Held { id, .. }
         | What::Released { id, .. } => component(id),
-        What::Refused { name, .. } => Some(Track::Said(name.clone())),
+        What::Refused { name, .. } => Some(Track::Claims(name.clone())),
         What::Fault { name, answer, .. } => Some(match answer {
             Some(_) => Track::Health,
             None => Track::Component(name.clone()),
@@ -341,7 +346,7 @@ impl Known {
             let broken = laws::judge(&journal.events);
             known.broken.extend(broken.iter().map(|broken| broken.law));
             let tracks = Tracks::of(&journal.events);
-            if seen.insert((tracks.tracks.clone(), tracks.after.clone())) {
+            if seen.insert((tracks.tracks.clone(), tracks.ended_before.clone())) {
                 known.journals.push((seed, tracks));
             }
         }
@@ -361,7 +366,7 @@ impl Known {
 
     /// Returns the headline and the times of the first event of a live run that came when nothing is due, if it came
     /// at or before `until`.
-    fn between_instants(&self, events: &[Event], until: Option<u64>) -> Option<(String, Late)> {
+    fn off_instant_headline(&self, events: &[Event], until: Option<u64>) -> Option<(String, Late)> {
         let event = events.iter().find(|event| {
             event.t > 0 && !self.instants.contains(&event.t) && event.t <= self.ends
         })?;
@@ -373,7 +378,7 @@ impl Known {
         let log = text(std::slice::from_ref(event));
         let words = format!(
             "the live run is out of time: \"{}\" came at {}, where nothing is due: {} after the last instant, {}",
-            said(log.lines().next()?.get(WORDS..)?),
+            words_of(log.lines().next()?.get(WORDS_COLUMN..)?),
             At(event.t),
             Ms(event.t - due),
             At(due)
@@ -391,16 +396,11 @@ impl Known {
     pub fn unstruck(&self) -> &[usize] {
         &self.unstruck
     }
-
-    /// Returns the number of journals that differ in what is compared.
-    pub fn ways(&self) -> usize {
-        self.journals.len()
-    }
 }
 
 /// Returns whether a live run agrees with one simulated run in everything.
 pub fn agrees(journal: &Journal, events: &[Event]) -> bool {
-    Tracks::of(&journal.events).agree(&Tracks::of(events))
+    Tracks::of(&journal.events).agrees_with(&Tracks::of(events))
 }
 
 /// The difference between a live run and the simulated run that comes nearest to it.
@@ -453,29 +453,33 @@ impl Side {
 /// difference from the nearest.
 pub fn compare(known: &Known, events: &[Event]) -> Option<Difference> {
     let live = Tracks::of(events);
-    if known.journals.iter().any(|(_, tracks)| tracks.agree(&live)) {
+    if known
+        .journals
+        .iter()
+        .any(|(_, tracks)| tracks.agrees_with(&live))
+    {
         return None;
     }
     let (seed, nearest, differ) = known
         .journals
         .iter()
-        .map(|(seed, tracks)| (*seed, tracks, tracks.differ(&live)))
+        .map(|(seed, tracks)| (*seed, tracks, tracks.differing_tracks(&live)))
         .min_by_key(|(seed, _, differ)| (differ.len(), *seed))?;
     let tracks: Vec<(String, Vec<Side>)> = differ
         .iter()
-        .map(|track| (track.to_string(), sides(nearest, &live, track)))
+        .map(|track| (track.to_string(), paired_lines(nearest, &live, track)))
         .collect();
     let first = tracks
         .first()
         .and_then(|(_, sides)| sides.iter().find_map(Side::differs_at));
     let late = tracks
         .first()
-        .and_then(|(name, sides)| moved_back(name, sides))
-        .or_else(|| known.between_instants(events, first));
+        .and_then(|(name, sides)| late_headline(name, sides))
+        .or_else(|| known.off_instant_headline(events, first));
     let headline = match (&late, tracks.first()) {
         (Some((words, _)), _) => words.clone(),
         (None, Some((name, sides))) => headline(name, sides),
-        (None, None) => order(&nearest.after, &live.after),
+        (None, None) => order_headline(&nearest.ended_before, &live.ended_before),
     };
     Some(Difference {
         headline,
@@ -513,11 +517,11 @@ fn is_freed_by_another_abort(events: &[Event], place: usize) -> bool {
 }
 
 /// Returns one track of both journals, line by line.
-fn sides(simulated: &Tracks, live: &Tracks, track: &Track) -> Vec<Side> {
+fn paired_lines(simulated: &Tracks, live: &Tracks, track: &Track) -> Vec<Side> {
     let none = Vec::new();
     let old = simulated.tracks.get(track).unwrap_or(&none);
     let new = live.tracks.get(track).unwrap_or(&none);
-    let pair = |entry: &Entry| (entry.t, entry.line.clone());
+    let pair = |event: &TrackEvent| (event.t, event.line.clone());
     let mut sides = Vec::new();
     for op in capture_diff_slices(Algorithm::Myers, old, new) {
         let (old_range, new_range) = match op {
@@ -558,13 +562,13 @@ fn sides(simulated: &Tracks, live: &Tracks, track: &Track) -> Vec<Side> {
 }
 
 /// Returns a line without the spaces that align its words.
-fn said(line: &str) -> String {
+fn words_of(line: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Finds the line with the same words among the lines that differ, on the side that `of` selects, and returns its
 /// instant.
-fn moved(sides: &[Side], line: &str, of: fn(&Side) -> &Option<(u64, String)>) -> Option<u64> {
+fn find_moved(sides: &[Side], line: &str, of: fn(&Side) -> &Option<(u64, String)>) -> Option<u64> {
     let mut others = sides.iter().filter(|side| !side.is_same());
     others.find_map(|side| {
         of(side)
@@ -575,15 +579,15 @@ fn moved(sides: &[Side], line: &str, of: fn(&Side) -> &Option<(u64, String)>) ->
 }
 
 /// Returns the headline and the times of the first difference of a track, if it is an event that came too late.
-fn moved_back(name: &str, sides: &[Side]) -> Option<(String, Late)> {
+fn late_headline(name: &str, sides: &[Side]) -> Option<(String, Late)> {
     let side = sides.iter().find(|side| !side.is_same())?;
     let simulated = side.simulated.as_ref().and_then(|(due, line)| {
-        let came = moved(sides, line, |side| &side.live)?;
+        let came = find_moved(sides, line, |side| &side.live)?;
         Some((line, Late { due: *due, came }))
     });
     let live = || {
         side.live.as_ref().and_then(|(came, line)| {
-            let due = moved(sides, line, |side| &side.simulated)?;
+            let due = find_moved(sides, line, |side| &side.simulated)?;
             Some((line, Late { due, came: *came }))
         })
     };
@@ -592,7 +596,7 @@ fn moved_back(name: &str, sides: &[Side]) -> Option<(String, Late)> {
     let words = || {
         format!(
             "the live run is out of time: \"{}\" of {name} is due at {} and came {} later, at {}",
-            said(line),
+            words_of(line),
             At(due),
             Ms(came - due),
             At(came)
@@ -607,33 +611,37 @@ fn headline(name: &str, sides: &[Side]) -> String {
         return format!("{name} differs");
     };
     // The other side may have the same event at another time.
-    let moved = |line: &str, of| moved(sides, line, of);
+    let moved = |line: &str, of| find_moved(sides, line, of);
+    if let Some((t, line)) = &side.simulated
+        && let Some(live) = moved(line, |side| &side.live)
+    {
+        return moved_headline(name, &words_of(line), *t, live);
+    }
+    if let Some((live, line)) = &side.live
+        && let Some(t) = moved(line, |side| &side.simulated)
+    {
+        return moved_headline(name, &words_of(line), t, *live);
+    }
     match (&side.simulated, &side.live) {
-        (Some((t, line)), _) if let Some(live) = moved(line, |side| &side.live) => {
-            came(name, &said(line), *t, live)
-        }
-        (_, Some((live, line))) if let Some(t) = moved(line, |side| &side.simulated) => {
-            came(name, &said(line), t, *live)
-        }
         (Some((t, line)), None) => {
             format!(
                 "{name}: live there was no \"{}\", which the simulation has at {}",
-                said(line),
+                words_of(line),
                 At(*t)
             )
         }
         (None, Some((t, line))) => {
             format!(
                 "{name}: live there was \"{}\" at {}, which the simulation does not have",
-                said(line),
+                words_of(line),
                 At(*t)
             )
         }
         (Some((t, line)), Some((live, other))) => format!(
             "{name}: live \"{}\" at {}, in the simulation \"{}\" at {}",
-            said(other),
+            words_of(other),
             At(*live),
-            said(line),
+            words_of(line),
             At(*t)
         ),
         (None, None) => format!("{name} differs"),
@@ -641,7 +649,7 @@ fn headline(name: &str, sides: &[Side]) -> String {
 }
 
 /// Returns a sentence about an event that came at another time, or in another order.
-fn came(name: &str, line: &str, simulated: u64, live: u64) -> String {
+fn moved_headline(name: &str, line: &str, simulated: u64, live: u64) -> String {
     let way = match live.cmp(&simulated) {
         Ordering::Less => "earlier",
         Ordering::Equal => "in another order",
@@ -652,7 +660,7 @@ fn came(name: &str, line: &str, simulated: u64, live: u64) -> String {
 }
 
 /// Returns a sentence about the first step that began after other steps than in the simulation.
-fn order(
+fn order_headline(
     simulated: &BTreeMap<Name, BTreeSet<Name>>,
     live: &BTreeMap<Name, BTreeSet<Name>>,
 ) -> String {
@@ -721,12 +729,12 @@ events = [{ at = "10s", signal = "SIGTERM" }]
 
     #[test]
     fn probes_and_still_waiting_lines_are_not_compared() {
-        let unsaid = headline(|events| {
+        let unrecorded = headline(|events| {
             events.retain(|event| {
                 !matches!(event.what, What::ProbeBegan { .. } | What::Probe { .. })
             });
         });
-        assert_eq!(unsaid, None);
+        assert_eq!(unrecorded, None);
     }
 
     const CALLERS: &str = r#"

@@ -8,22 +8,22 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 
 use super::play::Play;
-use super::turns::{Starts, Turns};
+use super::turns::{Turns, Unbegun};
 use crate::host::{BoxError, BoxFuture};
 use crate::journal::{How, Name};
 use crate::words::{one_line, panic_message};
 
 /// A task whose first turn is recorded as its begin.
-pub(super) struct Watched {
+pub(super) struct RecordedTask {
     play: Arc<Play>,
     part: Option<usize>,
     nth: Arc<AtomicU32>,
     turns: Arc<Turns>,
-    starts: Option<Starts>,
+    unbegun: Option<Unbegun>,
     future: BoxFuture<Result<(), BoxError>>,
 }
 
-impl Watched {
+impl RecordedTask {
     pub fn new(
         play: Arc<Play>,
         part: Option<usize>,
@@ -31,8 +31,8 @@ impl Watched {
         turns: Arc<Turns>,
         future: BoxFuture<Result<(), BoxError>>,
     ) -> Self {
-        Watched {
-            starts: Some(Starts::new(&play, true)),
+        RecordedTask {
+            unbegun: Some(Unbegun::new(&play, true)),
             play,
             part,
             nth,
@@ -43,7 +43,7 @@ impl Watched {
 
     /// Begins a turn and returns true, or returns false if the turn had to wait. The task then yields, so that
     /// another section of its code follows an await; if the task was aborted meanwhile, it is dropped there.
-    fn begins_turn(&self, cx: &Context<'_>) -> bool {
+    fn try_begin_turn(&self, cx: &Context<'_>) -> bool {
         let waited = self.turns.begin();
         if waited {
             self.turns.end();
@@ -53,22 +53,23 @@ impl Watched {
     }
 }
 
-impl Future for Watched {
+impl Future for RecordedTask {
     type Output = Result<(), BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if !self.begins_turn(cx) {
+        if !self.try_begin_turn(cx) {
             return Poll::Pending;
         }
-        self.starts = None;
+        self.unbegun = None;
         if let Some(part) = self.part
             && self.nth.load(Ordering::SeqCst) == 0
         {
-            self.nth.store(self.play.began(part), Ordering::SeqCst);
+            self.nth
+                .store(self.play.record_begin(part), Ordering::SeqCst);
             // Events that wait for main's begin strike before the code does anything else. A hold of the executor
             // that begins in this moment keeps the code waiting.
             self.turns.end();
-            if !self.begins_turn(cx) {
+            if !self.try_begin_turn(cx) {
                 return Poll::Pending;
             }
         }
@@ -82,27 +83,27 @@ impl Future for Watched {
 }
 
 /// Recorder of the end of a task that the context did not start. It records a drop as well.
-pub(super) struct Done {
+pub(super) struct EndRecorder {
     play: Arc<Play>,
     part: usize,
     nth: Arc<AtomicU32>,
     turns: Arc<Turns>,
-    said: bool,
+    is_recorded: bool,
 }
 
-impl Done {
+impl EndRecorder {
     pub fn new(play: Arc<Play>, part: usize, nth: Arc<AtomicU32>, turns: Arc<Turns>) -> Self {
-        Done {
+        EndRecorder {
             play,
             part,
             nth,
             turns,
-            said: false,
+            is_recorded: false,
         }
     }
 
     /// Awaits the task and records its end. Passes its error or panic on to the code that joins the task.
-    pub async fn with(mut self, task: Watched) -> Result<(), BoxError> {
+    pub async fn await_task(mut self, task: RecordedTask) -> Result<(), BoxError> {
         let mut task = task;
         let ended = std::future::poll_fn(|cx| {
             std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(&mut task).poll(cx)))
@@ -112,32 +113,32 @@ impl Done {
         drop(task);
         match ended {
             Ok(Ok(())) => {
-                self.say(How::Ok, None);
+                self.record(How::Ok, None);
                 Ok(())
             }
             Ok(Err(error)) => {
-                self.say(How::Failed, Some(one_line(&error)));
+                self.record(How::Failed, Some(one_line(&error)));
                 Err(error)
             }
             Err(payload) => {
-                self.say(How::Panicked, Some(one_line(&panic_message(&*payload))));
+                self.record(How::Panicked, Some(one_line(&panic_message(&*payload))));
                 std::panic::resume_unwind(payload);
             }
         }
     }
 
-    fn say(&mut self, how: How, error: Option<Name>) {
-        if !std::mem::replace(&mut self.said, true) {
+    fn record(&mut self, how: How, error: Option<Name>) {
+        if !std::mem::replace(&mut self.is_recorded, true) {
             let nth = self.nth.load(Ordering::SeqCst);
             self.turns.begin();
-            self.play.ended(self.part, nth, how, error);
+            self.play.record_end(self.part, nth, how, error);
             self.turns.end();
         }
     }
 }
 
-impl Drop for Done {
+impl Drop for EndRecorder {
     fn drop(&mut self) {
-        self.say(How::Dropped, None);
+        self.record(How::Dropped, None);
     }
 }

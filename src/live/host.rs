@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::executor::Watched;
+use super::executor::RecordedTask;
 use super::play::Play;
 use super::probe::meet_faults;
 use super::scene::Scene;
-use super::turns::{GoesOn, InTurns, PolledIn, Starts, Turns};
+use super::turns::{InTurns, PolledIn, TurnExtension, Turns, Unbegun};
 use crate::context::Sink;
 use crate::host::{
     Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd,
@@ -35,29 +35,35 @@ impl LiveHost {
     }
 
     /// Returns a task that records its begin, and an `OnEnd` that records its end.
-    fn watched(
+    fn recorded(
         &self,
         who: &Who,
         future: BoxFuture<Result<(), BoxError>>,
         ended: OnEnd,
     ) -> (BoxFuture<Result<(), BoxError>>, OnEnd) {
-        watched(&self.play, who, future, ended)
+        recorded_task(&self.play, who, future, ended)
     }
 }
 
-fn watched(
+fn recorded_task(
     play: &Arc<Play>,
     who: &Who,
     future: BoxFuture<Result<(), BoxError>>,
     ended: OnEnd,
 ) -> (BoxFuture<Result<(), BoxError>>, OnEnd) {
-    play.comes(who);
-    let part = play.part_of(who.id);
+    play.record_registration(who);
+    let part = play.index_of(who.id);
     let nth = Arc::new(AtomicU32::new(0));
     let turns = Arc::new(Turns::new(play, true));
     let ended = play.on_end(part, &nth, &turns, ended);
     (
-        Box::pin(Watched::new(Arc::clone(play), part, nth, turns, future)),
+        Box::pin(RecordedTask::new(
+            Arc::clone(play),
+            part,
+            nth,
+            turns,
+            future,
+        )),
         ended,
     )
 }
@@ -74,7 +80,7 @@ impl Host for LiveHost {
     }
 
     fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
-        let wakes = self.play.clock.at(self.play.clock.score.wakes(at));
+        let wakes = self.play.clock.at(self.play.clock.time_map.wakes_at(at));
         Box::pin(async move {
             match wakes {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -87,8 +93,8 @@ impl Host for LiveHost {
     fn settle(&self) -> BoxFuture<()> {
         let clock = &self.play.clock;
         let left = clock
-            .score
-            .settled(clock.real())
+            .time_map
+            .settled_at(clock.real())
             .saturating_sub(clock.real());
         // The wait has a thread of its own: the caller may await it on the service's runtime, which may be wedged.
         let (over, is_over) = tokio::sync::oneshot::channel::<()>();
@@ -96,11 +102,11 @@ impl Host for LiveHost {
         let wait = move || {
             std::thread::sleep(Duration::from_nanos(left));
             // On a slow machine, code that was started or woken in this instant may still be about to run.
-            let late = play.clock.real() + play.clock.score.soon();
+            let late = play.clock.real() + play.clock.time_map.start_allowance();
             let quiet = |scene: &Scene| scene.is_over() || scene.is_quiet();
-            play.watch(Some(late), quiet);
+            play.wait_for_scene(Some(late), quiet);
             play.ping_executor(late);
-            play.watch(Some(late), quiet);
+            play.wait_for_scene(Some(late), quiet);
             drop(over);
         };
         let waits = std::thread::Builder::new()
@@ -128,14 +134,14 @@ impl Host for LiveHost {
         future: BoxFuture<Result<(), BoxError>>,
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError> {
-        let (future, ended) = self.watched(&who, future, ended);
+        let (future, ended) = self.recorded(&who, future, ended);
         self.live.spawn_task(who, future, ended)
     }
 
     fn executor(&self) -> Option<Box<dyn Executor>> {
         let home = self.live.executor()?;
         let play = Arc::clone(&self.play);
-        Some(Box::new(Home { play, home }))
+        Some(Box::new(HomeExecutor { play, home }))
     }
 
     fn around(&self) -> Around {
@@ -153,28 +159,28 @@ impl Host for LiveHost {
         body: Body,
         ended: OnEnd,
     ) -> Result<(), SpawnError> {
-        self.play.comes(&who);
+        self.play.record_registration(&who);
         let play = Arc::clone(&self.play);
-        let part = play.part_of(who.id);
+        let part = play.index_of(who.id);
         let nth = Arc::new(AtomicU32::new(0));
         let turns = Arc::new(Turns::new(&play, false));
         let ended = play.on_end(part, &nth, &turns, ended);
-        let starts = Starts::new(&play, false);
+        let unbegun = Unbegun::new(&play, false);
         // A watchdog runs its production body, so its faults strike where that body waits.
-        let strikes = part.filter(|_| who.kind == Kind::Watchdog);
+        let struck_component = part.filter(|_| who.kind == Kind::Watchdog);
         let body = move |scope: &Scope| {
             // The last turn of the body stays open until its end is recorded.
             turns.begin();
-            drop(starts);
-            let blocker = Arc::new(ScaledBlocker {
+            drop(unbegun);
+            let blocker = Arc::new(ScenarioBlocker {
                 play,
                 inner: scope.blocker(),
                 turns,
-                strikes,
+                struck_component,
             });
             if let Some(part) = part {
-                blocker.play.waits_through(part, &blocker);
-                nth.store(blocker.play.began(part), Ordering::SeqCst);
+                blocker.play.set_blocker(part, &blocker);
+                nth.store(blocker.play.record_begin(part), Ordering::SeqCst);
             }
             blocker.meet_faults();
             body(&Scope::new(scope.token().clone(), blocker))
@@ -208,50 +214,50 @@ impl Host for LiveHost {
     }
 
     fn exit(&self, code: i32, cause: Cause) {
-        if self.play.ends(code, cause) {
+        if self.play.record_exit(code, cause) {
             self.live.exit(code, cause);
         }
     }
 }
 
 /// The executor on which an async callback was registered.
-struct Home {
+struct HomeExecutor {
     play: Arc<Play>,
     home: Box<dyn Executor>,
 }
 
-impl Executor for Home {
+impl Executor for HomeExecutor {
     fn spawn_task(
         &self,
         who: Who,
         future: BoxFuture<Result<(), BoxError>>,
         ended: OnEnd,
     ) -> Result<Box<dyn Abort>, SpawnError> {
-        let (future, ended) = watched(&self.play, &who, future, ended);
+        let (future, ended) = recorded_task(&self.play, &who, future, ended);
         self.home.spawn_task(who, future, ended)
     }
 }
 
 /// Blocker that waits as the live host's does, but for durations of the scenario.
-pub(super) struct ScaledBlocker {
+pub(super) struct ScenarioBlocker {
     play: Arc<Play>,
     inner: Arc<dyn Blocker>,
     turns: Arc<Turns>,
     /// The component whose faults strike while it waits; only a watchdog has one here. A scripted behaviour meets its
     /// own faults.
-    strikes: Option<usize>,
+    struck_component: Option<usize>,
 }
 
-impl ScaledBlocker {
+impl ScenarioBlocker {
     fn meet_faults(&self) -> bool {
-        self.strikes
+        self.struck_component
             .map(|part| meet_faults(&self.play, part))
             .is_some()
     }
 
     /// Keeps the thread's turn open where a future waits, until the returned value is dropped.
-    pub fn go_on(&self) -> GoesOn {
-        self.turns.go_on()
+    pub fn extend_turn(&self) -> TurnExtension {
+        self.turns.extend()
     }
 
     /// Ends the turn, runs `wait`, and begins another turn.
@@ -274,17 +280,17 @@ impl ScaledBlocker {
     }
 }
 
-impl Blocker for ScaledBlocker {
+impl Blocker for ScenarioBlocker {
     fn wait(&self, told: &CancellationToken, limit: Option<Duration>) {
         let now = self.play.clock.now();
         let until = limit.and_then(|limit| now.checked_add(limit));
-        let Some(part) = self.strikes else {
+        let Some(part) = self.struck_component else {
             return self.wait_until(told, until);
         };
         loop {
             let instant = until.map_or(NEVER, millis);
             self.play
-                .interruptible(part, told.child_token(), instant, |token| {
+                .wait_interruptibly(part, told.child_token(), instant, |token| {
                     self.wait_until(&token, until);
                 });
             self.meet_faults();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::executor::{Done, Watched};
+use super::executor::{EndRecorder, RecordedTask};
 use super::play::{Play, lock};
 use super::probe::LiveProbe;
 use super::turns::Turns;
@@ -42,14 +42,14 @@ impl Cast for LiveCast {
         let pace = self.awaits(part, None);
         let nth = Arc::new(AtomicU32::new(0));
         let turns = Arc::new(Turns::new(&self.0, true));
-        let done = Done::new(Arc::clone(&self.0), part, Arc::clone(&nth), turns.clone());
+        let recorder = EndRecorder::new(Arc::clone(&self.0), part, Arc::clone(&nth), turns.clone());
         let lives = Box::pin(async move { stage::live(part, &pace, true).await });
-        let lives = Watched::new(Arc::clone(&self.0), Some(part), nth, turns, lives);
+        let lives = RecordedTask::new(Arc::clone(&self.0), Some(part), nth, turns, lives);
         let task = self.0.executor.spawn(async move {
-            let done = done;
+            let recorder = recorder;
             // An adopted task runs already, but none of its events is recorded before its registration.
             match opens.await {
-                Ok(()) => done.with(lives).await,
+                Ok(()) => recorder.await_task(lives).await,
                 Err(_) => Ok(()),
             }
         });
@@ -76,7 +76,7 @@ pub(super) struct Blocks<'a> {
 
 impl Pace for Blocks<'_> {
     fn look<R>(&self, look: impl FnOnce(&dyn Stage) -> R) -> R {
-        self.play.look(|scene| look(scene))
+        self.play.with_scene(|scene| look(scene))
     }
 
     fn register(&self, index: usize) {
@@ -90,12 +90,12 @@ impl Pace for Blocks<'_> {
         } else {
             CancellationToken::new()
         };
-        let Some(blocker) = self.play.wait_of(self.part) else {
+        let Some(blocker) = self.play.blocker_of(self.part) else {
             return;
         };
         let until = (wait.until != NEVER).then(|| Duration::from_millis(wait.until));
         self.play
-            .interruptible(self.part, token, wait.until, |token| {
+            .wait_interruptibly(self.part, token, wait.until, |token| {
                 if !token.is_cancelled() {
                     blocker.wait_until(&token, until);
                 }
@@ -122,7 +122,7 @@ impl Awaits {
 
 impl Pace for Awaits {
     fn look<R>(&self, look: impl FnOnce(&dyn Stage) -> R) -> R {
-        self.play.look(|scene| look(scene))
+        self.play.with_scene(|scene| look(scene))
     }
 
     fn register(&self, index: usize) {
@@ -136,13 +136,13 @@ impl Pace for Awaits {
         };
         if self
             .play
-            .look(|scene| scene.arm(self.part, bell.clone(), wait.until))
+            .with_scene(|scene| scene.arm(self.part, bell.clone(), wait.until))
         {
             let wakes = match wait.until {
                 NEVER => None,
                 until => {
                     let clock = &self.play.clock;
-                    clock.at(clock.score.wakes(Duration::from_millis(until)))
+                    clock.at(clock.time_map.wakes_at(Duration::from_millis(until)))
                 }
             };
             let sleep = async {
@@ -157,7 +157,7 @@ impl Pace for Awaits {
                 () = sleep => {}
             }
         }
-        self.play.look(|scene| scene.disarm(self.part));
+        self.play.with_scene(|scene| scene.disarm(self.part));
     }
 
     fn told(&self) -> bool {

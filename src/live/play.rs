@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::host::{LiveHost, ScaledBlocker};
+use super::host::{LiveHost, ScenarioBlocker};
 use super::pace::{Awaits, LiveCast};
 use super::scene::{Clock, Scene};
 use super::server::Server;
@@ -32,13 +32,13 @@ pub(super) struct Play {
     pub host: OnceLock<Arc<LiveHost>>,
     context: Mutex<Option<ContextId>>,
     /// Held during a registration, so that ids are recorded in their order.
-    registers: Mutex<()>,
+    registering: Mutex<()>,
     /// By component, the sender that lets a task begin which was started before its registration.
     pub gates: Mutex<BTreeMap<usize, oneshot::Sender<()>>>,
     /// By component, the blocker with which its thread waits.
-    waits: Mutex<BTreeMap<usize, Arc<ScaledBlocker>>>,
+    blockers: Mutex<BTreeMap<usize, Arc<ScenarioBlocker>>>,
     /// Exit code of a program that only calls, once it has nothing more to do.
-    returns: OnceLock<i32>,
+    exit_code: OnceLock<i32>,
 }
 
 /// Returns whether only the driver of start, stop and cleanup makes this claim, and no thread beside it.
@@ -73,14 +73,14 @@ impl Play {
             worker: OnceLock::new(),
             host: OnceLock::new(),
             context: Mutex::new(None),
-            registers: Mutex::new(()),
+            registering: Mutex::new(()),
             gates: Mutex::default(),
-            waits: Mutex::default(),
-            returns: OnceLock::new(),
+            blockers: Mutex::default(),
+            exit_code: OnceLock::new(),
         })
     }
 
-    pub fn opens(&self, ctx: WorkerCtx, life: Life) {
+    pub fn set_worker(&self, ctx: WorkerCtx, life: Life) {
         let _ = self.worker.set((ctx, life));
     }
 
@@ -99,7 +99,7 @@ impl Play {
 
     /// Runs `look` on the scene under its lock. `look` must not wait, and may call the context for its running flag
     /// only.
-    pub fn look<R>(&self, look: impl FnOnce(&Scene) -> R) -> R {
+    pub fn with_scene<R>(&self, look: impl FnOnce(&Scene) -> R) -> R {
         let looked = look(&lock(&self.scene));
         self.changed.notify_all();
         looked
@@ -107,7 +107,7 @@ impl Play {
 
     /// Waits until `over` is true of the scene, but not past `until`, in nanoseconds of real time since the run
     /// began.
-    pub fn watch(&self, until: Option<u64>, mut over: impl FnMut(&Scene) -> bool) {
+    pub fn wait_for_scene(&self, until: Option<u64>, mut over: impl FnMut(&Scene) -> bool) {
         let mut scene = lock(&self.scene);
         while !over(&scene) {
             scene = match until {
@@ -132,13 +132,12 @@ impl Play {
     /// The flag is read under the scene's lock, so that the reading is recorded before any other thread reads the
     /// flag.
     pub fn claim(&self, claim: &What) {
-        self.look(|scene| {
+        self.with_scene(|scene| {
             match claim {
                 What::StepStarted { name, id, .. } => {
                     scene.parts.step_began(*id);
                     scene.script().borrow_mut().began(name, scene.now());
                 }
-                What::Requested { .. } => scene.requests.set(scene.requests.get() + 1),
                 What::Leak { id, .. } => scene.parts.leaked(*id),
                 _ => {}
             }
@@ -156,10 +155,10 @@ impl Play {
 
     /// Records the registration of a component whose code is about to run for the first time, unless it is recorded
     /// already: it comes before all other events of the component. Also notes which context runs here.
-    pub fn comes(&self, who: &Who) {
+    pub fn record_registration(&self, who: &Who) {
         *lock(&self.context) = Some(who.context);
         if who.id != MAIN {
-            self.look(|scene| {
+            self.with_scene(|scene| {
                 if let Some(part) = scene.parts.named(&who.name)
                     && part.id.get().is_none()
                 {
@@ -176,13 +175,13 @@ impl Play {
 
     /// Registers a component, unless the context refuses it.
     pub fn register(self: &Arc<Self>, index: usize) {
-        let _registers = lock(&self.registers);
-        let spec = self.look(|scene| scene.parts.all[index].spec().clone());
+        let _registering = lock(&self.registering);
+        let spec = self.with_scene(|scene| scene.parts.all[index].spec().clone());
         let cast = LiveCast(Arc::clone(self));
         // A task belongs to the executor around the thread that registers it.
         let _on = self.executor.enter();
         if let Some(id) = register(self.ctx(), &cast, index, &spec) {
-            self.look(|scene| {
+            self.with_scene(|scene| {
                 if scene.parts.all[index].id.get().is_none() {
                     scene.stage().registered(index, id);
                 }
@@ -195,17 +194,17 @@ impl Play {
     }
 
     /// Returns the stage's index of the component with that id.
-    pub fn part_of(&self, id: Id) -> Option<usize> {
+    pub fn index_of(&self, id: Id) -> Option<usize> {
         if id == MAIN {
             return Some(MAIN_PART);
         }
-        self.look(|scene| scene.parts.index_by_id(id))
+        self.with_scene(|scene| scene.parts.index_by_id(id))
     }
 
     /// Records that a component's code begins, and returns the ordinal of this run or call, from 1. If the component
     /// has no id yet, records nothing and returns 1.
-    pub fn began(&self, part: usize) -> u32 {
-        self.look(|scene| {
+    pub fn record_begin(&self, part: usize) -> u32 {
+        self.with_scene(|scene| {
             let part = &scene.parts.all[part];
             if part.id.get().is_none() {
                 return 1;
@@ -215,8 +214,8 @@ impl Play {
     }
 
     /// Records that the `nth` run or call of a component's code is over.
-    pub fn ended(&self, part: usize, nth: u32, how: How, error: Option<Name>) {
-        self.look(|scene| {
+    pub fn record_end(&self, part: usize, nth: u32, how: How, error: Option<Name>) {
+        self.with_scene(|scene| {
             let part = &scene.parts.all[part];
             if part.id.get().is_some() {
                 scene.stage().ended(part, nth, how, error);
@@ -237,7 +236,7 @@ impl Play {
         Box::new(move |end: Ended| {
             turns.begin();
             if let Some(part) = part {
-                play.ended(part, nth.load(Ordering::SeqCst), end.how, end.error.clone());
+                play.record_end(part, nth.load(Ordering::SeqCst), end.how, end.error.clone());
             }
             ended(Ended {
                 at: play.clock.now(),
@@ -248,11 +247,11 @@ impl Play {
     }
 
     /// Waits until code of the worker may go on, and begins a turn of it. Returns whether it had to wait.
-    pub fn turn_begins(&self, on_executor: bool) -> bool {
+    pub fn begin_turn(&self, on_executor: bool) -> bool {
         let mut scene = lock(&self.scene);
         let mut waited = false;
         if on_executor {
-            scene.at_the_gate(1);
+            scene.add_waiting_turns(1);
             self.changed.notify_all();
         }
         loop {
@@ -267,16 +266,16 @@ impl Play {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         if on_executor {
-            scene.at_the_gate(-1);
+            scene.add_waiting_turns(-1);
         }
-        scene.turn_begins();
+        scene.begin_turn();
         waited
     }
 
     /// Waits until the code that was woken on the executor has run, but not past `late`, in nanoseconds of real time.
     /// Does not wait if the executor is held.
     pub fn ping_executor(&self, late: u64) {
-        if self.look(Scene::is_held) {
+        if self.with_scene(Scene::is_held) {
             return;
         }
         let (ran, has_run) = std::sync::mpsc::sync_channel::<()>(1);
@@ -286,38 +285,38 @@ impl Play {
     }
 
     /// Ends a turn.
-    pub fn turn_ends(&self) {
-        self.look(Scene::turn_ends);
+    pub fn end_turn(&self) {
+        self.with_scene(Scene::end_turn);
     }
 
     /// Sets the blocker with which a component's thread waits.
-    pub fn waits_through(&self, part: usize, blocker: &Arc<ScaledBlocker>) {
-        lock(&self.waits).insert(part, Arc::clone(blocker));
+    pub fn set_blocker(&self, part: usize, blocker: &Arc<ScenarioBlocker>) {
+        lock(&self.blockers).insert(part, Arc::clone(blocker));
     }
 
     /// Returns the blocker with which a component's thread waits.
-    pub fn wait_of(&self, part: usize) -> Option<Arc<ScaledBlocker>> {
-        lock(&self.waits).get(&part).cloned()
+    pub fn blocker_of(&self, part: usize) -> Option<Arc<ScenarioBlocker>> {
+        lock(&self.blockers).get(&part).cloned()
     }
 
     /// Runs `look` on one component under the scene's lock.
-    pub fn part<R>(&self, index: usize, look: impl FnOnce(&dyn Stage, &Part) -> R) -> R {
-        self.look(|scene| look(scene, &scene.parts.all[index]))
+    pub fn with_part<R>(&self, index: usize, look: impl FnOnce(&dyn Stage, &Part) -> R) -> R {
+        self.with_scene(|scene| look(scene, &scene.parts.all[index]))
     }
 
     /// Runs `wait` for a component, unless a change of the component came first. A change cancels `token`, which ends
     /// the wait early.
-    pub fn interruptible(
+    pub fn wait_interruptibly(
         &self,
         part: usize,
         token: CancellationToken,
         until: u64,
         wait: impl FnOnce(CancellationToken),
     ) {
-        if self.look(|scene| scene.arm(part, token.clone(), until)) {
+        if self.with_scene(|scene| scene.arm(part, token.clone(), until)) {
             wait(token);
         }
-        self.look(|scene| scene.disarm(part));
+        self.with_scene(|scene| scene.disarm(part));
     }
 
     /// Returns the scripted main.
@@ -331,23 +330,23 @@ impl Play {
     }
 
     /// Records that the process ends. Returns true for the first caller only.
-    pub fn ends(&self, code: i32, cause: Cause) -> bool {
-        self.look(|scene| {
+    pub fn record_exit(&self, code: i32, cause: Cause) -> bool {
+        self.with_scene(|scene| {
             let first = !scene.is_over();
             if first {
-                scene.end(Some((code, cause)));
+                scene.close_journal(Some((code, cause)));
             }
             first
         })
     }
 
     /// Sets the exit code of a program that only calls.
-    pub fn returns(&self, code: i32) {
-        let _ = self.look(|_| self.returns.set(code));
+    pub fn set_exit_code(&self, code: i32) {
+        let _ = self.with_scene(|_| self.exit_code.set(code));
     }
 
     /// Returns the exit code of a program that only calls, once it has nothing more to do.
-    pub fn returned(&self) -> Option<i32> {
-        self.returns.get().copied()
+    pub fn exit_code(&self) -> Option<i32> {
+        self.exit_code.get().copied()
     }
 }

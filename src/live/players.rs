@@ -14,16 +14,16 @@ use super::tempo::Tempo;
 use crate::journal::{Cause, Event, SignalName, What};
 
 /// Time that a run may take beyond twice the time that its tempo gives it.
-const MARGIN: Duration = Duration::from_secs(5);
+const DEFAULT_MARGIN: Duration = Duration::from_secs(5);
 
 /// Interval at which the end of a process is polled.
-const LOOK: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Maximum time in which a process ends once it has closed its journal.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const MAX_EXIT_TIME: Duration = Duration::from_secs(2);
 
 /// Maximum number of bytes that are kept of a process's standard error.
-const SAID: u64 = 16 * 1024;
+const MAX_STDERR_BYTES: u64 = 16 * 1024;
 
 /// The run that a process is asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -90,7 +90,7 @@ impl Players {
         Players {
             program: program.into(),
             arguments: arguments.iter().map(ToString::to_string).collect(),
-            margin: MARGIN,
+            margin: DEFAULT_MARGIN,
         }
     }
 
@@ -116,9 +116,9 @@ impl Players {
             // A Ctrl-C is for the command that asked for the run, not for the worker in it.
             .process_group(0)
             .spawn()?;
-        let played = follow(&mut child, request, self.margin);
+        let played = run_child(&mut child, request, self.margin);
         if played.is_err() {
-            // Whatever the failure is, no process is left behind.
+            // No process is left behind, whatever the failure is.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -126,7 +126,7 @@ impl Players {
     }
 }
 
-fn follow(child: &mut Child, request: &Request, margin: Duration) -> Result<Played, Failed> {
+fn run_child(child: &mut Child, request: &Request, margin: Duration) -> Result<Played, Failed> {
     let bound = request.tempo.takes() * 2 + margin;
     let began = Instant::now();
     let (mut input, output, errors) = (
@@ -149,12 +149,12 @@ fn follow(child: &mut Child, request: &Request, margin: Duration) -> Result<Play
             }
         }
     })?;
-    let (says, said) = mpsc::channel();
+    let (text_sender, stderr_text) = mpsc::channel();
     builder().spawn(move || {
         let mut text = Vec::new();
         let mut errors = errors;
-        let _ = (&mut errors).take(SAID).read_to_end(&mut text);
-        let _ = says.send(String::from_utf8_lossy(&text).into_owned());
+        let _ = (&mut errors).take(MAX_STDERR_BYTES).read_to_end(&mut text);
+        let _ = text_sender.send(String::from_utf8_lossy(&text).into_owned());
         let _ = std::io::copy(&mut errors, &mut std::io::sink());
     })?;
     let mut played = Played {
@@ -165,48 +165,48 @@ fn follow(child: &mut Child, request: &Request, margin: Duration) -> Result<Play
     };
     loop {
         match read.recv_timeout(bound.saturating_sub(began.elapsed())) {
-            Ok(line) => played.take(&line)?,
+            Ok(line) => played.push_line(&line)?,
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
                 child.kill()?;
                 child.wait()?;
-                played.said = said.recv_timeout(LAST_WORDS).unwrap_or_default();
+                played.said = stderr_text.recv_timeout(MAX_EXIT_TIME).unwrap_or_default();
                 let over = began.elapsed().saturating_sub(request.tempo.takes());
                 return Err(Failed::Overstayed { over, played });
             }
         }
     }
-    let status = end_of(child)?;
-    played.said = said.recv_timeout(LAST_WORDS).unwrap_or_default();
+    let status = wait_for_exit(child)?;
+    played.said = stderr_text.recv_timeout(MAX_EXIT_TIME).unwrap_or_default();
     drop(input);
-    played.ends(status)
+    played.finish(status)
 }
 
 /// Waits for the end of a process that has closed its journal, and returns its status. Kills the process if it takes
-/// longer than [`LAST_WORDS`].
-fn end_of(child: &mut Child) -> Result<ExitStatus, Failed> {
+/// longer than [`MAX_EXIT_TIME`].
+fn wait_for_exit(child: &mut Child) -> Result<ExitStatus, Failed> {
     let began = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
-        if began.elapsed() > LAST_WORDS {
+        if began.elapsed() > MAX_EXIT_TIME {
             child.kill()?;
             return Ok(child.wait()?);
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
 impl Played {
     /// Takes a line of the process: how late the machine was so far and how late the event is, both in microseconds,
     /// and the event.
-    fn take(&mut self, line: &str) -> Result<(), Failed> {
+    fn push_line(&mut self, line: &str) -> Result<(), Failed> {
         let garbled = || Failed::Garbled(line.chars().take(200).collect());
-        let mut parts = line.splitn(3, ' ');
-        let mut number = || parts.next()?.parse().ok().map(Duration::from_micros);
+        let mut fields = line.splitn(3, ' ');
+        let mut number = || fields.next()?.parse().ok().map(Duration::from_micros);
         let (lag, late) = (number().ok_or_else(garbled)?, number().ok_or_else(garbled)?);
-        let event = parts
+        let event = fields
             .next()
             .and_then(|event| serde_json::from_str(event).ok());
         self.events.push(event.ok_or_else(garbled)?);
@@ -216,7 +216,7 @@ impl Played {
     }
 
     /// Adds what only an observer can record: the real exit code, or the signal that killed the process.
-    fn ends(mut self, status: ExitStatus) -> Result<Self, Failed> {
+    fn finish(mut self, status: ExitStatus) -> Result<Self, Failed> {
         let t = self.events.last().map_or(0, |event| event.t);
         if let Some(Event {
             what: What::Exit { code, .. },

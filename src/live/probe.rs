@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::play::Play;
-use super::server::Meets;
+use super::server::ScriptedAnswer;
 use crate::host::Host;
 use crate::journal::{Name, What};
 use crate::scenario::Answer;
@@ -31,34 +31,36 @@ impl Probe for LiveProbe {
     fn probe<'a>(&'a mut self, host: &'a dyn Host) -> Probing<'a> {
         Box::pin(async move {
             meet_faults(&self.play, self.part);
-            let (n, next) = self.play.look(|scene| {
+            let (n, next) = self.play.with_scene(|scene| {
                 let began = scene.now();
                 let (n, answer, takes) = scene.endpoint().borrow_mut().asked(began);
                 scene.record(What::ProbeBegan { n });
-                let next = Meets {
+                let next = ScriptedAnswer {
                     answer,
                     takes,
                     began,
                 };
                 (n, next)
             });
-            let open = Open {
+            let in_flight = ProbeInFlight {
                 play: &self.play,
                 n,
                 next,
             };
             // A probe that takes no time in the scenario is one turn, however much real time the system takes for it.
-            let wait = self.play.wait_of(self.part);
-            let _goes_on = wait.filter(|_| next.is_at_once()).map(|wait| wait.go_on());
+            let blocker = self.play.blocker_of(self.part);
+            let _extension = blocker
+                .filter(|_| next.is_at_once())
+                .map(|blocker| blocker.extend_turn());
             if next.answer == Answer::Refused {
                 // TCP can only refuse at once. If a refusal is scripted to take time, the connection is attempted
                 // when that time is over.
                 let at = Duration::from_millis(next.began.saturating_add(next.takes));
                 host.sleep_until(at).await;
             }
-            self.play.server.meets(next).await;
+            self.play.server.set_answer(next).await;
             let answered = self.inner.probe(host).await;
-            open.says(match (&answered, next.answer) {
+            in_flight.record_answer(match (&answered, next.answer) {
                 (Ok(status), _) => status.to_string().into(),
                 (Err(error), Answer::Status(_)) => one_line(error),
                 // A scripted answer that ends the probe is recorded in the script's words.
@@ -73,15 +75,15 @@ impl Probe for LiveProbe {
 }
 
 /// A probe in flight. If it is dropped without an answer, it was given up.
-struct Open<'a> {
+struct ProbeInFlight<'a> {
     play: &'a Arc<Play>,
     n: u32,
-    next: Meets,
+    next: ScriptedAnswer,
 }
 
-impl Open<'_> {
+impl ProbeInFlight<'_> {
     fn record(&self, result: Name) {
-        self.play.look(|scene| {
+        self.play.with_scene(|scene| {
             scene.record(What::Probe {
                 n: self.n,
                 result,
@@ -91,16 +93,16 @@ impl Open<'_> {
         });
     }
 
-    fn says(self, result: Name) {
+    fn record_answer(self, result: Name) {
         self.record(result);
         std::mem::forget(self);
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for ProbeInFlight<'_> {
     fn drop(&mut self) {
         self.record("given-up".into());
-        let Meets {
+        let ScriptedAnswer {
             answer,
             takes,
             began,
@@ -110,9 +112,9 @@ impl Drop for Open<'_> {
             let (play, n) = (Arc::clone(self.play), self.n);
             let comes = move || {
                 let at = std::time::Duration::from_millis(began.saturating_add(takes));
-                let wakes = play.clock.score.wakes(at);
-                play.watch(Some(wakes), |scene| scene.is_over());
-                play.look(|scene| {
+                let wakes = play.clock.time_map.wakes_at(at);
+                play.wait_for_scene(Some(wakes), |scene| scene.is_over());
+                play.with_scene(|scene| {
                     scene.record(What::Probe {
                         n,
                         result: answer.to_string().into(),
@@ -131,7 +133,8 @@ impl Drop for Open<'_> {
 /// is hung. A watchdog runs its production body, so this is called where the body waits and where it asks.
 pub(super) fn meet_faults(play: &Play, part: usize) {
     loop {
-        let (strike, hung) = play.part(part, |stage, part| (part.strike(), part.hung(stage.now())));
+        let (strike, hung) =
+            play.with_part(part, |stage, part| (part.strike(), part.hung(stage.now())));
         match strike {
             Some(Strike::Panic { message } | Strike::Fail { message, .. }) => {
                 std::panic::resume_unwind(Box::new(
@@ -144,17 +147,17 @@ pub(super) fn meet_faults(play: &Play, part: usize) {
         // A hung body blocks its thread until the hang ends or another fault strikes.
         let wakes = play
             .clock
-            .score
-            .wakes(std::time::Duration::from_millis(until));
+            .time_map
+            .wakes_at(std::time::Duration::from_millis(until));
         let until = (until != crate::stage::NEVER).then_some(wakes);
         let hang = || {
-            play.watch(until, |scene| {
+            play.wait_for_scene(until, |scene| {
                 let part = &scene.parts.all[part];
                 part.strike().is_some() || part.hung(scene.now()).is_none()
             });
         };
-        match play.wait_of(part) {
-            Some(wait) => wait.outside(hang),
+        match play.blocker_of(part) {
+            Some(blocker) => blocker.outside(hang),
             None => hang(),
         }
     }

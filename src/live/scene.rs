@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::play::Play;
-use super::tempo::{Score, nanos};
+use super::tempo::{TimeMap, nanos};
 use super::turns::InTurns;
 use crate::journal::{Call, Cause, Event, Kind, Name, SignalName, What};
 use crate::scenario::Scenario;
@@ -22,16 +22,16 @@ use crate::stage::{Endpoint, Later, Part, Parts, Script, Stage};
 #[derive(Debug)]
 pub(super) struct Clock {
     began: Instant,
-    pub score: Score,
+    pub time_map: TimeMap,
     /// Maximum time by which a thread that only waits was woken late, in nanoseconds.
     pub lag: AtomicU64,
 }
 
 impl Clock {
-    pub fn new(score: Score, began: Instant) -> Self {
+    pub fn new(time_map: TimeMap, began: Instant) -> Self {
         Clock {
             began,
-            score,
+            time_map,
             lag: AtomicU64::new(0),
         }
     }
@@ -43,7 +43,7 @@ impl Clock {
 
     /// Returns the time in the scenario.
     pub fn now(&self) -> Duration {
-        self.score.reads(self.real())
+        self.time_map.scenario_time(self.real())
     }
 
     /// Returns the system's time `real` nanoseconds after the run began, if it can be represented.
@@ -53,13 +53,13 @@ impl Clock {
 
     /// Returns the real time from now until a thread or task that waits for a time of the scenario is woken.
     pub fn until(&self, at: Duration) -> Duration {
-        Duration::from_nanos(self.score.wakes(at).saturating_sub(self.real()))
+        Duration::from_nanos(self.time_map.wakes_at(at).saturating_sub(self.real()))
     }
 }
 
 /// An action of the script that must not be taken under the scene's lock.
 #[derive(Debug)]
-pub(super) enum Effect {
+pub(super) enum UnlockedAction {
     Signal(SignalName),
     Kill(SignalName),
     Register(usize),
@@ -67,17 +67,17 @@ pub(super) enum Effect {
 
 /// A call of the context that is to be made.
 #[derive(Debug)]
-pub(super) struct Calling {
+pub(super) struct PendingCall {
     pub call: Call,
     pub caller: u32,
     pub from: Option<Name>,
     pub message: Option<String>,
 }
 
-impl Calling {
+impl PendingCall {
     /// Returns whether the order of the two calls makes no difference. That of two starts does: one of them is
     /// refused.
-    fn is_like(&self, other: &Calling) -> bool {
+    fn is_like(&self, other: &PendingCall) -> bool {
         self.call == other.call
             && self.call != Call::Start
             && self.from == other.from
@@ -91,7 +91,7 @@ struct Bell {
     /// Whether the bell has rung since the last wait ended.
     rung: bool,
     /// The token that ends the current wait when it is cancelled, and the instant at which the wait ends by itself.
-    waits: Option<(CancellationToken, u64)>,
+    current_wait: Option<(CancellationToken, u64)>,
 }
 
 pub(super) struct Scene {
@@ -102,31 +102,29 @@ pub(super) struct Scene {
     out: RefCell<Box<dyn Write + Send>>,
     seq: Cell<u64>,
     /// Time of the last event: times in the journal never decrease.
-    last: Cell<u64>,
+    last_ms: Cell<u64>,
     over: Cell<bool>,
     /// Number of open turns of the worker's code.
-    turns: Cell<u32>,
+    open_turns: Cell<u32>,
     /// Number of pieces of code that were started and have not begun: on threads of their own, and on the executor.
     unbegun: [Cell<i32>; 2],
     /// Whether the events that are due in this instant strike just now. No turn begins meanwhile.
-    pub strikes: Cell<bool>,
+    pub is_striking: Cell<bool>,
     /// Number of turns on the executor that wait to begin: each of them blocks the executor.
-    gate: Cell<i32>,
+    waiting_turns: Cell<i32>,
     /// The running flag as last read.
     pub running: Cell<bool>,
-    pub effects: RefCell<VecDeque<Effect>>,
+    pub unlocked_actions: RefCell<VecDeque<UnlockedAction>>,
     /// The calls of this instant. They are made when all else has struck, as in the simulator.
-    calls: RefCell<VecDeque<Calling>>,
+    calls: RefCell<VecDeque<PendingCall>>,
     /// Actions that happen later, by their instant and their order in it.
-    laters: RefCell<BTreeMap<(u64, u64), Later>>,
+    later_actions: RefCell<BTreeMap<(u64, u64), Later>>,
     bells: RefCell<Vec<Bell>>,
     /// Number of holds of the executor by each component that holds it.
     holds: RefCell<BTreeMap<usize, u32>>,
     executor: Handle,
     /// The live run, for code that the executor is asked to run.
     play: std::sync::Weak<Play>,
-    /// Number of requests to stop that the context has announced.
-    pub requests: Cell<u32>,
     callers: Cell<u32>,
     pub open_calls: Cell<u32>,
 }
@@ -148,22 +146,21 @@ impl Scene {
             clock,
             out: RefCell::new(out),
             seq: Cell::new(0),
-            last: Cell::new(0),
+            last_ms: Cell::new(0),
             over: Cell::new(false),
-            turns: Cell::new(0),
+            open_turns: Cell::new(0),
             unbegun: Default::default(),
             // No turn begins before the events at the start have struck.
-            strikes: Cell::new(true),
-            gate: Cell::new(0),
+            is_striking: Cell::new(true),
+            waiting_turns: Cell::new(0),
             running: Cell::new(true),
-            effects: RefCell::default(),
+            unlocked_actions: RefCell::default(),
             calls: RefCell::default(),
-            laters: RefCell::default(),
+            later_actions: RefCell::default(),
             bells: RefCell::new(bells),
             holds: RefCell::default(),
             executor,
             play,
-            requests: Cell::new(0),
             callers: Cell::new(0),
             open_calls: Cell::new(0),
         }
@@ -174,16 +171,16 @@ impl Scene {
     }
 
     /// Writes an event as one whole line at once, so that the journal has it whatever happens next.
-    fn write(&self, what: What) {
-        let t = self.now().max(self.last.get());
-        self.last.set(t);
+    fn append(&self, what: What) {
+        let t = self.now().max(self.last_ms.get());
+        self.last_ms.set(t);
         let seq = self.seq.replace(self.seq.get() + 1);
         let event = Event { t, seq, what };
         let lag = self.clock.lag.load(Ordering::Relaxed);
         // How long after its instant the event is written: the summary of `deadstop live` shows how close things
         // were.
         let real = self.clock.real();
-        let late = self.clock.score.tick(real).map_or(0, |(_, since)| since);
+        let late = self.clock.time_map.tick(real).map_or(0, |(_, since)| since);
         let mut line = format!("{} {} ", lag / 1_000, late / 1_000).into_bytes();
         // An event has names, numbers and lists only, and all of those can be JSON.
         if serde_json::to_writer(&mut line, &event).is_ok() {
@@ -195,12 +192,12 @@ impl Scene {
 
     /// Records the losses, and the exit if one is given, of a process that is about to end. No event is recorded
     /// after that.
-    pub fn end(&self, exit: Option<(i32, Cause)>) {
+    pub fn close_journal(&self, exit: Option<(i32, Cause)>) {
         for lost in self.parts.losses() {
-            self.write(lost);
+            self.append(lost);
         }
         if let Some((code, cause)) = exit {
-            self.write(What::Exit { code, cause });
+            self.append(What::Exit { code, cause });
         }
         self.over.set(true);
     }
@@ -213,7 +210,7 @@ impl Scene {
         if self.is_over() || std::mem::take(&mut bell.rung) {
             return false;
         }
-        bell.waits = Some((token, until));
+        bell.current_wait = Some((token, until));
         true
     }
 
@@ -226,7 +223,7 @@ impl Scene {
         let mut bells = self.bells.borrow_mut();
         let bell = &mut bells[part];
         bell.rung = true;
-        if let Some((token, _)) = &bell.waits {
+        if let Some((token, _)) = &bell.current_wait {
             token.cancel();
         }
     }
@@ -236,7 +233,7 @@ impl Scene {
     fn is_woken(&self, part: &Part) -> bool {
         let bells = self.bells.borrow();
         let woken = bells[part.index]
-            .waits
+            .current_wait
             .as_ref()
             .is_some_and(|(token, until)| token.is_cancelled() || *until <= self.now());
         let spec = part.component.as_ref();
@@ -251,35 +248,35 @@ impl Scene {
 
     /// Returns whether code on the executor waits to go on, and so blocks the executor.
     pub fn blocks_executor(&self) -> bool {
-        self.gate.get() > 0
+        self.waiting_turns.get() > 0
     }
 
     /// Adds `by` to the number of turns on the executor that wait to begin.
-    pub fn at_the_gate(&self, by: i32) {
-        self.gate.set(self.gate.get() + by);
+    pub fn add_waiting_turns(&self, by: i32) {
+        self.waiting_turns.set(self.waiting_turns.get() + by);
     }
 
     /// Returns whether code of the worker may go on.
     pub fn may_go_on(&self) -> bool {
-        let waits_for_others = self.script.borrow().awaits_a_begin() && self.turns.get() > 0;
-        !(self.strikes.get() || self.is_due() || waits_for_others)
+        let waits_for_others = self.script.borrow().awaits_a_begin() && self.open_turns.get() > 0;
+        !(self.is_striking.get() || self.is_due() || waits_for_others)
     }
 
     /// Returns whether code of the worker runs.
     pub fn in_a_turn(&self) -> bool {
-        self.turns.get() > 0
+        self.open_turns.get() > 0
     }
 
-    pub fn turn_begins(&self) {
-        self.turns.set(self.turns.get() + 1);
+    pub fn begin_turn(&self) {
+        self.open_turns.set(self.open_turns.get() + 1);
     }
 
-    pub fn turn_ends(&self) {
-        self.turns.set(self.turns.get().saturating_sub(1));
+    pub fn end_turn(&self) {
+        self.open_turns.set(self.open_turns.get().saturating_sub(1));
     }
 
     /// Adds `by` to the number of pieces of code that were started and have not begun.
-    pub fn starts(&self, on_executor: bool, by: i32) {
+    pub fn add_unbegun(&self, on_executor: bool, by: i32) {
         let unbegun = &self.unbegun[usize::from(on_executor)];
         unbegun.set(unbegun.get() + by);
     }
@@ -294,27 +291,31 @@ impl Scene {
 
     /// Returns whether an event or action is due. It comes before all other code of its instant.
     pub fn is_due(&self) -> bool {
-        self.next().is_some_and(|next| next <= self.clock.real())
+        self.next_due_ns()
+            .is_some_and(|next| next <= self.clock.real())
     }
 
     /// Returns when the next event or action is due, in nanoseconds of real time since the run began.
-    pub fn next(&self) -> Option<u64> {
+    pub fn next_due_ns(&self) -> Option<u64> {
         let ms = Duration::from_millis;
         let strikes = self.script.borrow().first();
-        let strikes = strikes.map(|at| self.clock.score.comes(ms(at)));
-        let laters = self.laters.borrow();
-        let later = laters.keys().next();
-        let later = later.map(|(at, _)| self.clock.score.comes(ms(*at)));
+        let strikes = strikes.map(|at| self.clock.time_map.strikes_at(ms(at)));
+        let later_actions = self.later_actions.borrow();
+        let later = later_actions.keys().next();
+        let later = later.map(|(at, _)| self.clock.time_map.strikes_at(ms(*at)));
         strikes.into_iter().chain(later).min()
     }
 
     /// Takes the next action that is due. Returns whether there was one.
-    pub fn happen_next(&self) -> bool {
+    pub fn perform_due_action(&self) -> bool {
         let real = self.clock.real();
         let due = {
-            let mut laters = self.laters.borrow_mut();
-            let first = laters.first_entry().filter(|entry| {
-                self.clock.score.comes(Duration::from_millis(entry.key().0)) <= real
+            let mut later_actions = self.later_actions.borrow_mut();
+            let first = later_actions.first_entry().filter(|entry| {
+                self.clock
+                    .time_map
+                    .strikes_at(Duration::from_millis(entry.key().0))
+                    <= real
             });
             first.map(std::collections::btree_map::OccupiedEntry::remove)
         };
@@ -326,7 +327,7 @@ impl Scene {
     }
 
     /// Takes the calls that are to be made next: one, or several that may come in any order.
-    pub fn take_calls(&self) -> Vec<Calling> {
+    pub fn take_calls(&self) -> Vec<PendingCall> {
         let mut calls = self.calls.borrow_mut();
         let alike = match calls.front() {
             None => 0,
@@ -376,7 +377,7 @@ impl Stage for Scene {
 
     fn record(&self, what: What) {
         if !self.is_over() {
-            self.write(what);
+            self.append(what);
         }
     }
 
@@ -403,7 +404,7 @@ impl Stage for Scene {
         let Some(play) = play.upgrade() else { return };
         let theirs = Arc::clone(&play);
         let ask = Box::pin(async move {
-            theirs.look(|scene| {
+            theirs.with_scene(|scene| {
                 let part = &scene.parts.all[index];
                 part.executor_ran.set(true);
                 scene.stage().interrupt(part);
@@ -413,27 +414,31 @@ impl Stage for Scene {
     }
 
     fn later(&self, delay: u64, later: Later) {
-        let mut laters = self.laters.borrow_mut();
+        let mut later_actions = self.later_actions.borrow_mut();
         let key = (self.now().saturating_add(delay), self.seq.get());
         // Several actions of one instant happen in the order in which they were set.
-        let place = (key.1..).find(|place| !laters.contains_key(&(key.0, *place)));
-        laters.insert((key.0, place.unwrap_or(key.1)), later);
+        let place = (key.1..).find(|place| !later_actions.contains_key(&(key.0, *place)));
+        later_actions.insert((key.0, place.unwrap_or(key.1)), later);
     }
 
     fn signal(&self, signal: SignalName) {
-        self.effects.borrow_mut().push_back(Effect::Signal(signal));
+        self.unlocked_actions
+            .borrow_mut()
+            .push_back(UnlockedAction::Signal(signal));
     }
 
     fn kill(&self, signal: SignalName) {
         // `Players` waits for this process, and records that it was killed, and its exit.
-        self.end(None);
-        self.effects.borrow_mut().push_back(Effect::Kill(signal));
+        self.close_journal(None);
+        self.unlocked_actions
+            .borrow_mut()
+            .push_back(UnlockedAction::Kill(signal));
     }
 
     fn call(&self, call: Call, from: Option<Name>, message: Option<String>) {
         let caller = self.next_caller();
         self.open_calls.set(self.open_calls.get() + 1);
-        self.calls.borrow_mut().push_back(Calling {
+        self.calls.borrow_mut().push_back(PendingCall {
             call,
             caller,
             from,
@@ -442,6 +447,8 @@ impl Stage for Scene {
     }
 
     fn register(&self, index: usize) {
-        self.effects.borrow_mut().push_back(Effect::Register(index));
+        self.unlocked_actions
+            .borrow_mut()
+            .push_back(UnlockedAction::Register(index));
     }
 }

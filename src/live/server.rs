@@ -16,13 +16,13 @@ use crate::stage::{Ends, NEVER, serve};
 /// The scripted answer to a request and the time it takes, and when the request was made; in milliseconds of the
 /// scenario.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Meets {
+pub(super) struct ScriptedAnswer {
     pub answer: Answer,
     pub takes: u64,
     pub began: u64,
 }
 
-impl Meets {
+impl ScriptedAnswer {
     /// Returns whether the answer ends in the instant of the request.
     pub fn is_at_once(&self) -> bool {
         let ends = match self.answer {
@@ -39,12 +39,12 @@ impl Meets {
 }
 
 /// Notification that the endpoint is ready for a request.
-type Ready = oneshot::Sender<()>;
+type ReadySender = oneshot::Sender<()>;
 
 /// A health endpoint on a thread of its own.
 pub(super) struct Server {
     address: SocketAddr,
-    next: mpsc::UnboundedSender<(Meets, Ready)>,
+    next: mpsc::UnboundedSender<(ScriptedAnswer, ReadySender)>,
 }
 
 impl Server {
@@ -72,7 +72,7 @@ impl Server {
     }
 
     /// Sets the answer to the next request, and waits until the endpoint is ready for it.
-    pub async fn meets(&self, next: Meets) {
+    pub async fn set_answer(&self, next: ScriptedAnswer) {
         let (ready, is_ready) = oneshot::channel();
         if self.next.send((next, ready)).is_ok() {
             let _ = is_ready.await;
@@ -89,7 +89,7 @@ fn socket() -> io::Result<TcpSocket> {
 async fn accept(
     address: SocketAddr,
     clock: Arc<Clock>,
-    mut requests: mpsc::UnboundedReceiver<(Meets, Ready)>,
+    mut requests: mpsc::UnboundedReceiver<(ScriptedAnswer, ReadySender)>,
 ) {
     let mut connections = tokio::task::JoinSet::new();
     while let Some((next, ready)) = requests.recv().await {
@@ -109,7 +109,7 @@ async fn accept(
             let accepted = listener.accept().await;
             drop(listener);
             if let Ok((stream, _)) = accepted {
-                let _ = meet(stream, &next, &clock).await;
+                let _ = answer_connection(stream, &next, &clock).await;
             }
         });
     }
@@ -122,10 +122,14 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Answers one connection as scripted, with the code that answers in the simulator.
-async fn meet(mut stream: TcpStream, next: &Meets, clock: &Clock) -> io::Result<()> {
+async fn answer_connection(
+    mut stream: TcpStream,
+    next: &ScriptedAnswer,
+    clock: &Clock,
+) -> io::Result<()> {
     let until = |after: u64, _| {
         let at = Duration::from_millis(next.began.saturating_add(after));
-        let wakes = clock.at(clock.score.wakes(at));
+        let wakes = clock.at(clock.time_map.wakes_at(at));
         async move {
             match wakes {
                 Some(at) => tokio::time::sleep_until(at.into()).await,

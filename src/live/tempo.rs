@@ -39,11 +39,11 @@ pub const CLOSEST: Duration = Duration::from_millis(50);
 
 /// Minimum speed of the clock after the last instant, as a multiple of real time. Nothing should happen any more
 /// then; an event that does happen comes this much faster.
-const AFTERWARDS: u64 = 20;
+const MIN_TAIL_SPEED: u64 = 20;
 
 /// Returns the time of a stretch that its instant takes, both in nanoseconds: a late thread has that time. In the
 /// rest of the stretch the clock passes on to the next instant.
-const fn instant_of(stretch: u64) -> u64 {
+const fn instant_ns_of(stretch: u64) -> u64 {
     stretch / 4 * 3
 }
 
@@ -84,8 +84,8 @@ impl Tempo {
             ends,
             pace,
         };
-        if let (Some(gap_ms), Pace::Even(speed)) = (tempo.closest(), pace)
-            && tempo.score().stretch < nanos(CLOSEST)
+        if let (Some(gap_ms), Pace::Even(speed)) = (tempo.smallest_gap_ms(), pace)
+            && tempo.time_map().stretch < nanos(CLOSEST)
         {
             return Err(TooFast { gap_ms, speed });
         }
@@ -93,7 +93,7 @@ impl Tempo {
     }
 
     /// Returns the smallest gap between two instants, in milliseconds of the scenario.
-    fn closest(&self) -> Option<u64> {
+    fn smallest_gap_ms(&self) -> Option<u64> {
         let gaps = self.instants.windows(2).map(|pair| pair[1] - pair[0]);
         gaps.min()
     }
@@ -114,18 +114,20 @@ impl Tempo {
 
     /// Returns how late a thread may be woken without harm to the order of what the scenario keeps apart.
     pub fn patience(&self) -> Duration {
-        Duration::from_nanos(self.score().stretch / 30)
+        Duration::from_nanos(self.time_map().stretch / 30)
     }
 
     /// Returns the real time that a run takes.
     pub fn takes(&self) -> Duration {
-        let score = self.score();
-        Duration::from_nanos(score.comes(Duration::from_millis(self.ends)))
+        let time_map = self.time_map();
+        Duration::from_nanos(time_map.strikes_at(Duration::from_millis(self.ends)))
     }
 
     /// Works out how real time and the scenario's time map to each other.
-    pub(crate) fn score(&self) -> Score {
-        let closest = self.closest().map_or(1_000_000_000, |gap| gap * 1_000_000);
+    pub(crate) fn time_map(&self) -> TimeMap {
+        let closest = self
+            .smallest_gap_ms()
+            .map_or(1_000_000_000, |gap| gap * 1_000_000);
         let mut knots = Vec::with_capacity(self.instants.len() * 2);
         let (stretch, slow) = match self.pace {
             Pace::Stretch(stretch) => {
@@ -134,10 +136,10 @@ impl Tempo {
             }
             Pace::Even(speed) => {
                 let ratio = Ratio((speed * 1_000_000.0) as u64, 1_000_000);
-                (ratio.real(closest), ratio)
+                (ratio.to_real(closest), ratio)
             }
         };
-        let instant = instant_of(stretch);
+        let instant_ns = instant_ns_of(stretch);
         let mut real = 0;
         let mut ticks = Vec::with_capacity(self.instants.len());
         for (at, instant) in self.instants.iter().enumerate() {
@@ -149,10 +151,10 @@ impl Tempo {
             };
             let gap = (next - instant) * 1_000_000;
             if matches!(self.pace, Pace::Even(_)) {
-                real += slow.real(gap);
+                real += slow.to_real(gap);
             } else {
                 // The clock goes slowly within the instant, and then as fast as it has to.
-                knots.push((t + (closest / 2).min(gap / 2), real + instant));
+                knots.push((t + (closest / 2).min(gap / 2), real + instant_ns));
                 real += stretch;
             }
         }
@@ -160,21 +162,21 @@ impl Tempo {
             Pace::Even(_) => slow,
             Pace::Stretch(_) => {
                 let (t, real) = (ticks.last().map_or(0, |(t, _)| t * 1_000_000), real);
-                knots.push((t + closest / 2, real + instant));
-                if slow.0 / slow.1 >= AFTERWARDS {
+                knots.push((t + closest / 2, real + instant_ns));
+                if slow.0 / slow.1 >= MIN_TAIL_SPEED {
                     slow
                 } else {
-                    Ratio(AFTERWARDS, 1)
+                    Ratio(MIN_TAIL_SPEED, 1)
                 }
             }
         };
-        Score {
+        TimeMap {
             ticks,
             knots,
             tail,
             stretch,
-            instant: match self.pace {
-                Pace::Stretch(_) => instant,
+            instant_ns: match self.pace {
+                Pace::Stretch(_) => instant_ns,
                 Pace::Even(_) => stretch / 2,
             },
         }
@@ -187,14 +189,14 @@ struct Ratio(u64, u64);
 
 impl Ratio {
     /// Converts real time to the scenario's time, rounded down.
-    fn scaled(self, real: u64) -> u64 {
+    fn to_scenario(self, real: u64) -> u64 {
         let Ratio(scaled, by) = self;
         u64::try_from(u128::from(real) * u128::from(scaled) / u128::from(by.max(1)))
             .unwrap_or(u64::MAX)
     }
 
     /// Converts the scenario's time to real time, rounded up.
-    fn real(self, scaled: u64) -> u64 {
+    fn to_real(self, scaled: u64) -> u64 {
         let Ratio(by, real) = self;
         u64::try_from((u128::from(scaled) * u128::from(real)).div_ceil(u128::from(by.max(1))))
             .unwrap_or(u64::MAX)
@@ -204,7 +206,7 @@ impl Ratio {
 /// A tempo, worked out: maps real time to the scenario's time and back. Real time is in nanoseconds since the run
 /// began.
 #[derive(Debug)]
-pub(crate) struct Score {
+pub(crate) struct TimeMap {
     /// The instants in milliseconds, each with the real time at which it comes.
     ticks: Vec<(u64, u64)>,
     /// Pairs of the scenario's time and the real one, in nanoseconds. The clock goes evenly between two of them.
@@ -213,15 +215,15 @@ pub(crate) struct Score {
     /// The real time between the closest two instants.
     stretch: u64,
     /// The real time that an instant takes.
-    instant: u64,
+    instant_ns: u64,
 }
 
-impl Score {
+impl TimeMap {
     /// Returns what the clock reads.
-    pub fn reads(&self, real: u64) -> Duration {
+    pub fn scenario_time(&self, real: u64) -> Duration {
         match self.tick(real) {
-            Some((t, since)) if since < self.tolerance() => Duration::from_millis(t),
-            _ => Duration::from_nanos(self.scaled(real)),
+            Some((t, since)) if since < self.instant_ns => Duration::from_millis(t),
+            _ => Duration::from_nanos(self.to_scenario(real)),
         }
     }
 
@@ -232,70 +234,65 @@ impl Score {
         Some((*t, real - at))
     }
 
-    /// Returns the real time that an instant takes.
-    pub fn tolerance(&self) -> u64 {
-        self.instant
-    }
-
     /// Returns the real time at which a time of the scenario comes. The script strikes then.
-    pub fn comes(&self, at: Duration) -> u64 {
-        self.seen_to_come(at, self.mapped(nanos(at)))
+    pub fn strikes_at(&self, at: Duration) -> u64 {
+        self.visible_from(at, self.to_real(nanos(at)))
     }
 
     /// Returns a later real time for a time that falls into an instant but is later than it: the end of the instant,
     /// since the clock does not read that time before.
-    fn seen_to_come(&self, at: Duration, real: u64) -> u64 {
+    fn visible_from(&self, at: Duration, real: u64) -> u64 {
         match self.tick(real) {
-            Some((t, since)) if since < self.tolerance() && Duration::from_millis(t) < at => {
-                real - since + self.tolerance()
+            Some((t, since)) if since < self.instant_ns && Duration::from_millis(t) < at => {
+                real - since + self.instant_ns
             }
             _ => real,
         }
     }
 
-    fn mapped(&self, t: u64) -> u64 {
+    fn to_real(&self, t: u64) -> u64 {
         let after = self.knots.partition_point(|(from, _)| *from <= t);
         let Some(&(from, real)) = self.knots.get(after.wrapping_sub(1)) else {
             return 0;
         };
-        real.saturating_add(self.ratio(after).real(t - from))
+        real.saturating_add(self.ratio(after).to_real(t - from))
     }
 
     /// Returns the real time at which a thread or task that waits for a time of the scenario is woken: later than
-    /// [`comes`](Self::comes), since the script strikes before all else.
-    pub fn wakes(&self, at: Duration) -> u64 {
-        let real = self.mapped(nanos(at)).saturating_add(self.lead());
-        self.seen_to_come(at, real)
+    /// [`strikes_at`](Self::strikes_at), since the script strikes before all else.
+    pub fn wakes_at(&self, at: Duration) -> u64 {
+        let real = self.to_real(nanos(at)).saturating_add(self.strike_lead());
+        self.visible_from(at, real)
     }
 
     /// Returns the real time that is allowed for a call to reach the context, and for code that was started or woken
     /// to run. Most of an instant is left after that.
-    pub fn soon(&self) -> u64 {
+    pub fn start_allowance(&self) -> u64 {
         self.stretch / 4
     }
 
     /// Returns the real time by which the script strikes earlier than all else.
-    fn lead(&self) -> u64 {
+    fn strike_lead(&self) -> u64 {
         self.stretch / 10
     }
 
     /// Returns the real time at which everything that can run in this instant has run, unless the machine is slow.
-    pub fn settled(&self, real: u64) -> u64 {
+    pub fn settled_at(&self, real: u64) -> u64 {
         let least = real + self.stretch / 30;
         match self.tick(real) {
-            Some((_, since)) if since < self.tolerance() => {
+            Some((_, since)) if since < self.instant_ns => {
                 least.max(real - since + self.stretch / 4)
             }
             _ => least,
         }
     }
 
-    fn scaled(&self, real: u64) -> u64 {
+    fn to_scenario(&self, real: u64) -> u64 {
         let after = self.knots.partition_point(|(_, from)| *from <= real);
         let Some(&(t, from)) = self.knots.get(after.wrapping_sub(1)) else {
             return 0;
         };
-        t.saturating_add(self.ratio(after).scaled(real - from))
+        t.saturating_add(self.ratio(after).to_scenario(real - from))
     }
 
     /// Returns the speed of the clock before the knot with the index `after`, or after the last knot.
@@ -327,18 +324,18 @@ mod tests {
         let tempo = Tempo::new([3_600_000, 10_000, 10_001], 3600000, STRETCH)
             .expect("a stretch is never short");
         assert_eq!(tempo.takes(), ms(600));
-        let score = tempo.score();
+        let time_map = tempo.time_map();
         for (n, t) in [0, 10_000, 10_001, 3_600_000].into_iter().enumerate() {
-            assert_eq!(score.comes(ms(t)), n as u64 * 200 * MS);
+            assert_eq!(time_map.strikes_at(ms(t)), n as u64 * 200 * MS);
         }
     }
 
     #[test]
     fn clock_reads_an_instant_for_three_quarters_of_its_stretch() {
-        let score = Tempo::new([10_000, 20_000], 20000, STRETCH)
+        let time_map = Tempo::new([10_000, 20_000], 20000, STRETCH)
             .expect("well")
-            .score();
-        let reads = |real_ms: u64| score.reads(real_ms * MS);
+            .time_map();
+        let reads = |real_ms: u64| time_map.scenario_time(real_ms * MS);
         assert_eq!(reads(0), ms(0));
         assert_eq!(reads(200), ms(10_000));
         assert_eq!(reads(349), ms(10_000));
@@ -350,27 +347,36 @@ mod tests {
     /// An event that comes late by half the smallest gap shows as late, however far apart its neighbours are.
     #[test]
     fn an_instant_takes_in_no_more_than_half_of_the_smallest_gap() {
-        let score = Tempo::new([1_000, 1_100, 3_600_000], 3600000, STRETCH)
+        let time_map = Tempo::new([1_000, 1_100, 3_600_000], 3600000, STRETCH)
             .expect("well")
-            .score();
+            .time_map();
         for (tick, _) in [(1_000, 1), (1_100, 2), (3_600_000, 3)] {
-            let late = score.comes(ms(tick + 51));
-            assert!(score.reads(late) > ms(tick), "{tick} ms");
+            let late = time_map.strikes_at(ms(tick + 51));
+            assert!(time_map.scenario_time(late) > ms(tick), "{tick} ms");
         }
     }
 
     #[test]
     fn woken_thread_never_reads_an_earlier_time() {
         for pace in [STRETCH, Pace::Even(7.3)] {
-            let score = Tempo::new([7, 1_313, 77_777], 77777, pace)
+            let time_map = Tempo::new([7, 1_313, 77_777], 77777, pace)
                 .or_else(|_| Tempo::new([1_313, 77_777], 77777, pace))
                 .expect("well")
-                .score();
+                .time_map();
             for t in [1, 6, 7, 8, 500, 1_312, 1_313, 1_314, 50_000, 77_777, 99_999] {
                 let at = ms(t);
-                assert!(score.reads(score.comes(at)) >= at, "{t} ms, {pace:?}");
-                assert!(score.reads(score.wakes(at)) >= at, "{t} ms, {pace:?}");
-                assert!(score.wakes(at) >= score.comes(at), "the script is first");
+                assert!(
+                    time_map.scenario_time(time_map.strikes_at(at)) >= at,
+                    "{t} ms, {pace:?}"
+                );
+                assert!(
+                    time_map.scenario_time(time_map.wakes_at(at)) >= at,
+                    "{t} ms, {pace:?}"
+                );
+                assert!(
+                    time_map.wakes_at(at) >= time_map.strikes_at(at),
+                    "the script is first"
+                );
             }
         }
     }
@@ -379,22 +385,22 @@ mod tests {
     fn even_pace_is_even_and_refused_if_instants_are_too_close() {
         let tempo = Tempo::new([10_000, 11_000], 11000, Pace::Even(10.0)).expect("100 ms apart");
         assert_eq!(tempo.takes(), ms(1_100));
-        let score = tempo.score();
-        assert_eq!(score.reads(550 * MS), ms(5_500));
-        assert_eq!(score.reads(1_049 * MS), ms(10_000));
-        assert_eq!(score.reads(1_050 * MS), ms(10_500));
+        let time_map = tempo.time_map();
+        assert_eq!(time_map.scenario_time(550 * MS), ms(5_500));
+        assert_eq!(time_map.scenario_time(1_049 * MS), ms(10_000));
+        assert_eq!(time_map.scenario_time(1_050 * MS), ms(10_500));
         let refused = Tempo::new([10_000, 10_001], 10001, Pace::Even(1.0)).expect_err("1 ms apart");
         assert!(refused.to_string().contains("1 ms apart"), "{refused}");
     }
 
     #[test]
     fn an_instant_is_settled_after_its_timers_and_never_at_once() {
-        let score = Tempo::new([1_000], 1000, STRETCH).expect("well").score();
-        let tick = score.comes(ms(1_000));
-        assert_eq!(score.settled(tick), tick + 50 * MS);
-        assert!(score.settled(tick) > score.wakes(ms(1_000)));
+        let time_map = Tempo::new([1_000], 1000, STRETCH).expect("well").time_map();
+        let tick = time_map.strikes_at(ms(1_000));
+        assert_eq!(time_map.settled_at(tick), tick + 50 * MS);
+        assert!(time_map.settled_at(tick) > time_map.wakes_at(ms(1_000)));
         assert_eq!(
-            score.settled(tick + 60 * MS),
+            time_map.settled_at(tick + 60 * MS),
             tick + 60 * MS + 200 * MS / 30
         );
     }

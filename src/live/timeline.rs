@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::play::Play;
-use super::scene::{Calling, Effect, Scene};
+use super::scene::{PendingCall, Scene, UnlockedAction};
 use super::turns::{InTurns, Turns, await_in_turns};
 use crate::context::Main;
 use crate::host::{Host, Who, block_on};
@@ -18,24 +18,24 @@ use crate::journal::{Cause, Kind, SignalName, What};
 use crate::stage::{self, Said, Stage};
 
 /// Interval at which the timeline checks whether a signal was heeded.
-const LOOK: Duration = Duration::from_millis(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// Maximum time for which the timeline waits until a signal is heeded, in nanoseconds.
-const HEARD_NS: u64 = 2_000_000_000;
+const MAX_HEED_NS: u64 = 2_000_000_000;
 
 /// Strikes everything that is due, and makes the calls of this instant, before the worker's code goes on. Returns
 /// whether anything was due.
-pub(super) fn strike(play: &Arc<Play>) -> bool {
-    if !play.look(|scene| scene.is_due() || scene.strikes.get()) {
+pub(super) fn strike_due(play: &Arc<Play>) -> bool {
+    if !play.with_scene(|scene| scene.is_due() || scene.is_striking.get()) {
         return false;
     }
-    play.watch(None, |scene| {
+    play.wait_for_scene(None, |scene| {
         let may = scene.is_over() || !scene.in_a_turn();
-        scene.strikes.set(scene.strikes.get() || may);
+        scene.is_striking.set(scene.is_striking.get() || may);
         may
     });
-    while strike_next(play) {}
+    while strike_one(play) {}
     hold_executor(play);
-    play.look(|scene| scene.strikes.set(false));
+    play.with_scene(|scene| scene.is_striking.set(false));
     true
 }
 
@@ -43,78 +43,81 @@ pub(super) fn strike(play: &Arc<Play>) -> bool {
 /// drop a task that is aborted.
 fn hold_executor(play: &Arc<Play>) {
     let is_open = |scene: &Scene| scene.is_held() && !scene.blocks_executor();
-    if play.look(is_open) {
+    if play.with_scene(is_open) {
         let nothing = Box::pin(std::future::ready(()));
         drop(play.executor.spawn(InTurns::on_the_executor(play, nothing)));
-        play.watch(None, |scene| !is_open(scene));
+        play.wait_for_scene(None, |scene| !is_open(scene));
     }
 }
 
 /// Strikes one event or action that is due; if there is none, makes the next calls, in their order. Returns whether
 /// there was anything.
-fn strike_next(play: &Arc<Play>) -> bool {
-    let struck = play.look(|scene| scene.stage().strike_next() || scene.happen_next());
-    while let Some(effect) = play.look(|scene| scene.effects.borrow_mut().pop_front()) {
-        has(play, effect);
+fn strike_one(play: &Arc<Play>) -> bool {
+    let struck = play.with_scene(|scene| scene.stage().strike_next() || scene.perform_due_action());
+    while let Some(action) =
+        play.with_scene(|scene| scene.unlocked_actions.borrow_mut().pop_front())
+    {
+        perform_action(play, action);
     }
-    struck || call_next(play)
+    struck || make_calls(play)
 }
 
 /// Makes the calls that come next, and waits until they have reached the context: later events strike after that.
-fn call_next(play: &Arc<Play>) -> bool {
-    let callings = play.look(|scene| scene.take_calls());
-    let reached: Vec<_> = callings.into_iter().map(|c| calls(play, c)).collect();
-    let soon = play.clock.real() + play.clock.score.soon();
+fn make_calls(play: &Arc<Play>) -> bool {
+    let pending = play.with_scene(|scene| scene.take_calls());
+    let reached: Vec<_> = pending.into_iter().map(|c| make_call(play, c)).collect();
+    let allowed_until = play.clock.real() + play.clock.time_map.start_allowance();
     for reached in &reached {
         // Nothing is ever sent: the channel is closed when the call has reached the context.
-        let left = soon.saturating_sub(play.clock.real());
+        let left = allowed_until.saturating_sub(play.clock.real());
         let _ = reached.recv_timeout(Duration::from_nanos(left));
     }
     !reached.is_empty()
 }
 
 /// Strikes what is due, until the process ends.
-pub(super) fn strikes(play: &Arc<Play>, run: bool) {
+pub(super) fn run_timeline(play: &Arc<Play>, uses_run: bool) {
     let mut done_at = None;
     loop {
-        if strike(play) {
+        if strike_due(play) {
             continue;
         }
         let (over, next, done) =
-            play.look(|scene| (scene.is_over(), scene.next(), scene.is_done()));
+            play.with_scene(|scene| (scene.is_over(), scene.next_due_ns(), scene.is_done()));
         if over {
             return;
         }
         // A program that only calls ends once nothing more is due and everything that can run has run.
-        done_at = match (done && !run, done_at) {
+        done_at = match (done && !uses_run, done_at) {
             (false, _) => None,
-            (true, None) => Some(play.clock.score.settled(play.clock.real())),
+            (true, None) => Some(play.clock.time_map.settled_at(play.clock.real())),
             (true, Some(at)) if at <= play.clock.real() => {
                 let code = play.life().exit_code();
-                if play.ends(code, Cause::Returned) {
-                    play.returns(code);
+                if play.record_exit(code, Cause::Returned) {
+                    play.set_exit_code(code);
                 }
                 return;
             }
             (true, at) => at,
         };
         let until = [next, done_at].into_iter().flatten().min();
-        play.watch(until, |scene| {
-            scene.is_over() || scene.next() != next || (!run && scene.is_done() != done)
+        play.wait_for_scene(until, |scene| {
+            scene.is_over() || scene.next_due_ns() != next || (!uses_run && scene.is_done() != done)
         });
     }
 }
 
-fn has(play: &Arc<Play>, effect: Effect) {
-    match effect {
-        Effect::Signal(signal) => {
+fn perform_action(play: &Arc<Play>, action: UnlockedAction) {
+    match action {
+        UnlockedAction::Signal(signal) => {
             let (life, since) = (play.life(), play.life().signals_heeded());
             raise(signal);
             // The next event strikes after the signal was heeded, even if another thread has to receive it first.
             let heeded = || life.signals_heeded() > since;
-            let late = play.clock.real() + HEARD_NS;
-            while !heeded() && play.clock.real() < late && !play.look(|scene| scene.is_over()) {
-                std::thread::sleep(LOOK);
+            let late = play.clock.real() + MAX_HEED_NS;
+            while !heeded() && play.clock.real() < late && !play.with_scene(|scene| scene.is_over())
+            {
+                std::thread::sleep(POLL_INTERVAL);
             }
             // The context announces a request first, and makes it then: a start in between would not know of it. So
             // wait for it.
@@ -122,8 +125,8 @@ fn has(play: &Arc<Play>, effect: Effect) {
                 block_on(play.ctx().stop_requested());
             }
         }
-        Effect::Kill(signal) => die(signal),
-        Effect::Register(index) => play.register(index),
+        UnlockedAction::Kill(signal) => die(signal),
+        UnlockedAction::Register(index) => play.register(index),
     }
 }
 
@@ -141,25 +144,25 @@ fn die(signal: SignalName) {
 
 /// Calls the context on a thread of its own, or as code of a component if the call names one. The returned channel is
 /// closed once the call was polled.
-fn calls(play: &Arc<Play>, calling: Calling) -> Receiver<()> {
-    let Calling {
+fn make_call(play: &Arc<Play>, pending: PendingCall) -> Receiver<()> {
+    let PendingCall {
         call,
         caller,
         from,
         message,
-    } = calling;
+    } = pending;
     let (reaches, reached) = mpsc::sync_channel(0);
     let inside = from.clone();
     let theirs = Arc::clone(play);
     let called = async move {
-        theirs.look(|scene| scene.record(What::CallBegan { call, caller, from }));
+        theirs.with_scene(|scene| scene.record(What::CallBegan { call, caller, from }));
         let main = theirs.main();
         let main = move |_| Main::Async(Box::pin(main()));
         let mut said = pin!(stage::call(theirs.ctx(), call, message, main));
         let first = poll_fn(|cx| Poll::Ready(said.as_mut().poll(cx))).await;
         drop::<mpsc::SyncSender<()>>(reaches);
         let returns = |said: Said| {
-            theirs.look(|scene| {
+            theirs.with_scene(|scene| {
                 scene.record(said.returned(call, caller));
                 scene.open_calls.set(scene.open_calls.get() - 1);
             });

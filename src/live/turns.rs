@@ -24,7 +24,7 @@ pub(super) struct Turns {
     on_executor: bool,
     open: AtomicBool,
     /// Whether a turn stays open where a future would wait.
-    goes_on: AtomicBool,
+    is_extended: AtomicBool,
 }
 
 impl Turns {
@@ -33,7 +33,7 @@ impl Turns {
             play: Arc::clone(play),
             on_executor,
             open: AtomicBool::new(false),
-            goes_on: AtomicBool::new(false),
+            is_extended: AtomicBool::new(false),
         }
     }
 
@@ -43,21 +43,21 @@ impl Turns {
         if self.open.swap(true, Ordering::SeqCst) {
             return false;
         }
-        self.play.turn_begins(self.on_executor)
+        self.play.begin_turn(self.on_executor)
     }
 
     /// Ends the turn, if one is open.
     pub fn end(&self) {
         if self.open.swap(false, Ordering::SeqCst) {
-            self.play.turn_ends();
+            self.play.end_turn();
         }
     }
 
     /// Keeps the turn open where a future waits, until the returned value is dropped. This is for code that takes no
     /// time in the scenario, but some in the system.
-    pub fn go_on(self: &Arc<Self>) -> GoesOn {
-        self.goes_on.store(true, Ordering::SeqCst);
-        GoesOn(Arc::clone(self))
+    pub fn extend(self: &Arc<Self>) -> TurnExtension {
+        self.is_extended.store(true, Ordering::SeqCst);
+        TurnExtension(Arc::clone(self))
     }
 
     /// Ends the turn, runs `wait`, and begins another turn.
@@ -70,33 +70,34 @@ impl Turns {
 }
 
 /// Extension of a turn: the turn stays open where a future waits, until this is dropped.
-pub(super) struct GoesOn(Arc<Turns>);
+pub(super) struct TurnExtension(Arc<Turns>);
 
-impl Drop for GoesOn {
+impl Drop for TurnExtension {
     fn drop(&mut self) {
-        self.0.goes_on.store(false, Ordering::SeqCst);
+        self.0.is_extended.store(false, Ordering::SeqCst);
     }
 }
 
 /// Marker of code that was started and has not begun. It is dropped when the code begins, or never will.
-pub(super) struct Starts {
+pub(super) struct Unbegun {
     play: Arc<Play>,
     on_executor: bool,
 }
 
-impl Starts {
+impl Unbegun {
     pub fn new(play: &Arc<Play>, on_executor: bool) -> Self {
-        play.look(|scene| scene.starts(on_executor, 1));
-        Starts {
+        play.with_scene(|scene| scene.add_unbegun(on_executor, 1));
+        Unbegun {
             play: Arc::clone(play),
             on_executor,
         }
     }
 }
 
-impl Drop for Starts {
+impl Drop for Unbegun {
     fn drop(&mut self) {
-        self.play.look(|scene| scene.starts(self.on_executor, -1));
+        self.play
+            .with_scene(|scene| scene.add_unbegun(self.on_executor, -1));
     }
 }
 
@@ -169,7 +170,7 @@ impl Future for PolledIn<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.turns.begin();
         let polled = self.future.as_mut().poll(cx);
-        if polled.is_pending() && !self.turns.goes_on.load(Ordering::SeqCst) {
+        if polled.is_pending() && !self.turns.is_extended.load(Ordering::SeqCst) {
             self.turns.end();
         }
         polled

@@ -10,13 +10,13 @@ use super::Style;
 use super::paint::{Ink, Line};
 
 /// Number of unchanged lines that are written before and after a change.
-const CONTEXT: usize = 3;
+const CONTEXT_LINES: usize = 3;
 /// Maximum number of lines of a difference that are written.
-const LINES: usize = 200;
+const MAX_LINES: usize = 200;
 /// Maximum number of lines of each side, from the first that differs, that are compared. A diff of unrelated texts
 /// costs the square of their length. The limit is a count, not a clock, so that the same texts give the same
 /// difference on a slow machine.
-const WINDOW: usize = 2_000;
+const MAX_COMPARED_LINES: usize = 2_000;
 
 /// Returns the difference of two texts as a unified diff with three lines of context: lines that only `old` has after
 /// `-`, lines that only `new` has after `+`. Empty if they have the same lines.
@@ -43,14 +43,14 @@ pub fn diff(old: &str, new: &str, style: Style) -> String {
         written: 0,
         left: 0,
     };
-    for group in changes.grouped_ops(CONTEXT) {
+    for group in changes.grouped_ops(CONTEXT_LINES) {
         let (Some(first), Some(last)) = (group.first(), group.last()) else {
             continue;
         };
         let header = format!(
             "@@ -{} +{} @@",
-            place(window.start, first.old_range().start, last.old_range().end),
-            place(window.start, first.new_range().start, last.new_range().end),
+            line_range(window.start, first.old_range().start, last.old_range().end),
+            line_range(window.start, first.new_range().start, last.new_range().end),
         );
         out.line(&header, Ink::Dim);
         for change in group.iter().flat_map(|op| changes.iter_changes(op)) {
@@ -66,14 +66,14 @@ pub fn diff(old: &str, new: &str, style: Style) -> String {
     let mut text = out.text;
     match (left, uncompared) {
         (0, 0) => {}
-        (left, 0) => _ = writeln!(text, "… and {} more", Lines(left)),
-        (0, rest) => _ = writeln!(text, "… {} further on not compared", Lines(rest)),
+        (left, 0) => _ = writeln!(text, "… and {} more", LineCount(left)),
+        (0, rest) => _ = writeln!(text, "… {} further on not compared", LineCount(rest)),
         (left, rest) => {
             _ = writeln!(
                 text,
                 "… and {} more; {} further on not compared",
-                Lines(left),
-                Lines(rest)
+                LineCount(left),
+                LineCount(rest)
             );
         }
     }
@@ -97,9 +97,9 @@ impl Window {
         let after = (1..=shorter - before)
             .take_while(|&n| old[old.len() - n] == new[new.len() - n])
             .count();
-        let start = before.saturating_sub(CONTEXT);
-        let end = |len: usize| (len - after + CONTEXT).min(len);
-        let cut = |len: usize| end(len).min(before + WINDOW);
+        let start = before.saturating_sub(CONTEXT_LINES);
+        let end = |len: usize| (len - after + CONTEXT_LINES).min(len);
+        let cut = |len: usize| end(len).min(before + MAX_COMPARED_LINES);
         let uncompared = [old, new].map(|side| end(side.len()) - cut(side.len()));
         Window {
             old: start..cut(old.len()),
@@ -111,7 +111,7 @@ impl Window {
 }
 
 /// Returns a range of lines as unified diffs have it: the first line, from 1, and the number of lines.
-fn place(offset: usize, start: usize, end: usize) -> String {
+fn line_range(offset: usize, start: usize, end: usize) -> String {
     let count = end - start;
     let first = offset + start + usize::from(count > 0);
     format!("{first},{count}")
@@ -126,7 +126,7 @@ struct Writer {
 
 impl Writer {
     fn line(&mut self, text: &str, ink: Ink) {
-        if self.written == LINES {
+        if self.written == MAX_LINES {
             self.left += 1;
             return;
         }
@@ -135,9 +135,9 @@ impl Writer {
     }
 }
 
-struct Lines(usize);
+struct LineCount(usize);
 
-impl std::fmt::Display for Lines {
+impl std::fmt::Display for LineCount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} line{}", self.0, if self.0 == 1 { "" } else { "s" })
     }
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn long_difference_is_cut_at_two_hundred_lines_and_counted() {
         let text = diff(&numbers(0..500), &numbers(1_000..1_500), Style::default());
-        assert_eq!(text.lines().count(), LINES + 1);
+        assert_eq!(text.lines().count(), MAX_LINES + 1);
         // A header and a thousand changes, of which two hundred lines were written.
         assert!(text.ends_with("\n… and 801 lines more\n"), "{text}");
     }

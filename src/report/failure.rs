@@ -18,34 +18,34 @@ pub(crate) fn shown(name: &str, problems: &[Problem], picture: &str, in_full: bo
     if !in_full {
         return format!("FAIL {name}: {}\n", sentence(first));
     }
-    let mut said = format!("FAIL {name}: {}", listed(problems));
-    if !picture.is_empty() && !said.ends_with("\n\n") {
-        said.push('\n');
+    let mut out = format!("FAIL {name}: {}", listed(problems));
+    if !picture.is_empty() && !out.ends_with("\n\n") {
+        out.push('\n');
     }
-    said.push_str(picture);
-    said
+    out.push_str(picture);
+    out
 }
 
 /// Returns a note for each event of the timeline that never struck: a test of a second signal that never came tests
 /// nothing.
 pub(crate) fn never_struck(scenario: &Scenario, source: Source<'_>, unstruck: &[usize]) -> String {
-    let mut said = String::new();
+    let mut out = String::new();
     for timed in scenario.events_at(unstruck) {
         let line = line_of(source.text, timed.span.start);
         let _ = write!(
-            said,
+            out,
             "note: the event at {}:{line} never struck",
             source.path
         );
         if let Some(inside) = timed.verb.inside() {
             let _ = write!(
-                said,
+                out,
                 "; it happens inside \"{inside}\", whose code has to run then"
             );
         }
-        said.push('\n');
+        out.push('\n');
     }
-    said
+    out
 }
 
 /// Returns the problem that two runs of the same scenario with the same seed differ: where, and how. `None` if they
@@ -93,28 +93,28 @@ pub(crate) fn sentence(problem: &Problem) -> String {
 
 /// Returns the details of a problem beyond its sentence, with the law's statement if `statement`: only the first of a
 /// law's breaks has that.
-fn rest(problem: &Problem, statement: bool) -> String {
-    let mut said = String::new();
+fn details(problem: &Problem, statement: bool) -> String {
+    let mut out = String::new();
     if let Some(law) = problem
         .law
         .filter(|_| statement)
         .and_then(|law| laws::all().iter().find(|one| one.name == law))
     {
-        let _ = writeln!(said, "  it says: {}", law.statement);
+        let _ = writeln!(out, "  it says: {}", law.statement);
     }
     if !problem.detail.is_empty() {
-        said.push_str(problem.detail.trim_end());
-        said.push('\n');
+        out.push_str(problem.detail.trim_end());
+        out.push('\n');
     }
-    if !said.is_empty() {
-        said.push('\n');
+    if !out.is_empty() {
+        out.push('\n');
     }
-    said
+    out
 }
 
 /// Returns each problem: its sentence and its details.
 pub(crate) fn listed(problems: &[Problem]) -> String {
-    let mut said = String::new();
+    let mut out = String::new();
     let mut law = None;
     for problem in problems {
         // Rendered lines of a file begin with the sentence already.
@@ -123,11 +123,11 @@ pub(crate) fn listed(problems: &[Problem]) -> String {
             .next()
             .is_some_and(|first| first.contains(&problem.message));
         if !rendered {
-            said.push_str(&sentence(problem));
-            said.push('\n');
+            out.push_str(&sentence(problem));
+            out.push('\n');
         }
-        said.push_str(&rest(problem, problem.law != law));
+        out.push_str(&details(problem, problem.law != law));
         law = problem.law;
     }
-    said
+    out
 }

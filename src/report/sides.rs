@@ -8,9 +8,9 @@ use crate::journal::At;
 use crate::live::{Difference, Side};
 
 /// Number of lines that are shown before and after a line that differs.
-const AROUND: usize = 3;
+const CONTEXT_LINES: usize = 3;
 /// Maximum number of tracks that are shown.
-const TRACKS: usize = 8;
+const MAX_TRACKS: usize = 8;
 
 /// Returns the difference of a live run from the simulation, track by track: the simulation on the left, the live run
 /// on the right. Lines that differ have a mark between them. A style narrower than 60 columns is taken as 60.
@@ -25,14 +25,14 @@ pub fn side_by_side(difference: &Difference, style: Style) -> String {
             difference.seed, difference.seeds
         )
     );
-    for (name, sides) in difference.tracks.iter().take(TRACKS) {
+    for (name, sides) in difference.tracks.iter().take(MAX_TRACKS) {
         Line::of(name, Ink::Dim).write(&mut out, style.color);
         let mut skipped = false;
         for (at, side) in sides.iter().enumerate() {
             let near = sides
                 .iter()
                 .enumerate()
-                .any(|(other, side)| !side.is_same() && other.abs_diff(at) <= AROUND);
+                .any(|(other, side)| !side.is_same() && other.abs_diff(at) <= CONTEXT_LINES);
             if !near {
                 skipped = true;
                 continue;
@@ -40,16 +40,16 @@ pub fn side_by_side(difference: &Difference, style: Style) -> String {
             if std::mem::take(&mut skipped) {
                 Line::of("  …", Ink::Dim).write(&mut out, style.color);
             }
-            row(&mut out, side, half, style);
+            write_row(&mut out, side, half, style);
         }
     }
-    if difference.tracks.len() > TRACKS {
-        let _ = writeln!(out, "and {} more", difference.tracks.len() - TRACKS);
+    if difference.tracks.len() > MAX_TRACKS {
+        let _ = writeln!(out, "and {} more", difference.tracks.len() - MAX_TRACKS);
     }
     out
 }
 
-fn row(out: &mut String, side: &Side, half: usize, style: Style) {
+fn write_row(out: &mut String, side: &Side, half: usize, style: Style) {
     let column = |side: &Option<(u64, String)>| {
         side.as_ref().map_or_else(String::new, |(t, line)| {
             let words = line.split_whitespace().collect::<Vec<_>>().join(" ");

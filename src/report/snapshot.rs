@@ -20,14 +20,14 @@ use crate::scenario::read_whole;
 const HEADER: &str = "---\nsource: tests/scenarios.rs\nexpression: log\n";
 const FENCE: &str = "---";
 /// Maximum size of a snapshot, in bytes; the log of a run is far smaller.
-const FILE_BYTES: u64 = 64 << 20;
-const SNAP: &str = ".snap";
-const PENDING: &str = ".snap.new";
+const MAX_FILE_BYTES: u64 = 64 << 20;
+const SNAPSHOT_SUFFIX: &str = ".snap";
+const PENDING_SUFFIX: &str = ".snap.new";
 /// Begin and end of the name of a file that is still being written.
-const DRAFT_BEGINS: &str = ".deadstop-";
-const DRAFT: &str = ".tmp";
+const DRAFT_PREFIX: &str = ".deadstop-";
+const DRAFT_SUFFIX: &str = ".tmp";
 /// Age from which on a draft is taken as left behind by a command that was killed.
-const DRAFT_LIVES: Duration = Duration::from_secs(3_600);
+const MAX_DRAFT_AGE: Duration = Duration::from_secs(3_600);
 
 /// A folder of snapshots, one file a name: `<name>.snap` for an accepted text, and `<name>.snap.new` for a pending
 /// one, which waits to be accepted. A name may contain `/`.
@@ -143,12 +143,12 @@ impl Store {
     ///
     /// If the name is bad; if a file cannot be read or is no snapshot.
     pub fn compare(&self, name: &str, text: &str) -> Result<State> {
-        let text = normal(text);
-        let old = read(&self.path(name, SNAP)?)?;
+        let text = normalized(text);
+        let old = read(&self.path(name, SNAPSHOT_SUFFIX)?)?;
         if old.as_deref() == Some(text.as_str()) {
             return Ok(State::Same);
         }
-        if read(&self.path(name, PENDING)?)?.is_some_and(|pending| pending == text) {
+        if read(&self.path(name, PENDING_SUFFIX)?)?.is_some_and(|pending| pending == text) {
             return Ok(State::Pending { old });
         }
         Ok(old.map_or(State::Missing, |old| State::Differs { old }))
@@ -165,7 +165,7 @@ impl Store {
         let wrote = match (&state, policy) {
             (_, Policy::Nothing) => Wrote::Nothing,
             (State::Same, _) => {
-                remove_if_there(&self.path(name, PENDING)?)?;
+                remove_if_there(&self.path(name, PENDING_SUFFIX)?)?;
                 Wrote::Nothing
             }
             (State::Pending { .. }, Policy::Pending)
@@ -175,8 +175,11 @@ impl Store {
                 Wrote::Pending
             }
             (_, Policy::Accept | Policy::Unseen) => {
-                write(&self.path(name, SNAP)?, &file(HEADER, &normal(text)))?;
-                remove_if_there(&self.path(name, PENDING)?)?;
+                write(
+                    &self.path(name, SNAPSHOT_SUFFIX)?,
+                    &file_text(HEADER, &normalized(text)),
+                )?;
+                remove_if_there(&self.path(name, PENDING_SUFFIX)?)?;
                 Wrote::Snapshot
             }
         };
@@ -189,7 +192,10 @@ impl Store {
     ///
     /// If the name is bad; if a file cannot be written.
     pub fn write_pending(&self, name: &str, text: &str) -> Result<()> {
-        write(&self.path(name, PENDING)?, &file(HEADER, &normal(text)))
+        write(
+            &self.path(name, PENDING_SUFFIX)?,
+            &file_text(HEADER, &normalized(text)),
+        )
     }
 
     /// Makes the pending text the snapshot.
@@ -198,7 +204,7 @@ impl Store {
     ///
     /// If the name is bad; if nothing is pending, or the pending file is no snapshot; if a file cannot be written.
     pub fn accept(&self, name: &str) -> Result<()> {
-        let path = self.path(name, PENDING)?;
+        let path = self.path(name, PENDING_SUFFIX)?;
         let Some(pending) = load(&path)? else {
             return Err(not_pending(name, path));
         };
@@ -209,7 +215,10 @@ impl Store {
             .filter(|line| !line.starts_with("assertion_line:"))
             .flat_map(|line| [line.trim_end(), "\n"])
             .collect();
-        write(&self.path(name, SNAP)?, &file(&header, &normal(content)))?;
+        write(
+            &self.path(name, SNAPSHOT_SUFFIX)?,
+            &file_text(&header, &normalized(content)),
+        )?;
         // Another command may accept it at the same time.
         remove_if_there(&path)?;
         Ok(())
@@ -221,7 +230,7 @@ impl Store {
     ///
     /// If the name is bad; if nothing is pending; if a file cannot be removed.
     pub fn reject(&self, name: &str) -> Result<()> {
-        let path = self.path(name, PENDING)?;
+        let path = self.path(name, PENDING_SUFFIX)?;
         if !remove_if_there(&path)? {
             return Err(not_pending(name, path));
         }
@@ -234,7 +243,7 @@ impl Store {
     ///
     /// If the name is bad; if a file cannot be read or is no snapshot.
     pub fn pending_text(&self, name: &str) -> Result<Option<String>> {
-        read(&self.path(name, PENDING)?)
+        read(&self.path(name, PENDING_SUFFIX)?)
     }
 
     /// Returns the names of all pending texts, sorted.
@@ -244,7 +253,7 @@ impl Store {
     /// If a folder cannot be read.
     pub fn pending(&self) -> Result<Vec<String>> {
         Ok(self
-            .names(PENDING)?
+            .names(PENDING_SUFFIX)?
             .into_iter()
             .map(|(name, _)| name)
             .collect())
@@ -256,16 +265,16 @@ impl Store {
     ///
     /// If a folder cannot be read; if a file cannot be removed.
     pub fn sweep(&self) -> Result<()> {
-        for (_, path) in self.names(DRAFT)? {
+        for (_, path) in self.names(DRAFT_SUFFIX)? {
             let ours = path
                 .file_name()
                 .and_then(OsStr::to_str)
-                .is_some_and(|name| name.starts_with(DRAFT_BEGINS));
+                .is_some_and(|name| name.starts_with(DRAFT_PREFIX));
             let age = fs::metadata(&path)
                 .and_then(|draft| draft.modified())
                 .ok()
                 .and_then(|modified| modified.elapsed().ok());
-            if ours && age.is_some_and(|age| age > DRAFT_LIVES) {
+            if ours && age.is_some_and(|age| age > MAX_DRAFT_AGE) {
                 remove_if_there(&path)?;
             }
         }
@@ -282,7 +291,7 @@ impl Store {
         names: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<PathBuf>> {
         let known: BTreeSet<&str> = names.into_iter().collect();
-        let mut found = self.names(SNAP)?;
+        let mut found = self.names(SNAPSHOT_SUFFIX)?;
         found.retain(|(name, _)| !known.contains(name.as_str()));
         Ok(found.into_iter().map(|(_, path)| path).collect())
     }
@@ -312,10 +321,10 @@ impl Store {
         while let Some((folder, prefix)) = folders.pop() {
             let entries = match fs::read_dir(&folder) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                entries => entries.map_err(failed("read the folder", &folder))?,
+                entries => entries.map_err(io_error("read the folder", &folder))?,
             };
             for entry in entries {
-                let entry = entry.map_err(failed("read the folder", &folder))?;
+                let entry = entry.map_err(io_error("read the folder", &folder))?;
                 // A name that is not UTF-8 is not one of ours.
                 let Ok(name) = entry.file_name().into_string() else {
                     continue;
@@ -323,7 +332,7 @@ impl Store {
                 // `file_type` does not follow links, so a circle of links cannot keep this loop going.
                 let kind = entry
                     .file_type()
-                    .map_err(failed("look at", &entry.path()))?;
+                    .map_err(io_error("look at", &entry.path()))?;
                 if kind.is_dir() {
                     folders.push((entry.path(), format!("{prefix}{name}/")));
                 } else if let Some(name) = name.strip_suffix(suffix) {
@@ -337,24 +346,24 @@ impl Store {
 }
 
 /// Returns a text as insta compares it.
-fn normal(text: &str) -> String {
+fn normalized(text: &str) -> String {
     text.trim_end().replace("\r\n", "\n")
 }
 
 /// Returns a file's text from its header, which has no closing fence, and its content.
-fn file(header: &str, content: &str) -> String {
+fn file_text(header: &str, content: &str) -> String {
     format!("{header}{FENCE}\n{content}\n")
 }
 
 /// Returns the content of a snapshot, if the file is there.
 fn read(path: &Path) -> Result<Option<String>> {
     load(path)?
-        .map(|text| split(path, &text).map(|(_, content)| normal(content)))
+        .map(|text| split(path, &text).map(|(_, content)| normalized(content)))
         .transpose()
 }
 
 fn load(path: &Path) -> Result<Option<String>> {
-    match read_whole(path, FILE_BYTES) {
+    match read_whole(path, MAX_FILE_BYTES) {
         Ok(bytes) => String::from_utf8(bytes)
             .map(Some)
             .map_err(|_| SnapshotError::Malformed {
@@ -362,7 +371,7 @@ fn load(path: &Path) -> Result<Option<String>> {
                 why: "it is not UTF-8",
             }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed("read", path)(error)),
+        Err(error) => Err(io_error("read", path)(error)),
     }
 }
 
@@ -393,10 +402,10 @@ fn write(path: &Path, text: &str) -> Result<()> {
     // Several checks may write at once, in one process or in many.
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let folder = path.parent().unwrap_or(Path::new(""));
-    fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
+    fs::create_dir_all(folder).map_err(io_error("make the folder", folder))?;
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let beside = folder.join(format!(
-        "{DRAFT_BEGINS}{}-{number}{DRAFT}",
+        "{DRAFT_PREFIX}{}-{number}{DRAFT_SUFFIX}",
         std::process::id()
     ));
     let written = fs::File::create(&beside)
@@ -408,7 +417,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
         .and_then(|()| fs::rename(&beside, path));
     written.map_err(|error| {
         let _ = fs::remove_file(&beside);
-        failed("write", path)(error)
+        io_error("write", path)(error)
     })
 }
 
@@ -417,7 +426,7 @@ fn remove_if_there(path: &Path) -> Result<bool> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(failed("remove", path)(error)),
+        Err(error) => Err(io_error("remove", path)(error)),
     }
 }
 
@@ -428,7 +437,7 @@ fn not_pending(name: &str, path: PathBuf) -> SnapshotError {
     }
 }
 
-fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SnapshotError + use<> {
+fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SnapshotError + use<> {
     let path = path.to_owned();
     move |error| SnapshotError::Io { doing, path, error }
 }
@@ -443,11 +452,11 @@ mod tests {
         for name in [
             "", ".", "..", "a/../b", "/a", "a//b", "a/", "a\\b", "c:", "a\0",
         ] {
-            let error = store.path(name, SNAP);
+            let error = store.path(name, SNAPSHOT_SUFFIX);
             assert!(matches!(error, Err(SnapshotError::Name { .. })), "{name:?}");
         }
         assert_eq!(
-            store.path("a/b.c", PENDING).unwrap(),
+            store.path("a/b.c", PENDING_SUFFIX).unwrap(),
             Path::new("snapshots/a/b.c.snap.new")
         );
     }

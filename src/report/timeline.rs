@@ -14,17 +14,17 @@ use crate::journal::{At, Event, Ms};
 use self::axis::Axis;
 use self::lane::{Lane, Mark, Stroke};
 use self::legend::Legend;
-use self::row::{Row, fit, rows};
-use self::story::{End, Story, Stretch};
+use self::row::{Row, join_fitting, ordered_rows};
+use self::story::{End, PhasePeriod, Story};
 use super::Style;
 use super::paint::{Ink, Line, cut, width, wrap};
 
 /// Minimum width of a picture, in columns.
-const NARROWEST: usize = 40;
+const MIN_WIDTH: usize = 40;
 /// Minimum number of columns in which the words at the end of a lane make sense.
-const WORDS: usize = 11;
+const MIN_WORDS_WIDTH: usize = 11;
 /// Maximum number of problems that are listed below the chart.
-const WRONG: usize = 6;
+const MAX_PROBLEMS: usize = 6;
 
 /// Draws a run from its journal: a ruler with the signals and the grace, a line for each phase, a lane for each
 /// component, and the things that went wrong, in words.
@@ -49,7 +49,7 @@ const WRONG: usize = 6;
 /// ```
 pub fn timeline(events: &[Event], style: Style) -> String {
     let story = Story::of(events);
-    let picture = Picture::new(&story, style.width.max(NARROWEST));
+    let picture = Picture::new(&story, style.width.max(MIN_WIDTH));
     let mut out = String::new();
     for line in picture.lines() {
         line.write(&mut out, style.color);
@@ -63,26 +63,27 @@ struct Picture<'a> {
     axis: Axis,
     width: usize,
     /// Number of columns of the names, of the chart after them, and of the words after the chart.
-    names: usize,
-    chart: usize,
-    words: usize,
+    name_columns: usize,
+    chart_columns: usize,
+    word_columns: usize,
 }
 
 impl<'a> Picture<'a> {
     fn new(story: &'a Story, width: usize) -> Self {
-        let rows = rows(story);
+        let rows = ordered_rows(story);
         let longest = |of: &dyn Fn(&Row<'_>) -> String| {
             rows.iter()
                 .map(|row| self::width(&of(row)))
                 .max()
                 .unwrap_or(0)
         };
-        let names = longest(&|row| row.name()).clamp(4, (width / 5).max(13));
-        let least = (width * 9 / 20).min(width - names - WORDS - 3);
-        let words = longest(&|row| row.words().join("; ")).max(self::width(&grace_words(story)));
-        let words = words.min(width - names - least - 3);
-        let room = width - names - words - 3;
-        let busy = story.busy();
+        let name_columns = longest(&|row| row.name()).clamp(4, (width / 5).max(13));
+        let min_chart_columns = (width * 9 / 20).min(width - name_columns - MIN_WORDS_WIDTH - 3);
+        let word_columns =
+            longest(&|row| row.words().join("; ")).max(self::width(&grace_words(story)));
+        let word_columns = word_columns.min(width - name_columns - min_chart_columns - 3);
+        let room = width - name_columns - word_columns - 3;
+        let busy = story.busy_periods();
         let within = |from: u64, to: u64| {
             let next = busy.partition_point(|(start, _)| *start <= from);
             next > 0 && busy[next - 1].1 >= to
@@ -91,11 +92,11 @@ impl<'a> Picture<'a> {
         Picture {
             story,
             rows,
-            chart: axis.width().max(12).min(room),
+            chart_columns: axis.width().max(12).min(room),
             axis,
             width,
-            names,
-            words,
+            name_columns,
+            word_columns,
         }
     }
 
@@ -133,7 +134,7 @@ impl<'a> Picture<'a> {
     fn times(&self) -> (Line, Vec<usize>) {
         let story = self.story;
         let ends = self.rows.iter().filter_map(|row| match row {
-            Row::Lane(lane) => lane.bad.as_ref().map(|(at, _)| *at),
+            Row::Lane(lane) => lane.problem.as_ref().map(|(at, _)| *at),
             _ => None,
         });
         let mut wanted: Vec<u64> = story.signals.iter().map(|(at, ..)| *at).collect();
@@ -146,7 +147,7 @@ impl<'a> Picture<'a> {
         for at in wanted {
             let label = At(at).to_string();
             // The last time may begin before its column, so that it does not run into the words.
-            let most = (self.chart + 2 + self.words).saturating_sub(label.len());
+            let most = (self.chart_columns + 2 + self.word_columns).saturating_sub(label.len());
             let from = self.axis.column(at).min(most);
             let free = taken
                 .iter()
@@ -158,7 +159,7 @@ impl<'a> Picture<'a> {
         let mut line = Line::default();
         let ticks = taken.keys().copied().collect();
         for (from, label) in taken {
-            line.pad(self.names + 1 + from);
+            line.pad(self.name_columns + 1 + from);
             line.push(&label, Ink::Plain);
         }
         (line, ticks)
@@ -214,34 +215,34 @@ impl<'a> Picture<'a> {
             legend.add(c, &format!("{name}{doubled}"));
         }
         let mut line = Line::default();
-        line.pad(self.names + 1);
+        line.pad(self.name_columns + 1);
         for (c, ink) in cells {
             line.put(c, ink);
         }
-        line.pad(self.names + 1 + self.chart + 2);
-        line.push(&cut(&grace_words(story), self.words), Ink::Dim);
+        line.pad(self.name_columns + 1 + self.chart_columns + 2);
+        line.push(&cut(&grace_words(story), self.word_columns), Ink::Dim);
         line
     }
 
     fn row(&self, row: &Row<'_>, legend: &mut Legend) -> Line {
         let ink = match row {
-            Row::Lane(lane) if lane.bad.is_some() => Ink::Bad,
+            Row::Lane(lane) if lane.problem.is_some() => Ink::Bad,
             Row::Lane(_) => Ink::Plain,
             _ => Ink::Dim,
         };
-        let mut line = Line::of(&cut(&row.name(), self.names), ink);
-        line.pad(self.names + 1);
+        let mut line = Line::of(&cut(&row.name(), self.name_columns), ink);
+        line.pad(self.name_columns + 1);
         match row {
             Row::Phase(phase) => self.phase(phase, &mut line, legend),
             Row::Lane(lane) => self.lane(lane, &mut line, legend),
-            Row::More(_) => {}
+            Row::Folded(_) => {}
         }
-        line.pad(self.names + 1 + self.chart + 2);
-        line.push(&fit(&row.words(), self.words), ink);
+        line.pad(self.name_columns + 1 + self.chart_columns + 2);
+        line.push(&join_fitting(&row.words(), self.word_columns), ink);
         line
     }
 
-    fn phase(&self, phase: &Stretch, line: &mut Line, legend: &mut Legend) {
+    fn phase(&self, phase: &PhasePeriod, line: &mut Line, legend: &mut Legend) {
         let from = self.axis.column(phase.from);
         let to = self.axis.column(phase.to.unwrap_or(self.story.last));
         let share = phase.share_used_up(self.story.last);
@@ -308,12 +309,12 @@ impl<'a> Picture<'a> {
             Some((at, what)) => format!(", {} after {what}", Ms(t.saturating_sub(at))),
             None => String::new(),
         };
-        let mut wrong: Vec<(u64, String)> = self.rows.iter().filter_map(Row::wrong).collect();
+        let mut problems: Vec<(u64, String)> = self.rows.iter().filter_map(Row::problem).collect();
         let calls = story.refused_calls.iter();
-        wrong.extend(
+        problems.extend(
             calls.map(|(at, call, why)| (*at, format!("the call {call} was refused ({why})"))),
         );
-        wrong.sort_by_key(|(at, _)| *at);
+        problems.sort_by_key(|(at, _)| *at);
         let (text, bad) = match &story.end {
             End::Exit(t, code, cause) => (
                 format!("exit {code} ({cause}) at {}{}", At(*t), after(*t)),
@@ -334,13 +335,13 @@ impl<'a> Picture<'a> {
             .iter()
             .map(|text| Line::of(text, ink))
             .collect();
-        let column = wrong
+        let column = problems
             .iter()
             .map(|(at, _)| width(&At(*at).to_string()))
             .max()
             .unwrap_or(0)
             + 2;
-        for (at, what) in wrong.iter().take(WRONG) {
+        for (at, what) in problems.iter().take(MAX_PROBLEMS) {
             for (n, text) in wrap(what, self.width - column - 2).iter().enumerate() {
                 let time = if n == 0 {
                     At(*at).to_string()
@@ -353,7 +354,7 @@ impl<'a> Picture<'a> {
                 lines.push(line);
             }
         }
-        if let Some(more @ 1..) = wrong.len().checked_sub(WRONG) {
+        if let Some(more @ 1..) = problems.len().checked_sub(MAX_PROBLEMS) {
             lines.push(Line::of(
                 &format!("{:column$}  and {more} more", ""),
                 Ink::Bad,

@@ -11,7 +11,7 @@ use crate::journal::Ms;
 
 /// Factor by which a stretch has to be longer than all others together to be folded, if it is not folded as idle
 /// time: the others would share less than a twelfth of the picture.
-const LONG_WAIT: u128 = 12;
+const FOLD_FACTOR: u128 = 12;
 
 /// The axis of one picture.
 #[derive(Debug)]
@@ -157,7 +157,7 @@ fn to_fold(gaps: &[Gap]) -> Vec<bool> {
     while let Some(longest) = left.pop() {
         let length = u128::from(gaps[longest].length);
         sum -= length;
-        if sum == 0 || length <= sum * LONG_WAIT {
+        if sum == 0 || length <= sum * FOLD_FACTOR {
             break;
         }
         folded[longest] = true;

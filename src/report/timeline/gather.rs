@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::journal::{Event, FaultVerb, Id, Kind, Name, WatchdogIs, What};
 
-use super::story::{Body, End, Fault, Part, Step, StepEnd, Story, Stretch};
+use super::story::{Body, ComponentStory, End, FaultPeriod, PhasePeriod, Step, StepEnd, Story};
 
 /// Gathers the events of a journal into a story.
 pub(super) fn gather(events: &[Event]) -> Story {
@@ -23,24 +23,24 @@ struct Reader {
 }
 
 impl Reader {
-    fn part(&mut self, id: Id, name: Option<&Name>) -> &mut Part {
+    fn component(&mut self, id: Id, name: Option<&Name>) -> &mut ComponentStory {
         let at = *self.by_id.entry(id).or_insert_with(|| {
-            self.story.parts.push(Part {
+            self.story.components.push(ComponentStory {
                 id: Some(id),
-                ..Part::default()
+                ..ComponentStory::default()
             });
-            self.story.parts.len() - 1
+            self.story.components.len() - 1
         });
-        let part = &mut self.story.parts[at];
-        if part.name.is_none() {
-            part.name = name.cloned();
+        let component = &mut self.story.components[at];
+        if component.name.is_none() {
+            component.name = name.cloned();
         }
-        part
+        component
     }
 
-    fn watchdogs(&mut self) -> impl Iterator<Item = &mut Part> {
-        let parts = self.story.parts.iter_mut();
-        parts.filter(|part| part.kind == Some(Kind::Watchdog))
+    fn watchdogs(&mut self) -> impl Iterator<Item = &mut ComponentStory> {
+        let components = self.story.components.iter_mut();
+        components.filter(|component| component.kind == Some(Kind::Watchdog))
     }
 
     fn event(&mut self, n: usize, t: u64, what: &What) {
@@ -57,21 +57,21 @@ impl Reader {
                     Some((scenario.clone(), *seed, subject.clone(), host.clone()));
             }
             What::Registered(registered) => {
-                let part = self.part(registered.id, Some(&registered.name));
-                part.kind = Some(registered.kind);
+                let component = self.component(registered.id, Some(&registered.name));
+                component.kind = Some(registered.kind);
             }
             What::Refused { what, name, reason } => {
                 if &**what == "call" {
                     self.story.refused_calls.push((t, name.clone(), *reason));
                 } else {
-                    self.story.parts.push(Part {
+                    self.story.components.push(ComponentStory {
                         name: Some(name.clone()),
                         kind: Kind::ALL
                             .iter()
                             .copied()
                             .find(|kind| kind.as_str() == &**what),
                         refused: Some((t, *reason)),
-                        ..Part::default()
+                        ..ComponentStory::default()
                     });
                 }
             }
@@ -84,16 +84,17 @@ impl Reader {
             What::GraceBegan { kill, .. } => {
                 self.story.grace.get_or_insert((t, *kill));
             }
-            What::PhaseStarted { phase, ends } => self.story.phases.push(Stretch {
+            What::PhaseStarted { phase, ends } => self.story.phases.push(PhasePeriod {
                 phase: *phase,
                 from: t,
                 to: None,
                 share: *ends,
             }),
             What::PhaseEnded { phase, .. } => {
-                let open = |stretch: &&mut Stretch| stretch.phase == *phase && stretch.to.is_none();
-                if let Some(stretch) = self.story.phases.iter_mut().find(open) {
-                    stretch.to = Some(t);
+                let open =
+                    |period: &&mut PhasePeriod| period.phase == *phase && period.to.is_none();
+                if let Some(period) = self.story.phases.iter_mut().find(open) {
+                    period.to = Some(t);
                 }
             }
             What::StepStarted {
@@ -103,10 +104,10 @@ impl Reader {
                 kind,
                 ..
             } => {
-                let part = self.part(*id, Some(name));
-                part.kind.get_or_insert(*kind);
-                part.place.get_or_insert(n);
-                part.steps.push(Step {
+                let component = self.component(*id, Some(name));
+                component.kind.get_or_insert(*kind);
+                component.place.get_or_insert(n);
+                component.steps.push(Step {
                     phase: *phase,
                     place: n,
                     from: t,
@@ -123,21 +124,21 @@ impl Reader {
                 error,
                 ..
             } => {
-                let part = self.part(*id, Some(name));
+                let component = self.component(*id, Some(name));
                 let end = StepEnd {
                     at: t,
                     outcome: *outcome,
                     took: *took,
                     error: error.clone(),
                 };
-                match part.steps.last_mut() {
+                match component.steps.last_mut() {
                     Some(step) if step.end.is_none() => {
                         step.to = Some(t);
                         step.end = Some(end);
                     }
                     _ => {
-                        part.place.get_or_insert(n);
-                        part.steps.push(Step {
+                        component.place.get_or_insert(n);
+                        component.steps.push(Step {
                             phase: *phase,
                             place: n,
                             from: t.saturating_sub(*took),
@@ -147,9 +148,9 @@ impl Reader {
                     }
                 }
             }
-            What::Told { name, id } => self.part(*id, Some(name)).told.push(t),
-            What::Abort { name, id } => self.part(*id, Some(name)).aborts.push(t),
-            What::Began { id, name, .. } => self.part(*id, Some(name)).bodies.push(Body {
+            What::Told { name, id } => self.component(*id, Some(name)).told.push(t),
+            What::Abort { name, id } => self.component(*id, Some(name)).aborts.push(t),
+            What::Began { id, name, .. } => self.component(*id, Some(name)).bodies.push(Body {
                 from: Some(t),
                 to: None,
                 how: None,
@@ -162,17 +163,17 @@ impl Reader {
                 error,
                 ..
             } => {
-                let part = self.part(*id, Some(name));
-                let body = match part.bodies.iter_mut().find(|body| body.to.is_none()) {
+                let component = self.component(*id, Some(name));
+                let body = match component.bodies.iter_mut().find(|body| body.to.is_none()) {
                     Some(body) => body,
                     None => {
-                        part.bodies.push(Body {
+                        component.bodies.push(Body {
                             from: None,
                             to: None,
                             how: None,
                             error: None,
                         });
-                        part.bodies.last_mut().expect("one was pushed")
+                        component.bodies.last_mut().expect("one was pushed")
                     }
                 };
                 body.to = Some(t);
@@ -180,24 +181,24 @@ impl Reader {
                 body.error.clone_from(error);
             }
             What::JobBegan { id, .. } => {
-                let part = self.part(*id, None);
-                part.jobs.push(t);
-                part.jobs_open += 1;
+                let component = self.component(*id, None);
+                component.jobs.push(t);
+                component.jobs_open += 1;
             }
             What::JobEnded { id, .. } => {
-                let part = self.part(*id, None);
-                part.jobs_open = part.jobs_open.saturating_sub(1);
+                let component = self.component(*id, None);
+                component.jobs_open = component.jobs_open.saturating_sub(1);
             }
             What::Used { id, of, alive } => {
                 change = !alive;
                 if !alive {
-                    self.part(*id, None).used_closed.push((t, *of));
+                    self.component(*id, None).used_closed.push((t, *of));
                 }
             }
-            What::Held { id, name } => self.part(*id, Some(name)).held.push((t, None)),
+            What::Held { id, name } => self.component(*id, Some(name)).held.push((t, None)),
             What::Released { id, name } => {
-                let part = self.part(*id, Some(name));
-                if let Some((_, end)) = part.held.iter_mut().find(|(_, end)| end.is_none()) {
+                let component = self.component(*id, Some(name));
+                if let Some((_, end)) = component.held.iter_mut().find(|(_, end)| end.is_none()) {
                     *end = Some(t);
                 }
             }
@@ -208,8 +209,8 @@ impl Reader {
                 lasts,
                 ..
             } => {
-                let fault = Fault::new(t, *fault, *lasts);
-                self.part(*id, Some(name)).faults.push(fault);
+                let fault = FaultPeriod::new(t, *fault, *lasts);
+                self.component(*id, Some(name)).faults.push(fault);
             }
             What::Fault {
                 fault,
@@ -218,8 +219,9 @@ impl Reader {
                 ..
             } => {
                 if *fault == FaultVerb::Health {
-                    let fault = Fault::new(t, *fault, *lasts);
-                    self.watchdogs().for_each(|part| part.faults.push(fault));
+                    let fault = FaultPeriod::new(t, *fault, *lasts);
+                    self.watchdogs()
+                        .for_each(|component| component.faults.push(fault));
                 }
             }
             What::Probe {
@@ -231,21 +233,21 @@ impl Reader {
                 change = !good && !moot && !ignored;
                 if !moot && !ignored {
                     self.watchdogs()
-                        .for_each(|part| part.probes.push((t, good)));
+                        .for_each(|component| component.probes.push((t, good)));
                 }
             }
             What::Watchdog { is, attempt } => {
                 if *is == WatchdogIs::Fired {
                     self.watchdogs()
-                        .for_each(|part| part.fired = Some((t, *attempt)));
+                        .for_each(|component| component.fired = Some((t, *attempt)));
                 }
             }
             What::Leak { id, name, kind } => {
-                let part = self.part(*id, Some(name));
-                part.kind.get_or_insert(*kind);
-                part.leaked.get_or_insert(t);
+                let component = self.component(*id, Some(name));
+                component.kind.get_or_insert(*kind);
+                component.leaked.get_or_insert(t);
             }
-            What::Lost { id, name, what } => self.part(*id, Some(name)).lost.push((t, *what)),
+            What::Lost { id, name, what } => self.component(*id, Some(name)).lost.push((t, *what)),
             What::Stuck { why, name } => self.story.end = End::Stuck(t, *why, name.clone()),
             What::Exit { code, cause } => self.story.end = End::Exit(t, *code, *cause),
             What::Abandoned { .. } => self.story.abandoned = Some(t),

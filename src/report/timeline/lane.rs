@@ -4,7 +4,7 @@ use super::super::figures::plural;
 use crate::journal::{At, FaultVerb, How, Kind, LostWhat, MAIN, Ms, Outcome, Phase};
 
 use super::super::paint::Ink;
-use super::story::{End, Part, Story, Stretch};
+use super::story::{ComponentStory, End, PhasePeriod, Story};
 
 /// A stroke of a lane: something that goes on over a stretch of time. A later variant is drawn over an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,36 +95,38 @@ pub(super) struct Lane {
     /// The words at its end, in pieces, the most important first.
     pub words: Vec<String>,
     /// When the component first went wrong, if it did, and all the words about it.
-    pub bad: Option<(u64, String)>,
+    pub problem: Option<(u64, String)>,
     /// Whether the component did nothing but end well at once.
-    pub dull: bool,
+    pub is_plain_ok: bool,
 }
 
 impl Lane {
-    pub(super) fn of(part: &Part, story: &Story) -> Self {
+    pub(super) fn of(component: &ComponentStory, story: &Story) -> Self {
         let mut lane = Lane {
-            name: part.name(),
+            name: component.name(),
             ..Lane::default()
         };
-        lane.draw(part, story);
-        let mut said = vec![];
-        lane.say(part, story, &mut said);
+        lane.draw(component, story);
+        let mut words = vec![];
+        lane.add_words(component, story, &mut words);
         let bad_marks = lane.marks.iter().filter(|(_, mark)| mark.ink() == Ink::Bad);
         let ended_badly = bad_marks.filter(|(_, mark)| *mark != Mark::BadProbe);
         if let Some(at) = ended_badly.map(|(at, _)| *at).min() {
             // The fault goes before the error's own words, since those may be cut.
-            let mut whole = said.clone();
-            if let (Some(short), Some((long, since))) = (said.first_mut(), why(part)) {
+            let mut whole = words.clone();
+            if let (Some(short), Some((long, since))) =
+                (words.first_mut(), explaining_fault(component))
+            {
                 let end = short.find(':').unwrap_or(short.len());
                 short.insert_str(end, &format!(" ({long})"));
                 whole[0].insert_str(end, &format!(", {long} since {}", At(since)));
             }
             let here = format!(" at {}", At(at));
-            lane.bad = Some((at, whole.join("; ").replacen(&here, "", 1)));
+            lane.problem = Some((at, whole.join("; ").replacen(&here, "", 1)));
         }
-        lane.words = said;
+        lane.words = words;
         let plain = |mark: &Mark| matches!(mark, Mark::Ok | Mark::Told);
-        lane.dull = lane.words.iter().all(|words| words == "ok")
+        lane.is_plain_ok = lane.words.iter().all(|words| words == "ok")
             && lane.marks.iter().all(|(_, mark)| plain(mark));
         lane
     }
@@ -133,8 +135,8 @@ impl Lane {
         self.marks.push((at, mark));
     }
 
-    fn draw(&mut self, part: &Part, story: &Story) {
-        for body in &part.bodies {
+    fn draw(&mut self, component: &ComponentStory, story: &Story) {
+        for body in &component.bodies {
             let from = body.from.or(body.to).unwrap_or(story.first);
             self.strokes
                 .push((from, body.to.unwrap_or(story.last), Stroke::Runs));
@@ -147,7 +149,7 @@ impl Lane {
                 }
             }
         }
-        for step in &part.steps {
+        for step in &component.steps {
             let to = step.to.unwrap_or(story.last);
             self.strokes.push((step.from, to, Stroke::Step));
             if let Some(end) = &step.end {
@@ -157,32 +159,32 @@ impl Lane {
                 Some(end) => matches!(end.outcome, Outcome::Leaked | Outcome::NotAwaited),
                 // The journal does not record how the step ended. If the callback was called more than once, it may
                 // have ended by itself before the second call.
-                None => step.to.is_some() && part.bodies.len() < 2,
+                None => step.to.is_some() && component.bodies.len() < 2,
             };
-            let gone = part
+            let gone = component
                 .bodies
                 .iter()
                 .all(|body| body.to.is_some_and(|at| at <= to));
             if left && !gone {
-                let until = part.bodies.iter().filter_map(|body| body.to).max();
+                let until = component.bodies.iter().filter_map(|body| body.to).max();
                 self.strokes
                     .push((to, until.unwrap_or(story.last), Stroke::LeftBehind));
             }
         }
         let until = |end: &Option<u64>| end.unwrap_or(story.last);
-        let held = part
+        let held = component
             .held
             .iter()
             .map(|(from, end)| (*from, until(end), Stroke::Holds));
         self.strokes.extend(held);
-        for at in &part.told {
+        for at in &component.told {
             // The component was told with all the others: the phase's own line shows that.
-            let stop = |phase: &Stretch| phase.phase == Phase::Stop && phase.from == *at;
+            let stop = |phase: &PhasePeriod| phase.phase == Phase::Stop && phase.from == *at;
             if !story.phases.iter().any(stop) {
                 self.mark(*at, Mark::Told);
             }
         }
-        for (at, good) in &part.probes {
+        for (at, good) in &component.probes {
             self.mark(
                 *at,
                 if *good {
@@ -192,88 +194,102 @@ impl Lane {
                 },
             );
         }
-        for fault in &part.faults {
+        for fault in &component.faults {
             if fault.verb != FaultVerb::Job {
                 self.mark(fault.at, Mark::Fault);
             }
         }
         self.marks
-            .extend(part.aborts.iter().map(|at| (*at, Mark::Abort)));
+            .extend(component.aborts.iter().map(|at| (*at, Mark::Abort)));
         self.marks
-            .extend(part.jobs.iter().map(|at| (*at, Mark::Job)));
+            .extend(component.jobs.iter().map(|at| (*at, Mark::Job)));
         self.marks
-            .extend(part.lost.iter().map(|(at, _)| (*at, Mark::Lost)));
+            .extend(component.lost.iter().map(|(at, _)| (*at, Mark::Lost)));
         self.marks.extend(
-            part.used_closed
+            component
+                .used_closed
                 .iter()
                 .map(|(at, _)| (*at, Mark::UsedClosed)),
         );
         self.marks
-            .extend(part.refused.map(|(at, _)| (at, Mark::Refused)));
+            .extend(component.refused.map(|(at, _)| (at, Mark::Refused)));
         self.marks
-            .extend(part.fired.map(|(at, _)| (at, Mark::Fired)));
+            .extend(component.fired.map(|(at, _)| (at, Mark::Fired)));
         // If a step ended, its outcome is drawn, and shows the leak.
-        if part.steps.iter().all(|step| step.end.is_none()) {
-            self.marks.extend(part.leaked.map(|at| (at, Mark::Leaked)));
+        if component.steps.iter().all(|step| step.end.is_none()) {
+            self.marks
+                .extend(component.leaked.map(|at| (at, Mark::Leaked)));
         }
     }
 
-    fn say(&mut self, part: &Part, story: &Story, said: &mut Vec<String>) {
-        if let Some((_, reason)) = part.refused {
-            said.push(format!("refused ({reason})"));
+    fn add_words(&mut self, component: &ComponentStory, story: &Story, words: &mut Vec<String>) {
+        if let Some((_, reason)) = component.refused {
+            words.push(format!("refused ({reason})"));
             return;
         }
-        if let Some((_, attempts)) = part.fired {
-            said.push(format!("fired after {attempts} failures"));
+        if let Some((_, attempts)) = component.fired {
+            words.push(format!("fired after {attempts} failures"));
         }
-        self.say_end(part, story, said);
+        self.add_end_words(component, story, words);
         let callback = matches!(
-            part.kind,
+            component.kind,
             Some(Kind::Stop | Kind::Cleanup | Kind::Closeable)
         );
-        if callback && part.bodies.len() > 1 {
-            said.insert(0, format!("called {} times", part.bodies.len()));
-            if let Some(again) = part.bodies[1].from {
+        if callback && component.bodies.len() > 1 {
+            words.insert(0, format!("called {} times", component.bodies.len()));
+            if let Some(again) = component.bodies[1].from {
                 self.mark(again, Mark::Again);
             }
         }
-        let left_at = part.steps.iter().find_map(|step| {
+        let left_at = component.steps.iter().find_map(|step| {
             let end = step.end.as_ref()?;
             matches!(end.outcome, Outcome::Leaked | Outcome::NotAwaited).then_some(end.at)
         });
-        let last_end = part.bodies.iter().filter_map(|body| body.to).max();
+        let last_end = component.bodies.iter().filter_map(|body| body.to).max();
         if let (Some(left), Some(ended)) = (left_at, last_end)
             && ended >= left
         {
-            said.push(format!("ended at {}", At(ended)));
+            words.push(format!("ended at {}", At(ended)));
         }
-        if let Some((_, of)) = part.used_closed.first() {
-            said.push(format!("used {} after its close", story.name_of(*of)));
+        if let Some((_, of)) = component.used_closed.first() {
+            words.push(format!(
+                "used {} after its close",
+                story.component_name(*of)
+            ));
         }
         let is_job = |what: LostWhat| what == LostWhat::Job;
-        let jobs = part.lost.iter().filter(|(_, what)| is_job(*what)).count();
-        let others = part.lost.iter().filter(|(_, what)| !is_job(*what));
+        let jobs = component
+            .lost
+            .iter()
+            .filter(|(_, what)| is_job(*what))
+            .count();
+        let others = component.lost.iter().filter(|(_, what)| !is_job(*what));
         let mut lost: Vec<String> = others.map(|(_, what)| lost_words(*what).into()).collect();
         lost.dedup();
         if jobs > 0 {
             lost.push(format!("lost {}", plural(jobs as u64, "job")));
         }
-        if !lost.is_empty() && part.fired.is_none() {
-            said.push(lost.join(", "));
+        if !lost.is_empty() && component.fired.is_none() {
+            words.push(lost.join(", "));
         }
-        if part.jobs_open > 0 && jobs == 0 {
-            said.push(plural(part.jobs_open as u64, "job") + " open");
+        if component.jobs_open > 0 && jobs == 0 {
+            words.push(plural(component.jobs_open as u64, "job") + " open");
         }
     }
 
     /// Adds words about how the step ended, or else the body.
-    fn say_end(&mut self, part: &Part, story: &Story, said: &mut Vec<String>) {
+    fn add_end_words(
+        &mut self,
+        component: &ComponentStory,
+        story: &Story,
+        words: &mut Vec<String>,
+    ) {
         let over = !matches!(story.end, End::Cut);
-        let ends = || part.steps.iter().filter_map(|step| step.end.as_ref());
+        let ends = || component.steps.iter().filter_map(|step| step.end.as_ref());
         let worst = ends()
             .find(|end| end.outcome != Outcome::Ok)
             .or_else(|| ends().next_back());
-        let body = part.bodies.last();
+        let body = component.bodies.last();
         let error = body.and_then(|body| body.error.as_ref());
         if let Some(end) = worst {
             let error = end
@@ -287,41 +303,41 @@ impl Lane {
                 Outcome::Failed | Outcome::Panicked if end.took == 0 => end.outcome.to_string(),
                 outcome => format!("{} after {}", outcome_words(outcome), Ms(end.took)),
             };
-            said.push(error.map_or(after.clone(), |error| format!("{after}: {error}")));
+            words.push(error.map_or(after.clone(), |error| format!("{after}: {error}")));
             return;
         }
-        let step = part.steps.last();
+        let step = component.steps.last();
         let ended = body.and_then(|body| Some((body.to?, body.how?)));
         let error = error.map_or(String::new(), |error| format!(": {error}"));
         match (step, ended) {
             (Some(step), Some((to, How::Ok))) if to >= step.from => {
-                said.push(ok_after(to - step.from));
+                words.push(ok_after(to - step.from));
             }
             (Some(step), None) => {
                 let to = step.to.unwrap_or(story.last);
                 let waited = Ms(to.saturating_sub(step.from));
                 if step.to.is_some() {
                     self.mark(to, Mark::NotAwaited);
-                    said.push(match waited.0 {
+                    words.push(match waited.0 {
                         0 => "given up at once".to_owned(),
                         _ => format!("given up after {waited}"),
                     });
                 } else if over {
                     self.mark(to, Mark::Lost);
-                    said.push(format!("unfinished after {waited}"));
+                    words.push(format!("unfinished after {waited}"));
                 } else {
-                    said.push(format!("waited for since {}", At(step.from)));
+                    words.push(format!("waited for since {}", At(step.from)));
                 }
             }
-            (_, Some((to, How::Ok))) if part.id == Some(MAIN) => {
+            (_, Some((to, How::Ok))) if component.id == Some(MAIN) => {
                 let from = body.and_then(|body| body.from).unwrap_or(to);
-                said.push(ok_after(to.saturating_sub(from)));
+                words.push(ok_after(to.saturating_sub(from)));
             }
-            (None, Some((to, How::Ok))) => said.push(format!("ended at {}", At(to))),
-            (_, Some((to, how))) => said.push(format!("{how} at {}{error}", At(to))),
+            (None, Some((to, How::Ok))) => words.push(format!("ended at {}", At(to))),
+            (_, Some((to, how))) => words.push(format!("{how} at {}{error}", At(to))),
             // A loss, or a watchdog that fired, has words of its own.
-            (None, None) if !part.lost.is_empty() || part.fired.is_some() => {}
-            (None, None) if body.is_some() => said.push("still running".to_owned()),
+            (None, None) if !component.lost.is_empty() || component.fired.is_some() => {}
+            (None, None) if body.is_some() => words.push("still running".to_owned()),
             (None, None) => {}
         }
     }
@@ -336,9 +352,9 @@ fn ok_after(took: u64) -> String {
 }
 
 /// Returns the fault that explains a bad end, and when it struck.
-fn why(part: &Part) -> Option<(&'static str, u64)> {
-    let begun = part.steps.first().map_or(0, |step| step.from);
-    part.faults.iter().rev().find_map(|fault| {
+fn explaining_fault(component: &ComponentStory) -> Option<(&'static str, u64)> {
+    let begun = component.steps.first().map_or(0, |step| step.from);
+    component.faults.iter().rev().find_map(|fault| {
         // A fault that was over before the step began explains nothing of its end.
         let over = fault.until.is_some_and(|until| until <= begun);
         let word = match fault.verb {

@@ -12,12 +12,12 @@ use super::gather::gather;
 pub(super) struct Story {
     pub scenario: Option<(Name, u64, Name, Name)>,
     /// The components, in the order of their lanes.
-    pub parts: Vec<Part>,
+    pub components: Vec<ComponentStory>,
     pub signals: Vec<(u64, SignalName, u32)>,
     pub requested: Option<(u64, Name)>,
     /// When the grace began, and when SIGKILL would come.
     pub grace: Option<(u64, u64)>,
-    pub phases: Vec<Stretch>,
+    pub phases: Vec<PhasePeriod>,
     pub end: End,
     /// The calls that were refused.
     pub refused_calls: Vec<(u64, Name, RefusedReason)>,
@@ -39,14 +39,14 @@ pub(super) enum End {
 
 /// A phase, and the end of its share.
 #[derive(Debug)]
-pub(super) struct Stretch {
+pub(super) struct PhasePeriod {
     pub phase: Phase,
     pub from: u64,
     pub to: Option<u64>,
     pub share: Option<u64>,
 }
 
-impl Stretch {
+impl PhasePeriod {
     /// Returns when the share ended, if that was not after the phase.
     pub(super) fn share_used_up(&self, last: u64) -> Option<u64> {
         let to = self.to.unwrap_or(last);
@@ -56,30 +56,30 @@ impl Stretch {
 
 /// A fault that struck a component.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fault {
+pub(super) struct FaultPeriod {
     pub at: u64,
     pub verb: FaultVerb,
     /// When the fault is over, if it ever is.
     pub until: Option<u64>,
 }
 
-impl Fault {
+impl FaultPeriod {
     pub(super) fn new(at: u64, verb: FaultVerb, lasts: Option<u64>) -> Self {
         let until = lasts.map(|lasts| at.saturating_add(lasts));
-        Fault { at, verb, until }
+        FaultPeriod { at, verb, until }
     }
 }
 
 /// A component, or one that was refused and so has no id.
 #[derive(Debug, Default)]
-pub(super) struct Part {
+pub(super) struct ComponentStory {
     pub id: Option<Id>,
     pub name: Option<Name>,
     pub kind: Option<Kind>,
     pub bodies: Vec<Body>,
     pub steps: Vec<Step>,
     pub held: Vec<(u64, Option<u64>)>,
-    pub faults: Vec<Fault>,
+    pub faults: Vec<FaultPeriod>,
     pub told: Vec<u64>,
     pub aborts: Vec<u64>,
     pub jobs: Vec<u64>,
@@ -131,7 +131,7 @@ impl Story {
         story.first = events.iter().map(|event| event.t).min().unwrap_or(0);
         story.last = events.iter().map(|event| event.t).max().unwrap_or(0);
         if story.is_plan() {
-            story.guess_the_plans_ends();
+            story.infer_plan_ends();
         }
         if !events.is_empty() {
             story.instants.extend([story.first, story.last]);
@@ -145,26 +145,30 @@ impl Story {
         story.instants.dedup();
         // Main, then the components with a step in the order of their first steps, then the others in the order of
         // their first events.
-        let mut numbered: Vec<(usize, Part)> = story.parts.into_iter().enumerate().collect();
-        numbered.sort_by_key(|(n, part)| match part.place {
-            _ if part.id == Some(MAIN) => (0, 0),
+        let mut numbered: Vec<(usize, ComponentStory)> =
+            story.components.into_iter().enumerate().collect();
+        numbered.sort_by_key(|(n, component)| match component.place {
+            _ if component.id == Some(MAIN) => (0, 0),
             Some(place) => (1, place),
             None => (2, *n),
         });
-        story.parts = numbered.into_iter().map(|(_, part)| part).collect();
+        story.components = numbered
+            .into_iter()
+            .map(|(_, component)| component)
+            .collect();
         story
     }
 
     /// Returns the stretches in which a step was awaited, main ran, or a component held the executor: sorted, and
     /// apart from each other.
-    pub(super) fn busy(&self) -> Vec<(u64, u64)> {
+    pub(super) fn busy_periods(&self) -> Vec<(u64, u64)> {
         let mut all = vec![];
-        for part in &self.parts {
-            all.extend(part.steps.iter().map(|step| (step.from, step.to)));
-            all.extend(&part.held);
-            if part.id == Some(MAIN) {
+        for component in &self.components {
+            all.extend(component.steps.iter().map(|step| (step.from, step.to)));
+            all.extend(&component.held);
+            if component.id == Some(MAIN) {
                 let from = |body: &Body| body.from.unwrap_or(self.first);
-                all.extend(part.bodies.iter().map(|body| (from(body), body.to)));
+                all.extend(component.bodies.iter().map(|body| (from(body), body.to)));
             }
         }
         all.sort_unstable();
@@ -188,13 +192,16 @@ impl Story {
     /// Works out when the plan's steps and phases ended. The plan's context announces that a step begins, and that it
     /// ended only if it failed. It takes one step after the other: a step has ended when its body has, or when the
     /// next step began.
-    fn guess_the_plans_ends(&mut self) {
-        let steps = self.parts.iter().flat_map(|part| &part.steps);
+    fn infer_plan_ends(&mut self) {
+        let steps = self
+            .components
+            .iter()
+            .flat_map(|component| &component.steps);
         let mut begins: Vec<(usize, u64)> = steps.map(|step| (step.place, step.from)).collect();
         begins.sort_unstable();
-        for part in &mut self.parts {
-            let ends: Vec<u64> = part.bodies.iter().filter_map(|body| body.to).collect();
-            for step in part.steps.iter_mut().filter(|step| step.to.is_none()) {
+        for component in &mut self.components {
+            let ends: Vec<u64> = component.bodies.iter().filter_map(|body| body.to).collect();
+            for step in component.steps.iter_mut().filter(|step| step.to.is_none()) {
                 let next = begins.iter().find(|(place, _)| *place > step.place);
                 let next = next.map(|(_, from)| *from);
                 let ended = ends.iter().copied().find(|to| *to >= step.from);
@@ -206,7 +213,10 @@ impl Story {
         }
         for phase in [Phase::Stop, Phase::Cleanup] {
             let of_it = || {
-                let steps = self.parts.iter().flat_map(|part| &part.steps);
+                let steps = self
+                    .components
+                    .iter()
+                    .flat_map(|component| &component.steps);
                 steps.filter(|step| step.phase == phase)
             };
             let Some(from) = of_it().map(|step| step.from).min() else {
@@ -215,7 +225,7 @@ impl Story {
             let to = of_it()
                 .map(|step| step.to)
                 .max_by_key(|to| to.unwrap_or(u64::MAX));
-            self.phases.push(Stretch {
+            self.phases.push(PhasePeriod {
                 phase,
                 from,
                 to: to.flatten(),
@@ -224,13 +234,16 @@ impl Story {
         }
     }
 
-    pub(super) fn name_of(&self, id: Id) -> String {
-        let part = self.parts.iter().find(|part| part.id == Some(id));
-        part.map_or_else(|| format!("#{id}"), Part::name)
+    pub(super) fn component_name(&self, id: Id) -> String {
+        let component = self
+            .components
+            .iter()
+            .find(|component| component.id == Some(id));
+        component.map_or_else(|| format!("#{id}"), ComponentStory::name)
     }
 }
 
-impl Part {
+impl ComponentStory {
     pub(super) fn name(&self) -> String {
         match (&self.name, self.id) {
             (Some(name), _) => name.to_string(),
