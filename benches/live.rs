@@ -40,7 +40,7 @@ async fn deadstop(load: Load) -> Duration {
         })
         .expect("it is taken");
     }
-    at_rest().await;
+    wait_until_idle().await;
     let began = Instant::now();
     let report = ctx.stop().await.expect("called from outside");
     let took = began.elapsed();
@@ -51,19 +51,19 @@ async fn deadstop(load: Load) -> Duration {
 
 async fn by_hand(load: Load) -> Duration {
     let service = by_hand::Service::start(load.threads, load.tasks);
-    at_rest().await;
+    wait_until_idle().await;
     let began = Instant::now();
     service.stop().await;
     began.elapsed()
 }
 
 /// Gives everything that was started the time to reach its wait.
-async fn at_rest() {
+async fn wait_until_idle() {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
 /// Waits until the threads of the last round are gone: they end a little after the stop has reported their end.
-fn alone(threads: usize) {
+fn wait_for_threads_to_end(threads: usize) {
     while running_threads() > threads {
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -93,7 +93,7 @@ fn compare(runtime: &Runtime, load: Load) -> [Duration; 2] {
                 0 => runtime.block_on(by_hand(load)),
                 _ => runtime.block_on(deadstop(load)),
             });
-            alone(threads);
+            wait_for_threads_to_end(threads);
         }
     }
     took.map(median)

@@ -10,7 +10,7 @@ use deadstop::scenario::parse;
 use deadstop::sim::{Options, run};
 
 /// Returns the resident memory of this process, in KiB.
-fn resident() -> u64 {
+fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status
         .lines()
@@ -37,7 +37,7 @@ fn runs() {
         }
         done = until;
         let each = began.elapsed() / u32::try_from(n).unwrap_or(u32::MAX);
-        println!("{done:>10}  {:>8} KiB  {each:>10.1?}", resident());
+        println!("{done:>10}  {:>8} KiB  {each:>10.1?}", resident_kib());
     }
 }
 
@@ -48,7 +48,7 @@ fn steps(n: u32) -> (Duration, f64) {
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let before = resident();
+        let before = resident_kib();
         let ctx = WorkerCtx::builder()
             .grace(Duration::from_secs(3_600))
             .build(())
@@ -65,7 +65,7 @@ fn steps(n: u32) -> (Duration, f64) {
         let took = began.elapsed();
         assert_eq!(report.steps.len(), n as usize);
         assert!(report.is_ok());
-        let grown = resident().saturating_sub(before);
+        let grown = resident_kib().saturating_sub(before);
         (took, grown as f64 * 1_024.0 / f64::from(n))
     })
 }
@@ -100,7 +100,7 @@ fn short_lives() {
             println!(
                 "{:>10}  {:>8} KiB  {each:>10.1?}",
                 done * 11_000,
-                resident()
+                resident_kib()
             );
         }
         let report = ctx.stop().await.expect("called from outside");

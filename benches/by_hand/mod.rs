@@ -28,7 +28,7 @@ pub fn run() -> Vec<Line> {
 async fn scenario() -> Vec<Line> {
     let began = Instant::now();
     let log: Arc<Mutex<Vec<Line>>> = Arc::default();
-    let say = {
+    let record = {
         let log = Arc::clone(&log);
         move |words: String| {
             log.lock()
@@ -43,9 +43,9 @@ async fn scenario() -> Vec<Line> {
         ("poller", Some(10_000), 0),
         ("writer", None, 500),
     ] {
-        let (stop, say) = (stop.clone(), say.clone());
+        let (stop, record) = (stop.clone(), record.clone());
         let body = tokio::spawn(async move {
-            say(format!("began {name}"));
+            record(format!("began {name}"));
             match period {
                 None => stop.cancelled().await,
                 Some(period) => {
@@ -55,21 +55,21 @@ async fn scenario() -> Vec<Line> {
                     {}
                 }
             }
-            say(format!("heard {name}"));
+            record(format!("heard {name}"));
             sleep(Duration::from_millis(takes)).await;
-            say(format!("ended {name}"));
+            record(format!("ended {name}"));
         });
         joins.push((name, body));
     }
     sleep(Duration::from_millis(63_200)).await;
-    say("signal SIGTERM".to_owned());
+    record("signal SIGTERM".to_owned());
     stop.cancel();
     for (name, mut body) in joins {
-        say(format!("Stopping: {name}"));
+        record(format!("Stopping: {name}"));
         match timeout(Duration::from_secs(2), &mut body).await {
-            Ok(_) => say(format!("ok {name}")),
+            Ok(_) => record(format!("ok {name}")),
             Err(_) => {
-                say(format!("aborted {name}"));
+                record(format!("aborted {name}"));
                 body.abort();
             }
         }
@@ -80,21 +80,21 @@ async fn scenario() -> Vec<Line> {
         ("thread pool", None),
         ("db", Some(0)),
     ] {
-        say(format!("cleanup: {name}"));
-        let say_too = say.clone();
+        record(format!("cleanup: {name}"));
+        let record_in_call = record.clone();
         let call = tokio::spawn(async move {
-            say_too(format!("began {name}"));
+            record_in_call(format!("began {name}"));
             match takes {
                 Some(takes) => sleep(Duration::from_millis(takes)).await,
                 None => std::future::pending().await,
             }
-            say_too(format!("ended {name}"));
+            record_in_call(format!("ended {name}"));
         });
         match timeout(Duration::from_secs(10), call).await {
-            Ok(_) => say(format!("ok {name}")),
-            Err(_) => say(format!("leaked {name}")),
+            Ok(_) => record(format!("ok {name}")),
+            Err(_) => record(format!("leaked {name}")),
         }
     }
-    say("exit 1".to_owned());
+    record("exit 1".to_owned());
     std::mem::take(&mut *log.lock().expect("nobody panics"))
 }

@@ -9,8 +9,8 @@ use crate::report::{Policy, SnapshotError, Source, Store, Style, judge};
 use crate::sim::{FURTHER_SEEDS, Journal, Options};
 
 use super::output::{err, out};
-use super::place::{self, Found};
-use super::view::{guarded, load};
+use super::place::{self, FoundFile};
+use super::view::{load, run_guarded};
 use super::{Done, Exit};
 use crate::report::sentence;
 use crate::words::{escaped, shown_path};
@@ -35,7 +35,7 @@ pub struct Reject {
 }
 
 /// Fails in CI, where no command writes to the snapshots.
-fn outside_of_ci() -> Result<(), (Exit, String)> {
+fn refuse_in_ci() -> Result<(), (Exit, String)> {
     let variable = |name| std::env::var(name).ok();
     let policy = Policy::from_env(variable("CI").as_deref(), None).map_err(failed)?;
     if policy == Policy::Nothing {
@@ -65,7 +65,7 @@ fn pending(store: &Store, what: &[String]) -> Result<Vec<String>, (Exit, String)
         return Err((Exit::Usage, why.to_owned()));
     }
     let pending = store.pending().map_err(failed)?;
-    let meant = |filter: &str, file: Option<&String>| {
+    let selected_by = |filter: &str, file: Option<&String>| {
         let name = filter.trim_start_matches("./");
         let name = name.trim_start_matches("scenarios/");
         let name = name.trim_end_matches(".toml").to_owned();
@@ -91,7 +91,7 @@ fn pending(store: &Store, what: &[String]) -> Result<Vec<String>, (Exit, String)
     for filter in what {
         let path = Path::new(filter);
         let file = place::name_of_file(path);
-        let names = meant(filter, file.as_ref());
+        let names = selected_by(filter, file.as_ref());
         if names.is_empty() {
             let why = if file.is_some() {
                 format!(
@@ -118,7 +118,7 @@ fn pending(store: &Store, what: &[String]) -> Result<Vec<String>, (Exit, String)
 
 impl Accept {
     pub fn run(self) -> Done {
-        outside_of_ci()?;
+        refuse_in_ci()?;
         let store = store()?;
         store.sweep().map_err(failed)?;
         // `--unreferenced` only deletes snapshots, and accepts none.
@@ -175,11 +175,15 @@ enum Accepted {
     No(String),
 }
 
-fn accept(store: &Store, name: &str, found: Option<&Found>) -> Result<Accepted, (Exit, String)> {
+fn accept(
+    store: &Store,
+    name: &str,
+    found: Option<&FoundFile>,
+) -> Result<Accepted, (Exit, String)> {
     let Some(pending) = store.pending_text(name).map_err(failed)? else {
         return Ok(Accepted::Gone);
     };
-    if let Err(why) = may_be_accepted(&pending, found)? {
+    if let Err(why) = check_acceptable(&pending, found)? {
         return Ok(Accepted::No(why));
     }
     match store.accept(name) {
@@ -191,9 +195,9 @@ fn accept(store: &Store, name: &str, found: Option<&Found>) -> Result<Accepted, 
 
 /// Checks whether a pending log may be accepted: it is what the scenario gives now, and breaks nothing. The inner
 /// error is the reason against it.
-fn may_be_accepted(
+fn check_acceptable(
     pending: &str,
-    found: Option<&Found>,
+    found: Option<&FoundFile>,
 ) -> Result<Result<(), String>, (Exit, String)> {
     let Some(found) = found else {
         return Ok(Err(
@@ -204,7 +208,7 @@ fn may_be_accepted(
     let Some(loaded) = load(&found.name, &found.shown(), &bytes) else {
         return Ok(Err("the file has mistakes".to_owned()));
     };
-    let journal = guarded(&loaded.scenario, &Options::default())
+    let journal = run_guarded(&loaded.scenario, &Options::default())
         .map_err(|message| (Exit::Internal, message))?;
     let log = text(&journal.events);
     if pending != log.trim_end() {
@@ -230,7 +234,7 @@ fn may_be_accepted(
             ..Options::default()
         };
         let journal =
-            guarded(&loaded.scenario, &options).map_err(|message| (Exit::Internal, message))?;
+            run_guarded(&loaded.scenario, &options).map_err(|message| (Exit::Internal, message))?;
         if let Some(wrong) = judged(&journal) {
             return Ok(Err(format!(
                 "with seed {seed}: {wrong}; mend it, and check it again"
@@ -242,7 +246,7 @@ fn may_be_accepted(
 
 impl Reject {
     pub fn run(self) -> Done {
-        outside_of_ci()?;
+        refuse_in_ci()?;
         let store = store()?;
         let names = pending(&store, &self.what)?;
         for name in &names {

@@ -13,17 +13,17 @@ use crate::report::{
 use crate::scenario::{self, Scenario};
 use crate::sim::{Journal, Options, Run, Twice, cores};
 
-use super::place::Found;
+use super::place::FoundFile;
 use super::view::replay_line;
 use super::{Context, Exit};
 
 /// A scenario file, and what is wrong with it and with its runs.
 pub struct Case {
-    pub found: Found,
+    pub found: FoundFile,
     pub path: String,
     pub text: String,
     pub scenario: Option<Arc<Scenario>>,
-    pub faults: Vec<Fault>,
+    pub findings: Vec<Finding>,
     /// Log of seed 0 that meets all laws and expectations, and is not the accepted one.
     unaccepted: Option<Unaccepted>,
 }
@@ -36,7 +36,7 @@ struct Unaccepted {
 }
 
 /// The problems of one run of a scenario, or of its file.
-pub struct Fault {
+pub struct Finding {
     /// Seed of the run; `None` if the file is wrong.
     pub seed: Option<u64>,
     pub problems: Vec<Problem>,
@@ -44,9 +44,9 @@ pub struct Fault {
     pub picture: String,
 }
 
-impl Fault {
+impl Finding {
     /// Returns whether it is more than a log that is not accepted yet.
-    pub fn fails(&self) -> bool {
+    pub fn is_failure(&self) -> bool {
         Exit::of(&self.problems) != Exit::Snapshots
     }
 }
@@ -93,13 +93,13 @@ impl<'a> ProblemLine<'a> {
 }
 
 /// Minimum number of files for each thread to read: for fewer, a further thread is not worth its start.
-const READ_BY_ONE: usize = 16;
+const MIN_FILES_PER_THREAD: usize = 16;
 
 impl Case {
     /// Reads and parses all files that were found, on several threads.
-    pub fn read_all(found: Vec<Found>, style: Style) -> Vec<Case> {
-        let read = |found: &Found| Case::read(found.clone(), style);
-        let each = found.len().div_ceil(cores()).max(READ_BY_ONE);
+    pub fn read_all(found: Vec<FoundFile>, style: Style) -> Vec<Case> {
+        let read = |found: &FoundFile| Case::read(found.clone(), style);
+        let each = found.len().div_ceil(cores()).max(MIN_FILES_PER_THREAD);
         let (here, beside) = found.split_at(each.min(found.len()));
         std::thread::scope(|scope| {
             let beside = beside.chunks(each).map(|part| {
@@ -122,7 +122,7 @@ impl Case {
     }
 
     /// Reads and parses a file.
-    pub fn read(found: Found, style: Style) -> Case {
+    pub fn read(found: FoundFile, style: Style) -> Case {
         let path = found.shown();
         let (text, parsed) = match found.read() {
             Ok(bytes) => {
@@ -144,11 +144,11 @@ impl Case {
                 Err(vec![Problem::new(ProblemKind::Invalid, message)]),
             ),
         };
-        let (scenario, faults) = match parsed {
+        let (scenario, findings) = match parsed {
             Ok(scenario) => (Some(Arc::new(scenario)), Vec::new()),
             Err(problems) => (
                 None,
-                vec![Fault {
+                vec![Finding {
                     seed: None,
                     problems,
                     picture: String::new(),
@@ -160,26 +160,26 @@ impl Case {
             path,
             text,
             scenario,
-            faults,
+            findings,
             unaccepted: None,
         }
     }
 
     /// Judges the two runs of a scenario and returns what is wrong. With a policy, compares their log with its
     /// snapshot. A log that differs from it, and breaks nothing, is kept for [`compare_log`](Self::compare_log).
-    pub fn fault(
+    pub fn judge_both(
         &mut self,
         run: &Run,
         ran: Twice,
         snapshots: Option<Policy>,
         style: Style,
-    ) -> Option<Fault> {
+    ) -> Option<Finding> {
         let seed = run.options.seed;
         let (first, second) = match ran {
             Twice::Ran(first, second) => (first, second),
             Twice::Broke(error) => {
                 let problems = vec![Problem::new(ProblemKind::Internal, error.to_string())];
-                return Some(Fault {
+                return Some(Finding {
                     seed: Some(seed),
                     problems,
                     picture: String::new(),
@@ -187,7 +187,7 @@ impl Case {
             }
         };
         let mut problems = Vec::from_iter(differs(&first.events, &second.events, seed, style));
-        problems.extend(self.judged(run, &first, style));
+        problems.extend(self.problems_of(run, &first, style));
         if let (Some(policy), Some(store)) = (snapshots, self.found.store()) {
             let log = text(&first.events);
             if problems.is_empty() {
@@ -205,14 +205,15 @@ impl Case {
                 }
             } else {
                 // A log that breaks a law or an expectation must not be accepted, so it is not made pending.
-                let told = compare(&store, &self.found.name, &log, Policy::Nothing, style);
-                problems.extend(told.filter(|problem| Exit::from(problem.kind) == Exit::Failed));
+                let mismatch = compare(&store, &self.found.name, &log, Policy::Nothing, style);
+                problems
+                    .extend(mismatch.filter(|problem| Exit::from(problem.kind) == Exit::Failed));
             }
         }
         if problems.is_empty() {
             return None;
         }
-        Some(Fault {
+        Some(Finding {
             seed: Some(seed),
             picture: timeline(&first.events, style),
             problems,
@@ -225,11 +226,12 @@ impl Case {
             return;
         };
         let Unaccepted { log, picture } = unaccepted;
-        let is_well = self.faults.is_empty();
+        let is_well = self.findings.is_empty();
         let policy = if is_well { policy } else { Policy::Nothing };
-        let told = compare(&store, &self.found.name, &log, policy, style);
-        let told = told.filter(|problem| is_well || Exit::from(problem.kind) == Exit::Failed);
-        self.faults.extend(told.map(|problem| Fault {
+        let mismatch = compare(&store, &self.found.name, &log, policy, style);
+        let mismatch =
+            mismatch.filter(|problem| is_well || Exit::from(problem.kind) == Exit::Failed);
+        self.findings.extend(mismatch.map(|problem| Finding {
             seed: Some(0),
             problems: vec![problem],
             picture,
@@ -237,9 +239,9 @@ impl Case {
     }
 
     /// Judges one run by laws and expectations alone, and returns what is wrong.
-    pub fn fault_of_one(&self, run: &Run, journal: &Journal, style: Style) -> Option<Fault> {
-        let problems = self.judged(run, journal, style);
-        (!problems.is_empty()).then(|| Fault {
+    pub fn judge_one(&self, run: &Run, journal: &Journal, style: Style) -> Option<Finding> {
+        let problems = self.problems_of(run, journal, style);
+        (!problems.is_empty()).then(|| Finding {
             seed: Some(run.options.seed),
             picture: timeline(&journal.events, style),
             problems,
@@ -247,7 +249,7 @@ impl Case {
     }
 
     /// Returns a problem for each law and expectation that a run does not meet.
-    fn judged(&self, run: &Run, journal: &Journal, style: Style) -> Vec<Problem> {
+    fn problems_of(&self, run: &Run, journal: &Journal, style: Style) -> Vec<Problem> {
         let source = Source {
             path: &self.path,
             text: &self.text,
@@ -256,72 +258,74 @@ impl Case {
     }
 
     /// Returns the text of a failure for people.
-    pub fn failure(&self, fault: &Fault, context: Context, in_full: bool) -> String {
-        let mut said = String::new();
-        if fault.problems.is_empty() {
-            return said;
+    pub fn failure_text(&self, finding: &Finding, context: Context, in_full: bool) -> String {
+        let mut text = String::new();
+        if finding.problems.is_empty() {
+            return text;
         }
-        said.push_str(&shown(
+        text.push_str(&shown(
             &self.found.name,
-            &fault.problems,
-            &fault.picture,
+            &finding.problems,
+            &finding.picture,
             in_full,
         ));
-        let failed = self.failed().count();
+        let failed = self.failures().count();
         if failed > 1 {
             let seeds: Vec<_> = self
-                .failed()
-                .filter_map(|fault| fault.seed)
+                .failures()
+                .filter_map(|finding| finding.seed)
                 .take(10)
                 .map(|seed| seed.to_string())
                 .collect();
             let more = if failed > seeds.len() { ", …" } else { "" };
             let _ = writeln!(
-                said,
+                text,
                 "it fails with {failed} seeds: {}{more}",
                 seeds.join(", ")
             );
         }
-        if let Some(replay) = self.replay(fault, context) {
-            let _ = writeln!(said, "replay: {replay}");
+        if let Some(replay) = self.replay_command(finding, context) {
+            let _ = writeln!(text, "replay: {replay}");
         }
-        said.push('\n');
-        said
+        text.push('\n');
+        text
     }
 
     /// Returns the command that shows a failure again.
-    fn replay(&self, fault: &Fault, context: Context) -> Option<String> {
+    fn replay_command(&self, finding: &Finding, context: Context) -> Option<String> {
         let options = Options {
-            seed: fault.seed?,
+            seed: finding.seed?,
             subject: context.into(),
             ..Options::default()
         };
         Some(replay_line(&self.path, self.scenario.as_ref()?, &options))
     }
 
-    /// Returns the faults that are more than a log that is not accepted yet.
-    pub fn failed(&self) -> impl Iterator<Item = &Fault> {
-        self.faults.iter().filter(|fault| fault.fails())
+    /// Returns the findings that are more than a log that is not accepted yet.
+    pub fn failures(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.is_failure())
     }
 
     pub fn json(&self, context: Context) -> String {
-        let problems = self.faults.iter().flat_map(|fault| {
-            let line = |problem| ProblemLine::new(problem, fault.seed);
-            fault.problems.iter().map(line)
+        let problems = self.findings.iter().flat_map(|finding| {
+            let line = |problem| ProblemLine::new(problem, finding.seed);
+            finding.problems.iter().map(line)
         });
         let line = Line {
             scenario: &self.found.name,
             path: &self.path,
             verdict: self.verdict(),
             problems: problems.collect(),
-            replay: self.failed().find_map(|fault| self.replay(fault, context)),
+            replay: self
+                .failures()
+                .find_map(|finding| self.replay_command(finding, context)),
         };
         // The object contains only texts and numbers, which can always be written as JSON.
         serde_json::to_string(&line).unwrap_or_default() + "\n"
     }
 
     pub fn exit(&self) -> Exit {
-        Exit::of(self.faults.iter().flat_map(|fault| &fault.problems))
+        Exit::of(self.findings.iter().flat_map(|finding| &finding.problems))
     }
 
     /// Returns the verdict in one word. A scenario for an own worker is not run here.

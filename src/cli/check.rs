@@ -20,7 +20,7 @@ use super::progress::Progress;
 use super::seeds::Seeds;
 use super::{Context, Done, Exit, Format};
 /// Maximum number of failures that are shown in full; the others are shown in one sentence each.
-const IN_FULL: usize = 10;
+const MAX_SHOWN_IN_FULL: usize = 10;
 
 /// Run all scenarios twice, and judge them by laws, expectations and snapshots: the gate.
 ///
@@ -68,12 +68,14 @@ struct TotalsLine<'a> {
 }
 
 impl Totals {
-    fn json(&self, cases: &[Case], over: &[Problem]) -> String {
+    fn json(&self, cases: &[Case], leftovers: &[Problem]) -> String {
         let mut verdicts = BTreeMap::new();
         for case in cases {
             *verdicts.entry(case.verdict()).or_default() += 1;
         }
-        let problems = over.iter().map(|problem| ProblemLine::new(problem, None));
+        let problems = leftovers
+            .iter()
+            .map(|problem| ProblemLine::new(problem, None));
         let line = TotalsLine {
             totals: self,
             verdicts,
@@ -91,7 +93,7 @@ impl Check {
             reason = "the duration of the check is printed for people, and used for nothing else"
         )]
         let began = std::time::Instant::now();
-        let selection = place::select_some(&self.what)?;
+        let selection = place::select_or_fail(&self.what)?;
         let style = style();
         let mut cases = Case::read_all(selection.found, style);
         let mut totals = Totals {
@@ -100,27 +102,27 @@ impl Check {
             ..Totals::default()
         };
         self.judge(&mut cases, style, &mut totals)?;
-        let mut over = Vec::new();
-        if self.snapshots() {
-            for root in &selection.whole {
-                over.extend(left_over(root, &cases)?);
+        let mut leftovers = Vec::new();
+        if self.compares_logs() {
+            for root in &selection.whole_roots {
+                leftovers.extend(leftover_problems(root, &cases)?);
             }
         }
         let exit = cases
             .iter()
-            .fold(Exit::of(&over), |exit, case| exit.and(case.exit()));
+            .fold(Exit::of(&leftovers), |exit, case| exit.and(case.exit()));
         match self.format {
             Format::Json => {
                 let lines = cases.iter().map(|case| case.json(self.context));
-                out(&(lines.collect::<String>() + &totals.json(&cases, &over)))?;
+                out(&(lines.collect::<String>() + &totals.json(&cases, &leftovers)))?;
             }
             Format::Text => {
-                let mut said = self.failures(&cases);
-                for problem in &over {
-                    let _ = writeln!(said, "{problem}");
+                let mut text = self.failures_text(&cases);
+                for problem in &leftovers {
+                    let _ = writeln!(text, "{problem}");
                 }
-                said.push_str(&summary(&cases, &over, &totals, began.elapsed()));
-                out(&said)?;
+                text.push_str(&summary(&cases, &leftovers, &totals, began.elapsed()));
+                out(&text)?;
             }
         }
         Ok(if totals.runs == 0 {
@@ -131,7 +133,7 @@ impl Check {
     }
 
     /// Returns whether logs are compared with the accepted ones, which belong to the worker's context and seed 0.
-    fn snapshots(&self) -> bool {
+    fn compares_logs(&self) -> bool {
         self.context == Context::Worker && self.seed.is_none()
     }
 
@@ -154,7 +156,7 @@ impl Check {
         if variable("INSTA_FORCE_PASS").is_some_and(|value| !matches!(&*value, "" | "0")) {
             err("note: INSTA_FORCE_PASS is not heeded: a log that is not its snapshot fails");
         }
-        let snapshots = self.snapshots().then_some(policy);
+        let snapshots = self.compares_logs().then_some(policy);
         let seeds = self.seed.clone().unwrap_or_default();
         let subject = Subject::from(self.context);
         let runnable: Vec<(usize, Arc<Scenario>)> = cases
@@ -183,22 +185,22 @@ impl Check {
                 format!("cannot start {jobs} threads: {error}"),
             )
         })?;
-        let mut faults = Vec::new();
+        let mut findings = Vec::new();
         let mut progress = Progress::new(total);
         let done = |at: &usize, run: &Run, ran: Twice| {
             totals.runs += 2;
             totals.events += ran.events();
-            let fault = cases[*at].fault(run, ran, snapshots, style);
-            faults.extend(fault.map(|fault| (*at, run.options.seed, fault)));
+            let finding = cases[*at].judge_both(run, ran, snapshots, style);
+            findings.extend(finding.map(|finding| (*at, run.options.seed, finding)));
         };
         twice(&runners, items, done, |runs| progress.advance(runs));
-        progress.over();
-        faults.sort_by_key(|(at, seed, _)| (*at, *seed));
-        for (at, _, fault) in faults {
-            cases[at].faults.push(fault);
+        progress.clear();
+        findings.sort_by_key(|(at, seed, _)| (*at, *seed));
+        for (at, _, finding) in findings {
+            cases[at].findings.push(finding);
         }
-        if self.snapshots() {
-            further(&runners, &runnable, cases, style, totals);
+        if self.compares_logs() {
+            judge_further_seeds(&runners, &runnable, cases, style, totals);
             for case in cases {
                 case.compare_log(policy, style);
             }
@@ -206,33 +208,37 @@ impl Check {
         Ok(())
     }
 
-    /// Returns the text on the scenarios with faults.
-    fn failures(&self, cases: &[Case]) -> String {
-        let mut said = String::new();
+    /// Returns the text on the scenarios with findings.
+    fn failures_text(&self, cases: &[Case]) -> String {
+        let mut text = String::new();
         let mut shown = 0;
         for case in cases {
-            if let Some(fault) = case.failed().next() {
+            if let Some(finding) = case.failures().next() {
                 shown += 1;
-                said.push_str(&case.failure(fault, self.context, shown <= IN_FULL));
+                text.push_str(&case.failure_text(
+                    finding,
+                    self.context,
+                    shown <= MAX_SHOWN_IN_FULL,
+                ));
                 continue;
             }
-            for problem in case.faults.iter().flat_map(|fault| &fault.problems) {
-                let _ = writeln!(said, "{}: {problem}", case.found.name);
+            for problem in case.findings.iter().flat_map(|finding| &finding.problems) {
+                let _ = writeln!(text, "{}: {problem}", case.found.name);
             }
         }
-        if shown > IN_FULL {
+        if shown > MAX_SHOWN_IN_FULL {
             let _ = writeln!(
-                said,
-                "the first {IN_FULL} of {shown} failures are shown in full; `deadstop check NAME` shows one"
+                text,
+                "the first {MAX_SHOWN_IN_FULL} of {shown} failures are shown in full; `deadstop check NAME` shows one"
             );
         }
-        said
+        text
     }
 }
 
 /// Runs the scenarios that meet laws and expectations with seed 0 once more with each further seed. A law or an
 /// expectation that only some orders within an instant meet is a mistake that has yet to show.
-fn further(
+fn judge_further_seeds(
     runners: &Runners,
     runnable: &[(usize, Arc<Scenario>)],
     cases: &mut [Case],
@@ -241,7 +247,7 @@ fn further(
 ) {
     let well = runnable
         .iter()
-        .filter(|(at, _)| cases[*at].failed().next().is_none());
+        .filter(|(at, _)| cases[*at].failures().next().is_none());
     let runs: Vec<(usize, Run)> = well
         .flat_map(|(at, scenario)| {
             FURTHER_SEEDS.map(|seed| {
@@ -253,7 +259,7 @@ fn further(
             })
         })
         .collect();
-    let mut faults = Vec::new();
+    let mut findings = Vec::new();
     // If there is nothing to choose, all seeds give the same events, and judging one of the runs is enough.
     let mut judged: Option<(usize, Journal)> = None;
     let ran = runners.run_all(runs.iter().map(|(_, run)| run.clone()));
@@ -262,8 +268,8 @@ fn further(
         let journal = match ran {
             Ok(ran) => ran.journal,
             Err(error) => {
-                let broke = cases[*at].fault(run, Twice::Broke(error), None, style);
-                faults.extend(broke.map(|fault| (*at, fault)));
+                let finding = cases[*at].judge_both(run, Twice::Broke(error), None, style);
+                findings.extend(finding.map(|finding| (*at, finding)));
                 continue;
             }
         };
@@ -275,48 +281,53 @@ fn further(
         if same {
             continue;
         }
-        match cases[*at].fault_of_one(run, &journal, style) {
+        match cases[*at].judge_one(run, &journal, style) {
             None => judged = Some((*at, journal)),
             // A failure is counted for each seed, so the next run is judged again.
-            Some(fault) => faults.push((*at, fault)),
+            Some(finding) => findings.push((*at, finding)),
         }
     }
-    for (at, fault) in faults {
-        cases[at].faults.push(fault);
+    for (at, finding) in findings {
+        cases[at].findings.push(finding);
     }
 }
 
 /// Returns a problem for each snapshot that no scenario has, and for each pending log that no scenario of this check
 /// gave.
-fn left_over(scenarios: &Path, cases: &[Case]) -> Result<Vec<Problem>, (Exit, String)> {
+fn leftover_problems(scenarios: &Path, cases: &[Case]) -> Result<Vec<Problem>, (Exit, String)> {
     let failed = |error: crate::report::SnapshotError| (Exit::Failed, error.to_string());
     let store = Store::new(place::snapshots(scenarios));
-    let mut over = Vec::new();
+    let mut leftovers = Vec::new();
     for path in store
         .unreferenced(cases.iter().map(|case| case.found.name.as_str()))
         .map_err(failed)?
     {
-        over.push(Problem::new(
+        leftovers.push(Problem::new(
             ProblemKind::SnapshotUnreferenced,
             format!("{}: no scenario has this snapshot; delete it with `deadstop accept --unreferenced`", shown_path(&path)),
         ));
     }
     for name in store.pending().map_err(failed)? {
-        let told = cases
+        let reported = cases
             .iter()
-            .any(|case| case.found.name == name && !case.faults.is_empty());
-        if !told {
+            .any(|case| case.found.name == name && !case.findings.is_empty());
+        if !reported {
             let name = escaped(&name);
-            over.push(Problem::new(ProblemKind::SnapshotPending, format!("{name}: a log is pending that the scenario does not give; `deadstop reject {name}`")));
+            leftovers.push(Problem::new(ProblemKind::SnapshotPending, format!("{name}: a log is pending that the scenario does not give; `deadstop reject {name}`")));
         }
     }
-    Ok(over)
+    Ok(leftovers)
 }
 
 /// Returns the one line of totals.
-fn summary(cases: &[Case], over: &[Problem], totals: &Totals, took: std::time::Duration) -> String {
+fn summary(
+    cases: &[Case],
+    leftovers: &[Problem],
+    totals: &Totals,
+    took: std::time::Duration,
+) -> String {
     let count = |exit: Exit| cases.iter().filter(|case| case.exit() == exit).count();
-    let mut bad = Vec::new();
+    let mut counts = Vec::new();
     for (exit, word) in [
         (Exit::Internal, "broke deadstop"),
         (Exit::Invalid, "invalid"),
@@ -325,12 +336,12 @@ fn summary(cases: &[Case], over: &[Problem], totals: &Totals, took: std::time::D
     ] {
         let n = count(exit);
         if n > 0 {
-            bad.push(format!("{n} {word}"));
+            counts.push(format!("{n} {word}"));
         }
     }
-    let snapshots = count(Exit::Snapshots) + over.len();
+    let snapshots = count(Exit::Snapshots) + leftovers.len();
     if snapshots > 0 {
-        bad.push(format!("{snapshots} with a snapshot to look at"));
+        counts.push(format!("{snapshots} with a snapshot to look at"));
     }
     let mut line = format!(
         "{}, {}, {}",
@@ -345,14 +356,14 @@ fn summary(cases: &[Case], over: &[Problem], totals: &Totals, took: std::time::D
         let links = plural(totals.not_followed as u64, "link");
         let _ = write!(line, ", {links} not followed");
     }
-    let verdict = if bad.is_empty() && totals.runs == 0 && totals.skipped > 0 {
+    let verdict = if counts.is_empty() && totals.runs == 0 && totals.skipped > 0 {
         "nothing was run: the tests of your worker do that, with `deadstop::scenarios!`".to_owned()
-    } else if bad.is_empty() && totals.runs == 0 {
+    } else if counts.is_empty() && totals.runs == 0 {
         "nothing was run".to_owned()
-    } else if bad.is_empty() {
+    } else if counts.is_empty() {
         "all well".to_owned()
     } else {
-        bad.join(", ")
+        counts.join(", ")
     };
     format!("{line} in {} ms: {verdict}\n", took.as_millis())
 }

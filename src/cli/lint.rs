@@ -30,9 +30,9 @@ impl Lint {
             out(&lines)?;
             return Ok(Exit::Well);
         }
-        let selection = place::select_some(&self.what)?;
+        let selection = place::select_or_fail(&self.what)?;
         let style = style();
-        let (mut exit, mut told) = (Exit::Well, 0);
+        let (mut exit, mut count) = (Exit::Well, 0);
         for found in &selection.found {
             let path = found.shown();
             let bytes = match found.read() {
@@ -48,7 +48,7 @@ impl Lint {
                 Ok(scenario) => {
                     let lints = scenario::lint(&scenario);
                     if !lints.is_empty() {
-                        told += lints.len();
+                        count += lints.len();
                         exit = exit.and(Exit::Failed);
                         out(&scenario::render(&lints, &path, &text, style.color))?;
                     }
@@ -63,7 +63,7 @@ impl Lint {
                         &errors,
                         style,
                     );
-                    told += problems.len();
+                    count += problems.len();
                     out(&problems
                         .iter()
                         .map(|problem| problem.detail.as_str())
@@ -72,10 +72,10 @@ impl Lint {
             }
         }
         let files = plural(selection.found.len() as u64, "file");
-        out(&match told {
+        out(&match count {
             0 if exit == Exit::Well => format!("{files}: nothing to say\n"),
             1 => format!("{files}: 1 thing to look at\n"),
-            _ => format!("{files}: {told} things to look at\n"),
+            _ => format!("{files}: {count} things to look at\n"),
         })?;
         Ok(exit)
     }

@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use self::play::{Ended, NotPlayed, Play, SEEDS, at_once, play};
-use self::verdict::Verdicts;
+use self::play::{FIRST_SEEDS, LiveResult, NotPlayed, Play, play, run_in_parallel};
+use self::verdict::LiveJudge;
 use super::case::Case;
-use super::output::{is_watched, out, shell, style};
+use super::output::{out, shell_quoted, stderr_is_terminal, style};
 use super::seeds::one_seed;
 use super::{Done, Exit, place};
 use crate::live::{Players, perform};
@@ -38,7 +38,7 @@ pub struct Live {
     /// Files, folders, parts of names, or tags; all scenarios without any
     #[arg(value_name = "PATH|FILTER")]
     what: Vec<String>,
-    /// So many times as fast as real time, all along [default: from instant to instant in 300 ms]
+    /// This many times as fast as real time, all along [default: from instant to instant in 300 ms]
     #[arg(long, value_name = "N", value_parser = speed)]
     speed: Option<f64>,
     /// How often each is run
@@ -81,9 +81,9 @@ fn speed(text: &str) -> Result<f64, String> {
 }
 
 /// One run of a selected scenario: the index of its case, and its result.
-struct Ran {
+struct LiveRun {
     at: usize,
-    ended: Ended,
+    result: LiveResult,
 }
 
 impl Live {
@@ -96,48 +96,52 @@ impl Live {
             reason = "the duration is printed for people, and used for nothing else"
         )]
         let began = std::time::Instant::now();
-        let selection = place::select_some(&self.what)?;
+        let selection = place::select_or_fail(&self.what)?;
         let style = style();
         let mut cases = Case::read_all(selection.found, style);
         let broken = |error: &dyn std::fmt::Display| (Exit::Internal, error.to_string());
         let runners = Runners::new(cores()).map_err(|error| broken(&error))?;
         let (plays, not_live) = self.prepare(&runners, &mut cases)?;
-        let verdicts = Verdicts {
+        let live_judge = LiveJudge {
             runners: &runners,
             style,
         };
-        let ran = self.play_all(&plays, &verdicts)?;
-        let mut said = String::new();
+        let ran = self.play_all(&plays, &live_judge)?;
+        let mut text = String::new();
         let mut exit = cases
             .iter()
             .fold(Exit::Well, |exit, case| exit.and(case.exit()));
-        for case in cases.iter().filter(|case| !case.faults.is_empty()) {
-            for problem in case.faults.iter().flat_map(|fault| &fault.problems) {
+        for case in cases.iter().filter(|case| !case.findings.is_empty()) {
+            for problem in case.findings.iter().flat_map(|finding| &finding.problems) {
                 let _ = writeln!(
-                    said,
+                    text,
                     "FAIL {}: {problem}\n{}",
                     case.found.name, problem.detail
                 );
             }
         }
-        for Ran { at, ended } in &ran {
-            exit = exit.and(Exit::of(&ended.verdict.problems));
+        for LiveRun { at, result } in &ran {
+            exit = exit.and(Exit::of(&result.verdict.problems));
             let case = &cases[*at];
-            said += &told(&case.found.name, ended, self.verbose);
-            if !ended.verdict.problems.is_empty() {
+            text += &run_text(&case.found.name, result, self.verbose);
+            if !result.verdict.problems.is_empty() {
                 let speed = self
                     .speed
                     .map_or_else(String::new, |speed| format!(" --speed {speed}"));
-                let _ = writeln!(said, "again: deadstop live{speed} {}\n", shell(&case.path));
+                let _ = writeln!(
+                    text,
+                    "again: deadstop live{speed} {}\n",
+                    shell_quoted(&case.path)
+                );
             }
         }
         if self.verbose {
             for (at, reason) in &not_live {
-                let _ = writeln!(said, "not live {}: {reason}", cases[*at].found.name);
+                let _ = writeln!(text, "not live {}: {reason}", cases[*at].found.name);
             }
         }
-        said += &self.summary(&cases, &ran, not_live.len(), began.elapsed());
-        out(&said)?;
+        text += &self.summary(&cases, &ran, not_live.len(), began.elapsed());
+        out(&text)?;
         if exit == Exit::Well && ran.is_empty() {
             return Ok(Exit::Nothing);
         }
@@ -172,12 +176,12 @@ impl Live {
                 not_live.push((at, "it is for a worker of your own".to_owned()));
                 continue;
             }
-            if let Some(why) = stuck(runners, &scenario, case)
+            if let Some(why) = why_stuck(runners, &scenario, case)
                 .map_err(|error| (Exit::Internal, error.to_string()))?
             {
                 let message =
                     format!("{why}; so there is nothing that a live run could agree with");
-                case.faults.push(super::case::Fault {
+                case.findings.push(super::case::Finding {
                     seed: Some(0),
                     problems: vec![Problem::new(ProblemKind::Stuck, message)],
                     picture: String::new(),
@@ -188,14 +192,14 @@ impl Live {
             match Play::new(runners, scenario, path, text, self.speed) {
                 Ok(play) => plays.push((at, play)),
                 Err(NotPlayed::Broken(error)) => return Err((Exit::Internal, error.to_string())),
-                Err(NotPlayed::OutOfTime(why)) => {
+                Err(NotPlayed::NoFeasibleTempo(why)) => {
                     let write = if self.speed.is_some() {
                         "run it more slowly"
                     } else {
                         "if it has to be so, write `live = \"no: REASON\"` at the top of the file"
                     };
                     let problem = Problem::new(ProblemKind::NotLive, format!("{why}; {write}"));
-                    case.faults.push(super::case::Fault {
+                    case.findings.push(super::case::Finding {
                         seed: None,
                         problems: vec![problem],
                         picture: String::new(),
@@ -210,8 +214,8 @@ impl Live {
     fn play_all(
         &self,
         plays: &[(usize, Play)],
-        verdicts: &Verdicts<'_>,
-    ) -> Result<Vec<Ran>, (Exit, String)> {
+        live_judge: &LiveJudge<'_>,
+    ) -> Result<Vec<LiveRun>, (Exit, String)> {
         let program = std::env::current_exe()
             .map_err(|error| (Exit::Internal, format!("cannot find itself: {error}")))?;
         let players = Players::new(program, &[PERFORM]);
@@ -220,17 +224,17 @@ impl Live {
         let total = queue.len() * usize::from(self.times);
         let mut queue = std::iter::repeat_n(queue, self.times.into()).flatten();
         let (mut ran, mut failed) = (Vec::new(), 0);
-        at_once(
+        run_in_parallel(
             self.jobs().min(total),
             move || queue.next(),
-            |(at, it)| Ran {
+            |(at, it)| LiveRun {
                 at: *at,
-                ended: play(&players, verdicts, it),
+                result: play(&players, live_judge, it),
             },
-            |one: Ran| {
-                failed += usize::from(!one.ended.verdict.problems.is_empty());
+            |one: LiveRun| {
+                failed += usize::from(!one.result.verdict.problems.is_empty());
                 ran.push(one);
-                if is_watched() {
+                if stderr_is_terminal() {
                     let _ = write!(
                         std::io::stderr(),
                         "\r{} of {total} live runs, {failed} failed ",
@@ -239,26 +243,32 @@ impl Live {
                 }
             },
         );
-        if is_watched() {
+        if stderr_is_terminal() {
             let _ = write!(std::io::stderr(), "\r{:60}\r", "");
         }
         ran.sort_by_key(|one| one.at);
         Ok(ran)
     }
 
-    fn summary(&self, cases: &[Case], ran: &[Ran], not_live: usize, took: Duration) -> String {
+    fn summary(&self, cases: &[Case], ran: &[LiveRun], not_live: usize, took: Duration) -> String {
         let mut line = format!(
             "{}, {} live",
             plural(cases.len() as u64, "scenario"),
             plural(ran.len() as u64, "run")
         );
-        let again: u32 = ran.iter().map(|one| one.ended.again).sum();
-        if again > 0 {
-            let _ = write!(line, ", {again} again since the machine held them up");
+        let repeats: u32 = ran.iter().map(|one| one.result.repeats).sum();
+        if repeats > 0 {
+            let _ = write!(line, ", {repeats} again since the machine held them up");
         }
-        let further = ran.iter().filter(|one| one.ended.verdict.further).count();
+        let further = ran
+            .iter()
+            .filter(|one| one.result.verdict.agrees_with_further)
+            .count();
         if further > 0 {
-            let _ = write!(line, ", {further} with a seed after the first {SEEDS}");
+            let _ = write!(
+                line,
+                ", {further} with a seed after the first {FIRST_SEEDS}"
+            );
         }
         if not_live > 0 {
             let _ = write!(line, ", {not_live} cannot be live");
@@ -269,7 +279,7 @@ impl Live {
         if ran.is_empty() {
             return line + "; nothing was run\n";
         }
-        let late = ran.iter().map(|one| one.ended.late).max();
+        let late = ran.iter().map(|one| one.result.late).max();
         let _ = write!(
             line,
             "; at most {} ms late, in {:.1} s: ",
@@ -278,8 +288,8 @@ impl Live {
         );
         let failed = ran
             .iter()
-            .filter(|one| !one.ended.verdict.problems.is_empty());
-        let invalid = cases.iter().filter(|case| !case.faults.is_empty());
+            .filter(|one| !one.result.verdict.problems.is_empty());
+        let invalid = cases.iter().filter(|case| !case.findings.is_empty());
         line += &match (failed.count(), invalid.count()) {
             (0, 0) => "all agree with the simulation".to_owned(),
             (failed, 0) => format!("{failed} failed"),
@@ -291,7 +301,7 @@ impl Live {
 
 /// Returns why the simulation of a scenario never comes to an end; `None` if it does. A live run of it would be
 /// killed after minutes, and might write without end meanwhile.
-fn stuck(
+fn why_stuck(
     runners: &Runners,
     scenario: &Arc<Scenario>,
     case: &Case,
@@ -309,27 +319,27 @@ fn stuck(
 }
 
 /// Returns the text on a live run; empty if it agreed the first time and `verbose` is not set.
-fn told(name: &str, one: &Ended, verbose: bool) -> String {
-    let mut said = String::new();
+fn run_text(name: &str, one: &LiveResult, verbose: bool) -> String {
+    let mut text = String::new();
     if verbose {
         let _ = writeln!(
-            said,
+            text,
             "{name}: lag {:.1} ms, written {:.1} ms after its instant at the latest{}",
             one.lag.as_secs_f64() * 1e3,
             one.late.as_secs_f64() * 1e3,
-            if one.again > 0 {
-                format!(", run again {} times", one.again)
+            if one.repeats > 0 {
+                format!(", run again {} times", one.repeats)
             } else {
                 String::new()
             }
         );
     }
     if one.verdict.problems.is_empty() {
-        if let Some(first) = &one.first {
-            let _ = writeln!(said, "again {name}: {first}; then it agreed");
+        if let Some(first) = &one.first_problem {
+            let _ = writeln!(text, "again {name}: {first}; then it agreed");
         }
-        return said;
+        return text;
     }
-    let _ = write!(said, "FAIL {name}: {}", listed(&one.verdict.problems));
-    said
+    let _ = write!(text, "FAIL {name}: {}", listed(&one.verdict.problems));
+    text
 }

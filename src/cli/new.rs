@@ -13,7 +13,7 @@ use crate::words::shown_path;
 const TEMPLATE: &str = include_str!("new.toml");
 
 /// Text of a new scenario in a project whose scenarios are for its own worker.
-const OWN: &str = include_str!("own.toml");
+const OWN_TEMPLATE: &str = include_str!("own.toml");
 
 /// Write a new scenario with comments, to start from.
 #[derive(Debug, Args)]
@@ -47,7 +47,7 @@ impl New {
         let root = place::scenarios().unwrap_or_else(|| PathBuf::from("scenarios"));
         let path = root.join(format!("{name}.toml"));
         let own = for_own_workers();
-        write_new(&path, if own { OWN } else { TEMPLATE })
+        write_new(&path, if own { OWN_TEMPLATE } else { TEMPLATE })
             .map_err(|message| (Exit::Failed, message))?;
         if own {
             out(&format!(

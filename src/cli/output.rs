@@ -7,7 +7,7 @@ use crate::report::Style;
 use crate::words::escaped;
 
 /// Maximum width of pictures, in columns: wider ones are no easier to read.
-const WIDEST: usize = 160;
+const MAX_WIDTH: usize = 160;
 
 /// Writes the whole text to standard output. A reader that has gone away is no error: `deadstop … | head` ends well.
 ///
@@ -43,18 +43,18 @@ pub fn style() -> Style {
     Style {
         color: is_terminal && !plain,
         width: width.map_or(Style::default().width, |(columns, _)| {
-            usize::from(columns.0).min(WIDEST)
+            usize::from(columns.0).min(MAX_WIDTH)
         }),
     }
 }
 
 /// Returns whether standard error is a terminal, so that someone may watch it.
-pub fn is_watched() -> bool {
+pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
 /// Returns a word, quoted for a shell if it has to be.
-pub fn shell(word: &str) -> String {
+pub fn shell_quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./@:,+=".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
@@ -65,12 +65,12 @@ pub fn shell(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::shell;
+    use super::shell_quoted;
 
     #[test]
     fn a_word_is_quoted_where_a_shell_would_break_it() {
-        assert_eq!(shell("context/ties@7"), "context/ties@7");
-        assert_eq!(shell("two words"), "'two words'");
-        assert_eq!(shell("it's"), r"'it'\''s'");
+        assert_eq!(shell_quoted("context/ties@7"), "context/ties@7");
+        assert_eq!(shell_quoted("two words"), "'two words'");
+        assert_eq!(shell_quoted("it's"), r"'it'\''s'");
     }
 }

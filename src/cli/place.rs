@@ -21,7 +21,7 @@ pub const STDIN: &str = "-";
 
 /// A scenario file that was found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Found {
+pub struct FoundFile {
     /// Name of the scenario: its path below the folder of scenarios, without `.toml`. Links in this path are not
     /// resolved.
     pub name: String,
@@ -75,19 +75,19 @@ impl Home {
     }
 
     /// Returns whether a folder is this folder of scenarios.
-    fn is(&self, folder: &Path) -> bool {
+    fn is_root(&self, folder: &Path) -> bool {
         self.real.is_some() && folder.canonicalize().ok() == self.real
     }
 
     /// Returns every scenario in it.
-    fn all(&self) -> Result<Vec<Found>, String> {
+    fn all(&self) -> Result<Vec<FoundFile>, String> {
         self.root
             .as_deref()
             .map_or(Ok(Vec::new()), |root| self.below(root))
     }
 
     /// Writes a note to standard error for each link that was not followed.
-    fn say_not_followed(&self) {
+    fn report_not_followed(&self) {
         for link in self.not_followed.borrow().iter() {
             err(&format!("note: not followed: {link}"));
         }
@@ -96,17 +96,17 @@ impl Home {
     /// Returns the folder of scenarios around a path: this one, or else the nearest of that name.
     fn around(&self, path: &Path) -> Option<PathBuf> {
         let above = || path.ancestors().skip(1);
-        let home = above().find(|folder| self.is(folder));
+        let home = above().find(|folder| self.is_root(folder));
         let named = || above().find(|folder| is_scenarios(folder));
         home.or_else(named).map(Path::to_owned)
     }
 
     /// Returns every scenario file below a folder, sorted by name.
-    fn below(&self, folder: &Path) -> Result<Vec<Found>, String> {
+    fn below(&self, folder: &Path) -> Result<Vec<FoundFile>, String> {
         let files = scenario_files(folder)?;
         self.not_followed.borrow_mut().extend(files.not_followed);
         let whole = absolute(folder);
-        let root = if self.is(&whole) || is_scenarios(&whole) {
+        let root = if self.is_root(&whole) || is_scenarios(&whole) {
             Some(whole.clone())
         } else {
             self.around(&whole)
@@ -119,12 +119,12 @@ impl Home {
             parts.collect()
         });
         let snapshots = root.as_deref().map(|root| self.snapshots_of(root));
-        let found = files.files.into_iter().map(|file| Found {
+        let found = files.files.into_iter().map(|file| FoundFile {
             name: format!("{within}{}", file.name),
             snapshots: snapshots.clone(),
             file,
         });
-        let mut found: Vec<Found> = found.collect();
+        let mut found: Vec<FoundFile> = found.collect();
         found.sort();
         Ok(found)
     }
@@ -132,14 +132,14 @@ impl Home {
     /// Returns the folder of the snapshots of a folder of scenarios, by a path as short as possible.
     fn snapshots_of(&self, root: &Path) -> PathBuf {
         match &self.root {
-            Some(home) if self.is(root) => snapshots(home),
+            Some(home) if self.is_root(root) => snapshots(home),
             _ => snapshots(root),
         }
     }
 
     /// Returns a file, named by its path below this folder of scenarios, or else below the nearest folder of that
     /// name. If there is none, the file has its own name and no snapshots.
-    fn at(&self, path: &Path) -> Found {
+    fn file_at(&self, path: &Path) -> FoundFile {
         let whole = absolute(path);
         // If the path as given leads through no folder of scenarios, the path without links may.
         let real = || whole.canonicalize().unwrap_or_else(|_| whole.clone());
@@ -161,7 +161,7 @@ impl Home {
                 (ScenarioFile::new(name, path.to_owned()), None)
             }
         };
-        Found {
+        FoundFile {
             name: file.name.clone(),
             snapshots,
             file,
@@ -174,7 +174,7 @@ fn is_scenarios(folder: &Path) -> bool {
     folder.file_name().is_some_and(|name| name == SCENARIOS)
 }
 
-impl Found {
+impl FoundFile {
     /// Returns the path, for people.
     pub fn shown(&self) -> String {
         self.file.shown()
@@ -201,7 +201,7 @@ impl Found {
     ///
     /// If standard input cannot be read.
     pub fn stdin() -> Result<Self, String> {
-        Ok(Found {
+        Ok(FoundFile {
             name: "stdin".to_owned(),
             snapshots: None,
             file: ScenarioFile::piped("stdin", Path::new(STDIN), read_stdin()?),
@@ -223,11 +223,11 @@ fn read_stdin() -> Result<Vec<u8>, String> {
 #[derive(Debug, Default)]
 pub struct Selection {
     /// The scenarios, sorted by name.
-    pub found: Vec<Found>,
+    pub found: Vec<FoundFile>,
     /// The arguments that matched nothing.
     pub unmatched: Vec<String>,
     /// Folders of scenarios that are selected whole, so that snapshots which are left over there count, too.
-    pub whole: Vec<PathBuf>,
+    pub whole_roots: Vec<PathBuf>,
     /// Number of links that were not followed.
     pub not_followed: usize,
 }
@@ -259,8 +259,8 @@ pub fn select(arguments: &[String]) -> Result<Selection, String> {
     if arguments.is_empty() {
         selection.found = home.all()?;
         selection.not_followed = home.not_followed.borrow().len();
-        home.say_not_followed();
-        selection.whole.extend(home.root);
+        home.report_not_followed();
+        selection.whole_roots.extend(home.root);
         return Ok(selection);
     }
     let mut chosen = BTreeMap::new();
@@ -269,19 +269,19 @@ pub fn select(arguments: &[String]) -> Result<Selection, String> {
     for argument in arguments {
         let path = Path::new(argument);
         let matching = if argument == STDIN {
-            vec![Found::stdin()?]
+            vec![FoundFile::stdin()?]
         } else if path.is_dir() {
             let whole = absolute(path);
-            if home.is(&whole) || is_scenarios(&whole) {
-                let root = home.root.clone().filter(|_| home.is(&whole));
+            if home.is_root(&whole) || is_scenarios(&whole) {
+                let root = home.root.clone().filter(|_| home.is_root(&whole));
                 let root = root.unwrap_or(whole);
-                if !selection.whole.contains(&root) {
-                    selection.whole.push(root);
+                if !selection.whole_roots.contains(&root) {
+                    selection.whole_roots.push(root);
                 }
             }
             home.below(path)?
         } else if path.exists() {
-            vec![home.at(path)]
+            vec![home.file_at(path)]
         } else {
             let all = match &all {
                 Some(all) => all,
@@ -293,7 +293,7 @@ pub fn select(arguments: &[String]) -> Result<Selection, String> {
             selection.unmatched.push(argument.clone());
         }
         // A file that several paths lead to, with one name, is one scenario.
-        let by_file = |found: Found| {
+        let by_file = |found: FoundFile| {
             let real = found.file.path.canonicalize();
             ((found.name.clone(), real.ok()), found)
         };
@@ -301,11 +301,11 @@ pub fn select(arguments: &[String]) -> Result<Selection, String> {
     }
     selection.found = chosen.into_values().collect();
     selection.not_followed = home.not_followed.borrow().len();
-    home.say_not_followed();
+    home.report_not_followed();
     Ok(selection)
 }
 
-fn by_filter(all: &[Found], filter: &str) -> Vec<Found> {
+fn by_filter(all: &[FoundFile], filter: &str) -> Vec<FoundFile> {
     let named = filter.strip_suffix(".toml").unwrap_or(filter);
     if let Some(exact) = all.iter().find(|found| found.name == named) {
         return vec![exact.clone()];
@@ -325,7 +325,7 @@ fn by_filter(all: &[Found], filter: &str) -> Vec<Found> {
 }
 
 /// Returns whether a scenario has that tag. A file that cannot be read or parsed has none.
-fn has_tag(found: &Found, tag: &str) -> bool {
+fn has_tag(found: &FoundFile, tag: &str) -> bool {
     let Ok(bytes) = found.read() else {
         return false;
     };
@@ -338,18 +338,18 @@ fn has_tag(found: &Found, tag: &str) -> bool {
 /// # Errors
 ///
 /// If it selects none, or several; the message is for people.
-pub fn one(argument: &str) -> Result<Found, String> {
+pub fn select_one(argument: &str) -> Result<FoundFile, String> {
     let mut found = select(std::slice::from_ref(&argument.to_owned()))?.found;
     if found.len() > 1 && !Path::new(argument).is_dir() {
         // A name without its folder selects that scenario, and not others whose names only contain it.
-        let last = |found: &Found| found.name.rsplit('/').next() == Some(argument);
+        let last = |found: &FoundFile| found.name.rsplit('/').next() == Some(argument);
         if found.iter().filter(|found| last(found)).count() == 1 {
             found.retain(last);
         }
     }
     match found.len() {
         1 => Ok(found.remove(0)),
-        0 => Err(nothing(argument, &Home::new().all()?)),
+        0 => Err(nothing_selected(argument, &Home::new().all()?)),
         n => {
             let names: Vec<_> = found
                 .iter()
@@ -370,10 +370,10 @@ pub fn one(argument: &str) -> Result<Found, String> {
 /// # Errors
 ///
 /// If a folder cannot be read.
-pub fn by_name() -> Result<BTreeMap<String, Found>, String> {
+pub fn by_name() -> Result<BTreeMap<String, FoundFile>, String> {
     let home = Home::new();
     let all = home.all()?;
-    home.say_not_followed();
+    home.report_not_followed();
     Ok(all
         .into_iter()
         .map(|found| (found.name.clone(), found))
@@ -388,19 +388,19 @@ pub fn name_of_file(path: &Path) -> Option<String> {
     // The name follows the path as given, in which the file or a folder above it may be a link.
     let root = scenarios()?;
     let home = Home::new();
-    let found = home.at(path);
+    let found = home.file_at(path);
     (found.snapshots == Some(snapshots(&root))).then_some(found.name)
 }
 
 /// Returns whether that name alone selects the file at that path.
-pub fn is_named(name: &str, path: &str) -> bool {
+pub fn selects_file(name: &str, path: &str) -> bool {
     let file = scenarios().map(|root| root.join(format!("{name}.toml")));
     // An argument that is an existing path selects that path, and not a name.
     file.is_some_and(|file| file.display().to_string() == path) && !Path::new(name).exists()
 }
 
 /// Returns the message for an argument that selects nothing.
-pub fn nothing(argument: &str, all: &[Found]) -> String {
+pub fn nothing_selected(argument: &str, all: &[FoundFile]) -> String {
     let is_path =
         argument.starts_with(['/', '.']) || (argument.contains('/') && argument.ends_with(".toml"));
     if is_path {
@@ -435,7 +435,7 @@ pub fn nothing(argument: &str, all: &[Found]) -> String {
 /// # Errors
 ///
 /// If a folder cannot be read, if an argument selects nothing, or if there is no scenario at all.
-pub fn select_some(arguments: &[String]) -> Result<Selection, (Exit, String)> {
+pub fn select_or_fail(arguments: &[String]) -> Result<Selection, (Exit, String)> {
     let unreadable = |message| (Exit::Invalid, message);
     let selection = select(arguments).map_err(unreadable)?;
     if selection.found.is_empty() || !selection.unmatched.is_empty() {
@@ -460,7 +460,7 @@ fn why_nothing(selection: &Selection) -> Result<Vec<String>, String> {
     Ok(selection
         .unmatched
         .iter()
-        .map(|argument| nothing(argument, &all))
+        .map(|argument| nothing_selected(argument, &all))
         .collect())
 }
 
@@ -470,7 +470,7 @@ mod tests {
 
     /// Returns the name and the folder of snapshots of a file, which need not exist.
     fn at(path: &str) -> (String, Option<PathBuf>) {
-        let found = Home::default().at(Path::new(path));
+        let found = Home::default().file_at(Path::new(path));
         (found.name, found.snapshots)
     }
 

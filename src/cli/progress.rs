@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::output::is_watched;
+use super::output::stderr_is_terminal;
 use crate::report::figures::grouped;
 use crate::sim::TWICE_AT_ONCE;
 
@@ -11,7 +11,7 @@ pub struct Progress {
     total: u64,
     done: u64,
     shown: bool,
-    watched: bool,
+    on_terminal: bool,
 }
 
 impl Progress {
@@ -20,7 +20,7 @@ impl Progress {
             total,
             done: 0,
             shown: false,
-            watched: is_watched(),
+            on_terminal: stderr_is_terminal(),
         }
     }
 
@@ -28,7 +28,7 @@ impl Progress {
     /// before anyone could read it.
     pub fn advance(&mut self, by: u64) {
         self.done += by;
-        if self.watched && self.total > TWICE_AT_ONCE as u64 {
+        if self.on_terminal && self.total > TWICE_AT_ONCE as u64 {
             self.shown = true;
             let percent = self.done * 100 / self.total.max(1);
             let _ = write!(
@@ -40,7 +40,7 @@ impl Progress {
         }
     }
 
-    pub fn over(&mut self) {
+    pub fn clear(&mut self) {
         if self.shown {
             let _ = write!(std::io::stderr(), "\r{:60}\r", "");
         }

@@ -11,12 +11,12 @@ use crate::sim::{Options, Own, Subject};
 use crate::words::shown_path;
 
 use super::output::{err, out, style};
-use super::run::{self, How};
-use super::view::show;
+use super::run::{self, RunArgs};
+use super::view::run_and_show;
 use super::{Context, Done, Exit};
 
 /// Maximum size of a journal that is read, in bytes.
-const JOURNAL_BYTES: u64 = 256 << 20;
+const MAX_JOURNAL_BYTES: u64 = 256 << 20;
 
 /// Run again what a failure's last line names, or what a journal has recorded.
 ///
@@ -27,7 +27,7 @@ pub struct Replay {
     /// A scenario as `run` takes it, or a recorded journal (a file that ends in .jsonl)
     what: String,
     #[command(flatten)]
-    how: How,
+    how: RunArgs,
 }
 
 impl Replay {
@@ -37,17 +37,17 @@ impl Replay {
             .extension()
             .is_some_and(|extension| extension == "jsonl")
         {
-            return self.recorded(path);
+            return self.replay_recorded(path);
         }
         let Some(loaded) = run::find(&self.what)? else {
             return Ok(Exit::Invalid);
         };
-        show(&loaded, &self.how, &self.how.options()).map(|(exit, _)| exit)
+        run_and_show(&loaded, &self.how, &self.how.options()).map(|(exit, _)| exit)
     }
 
-    fn recorded(&self, path: &Path) -> Done {
+    fn replay_recorded(&self, path: &Path) -> Done {
         let invalid = |message: String| (Exit::Invalid, format!("{}: {message}", shown_path(path)));
-        let recorded = read_whole(path, JOURNAL_BYTES)
+        let recorded = read_whole(path, MAX_JOURNAL_BYTES)
             .map_err(|error| invalid(format!("cannot read it: {error}")))?;
         let recorded = String::from_utf8(recorded)
             .map_err(|_| invalid("cannot read it: it is not UTF-8".to_owned()))?;
@@ -109,15 +109,15 @@ impl Replay {
             subject: subject.into(),
             ..Options::default()
         };
-        let (exit, again) = show(&loaded, &self.how, &options)?;
+        let (exit, events) = run_and_show(&loaded, &self.how, &options)?;
         if exit == Exit::Nothing {
             return Ok(exit);
         }
-        if again == recorded {
+        if events == recorded {
             err(&format!("as recorded: {} events", recorded.len()));
             return Ok(exit);
         }
-        out(&diff(&text(&recorded), &text(&again), style()))?;
+        out(&diff(&text(&recorded), &text(&events), style()))?;
         err("not as recorded (- recorded, + now): the scenario or the context has changed since");
         Ok(exit.and(Exit::Failed))
     }

@@ -4,9 +4,9 @@ use clap::Args;
 
 use crate::sim::Options;
 
-use super::place::{self, Found};
+use super::place::{self, FoundFile};
 use super::seeds::one_seed;
-use super::view::{Loaded, load, show};
+use super::view::{LoadedScenario, load, run_and_show};
 use super::{Context, Done, Exit, Format};
 
 /// Run one scenario and look at it.
@@ -15,12 +15,12 @@ pub struct Run {
     /// A scenario's name or a part of it, a file, or `-` for standard input
     scenario: String,
     #[command(flatten)]
-    how: How,
+    how: RunArgs,
 }
 
 /// How a scenario is run and shown.
 #[derive(Debug, Args)]
-pub struct How {
+pub struct RunArgs {
     /// What to write: text for people, or the journal alone, one JSON object a line
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -35,7 +35,7 @@ pub struct How {
     pub seed: u64,
 }
 
-impl How {
+impl RunArgs {
     pub fn options(&self) -> Options {
         Options {
             seed: self.seed,
@@ -50,17 +50,17 @@ impl Run {
         let Some(loaded) = find(&self.scenario)? else {
             return Ok(Exit::Invalid);
         };
-        show(&loaded, &self.how, &self.how.options()).map(|(exit, _)| exit)
+        run_and_show(&loaded, &self.how, &self.how.options()).map(|(exit, _)| exit)
     }
 }
 
 /// Returns the scenario that an argument selects; `None` if it is invalid, which has been reported on standard error
 /// by then.
-pub fn find(argument: &str) -> Result<Option<Loaded>, (Exit, String)> {
+pub fn find(argument: &str) -> Result<Option<LoadedScenario>, (Exit, String)> {
     let found = if argument == place::STDIN {
-        Found::stdin().map_err(|message| (Exit::Invalid, message))?
+        FoundFile::stdin().map_err(|message| (Exit::Invalid, message))?
     } else {
-        place::one(argument).map_err(|message| (Exit::Nothing, message))?
+        place::select_one(argument).map_err(|message| (Exit::Nothing, message))?
     };
     let bytes = found.read().map_err(|message| (Exit::Invalid, message))?;
     Ok(load(&found.name, &found.shown(), &bytes))

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 /// Maximum number of seeds of one check.
-const MOST: u64 = 10_000_000;
+const MAX_SEEDS: u64 = 10_000_000;
 
 /// The seeds from `first` to before `end`; seed 0 by default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,8 +72,8 @@ impl FromStr for Seeds {
                     .to_owned(),
             );
         }
-        if end - first > MOST {
-            return Err(format!("more than {MOST} seeds; take them in parts"));
+        if end - first > MAX_SEEDS {
+            return Err(format!("more than {MAX_SEEDS} seeds; take them in parts"));
         }
         Ok(Seeds { first, end })
     }

@@ -9,22 +9,22 @@ use crate::report::{Problem, Source, Style, invalid, judge, listed, never_struck
 use crate::scenario::{self, Scenario};
 use crate::sim::{self, Journal, Options, Runners, Subject};
 
-use super::output::{err, out, shell, style};
-use super::run::How;
+use super::output::{err, out, shell_quoted, style};
+use super::run::RunArgs;
 use super::{Exit, Format, place};
 
 /// A scenario that was read and parsed.
-pub struct Loaded {
+pub struct LoadedScenario {
     pub path: String,
     pub text: String,
     pub scenario: Arc<Scenario>,
 }
 
 /// Parses a scenario. If it is invalid, its problems are written to standard error.
-pub fn load(name: &str, path: &str, bytes: &[u8]) -> Option<Loaded> {
+pub fn load(name: &str, path: &str, bytes: &[u8]) -> Option<LoadedScenario> {
     let text = String::from_utf8_lossy(bytes).into_owned();
     match scenario::parse_bytes(name, bytes) {
-        Ok(scenario) => Some(Loaded {
+        Ok(scenario) => Some(LoadedScenario {
             path: path.to_owned(),
             text,
             scenario: Arc::new(scenario),
@@ -53,7 +53,7 @@ pub fn load(name: &str, path: &str, bytes: &[u8]) -> Option<Loaded> {
 /// # Errors
 ///
 /// If deadstop itself is at fault; the message is for people.
-pub fn guarded(scenario: &Arc<Scenario>, options: &Options) -> Result<Journal, String> {
+pub fn run_guarded(scenario: &Arc<Scenario>, options: &Options) -> Result<Journal, String> {
     let runners = Runners::new(1).map_err(|error| format!("cannot start a thread: {error}"))?;
     runners
         .run(Arc::clone(scenario), *options)
@@ -61,9 +61,9 @@ pub fn guarded(scenario: &Arc<Scenario>, options: &Options) -> Result<Journal, S
 }
 
 /// Runs a scenario, shows the run, and returns the exit code of its verdict and its events.
-pub fn show(
-    loaded: &Loaded,
-    how: &How,
+pub fn run_and_show(
+    loaded: &LoadedScenario,
+    how: &RunArgs,
     options: &Options,
 ) -> Result<(Exit, Vec<Event>), (Exit, String)> {
     if loaded.scenario.worker.components.is_none() {
@@ -75,7 +75,7 @@ pub fn show(
     }
     let Journal {
         events, unstruck, ..
-    } = guarded(&loaded.scenario, options).map_err(|message| (Exit::Internal, message))?;
+    } = run_guarded(&loaded.scenario, options).map_err(|message| (Exit::Internal, message))?;
     let style = style();
     let source = Source {
         path: &loaded.path,
@@ -99,42 +99,47 @@ pub fn show(
             ))?;
         }
     }
-    let said = verdict(loaded, options, &events, &problems)
+    let verdict = verdict_text(loaded, options, &events, &problems)
         + &never_struck(&loaded.scenario, source, &unstruck);
     match how.format {
-        Format::Json => err(said.trim_end()),
-        Format::Text => out(&said)?,
+        Format::Json => err(verdict.trim_end()),
+        Format::Text => out(&verdict)?,
     }
     Ok((Exit::of(&problems), events))
 }
 
-fn verdict(loaded: &Loaded, options: &Options, events: &[Event], problems: &[Problem]) -> String {
-    let mut said = String::new();
+fn verdict_text(
+    loaded: &LoadedScenario,
+    options: &Options,
+    events: &[Event],
+    problems: &[Problem],
+) -> String {
+    let mut text = String::new();
     if problems.is_empty() {
         let breaks = loaded.scenario.expect.breaks.value.len();
         let _ = write!(
-            said,
+            text,
             "as expected: {} events, {} laws hold",
             events.len(),
             laws::all().len() - breaks
         );
         if breaks > 0 {
             let _ = write!(
-                said,
+                text,
                 ", and {breaks} {}",
                 if breaks == 1 { "breaks" } else { "break" }
             );
         }
-        said.push('\n');
-        return said;
+        text.push('\n');
+        return text;
     }
-    said.push_str(&listed(problems));
+    text.push_str(&listed(problems));
     let _ = writeln!(
-        said,
+        text,
         "replay: {}",
         replay_line(&loaded.path, &loaded.scenario, options)
     );
-    said
+    text
 }
 
 /// Returns the command that shows a run again.
@@ -145,7 +150,7 @@ pub fn replay_line(path: &str, scenario: &Scenario, options: &Options) -> String
         ""
     };
     // The name is enough if it selects the file.
-    let by_name = place::is_named(&scenario.name, path);
+    let by_name = place::selects_file(&scenario.name, path);
     let what = if by_name {
         scenario.name.to_string()
     } else {
@@ -153,7 +158,7 @@ pub fn replay_line(path: &str, scenario: &Scenario, options: &Options) -> String
     };
     format!(
         "deadstop replay {}{plan} --seed {}",
-        shell(&what),
+        shell_quoted(&what),
         options.seed
     )
 }

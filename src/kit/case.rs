@@ -10,25 +10,25 @@ use crate::report::{
 use crate::scenario::{self, Diagnostic, Invalid, Scenario, Timed};
 use crate::sim::{Bodies, Journal, Options, Own, Ran, Run, RunError, Twice};
 
-use super::names::{cannot_be, not_adopted, not_registered, unknown_uses};
+use super::names::{not_adopted, not_overlayable, not_registered, unknown_uses};
 use super::nothing::{is_about_main, main_given_up, main_is_over, tests_nothing};
 use super::{explained, notes, real};
 
 /// Advice where two runs differ: what to look for.
-const ADVICE: &str = "what differs from run to run: `select!` without `biased`, the order of a `HashMap`, random \
+const ADVICE_DIFFERS: &str = "what differs from run to run: `select!` without `biased`, the order of a `HashMap`, random \
 numbers, a real clock,\na thread or a socket that the context knows nothing of, a `static` that is kept from the run \
 before";
 
 /// Advice where main fails in only one of two runs: what to look for.
-const SHARED: &str = "a port, a file or a lock that two runs share? Each scenario is run twice, and tests run side by side: bind port 0, \
+const ADVICE_SHARED: &str = "a port, a file or a lock that two runs share? Each scenario is run twice, and tests run side by side: bind port 0, \
 and\nkeep what is one in the process (a port, a global) behind the state, so that a test can give another";
 
 /// Advice where a thread that is not the world's calls the context.
-const OUTSIDE: &str = "threads of `std::thread` and of `spawn_blocking` run in real time: what they ask for is in no journal, and when\n\
+const ADVICE_OUTSIDE: &str = "threads of `std::thread` and of `spawn_blocking` run in real time: what they ask for is in no journal, and when\n\
      it is heard is chance. Ask from main, a task, a thread or a callback of the context's";
 
 /// A scenario: its name, and the path and text of its file.
-pub(super) struct Case {
+pub(super) struct OwnCase {
     pub name: String,
     /// Path of the file, as the user knows it.
     pub path: String,
@@ -46,7 +46,7 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    fn of(problems: Vec<Problem>) -> Self {
+    fn without_run(problems: Vec<Problem>) -> Self {
         Verdict {
             problems,
             notes: Vec::new(),
@@ -60,68 +60,71 @@ impl Verdict {
     }
 
     /// Returns the problems and notes as text for people. How to run the scenario again is left to the caller.
-    pub fn told(&self, name: &str) -> String {
-        let mut told = shown(name, &self.problems, &self.picture, true);
+    pub fn text_of(&self, name: &str) -> String {
+        let mut text = shown(name, &self.problems, &self.picture, true);
         for note in &self.notes {
-            let _ = writeln!(told, "note: {note}");
+            let _ = writeln!(text, "note: {note}");
         }
-        told
+        text
     }
 
     /// Returns the log and the picture of the run; `None` if nothing was run.
-    pub fn run_shown(&self) -> Option<String> {
+    pub fn run_text(&self) -> Option<String> {
         let journal = self.journal.as_ref()?;
         let picture = timeline(&journal.events, Style::default());
         Some(format!("{}\n\n{picture}", journal.to_string().trim_end()))
     }
 
     /// Returns whether main was given up, so that the verdict needs a run that shows what main does when left alone.
-    pub fn asks_for_main(&self) -> bool {
+    pub fn needs_main_alone(&self) -> bool {
         self.problems
             .iter()
-            .any(|problem| self.is_for_main(problem))
+            .any(|problem| self.is_explained_by_main(problem))
     }
 
     /// Returns whether a problem is explained better by what main does when left alone: main was given up, or nothing
     /// was tested because main was not done.
-    fn is_for_main(&self, problem: &Problem) -> bool {
+    fn is_explained_by_main(&self, problem: &Problem) -> bool {
         let journal = self.journal.as_ref();
         journal.is_some_and(|journal| !main_is_over(journal))
             && (is_about_main(problem) || problem.kind == ProblemKind::TestsNothing)
     }
 
     /// Adds to the problem with main what main does when left alone.
-    pub fn add_main(&mut self, alone: Option<&Journal>) {
+    pub fn add_main_alone(&mut self, alone: Option<&Journal>) {
         let Some(journal) = &self.journal else { return };
         let mut problems = self.problems.iter();
-        let Some(at) = problems.position(|problem| self.is_for_main(problem)) else {
+        let Some(at) = problems.position(|problem| self.is_explained_by_main(problem)) else {
             return;
         };
-        let said = main_given_up(journal, alone);
+        let explanation = main_given_up(journal, alone);
         let problem = &mut self.problems[at];
         problem.detail = match problem.kind {
             // This problem has its own advice, which stays at the end.
-            ProblemKind::TestsNothing => said + &problem.detail,
-            _ => said,
+            ProblemKind::TestsNothing => explanation + &problem.detail,
+            _ => explanation,
         };
     }
 }
 
-impl Case {
+impl OwnCase {
     /// Parses the scenario. The error is the verdict on a file that cannot be run.
     pub fn parse(&self, own: &Own) -> Result<Arc<Scenario>, Box<Verdict>> {
         let parsed = scenario::parse_with(&self.name, &self.text, own.own_limits());
-        let scenario = parsed.map_err(|invalid| Box::new(Verdict::of(self.invalid(&invalid))))?;
-        let cannot_be = cannot_be(&scenario, &self.text);
-        if cannot_be.is_empty() {
+        let scenario = parsed
+            .map_err(|invalid| Box::new(Verdict::without_run(self.invalid_problems(&invalid))))?;
+        let not_overlayable = not_overlayable(&scenario, &self.text);
+        if not_overlayable.is_empty() {
             Ok(Arc::new(scenario))
         } else {
-            Err(Box::new(Verdict::of(self.wrong(cannot_be))))
+            Err(Box::new(Verdict::without_run(
+                self.problems_of(not_overlayable),
+            )))
         }
     }
 
     /// Returns the run of a scenario with a seed, still to be executed.
-    pub fn run(scenario: &Arc<Scenario>, own: &Own, seed: u64) -> Run {
+    pub fn planned_run(scenario: &Arc<Scenario>, own: &Own, seed: u64) -> Run {
         let options = Options {
             seed,
             // A user's code has thread-locals, locks and destructors, so each body needs its own thread.
@@ -137,7 +140,7 @@ impl Case {
             Twice::Ran(first, second) => (first, second),
             Twice::Broke(error) => {
                 let problem = Problem::new(ProblemKind::Internal, error.to_string());
-                return Verdict::of(vec![problem]);
+                return Verdict::without_run(vec![problem]);
             }
         };
         let mut problems = self.not_simulated(run, &first, &second);
@@ -146,7 +149,7 @@ impl Case {
         let over = main_is_over(&first) && first.aside.stall.is_none();
         let is_invalid = |problem: &Problem| problem.kind == ProblemKind::Invalid;
         if laws && !problems.iter().any(is_invalid) && (unknown.is_empty() || !over) {
-            problems.extend(self.broken(run, &first));
+            problems.extend(self.problems_of_run(run, &first));
         }
         if over || problems.is_empty() {
             problems.splice(0..0, unknown);
@@ -176,17 +179,17 @@ impl Case {
             Ok(ran) => ran.journal,
             Err(error) => {
                 let problem = Problem::new(ProblemKind::Internal, error.to_string());
-                return Verdict::of(vec![problem]);
+                return Verdict::without_run(vec![problem]);
             }
         };
-        let mut problems = self.broken(run, &journal);
+        let mut problems = self.problems_of_run(run, &journal);
         // If main fails by a fault in the file, no law about main breaks, and a shared resource is not to blame.
         let main_failed = journal.main_failed().is_some() && problems.iter().any(is_about_main);
         if let Some(problem) = problems.first_mut() {
             let seed = run.options.seed;
             problem.message = format!("with seed {seed}: {}", problem.message);
             if main_failed {
-                let _ = writeln!(problem.detail, "{SHARED}");
+                let _ = writeln!(problem.detail, "{ADVICE_SHARED}");
             }
         }
         Verdict {
@@ -199,7 +202,7 @@ impl Case {
 
     /// Returns a problem for each name in the file or in `uses` that the worker did not register.
     fn unknown_names(&self, run: &Run, first: &Journal) -> Vec<Problem> {
-        let mut problems = self.wrong(not_registered(&run.scenario, &self.text, first));
+        let mut problems = self.problems_of(not_registered(&run.scenario, &self.text, first));
         if let (Some(error), false) = (first.main_failed(), problems.is_empty()) {
             // The failure of main is why the names are missing.
             let failed = format!("main failed: {error}");
@@ -224,7 +227,7 @@ impl Case {
         let mut problems: Vec<_> = adopted.collect();
         let outside = first.outside.as_ref().or(second.outside.as_ref());
         problems.extend(outside.map(|asked| Problem {
-            detail: format!("{OUTSIDE}\n"),
+            detail: format!("{ADVICE_OUTSIDE}\n"),
             ..Problem::new(
                 ProblemKind::Invalid,
                 format!("the context was asked for {asked} by a thread that the simulator knows nothing of"),
@@ -239,19 +242,19 @@ impl Case {
             return problems;
         }
         let differ = differs(&first.events, &second.events, run.options.seed, style);
-        problems.extend(differ.map(|problem| explained(problem, first, second)));
+        problems.extend(differ.map(|problem| with_likely_cause(problem, first, second)));
         problems
     }
 
     /// Returns the problems of a run: it stands still, tests nothing, exceeds a bound in real time, or breaks laws or
     /// the file's expectations.
-    fn broken(&self, run: &Run, journal: &Journal) -> Vec<Problem> {
+    fn problems_of_run(&self, run: &Run, journal: &Journal) -> Vec<Problem> {
         let style = Style::default();
         let mut judged = judge(&run.scenario, self.source(), &journal.events, style);
         if let Some(stall) = real::stall(journal) {
             // The law about bodies reports the same event again. The file's expectations cannot be judged on a run
             // that was cut off.
-            let same = real::said_by_law(journal);
+            let same = real::message_at_last_event(journal);
             judged.retain(|problem| {
                 !matches!(problem.kind, ProblemKind::Stuck | ProblemKind::Expectation)
                     && Some(&problem.message) != same.as_ref()
@@ -264,7 +267,7 @@ impl Case {
                 problem.detail = explained::detail(journal, problem);
             }
         }
-        let mut problems = real::over_bound(journal);
+        let mut problems = real::turns_over_bound(journal);
         if !judged.iter().any(is_about_main) {
             problems.extend(tests_nothing(&run.scenario, journal));
         }
@@ -283,11 +286,11 @@ impl Case {
         }
     }
 
-    fn wrong(&self, diagnostics: Vec<Diagnostic>) -> Vec<Problem> {
-        self.invalid(&Invalid { diagnostics })
+    fn problems_of(&self, diagnostics: Vec<Diagnostic>) -> Vec<Problem> {
+        self.invalid_problems(&Invalid { diagnostics })
     }
 
-    fn invalid(&self, wrong: &Invalid) -> Vec<Problem> {
+    fn invalid_problems(&self, wrong: &Invalid) -> Vec<Problem> {
         invalid(self.source(), wrong, Style::default())
     }
 
@@ -300,21 +303,21 @@ impl Case {
 }
 
 /// Adds the likely cause to the problem that two runs differ.
-fn explained(mut problem: Problem, first: &Journal, second: &Journal) -> Problem {
+fn with_likely_cause(mut problem: Problem, first: &Journal, second: &Journal) -> Problem {
     let failed = [("first", first), ("second", second)].map(|(which, journal)| {
         let error = journal.main_failed()?;
         Some((which, error))
     });
     match failed {
         [Some((which, error)), None] | [None, Some((which, error))] => Problem {
-            detail: format!("{SHARED}\n"),
+            detail: format!("{ADVICE_SHARED}\n"),
             ..Problem::new(
                 ProblemKind::NotDeterministic,
                 format!("main failed in the {which} of two runs only: {error}"),
             )
         },
         _ => {
-            let _ = writeln!(problem.detail, "\n{ADVICE}");
+            let _ = writeln!(problem.detail, "\n{ADVICE_DIFFERS}");
             problem
         }
     }

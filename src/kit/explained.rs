@@ -11,7 +11,7 @@ use super::notes;
 /// its code can learn of it.
 pub(super) fn detail(journal: &Journal, problem: &Problem) -> String {
     if problem.message.contains("panicked at") {
-        return notes::panics(journal, &problem.message);
+        return notes::panic_places(journal, &problem.message);
     }
     let name = problem.at.as_ref().and_then(|at| at.component.as_ref());
     let Some(name) = name else {

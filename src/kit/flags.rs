@@ -9,7 +9,7 @@ pub(super) struct Flags {
     /// Whether `filters` and `skip` have to match whole names.
     exact: bool,
     /// Whether only ignored tests are to be run, of which there are none.
-    ignored: bool,
+    only_ignored: bool,
     pub help: bool,
     pub list: bool,
     /// Whether each test is reported by one letter.
@@ -49,7 +49,7 @@ impl Flags {
                 "--" => only_filters = true,
                 "--list" => flags.list = true,
                 "--exact" => flags.exact = true,
-                "--ignored" => flags.ignored = true,
+                "--ignored" => flags.only_ignored = true,
                 "-q" | "--quiet" => flags.terse = true,
                 "--nocapture" | "--no-capture" | "--show-output" => flags.shows_logs = true,
                 "--skip" => flags.skip.push(value(&mut arguments)?),
@@ -77,7 +77,7 @@ impl Flags {
     }
 
     /// Returns whether the test of that name is to be run.
-    pub fn take(&self, name: &str) -> bool {
+    pub fn selects(&self, name: &str) -> bool {
         let is = |word: &String| {
             if self.exact {
                 name == word
@@ -85,7 +85,7 @@ impl Flags {
                 name.contains(&**word)
             }
         };
-        !self.ignored
+        !self.only_ignored
             && (self.filters.is_empty() || self.filters.iter().any(is))
             && !self.skip.iter().any(is)
     }
@@ -108,16 +108,16 @@ mod tests {
 
     #[test]
     fn filter_matches_part_of_a_name_or_whole_with_exact() {
-        let takes = |arguments, name| read(arguments).map(|flags| flags.take(name));
-        assert_eq!(takes("", "hung/flush"), Ok(true));
-        assert_eq!(takes("flush", "hung/flush"), Ok(true));
-        assert_eq!(takes("db flush", "hung/flush"), Ok(true));
-        assert_eq!(takes("db", "hung/flush"), Ok(false));
-        assert_eq!(takes("flush --exact", "hung/flush"), Ok(false));
-        assert_eq!(takes("hung/flush --exact", "hung/flush"), Ok(true));
-        assert_eq!(takes("--skip flush", "hung/flush"), Ok(false));
-        assert_eq!(takes("-- --odd", "an --odd one"), Ok(true));
-        assert_eq!(takes("--ignored", "hung/flush"), Ok(false), "none is");
+        let selects = |arguments, name| read(arguments).map(|flags| flags.selects(name));
+        assert_eq!(selects("", "hung/flush"), Ok(true));
+        assert_eq!(selects("flush", "hung/flush"), Ok(true));
+        assert_eq!(selects("db flush", "hung/flush"), Ok(true));
+        assert_eq!(selects("db", "hung/flush"), Ok(false));
+        assert_eq!(selects("flush --exact", "hung/flush"), Ok(false));
+        assert_eq!(selects("hung/flush --exact", "hung/flush"), Ok(true));
+        assert_eq!(selects("--skip flush", "hung/flush"), Ok(false));
+        assert_eq!(selects("-- --odd", "an --odd one"), Ok(true));
+        assert_eq!(selects("--ignored", "hung/flush"), Ok(false), "none is");
     }
 
     #[test]

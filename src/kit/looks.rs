@@ -19,7 +19,7 @@ impl Journal {
     /// would pass for ever.
     #[track_caller]
     pub fn outcome(&self, name: &str) -> Option<Outcome> {
-        self.knows(name);
+        self.assert_registered(name);
         self.events.iter().find_map(|event| match &event.what {
             What::StepEnded {
                 name: of, outcome, ..
@@ -35,7 +35,7 @@ impl Journal {
     /// As [`outcome`](Self::outcome).
     #[track_caller]
     pub fn took(&self, name: &str) -> Option<Duration> {
-        self.knows(name);
+        self.assert_registered(name);
         self.events.iter().find_map(|event| match &event.what {
             What::StepEnded { name: of, took, .. } if **of == *name => {
                 Some(Duration::from_millis(*took))
@@ -108,7 +108,7 @@ impl Journal {
     }
 
     #[track_caller]
-    fn knows(&self, name: &str) {
+    fn assert_registered(&self, name: &str) {
         let names = self.events.iter().filter_map(|event| match &event.what {
             What::Registered(registered) => Some(&*registered.name),
             What::Refused { name, .. } => Some(&**name),

@@ -12,13 +12,13 @@ use crate::scenario::{
 use crate::sim::Journal;
 
 /// Returns a diagnostic for everything in the file that cannot be laid over real code.
-pub(super) fn cannot_be(scenario: &Scenario, text: &str) -> Vec<Diagnostic> {
+pub(super) fn not_overlayable(scenario: &Scenario, text: &str) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     if scenario.worker.components.is_some() {
         found.push(
             Diagnostic::error(
                 "has-components",
-                key(text, "components"),
+                span_of_key(text, "components"),
                 "the components of this worker are registered by code",
                 "none are expected here",
             )
@@ -67,7 +67,7 @@ fn cannot_strike(timed: &Timed, text: &str) -> Option<Diagnostic> {
     Some(
         Diagnostic::error(
             "not-simulated",
-            spot(text, &timed.span, key),
+            span_of_word(text, &timed.span, key),
             format!("{what} cannot be laid over real code"),
             "not for a worker of your own",
         )
@@ -84,11 +84,12 @@ struct Mention<'a> {
     span: &'a Span,
     verb: Option<&'static str>,
     /// Reserved words, such as `main`, that are allowed in its place.
-    also: Vec<&'static str>,
+    reserved: Vec<&'static str>,
 }
 
 fn mentions(scenario: &Scenario) -> Vec<Mention<'_>> {
-    let also = |place, key: &str| keys::find(place, key).map_or(Vec::new(), |key| key.ty.also());
+    let reserved_words =
+        |place, key: &str| keys::find(place, key).map_or(Vec::new(), |key| key.ty.also());
     let mut all = Vec::new();
     for Timed { when, verb, span } in &scenario.timeline {
         if let Some(name) = verb.about() {
@@ -96,9 +97,9 @@ fn mentions(scenario: &Scenario) -> Vec<Mention<'_>> {
                 name,
                 span,
                 verb: Some(verb.key()),
-                also: match verb {
-                    Verb::Call { .. } => also(Place::Event, "from"),
-                    verb => also(Place::Event, verb.key()),
+                reserved: match verb {
+                    Verb::Call { .. } => reserved_words(Place::Event, "from"),
+                    verb => reserved_words(Place::Event, verb.key()),
                 },
             });
         }
@@ -107,7 +108,7 @@ fn mentions(scenario: &Scenario) -> Vec<Mention<'_>> {
                 name,
                 span,
                 verb: None,
-                also: also(Place::Event, "on"),
+                reserved: reserved_words(Place::Event, "on"),
             });
         }
     }
@@ -131,7 +132,7 @@ fn mentions(scenario: &Scenario) -> Vec<Mention<'_>> {
                 name,
                 span,
                 verb: None,
-                also: also(Place::Expect, key),
+                reserved: reserved_words(Place::Expect, key),
             }));
         }
     }
@@ -166,15 +167,15 @@ pub(super) fn not_registered(
         name,
         span,
         verb,
-        also,
+        reserved,
     } in mentions(scenario)
     {
-        if also.contains(&&**name) {
+        if reserved.contains(&&**name) {
             continue;
         }
-        let span = spot(text, span, name);
+        let span = span_of_word(text, span, name);
         match (known.get(&**name), verb) {
-            (None, _) => found.push(unknown(name, span, &known, &also)),
+            (None, _) => found.push(unknown_name(name, span, &known, &reserved)),
             (Some(Some((kind, adopted))), Some(verb)) => {
                 found.extend(wrong_kind(name, span, verb, *kind, *adopted));
             }
@@ -184,13 +185,13 @@ pub(super) fn not_registered(
     found
 }
 
-fn unknown(
+fn unknown_name(
     name: &str,
     span: Span,
     known: &BTreeMap<&str, Option<(Kind, bool)>>,
-    also: &[&str],
+    reserved: &[&str],
 ) -> Diagnostic {
-    let all = || known.keys().copied().chain(also.iter().copied());
+    let all = || known.keys().copied().chain(reserved.iter().copied());
     let mut help = match did_you_mean(name, all()) {
         Some(meant) => format!("did you mean \"{meant}\"? "),
         None => String::new(),
@@ -300,7 +301,7 @@ fn main_ended_unasked(journal: &Journal) -> bool {
 
 /// Returns where a key stands in the file: the first place where a line or a table begins with it, and so not in a
 /// title before it. Without such a place it is the first place of all.
-fn key(text: &str, key: &str) -> Span {
+fn span_of_key(text: &str, key: &str) -> Span {
     let leads = |at: &usize| {
         let before = text[..*at].trim_end_matches([' ', '\t']);
         before.is_empty() || before.ends_with(['\n', '{', ',']) || before.ends_with("worker.")
@@ -314,7 +315,7 @@ fn key(text: &str, key: &str) -> Span {
 
 /// Returns where a word stands in a part of the file, or all of the part if the word is written in some other way
 /// there.
-fn spot(text: &str, span: &Span, word: &str) -> Span {
+fn span_of_word(text: &str, span: &Span, word: &str) -> Span {
     let part = text.get(span.clone()).unwrap_or("");
     let quoted = [format!("\"{word}\""), format!("'{word}'"), word.to_owned()];
     let found = quoted
@@ -343,7 +344,7 @@ mod tests {
         ] {
             let text = format!("{title}{before}components{after}");
             let at = title.len() + before.len();
-            assert_eq!(key(&text, "components"), at..at + 10, "{text}");
+            assert_eq!(span_of_key(&text, "components"), at..at + 10, "{text}");
         }
     }
 }

@@ -12,9 +12,9 @@ use crate::sim::{Journal, Kept, KeptBy, Own, Run};
 use super::real::{bound_overrun, whole_ms};
 
 /// Maximum number of functions of the stack that are shown for a panic.
-const FRAMES: usize = 4;
+const MAX_FRAMES: usize = 4;
 /// Maximum number of components that one note lists, and of notes of one kind.
-const LISTED: usize = 20;
+const MAX_LISTED: usize = 20;
 
 /// Returns the notes on a run, one sentence each.
 pub(super) fn of(run: &Run, journal: &Journal) -> Vec<String> {
@@ -39,7 +39,7 @@ pub(super) fn of(run: &Run, journal: &Journal) -> Vec<String> {
              `tokio::spawn` has started; `add_task`, or a `JoinSet` inside of one, does"
         ));
     }
-    for name in found.held_handle.iter().take(LISTED) {
+    for name in found.held_handle.iter().take(MAX_LISTED) {
         notes.push(format!(
             "\"{name}\" held a strong handle of the context to its end: left behind, it would keep the worker; \
              `ctx.downgrade()` does not"
@@ -52,8 +52,8 @@ pub(super) fn of(run: &Run, journal: &Journal) -> Vec<String> {
             plural(journal.aside.jobs.len() as u64, "job")
         ));
     }
-    notes.extend(turns_noted(journal).take(LISTED));
-    notes.extend(caught(journal));
+    notes.extend(long_turn_notes(journal).take(MAX_LISTED));
+    notes.extend(caught_panics(journal));
     notes
 }
 
@@ -100,12 +100,12 @@ fn warned_of_at_start(journal: &Journal) -> impl Iterator<Item = String> {
         )),
         _ => None,
     });
-    warned.take(LISTED)
+    warned.take(MAX_LISTED)
 }
 
 /// Returns a note for each component with long turns. A turn longer than its bound is left out, since that is a
 /// failure.
-fn turns_noted(journal: &Journal) -> impl Iterator<Item = String> {
+fn long_turn_notes(journal: &Journal) -> impl Iterator<Item = String> {
     let kept = journal.aside.kept.iter();
     let mut all: Vec<(&Kept, u64, Duration)> = Vec::new();
     for kept in kept.filter(|kept| bound_overrun(journal, kept).is_none()) {
@@ -120,7 +120,7 @@ fn turns_noted(journal: &Journal) -> impl Iterator<Item = String> {
         }
     }
     all.into_iter()
-        .map(|(first, times, in_all)| long_turn(first, times, in_all))
+        .map(|(first, times, in_all)| long_turn_note(first, times, in_all))
 }
 
 /// Returns a note on the threads and tasks that ended well without being asked to. A future that is run to its end
@@ -163,7 +163,7 @@ fn ended_by_themselves(journal: &Journal) -> Option<String> {
     if unasked.len() == 1 {
         return Some(format!("\"{name}\" ended by itself at {at}"));
     }
-    let listed = unasked.iter().take(LISTED);
+    let listed = unasked.iter().take(MAX_LISTED);
     let listed: Vec<_> = listed
         .map(|(name, at)| format!("\"{name}\" at {at}"))
         .collect();
@@ -177,7 +177,7 @@ fn ended_by_themselves(journal: &Journal) -> Option<String> {
 }
 
 /// Returns the note on the long turns of one component: when the first one was, and how long all of them took.
-fn long_turn(first: &Kept, times: u64, in_all: Duration) -> String {
+fn long_turn_note(first: &Kept, times: u64, in_all: Duration) -> String {
     let (name, at) = (&first.name, At(first.at));
     let took = match times {
         1 => format!("{} of real time at {at}", Ms(whole_ms(first.took))),
@@ -202,7 +202,7 @@ fn long_turn(first: &Kept, times: u64, in_all: Duration) -> String {
 }
 
 /// Returns a note for each panic that the code caught itself.
-fn caught(journal: &Journal) -> impl Iterator<Item = String> {
+fn caught_panics(journal: &Journal) -> impl Iterator<Item = String> {
     let ended = |words: &str| {
         journal.events.iter().any(|event| {
             matches!(&event.what, What::Ended { how: How::Panicked, error: Some(error), .. } if **error == *words)
@@ -213,7 +213,7 @@ fn caught(journal: &Journal) -> impl Iterator<Item = String> {
         .panics
         .iter()
         .filter(|panicked| !ended(&panicked.message));
-    let notes = caught.take(LISTED).map(|panicked| {
+    let notes = caught.take(MAX_LISTED).map(|panicked| {
         let (message, place) = (&panicked.message, &panicked.place);
         let at = At(panicked.at);
         match &panicked.name {
@@ -227,17 +227,17 @@ fn caught(journal: &Journal) -> impl Iterator<Item = String> {
 }
 
 /// Returns the places of the panics that a sentence is about, with the functions of the user's own code.
-pub(super) fn panics(journal: &Journal, sentence: &str) -> String {
-    let mut said = String::new();
+pub(super) fn panic_places(journal: &Journal, sentence: &str) -> String {
+    let mut places = String::new();
     for panicked in &journal.aside.panics {
         let Some(name) = &panicked.name else { continue };
         if !sentence.starts_with(&format!("\"{name}\"")) {
             continue;
         }
-        let _ = writeln!(said, "  \"{name}\" panicked at {}", panicked.place);
-        for frame in panicked.stack().users.iter().take(FRAMES) {
-            let _ = writeln!(said, "    in {}", frame.shown());
+        let _ = writeln!(places, "  \"{name}\" panicked at {}", panicked.place);
+        for frame in panicked.stack().users.iter().take(MAX_FRAMES) {
+            let _ = writeln!(places, "    in {}", frame.shown());
         }
     }
-    said
+    places
 }

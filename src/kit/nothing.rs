@@ -11,7 +11,7 @@ use crate::sim::{Journal, Run};
 const FOLLOWED_MS: u64 = 3_600_000;
 
 /// Advice where main waits for the real world.
-const REAL_WORLD: &str = "\
+const ADVICE_REAL_WORLD: &str = "\
 Main registers and returns. Does it wait for a stop, or serve? That belongs into a task: `ctx.add_task`.
 Or does it wait for what is outside of the simulation: a thread or a socket of the real world? sqlx, a resolver, reqwest and
 the like answer from threads of their own, in real time, while virtual time runs ahead. Put it behind the state, so that a
@@ -19,18 +19,18 @@ test can give a fake (`app = …`); or await it in a job of the blocking pool, f
 `spawn_blocking(move || handle.block_on(connect()))`, with `Handle::current()`";
 
 /// Advice where the run is over before main begins.
-const TOO_EARLY: &str = "\
+const ADVICE_TOO_EARLY: &str = "\
 Main had no turn before the process was asked to stop: have that come later in the file (`at = \"1ms\"` is enough). If it is so on
 purpose, the file says `ready = false` and `registered = []` in [expect]";
 
 /// Advice where main keeps trying what never succeeds.
-const TRIES: &str = "\
+const ADVICE_RETRIES: &str = "\
 Main registers and returns. Does it work until the stop? That belongs into a task: `ctx.add_task`.
 Or does it try again what does not come about under test: an address at which nothing answers, a file that nobody writes?
 Put it behind the state, so that a test can give a fake (`app = …`)";
 
 /// Advice where main takes longer than its bound.
-const TAKES_LONG: &str = "\
+const ADVICE_TAKES_LONG: &str = "\
 A stop that comes while main runs waits for it as long as `start-timeout` says: give main more of it, have main look at
 `ctx.stop_requested()`, or have the signal come later in the file";
 
@@ -137,12 +137,12 @@ pub(super) fn left_alone(run: &Run) -> Run {
 /// Returns the text on a main that was given up: since when it waited, what it had registered, what it does when left
 /// alone, and the advice.
 pub(super) fn main_given_up(journal: &Journal, alone: Option<&Journal>) -> String {
-    let mut said = String::new();
+    let mut text = String::new();
     if let Some(since) = journal.aside.found.main_waits {
-        said += &format!("  main has waited since {}", At(since));
-        said += &format!(
+        text += &format!("  main has waited since {}", At(since));
+        text += &format!(
             "; {} had been registered by then\n",
-            registered(journal, since)
+            registered_until(journal, since)
         );
     }
     let gave_up = journal.events.iter().find(|event| {
@@ -153,11 +153,11 @@ pub(super) fn main_given_up(journal: &Journal, alone: Option<&Journal>) -> Strin
     });
     let began = |event: &Event| matches!(event.what, What::Began { id: MAIN, .. });
     if !journal.events.iter().any(began) {
-        return "  the run was over before main had begun\n".to_owned() + TOO_EARLY + "\n";
+        return "  the run was over before main had begun\n".to_owned() + ADVICE_TOO_EARLY + "\n";
     }
-    let Some(alone) = alone else { return said };
+    let Some(alone) = alone else { return text };
     if let Some(stall) = &alone.aside.stall {
-        return said
+        return text
             + &format!(
                 "  left alone, the run stands still at {}: {stall}\n",
                 At(stall.at)
@@ -174,7 +174,7 @@ pub(super) fn main_given_up(journal: &Journal, alone: Option<&Journal>) -> Strin
                 "  left alone for an hour it is not done either: it went on from time to time, the last time at {}\n",
                 At(last)
             ),
-            TRIES,
+            ADVICE_RETRIES,
         ),
         (None, Some(last)) => (
             format!(
@@ -182,30 +182,30 @@ pub(super) fn main_given_up(journal: &Journal, alone: Option<&Journal>) -> Strin
                  could have woken it\n",
                 At(last)
             ),
-            REAL_WORLD,
+            ADVICE_REAL_WORLD,
         ),
         (None, None) => (
             "  left alone for an hour it waits still: no timer, task or body of this run could have woken it\n"
                 .to_owned(),
-            REAL_WORLD,
+            ADVICE_REAL_WORLD,
         ),
         (Some(done), _) if done.t >= by => (
             format!("  left alone it is done at {}\n", At(done.t)),
-            TAKES_LONG,
+            ADVICE_TAKES_LONG,
         ),
         (Some(done), _) => (
             format!(
                 "  another time, left alone, it was done at {}: how long it waits differs from run to run\n",
                 At(done.t)
             ),
-            REAL_WORLD,
+            ADVICE_REAL_WORLD,
         ),
     };
-    said + &line + help + "\n"
+    text + &line + help + "\n"
 }
 
 /// Returns the names of the components that were registered until `by`, as text.
-fn registered(journal: &Journal, by: u64) -> String {
+fn registered_until(journal: &Journal, by: u64) -> String {
     let names = journal.events.iter().filter_map(|event| match &event.what {
         What::Registered(it) if event.t <= by => Some(&*it.name),
         _ => None,

@@ -5,10 +5,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// Exit code of a failed test binary, as in every Rust test.
-pub(super) const FAILED: u8 = 101;
+pub(super) const EXIT_FAILED: u8 = 101;
 
 /// Maximum time to wait for std's lock on standard output.
-const FREE: Duration = Duration::from_secs(1);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Writes to standard output. A reader that is gone is no error.
 pub(super) fn out(text: &str) {
@@ -47,15 +47,15 @@ pub(super) fn exit(code: u8) -> ! {
     clippy::disallowed_methods,
     reason = "it is not known whether the lock can be had, and it is waited for in real time"
 )]
-pub(super) fn exit_if_locked(text: &str) {
+pub(super) fn exit_if_stdout_locked(text: &str) {
     let (has, had) = mpsc::channel();
     let asks = std::thread::Builder::new().spawn(move || {
         drop(std::io::stdout().lock());
         let _ = has.send(());
     });
-    if asks.is_ok() && had.recv_timeout(FREE).is_err() {
+    if asks.is_ok() && had.recv_timeout(LOCK_TIMEOUT).is_err() {
         err(text);
         err("standard output is locked by code that was left behind: no further test is run\n");
-        exit(FAILED);
+        exit(EXIT_FAILED);
     }
 }

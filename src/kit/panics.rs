@@ -8,7 +8,7 @@ use crate::sim::note_panic;
 
 /// Installs a panic hook, once for the process, that notes panics of simulated code in their run. All other panics go
 /// to the hook that was there.
-pub(super) fn observe() {
+pub(super) fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let before = take_hook();

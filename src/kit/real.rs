@@ -32,7 +32,7 @@ pub(super) fn stall(journal: &Journal) -> Option<Problem> {
 
 /// Returns the message of the first law that breaks at the last event of a run that stands still, which is the law
 /// about bodies. The stall explains the same event better.
-pub(super) fn said_by_law(journal: &Journal) -> Option<String> {
+pub(super) fn message_at_last_event(journal: &Journal) -> Option<String> {
     let last = journal.events.last()?;
     let broken = laws::judge(&journal.events);
     let mut same = broken.into_iter().filter(|broken| broken.seq == last.seq);
@@ -40,7 +40,7 @@ pub(super) fn said_by_law(journal: &Journal) -> Option<String> {
 }
 
 /// Returns a problem for each turn that took longer in real time than the component's own bound.
-pub(super) fn over_bound(journal: &Journal) -> Vec<Problem> {
+pub(super) fn turns_over_bound(journal: &Journal) -> Vec<Problem> {
     let over = |kept: &Kept| {
         let bound = bound_overrun(journal, kept)?;
         let name = &kept.name;

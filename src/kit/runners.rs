@@ -8,9 +8,9 @@ use crate::sim::Runners;
 
 /// Environment variable: the longest time for which a user's code may keep its thread. It is longer for a debugger,
 /// and shorter to find short waits.
-const PATIENCE: &str = "DEADSTOP_PATIENCE";
+const PATIENCE_VAR: &str = "DEADSTOP_PATIENCE";
 /// Environment variable: the longest time that one run may take in all.
-const TIME_LIMIT: &str = "DEADSTOP_TIME_LIMIT";
+const TIME_LIMIT_VAR: &str = "DEADSTOP_TIME_LIMIT";
 
 /// Starts that number of threads, with the limits that the environment sets.
 ///
@@ -19,16 +19,16 @@ const TIME_LIMIT: &str = "DEADSTOP_TIME_LIMIT";
 /// If they cannot be started, or if the environment sets a limit that is no duration.
 #[track_caller]
 pub(super) fn runners(threads: usize) -> Runners {
-    panics::observe();
+    panics::install_hook();
     let mut runners = Runners::new(threads).expect("threads to run scenarios on");
     let limit = |name| match read(name, std::env::var(name).ok().as_deref()) {
         Ok(limit) => limit,
         Err(message) => panic!("{message}"),
     };
-    if let Some(patience) = limit(PATIENCE) {
+    if let Some(patience) = limit(PATIENCE_VAR) {
         runners = runners.patience(patience);
     }
-    if let Some(limit) = limit(TIME_LIMIT) {
+    if let Some(limit) = limit(TIME_LIMIT_VAR) {
         runners = runners.time_limit(limit);
     }
     runners
@@ -47,14 +47,14 @@ mod tests {
 
     #[test]
     fn limit_is_read_as_in_a_file() {
-        assert_eq!(read(PATIENCE, None), Ok(None));
+        assert_eq!(read(PATIENCE_VAR, None), Ok(None));
         let ten = Some(Duration::from_secs(600));
-        assert_eq!(read(PATIENCE, Some("10m")), Ok(ten));
+        assert_eq!(read(PATIENCE_VAR, Some("10m")), Ok(ten));
         let no_unit =
             "DEADSTOP_TIME_LIMIT cannot be \"10\": it has no unit, as in DEADSTOP_TIME_LIMIT=10m";
-        assert_eq!(read(TIME_LIMIT, Some("10")), Err(no_unit.to_owned()));
+        assert_eq!(read(TIME_LIMIT_VAR, Some("10")), Err(no_unit.to_owned()));
         for wrong in ["", "forever", "0ms", "2h", "ten"] {
-            assert!(read(PATIENCE, Some(wrong)).is_err(), "{wrong}");
+            assert!(read(PATIENCE_VAR, Some(wrong)).is_err(), "{wrong}");
         }
     }
 }

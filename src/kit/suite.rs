@@ -13,15 +13,15 @@ use crate::report::figures::plural;
 use crate::scenario::{Scenario, ScenarioFile, scenario_files};
 use crate::sim::{FURTHER_SEEDS, Own, Run, Runners, Twice, cores, twice};
 
-use super::case::{Case, Verdict};
+use super::case::{OwnCase, Verdict};
 use super::flags::{Flags, HELP};
 use super::nothing::left_alone;
-use super::output::{self, FAILED};
+use super::output::{self, EXIT_FAILED};
 use super::runners::runners;
 
 /// Environment variable that picks scenarios by a part of their name, since the usual harness has only one test for
 /// all.
-const PICK: &str = "DEADSTOP_SCENARIO";
+const PICK_VAR: &str = "DEADSTOP_SCENARIO";
 /// The scenario files of a folder, for one worker. [`scenarios!`](crate::scenarios) makes it.
 #[derive(Debug)]
 pub struct Suite {
@@ -46,7 +46,10 @@ impl Suite {
         Suite {
             root: root.into(),
             folder: folder.trim_end_matches('/').to_owned(),
-            target: format!(" -p {package}{}", command(Path::new(root), file, target)),
+            target: format!(
+                " -p {package}{}",
+                target_argument(Path::new(root), file, target)
+            ),
             own,
         }
     }
@@ -63,34 +66,34 @@ impl Suite {
             Err(message) => panic!("{message}"),
         };
         let all = cases.len();
-        let cases: Vec<Case> = cases.into_iter().filter(picked()).collect();
-        assert!(!cases.is_empty(), "{}", picks_none(all));
+        let cases: Vec<OwnCase> = cases.into_iter().filter(pick_filter()).collect();
+        assert!(!cases.is_empty(), "{}", picks_none_message(all));
         // The harness has checked the arguments already: a flag that is unknown here is one of its own.
         let shows_logs = Flags::read(std::env::args().skip(1)).is_ok_and(|flags| flags.shows_logs);
         let mut failed = Vec::new();
         // Nothing is printed before it is known that standard output is not locked for good.
-        let mut told = String::new();
+        let mut text = String::new();
         let left_behind = self.run(&cases, None, |case, verdict| {
-            if shows_logs && let Some(run) = verdict.run_shown() {
-                let _ = writeln!(told, "\n{}\n{run}", case.name);
+            if shows_logs && let Some(run) = verdict.run_text() {
+                let _ = writeln!(text, "\n{}\n{run}", case.name);
             }
             if verdict.is_well() {
-                note(&case.name, &verdict.notes);
+                write_notes(&case.name, &verdict.notes);
             } else {
                 failed.push(&*case.name);
                 let _ = writeln!(
-                    told,
-                    "\n{}run it again: {PICK}={} cargo test{} -- --nocapture",
-                    verdict.told(&case.name),
-                    quoted(&case.name),
+                    text,
+                    "\n{}run it again: {PICK_VAR}={} cargo test{} -- --nocapture",
+                    verdict.text_of(&case.name),
+                    shell_quoted(&case.name),
                     self.target
                 );
             }
         });
         if left_behind > 0 {
-            output::exit_if_locked(&told);
+            output::exit_if_stdout_locked(&text);
         }
-        print!("{told}");
+        print!("{text}");
         assert!(
             failed.is_empty(),
             "{} of {} failed: {}",
@@ -110,7 +113,7 @@ impl Suite {
             Ok(flags) => self.harness(&flags),
             Err(message) => {
                 output::out(&format!("{message}\n"));
-                ExitCode::from(FAILED)
+                ExitCode::from(EXIT_FAILED)
             }
         }
     }
@@ -120,18 +123,18 @@ impl Suite {
             Ok(cases) => cases,
             Err(message) => {
                 output::out(&format!("{message}\n"));
-                return ExitCode::from(FAILED);
+                return ExitCode::from(EXIT_FAILED);
             }
         };
         let all = cases.len();
-        let picked = picked();
+        let picked = pick_filter();
         if !cases.iter().any(&picked) {
-            output::out(&format!("{}\n", picks_none(all)));
-            return ExitCode::from(FAILED);
+            output::out(&format!("{}\n", picks_none_message(all)));
+            return ExitCode::from(EXIT_FAILED);
         }
-        let cases: Vec<Case> = cases
+        let cases: Vec<OwnCase> = cases
             .into_iter()
-            .filter(|case| flags.take(&case.name) && picked(case))
+            .filter(|case| flags.selects(&case.name) && picked(case))
             .collect();
         if flags.list {
             let mut listed = String::new();
@@ -160,7 +163,7 @@ impl Suite {
                 (false, false) => format!("test {} ... FAILED\n", case.name),
             });
             if flags.shows_logs
-                && let Some(run) = verdict.run_shown()
+                && let Some(run) = verdict.run_text()
             {
                 output::out(&format!("\n{run}\n"));
             }
@@ -181,33 +184,33 @@ impl Suite {
                 let again = format!(
                     "run it again: cargo test{} -- --exact {}",
                     self.target,
-                    quoted(&case.name)
+                    shell_quoted(&case.name)
                 );
-                let told = verdict.told(&case.name);
-                let _ = write!(failures, "---- {} ----\n{told}{again}\n\n", case.name);
+                let text = verdict.text_of(&case.name);
+                let _ = write!(failures, "---- {} ----\n{text}{again}\n\n", case.name);
                 failed.push(&case.name);
             }
         });
-        let mut said = String::new();
+        let mut summary = String::new();
         if !notes.is_empty() {
-            let _ = write!(said, "\n{}", notes.concat());
+            let _ = write!(summary, "\n{}", notes.concat());
         }
         if !failed.is_empty() {
-            let _ = writeln!(said, "\nfailures:\n\n{failures}failures:");
+            let _ = writeln!(summary, "\nfailures:\n\n{failures}failures:");
             for name in &failed {
-                let _ = writeln!(said, "    {name}");
+                let _ = writeln!(summary, "    {name}");
             }
         }
         let _ = writeln!(
-            said,
+            summary,
             "\ntest result: {}. {} passed; {} failed; 0 ignored; 0 measured; {} filtered out\n",
             if failed.is_empty() { "ok" } else { "FAILED" },
             cases.len() - failed.len(),
             failed.len(),
             all - cases.len()
         );
-        output::out(&said);
-        let code = if failed.is_empty() { 0 } else { FAILED };
+        output::out(&summary);
+        let code = if failed.is_empty() { 0 } else { EXIT_FAILED };
         if left_behind > 0 {
             output::exit(code);
         }
@@ -218,9 +221,9 @@ impl Suite {
     /// the number of threads that were left behind.
     fn run<'c>(
         &self,
-        cases: &'c [Case],
+        cases: &'c [OwnCase],
         threads: Option<usize>,
-        mut done: impl FnMut(&'c Case, Verdict),
+        mut done: impl FnMut(&'c OwnCase, Verdict),
     ) -> usize {
         let threads = threads.unwrap_or_else(cores);
         let runners = runners(threads);
@@ -237,7 +240,7 @@ impl Suite {
     }
 
     /// Reads the scenario files, sorted by name.
-    fn cases(&self) -> Result<Vec<Case>, String> {
+    fn cases(&self) -> Result<Vec<OwnCase>, String> {
         let folder = self.root.join(&self.folder);
         let found = scenario_files(&folder)?;
         for link in &found.not_followed {
@@ -253,7 +256,7 @@ impl Suite {
             let path = format!("{}/{}.toml", self.folder, file.name);
             let text = String::from_utf8(file.read()?)
                 .map_err(|_| format!("cannot read {path}: it is not UTF-8"))?;
-            Ok(Case {
+            Ok(OwnCase {
                 name: file.name.clone(),
                 path,
                 text,
@@ -267,7 +270,7 @@ impl Suite {
 fn judge_all(
     runners: &Runners,
     own: &Own,
-    cases: &[Case],
+    cases: &[OwnCase],
     parsed: &[Result<Arc<Scenario>, Box<Verdict>>],
 ) -> Vec<Verdict> {
     let runnable = || {
@@ -277,9 +280,10 @@ fn judge_all(
         })
     };
     let first = runnable().zip(0..);
-    let first = first.map(|((case, scenario), at)| ((at, case), Case::run(scenario, own, 0)));
+    let first =
+        first.map(|((case, scenario), at)| ((at, case), OwnCase::planned_run(scenario, own, 0)));
     let mut verdicts = BTreeMap::new();
-    let judged = |(at, case): &(usize, &Case), run: &Run, both: Twice| {
+    let judged = |(at, case): &(usize, &OwnCase), run: &Run, both: Twice| {
         verdicts.insert(*at, (run.clone(), case.judge(run, both, true)));
     };
     twice(runners, first, judged, |_| {});
@@ -289,7 +293,7 @@ fn judge_all(
         let both = runnable().zip(0..);
         let well = both.filter(|(_, at)| verdicts[*at].1.is_well());
         well.flat_map(|((case, scenario), at)| {
-            FURTHER_SEEDS.map(move |seed| (case, at, Case::run(scenario, own, seed)))
+            FURTHER_SEEDS.map(move |seed| (case, at, OwnCase::planned_run(scenario, own, seed)))
         })
     };
     let further: Vec<_> = runners.run_all(well().map(|(.., run)| run)).collect();
@@ -313,30 +317,30 @@ fn judge_all(
 
 /// Runs the worker without a request to stop if its main was given up, and adds to the verdict what main does then.
 pub(super) fn follow_main(runners: &Runners, run: &Run, verdict: &mut Verdict) {
-    if verdict.asks_for_main() {
+    if verdict.needs_main_alone() {
         let alone = runners.run_all([left_alone(run)]).next();
         let alone = alone.and_then(Result::ok).map(|ran| ran.journal);
-        verdict.add_main(alone.as_ref());
+        verdict.add_main_alone(alone.as_ref());
     }
 }
 
 /// Returns a function that tests whether the environment picks a scenario.
-fn picked() -> impl Fn(&Case) -> bool {
-    let pick = std::env::var(PICK).ok();
+fn pick_filter() -> impl Fn(&OwnCase) -> bool {
+    let pick = std::env::var(PICK_VAR).ok();
     move |case| pick.as_ref().is_none_or(|pick| case.name.contains(&**pick))
 }
 
 /// Returns the message for an environment that picks none of that number of scenarios.
-fn picks_none(all: usize) -> String {
+fn picks_none_message(all: usize) -> String {
     format!(
-        "{PICK} picks none of the {}",
+        "{PICK_VAR} picks none of the {}",
         plural(all as u64, "scenario")
     )
 }
 
 /// Returns the argument by which cargo selects the test; empty if it is none. The compiler's name has `_` for each
 /// dash. The file's name still has the dashes, or the manifest does if it sets another name.
-fn command(root: &Path, file: &str, target: &str) -> String {
+fn target_argument(root: &Path, file: &str, target: &str) -> String {
     let path = Path::new(file);
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let folder = path.parent().and_then(Path::file_name);
@@ -371,7 +375,7 @@ fn tests_of(manifest: &str) -> Vec<String> {
 }
 
 /// Writes the notes on a test that passes to standard error, past the harness, which swallows what tests print.
-pub(super) fn note(name: &str, notes: &[String]) {
+pub(super) fn write_notes(name: &str, notes: &[String]) {
     let notes: String = notes
         .iter()
         .map(|note| format!("note: {name}: {note}\n"))
@@ -382,7 +386,7 @@ pub(super) fn note(name: &str, notes: &[String]) {
 }
 
 /// Returns a name, quoted for a shell if it has to be.
-fn quoted(name: &str) -> String {
+fn shell_quoted(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     if name.chars().all(plain) {
         name.to_owned()
@@ -398,7 +402,7 @@ mod tests {
     #[test]
     fn command_selects_the_test_by_its_name_in_cargo() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let known = |file, target| command(root, file, target);
+        let known = |file, target| target_argument(root, file, target);
         assert_eq!(known("tests/shutdown.rs", "shutdown"), " --test shutdown");
         assert_eq!(
             known("a/tests/shut-down.rs", "shut_down"),

@@ -8,10 +8,10 @@ use crate::context::{MainError, WorkerCtx};
 use crate::scenario::time;
 use crate::sim::{Journal, Own, Run, Twice, twice};
 
-use super::case::{Case, Verdict};
+use super::case::{OwnCase, Verdict};
 use super::output;
 use super::runners::runners;
-use super::suite::{follow_main, note};
+use super::suite::{follow_main, write_notes};
 
 /// A duration: a [`Duration`], or text as in a scenario file (`"500ms"`, `"10s"`, `"1m"`). A [`Duration`] is cut to
 /// whole milliseconds, as everywhere in a scenario.
@@ -105,29 +105,29 @@ impl Trial {
 
     /// Sets the time from the stop signal to SIGKILL. Default: that of [`Own::limits`], or 30 s.
     pub fn grace(self, grace: impl Time) -> Self {
-        self.limit("grace", &text(&grace.said()))
+        self.limit("grace", &toml_string(&grace.said()))
     }
 
     /// Sets the part of the grace that stop leaves to cleanup. Default: that of [`Own::limits`], or a third of the
     /// grace.
     pub fn reserve(self, reserve: impl Time) -> Self {
-        self.limit("reserve", &text(&reserve.said()))
+        self.limit("reserve", &toml_string(&reserve.said()))
     }
 
     /// Sets how long main is awaited if a stop is requested while it runs. Default: that of [`Own::limits`], or 5 s.
     pub fn start_timeout(self, timeout: impl Time) -> Self {
-        self.limit("start-timeout", &text(&timeout.said()))
+        self.limit("start-timeout", &toml_string(&timeout.said()))
     }
 
     /// Sets how long the worker still runs after the request to stop, when it is no longer ready. Default: that of
     /// [`Own::limits`], or no time.
     pub fn pre_stop(self, delay: impl Time) -> Self {
-        self.limit("pre-stop", &text(&delay.said()))
+        self.limit("pre-stop", &toml_string(&delay.said()))
     }
 
     /// Makes cleanup close the component that was registered last first, among those of equal order.
     pub fn last_registered_first(self) -> Self {
-        self.limit("ties", &text("last"))
+        self.limit("ties", &toml_string("last"))
     }
 
     /// Makes the program handle no signals: a signal ends it at once, and only [calls](Self::call) stop it.
@@ -144,19 +144,19 @@ impl Trial {
 
     /// Sets the time after the start of the worker at which the events that follow strike.
     pub fn at(mut self, at: impl Time) -> Self {
-        self.when = format!("at = {}", text(&at.said()));
+        self.when = format!("at = {}", toml_string(&at.said()));
         self
     }
 
     /// Makes the events that follow strike when the step of that component first begins, or when `main` begins.
     pub fn on(mut self, name: &str) -> Self {
-        self.when = format!("on = {}", text(name));
+        self.when = format!("on = {}", toml_string(name));
         self
     }
 
     /// Delays the events that follow by a time after the begin that [`on`](Self::on) names.
     pub fn after(mut self, after: impl Time) -> Self {
-        let _ = write!(self.when, ", after = {}", text(&after.said()));
+        let _ = write!(self.when, ", after = {}", toml_string(&after.said()));
         self
     }
 
@@ -184,7 +184,8 @@ impl Trial {
 
     /// Makes a callback begin later, or a thread or task end later, by that time.
     pub fn slow(self, name: &str, by: impl Time) -> Self {
-        self.event("slow", name).with("by", &text(&by.said()))
+        self.event("slow", name)
+            .with("by", &toml_string(&by.said()))
     }
 
     /// Makes a component return an error: a thread, a task or `main` where it waits, a callback instead of its real
@@ -211,12 +212,12 @@ impl Trial {
 
     /// Sets how long the event before this lasts.
     pub fn lasting(self, lasts: impl Time) -> Self {
-        self.with("for", &text(&lasts.said()))
+        self.with("for", &toml_string(&lasts.said()))
     }
 
     /// Sets the message of the failure or panic before this, or the reason of the call before this.
     pub fn message(self, message: &str) -> Self {
-        self.with("message", &text(message))
+        self.with("message", &toml_string(message))
     }
 
     /// Sets the exit code that main asks for with the failure before this.
@@ -231,12 +232,12 @@ impl Trial {
 
     /// Makes the call before this come from inside that component.
     pub fn from(self, name: &str) -> Self {
-        self.with("from", &text(name))
+        self.with("from", &toml_string(name))
     }
 
     /// Sets how long the answer before this takes.
     pub fn taking(self, takes: impl Time) -> Self {
-        self.with("takes", &text(&takes.said()))
+        self.with("takes", &toml_string(&takes.said()))
     }
 
     /// Applies the answer before this to every `every`-th answer; the others are an immediate 200.
@@ -247,20 +248,20 @@ impl Trial {
     /// Sets how long the worker's code may keep its thread in real time, in which no virtual time passes; 5 s by default.
     /// The environment's `DEADSTOP_PATIENCE` takes precedence.
     pub fn patience(mut self, patience: impl Time) -> Self {
-        self.patience = Some(text(&patience.said()));
+        self.patience = Some(toml_string(&patience.said()));
         self
     }
 
     /// Expects exactly these components to be registered. Without any, the worker registers nothing on purpose;
     /// without this expectation that is a failure.
     pub fn registers<const N: usize>(self, names: [&str; N]) -> Self {
-        self.expects("registered", &list(&names))
+        self.expects("registered", &toml_array(&names))
     }
 
     /// Expects exactly these threads and tasks to end well by themselves before stop. Without this expectation, each
     /// that does is noted.
     pub fn ended<const N: usize>(self, names: [&str; N]) -> Self {
-        self.expects("ended", &list(&names))
+        self.expects("ended", &toml_array(&names))
     }
 
     /// Expects the worker to be asked to stop before main is done. Without this expectation that is a failure.
@@ -270,7 +271,7 @@ impl Trial {
 
     /// Expects that law to break. A law that is not named so must hold.
     pub fn breaks(mut self, law: &str) -> Self {
-        self.breaks.push(text(law));
+        self.breaks.push(toml_string(law));
         self
     }
 
@@ -285,7 +286,7 @@ impl Trial {
     #[track_caller]
     pub fn run(self) -> Journal {
         let (journal, notes) = self.try_run(true);
-        note(&format!("trial at {}", Location::caller()), &notes);
+        write_notes(&format!("trial at {}", Location::caller()), &notes);
         journal
     }
 
@@ -349,7 +350,7 @@ impl Trial {
 
     #[track_caller]
     fn try_run(&self, laws: bool) -> (Journal, Vec<String>) {
-        let case = Case {
+        let case = OwnCase {
             name: "trial".to_owned(),
             path: "the trial".to_owned(),
             text: self.file(),
@@ -358,7 +359,7 @@ impl Trial {
             |invalid| *invalid,
             |scenario| {
                 let runners = runners(2);
-                let run = Case::run(&scenario, &self.own, self.seed);
+                let run = OwnCase::planned_run(&scenario, &self.own, self.seed);
                 let mut verdict = None;
                 let judged =
                     |(): &(), run: &Run, both: Twice| verdict = Some(case.judge(run, both, laws));
@@ -366,7 +367,7 @@ impl Trial {
                 let mut verdict: Verdict = verdict.expect("a verdict for the run");
                 follow_main(&runners, &run, &mut verdict);
                 if runners.left_behind() > 0 {
-                    output::exit_if_locked(&verdict.told(&case.name));
+                    output::exit_if_stdout_locked(&verdict.text_of(&case.name));
                 }
                 verdict
             },
@@ -378,7 +379,7 @@ impl Trial {
                 notes,
                 ..
             } if problems.is_empty() => (journal, notes),
-            wrong => panic!("\n{}the trial:\n{}", wrong.told(&case.name), case.text),
+            wrong => panic!("\n{}the trial:\n{}", wrong.text_of(&case.name), case.text),
         }
     }
 
@@ -398,7 +399,8 @@ impl Trial {
         } else {
             format!("{}, ", self.when)
         };
-        self.events.push(format!("{when}{verb} = {}", text(value)));
+        self.events
+            .push(format!("{when}{verb} = {}", toml_string(value)));
         self
     }
 
@@ -413,13 +415,13 @@ impl Trial {
 }
 
 /// Returns texts as a TOML array.
-fn list(texts: &[&str]) -> String {
-    let texts: Vec<_> = texts.iter().map(|one| text(one)).collect();
+fn toml_array(texts: &[&str]) -> String {
+    let texts: Vec<_> = texts.iter().map(|one| toml_string(one)).collect();
     format!("[{}]", texts.join(", "))
 }
 
 /// Returns a text as a TOML string.
-fn text(text: &str) -> String {
+fn toml_string(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {

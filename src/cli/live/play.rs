@@ -5,21 +5,21 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::verdict::{Verdict, Verdicts, judged};
+use super::verdict::{LiveJudge, LiveVerdict, judge_live};
 use crate::live::{Failed, Known, Pace, Players, Request, Tempo};
 use crate::scenario::Scenario;
 use crate::sim::{RunError, Runners};
 
 /// Number of simulated seeds from which the tempo is worked out, and with which a live run is compared first.
-pub const SEEDS: u64 = 64;
+pub const FIRST_SEEDS: u64 = 64;
 /// Number of simulated seeds that a live run may match.
-pub const MORE_SEEDS: u64 = 2_048;
+pub const COMPARED_SEEDS: u64 = 2_048;
 /// Real time from one instant to the next.
 const STRETCH: Duration = Duration::from_millis(300);
 /// Maximum real time of a live run; a file that takes longer has to be marked as not live.
-const LONGEST: Duration = Duration::from_secs(60);
+const MAX_LIVE_TIME: Duration = Duration::from_secs(60);
 /// Maximum number of repetitions of a run that the machine held up; each is slower than the one before.
-const AGAIN: u32 = 3;
+const MAX_REPEATS: u32 = 3;
 
 /// A scenario to be run live.
 pub struct Play {
@@ -37,7 +37,7 @@ pub enum NotPlayed {
     /// It could not be simulated, for which deadstop itself is at fault.
     Broken(RunError),
     /// It would take too long, or its instants are too close together to be told apart.
-    OutOfTime(String),
+    NoFeasibleTempo(String),
 }
 
 impl Play {
@@ -49,16 +49,16 @@ impl Play {
         text: String,
         speed: Option<f64>,
     ) -> Result<Play, NotPlayed> {
-        let known = Known::new(runners, &scenario, SEEDS).map_err(NotPlayed::Broken)?;
+        let known = Known::new(runners, &scenario, FIRST_SEEDS).map_err(NotPlayed::Broken)?;
         let pace = speed.map_or(Pace::Stretch(STRETCH), Pace::Even);
         let tempo = Tempo::new(known.instants(), known.ends(), pace)
-            .map_err(|error| NotPlayed::OutOfTime(error.to_string()))?;
+            .map_err(|error| NotPlayed::NoFeasibleTempo(error.to_string()))?;
         let takes = tempo.takes();
-        if takes > LONGEST && speed.is_none() {
-            return Err(NotPlayed::OutOfTime(format!(
+        if takes > MAX_LIVE_TIME && speed.is_none() {
+            return Err(NotPlayed::NoFeasibleTempo(format!(
                 "live it would take {} s, and {} s is the longest",
                 takes.as_secs(),
-                LONGEST.as_secs()
+                MAX_LIVE_TIME.as_secs()
             )));
         }
         let name = scenario.name.to_string();
@@ -73,20 +73,20 @@ impl Play {
 }
 
 /// Result of one live run.
-pub struct Ended {
+pub struct LiveResult {
     /// Number of times that the machine held it up and it was run again.
-    pub again: u32,
+    pub repeats: u32,
     /// Problem of the first time, if it was run again.
-    pub first: Option<String>,
+    pub first_problem: Option<String>,
     pub lag: Duration,
     pub late: Duration,
-    pub verdict: Verdict,
+    pub verdict: LiveVerdict,
 }
 
 /// Runs one scenario live. A run that fails while the machine holds it up is repeated, more slowly.
-pub fn play(players: &Players, verdicts: &Verdicts<'_>, it: &Play) -> Ended {
+pub fn play(players: &Players, live_judge: &LiveJudge<'_>, it: &Play) -> LiveResult {
     let mut request = it.request.clone();
-    let (mut again, mut first) = (0, None);
+    let (mut repeats, mut first_problem) = (0, None);
     loop {
         let played = players.play(&request);
         let (lag, late) = match &played {
@@ -96,33 +96,33 @@ pub fn play(players: &Players, verdicts: &Verdicts<'_>, it: &Play) -> Ended {
             Err(_) => (Duration::ZERO, Duration::ZERO),
         };
         let held_up = lag > request.tempo.patience();
-        let mut verdict = judged(it, verdicts, played);
+        let mut verdict = judge_live(it, live_judge, played);
         let problems = &mut verdict.problems;
         if !problems.is_empty() && held_up {
-            if again < AGAIN {
-                again += 1;
+            if repeats < MAX_REPEATS {
+                repeats += 1;
                 let late = lag.as_millis();
-                let said = || {
+                let describe = || {
                     format!(
                         "{}, where a thread that only waits was woken {late} ms late",
                         problems[0]
                     )
                 };
-                first = first.or_else(|| Some(said()));
+                first_problem = first_problem.or_else(|| Some(describe()));
                 request.tempo = request.tempo.slower();
                 continue;
             }
-            if let Some(first) = problems.first_mut() {
+            if let Some(problem) = problems.first_mut() {
                 let _ = write!(
-                    first.message,
+                    problem.message,
                     " (the machine may be to blame: a thread that only waits was woken {} ms late)",
                     lag.as_millis()
                 );
             }
         }
-        return Ended {
-            again,
-            first,
+        return LiveResult {
+            repeats,
+            first_problem,
             lag,
             late,
             verdict,
@@ -131,7 +131,7 @@ pub fn play(players: &Players, verdicts: &Verdicts<'_>, it: &Play) -> Ended {
 }
 
 /// Calls `run` with each item of `next`, on `jobs` threads at once, and passes each result to `done` as it comes.
-pub fn at_once<T: Send, R: Send>(
+pub fn run_in_parallel<T: Send, R: Send>(
     jobs: usize,
     next: impl FnMut() -> Option<T> + Send,
     run: impl Fn(T) -> R + Sync,

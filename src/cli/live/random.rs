@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::coverage::Coverage;
-use super::play::{Ended, NotPlayed, Play, SEEDS, at_once, play};
-use super::verdict::Verdicts;
-use super::{Live, PERFORM, told};
-use crate::cli::output::{is_watched, out, style};
+use super::play::{FIRST_SEEDS, LiveResult, NotPlayed, Play, play, run_in_parallel};
+use super::verdict::LiveJudge;
+use super::{Live, PERFORM, run_text};
+use crate::cli::output::{out, stderr_is_terminal, style};
 use crate::cli::{Done, Exit};
 use crate::live::Players;
 use crate::report::figures::plural;
@@ -17,14 +17,14 @@ use crate::scenario::{self, Scenario};
 use crate::sim::{Runners, cores};
 
 /// Result of one random scenario.
-enum Random {
+enum RandomResult {
     Played {
         scenario: Arc<Scenario>,
         unstruck: Vec<usize>,
-        ended: Box<Ended>,
+        result: Box<LiveResult>,
     },
     /// It was not run, for this reason: it would take too long, or its instants are too close together.
-    PassedOver(String),
+    Skipped(String),
     /// Deadstop itself is at fault, in this way.
     Broken(String),
 }
@@ -41,7 +41,7 @@ impl Live {
         let runners = Runners::new(cores()).map_err(|error| broken(&error))?;
         let program = std::env::current_exe().map_err(|error| broken(&error))?;
         let players = Players::new(program, &[PERFORM]);
-        let verdicts = Verdicts {
+        let live_judge = LiveJudge {
             runners: &runners,
             style: style(),
         };
@@ -49,21 +49,21 @@ impl Live {
         let seeds = (0..u64::from(count)).map(|n| first.saturating_add(n));
         let mut left = seeds.flat_map(|seed| std::iter::repeat_n(seed, usize::from(self.times)));
         let mut tally = Tally::default();
-        let mut said = String::new();
+        let mut text = String::new();
         let total = u64::from(count) * u64::from(self.times);
         let mut failed_to_write = None;
-        at_once(
+        run_in_parallel(
             self.jobs(),
             move || left.next(),
-            |seed| (seed, self.play_random(seed, &players, &verdicts)),
+            |seed| (seed, self.play_random(seed, &players, &live_judge)),
             |(seed, random)| {
                 let failed_before = tally.failed;
-                let told = tally.take(seed, random, self);
+                let result_text = tally.count(seed, random, self);
                 if tally.failed > failed_before {
                     failed_to_write = failed_to_write.take().or(self.save(seed).err());
                 }
-                said += &told;
-                if is_watched() {
+                text += &result_text;
+                if stderr_is_terminal() {
                     let _ = write!(
                         std::io::stderr(),
                         "\r{} of {total} random scenarios, {} failed ",
@@ -73,11 +73,11 @@ impl Live {
                 }
             },
         );
-        if is_watched() {
+        if stderr_is_terminal() {
             let _ = write!(std::io::stderr(), "\r{:60}\r", "");
         }
-        said += &tally.summary(first, count, began.elapsed());
-        out(&said)?;
+        text += &tally.summary(first, count, began.elapsed());
+        out(&text)?;
         match failed_to_write {
             Some(error) => Err((Exit::Internal, error)),
             None if tally.played == 0 => Ok(Exit::Nothing),
@@ -85,37 +85,42 @@ impl Live {
         }
     }
 
-    fn play_random(&self, seed: u64, players: &Players, verdicts: &Verdicts<'_>) -> Random {
+    fn play_random(
+        &self,
+        seed: u64,
+        players: &Players,
+        live_judge: &LiveJudge<'_>,
+    ) -> RandomResult {
         let text = scenario::random(seed);
-        let scenario = match scenario::parse(&name(seed), &text) {
+        let scenario = match scenario::parse(&scenario_name(seed), &text) {
             Ok(scenario) => Arc::new(scenario),
             Err(invalid) => {
-                return Random::Broken(scenario::render(
+                return RandomResult::Broken(scenario::render(
                     &invalid.diagnostics,
-                    &file(seed),
+                    &file_name(seed),
                     &text,
                     false,
                 ));
             }
         };
         let made = Play::new(
-            verdicts.runners,
+            live_judge.runners,
             scenario.clone(),
-            file(seed),
+            file_name(seed),
             text,
             self.speed,
         );
         match made {
-            Ok(mut made) => Random::Played {
+            Ok(mut made) => RandomResult::Played {
                 unstruck: made.known.unstruck().to_vec(),
-                ended: Box::new({
+                result: Box::new({
                     made.random = true;
-                    play(players, verdicts, &made)
+                    play(players, live_judge, &made)
                 }),
                 scenario,
             },
-            Err(NotPlayed::OutOfTime(why)) => Random::PassedOver(why),
-            Err(NotPlayed::Broken(error)) => Random::Broken(error.to_string()),
+            Err(NotPlayed::NoFeasibleTempo(why)) => RandomResult::Skipped(why),
+            Err(NotPlayed::Broken(error)) => RandomResult::Broken(error.to_string()),
         }
     }
 
@@ -124,19 +129,19 @@ impl Live {
         let Some(folder) = &self.save else {
             return Ok(());
         };
-        let path = folder.join(file(seed));
+        let path = folder.join(file_name(seed));
         let written = std::fs::create_dir_all(folder)
             .and_then(|()| std::fs::write(&path, scenario::random(seed)));
         written.map_err(|error| format!("cannot write {}: {error}", path.display()))
     }
 }
 
-fn name(seed: u64) -> String {
+fn scenario_name(seed: u64) -> String {
     format!("random-{seed}")
 }
 
-fn file(seed: u64) -> String {
-    format!("{}.toml", name(seed))
+fn file_name(seed: u64) -> String {
+    format!("{}.toml", scenario_name(seed))
 }
 
 /// Totals of all random scenarios.
@@ -144,101 +149,104 @@ fn file(seed: u64) -> String {
 struct Tally {
     exit: Exit,
     played: u64,
-    passed_over: u64,
-    /// Why the first of them was passed over.
-    why_passed_over: Option<String>,
+    skipped: u64,
+    /// Why the first of them was skipped.
+    why_skipped: Option<String>,
     /// Number of runs that agree with none of the first seeds, and with a later one.
     further: u64,
     failed: u64,
-    again: u64,
+    repeats: u64,
     late: Duration,
     coverage: Coverage,
 }
 
 impl Tally {
     fn done(&self) -> u64 {
-        self.played + self.passed_over
+        self.played + self.skipped
     }
 
     /// Counts one result, and returns the text on it; empty if there is nothing to report.
-    fn take(&mut self, seed: u64, random: Random, live: &Live) -> String {
-        let (scenario, unstruck, ended) = match random {
-            Random::Played {
+    fn count(&mut self, seed: u64, random: RandomResult, live: &Live) -> String {
+        let (scenario, unstruck, result) = match random {
+            RandomResult::Played {
                 scenario,
                 unstruck,
-                ended,
-            } => (scenario, unstruck, ended),
-            Random::PassedOver(why) => {
-                self.passed_over += 1;
-                self.why_passed_over.get_or_insert(why);
+                result,
+            } => (scenario, unstruck, result),
+            RandomResult::Skipped(why) => {
+                self.skipped += 1;
+                self.why_skipped.get_or_insert(why);
                 return String::new();
             }
-            Random::Broken(why) => {
+            RandomResult::Broken(why) => {
                 self.played += 1;
                 self.failed += 1;
                 self.exit = self.exit.and(Exit::Internal);
-                return format!("FAIL {}: {why}\n", name(seed));
+                return format!("FAIL {}: {why}\n", scenario_name(seed));
             }
         };
         self.played += 1;
-        self.again += u64::from(ended.again);
-        self.further += u64::from(ended.verdict.further);
-        self.late = self.late.max(ended.late);
+        self.repeats += u64::from(result.repeats);
+        self.further += u64::from(result.verdict.agrees_with_further);
+        self.late = self.late.max(result.late);
         self.coverage.count(&scenario, &unstruck);
-        let failed = !ended.verdict.problems.is_empty();
-        let mut said = told(&name(seed), &ended, live.verbose);
+        let failed = !result.verdict.problems.is_empty();
+        let mut text = run_text(&scenario_name(seed), &result, live.verbose);
         if failed {
             self.failed += 1;
-            self.exit = self.exit.and(Exit::of(&ended.verdict.problems));
-            let text = scenario::random(seed);
-            let _ = writeln!(said, "the file:\n\n{text}");
-            let _ = writeln!(said, "again: {}\n", again(seed, live));
+            self.exit = self.exit.and(Exit::of(&result.verdict.problems));
+            let file_text = scenario::random(seed);
+            let _ = writeln!(text, "the file:\n\n{file_text}");
+            let _ = writeln!(text, "again: {}\n", repeat_command(seed, live));
         }
-        said
+        text
     }
 
     fn summary(&self, first: u64, count: u32, took: Duration) -> String {
-        let mut said = self.coverage.table();
+        let mut text = self.coverage.table();
         let _ = write!(
-            said,
+            text,
             "{} live, seeds {first} to {}",
             plural(self.played, "random scenario"),
             first.saturating_add(u64::from(count).saturating_sub(1))
         );
-        if let Some(why) = &self.why_passed_over {
-            let _ = write!(said, ", {} passed over ({why})", self.passed_over);
+        if let Some(why) = &self.why_skipped {
+            let _ = write!(text, ", {} passed over ({why})", self.skipped);
         }
         if self.further > 0 {
             let further = self.further;
-            let _ = write!(said, ", {further} with a seed after the first {SEEDS}");
-        }
-        if self.again > 0 {
             let _ = write!(
-                said,
+                text,
+                ", {further} with a seed after the first {FIRST_SEEDS}"
+            );
+        }
+        if self.repeats > 0 {
+            let _ = write!(
+                text,
                 ", {} again since the machine held them up",
-                self.again
+                self.repeats
             );
         }
         if self.played == 0 {
-            return said + "; nothing was run\n";
+            return text + "; nothing was run\n";
         }
         let _ = write!(
-            said,
+            text,
             "; at most {} ms late, in {:.1} s: ",
             self.late.as_millis(),
             took.as_secs_f64()
         );
-        said += &match self.failed {
+        text += &match self.failed {
             0 => "all agree with the simulation".to_owned(),
             failed => format!("{failed} failed"),
         };
-        said.push('\n');
-        said
+        text.push('\n');
+        text
     }
 }
 
 /// Returns the command that runs a random scenario again.
-fn again(seed: u64, live: &Live) -> String {
+fn repeat_command(seed: u64, live: &Live) -> String {
     let speed = live
         .speed
         .map_or_else(String::new, |speed| format!(" --speed {speed}"));

@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::play::{MORE_SEEDS, Play, SEEDS};
-use crate::cli::output::shell;
+use super::play::{COMPARED_SEEDS, FIRST_SEEDS, Play};
+use crate::cli::output::shell_quoted;
 use crate::cli::place;
 use crate::journal::{Event, text};
 use crate::laws;
@@ -15,89 +15,96 @@ use crate::scenario;
 use crate::sim::{Journal, Options, Run, Runners};
 
 /// The means to judge live runs.
-pub struct Verdicts<'a> {
+pub struct LiveJudge<'a> {
     pub runners: &'a Runners,
     pub style: Style,
 }
 
 /// The verdict on a live run.
-pub struct Verdict {
+pub struct LiveVerdict {
     pub problems: Vec<Problem>,
     /// Whether it agrees with a later seed, and with none of the first ones.
-    pub further: bool,
+    pub agrees_with_further: bool,
 }
 
-impl Verdict {
+impl LiveVerdict {
     fn of(problem: Problem) -> Self {
-        Verdict {
+        LiveVerdict {
             problems: vec![problem],
-            further: false,
+            agrees_with_further: false,
         }
     }
 }
 
 /// Judges a live run.
-pub fn judged(it: &Play, verdicts: &Verdicts<'_>, played: Result<Played, Failed>) -> Verdict {
-    let said = |played: &Played| {
-        let said = played.said.trim();
-        if said.is_empty() {
+pub fn judge_live(
+    play: &Play,
+    live_judge: &LiveJudge<'_>,
+    played: Result<Played, Failed>,
+) -> LiveVerdict {
+    let output = |played: &Played| {
+        let output = played.said.trim();
+        if output.is_empty() {
             String::new()
         } else {
-            format!("{said}\n")
+            format!("{output}\n")
         }
     };
     let events = match played {
         Ok(played) => played.events,
         Err(Failed::System(error)) => {
-            return Verdict::of(Problem::new(ProblemKind::Internal, error.to_string()));
+            return LiveVerdict::of(Problem::new(ProblemKind::Internal, error.to_string()));
         }
         Err(error) => {
             let detail = match &error {
                 Failed::Overstayed { played, .. } | Failed::Silent { played, .. } => {
-                    text(&played.events) + &said(played)
+                    text(&played.events) + &output(played)
                 }
                 _ => String::new(),
             };
-            return Verdict::of(Problem {
+            return LiveVerdict::of(Problem {
                 detail,
                 ..Problem::new(ProblemKind::Stuck, error.to_string())
             });
         }
     };
-    let difference = compare(&it.known, &events);
+    let difference = compare(&play.known, &events);
     let another = difference
         .as_ref()
-        .and_then(|_| agrees_with_another(it, verdicts.runners, &events));
-    let further = another.is_some();
-    let difference = difference.filter(|_| !further);
-    let mut problems = own(it, verdicts, &events);
+        .and_then(|_| agrees_with_another(play, live_judge.runners, &events));
+    let agrees_with_further = another.is_some();
+    let difference = difference.filter(|_| !agrees_with_further);
+    let mut problems = judge_alone(play, live_judge, &events);
     // An expectation that the simulation misses, too, is not missed because the run is late.
     let missed = match problems.iter().any(is_unmet) {
-        true => missed_by_seeds(it, verdicts.runners, another.as_ref()),
+        true => missed_by_seeds(play, live_judge.runners, another.as_ref()),
         false => Vec::new(),
     };
-    if it.random {
+    if play.random {
         let broken = another.map(|(_, journal)| laws::judge(&journal.events));
         let broken = broken.unwrap_or_default();
-        let breaks = |law| it.known.breaks(law) || broken.iter().any(|broken| broken.law == law);
+        let breaks = |law| play.known.breaks(law) || broken.iter().any(|broken| broken.law == law);
         problems.retain(|problem| !problem.law.is_some_and(breaks));
     }
     if let Some(difference) = difference {
         if let Some(late) = difference.late {
-            follows(&mut problems, &events, late.due, &missed);
+            merge_late_problems(&mut problems, &events, late.due, &missed);
         }
-        problems.insert(0, differs(&difference, verdicts.style));
+        problems.insert(0, differs(&difference, live_judge.style));
     }
     for problem in problems.iter_mut().filter(|problem| is_unmet(problem)) {
         if let Some(seed) = seed_that_misses(problem, &missed) {
             let _ = writeln!(
                 problem.detail,
                 "seed {seed} of the simulation breaks it too: deadstop check {} --seed {seed}",
-                shell(&named(it))
+                shell_quoted(&argument_of(play))
             );
         }
     }
-    Verdict { problems, further }
+    LiveVerdict {
+        problems,
+        agrees_with_further,
+    }
 }
 
 fn is_unmet(problem: &Problem) -> bool {
@@ -120,14 +127,14 @@ fn differs(difference: &Difference, style: Style) -> Problem {
 
 /// Returns the first of the further seeds with which a run agrees. If much happens in one instant, the first seeds do
 /// not show every order.
-fn agrees_with_another(it: &Play, runners: &Runners, events: &[Event]) -> Option<(u64, Journal)> {
-    let mut runs = simulated(it, runners, SEEDS..MORE_SEEDS);
+fn agrees_with_another(play: &Play, runners: &Runners, events: &[Event]) -> Option<(u64, Journal)> {
+    let mut runs = simulated(play, runners, FIRST_SEEDS..COMPARED_SEEDS);
     runs.find(|(_, journal)| agrees(journal, events))
 }
 
 /// Runs a scenario in the simulator with those seeds.
 fn simulated(
-    it: &Play,
+    play: &Play,
     runners: &Runners,
     seeds: Range<u64>,
 ) -> impl Iterator<Item = (u64, Journal)> {
@@ -136,7 +143,7 @@ fn simulated(
             seed,
             ..Options::default()
         };
-        Run::new(Arc::clone(&it.scenario), options)
+        Run::new(Arc::clone(&play.scenario), options)
     };
     let ran = runners.run_all(seeds.clone().map(run));
     seeds
@@ -145,31 +152,31 @@ fn simulated(
 }
 
 /// Returns what is wrong with a run by the laws and by the file, without the simulation.
-fn own(it: &Play, verdicts: &Verdicts<'_>, events: &[Event]) -> Vec<Problem> {
+fn judge_alone(play: &Play, live_judge: &LiveJudge<'_>, events: &[Event]) -> Vec<Problem> {
     let source = Source {
-        path: &it.path,
-        text: &it.request.text,
+        path: &play.path,
+        text: &play.request.text,
     };
-    judge(&it.scenario, source, events, verdicts.style)
+    judge(&play.scenario, source, events, live_judge.style)
 }
 
 /// Returns the expectations that the simulation misses with one of the first seeds, or with `another`, with which the
 /// run agrees: the line of each, and the first such seed.
 fn missed_by_seeds(
-    it: &Play,
+    play: &Play,
     runners: &Runners,
     another: Option<&(u64, Journal)>,
 ) -> Vec<(usize, u64)> {
     let mut missed: Vec<(usize, u64)> = Vec::new();
     let another = another.map(|(seed, journal)| (*seed, journal.clone()));
-    for (seed, journal) in simulated(it, runners, 0..SEEDS).chain(another) {
+    for (seed, journal) in simulated(play, runners, 0..FIRST_SEEDS).chain(another) {
         let events = &journal.events;
         let broken: Vec<&str> = laws::judge(events)
             .iter()
             .map(|broken| broken.law)
             .collect();
-        for unmet in scenario::judge(&it.scenario, events, &broken) {
-            let line = scenario::line_of(&it.request.text, unmet.span.start);
+        for unmet in scenario::judge(&play.scenario, events, &broken) {
+            let line = scenario::line_of(&play.request.text, unmet.span.start);
             if !missed.iter().any(|(known, _)| *known == line) {
                 missed.push((line, seed));
             }
@@ -179,17 +186,22 @@ fn missed_by_seeds(
 }
 
 /// Returns how a command names the scenario: by its name if that selects its file, or else by its path.
-fn named(it: &Play) -> String {
-    let name = &it.scenario.name;
-    match place::is_named(name, &it.path) {
+fn argument_of(play: &Play) -> String {
+    let name = &play.scenario.name;
+    match place::selects_file(name, &play.path) {
         true => name.to_string(),
-        false => it.path.clone(),
+        false => play.path.clone(),
     }
 }
 
 /// Merges the problems that only follow from a run being late into one problem at the end: a law that breaks at that
 /// instant or later, and every expectation except those that the simulation misses, too.
-fn follows(problems: &mut Vec<Problem>, events: &[Event], due: u64, missed: &[(usize, u64)]) {
+fn merge_late_problems(
+    problems: &mut Vec<Problem>,
+    events: &[Event],
+    due: u64,
+    missed: &[(usize, u64)],
+) {
     let before: Vec<(&str, String)> = laws::judge(events)
         .into_iter()
         .filter(|broken| broken.t < due)
@@ -250,10 +262,10 @@ mod tests {
         };
         let mut problems = vec![unmet(3), law, unmet(5)];
         // Line 5 is missed by seed 2 of the simulation, which is never late.
-        follows(&mut problems, &[], 10_000, &[(5, 2)]);
-        let said: Vec<&str> = problems.iter().map(|problem| &*problem.message).collect();
+        merge_late_problems(&mut problems, &[], 10_000, &[(5, 2)]);
+        let messages: Vec<&str> = problems.iter().map(|problem| &*problem.message).collect();
         assert_eq!(
-            said,
+            messages,
             [
                 "line 5",
                 "in a run that late these fail too, and tell nothing more: the laws steps/bounded, and 1 of the \
@@ -280,10 +292,10 @@ mod tests {
             })
             .collect();
         let before = problems.len();
-        follows(&mut problems, &events, 1, &[]);
+        merge_late_problems(&mut problems, &events, 1, &[]);
         assert_eq!(problems.len(), before);
         // From that instant on, it follows from being late.
-        follows(&mut problems, &events, 0, &[]);
+        merge_late_problems(&mut problems, &events, 0, &[]);
         assert_eq!(problems.len(), 1);
     }
 }
