@@ -10,7 +10,7 @@ use deadstop::scenario::{self, Scenario};
 use deadstop::sim::{Bodies, Options, Run, Runners, Subject};
 
 /// Returns all scenarios that can be run.
-fn corpus() -> Vec<Arc<Scenario>> {
+fn runnable_scenarios() -> Vec<Arc<Scenario>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut paths = Vec::new();
     collect(&root, &mut paths);
@@ -40,7 +40,7 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
 /// Runs every file of the corpus with both subjects and several seeds, and compares the journals to the byte.
 #[test]
 fn corpus_journals_are_equal_on_coroutines_and_batons() {
-    let corpus = corpus();
+    let corpus = runnable_scenarios();
     assert!(corpus.len() > 50, "{}", corpus.len());
     let mut runs = Vec::new();
     for scenario in &corpus {

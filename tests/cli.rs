@@ -44,7 +44,7 @@ ends-at = "10100ms"
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a command to its end. Kills a command that hangs, so that its test fails.
-fn ended(command: &mut Command) -> Ended {
+fn run_to_end(command: &mut Command) -> Ended {
     command.stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
@@ -96,11 +96,11 @@ impl Project {
     }
 
     fn run(&self, arguments: &[&str]) -> Ended {
-        ended(&mut self.command(arguments))
+        run_to_end(&mut self.command(arguments))
     }
 
-    fn in_ci(&self, arguments: &[&str]) -> Ended {
-        ended(self.command(arguments).env("CI", "true"))
+    fn run_in_ci(&self, arguments: &[&str]) -> Ended {
+        run_to_end(self.command(arguments).env("CI", "true"))
     }
 
     fn snapshots(&self) -> Vec<String> {
@@ -151,7 +151,7 @@ impl Ended {
 
     /// Returns the output without the time that the command took.
     fn said(&self) -> String {
-        let mut said = String::new();
+        let mut output = String::new();
         for line in format!("{}{}", self.out, self.err).lines() {
             match line
                 .split_once(" in ")
@@ -159,12 +159,12 @@ impl Ended {
             {
                 Some((before, rest)) => {
                     let (_, after) = rest.split_once(" ms: ").unwrap();
-                    said.push_str(&format!("{before} in … ms: {after}\n"));
+                    output.push_str(&format!("{before} in … ms: {after}\n"));
                 }
-                None => said.push_str(&format!("{line}\n")),
+                None => output.push_str(&format!("{line}\n")),
             }
         }
-        said
+        output
     }
 }
 
@@ -205,7 +205,7 @@ fn a_new_project_goes_from_missing_to_well() {
 #[test]
 fn in_ci_nothing_is_written() {
     let project = Project::new("ci").with("a.toml", GOOD);
-    project.in_ci(&["check"]).code(5);
+    project.run_in_ci(&["check"]).code(5);
     assert_eq!(project.snapshots(), [""; 0]);
 }
 
@@ -234,7 +234,7 @@ fn a_log_that_changed_fails_with_its_difference() {
     let differs = project.run(&["check"]).code(1);
     insta::assert_snapshot!("check-differs", differs.said());
     // The result is the same in CI: the pending file that was left is no reason to pass.
-    project.in_ci(&["check"]).code(1);
+    project.run_in_ci(&["check"]).code(1);
 }
 
 #[test]
@@ -597,7 +597,7 @@ fn snapshots_are_compared_from_a_subfolder_too() {
         command
             .env("CI", "1")
             .current_dir(project.root.join(folder));
-        let ended = ended(&mut command);
+        let ended = run_to_end(&mut command);
         assert!(
             ended.code(1).out.contains("FAIL x/one: the log is not"),
             "{folder} {what}"
@@ -636,13 +636,13 @@ fn a_linked_scenario_is_compared_with_its_snapshot() {
     let elsewhere = project.root.join("elsewhere.toml");
     fs::rename(&file, &elsewhere).unwrap();
     std::os::unix::fs::symlink("../elsewhere.toml", &file).unwrap();
-    project.in_ci(&["check"]).code(0);
+    project.run_in_ci(&["check"]).code(0);
     let snapshot = project.root.join("snapshots/a.snap");
     let accepted = fs::read_to_string(&snapshot).unwrap();
     fs::write(&snapshot, accepted + "one line more\n").unwrap();
-    let changed = project.in_ci(&["check"]).code(1);
+    let changed = project.run_in_ci(&["check"]).code(1);
     assert!(changed.out.contains("one line more"), "{}", changed.out);
-    project.in_ci(&["check", "scenarios/a.toml"]).code(1);
+    project.run_in_ci(&["check", "scenarios/a.toml"]).code(1);
 }
 
 #[test]
@@ -689,12 +689,12 @@ fn links_and_capital_extensions_count_and_skips_are_reported() {
 fn no_variable_passes_a_changed_log() {
     let project = Project::new("force-pass").with("a.toml", GOOD);
     let mut check = project.command(&["check"]);
-    let forced = ended(check.env("INSTA_FORCE_PASS", "1"));
+    let forced = run_to_end(check.env("INSTA_FORCE_PASS", "1"));
     let err = forced.code(5).err;
     assert!(err.contains("INSTA_FORCE_PASS is not heeded"), "{err}");
     let mut check = project.command(&["check"]);
     let check = check.env("INSTA_FORCE_PASS", "1").env("CI", "true");
-    ended(check).code(5);
+    run_to_end(check).code(5);
     // Now the accepted log differs from the scenario's log.
     project.run(&["accept"]).code(0);
     let accepted = project.root.join("snapshots/a.snap");
@@ -704,8 +704,11 @@ fn no_variable_passes_a_changed_log() {
     for ci in ["true", ""] {
         let mut check = project.command(&["check"]);
         let check = check.env("INSTA_FORCE_PASS", "1").env("CI", ci);
-        let said = ended(check).code(1).out;
-        assert!(said.contains("the log is not the accepted one"), "{said}");
+        let output = run_to_end(check).code(1).out;
+        assert!(
+            output.contains("the log is not the accepted one"),
+            "{output}"
+        );
     }
 }
 
@@ -730,7 +733,7 @@ fn snapshot_is_accepted_by_its_file_from_anywhere() {
     project.run(&["check"]).code(5);
     let mut accept = project.command(&["accept", "a.toml"]);
     let accept = accept.current_dir(project.root.join("scenarios/x"));
-    assert_eq!(ended(accept).code(0).out, "accepted x/a\n");
+    assert_eq!(run_to_end(accept).code(0).out, "accepted x/a\n");
     let file = project.root.join("scenarios/x/a.toml");
     let again = project.run(&["accept", file.to_str().unwrap()]).code(4);
     assert!(
@@ -762,13 +765,13 @@ fn concurrent_accepts_do_not_fail_each_other() {
         project = project.with(&format!("s{n:02}.toml"), GOOD);
     }
     project.run(&["check"]).code(5);
-    let said = thread::scope(|scope| {
-        let accept = || ended(&mut project.command(&["accept"])).code(0).out;
+    let output = thread::scope(|scope| {
+        let accept = || run_to_end(&mut project.command(&["accept"])).code(0).out;
         let commands = [(); 4].map(|()| scope.spawn(accept));
         commands.map(|command| command.join().unwrap()).concat()
     });
     for n in 0..40 {
-        assert!(said.contains(&format!("accepted s{n:02}\n")), "{said}");
+        assert!(output.contains(&format!("accepted s{n:02}\n")), "{output}");
     }
     assert_eq!(project.snapshots().len(), 40, "and nothing is left beside");
     project.run(&["check"]).code(0);
@@ -821,7 +824,7 @@ fn snapshot_or_journal_that_is_no_regular_file_is_refused() {
 fn a_journal_of_another_version_host_or_subject_is_not_replayed() {
     let project = Project::new("foreign").with("a.toml", GOOD);
     let journal = project.run(&["run", "a", "--format", "json"]).code(0).out;
-    for (now, then, said) in [
+    for (now, then, words) in [
         (
             r#""version":1"#,
             r#""version":2"#,
@@ -842,7 +845,7 @@ fn a_journal_of_another_version_host_or_subject_is_not_replayed() {
         assert!(journal.contains(now), "{now}");
         fs::write(path, journal.replacen(now, then, 1)).unwrap();
         let err = project.run(&["replay", "a.jsonl"]).code(3).err;
-        assert!(err.contains(said), "{err}");
+        assert!(err.contains(words), "{err}");
     }
 }
 
@@ -863,8 +866,8 @@ fn expectation_that_one_seed_misses_fails_with_that_seed() {
     let project = Project::new("some-seeds").with("a.toml", text);
     project.run(&["check", "--seed", "0"]).code(0);
     // The log is not accepted.
-    let said = project.run(&["check"]).code(1).out;
-    assert!(!said.contains("pending"), "{said}");
+    let output = project.run(&["check"]).code(1).out;
+    assert!(!output.contains("pending"), "{output}");
     project.run(&["accept", "a"]).code(4);
     // This log is made pending before the file expects anything.
     let file = project.root.join("scenarios/a.toml");
@@ -878,7 +881,7 @@ fn expectation_that_one_seed_misses_fails_with_that_seed() {
     // The check fails whether or not `INSTA_UPDATE` lets it accept the log.
     for update in ["no", "always"] {
         let mut check = project.command(&["check"]);
-        let failed = ended(check.env("INSTA_UPDATE", update)).code(1).out;
+        let failed = run_to_end(check.env("INSTA_UPDATE", update)).code(1).out;
         for words in [
             "expected the exit code 0: it was 1",
             "a  seed 3, worker on sim",
@@ -912,7 +915,7 @@ fn in_ci_nothing_is_accepted() {
     let project = Project::new("ci-accept").with("a.toml", GOOD);
     project.run(&["check"]).code(5);
     for command in ["accept", "reject"] {
-        let refused = project.in_ci(&[command]).code(2);
+        let refused = project.run_in_ci(&[command]).code(2);
         assert!(refused.err.contains("CI is set"), "{}", refused.err);
     }
     assert_eq!(project.snapshots(), ["snapshots/a.snap.new"]);
@@ -1124,13 +1127,13 @@ fn no_argument_begins_a_line_or_steers_the_terminal() {
     ] {
         let ended = project.run(&arguments);
         assert_ne!(ended.code, Some(0), "{arguments:?}");
-        let said = ended.out + &ended.err;
-        assert!(!said.is_empty(), "{arguments:?}");
+        let output = ended.out + &ended.err;
+        assert!(!output.is_empty(), "{arguments:?}");
         assert!(
-            said.lines().all(|line| !line.starts_with("::")),
-            "{arguments:?}: {said}"
+            output.lines().all(|line| !line.starts_with("::")),
+            "{arguments:?}: {output}"
         );
         let steers = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
-        assert!(!said.contains(steers), "{arguments:?}: {said:?}");
+        assert!(!output.contains(steers), "{arguments:?}: {output:?}");
     }
 }

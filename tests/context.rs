@@ -1,4 +1,4 @@
-//! The contract of a worker context, rule by rule, on a host that the test turns by hand: there is no clock and no
+//! The contract of a worker context, rule by rule, on a host that the test drives by hand: there is no clock and no
 //! thread, and a test can look at every moment in between.
 
 mod by_hand;
@@ -30,8 +30,8 @@ fn cleanup(ctx: &WorkerCtx, name: &str, opts: CallOpts) {
 }
 
 fn outcomes(report: &Report) -> Vec<(&str, Outcome)> {
-    let rows = report.steps.iter();
-    rows.map(|step| (&*step.name, step.outcome)).collect()
+    let steps = report.steps.iter();
+    steps.map(|step| (&*step.name, step.outcome)).collect()
 }
 
 /// Notes in the order in which they were put down.
@@ -59,14 +59,14 @@ mod stop {
         assert!(ctx.running());
         thread(&ctx, "flusher", BodyOpts::new());
         ctx.request_stop("enough");
-        host.turn();
+        host.poll_all();
         assert!(
             ctx.running() && !host.is_told("flusher"),
             "a request alone tells nobody"
         );
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
-        host.turn();
+        host.poll_all();
         assert!(!ctx.running() && host.is_told("flusher"));
         host.end("flusher", How::Ok);
         assert!(stop.is_woken());
@@ -84,7 +84,7 @@ mod stop {
         thread(&ctx, "c", BodyOpts::new().in_turn());
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
-        host.turn();
+        host.poll_all();
         assert!(host.is_told("a") && host.is_told("b") && !host.is_told("c"));
         host.end("b", How::Ok);
         assert_eq!(
@@ -109,7 +109,7 @@ mod stop {
         }
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
-        host.turn();
+        host.poll_all();
         host.advance(ms(1_999));
         assert_pending!(stop.poll());
         host.advance(ms(1));
@@ -129,7 +129,7 @@ mod stop {
         thread(&ctx, "slow", BodyOpts::new().timeout(ms(50)));
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
-        host.turn();
+        host.poll_all();
         // Both happen in one instant: the clock reaches the bound, and the thread ends.
         host.set_forward(ms(50));
         host.end("slow", How::Ok);
@@ -147,7 +147,7 @@ mod stop {
         .expect("accepted");
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
-        host.turn();
+        host.poll_all();
         host.advance(ms(50));
         let report = assert_ready!(stop.poll()).expect("from outside");
         assert_eq!(outcomes(&report), [("deaf", Outcome::Aborted)]);
@@ -164,8 +164,8 @@ mod stop {
             .expect("accepted");
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
-        host.turn();
-        let ends = host.busy(id);
+        host.poll_all();
+        let ends = host.take_out_task(id);
         host.advance(ms(50));
         host.advance(ms(30));
         assert_pending!(stop.poll());
@@ -186,7 +186,7 @@ mod stop {
         ctx.defer_stop("flag", flag, |_| {}).expect("accepted");
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
-        host.turn();
+        host.poll_all();
         host.advance(ms(50));
         let report = assert_ready!(stop.poll()).expect("from outside");
         assert_eq!(
@@ -229,7 +229,7 @@ mod cleaning_up {
             }
             let mut done = spawn(ctx.cleanup());
             assert_pending!(done.poll());
-            host.turn();
+            host.poll_all();
             while let Some(name) = host.bodies().first() {
                 host.run(name);
             }
@@ -248,7 +248,7 @@ mod cleaning_up {
         cleanup(&ctx, "log", CallOpts::new());
         let mut done = spawn(ctx.cleanup());
         assert_pending!(done.poll());
-        host.turn();
+        host.poll_all();
         // The explicit floor leaves 100 ms of the reserve. The two steps without a floor share them: 50 ms each. So
         // the first step has 950 - 200 - 50 = 700 ms.
         host.advance(ms(350));
@@ -260,13 +260,13 @@ mod cleaning_up {
         host.run("db");
         host.run("log");
         let report = assert_ready!(done.poll()).expect("from outside");
-        let rows: Vec<_> = report
+        let steps: Vec<_> = report
             .steps
             .iter()
             .map(|s| (&*s.name, s.outcome, s.bound, s.bound_by))
             .collect();
         assert_eq!(
-            rows,
+            steps,
             [
                 ("hangs", Outcome::Leaked, ms(700), BoundBy::Floors),
                 ("db", Outcome::Ok, ms(200), BoundBy::Floors),
@@ -283,7 +283,7 @@ mod cleaning_up {
         cleanup(&ctx, "second", CallOpts::new());
         let mut done = spawn(ctx.cleanup());
         assert_pending!(done.poll());
-        host.turn();
+        host.poll_all();
         host.run("first");
         host.run("second");
         let report = assert_ready!(done.poll()).expect("from outside");
@@ -315,7 +315,7 @@ mod refusals {
         thread(&ctx, "flusher", BodyOpts::new());
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
-        host.turn();
+        host.poll_all();
         let late = ctx.defer_stop("late", CallOpts::new(), |_| {});
         assert_eq!(late.map_err(|r| r.reason), Err(RefusedReason::PhaseBegan));
         cleanup(&ctx, "db", CallOpts::new());
@@ -324,7 +324,7 @@ mod refusals {
         cleanup(&ctx, "between stop and cleanup", CallOpts::new());
         let mut done = spawn(ctx.cleanup());
         assert_pending!(done.poll());
-        host.turn();
+        host.poll_all();
         let late = ctx.add_closeable("late", CallOpts::new(), Db("late"));
         assert_eq!(late.map_err(|r| r.into_value()), Err(Db("late")));
         host.run("db");
@@ -342,8 +342,8 @@ mod refusals {
         }
         let (_host, ctx) = worker();
         let error = register(&ctx).expect_err("a name has at least a byte");
-        let said = format!("{error} {error:?}");
-        assert!(!said.contains("secret"), "values are never shown: {said}");
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("secret"), "values are never shown: {shown}");
         let refused: deadstop::context::Refused<Db> = error.downcast().expect("it is one");
         assert_eq!(refused.into_value(), Db("secret of the db"));
     }
@@ -405,7 +405,7 @@ mod callers {
         assert_pending!(first.poll());
         assert_pending!(second.poll());
         assert_pending!(stop.poll());
-        host.turn();
+        host.poll_all();
         host.end("flusher", How::Ok);
         let stopped = assert_ready!(stop.poll()).expect("from outside");
         assert_eq!(outcomes(&stopped), [("flusher", Outcome::Ok)]);
@@ -430,7 +430,7 @@ mod callers {
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
         drop(stop);
-        host.turn();
+        host.poll_all();
         host.end("flusher", How::Ok);
         assert!(assert_ready!(spawn(ctx.stop()).poll()).is_ok());
     }
@@ -453,13 +453,13 @@ mod callers {
                 }
             })
             .expect("accepted");
-            host.turn();
+            host.poll_all();
             let mut requested = spawn(ctx.stop_requested());
             assert_eq!(requested.poll().is_ready(), !cleanup);
             assert!(ctx.running(), "nothing has begun");
             let mut stop = spawn(ctx.stop());
             assert_pending!(stop.poll());
-            host.turn();
+            host.poll_all();
             let report = assert_ready!(stop.poll()).expect("from outside");
             assert_eq!(report.deaths_in_all, 0, "it was refused");
             let by = report.reason.as_ref().map(|reason| reason.by);
@@ -499,7 +499,7 @@ mod callers {
         ctx.request_stop("second");
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
-        host.turn();
+        host.poll_all();
         let report = assert_ready!(stop.poll()).expect("from outside");
         assert_eq!(
             &*report.reason.as_ref().expect("there is one").words,
@@ -522,7 +522,7 @@ mod starting {
             Err(MainError::with_code(42, "the model is missing"))
         }));
         assert_pending!(start.poll());
-        host.turn();
+        host.poll_all();
         assert!(host.is_told("flusher"), "nothing stays open");
         host.end("flusher", How::Ok);
         host.run("db");
@@ -550,7 +550,7 @@ mod starting {
         let (host, ctx) = worker();
         let mut start = spawn(ctx.start(|_| async { Ok(()) }));
         assert_pending!(start.poll());
-        host.turn();
+        host.poll_all();
         assert_ready!(start.poll()).expect("main is good");
         let again = assert_ready!(spawn(ctx.start(|_| async { Ok(()) })).poll());
         assert!(matches!(again, Err(StartError::Again)), "{again:?}");
@@ -559,7 +559,7 @@ mod starting {
         let (host, ctx) = worker();
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
-        host.turn();
+        host.poll_all();
         assert_ready!(stop.poll()).expect("from outside");
         let late = assert_ready!(spawn(ctx.start(|_| async { Ok(()) })).poll());
         assert!(matches!(late, Err(StartError::Again)), "{late:?}");
@@ -577,7 +577,7 @@ mod starting {
             Ok(())
         }));
         assert_pending!(start.poll());
-        host.turn();
+        host.poll_all();
         host.run("db");
         let started = assert_ready!(start.poll());
         assert!(
@@ -596,9 +596,9 @@ mod starting {
             Ok(())
         }));
         assert_pending!(start.poll());
-        host.turn();
+        host.poll_all();
         ctx.request_stop("changed our mind");
-        host.turn();
+        host.poll_all();
         host.run("opened late");
         let Err(StartError::StopRequested { report }) = assert_ready!(start.poll()) else {
             panic!("a stop was requested");
@@ -619,7 +619,7 @@ mod starting {
             Ok(())
         }));
         assert_pending!(start.poll());
-        host.turn();
+        host.poll_all();
         host.run("main");
         assert_ready!(start.poll()).expect("main is good");
         assert_eq!(host.now(), ms(5));
@@ -631,10 +631,10 @@ mod starting {
         let (host, ctx) = worker();
         let mut start = spawn(ctx.start_blocking_main(|_, _| Ok(())));
         assert_pending!(start.poll());
-        host.turn();
+        host.poll_all();
         assert!(!host.is_told("main"));
         ctx.request_stop("changed our mind");
-        host.turn();
+        host.poll_all();
         assert!(host.is_told("main"));
     }
 }
@@ -648,7 +648,7 @@ mod signals {
         let life = Life::new(&ctx);
         let mut cleanup = spawn(ctx.cleanup());
         assert_pending!(cleanup.poll());
-        host.turn();
+        host.poll_all();
         assert_ready!(cleanup.poll()).expect("from outside");
         assert_eq!(host.exits(), []);
         life.signal(SignalName::Sigterm);
@@ -663,17 +663,17 @@ mod signals {
         let life = Life::new(&ctx);
         let mut lives = spawn(life.live(|| async { Ok(()) }));
         assert_pending!(lives.poll());
-        host.turn();
+        host.poll_all();
         assert_pending!(lives.poll());
         life.signal(SignalName::Sigterm);
         host.advance(ms(200));
         life.signal(SignalName::Sigterm);
         assert_pending!(lives.poll());
-        host.turn();
+        host.poll_all();
         assert!(host.is_told("hangs") && !host.bodies().contains(&"hangs too".to_owned()));
         host.advance(ms(1));
         life.signal(SignalName::Sigterm);
-        host.turn();
+        host.poll_all();
         assert!(
             host.bodies().contains(&"hangs too".to_owned()),
             "stop waits no more"
@@ -706,7 +706,7 @@ mod several_lives {
         let (one, other) = (Life::new(&ctx), Life::new(&ctx));
         let mut lives = spawn(one.live(|| async { Ok(()) }));
         assert_pending!(lives.poll());
-        host.turn();
+        host.poll_all();
         one.signal(SignalName::Sigterm);
         other.signal(SignalName::Sigterm); // the same signal, doubled
         host.advance(ms(250));
@@ -729,12 +729,12 @@ mod second_signal {
         let life = Life::new(&ctx);
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
-        host.turn();
+        host.poll_all();
         life.signal(SignalName::Sigterm);
         host.advance(ms(201));
         assert!(!host.is_told("drain"));
         life.signal(SignalName::Sigterm);
-        host.turn();
+        host.poll_all();
         assert!(host.is_told("drain"));
         let report = assert_ready!(stop.poll()).expect("from outside");
         assert_eq!(outcomes(&report), [("drain", Outcome::NotAwaited)]);
@@ -754,7 +754,7 @@ mod memory {
                 let opts = BodyOpts::new().wake(move || drop(Arc::clone(&mine)));
                 ctx.add_task("short", opts, |_| async {}).expect("accepted");
             }
-            host.turn();
+            host.poll_all();
             assert_eq!(Arc::strong_count(&held), 1);
             assert_eq!(ctx.budget().stop, []);
         }
@@ -776,7 +776,7 @@ mod memory {
         }
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
-        host.turn();
+        host.poll_all();
         let report = assert_ready!(stop.poll()).expect("from outside");
         assert_eq!((report.deaths.len(), report.deaths_in_all), (100, 150));
         assert_eq!(&*report.deaths[0].name, "job 50");
@@ -822,10 +822,10 @@ mod budget {
                 ("db", Some(ms(4_000)), ms(4_000)),
             ]
         );
-        let said = budget.to_string();
+        let printed = budget.to_string();
         assert!(
-            said.starts_with("grace 30 s = stop 19.5 s + cleanup 10 s + margin 500 ms\n"),
-            "{said}"
+            printed.starts_with("grace 30 s = stop 19.5 s + cleanup 10 s + margin 500 ms\n"),
+            "{printed}"
         );
     }
 
@@ -863,15 +863,15 @@ mod budget {
 
 /// A claim comes before the act that it announces, which may be over at once: a thread that is told ends, an abort
 /// frees another component.
-mod words {
+mod claims {
     use super::*;
 
     /// A sink that notes, at each claim, what has already been done.
-    struct Looks(Arc<ByHand>, Notes);
+    struct StateAtClaim(Arc<ByHand>, Notes);
 
-    impl Sink for Looks {
+    impl Sink for StateAtClaim {
         fn claim(&self, claim: &What) {
-            let Looks(host, notes) = self;
+            let StateAtClaim(host, notes) = self;
             match claim {
                 What::Told { name, .. } => {
                     notes.put(format!("told {name}: {}", host.is_told(name)))
@@ -889,28 +889,28 @@ mod words {
         }
     }
 
-    fn looked_at() -> (Arc<ByHand>, WorkerCtx, Notes) {
+    fn worker_that_notes_claims() -> (Arc<ByHand>, WorkerCtx, Notes) {
         let (host, notes) = (ByHand::new(), Notes::default());
-        let sink = Arc::new(Looks(Arc::clone(&host), notes.clone()));
+        let sink = Arc::new(StateAtClaim(Arc::clone(&host), notes.clone()));
         let ctx = host.ctx(WorkerCtx::<()>::builder().sink(sink));
         (host, ctx, notes)
     }
 
     #[test]
     fn told_is_claimed_before_the_thread_is_told() {
-        let (host, ctx, notes) = looked_at();
+        let (host, ctx, notes) = worker_that_notes_claims();
         thread(&ctx, "at once", BodyOpts::new());
         thread(&ctx, "in turn", BodyOpts::new().in_turn());
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
-        host.turn();
+        host.poll_all();
         assert_eq!(notes.all(), ["told at once: false", "told in turn: false"]);
         assert!(host.is_told("at once") && host.is_told("in turn"));
     }
 
     #[test]
     fn leak_is_claimed_before_a_neighbour_is_aborted() {
-        let (host, ctx, notes) = looked_at();
+        let (host, ctx, notes) = worker_that_notes_claims();
         ctx.add_task("writer", BodyOpts::new(), |_token| {
             std::future::pending::<()>()
         })
@@ -918,11 +918,11 @@ mod words {
         thread(&ctx, "flusher", BodyOpts::new());
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
-        host.turn();
+        host.poll_all();
         host.advance(ms(1_000));
         host.set_forward(ms(1_000));
         assert_eq!(notes.all(), ["told writer: false", "told flusher: false"]);
-        host.turn();
+        host.poll_all();
         assert_eq!(
             notes.all()[2..],
             ["leak flusher: true, 0 aborted", "abort writer: 0 aborted"]
@@ -931,11 +931,11 @@ mod words {
 
     #[test]
     fn leak_is_claimed_before_the_callback_is_told() {
-        let (host, ctx, notes) = looked_at();
+        let (host, ctx, notes) = worker_that_notes_claims();
         cleanup(&ctx, "db", CallOpts::new());
         let mut cleans = spawn(ctx.cleanup());
         assert_pending!(cleans.poll());
-        host.turn();
+        host.poll_all();
         assert!(!host.is_told("db"), "it is in time");
         host.advance(ms(5_000));
         host.advance(ms(5_000));
@@ -944,22 +944,22 @@ mod words {
     }
 
     /// A sink that calls stop as a second caller in the middle of one claim, and lets that stop go on.
-    struct Interrupted {
+    struct InterruptedSink {
         host: Arc<ByHand>,
         notes: Notes,
-        word: fn(&What) -> bool,
+        interrupts: fn(&What) -> bool,
         caller: Mutex<Option<WorkerCtx>>,
     }
 
-    impl Sink for Interrupted {
+    impl Sink for InterruptedSink {
         fn claim(&self, claim: &What) {
             let caller = || self.caller.lock().expect("no panic").take();
-            if (self.word)(claim)
+            if (self.interrupts)(claim)
                 && let Some(ctx) = caller()
             {
                 let mut stop = spawn(ctx.stop());
                 let _ = stop.poll();
-                self.host.turn();
+                self.host.poll_all();
             }
             match claim {
                 What::Requested { .. } => self.notes.put("requested"),
@@ -971,32 +971,32 @@ mod words {
     }
 
     /// Returns what is claimed of a stop by two callers. The second calls while the first makes the given claim.
-    fn interrupted_at(word: fn(&What) -> bool) -> Vec<String> {
+    fn claims_interrupted_at(interrupts: fn(&What) -> bool) -> Vec<String> {
         let (host, notes) = (ByHand::new(), Notes::default());
-        let sink = Arc::new(Interrupted {
+        let sink = Arc::new(InterruptedSink {
             host: Arc::clone(&host),
             notes: notes.clone(),
-            word,
+            interrupts,
             caller: Mutex::default(),
         });
         let ctx = host.ctx(WorkerCtx::<()>::builder().sink(Arc::clone(&sink) as Arc<dyn Sink>));
         *sink.caller.lock().expect("no panic") = Some(ctx.clone());
         let mut stop = spawn(ctx.stop());
         let _ = stop.poll();
-        host.turn();
+        host.poll_all();
         notes.all()
     }
 
     #[test]
     fn two_callers_announce_grace_before_stop_begins() {
-        let words: [fn(&What) -> bool; 2] = [
+        let moments: [fn(&What) -> bool; 2] = [
             |claim| matches!(claim, What::Requested { .. }),
             |claim| matches!(claim, What::GraceBegan { .. }),
         ];
-        for word in words {
-            let said = interrupted_at(word);
+        for interrupts in moments {
+            let claims = claims_interrupted_at(interrupts);
             assert_eq!(
-                said,
+                claims,
                 [
                     "created",
                     "requested",

@@ -47,32 +47,32 @@ fn service() -> tokio::runtime::Handle {
 fn async_callback_runs_on_the_runtime_of_its_registration() {
     let service = service();
     let ctx = WorkerCtx::new(());
-    let (said, says) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     {
         let _inside = service.enter();
-        let stop = said.clone();
+        let stop = sender.clone();
         ctx.defer_stop_async("stop", CallOpts::new(), move || async move {
             let _ = stop.send(thread::current().name().map(str::to_owned));
         })
         .expect("accepted");
         ctx.add_closeable_async("close", CallOpts::new(), move || async move {
-            let _ = said.send(thread::current().name().map(str::to_owned));
+            let _ = sender.send(thread::current().name().map(str::to_owned));
         })
         .expect("accepted");
     }
     let report = guarded("cleanup", move || ctx.cleanup_blocking()).expect("from outside");
     assert!(report.is_ok(), "{report}");
-    let threads: Vec<_> = says.into_iter().flatten().collect();
+    let threads: Vec<_> = receiver.into_iter().flatten().collect();
     assert_eq!(threads, ["service", "service"]);
 }
 
 #[test]
 fn async_callback_without_a_runtime_gets_its_own_thread() {
     let ctx = WorkerCtx::new(());
-    let (said, says) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     ctx.defer_cleanup_async("close", CallOpts::new(), move || async move {
         tokio::time::sleep(Duration::from_millis(1)).await;
-        let _ = said.send(thread::current().name().map(str::to_owned));
+        let _ = sender.send(thread::current().name().map(str::to_owned));
     })
     .expect("accepted");
     ctx.defer_cleanup_async(
@@ -82,7 +82,7 @@ fn async_callback_without_a_runtime_gets_its_own_thread() {
     )
     .expect("accepted");
     let report = guarded("cleanup", move || ctx.cleanup_blocking()).expect("from outside");
-    assert_eq!(says.recv().ok().flatten().as_deref(), Some("close"));
+    assert_eq!(receiver.recv().ok().flatten().as_deref(), Some("close"));
     let outcomes: Vec<_> = report.steps.iter().map(|step| step.outcome).collect();
     assert_eq!(
         outcomes,
@@ -92,9 +92,9 @@ fn async_callback_without_a_runtime_gets_its_own_thread() {
 }
 
 /// A value that reads the context's budget when it is dropped, which takes the registry's lock.
-struct LooksWhenDropped(WorkerCtx, mpsc::Sender<usize>);
+struct CallsWhenDropped(WorkerCtx, mpsc::Sender<usize>);
 
-impl Drop for LooksWhenDropped {
+impl Drop for CallsWhenDropped {
     fn drop(&mut self) {
         let _ = self.1.send(self.0.budget().stop.len());
     }
@@ -103,11 +103,11 @@ impl Drop for LooksWhenDropped {
 #[test]
 fn wake_of_an_ended_thread_is_dropped_under_no_lock() {
     let ctx = WorkerCtx::new(());
-    let (said, says) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let (end, ended) = mpsc::channel::<()>();
-    let looks = LooksWhenDropped(ctx.clone(), said);
+    let wake_capture = CallsWhenDropped(ctx.clone(), sender);
     let opts = BodyOpts::new().wake(move || {
-        let _ = &looks;
+        let _ = &wake_capture;
     });
     ctx.add_thread("short", opts, move |_| {
         let _ = ended.recv();
@@ -115,7 +115,7 @@ fn wake_of_an_ended_thread_is_dropped_under_no_lock() {
     .expect("accepted");
     drop(end);
     assert_eq!(
-        says.recv_timeout(GUARD),
+        receiver.recv_timeout(GUARD),
         Ok(0),
         "it has left the registry before"
     );
@@ -124,21 +124,21 @@ fn wake_of_an_ended_thread_is_dropped_under_no_lock() {
 #[test]
 fn wake_of_a_refused_task_is_dropped_under_no_lock() {
     let ctx = WorkerCtx::new(());
-    let (said, says) = mpsc::channel();
-    let looks = LooksWhenDropped(ctx.clone(), said);
+    let (sender, receiver) = mpsc::channel();
+    let wake_capture = CallsWhenDropped(ctx.clone(), sender);
     let refused = guarded("a refusal", move || {
         let opts = BodyOpts::new().wake(move || {
-            let _ = &looks;
+            let _ = &wake_capture;
         });
         // There is no runtime here.
         ctx.add_task("task", opts, |_| async {}).map_err(drop)
     });
     assert_eq!(refused, Err(()));
-    assert_eq!(says.try_recv(), Ok(0));
+    assert_eq!(receiver.try_recv(), Ok(0));
 }
 
 /// A task with a handle that reads the context, as a caller's own `Adopt` may.
-struct Looks(WorkerCtx, CancellationToken);
+struct CallingAdopt(WorkerCtx, CancellationToken);
 
 struct AbortOf(CancellationToken);
 
@@ -149,14 +149,14 @@ impl Abort for AbortOf {
     }
 }
 
-impl Adopt for Looks {
+impl Adopt for CallingAdopt {
     fn aborter(&self) -> Box<dyn Abort> {
         let _ = self.0.budget();
         Box::new(AbortOf(self.1.clone()))
     }
 
     fn join(self: Box<Self>) -> BoxFuture<(How, Option<String>)> {
-        let Looks(ctx, token) = *self;
+        let CallingAdopt(ctx, token) = *self;
         drop(ctx);
         Box::pin(async move {
             token.cancelled().await;
@@ -170,7 +170,7 @@ fn adopt_holds_no_lock_and_stop_survives_a_panicking_abort() {
     let ctx = WorkerCtx::new(());
     let adopted = ctx.clone();
     guarded("adopting", move || {
-        let task = Looks(adopted.clone(), CancellationToken::new());
+        let task = CallingAdopt(adopted.clone(), CancellationToken::new());
         adopted
             .adopt_task("own", BodyOpts::new(), task)
             .map_err(drop)
@@ -239,23 +239,25 @@ fn task_for_a_shut_down_runtime_is_handed_back() {
 
 /// An error that cannot be displayed: its display panics, or fails.
 #[derive(Debug)]
-struct Speechless(bool);
+struct UndisplayableError(bool);
 
-impl fmt::Display for Speechless {
+impl fmt::Display for UndisplayableError {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         assert!(self.0, "a display that panics");
         Err(fmt::Error)
     }
 }
 
-impl std::error::Error for Speechless {}
+impl std::error::Error for UndisplayableError {}
 
 #[test]
 fn error_that_cannot_be_displayed_is_still_a_failure() {
     let ctx = WorkerCtx::new(());
-    for says in [true, false] {
-        ctx.defer_stop("stop", CallOpts::new(), move |_| Err(Speechless(says)))
-            .expect("accepted");
+    for returns_error in [true, false] {
+        ctx.defer_stop("stop", CallOpts::new(), move |_| {
+            Err(UndisplayableError(returns_error))
+        })
+        .expect("accepted");
     }
     let report = guarded("stop", move || ctx.stop_blocking()).expect("from outside");
     for step in &report.steps {
@@ -395,9 +397,9 @@ fn a_request_after_the_end_is_not_recorded() {
 }
 
 /// A sink that lets a body end when its wake has panicked.
-struct LetsGo(mpsc::Sender<()>);
+struct ReleasingSink(mpsc::Sender<()>);
 
-impl Sink for LetsGo {
+impl Sink for ReleasingSink {
     fn claim(&self, claim: &What) {
         if let What::WakePanicked { .. } = claim {
             let _ = self.0.send(());
@@ -407,13 +409,13 @@ impl Sink for LetsGo {
 
 #[test]
 fn a_wake_that_panics_is_in_the_report() {
-    let (lets_go, let_go) = mpsc::channel();
-    let builder = WorkerCtx::<()>::builder().sink(std::sync::Arc::new(LetsGo(lets_go)));
+    let (release, released) = mpsc::channel();
+    let builder = WorkerCtx::<()>::builder().sink(std::sync::Arc::new(ReleasingSink(release)));
     let ctx = builder.build(()).expect("the limits are the default");
     let opts = BodyOpts::new()
         .timeout(GUARD)
         .wake(|| std::panic::resume_unwind(Box::new("no such queue")));
-    ctx.add_thread("receives", opts, move |_| let_go.recv())
+    ctx.add_thread("receives", opts, move |_| released.recv())
         .expect("accepted");
     let report = guarded("stop", move || ctx.stop_blocking()).expect("from outside");
     assert!(report.is_ok(), "the body has ended well: {report}");

@@ -11,14 +11,14 @@ use std::time::Duration;
 use deadstop::context::{BodyOpts, CallOpts, Life, MainError, Sink, StartError, WorkerCtx};
 use deadstop::host::{Body, BoxFuture, Host, Live, OnEnd, SpawnError, Who};
 use deadstop::journal::{Outcome, Phase, SignalName, What};
-use meddled::{Meddles, live_but};
+use meddled::{HostChanges, live_with};
 use tokio_util::sync::CancellationToken;
 
 /// A sink that keeps all claims of a context.
 #[derive(Default)]
-struct Heard(Mutex<Vec<What>>);
+struct Claims(Mutex<Vec<What>>);
 
-impl Heard {
+impl Claims {
     fn all(&self) -> Vec<What> {
         self.0
             .lock()
@@ -27,7 +27,7 @@ impl Heard {
     }
 }
 
-impl Sink for Heard {
+impl Sink for Claims {
     fn claim(&self, claim: &What) {
         self.0
             .lock()
@@ -40,7 +40,7 @@ impl Sink for Heard {
 #[derive(Debug)]
 struct NoDriver;
 
-impl Meddles for NoDriver {
+impl HostChanges for NoDriver {
     fn drive(&self, _: &Live, _: BoxFuture<()>) -> Result<(), SpawnError> {
         Err(SpawnError::Unsupported("anything more"))
     }
@@ -59,7 +59,7 @@ impl Meddles for NoDriver {
 
 fn without_driver() -> WorkerCtx {
     WorkerCtx::<()>::builder()
-        .host(live_but(NoDriver))
+        .host(live_with(NoDriver))
         .build(())
         .expect("the limits are good")
 }
@@ -77,13 +77,13 @@ async fn a_stop_that_nothing_can_drive_is_driven_by_its_caller() {
     .await
     .expect("start needs no more than its caller");
     let report = ctx.cleanup().await.expect("from outside");
-    let rows: Vec<_> = report
+    let steps: Vec<_> = report
         .steps
         .iter()
         .map(|step| (&*step.name, step.outcome, step.error.as_deref()))
         .collect();
     assert_eq!(
-        rows,
+        steps,
         [
             ("task", Outcome::Ok, None),
             (
@@ -107,14 +107,14 @@ fn blocking_forms_drive_and_failed_start_leaves_nothing_open() {
     ctx.defer_stop("stop", CallOpts::new(), |_| {})
         .expect("accepted");
     // There is no runtime for main either.
-    let started = futures_block_on(ctx.start(|_| async { Ok(()) }));
+    let started = poll_once(ctx.start(|_| async { Ok(()) }));
     let Err(StartError::Main { report, .. }) = started else {
         panic!("main cannot run: {started:?}");
     };
     assert_eq!(report.steps.len(), 1, "rolled back: {report}");
 }
 
-fn futures_block_on<T>(future: impl Future<Output = T>) -> T {
+fn poll_once<T>(future: impl Future<Output = T>) -> T {
     let mut task = tokio_test::task::spawn(future);
     match task.poll() {
         std::task::Poll::Ready(output) => output,
@@ -123,9 +123,9 @@ fn futures_block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// A value that records its drop.
-struct SaysDropped(Arc<AtomicBool>);
+struct RecordsDrop(Arc<AtomicBool>);
 
-impl Drop for SaysDropped {
+impl Drop for RecordsDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
     }
@@ -135,7 +135,7 @@ impl Drop for SaysDropped {
 fn resources_that_were_never_closed_are_forgotten_not_dropped() {
     for stop in [false, true] {
         let dropped = Arc::new(AtomicBool::new(false));
-        let resource = SaysDropped(Arc::clone(&dropped));
+        let resource = RecordsDrop(Arc::clone(&dropped));
         let ctx = WorkerCtx::new(());
         ctx.add_closeable_with("db", CallOpts::new(), resource, |_, _| {})
             .expect("accepted");
@@ -152,9 +152,9 @@ fn resources_that_were_never_closed_are_forgotten_not_dropped() {
 
 #[test]
 fn refused_name_is_reported_on_one_line() {
-    let heard = Arc::new(Heard::default());
+    let claims = Arc::new(Claims::default());
     let ctx = WorkerCtx::<()>::builder()
-        .sink(heard.clone())
+        .sink(claims.clone())
         .build(())
         .expect("the limits are good");
     for name in [
@@ -166,7 +166,7 @@ fn refused_name_is_reported_on_one_line() {
             .expect_err("no such name");
         assert_eq!(&*refused.name, name, "handed back as it was");
     }
-    let said: Vec<_> = heard
+    let names: Vec<_> = claims
         .all()
         .into_iter()
         .filter_map(|what| match what {
@@ -174,20 +174,20 @@ fn refused_name_is_reported_on_one_line() {
             _ => None,
         })
         .collect();
-    assert_eq!(&*said[0], "a\\nWorkerCtx cleanup: forged");
-    assert_eq!(said[1].chars().count(), 200);
+    assert_eq!(&*names[0], "a\\nWorkerCtx cleanup: forged");
+    assert_eq!(names[1].chars().count(), 200);
 }
 
 /// Returns the pairs (used, user) of the warnings by which start reports resources that close before their users.
-async fn warned(register: impl FnOnce(&WorkerCtx)) -> Vec<(String, String)> {
-    let heard = Arc::new(Heard::default());
+async fn close_order_warnings(register: impl FnOnce(&WorkerCtx)) -> Vec<(String, String)> {
+    let claims = Arc::new(Claims::default());
     let ctx = WorkerCtx::<()>::builder()
-        .sink(heard.clone())
+        .sink(claims.clone())
         .build(())
         .expect("the limits are good");
     register(&ctx);
     ctx.start(|_| async { Ok(()) }).await.expect("main is good");
-    let all = heard.all();
+    let all = claims.all();
     all.iter()
         .filter_map(|what| match what {
             What::ClosesBeforeUser { name, user, .. } => Some((name.to_string(), user.to_string())),
@@ -199,7 +199,7 @@ async fn warned(register: impl FnOnce(&WorkerCtx)) -> Vec<(String, String)> {
 #[tokio::test]
 async fn start_warns_of_what_closes_before_its_user() {
     let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-    let planned = warned(|ctx| {
+    let planned = close_order_warnings(|ctx| {
         let opts = CallOpts::new().order(200);
         ctx.defer_cleanup("predictor", opts, |_| {})
             .expect("accepted");
@@ -208,7 +208,7 @@ async fn start_warns_of_what_closes_before_its_user() {
             .expect("accepted");
     });
     assert_eq!(planned.await, [pair("predictor", "thread pool")]);
-    let mended = warned(|ctx| {
+    let mended = close_order_warnings(|ctx| {
         let opts = CallOpts::new().order(75);
         ctx.defer_cleanup("predictor", opts, |_| {})
             .expect("accepted");
@@ -221,7 +221,7 @@ async fn start_warns_of_what_closes_before_its_user() {
 
 #[tokio::test]
 async fn task_gets_no_close_order_warning_despite_a_namesake() {
-    let warnings = warned(|ctx| {
+    let warnings = close_order_warnings(|ctx| {
         let call = |order| CallOpts::new().order(order);
         ctx.defer_cleanup("client", call(5), |_| {})
             .expect("accepted");
@@ -237,7 +237,7 @@ async fn task_gets_no_close_order_warning_despite_a_namesake() {
 
 #[tokio::test]
 async fn every_resource_of_a_used_name_is_checked() {
-    let warnings = warned(|ctx| {
+    let warnings = close_order_warnings(|ctx| {
         let call = |order| CallOpts::new().order(order);
         ctx.defer_cleanup("client", call(9), |_| {})
             .expect("accepted");
@@ -251,7 +251,7 @@ async fn every_resource_of_a_used_name_is_checked() {
 
 #[tokio::test]
 async fn resource_that_uses_its_own_name_gets_no_warning() {
-    let warnings = warned(|ctx| {
+    let warnings = close_order_warnings(|ctx| {
         let uses = CallOpts::new().uses(["pool"]);
         ctx.defer_cleanup("pool", uses, |_| {}).expect("accepted");
     });
@@ -260,13 +260,13 @@ async fn resource_that_uses_its_own_name_gets_no_warning() {
 
 #[tokio::test]
 async fn start_warns_of_a_bound_that_is_longer_than_its_share() {
-    let heard = Arc::new(Heard::default());
+    let claims = Arc::new(Claims::default());
     let limits = WorkerCtx::<()>::builder()
         .grace(Duration::from_secs(30))
         .reserve(Duration::from_secs(10))
         .margin(Duration::from_millis(500));
     let ctx = limits
-        .sink(heard.clone())
+        .sink(claims.clone())
         .build(())
         .expect("the limits are good");
     let body = |ms| BodyOpts::new().timeout(Duration::from_millis(ms));
@@ -285,7 +285,7 @@ async fn start_warns_of_a_bound_that_is_longer_than_its_share() {
         What::BoundOverShare { name, share, .. } => Some((name.to_string(), share)),
         _ => None,
     };
-    let warned: Vec<_> = heard.all().into_iter().filter_map(longer).collect();
+    let warned: Vec<_> = claims.all().into_iter().filter_map(longer).collect();
     let expected = [("server".to_owned(), 19_500), ("db".to_owned(), 29_500)];
     assert_eq!(warned, expected);
     ctx.cleanup().await.expect("from outside");
@@ -373,49 +373,49 @@ fn grace_is_announced_before_any_waiter_is_woken() {
 }
 
 /// A sink that keeps the claims, and holds up the first request's announcer until the test lets it go.
-struct Slow {
-    heard: Heard,
-    says: Mutex<Option<Sender<()>>>,
-    let_go: Mutex<Receiver<()>>,
+struct HeldSink {
+    claims: Claims,
+    reached: Mutex<Option<Sender<()>>>,
+    released: Mutex<Receiver<()>>,
 }
 
-impl Sink for Slow {
+impl Sink for HeldSink {
     fn claim(&self, claim: &What) {
         if matches!(claim, What::Requested { .. }) {
-            let says = self.says.lock().unwrap_or_else(PoisonError::into_inner);
-            let first = { says }.take();
-            if let Some(says) = first {
-                says.send(()).expect("the test waits");
-                let let_go = self.let_go.lock().unwrap_or_else(PoisonError::into_inner);
-                let _ = let_go.recv();
+            let reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+            let first = { reached }.take();
+            if let Some(reached) = first {
+                reached.send(()).expect("the test waits");
+                let released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
+                let _ = released.recv();
             }
         }
-        self.heard.claim(claim);
+        self.claims.claim(claim);
     }
 }
 
 /// Returns the reasons of requests, and the names of all other claims after the creation of the context.
-fn words(heard: &[What]) -> Vec<&str> {
-    fn word(what: &What) -> &str {
+fn labels(claims: &[What]) -> Vec<&str> {
+    fn label(what: &What) -> &str {
         match what {
             What::Requested { reason, .. } => reason,
             what => what.name(),
         }
     }
-    heard.iter().skip(1).map(word).collect()
+    claims.iter().skip(1).map(label).collect()
 }
 
 /// Rule 1's order holds wherever the first announcer is held up. A stop that its caller drives has gone as far as it
 /// can once it has been polled. A stop with a driver thread of its own runs beside the test, in any order.
 #[test]
 fn later_requests_wait_for_the_first_announcement() {
-    let hosts: [Arc<dyn Host>; 2] = [live_but(NoDriver), Arc::new(Live::new())];
+    let hosts: [Arc<dyn Host>; 2] = [live_with(NoDriver), Arc::new(Live::new())];
     for host in hosts {
-        let ((says, said), (lets_go, let_go)) = (channel(), channel());
-        let sink = Arc::new(Slow {
-            heard: Heard::default(),
-            says: Mutex::new(Some(says)),
-            let_go: Mutex::new(let_go),
+        let ((reached, is_reached), (release, released)) = (channel(), channel());
+        let sink = Arc::new(HeldSink {
+            claims: Claims::default(),
+            reached: Mutex::new(Some(reached)),
+            released: Mutex::new(released),
         });
         let builder = WorkerCtx::<()>::builder().host(host);
         let builder = builder.sink(Arc::clone(&sink) as Arc<dyn Sink>);
@@ -423,17 +423,21 @@ fn later_requests_wait_for_the_first_announcement() {
         let mut stop = tokio_test::task::spawn(ctx.stop());
         std::thread::scope(|scope| {
             // A failure in here drops the sender, which lets the first announcer go too.
-            let lets_go = lets_go;
+            let release = release;
             let first = scope.spawn(|| ctx.request_stop("the real reason"));
-            said.recv().expect("the sink is told");
+            is_reached.recv().expect("the sink is told");
             assert!(stop.poll().is_pending(), "it waits for the first");
             // Neither of these calls waits.
             ctx.request_stop("another reason");
             Life::new(&ctx).signal(SignalName::Sigterm);
-            let heard = sink.heard.all();
-            assert_eq!(words(&heard), [""; 0], "nobody speaks before the first has");
+            let claims = sink.claims.all();
+            assert_eq!(
+                labels(&claims),
+                [""; 0],
+                "nobody speaks before the first has"
+            );
             assert!(ctx.running(), "and nothing is done");
-            lets_go.send(()).expect("the sink waits");
+            release.send(()).expect("the sink waits");
             first.join().expect("it does not panic");
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -443,28 +447,28 @@ fn later_requests_wait_for_the_first_announcement() {
         let report = runtime.block_on(stop).expect("from outside");
         let reason = report.reason.as_ref().map(|reason| &*reason.words);
         assert_eq!(reason, Some("the real reason"));
-        let heard = sink.heard.all();
-        let order = words(&heard);
+        let claims = sink.claims.all();
+        let order = labels(&claims);
         assert_eq!(order[..2], ["the real reason", "grace-began"], "{order:?}");
-        let of_stop = |word: &&str| ["state", "phase-started", "phase-ended"].contains(word);
+        let of_stop = |label: &&str| ["state", "phase-started", "phase-ended"].contains(label);
         let stop: Vec<_> = order.iter().copied().filter(of_stop).collect();
         assert_eq!(stop, ["state", "phase-started", "phase-ended", "state"]);
         // They follow the first request in any order, each of them once.
-        let asked: Vec<_> = order[2..].iter().filter(|word| !of_stop(word)).collect();
+        let asked: Vec<_> = order[2..].iter().filter(|label| !of_stop(label)).collect();
         assert_eq!(asked, [&"stop was called", &"another reason", &"SIGTERM"]);
     }
 }
 
 /// A sink that requests a stop itself when it receives the first request, and then panics.
 #[derive(Default)]
-struct AsksToo {
+struct RequestingSink {
     ctx: Mutex<Option<deadstop::context::WeakCtx>>,
-    heard: Heard,
+    claims: Claims,
 }
 
-impl Sink for AsksToo {
+impl Sink for RequestingSink {
     fn claim(&self, claim: &What) {
-        self.heard.claim(claim);
+        self.claims.claim(claim);
         let What::Requested { reason, .. } = claim else {
             return;
         };
@@ -480,15 +484,15 @@ impl Sink for AsksToo {
 
 #[test]
 fn sink_that_requests_a_stop_and_panics_blocks_no_caller() {
-    let sink = Arc::new(AsksToo::default());
+    let sink = Arc::new(RequestingSink::default());
     let builder = WorkerCtx::<()>::builder().sink(Arc::clone(&sink) as Arc<dyn Sink>);
     let ctx = builder.build(()).expect("the limits are the default");
     *sink.ctx.lock().unwrap_or_else(PoisonError::into_inner) = Some(ctx.downgrade());
     ctx.request_stop("the first");
-    let heard = sink.heard.all();
-    assert_eq!(words(&heard), ["the first", "the sink's own"]);
+    let claims = sink.claims.all();
+    assert_eq!(labels(&claims), ["the first", "the sink's own"]);
     ctx.stop_blocking().expect("from outside");
-    let heard = sink.heard.all();
-    let order = words(&heard);
+    let claims = sink.claims.all();
+    let order = labels(&claims);
     assert_eq!(order[2..5], ["stop was called", "grace-began", "state"]);
 }

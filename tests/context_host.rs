@@ -19,7 +19,7 @@ use deadstop::context::{BodyOpts, CallOpts, Close, Report, Sink, WorkerCtx};
 use deadstop::host::{Abort, Adopt, BoxError, BoxFuture, Host, Live, Scope};
 use deadstop::journal::{How, Outcome, Registered, What};
 use deadstop::watchdog::{Probe, Probing, Watchdog};
-use meddled::{Meddles, live_but};
+use meddled::{HostChanges, live_with};
 use tokio_util::sync::CancellationToken;
 
 const GUARD: Duration = Duration::from_secs(20);
@@ -29,24 +29,24 @@ const fn ms(milliseconds: u64) -> Duration {
 }
 
 fn outcomes(report: &Report) -> Vec<(&str, Outcome)> {
-    let rows = report.steps.iter();
-    rows.map(|step| (&*step.name, step.outcome)).collect()
+    let steps = report.steps.iter();
+    steps.map(|step| (&*step.name, step.outcome)).collect()
 }
 
 /// Cleans up on a thread of its own, so that a hang fails the test.
-fn cleans_up(ctx: &WorkerCtx) -> Arc<Report> {
+fn cleanup_guarded(ctx: &WorkerCtx) -> Arc<Report> {
     let ctx = ctx.clone();
-    let (says, said) = mpsc::channel();
-    thread::spawn(move || says.send(ctx.cleanup_blocking()));
-    let report = said.recv_timeout(GUARD).expect("an answer");
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(ctx.cleanup_blocking()));
+    let report = receiver.recv_timeout(GUARD).expect("an answer");
     report.expect("from outside")
 }
 
 /// A host with timers that fire a minute late, as on a machine with all cores busy, only much later.
 #[derive(Debug)]
-struct LooksLate;
+struct LateTimers;
 
-impl Meddles for LooksLate {
+impl HostChanges for LateTimers {
     fn sleep_until(&self, live: &Live, at: Duration) -> BoxFuture<()> {
         live.sleep_until(at + Duration::from_secs(60))
     }
@@ -54,7 +54,7 @@ impl Meddles for LooksLate {
 
 #[tokio::test]
 async fn end_after_the_deadline_is_overdue_though_timers_are_late() {
-    let host = live_but(LooksLate);
+    let host = live_with(LateTimers);
     let ctx = WorkerCtx::<()>::builder().host(host).build(());
     let ctx = ctx.expect("the limits are right");
     let bound = BodyOpts::new().timeout(ms(10));
@@ -115,7 +115,7 @@ fn blocking_wake_delays_no_other_component() {
     });
     ctx.add_thread("second", opts, move |_| woken.recv())
         .expect("accepted");
-    let report = cleans_up(&ctx);
+    let report = cleanup_guarded(&ctx);
     assert!(report.is_ok(), "{report}");
     is_woken.recv_timeout(GUARD).expect("it was called");
     drop(release);
@@ -124,15 +124,15 @@ fn blocking_wake_delays_no_other_component() {
 /// A task with a join that blocks the thread which polls it.
 struct BlocksWhenJoined(mpsc::Receiver<()>);
 
-struct Nothing;
+struct NoAbort;
 
-impl Abort for Nothing {
+impl Abort for NoAbort {
     fn abort(&self) {}
 }
 
 impl Adopt for BlocksWhenJoined {
     fn aborter(&self) -> Box<dyn Abort> {
-        Box::new(Nothing)
+        Box::new(NoAbort)
     }
     fn join(self: Box<Self>) -> BoxFuture<(How, Option<String>)> {
         Box::pin(async move {
@@ -151,7 +151,7 @@ fn an_adopted_task_whose_waiting_blocks_holds_up_no_bound() {
         .expect("accepted");
     ctx.defer_cleanup("db", CallOpts::new(), |_| {})
         .expect("accepted");
-    let report = cleans_up(&ctx);
+    let report = cleanup_guarded(&ctx);
     assert_eq!(
         outcomes(&report),
         [("blocks", Outcome::Leaked), ("db", Outcome::Ok)]
@@ -160,9 +160,9 @@ fn an_adopted_task_whose_waiting_blocks_holds_up_no_bound() {
 }
 
 /// A value that blocks its thread when it is dropped after the thread's code is over, until the test lets it go.
-struct Lingers(mpsc::Receiver<()>, mpsc::Sender<()>);
+struct BlocksInDrop(mpsc::Receiver<()>, mpsc::Sender<()>);
 
-impl Drop for Lingers {
+impl Drop for BlocksInDrop {
     fn drop(&mut self) {
         let _ = self.1.send(());
         let _ = self.0.recv();
@@ -170,29 +170,29 @@ impl Drop for Lingers {
 }
 
 thread_local! {
-    static LOCAL: RefCell<Option<Lingers>> = const { RefCell::new(None) };
+    static LOCAL: RefCell<Option<BlocksInDrop>> = const { RefCell::new(None) };
 }
 
-fn linger(lingers: Lingers) {
-    LOCAL.with(|local| *local.borrow_mut() = Some(lingers));
+fn keep_in_thread_local(value: BlocksInDrop) {
+    LOCAL.with(|local| *local.borrow_mut() = Some(value));
 }
 
 #[test]
 fn a_thread_has_ended_when_its_locals_have_been_dropped() {
     let ctx = WorkerCtx::new(());
-    let (says, lingering) = mpsc::channel();
+    let (sender, lingering) = mpsc::channel();
     let mut releases = Vec::new();
     let mut held = || {
         let (release, released) = mpsc::channel();
         releases.push(release);
-        Lingers(released, says.clone())
+        BlocksInDrop(released, sender.clone())
     };
     let bound = || BodyOpts::new().timeout(ms(30));
     let own = held();
-    ctx.add_thread("own", bound(), move |_| linger(own))
+    ctx.add_thread("own", bound(), move |_| keep_in_thread_local(own))
         .expect("accepted");
     let adopted = held();
-    let handle = thread::spawn(move || linger(adopted));
+    let handle = thread::spawn(move || keep_in_thread_local(adopted));
     ctx.adopt_thread("adopted", bound(), handle)
         .expect("accepted");
     for _ in 0..2 {
@@ -200,7 +200,7 @@ fn a_thread_has_ended_when_its_locals_have_been_dropped() {
     }
     let called = held();
     let call = CallOpts::new().order(1).timeout(ms(30));
-    ctx.defer_stop("callback", call, move |_| linger(called))
+    ctx.defer_stop("callback", call, move |_| keep_in_thread_local(called))
         .expect("accepted");
     let report = ctx.stop_blocking().expect("from outside");
     let mut outcomes = outcomes(&report);
@@ -219,15 +219,15 @@ fn a_thread_has_ended_when_its_locals_have_been_dropped() {
 #[test]
 fn a_thread_whose_locals_take_a_moment_is_ok_once_they_are_gone() {
     let ctx = WorkerCtx::new(());
-    let (says, lingering) = mpsc::channel();
+    let (sender, lingering) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
-    let lingers = Lingers(released, says);
+    let value = BlocksInDrop(released, sender);
     ctx.add_thread(
         "own",
         BodyOpts::new().timeout(GUARD),
         move |scope: &Scope| {
             while scope.wait(Duration::MAX).elapsed() {}
-            linger(lingers);
+            keep_in_thread_local(value);
         },
     )
     .expect("accepted");
@@ -242,7 +242,7 @@ fn a_thread_whose_locals_take_a_moment_is_ok_once_they_are_gone() {
     assert_eq!(outcomes(&report), [("own", Outcome::Ok)]);
 }
 
-mod callers {
+mod cleanup_callers {
     use super::*;
 
     /// Registers two components on the runtime, one beside it, and one to close.
@@ -264,7 +264,7 @@ mod callers {
             .expect("accepted");
     }
 
-    fn is_whole(report: &Report) {
+    fn assert_whole(report: &Report) {
         assert!(report.is_ok(), "{report}");
         assert_eq!(report.steps.len(), 4, "{report:?}");
     }
@@ -273,14 +273,14 @@ mod callers {
     async fn cleanup_from_async_code_on_a_current_thread_runtime() {
         let ctx = WorkerCtx::new(());
         register(&ctx);
-        is_whole(&ctx.cleanup().await.expect("from outside"));
+        assert_whole(&ctx.cleanup().await.expect("from outside"));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn cleanup_from_async_code_on_a_multi_thread_runtime() {
         let ctx = WorkerCtx::new(());
         register(&ctx);
-        is_whole(&ctx.cleanup().await.expect("from outside"));
+        assert_whole(&ctx.cleanup().await.expect("from outside"));
     }
 
     #[tokio::test]
@@ -288,10 +288,10 @@ mod callers {
         let ctx = WorkerCtx::new(());
         register(&ctx);
         let caller = ctx.clone();
-        let (said, says) = tokio::sync::oneshot::channel();
-        thread::spawn(move || said.send(caller.cleanup_blocking()));
-        let report = says.await.expect("an answer").expect("from outside");
-        is_whole(&report);
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        thread::spawn(move || sender.send(caller.cleanup_blocking()));
+        let report = receiver.await.expect("an answer").expect("from outside");
+        assert_whole(&report);
     }
 
     #[test]
@@ -314,7 +314,7 @@ mod callers {
             })
         };
         registered.wait();
-        is_whole(&ctx.cleanup_blocking().expect("from outside"));
+        assert_whole(&ctx.cleanup_blocking().expect("from outside"));
         over.cancel();
         service.join().expect("no panic");
     }
@@ -336,7 +336,7 @@ mod callers {
 }
 
 /// Waits until the worker is ready.
-async fn is_ready(ctx: &WorkerCtx) {
+async fn wait_until_ready(ctx: &WorkerCtx) {
     let ready = async {
         while !ctx.ready() {
             tokio::task::yield_now().await;
@@ -346,55 +346,55 @@ async fn is_ready(ctx: &WorkerCtx) {
     ready.expect("it starts");
 }
 
-mod a_life_that_nobody_leads_to_its_end {
+mod abandoned_life {
     use super::*;
     use deadstop::context::Life;
     use deadstop::journal::SignalName;
 
     /// Returns a worker that runs and a life with its future dropped. The receiver gets a word when the thread is
     /// told, and another when the db is closed.
-    async fn left_alone() -> (WorkerCtx, Life, mpsc::Receiver<&'static str>) {
+    async fn abandon_life() -> (WorkerCtx, Life, mpsc::Receiver<&'static str>) {
         let ctx = WorkerCtx::new(());
         let life = Life::new(&ctx);
-        let (says, said) = mpsc::channel();
-        let closes = says.clone();
+        let (sender, receiver) = mpsc::channel();
+        let close_sender = sender.clone();
         let body = move |scope: &Scope| {
             let _ = scope.wait(Duration::MAX);
-            let _ = says.send("told");
+            let _ = sender.send("told");
         };
         ctx.add_thread("says", BodyOpts::new(), body)
             .expect("accepted");
         ctx.defer_cleanup("db", CallOpts::new(), move |_| {
-            let _ = closes.send("closed");
+            let _ = close_sender.send("closed");
         })
         .expect("accepted");
         {
             let lives = std::pin::pin!(life.live(|| async { Ok(()) }));
             tokio::select! {
                 end = lives => panic!("nobody has asked for it: {end:?}"),
-                () = is_ready(&ctx) => {}
+                () = wait_until_ready(&ctx) => {}
             }
         }
-        (ctx, life, said)
+        (ctx, life, receiver)
     }
 
     #[tokio::test]
     async fn abandoned_life_stops_and_cleans_up_at_a_signal() {
-        let (_ctx, life, said) = left_alone().await;
+        let (_ctx, life, receiver) = abandon_life().await;
         life.signal(SignalName::Sigterm);
-        assert_eq!(said.recv_timeout(GUARD), Ok("told"));
-        assert_eq!(said.recv_timeout(GUARD), Ok("closed"));
+        assert_eq!(receiver.recv_timeout(GUARD), Ok("told"));
+        assert_eq!(receiver.recv_timeout(GUARD), Ok("closed"));
     }
 
     #[tokio::test]
     async fn abandoned_life_does_not_keep_its_context() {
-        let (ctx, life, said) = left_alone().await;
+        let (ctx, life, receiver) = abandon_life().await;
         drop((ctx, life));
-        assert_eq!(said.recv_timeout(GUARD), Ok("told"));
+        assert_eq!(receiver.recv_timeout(GUARD), Ok("told"));
     }
 }
 
-mod ready {
+mod limits_and_ready {
     use super::*;
     use deadstop::context::{Life, LimitsError};
     use deadstop::journal::SignalName;
@@ -407,7 +407,7 @@ mod ready {
         assert!(!ctx.ready());
         let life = Life::new(&ctx);
         let lived = tokio::spawn(life.live(|| async { Ok(()) }));
-        is_ready(&ctx).await;
+        wait_until_ready(&ctx).await;
         life.signal(SignalName::Sigterm);
         assert!(!ctx.ready() && ctx.running(), "the delay is not over");
         let end = tokio::time::timeout(GUARD, lived).await;
@@ -491,15 +491,15 @@ impl Sink for Places {
     }
 }
 
-struct Well;
+struct AlwaysGood;
 
-impl Probe for Well {
+impl Probe for AlwaysGood {
     fn probe<'a>(&'a mut self, _: &'a dyn Host) -> Probing<'a> {
         Box::pin(std::future::ready(Ok(200)))
     }
 }
 
-impl Close for Well {
+impl Close for AlwaysGood {
     fn close(&mut self, _: &Scope) -> Result<(), BoxError> {
         Ok(())
     }
@@ -513,7 +513,7 @@ async fn place_of_every_registration_is_its_callers() {
     let ctx = builder.build(()).expect("the limits are the default");
     let (body, call) = (BodyOpts::new, CallOpts::new);
     let (task, thread) = (tokio::spawn(async {}), thread::spawn(|| {}));
-    let dog = Watchdog::new(Well);
+    let dog = Watchdog::new(AlwaysGood);
     let mut lines = Vec::new();
     macro_rules! at {
         ($name:literal, $registered:expr) => {
@@ -533,7 +533,7 @@ async fn place_of_every_registration_is_its_callers() {
         at!("h", ctx.defer_cleanup("h", call(), |_| {}));
         at!("i", ctx.defer_cleanup_async("i", call(), || async {}));
         at!("j", ctx.add_closeable_with("j", call(), (), |(), _| {}));
-        at!("l", ctx.add_closeable("l", call(), Well));
+        at!("l", ctx.add_closeable("l", call(), AlwaysGood));
         at!("k", ctx.add_closeable_async("k", call(), || async {}));
     };
     assert_eq!(*places.0.lock().expect("nobody panics with it"), lines);
@@ -566,11 +566,11 @@ fn requests_beyond_the_first_hundred_are_counted() {
     for n in 0..1_000 {
         ctx.request_stop(format!("request {n}"));
     }
-    let said = || requests.0.lock().expect("nobody panics with it").clone();
+    let reasons = || requests.0.lock().expect("nobody panics with it").clone();
     // The first request and a hundred later ones are logged.
-    assert_eq!(said().len(), 101);
+    assert_eq!(reasons().len(), 101);
     assert_eq!(
-        said()[99..],
+        reasons()[99..],
         [
             "request 99",
             "request 100later requests are counted, and logged no more"
@@ -579,10 +579,10 @@ fn requests_beyond_the_first_hundred_are_counted() {
     // A signal is always logged, and so is the request that begins the grace.
     life.signal(deadstop::journal::SignalName::Sigterm);
     ctx.request_stop("once more");
-    assert_eq!(said().len(), 102);
-    assert_eq!(said()[101], "SIGTERM");
+    assert_eq!(reasons().len(), 102);
+    assert_eq!(reasons()[101], "SIGTERM");
     let report = ctx.stop_blocking().expect("from outside");
-    assert_eq!(said().len(), 102, "the grace had begun");
+    assert_eq!(reasons().len(), 102, "the grace had begun");
     let reason = report.reason.as_ref().map(|reason| &*reason.words);
     assert_eq!(reason, Some("request 0"));
     assert_eq!(report.later_reasons.len(), 100);
@@ -599,7 +599,10 @@ fn call_that_begins_grace_is_logged_after_many_requests() {
         ctx.request_stop("enough");
     }
     ctx.stop_blocking().expect("from outside");
-    let said = requests.0.lock().expect("nobody panics with it");
-    assert_eq!(said.len(), 102);
-    assert_eq!(said.last().map(|said| &**said), Some("stop was called"));
+    let reasons = requests.0.lock().expect("nobody panics with it");
+    assert_eq!(reasons.len(), 102);
+    assert_eq!(
+        reasons.last().map(|reason| &**reason),
+        Some("stop was called")
+    );
 }

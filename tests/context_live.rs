@@ -24,20 +24,20 @@ const fn ms(milliseconds: u64) -> Duration {
 }
 
 fn outcomes(report: &Report) -> Vec<(&str, Outcome)> {
-    let rows = report.steps.iter();
-    rows.map(|step| (&*step.name, step.outcome)).collect()
+    let steps = report.steps.iter();
+    steps.map(|step| (&*step.name, step.outcome)).collect()
 }
 
 /// A connection that records its close, and the thread that drops it.
-struct Db(mpsc::Sender<String>);
+struct RecordingDb(mpsc::Sender<String>);
 
-impl Close for Db {
+impl Close for RecordingDb {
     fn close(&mut self, _: &Scope) -> Result<(), BoxError> {
         Ok(self.0.send("closed".to_owned())?)
     }
 }
 
-impl Drop for Db {
+impl Drop for RecordingDb {
     fn drop(&mut self) {
         let name = thread::current().name().unwrap_or_default().to_owned();
         let _ = self.0.send(format!("dropped on {name}"));
@@ -47,10 +47,10 @@ impl Drop for Db {
 #[tokio::test]
 async fn a_small_service_starts_stops_and_cleans_up() {
     let ctx = WorkerCtx::new(String::from("the app"));
-    let (said, says) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     ctx.start(move |ctx| async move {
         assert_eq!(ctx.app(), "the app");
-        let ticks = said.clone();
+        let ticks = sender.clone();
         ctx.add_thread("flusher", BodyOpts::new(), move |scope| {
             let mut n = 0;
             while scope.wait(ms(1)).elapsed() {
@@ -61,16 +61,16 @@ async fn a_small_service_starts_stops_and_cleans_up() {
         ctx.add_task("poller", BodyOpts::new(), |token| async move {
             token.cancelled().await;
         })?;
-        let drained = said.clone();
+        let drained = sender.clone();
         let last = CallOpts::new().order(1);
         ctx.defer_stop("drain", last, move |_| drained.send("drained".to_owned()))?;
-        let flushed = said.clone();
+        let flushed = sender.clone();
         let pool = CallOpts::new().order(100);
         ctx.add_closeable_async("pool", pool, move || async move {
             tokio::task::yield_now().await;
             flushed.send("pool closed".to_owned())
         })?;
-        ctx.add_closeable("db", CallOpts::new(), Db(said))?;
+        ctx.add_closeable("db", CallOpts::new(), RecordingDb(sender))?;
         Ok(())
     })
     .await
@@ -80,7 +80,7 @@ async fn a_small_service_starts_stops_and_cleans_up() {
     assert!(report.is_ok(), "{report}");
     assert_eq!(report.to_string(), "5 steps, all ok");
     assert_eq!(
-        says.into_iter().collect::<Vec<_>>(),
+        receiver.into_iter().collect::<Vec<_>>(),
         [
             "flusher told: true",
             "drained",
@@ -156,14 +156,14 @@ async fn adopted_task_is_aborted_at_once_and_reported_as_ok() {
 
 /// Returns options, and a receiver that is disconnected when they are dropped. A component that ended before stop
 /// leaves the registry, and its options are dropped with it.
-fn until_forgotten() -> (BodyOpts, mpsc::Receiver<()>) {
+fn opts_with_drop_signal() -> (BodyOpts, mpsc::Receiver<()>) {
     let (kept, forgotten) = mpsc::channel::<()>();
     let opts = BodyOpts::new().wake(move || drop(kept.clone()));
     (opts, forgotten)
 }
 
 /// Returns the deaths of a report, which must have no step.
-fn died(report: &Report) -> Vec<(&str, How, Option<&str>)> {
+fn deaths_without_steps(report: &Report) -> Vec<(&str, How, Option<&str>)> {
     assert_eq!(outcomes(report), [], "what has ended has no step");
     let deaths = report.deaths.iter();
     deaths
@@ -191,14 +191,14 @@ fn the_error_of_an_adopted_thread_is_its_outcome() {
 #[test]
 fn an_adopted_thread_that_fails_before_stop_is_a_death() {
     let ctx = WorkerCtx::new(());
-    let (opts, forgotten) = until_forgotten();
+    let (opts, forgotten) = opts_with_drop_signal();
     let handle = thread::spawn(|| Err::<(), _>("lease not renewed"));
     ctx.adopt_thread("legacy", opts, handle).expect("accepted");
     let gone = forgotten.recv_timeout(GUARD);
     assert_eq!(gone, Err(mpsc::RecvTimeoutError::Disconnected));
     let report = ctx.stop_blocking().expect("from outside");
     let failed = ("legacy", How::Failed, Some("lease not renewed"));
-    assert_eq!(died(&report), [failed]);
+    assert_eq!(deaths_without_steps(&report), [failed]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -232,14 +232,14 @@ async fn the_error_of_an_adopted_task_is_its_outcome() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_adopted_task_that_fails_before_stop_is_a_death() {
     let ctx = WorkerCtx::new(());
-    let (opts, forgotten) = until_forgotten();
+    let (opts, forgotten) = opts_with_drop_signal();
     let handle = tokio::spawn(async { Err::<(), _>("lease not renewed") });
     ctx.adopt_task("legacy", opts, handle).expect("accepted");
     let gone = forgotten.recv_timeout(GUARD);
     assert_eq!(gone, Err(mpsc::RecvTimeoutError::Disconnected));
     let report = ctx.stop().await.expect("from outside");
     let failed = ("legacy", How::Failed, Some("lease not renewed"));
-    assert_eq!(died(&report), [failed]);
+    assert_eq!(deaths_without_steps(&report), [failed]);
 }
 
 #[tokio::test]
@@ -351,22 +351,25 @@ fn dropping_the_last_handle_tells_bodies_without_waiting() {
 fn stop_in_a_bodys_block_on_is_refused_as_inside() {
     let ctx = WorkerCtx::new(());
     let weak = ctx.downgrade();
-    let (said, says) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     ctx.add_thread("inside", BodyOpts::new(), move |scope| {
         let ctx = weak.upgrade().expect("the test holds it");
-        let _ = said.send(scope.block_on(async { ctx.stop().await.is_err() }));
+        let _ = sender.send(scope.block_on(async { ctx.stop().await.is_err() }));
     })
     .expect("accepted");
-    assert_eq!(says.recv_timeout(GUARD), Ok(true));
+    assert_eq!(receiver.recv_timeout(GUARD), Ok(true));
     // Another context may be stopped from inside this body.
     let (one, other) = (WorkerCtx::new(()), WorkerCtx::new(()));
     let stopped = other.clone();
-    let (said, says) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     one.add_thread("inside of another", BodyOpts::new(), move |_| {
-        let _ = said.send(stopped.stop_blocking().map(drop));
+        let _ = sender.send(stopped.stop_blocking().map(drop));
     })
     .expect("accepted");
-    assert_eq!(says.recv_timeout(GUARD), Ok(Ok::<(), BlockingError>(())));
+    assert_eq!(
+        receiver.recv_timeout(GUARD),
+        Ok(Ok::<(), BlockingError>(()))
+    );
     assert!(one.running() && !other.running());
 }
 
@@ -376,15 +379,15 @@ mod run_async {
     #[tokio::test]
     async fn run_async_on_a_runtime_is_a_task_that_stop_awaits() {
         let ctx = WorkerCtx::new(());
-        let (said, says) = tokio::sync::oneshot::channel();
+        let (sender, receiver) = tokio::sync::oneshot::channel();
         let job = async move {
             tokio::task::yield_now().await;
-            let _ = said.send(());
+            let _ = sender.send(());
         };
         ctx.run_async("job", job).expect("accepted");
         let report = ctx.stop().await.expect("from outside");
         assert!(report.is_ok(), "{report}");
-        says.await.expect("it has run to its end");
+        receiver.await.expect("it has run to its end");
     }
 
     #[tokio::test]
@@ -400,21 +403,21 @@ mod run_async {
     #[test]
     fn run_async_without_a_runtime_runs_before_it_returns() {
         let ctx = WorkerCtx::new(());
-        let (said, says) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let job = async move {
             tokio::time::sleep(ms(1)).await;
-            let _ = said.send(());
+            let _ = sender.send(());
             Err::<(), _>("which is logged")
         };
         ctx.run_async("job", job).expect("it has run");
-        assert_eq!(says.try_recv(), Ok(()));
+        assert_eq!(receiver.try_recv(), Ok(()));
     }
 
     #[test]
     fn run_async_without_a_runtime_is_handed_back_too() {
         let ctx = WorkerCtx::new(());
-        let (said, says) = mpsc::channel();
-        let job = async move { said.send(()).is_ok() };
+        let (sender, receiver) = mpsc::channel();
+        let job = async move { sender.send(()).is_ok() };
         let job = async move {
             job.await;
         };
@@ -425,7 +428,7 @@ mod run_async {
             .run_async("job", refused.into_value())
             .expect_err("stop has begun");
         assert_eq!(refused.reason, RefusedReason::PhaseBegan);
-        assert_eq!(says.try_recv(), Err(mpsc::TryRecvError::Empty));
+        assert_eq!(receiver.try_recv(), Err(mpsc::TryRecvError::Empty));
         drop(refused);
     }
 }
@@ -550,18 +553,18 @@ fn async_callback_registered_in_run_async_runs() {
 #[tokio::test]
 async fn blocking_stop_in_a_task_is_refused_as_inside_and_requests() {
     let ctx = WorkerCtx::new(());
-    let (said, says) = tokio::sync::oneshot::channel();
+    let (sender, receiver) = tokio::sync::oneshot::channel();
     let inner = ctx.downgrade();
     let task = move |_| async move {
         let ctx = inner.upgrade().expect("the test holds the worker");
         let stopped = ctx.stop_blocking().map(drop);
         let cleaned = ctx.cleanup_blocking().map(drop);
-        let _ = said.send((stopped, cleaned));
+        let _ = sender.send((stopped, cleaned));
     };
     ctx.add_task("task", BodyOpts::new(), task)
         .expect("accepted");
     let inside = Err(BlockingError::CalledFromInside(CalledFromInside));
-    assert_eq!(says.await, Ok((inside, inside)));
+    assert_eq!(receiver.await, Ok((inside, inside)));
     tokio::time::timeout(GUARD, ctx.stop_requested())
         .await
         .expect("the stop is requested all the same");
@@ -586,12 +589,12 @@ struct Warnings(std::sync::Mutex<Vec<String>>);
 
 impl Sink for Warnings {
     fn claim(&self, claim: &What) {
-        let said = match claim {
+        let warning = match claim {
             What::ClosesBeforeUser { name, user, .. } => format!("{name} before {user}"),
             What::UsesUnknown { name, used, .. } => format!("{name} uses {used}, unknown"),
             _ => return,
         };
-        self.0.lock().expect("nobody panics with it").push(said);
+        self.0.lock().expect("nobody panics with it").push(warning);
     }
 }
 

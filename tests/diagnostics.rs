@@ -15,7 +15,7 @@ fn diagnostics(bytes: &[u8]) -> Vec<Diagnostic> {
 }
 
 /// Asserts that every diagnostic has a place in the file, a message and a label, and a known code.
-fn are_well_formed(diagnostics: &[Diagnostic], bytes: &[u8]) {
+fn assert_well_formed(diagnostics: &[Diagnostic], bytes: &[u8]) {
     for diagnostic in diagnostics {
         let code = diagnostic.code;
         assert!(
@@ -30,7 +30,7 @@ fn are_well_formed(diagnostics: &[Diagnostic], bytes: &[u8]) {
 
 fn snapshot(name: &str, bytes: &[u8]) {
     let found = diagnostics(bytes);
-    are_well_formed(&found, bytes);
+    assert_well_formed(&found, bytes);
     rendered(name, &found, &String::from_utf8_lossy(bytes));
 }
 
@@ -589,7 +589,7 @@ fn hundred_of_a_thousand_mistakes_are_reported() {
     }
     text.push_str("]\n");
     let found = diagnostics(text.as_bytes());
-    are_well_formed(&found, text.as_bytes());
+    assert_well_formed(&found, text.as_bytes());
     assert_eq!(found.len(), 101);
     rendered("too-many-mistakes", &found[99..], &text);
 }
@@ -624,7 +624,7 @@ fn ten_thousand_brackets_are_a_mistake_and_no_overflow() {
             text = format!("{}a = 1\n", open.repeat(10_000));
         }
         let found = diagnostics(text.as_bytes());
-        are_well_formed(&found, text.as_bytes());
+        assert_well_formed(&found, text.as_bytes());
         assert!(
             !found.is_empty() && found.len() <= 101,
             "{open}: {}",

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use deadstop::journal::{self, Event, What};
 use deadstop::{laws, scenario, sim};
 
+#[path = "docs/language.rs"]
+mod language;
 #[path = "docs/last_lines.rs"]
 mod last_lines;
 #[path = "docs/links.rs"]
@@ -39,7 +41,7 @@ fn files(folder: &Path, end: &str, found: &mut Vec<PathBuf>) {
 }
 
 /// Returns the lines of a page without its fenced blocks.
-fn prose(page: &str) -> impl Iterator<Item = &str> {
+fn without_fences(page: &str) -> impl Iterator<Item = &str> {
     let mut fenced = false;
     page.lines().filter(move |line| {
         let fence = line.trim_start().starts_with("```");
@@ -58,7 +60,7 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
 }
 
 /// Returns the texts in backticks of a line.
-fn ticked(line: &str) -> Vec<&str> {
+fn in_backticks(line: &str) -> Vec<&str> {
     line.split('`').skip(1).step_by(2).collect()
 }
 
@@ -106,8 +108,8 @@ fn every_rule_has_a_law_or_is_listed_as_without_one() {
         .map(String::as_str)
         .filter(|rule| !cited.contains(rule))
         .collect();
-    let said = format!("No law watches rules {}:", without.join(" and "));
-    assert!(read("docs/laws.md").contains(&said), "{said}");
+    let listed = format!("No law watches rules {}:", without.join(" and "));
+    assert!(read("docs/laws.md").contains(&listed), "{listed}");
 }
 
 #[test]
@@ -148,7 +150,7 @@ fn sections() -> BTreeMap<String, Section> {
                 let mut lines = text.lines().filter(|line| line.starts_with(word));
                 let line = lines.next().unwrap_or_default();
                 assert!(lines.next().is_none(), "{name}: two lines of {word}");
-                ticked(line).into_iter().map(str::to_owned).collect()
+                in_backticks(line).into_iter().map(str::to_owned).collect()
             };
             let claim = text.starts_with("Claim");
             assert!(claim || text.starts_with("Fact"), "{name}: claim or fact?");
@@ -168,7 +170,7 @@ fn events_of_the_code() -> BTreeSet<String> {
     let error = serde_json::from_str::<What>(r#"{"event":"?"}"#).unwrap_err();
     let error = error.to_string();
     let (_, names) = error.split_once("expected one of ").expect("it names them");
-    ticked(names).into_iter().map(str::to_owned).collect()
+    in_backticks(names).into_iter().map(str::to_owned).collect()
 }
 
 /// Returns the keys of a JSON object, in their order in the text.
@@ -202,7 +204,7 @@ fn keys(line: &str) -> Vec<String> {
 }
 
 /// Returns how an event differs from its section in the page, if it does.
-fn wrong(sections: &BTreeMap<String, Section>, event: &Event) -> Option<String> {
+fn difference_from_page(sections: &BTreeMap<String, Section>, event: &Event) -> Option<String> {
     let name = event.what.name();
     let Some(section) = sections.get(name) else {
         return Some(format!("`{name}` has no section"));
@@ -235,7 +237,7 @@ fn journal_page_examples_are_events_to_the_letter() {
             let events = journal::parse_json(example).unwrap_or_else(|e| panic!("{example}: {e}"));
             assert_eq!(journal::json(&events).trim_end(), example);
             assert_eq!(events[0].what.name(), name);
-            assert_eq!(wrong(&sections, &events[0]), None);
+            assert_eq!(difference_from_page(&sections, &events[0]), None);
             shown.extend(keys(example));
         }
         for key in section.sometimes.iter().chain(&section.keys) {
@@ -262,7 +264,11 @@ fn events_of_the_corpus_match_the_journal_page() {
                 ..Default::default()
             };
             for event in sim::run(&parsed, &options).events {
-                assert_eq!(wrong(&sections, &event), None, "{name}: {event:?}");
+                assert_eq!(
+                    difference_from_page(&sections, &event),
+                    None,
+                    "{name}: {event:?}"
+                );
                 seen.insert(event.what.name().to_owned());
             }
         }
@@ -277,7 +283,7 @@ fn events_of_the_corpus_match_the_journal_page() {
 
 /// Asserts that the vocabulary's row has all of its words, in order.
 #[track_caller]
-fn row<W: Copy + Display + Debug>(page: &str, vocabulary: &str, words: &[W]) {
+fn assert_vocabulary_row<W: Copy + Display + Debug>(page: &str, vocabulary: &str, words: &[W]) {
     let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     let row = format!("| {vocabulary} | {} |", words.join(", "));
     assert!(page.lines().any(|line| line == row), "no row {row}");
@@ -287,23 +293,23 @@ fn row<W: Copy + Display + Debug>(page: &str, vocabulary: &str, words: &[W]) {
 fn journal_page_lists_every_word_of_the_code() {
     use journal::*;
     let page = read("docs/journal.md");
-    row(&page, "kind", Kind::ALL);
-    row(&page, "phase", Phase::ALL);
-    row(&page, "state", State::ALL);
-    row(&page, "outcome", Outcome::ALL);
-    row(&page, "bound_by", BoundBy::ALL);
-    row(&page, "ties", Ties::ALL);
-    row(&page, "told", Told::ALL);
-    row(&page, "how", How::ALL);
-    row(&page, "by", By::ALL);
-    row(&page, "call", Call::ALL);
-    row(&page, "reason of a refusal", RefusedReason::ALL);
-    row(&page, "signal", SignalName::ALL);
-    row(&page, "is", WatchdogIs::ALL);
-    row(&page, "what of a loss", LostWhat::ALL);
-    row(&page, "why", StuckWhy::ALL);
-    row(&page, "cause", Cause::ALL);
-    row(&page, "fault", FaultVerb::ALL);
+    assert_vocabulary_row(&page, "kind", Kind::ALL);
+    assert_vocabulary_row(&page, "phase", Phase::ALL);
+    assert_vocabulary_row(&page, "state", State::ALL);
+    assert_vocabulary_row(&page, "outcome", Outcome::ALL);
+    assert_vocabulary_row(&page, "bound_by", BoundBy::ALL);
+    assert_vocabulary_row(&page, "ties", Ties::ALL);
+    assert_vocabulary_row(&page, "told", Told::ALL);
+    assert_vocabulary_row(&page, "how", How::ALL);
+    assert_vocabulary_row(&page, "by", By::ALL);
+    assert_vocabulary_row(&page, "call", Call::ALL);
+    assert_vocabulary_row(&page, "reason of a refusal", RefusedReason::ALL);
+    assert_vocabulary_row(&page, "signal", SignalName::ALL);
+    assert_vocabulary_row(&page, "is", WatchdogIs::ALL);
+    assert_vocabulary_row(&page, "what of a loss", LostWhat::ALL);
+    assert_vocabulary_row(&page, "why", StuckWhy::ALL);
+    assert_vocabulary_row(&page, "cause", Cause::ALL);
+    assert_vocabulary_row(&page, "fault", FaultVerb::ALL);
 }
 
 #[test]
@@ -353,12 +359,12 @@ fn named_by(module: &Path) -> BTreeSet<String> {
 #[test]
 fn module_dependencies_match_the_architecture_page() {
     let rows = table_rows(&read("ARCHITECTURE.md"));
-    let said: BTreeMap<String, BTreeSet<String>> = rows
+    let listed: BTreeMap<String, BTreeSet<String>> = rows
         .iter()
         .filter(|row| row[0].starts_with('['))
         .map(|row| {
-            let uses = ticked(&row[2]).into_iter().map(str::to_owned);
-            (ticked(&row[0])[0].to_owned(), uses.collect())
+            let uses = in_backticks(&row[2]).into_iter().map(str::to_owned);
+            (in_backticks(&row[0])[0].to_owned(), uses.collect())
         })
         .collect();
     let mut found = BTreeMap::new();
@@ -369,7 +375,7 @@ fn module_dependencies_match_the_architecture_page() {
             found.insert(name, named_by(&path));
         }
     }
-    assert_eq!(said, found);
+    assert_eq!(listed, found);
 }
 
 /// Each row about what code finds around it names its test, and each test has a row.
@@ -401,9 +407,9 @@ fn each_ambient_row_of_fidelity_names_its_test() {
 fn every_dependency_has_its_reason() {
     let page = read("ARCHITECTURE.md");
     let (_, page) = page.split_once("\n## Features and dependencies\n").unwrap();
-    let mut said: Vec<String> = table_rows(page)
+    let mut listed: Vec<String> = table_rows(page)
         .iter()
-        .map(|row| ticked(&row[0])[0].to_owned())
+        .map(|row| in_backticks(&row[0])[0].to_owned())
         .collect();
     let mut declared = BTreeSet::new();
     let mut section = "";
@@ -421,6 +427,6 @@ fn every_dependency_has_its_reason() {
         }
     }
     declared.remove("default");
-    said.sort_unstable();
-    assert_eq!(said, declared.into_iter().collect::<Vec<_>>());
+    listed.sort_unstable();
+    assert_eq!(listed, declared.into_iter().collect::<Vec<_>>());
 }

@@ -49,13 +49,13 @@ use Moment::{Before, Begin, Middle, PastBound};
 
 /// A fault on a kind, at a moment.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Cell {
+struct Combination {
     verb: &'static str,
     kind: &'static str,
     moment: Moment,
 }
 
-impl fmt::Debug for Cell {
+impl fmt::Debug for Combination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} ({:?})", self.verb, self.kind, self.moment)
     }
@@ -70,9 +70,9 @@ fn kind_of(component: &Component) -> Option<&'static str> {
     })
 }
 
-/// Returns every cell that the grammar allows.
-fn allowed() -> BTreeSet<Cell> {
-    let mut cells = BTreeSet::new();
+/// Returns every combination that the grammar allows.
+fn allowed() -> BTreeSet<Combination> {
+    let mut combinations = BTreeSet::new();
     for kind in KINDS {
         for verb in BOUNDED.iter().chain(OTHERS) {
             let keys = match *verb {
@@ -107,17 +107,17 @@ fn allowed() -> BTreeSet<Cell> {
                     moments.push(Middle);
                 }
             }
-            cells.extend(
-                moments
-                    .into_iter()
-                    .map(|moment| Cell { verb, kind, moment }),
-            );
+            combinations.extend(moments.into_iter().map(|moment| Combination {
+                verb,
+                kind,
+                moment,
+            }));
         }
     }
-    cells
+    combinations
 }
 
-fn cell_of(scenario: &Scenario, timed: &Timed) -> Vec<Cell> {
+fn combinations_of(scenario: &Scenario, timed: &Timed) -> Vec<Combination> {
     let Some(name) = timed.verb.about() else {
         return Vec::new();
     };
@@ -171,7 +171,7 @@ fn cell_of(scenario: &Scenario, timed: &Timed) -> Vec<Cell> {
     }
     moments
         .into_iter()
-        .map(|moment| Cell { verb, kind, moment })
+        .map(|moment| Combination { verb, kind, moment })
         .collect()
 }
 
@@ -181,8 +181,8 @@ fn corpus_has_each_fault_at_each_moment_on_each_kind() {
     assert!(missing.len() > 60, "{missing:?}");
     for scenario in corpus() {
         for timed in &scenario.timeline {
-            for cell in cell_of(&scenario, timed) {
-                missing.remove(&cell);
+            for combination in combinations_of(&scenario, timed) {
+                missing.remove(&combination);
             }
         }
     }

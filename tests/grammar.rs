@@ -5,7 +5,7 @@ use deadstop::scenario::{self, Scenario};
 use deadstop::{journal, laws, sim};
 
 /// Parses a file that must have no mistake and no lint.
-fn parsed(text: &str) -> Scenario {
+fn parse_without_lints(text: &str) -> Scenario {
     let scenario = scenario::parse("example", text).unwrap_or_else(|invalid| {
         panic!(
             "{}",
@@ -22,8 +22,8 @@ fn parsed(text: &str) -> Scenario {
 }
 
 /// Runs a file, and asserts that its laws and expectations hold.
-fn holds(text: &str) {
-    let scenario = parsed(text);
+fn assert_holds(text: &str) {
+    let scenario = parse_without_lints(text);
     let journal = sim::run(&scenario, &sim::Options::default());
     let log = journal::text(&journal.events);
     let broken: Vec<&str> = laws::judge(&journal.events)
@@ -47,7 +47,7 @@ fn holds(text: &str) {
 
 #[test]
 fn a_cancelled_task_is_awaited_before_its_db_is_closed() {
-    holds(
+    assert_holds(
         r#"
 title = "The writer flushes for half a second after it is told"
 [worker]
@@ -67,7 +67,7 @@ ends-at = "10500ms"
 
 #[test]
 fn a_second_signal_leaves_a_cleanup_step_its_floor() {
-    holds(
+    assert_holds(
         r#"
 title = "A second SIGTERM while the flush runs"
 [worker]
@@ -92,7 +92,7 @@ ends-at = "11s"
 
 #[test]
 fn a_start_is_finished_before_it_is_rolled_back() {
-    holds(
+    assert_holds(
         r#"
 title = "SIGTERM while main still loads"
 [worker]
@@ -112,7 +112,7 @@ ends-at = "1s"
 
 #[test]
 fn the_watchdog_is_still_while_a_server_drains() {
-    holds(
+    assert_holds(
         r#"
 title = "The endpoint refuses, for the server drains"
 [worker]
@@ -138,7 +138,7 @@ ends-at = "57s"
 
 #[test]
 fn jobs_in_flight_keep_their_pool_open() {
-    holds(
+    assert_holds(
         r#"
 title = "The predictor goes before the pool whose jobs call it"
 [worker]
@@ -161,7 +161,7 @@ ends-at = "62s"
 
 #[test]
 fn each_phase_runs_once_however_often_it_is_called() {
-    holds(
+    assert_holds(
         r#"
 title = "Two callers for each phase, and one more"
 [worker]
@@ -182,7 +182,7 @@ closed = ["pool"]
 
 #[test]
 fn an_answer_that_comes_too_late_is_a_failure() {
-    holds(
+    assert_holds(
         r#"
 title = "Every answer is a second too late"
 [worker]
@@ -199,7 +199,7 @@ ends-at = "410s"   # 30+120, +4+120, +16+120
 
 #[test]
 fn stop_takes_late_cleanups_and_refuses_late_callbacks() {
-    holds(
+    assert_holds(
         r#"
 title = "Two registrations in the middle of stop"
 [worker]
@@ -243,9 +243,9 @@ takes = "1s"
 at = "1s"
 signal = "SIGTERM"
 "#;
-    holds(inline);
-    holds(blocks);
-    let run = |text| sim::run(&parsed(text), &sim::Options::default());
+    assert_holds(inline);
+    assert_holds(blocks);
+    let run = |text| sim::run(&parse_without_lints(text), &sim::Options::default());
     assert_eq!(run(inline), run(blocks));
 }
 
@@ -274,7 +274,7 @@ fn every_example_of_a_key_parses_and_its_expectations_hold() {
 
 /// Asserts that a checked-in file is what the table of keys makes of it. `INSTA_UPDATE=always` rewrites the file, as
 /// it does with snapshots.
-fn is_checked_in(path: &str, should: &str, command: &str) {
+fn assert_checked_in(path: &str, should: &str, command: &str) {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
         std::fs::write(&file, should).expect("the file can be written");
@@ -291,7 +291,7 @@ fn is_checked_in(path: &str, should: &str, command: &str) {
 #[test]
 fn the_schema_that_is_checked_in_is_the_table_of_keys() {
     let text = scenario::schema();
-    is_checked_in(
+    assert_checked_in(
         "schema/scenario.json",
         &text,
         "cargo run -- schema > schema/scenario.json",
@@ -305,7 +305,7 @@ fn the_schema_that_is_checked_in_is_the_table_of_keys() {
 #[test]
 fn the_page_that_is_checked_in_is_the_table_of_keys() {
     let page = scenario::page();
-    is_checked_in(
+    assert_checked_in(
         "scenarios/README.md",
         &page,
         "INSTA_UPDATE=always cargo test --test grammar",
@@ -327,7 +327,7 @@ fn first_example_of_the_page_holds() {
         .nth(1)
         .and_then(|rest| rest.split("```").next())
         .expect("the page has an example");
-    holds(example);
+    assert_holds(example);
 }
 
 /// The report counts the failed thread among the deaths, because stop has not begun.
@@ -354,7 +354,7 @@ fn thread_that_fails_while_main_is_awaited_is_a_death() {
 /// Main needs 3 s until the pool is registered. After the first of them it is stuck for three seconds more.
 #[test]
 fn main_that_was_stuck_for_a_while_goes_on_where_it_was() {
-    holds(
+    assert_holds(
         r#"
 title = "Main is stuck for three seconds of its start, and SIGTERM finds it at work again"
 [worker]

@@ -48,7 +48,7 @@ async fn server() -> MockServer {
 }
 
 /// Binds an address as soon as it is free. A dropped server closes its socket in its own time.
-async fn freed(address: SocketAddr) -> std::net::TcpListener {
+async fn bind_when_free(address: SocketAddr) -> std::net::TcpListener {
     let bound = async {
         loop {
             match std::net::TcpListener::bind(address) {
@@ -61,7 +61,7 @@ async fn freed(address: SocketAddr) -> std::net::TcpListener {
     bound.expect("the server is gone")
 }
 
-async fn answers(server: &MockServer, at: &str, answer: ResponseTemplate) {
+async fn mount_answer(server: &MockServer, at: &str, answer: ResponseTemplate) {
     let mock = Mock::given(method("GET"))
         .and(path(at))
         .respond_with(answer);
@@ -97,7 +97,7 @@ async fn read_request(stream: &mut TcpStream) -> String {
 }
 
 /// Probes a peer that sends these bytes and then closes the connection.
-async fn said(bytes: &'static [u8]) -> Result<u16, String> {
+async fn probe_of_reply(bytes: &'static [u8]) -> Result<u16, String> {
     let (url, peer) = peer(async |mut stream| {
         stream.write_all(bytes).await.expect("there is room");
     })
@@ -108,7 +108,7 @@ async fn said(bytes: &'static [u8]) -> Result<u16, String> {
 }
 
 /// Probes a peer that sends some bytes, and then others again and again until the connection is closed.
-async fn repeated(first: &'static [u8], again: &'static [u8]) -> Result<u16, String> {
+async fn probe_of_endless_reply(first: &'static [u8], again: &'static [u8]) -> Result<u16, String> {
     let (url, peer) = peer(async |mut stream| {
         if stream.write_all(first).await.is_ok() {
             while stream.write_all(again).await.is_ok() {}
@@ -122,7 +122,7 @@ async fn repeated(first: &'static [u8], again: &'static [u8]) -> Result<u16, Str
 }
 
 /// Waits until the other side has closed its connection, and returns whether it has.
-async fn is_left(mut stream: TcpStream) -> bool {
+async fn wait_until_closed(mut stream: TcpStream) -> bool {
     let mut rest = Vec::new();
     let read = tokio::time::timeout(GUARD, stream.read_to_end(&mut rest));
     // If an answer has not been read, a close is a reset.
@@ -136,7 +136,7 @@ async fn the_status_is_that_of_the_answer() {
     let server = server().await;
     for status in [200, 204, 299, 304, 404, 500, 503] {
         let at = format!("/{status}");
-        answers(&server, &at, ResponseTemplate::new(status)).await;
+        mount_answer(&server, &at, ResponseTemplate::new(status)).await;
         let url = format!("{}{at}", server.uri());
         assert_eq!(ask(&url).await, Ok(status));
     }
@@ -147,8 +147,8 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
     let server = server().await;
     let login = format!("{}/login", server.uri());
     let redirect = ResponseTemplate::new(302).insert_header("location", &*login);
-    answers(&server, "/health", redirect).await;
-    answers(&server, "/login", ResponseTemplate::new(200)).await;
+    mount_answer(&server, "/health", redirect).await;
+    mount_answer(&server, "/login", ResponseTemplate::new(200)).await;
     assert_eq!(ask(&format!("{}/health", server.uri())).await, Ok(302));
     let requests = server.received_requests().await.expect("they are kept");
     let paths: Vec<_> = requests.iter().map(|request| request.url.path()).collect();
@@ -159,7 +159,7 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
 async fn an_answer_that_takes_longer_than_the_limit_is_none() {
     let server = server().await;
     let late = ResponseTemplate::new(200).set_delay(GUARD);
-    answers(&server, "/late", late).await;
+    mount_answer(&server, "/late", late).await;
     let url = format!("{}/late", server.uri());
     let mut probe = HttpProbe::new(&url).expect("a URL");
     let host = Live::new();
@@ -171,24 +171,24 @@ async fn an_answer_that_takes_longer_than_the_limit_is_none() {
 async fn a_server_that_dies_and_returns_is_refused_in_between() {
     let first = server().await;
     let address = *first.address();
-    answers(&first, "/health", ResponseTemplate::new(200)).await;
+    mount_answer(&first, "/health", ResponseTemplate::new(200)).await;
     assert_eq!(ask(&url(address)).await, Ok(200));
     drop(first);
-    drop(freed(address).await);
+    drop(bind_when_free(address).await);
     assert_eq!(
         ask(&url(address)).await,
         Err("the connection was refused".to_owned())
     );
-    let listener = freed(address).await;
+    let listener = bind_when_free(address).await;
     let second = MockServer::builder().listener(listener).start().await;
-    answers(&second, "/health", ResponseTemplate::new(200)).await;
+    mount_answer(&second, "/health", ResponseTemplate::new(200)).await;
     assert_eq!(ask(&url(address)).await, Ok(200));
 }
 
 #[tokio::test]
 async fn a_name_is_looked_up() {
     let server = server().await;
-    answers(&server, "/health", ResponseTemplate::new(200)).await;
+    mount_answer(&server, "/health", ResponseTemplate::new(200)).await;
     let port = server.address().port();
     let url = format!("http://localhost:{port}/health");
     assert_eq!(ask(&url).await, Ok(200));
@@ -204,7 +204,7 @@ async fn no_proxy_is_asked() {
             Ok("http://127.0.0.1:1")
         );
         let server = server().await;
-        answers(&server, "/health", ResponseTemplate::new(200)).await;
+        mount_answer(&server, "/health", ResponseTemplate::new(200)).await;
         assert_eq!(ask(&url(*server.address())).await, Ok(200));
         return;
     }
@@ -214,10 +214,10 @@ async fn no_proxy_is_asked() {
         again.env(name, "http://127.0.0.1:1");
     }
     let output = again.env_remove("NO_PROXY").output().expect("it starts");
-    let said = String::from_utf8_lossy(&output.stdout);
+    let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}"
+        output.status.success() && stdout.contains("1 passed"),
+        "{stdout}"
     );
 }
 
@@ -230,7 +230,7 @@ async fn a_request_is_these_bytes() {
         let request = read_request(&mut stream).await;
         let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
         stream.write_all(answer).await.expect("there is room");
-        (request, is_left(stream).await)
+        (request, wait_until_closed(stream).await)
     });
     assert_eq!(ask(&format!("http://{address}/a/b?c=d#e")).await, Ok(200));
     let (request, left) = peer.await.expect("no panic");
@@ -256,7 +256,7 @@ async fn whole_answers_count_in_any_framing() {
         b"HTTP/1.1 200 \r\ncontent-length: 1\r\n\r\nmore than was said",
     ] {
         let words = String::from_utf8_lossy(answer);
-        assert_eq!(said(answer).await, Ok(200), "{words:?}");
+        assert_eq!(probe_of_reply(answer).await, Ok(200), "{words:?}");
     }
 }
 
@@ -272,7 +272,11 @@ async fn truncated_answer_is_an_error() {
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\n123\r\n",
     ] {
         let words = String::from_utf8_lossy(answer);
-        assert_eq!(said(answer).await, Err(CUT.to_owned()), "{words:?}");
+        assert_eq!(
+            probe_of_reply(answer).await,
+            Err(CUT.to_owned()),
+            "{words:?}"
+        );
     }
 }
 
@@ -286,7 +290,7 @@ async fn answer_that_is_not_http_is_an_error() {
         b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n",
         b"HTTP/3.0 200 OK\r\n\r\n",
     ] {
-        let error = said(answer).await.expect_err("no HTTP");
+        let error = probe_of_reply(answer).await.expect_err("no HTTP");
         let words = String::from_utf8_lossy(answer);
         assert!(
             error.starts_with("the answer cannot be read as HTTP: "),
@@ -294,20 +298,23 @@ async fn answer_that_is_not_http_is_an_error() {
         );
     }
     let chunks = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nmany\r\n";
-    let error = said(chunks).await.expect_err("no chunk");
+    let error = probe_of_reply(chunks).await.expect_err("no chunk");
     assert!(error.starts_with("no whole answer: "), "{error}");
 }
 
 #[tokio::test]
 async fn an_answer_without_an_end_is_given_up_by_its_size() {
     let too_long = Err("the answer is longer than 64 KiB".to_owned());
-    let body = repeated(b"HTTP/1.1 200 OK\r\n\r\n", b"and on, ").await;
+    let body = probe_of_endless_reply(b"HTTP/1.1 200 OK\r\n\r\n", b"and on, ").await;
     assert_eq!(body, too_long);
     let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
-    assert_eq!(repeated(chunked, b"2\r\nok\r\n").await, too_long);
+    assert_eq!(
+        probe_of_endless_reply(chunked, b"2\r\nok\r\n").await,
+        too_long
+    );
     let long = b"HTTP/1.1 200 OK\r\ncontent-length: 999999999999\r\n\r\n";
-    assert_eq!(repeated(long, b"and on, ").await, too_long);
-    let promises = repeated(b"", b"HTTP/1.1 100 Continue\r\n\r\n").await;
+    assert_eq!(probe_of_endless_reply(long, b"and on, ").await, too_long);
+    let promises = probe_of_endless_reply(b"", b"HTTP/1.1 100 Continue\r\n\r\n").await;
     assert_eq!(promises, too_long);
 }
 
@@ -318,7 +325,9 @@ async fn a_head_without_an_end_is_given_up_by_its_size() {
         (b"HTTP/1.1 200 OK\r\na: ", b"bbbbbbbbbbbbbbbb"),
         (b"HTTP/1.1 200 ", b"OK"),
     ] {
-        let error = repeated(first, again).await.expect_err("no head");
+        let error = probe_of_endless_reply(first, again)
+            .await
+            .expect_err("no head");
         assert_eq!(
             error,
             "the answer cannot be read as HTTP: message head is too large"
@@ -344,23 +353,23 @@ async fn reset_connection_is_an_error() {
 #[tokio::test]
 async fn a_probe_that_is_given_up_closes_its_connection() {
     for first in [&b""[..], b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\n"] {
-        let (says, said) = oneshot::channel();
+        let (sent, is_sent) = oneshot::channel();
         let (url, peer) = peer(async move |mut stream| {
             stream.write_all(first).await.expect("there is room");
-            let _ = says.send(());
-            is_left(stream).await
+            let _ = sent.send(());
+            wait_until_closed(stream).await
         })
         .await;
-        give_up(&url, said).await;
+        give_up(&url, is_sent).await;
         assert!(peer.await.expect("no panic"), "after {first:?}");
     }
 }
 
 #[tokio::test]
 async fn a_slow_drip_is_no_answer() {
-    let (says, said) = oneshot::channel();
+    let (sent, is_sent) = oneshot::channel();
     let (url, peer) = peer(async |mut stream| {
-        let mut says = Some(says);
+        let mut sent = Some(sent);
         let mut every = tokio::time::interval(Duration::from_millis(1));
         let mut written = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
         for drop in 1.. {
@@ -369,13 +378,13 @@ async fn a_slow_drip_is_no_answer() {
             }
             every.tick().await;
             written = stream.write_all(b".").await;
-            if let Some(says) = says.take_if(|_| drop == 20) {
-                let _ = says.send(());
+            if let Some(sent) = sent.take_if(|_| drop == 20) {
+                let _ = sent.send(());
             }
         }
     })
     .await;
-    give_up(&url, said).await;
+    give_up(&url, is_sent).await;
     let left = tokio::time::timeout(GUARD, peer).await;
     left.expect("the connection is closed").expect("no panic");
 }

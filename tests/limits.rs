@@ -21,7 +21,7 @@ fn crowded(events: usize) -> String {
     )
 }
 
-fn rows(events: &[journal::Event]) -> usize {
+fn report_rows(events: &[journal::Event]) -> usize {
     let rows = events.iter().map(|event| match &event.what {
         What::Returned { steps, deaths, .. } => steps.len() + deaths.len(),
         _ => 0,
@@ -42,18 +42,18 @@ fn run_with_too_many_report_rows_is_too_large() {
     };
     assert_eq!((last.t, &last.what), (1_000, &too_large));
     // The answer that passes the limit is the last one: there are 201 answers of a thousand rows.
-    assert_eq!(rows(&journal.events), ROWS_A_RUN + 1_000);
+    assert_eq!(report_rows(&journal.events), ROWS_A_RUN + 1_000);
     let source = Source {
         path: "crowded.toml",
         text: &text,
     };
     let problems = judge(&scenario, source, &journal.events, Style::default());
-    let said: Vec<_> = problems
+    let messages: Vec<_> = problems
         .iter()
         .map(|problem| (problem.kind, problem.message.as_str()))
         .collect();
     assert_eq!(
-        said,
+        messages,
         [(
             ProblemKind::Stuck,
             "the run was given up (too-large): its reports have more than 200,000 rows in all, the last of them \
@@ -67,7 +67,7 @@ fn run_with_report_rows_at_the_limit_ends_normally() {
     let text = crowded(1).replace("callers = 1000", "callers = 200");
     let scenario = scenario::parse("crowded", &text).expect("the file is valid");
     let journal = sim::run(&scenario, &Options::default());
-    assert_eq!(rows(&journal.events), ROWS_A_RUN);
+    assert_eq!(report_rows(&journal.events), ROWS_A_RUN);
     let last = journal.events.last().expect("no journal is empty");
     assert!(matches!(last.what, What::Exit { code: 0, .. }), "{last:?}");
 }

@@ -51,14 +51,14 @@ fn file(name: &str, text: &str) -> String {
 }
 
 /// Inserts an event at an instant, before all events of that instant and of later ones.
-fn put(events: &mut Vec<Event>, t: u64, what: What) {
+fn insert_event(events: &mut Vec<Event>, t: u64, what: What) {
     let at = events.partition_point(|event| event.t < t);
     let like = events[at].clone();
     events.insert(at, Event { t, what, ..like });
 }
 
 /// Simulates a scenario, and returns it with the simulated journals and the request to a process.
-fn known(name: &str, file: &str) -> (Arc<Scenario>, Known, Request) {
+fn simulate(name: &str, file: &str) -> (Arc<Scenario>, Known, Request) {
     let scenario = Arc::new(parse(name, file).expect("a valid file"));
     let runners = Runners::new(1).expect("a thread");
     let known = Known::new(&runners, &scenario, 8).expect("it can be simulated");
@@ -72,7 +72,7 @@ fn known(name: &str, file: &str) -> (Arc<Scenario>, Known, Request) {
 }
 
 /// Returns players with a process that writes these events, as a live run does, and ends with that code.
-fn writes(name: &str, events: &[Event], code: i32) -> Players {
+fn players_that_write(name: &str, events: &[Event], code: i32) -> Players {
     let mut lines = String::new();
     for event in events {
         let json = serde_json::to_string(event).expect("an event is JSON");
@@ -99,10 +99,13 @@ fn hardest_scenarios_agree_with_the_simulation() {
     .map(|name| format!("scenarios/{name}.toml"));
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let output = live(&files);
-    let said = text(&output.stdout);
-    assert!(output.status.success(), "{said}{}", text(&output.stderr));
-    assert!(said.starts_with("8 scenarios, 8 runs live"), "{said}");
-    assert!(said.ends_with("all agree with the simulation\n"), "{said}");
+    let stdout = text(&output.stdout);
+    assert!(output.status.success(), "{stdout}{}", text(&output.stderr));
+    assert!(stdout.starts_with("8 scenarios, 8 runs live"), "{stdout}");
+    assert!(
+        stdout.ends_with("all agree with the simulation\n"),
+        "{stdout}"
+    );
 }
 
 /// The machine chooses which caller comes first, and which comes when all is over. It chooses anew each time.
@@ -137,14 +140,14 @@ fn callers_in_one_instant_always_agree_with_the_simulation() {
     let mut arguments: Vec<&str> = files.iter().map(String::as_str).collect();
     arguments.extend(["scenarios/context/stop-at-the-start.toml", "--times", "5"]);
     let output = live(&arguments);
-    let said = text(&output.stdout);
-    assert!(output.status.success(), "{said}{}", text(&output.stderr));
-    assert!(said.starts_with("4 scenarios, 20 runs live"), "{said}");
+    let stdout = text(&output.stdout);
+    assert!(output.status.success(), "{stdout}{}", text(&output.stderr));
+    assert!(stdout.starts_with("4 scenarios, 20 runs live"), "{stdout}");
 }
 
 #[test]
 fn a_journal_that_differs_is_shown_beside_the_simulated_one() {
-    let (scenario, known, request) = known("drain", DRAIN);
+    let (scenario, known, request) = simulate("drain", DRAIN);
     let mut events = run(&scenario, &Options::default()).events;
     // The drain takes 100 ms longer, and all that follows comes 100 ms later.
     for event in &mut events {
@@ -157,7 +160,7 @@ fn a_journal_that_differs_is_shown_beside_the_simulated_one() {
             *took = 600;
         }
     }
-    let played = writes("later", &events, 0)
+    let played = players_that_write("later", &events, 0)
         .play(&request)
         .expect("a journal");
     let difference = compare(&known, &played.events).expect("a difference");
@@ -171,13 +174,13 @@ fn a_journal_that_differs_is_shown_beside_the_simulated_one() {
 
 #[test]
 fn event_where_none_is_due_is_reported_as_out_of_time() {
-    let (scenario, known, _) = known("between", DRAIN);
+    let (scenario, known, _) = simulate("between", DRAIN);
     let mut events = run(&scenario, &Options::default()).events;
     let heard = What::Heard {
         id: 1,
         name: "drain".into(),
     };
-    put(&mut events, 10_250, heard);
+    insert_event(&mut events, 10_250, heard);
     let difference = compare(&known, &events).expect("a difference");
     assert_eq!(
         difference.headline,
@@ -195,7 +198,7 @@ components = [{ stop = "drain" }, { task = "idle" }]
 [timeline]
 events = [{ at = "5s", call = "request-stop" }, { on = "drain", signal = "SIGKILL" }]
 "#;
-    let (scenario, known, _) = known("killed", killed);
+    let (scenario, known, _) = simulate("killed", killed);
     let events = run(&scenario, &Options::default()).events;
     assert_eq!(compare(&known, &events), None);
     let without = |gone: &dyn Fn(&What) -> bool| {
@@ -203,9 +206,13 @@ events = [{ at = "5s", call = "request-stop" }, { on = "drain", signal = "SIGKIL
         left.cloned().collect::<Vec<_>>()
     };
     let caller_2 = |what: &What| matches!(what, What::Returned { caller: 2, .. });
-    let unsaid = without(&caller_2);
-    assert_eq!(unsaid.len(), events.len() - 1, "it returns in that instant");
-    assert_eq!(compare(&known, &unsaid), None);
+    let without_return = without(&caller_2);
+    assert_eq!(
+        without_return.len(),
+        events.len() - 1,
+        "it returns in that instant"
+    );
+    assert_eq!(compare(&known, &without_return), None);
     let began_idle = |what: &What| matches!(what, What::Began { name, .. } if **name == *"idle");
     assert!(
         compare(&known, &without(&began_idle)).is_some(),
@@ -218,7 +225,7 @@ events = [{ at = "5s", call = "request-stop" }, { on = "drain", signal = "SIGKIL
     );
     let again = events.iter().find(|event| began_idle(&event.what));
     let mut more = events.clone();
-    put(&mut more, 5_000, again.expect("it began").what.clone());
+    insert_event(&mut more, 5_000, again.expect("it began").what.clone());
     assert!(
         compare(&known, &more).is_some(),
         "nothing begins in that instant"
@@ -227,9 +234,9 @@ events = [{ at = "5s", call = "request-stop" }, { on = "drain", signal = "SIGKIL
 
 #[test]
 fn the_same_journal_agrees() {
-    let (scenario, known, request) = known("same", DRAIN);
+    let (scenario, known, request) = simulate("same", DRAIN);
     let events = run(&scenario, &Options::default()).events;
-    let played = writes("same", &events, 0)
+    let played = players_that_write("same", &events, 0)
         .play(&request)
         .expect("a journal");
     assert_eq!(compare(&known, &played.events), None);
@@ -237,9 +244,9 @@ fn the_same_journal_agrees() {
 
 #[test]
 fn exit_code_is_that_of_the_process_not_of_its_journal() {
-    let (scenario, known, request) = known("lies", DRAIN);
+    let (scenario, known, request) = simulate("lies", DRAIN);
     let events = run(&scenario, &Options::default()).events;
-    let played = writes("lies", &events, 3)
+    let played = players_that_write("lies", &events, 3)
         .play(&request)
         .expect("a journal");
     let difference = compare(&known, &played.events).expect("a difference");
@@ -251,10 +258,10 @@ fn exit_code_is_that_of_the_process_not_of_its_journal() {
 
 #[test]
 fn silent_or_garbled_process_has_no_journal() {
-    let (scenario, _, request) = known("silent", DRAIN);
+    let (scenario, _, request) = simulate("silent", DRAIN);
     let mut events = run(&scenario, &Options::default()).events;
     events.pop();
-    let failed = writes("silent", &events, 1).play(&request);
+    let failed = players_that_write("silent", &events, 1).play(&request);
     let Err(Failed::Silent {
         played: Played {
             events: written, ..
@@ -271,7 +278,7 @@ fn silent_or_garbled_process_has_no_journal() {
 
 #[test]
 fn a_process_that_overstays_is_killed() {
-    let (_, _, request) = known(
+    let (_, _, request) = simulate(
         "overstays",
         "title = \"Over at once\"\n[worker]\nrun = false\ncomponents = []\n",
     );
@@ -287,48 +294,48 @@ fn a_process_that_overstays_is_killed() {
 fn files_not_for_live_runs_are_counted_and_too_fast_refused() {
     let not_live = format!("live = \"no: it is about a year\"\n{}", DRAIN.trim_start());
     let output = live(&[&file("not-live.toml", &not_live), "--verbose"]);
-    let said = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(4), "{said}");
-    assert!(said.contains("not-live: it is about a year"), "{said}");
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(4), "{stdout}");
+    assert!(stdout.contains("not-live: it is about a year"), "{stdout}");
     assert!(
-        said.ends_with("0 runs live, 1 cannot be live; nothing was run\n"),
-        "{said}"
+        stdout.ends_with("0 runs live, 1 cannot be live; nothing was run\n"),
+        "{stdout}"
     );
 
     let output = live(&["scenarios/tasks/one-millisecond.toml", "--speed", "10"]);
-    let said = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
     assert!(
-        said.contains("two of its instants lie 1 ms apart"),
-        "{said}"
+        stdout.contains("two of its instants lie 1 ms apart"),
+        "{stdout}"
     );
-    assert!(said.contains("and 0.02 is the fastest"), "{said}");
+    assert!(stdout.contains("and 0.02 is the fastest"), "{stdout}");
 }
 
 #[test]
 fn random_scenarios_agree_and_running_none_is_not_well() {
     let output = live(&["--random", "8", "--seed", "1"]);
-    let said = text(&output.stdout);
-    assert!(output.status.success(), "{said}");
+    let stdout = text(&output.stdout);
+    assert!(output.status.success(), "{stdout}");
     assert!(
-        said.contains("8 random scenarios live, seeds 1 to 8"),
-        "{said}"
+        stdout.contains("8 random scenarios live, seeds 1 to 8"),
+        "{stdout}"
     );
     assert!(
-        said.ends_with(": all agree with the simulation\n"),
-        "{said}"
+        stdout.ends_with(": all agree with the simulation\n"),
+        "{stdout}"
     );
 
     let output = live(&["--random", "2", "--seed", "1", "--speed", "1000"]);
-    let said = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(4), "{said}");
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(4), "{stdout}");
     assert!(
-        said.contains(
+        stdout.contains(
             "0 random scenarios live, seeds 1 to 2, 2 passed over (two of its instants lie "
         ),
-        "{said}"
+        "{stdout}"
     );
-    assert!(said.ends_with("; nothing was run\n"), "{said}");
+    assert!(stdout.ends_with("; nothing was run\n"), "{stdout}");
 }
 
 /// A command that a shell runs in the background ignores SIGINT, and so do the commands below it, as in a CI.
@@ -347,9 +354,12 @@ events = [{ at = "1s", signal = "SIGINT" }]
         .arg(file("sigint.toml", sigint))
         .output()
         .expect("it can be run");
-    let said = text(&output.stdout);
-    assert!(output.status.success(), "{said}");
-    assert!(said.ends_with("all agree with the simulation\n"), "{said}");
+    let stdout = text(&output.stdout);
+    assert!(output.status.success(), "{stdout}");
+    assert!(
+        stdout.ends_with("all agree with the simulation\n"),
+        "{stdout}"
+    );
 }
 
 #[test]
@@ -357,10 +367,10 @@ fn unmet_expectation_names_a_seed_that_misses_it_too() {
     let unmet = format!("{}\n[expect]\nexit = 3\n", DRAIN.trim_start());
     let file = file("unmet.toml", &unmet);
     let output = live(&[&file]);
-    let said = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
     let line = format!("seed 0 of the simulation breaks it too: deadstop check {file} --seed 0");
-    assert!(said.contains(&line), "{said}");
+    assert!(stdout.contains(&line), "{stdout}");
 }
 
 /// The four instants span two seconds of real time at this speed. From instant to instant they would take one.
@@ -371,13 +381,13 @@ fn run_at_an_even_speed_agrees_and_takes_its_full_time() {
     let file = file("even.toml", drain.trim_start());
     let began = Instant::now();
     let output = live(&[&file, "--speed", "1"]);
-    let (said, took) = (text(&output.stdout), began.elapsed());
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains("1 run live"), "{said}");
-    assert!(took >= Duration::from_secs(2), "{took:?}: {said}");
+    let (stdout, took) = (text(&output.stdout), began.elapsed());
+    assert!(output.status.success(), "{stdout}");
+    assert!(stdout.contains("1 run live"), "{stdout}");
+    assert!(took >= Duration::from_secs(2), "{took:?}: {stdout}");
     // The closest instants lie 500 ms apart, and have to lie 50 ms of real time apart. Any speed over 10 is refused.
     let output = live(&[&file, "--speed", "10.1"]);
-    let said = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("and 10 is the fastest"), "{said}");
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
+    assert!(stdout.contains("and 10 is the fastest"), "{stdout}");
 }

@@ -371,9 +371,9 @@ fn main() -> ExitCode {
     }
     let trials = EXPECTED.iter().map(|(name, ends, words)| {
         Trial::test(*name, move || {
-            let said = test_of(name)?;
-            is_as_expected(&said, *ends, words)
-                .map_err(|why| Failed::from(format!("{why}\n{said}")))
+            let output = run_test_of(name)?;
+            check_expected(&output, *ends, words)
+                .map_err(|why| Failed::from(format!("{why}\n{output}")))
         })
     });
     let mut arguments = Arguments::from_args();
@@ -383,7 +383,7 @@ fn main() -> ExitCode {
 }
 
 /// Runs the test of a worker in a process of its own, and returns its output, with the exit code last.
-fn test_of(name: &str) -> Result<String, Failed> {
+fn run_test_of(name: &str) -> Result<String, Failed> {
     let here = std::env::current_exe()?;
     let mut command = Command::new(here);
     command
@@ -415,19 +415,19 @@ fn test_of(name: &str) -> Result<String, Failed> {
     let mut streams: Vec<Box<dyn Read + Send>> = Vec::new();
     streams.extend(child.stdout.take().map(|stream| Box::new(stream) as Box<_>));
     streams.extend(child.stderr.take().map(|stream| Box::new(stream) as Box<_>));
-    let (says, said) = mpsc::channel();
+    let (sender, texts) = mpsc::channel();
     for mut stream in streams {
-        let says = says.clone();
+        let sender = sender.clone();
         thread::spawn(move || {
             let mut text = String::new();
             let _ = stream.read_to_string(&mut text);
-            let _ = says.send(text);
+            let _ = sender.send(text);
         });
     }
-    drop(says);
+    drop(sender);
     let mut all = String::new();
     for _ in 0..2 {
-        match said.recv_timeout(GUARD) {
+        match texts.recv_timeout(GUARD) {
             Ok(text) => all += &text,
             Err(_) => {
                 child.kill()?;
@@ -440,15 +440,15 @@ fn test_of(name: &str) -> Result<String, Failed> {
     Ok(format!("{all}\nexit code {:?}", status.code()))
 }
 
-fn is_as_expected(said: &str, ends: Ends, words: &[&str]) -> Result<(), String> {
+fn check_expected(output: &str, ends: Ends, words: &[&str]) -> Result<(), String> {
     let code = if ends == Fails { 101 } else { 0 };
-    if !said.ends_with(&format!("exit code Some({code})")) {
+    if !output.ends_with(&format!("exit code Some({code})")) {
         return Err(format!("it is to end with {code}"));
     }
-    if ends == Passes && said.contains("note:") {
+    if ends == Passes && output.contains("note:") {
         return Err("it is accused".to_owned());
     }
-    match words.iter().find(|word| !said.contains(**word)) {
+    match words.iter().find(|word| !output.contains(**word)) {
         Some(word) => Err(format!("it does not say {word:?}")),
         None => Ok(()),
     }

@@ -66,21 +66,25 @@ const BLOCKS: [&str; 2] = ["env", "--block-signal=TERM,INT"];
 const IGNORES: [&str; 4] = ["sh", "-c", r#"trap '' TERM INT; exec "$0" "$@""#, "env"];
 
 /// Asserts that a service that is started by this command stops at SIGTERM, and at SIGINT.
-fn stops_at_either_signal(command: &[&str]) {
+fn assert_stops_at_either_signal(command: &[&str]) {
     for signal in ["TERM", "INT"] {
         let process = Process::by(command, "service");
-        process.says("ready");
+        process.wait_for_line("ready");
         process.signal(signal);
-        process.ends().is(0).said("told").said("closed");
+        process
+            .wait_for_end()
+            .assert_code(0)
+            .assert_printed("told")
+            .assert_printed("closed");
     }
 }
 
 /// Stops a service that raises its signal again at the end, asserts that SIGTERM ends it, and returns its end.
-fn raises_again(command: &[&str]) -> End {
+fn assert_raises_again(command: &[&str]) -> End {
     let process = Process::by(command, "raises");
-    process.says("ready");
+    process.wait_for_line("ready");
     process.signal("TERM");
-    let end = process.ends();
+    let end = process.wait_for_end();
     assert_eq!(end.status.signal(), Some(15), "{}", end.status);
     end
 }
@@ -109,7 +113,10 @@ const FEW_FILES: [&str; 4] = ["sh", "-c", r#"ulimit -n 64; exec "$0" "$@""#, "en
 /// Returns whether this command can run this executable.
 fn can_run(by: &[impl AsRef<OsStr>]) -> bool {
     let mut command = Command::new(&by[0]);
-    command.args(&by[1..]).arg(here()).env(ROLE, "nothing");
+    command
+        .args(&by[1..])
+        .arg(this_executable())
+        .env(ROLE, "nothing");
     let ran = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
     ran.is_ok_and(|status| status.success())
 }
@@ -125,13 +132,13 @@ struct Process {
 
 impl Process {
     fn start(role: &str) -> Self {
-        Process::of(Command::new(here()), role)
+        Process::of(Command::new(this_executable()), role)
     }
 
     /// Starts the child by a command that runs its arguments.
     fn by(words: &[impl AsRef<OsStr>], role: &str) -> Self {
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).arg(here());
+        command.args(&words[1..]).arg(this_executable());
         Process::of(command, role)
     }
 
@@ -148,17 +155,17 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .expect("this executable can be run again");
-        let (says, lines) = mpsc::channel();
+        let (line_sender, lines) = mpsc::channel();
         let out = child.stdout.take().expect("it is piped");
         thread::spawn(move || {
             for line in BufReader::new(out).lines().map_while(Result::ok) {
-                let _ = says.send(line);
+                let _ = line_sender.send(line);
             }
         });
         let (id, errors) = (child.id(), child.stderr.take());
-        let (ends, end) = mpsc::channel();
+        let (end_sender, end) = mpsc::channel();
         thread::spawn(move || {
-            let _ = ends.send(child.wait().expect("a child can be waited for"));
+            let _ = end_sender.send(child.wait().expect("a child can be waited for"));
         });
         Process {
             id,
@@ -170,7 +177,7 @@ impl Process {
     }
 
     /// Waits until the child prints a word, and passes over others.
-    fn says(&self, word: &str) -> Instant {
+    fn wait_for_line(&self, word: &str) -> Instant {
         let until = Instant::now() + GUARD;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -205,7 +212,7 @@ impl Process {
     }
 
     /// Waits for the child's end, and for the rest of its output.
-    fn ends(mut self) -> End {
+    fn wait_for_end(mut self) -> End {
         let status = self.end.recv_timeout(GUARD).expect("it ends");
         let at = Instant::now();
         self.ended = true;
@@ -216,7 +223,7 @@ impl Process {
         End {
             at,
             status,
-            said: self.lines.iter().collect(),
+            lines: self.lines.iter().collect(),
             errors,
         }
     }
@@ -231,7 +238,7 @@ impl Drop for Process {
     }
 }
 
-fn here() -> std::path::PathBuf {
+fn this_executable() -> std::path::PathBuf {
     std::env::current_exe().expect("this executable has a path")
 }
 
@@ -239,44 +246,52 @@ fn here() -> std::path::PathBuf {
 struct End {
     at: Instant,
     status: ExitStatus,
-    said: Vec<String>,
+    lines: Vec<String>,
     errors: String,
 }
 
 impl End {
     #[track_caller]
-    fn is(&self, code: i32) -> &Self {
+    fn assert_code(&self, code: i32) -> &Self {
         let End {
             status,
-            said,
+            lines,
             errors,
             ..
         } = self;
-        assert_eq!(status.code(), Some(code), "{status}; {said:?}; {errors}");
+        assert_eq!(status.code(), Some(code), "{status}; {lines:?}; {errors}");
         self
     }
 
     #[track_caller]
-    fn said(&self, word: &str) -> &Self {
-        assert!(self.said.iter().any(|line| line == word), "{:?}", self.said);
+    fn assert_printed(&self, word: &str) -> &Self {
+        assert!(
+            self.lines.iter().any(|line| line == word),
+            "{:?}",
+            self.lines
+        );
         self
     }
 
     #[track_caller]
-    fn not_said(&self, word: &str) -> &Self {
-        assert!(self.said.iter().all(|line| line != word), "{:?}", self.said);
+    fn assert_not_printed(&self, word: &str) -> &Self {
+        assert!(
+            self.lines.iter().all(|line| line != word),
+            "{:?}",
+            self.lines
+        );
         self
     }
 
     #[track_caller]
-    fn complains(&self, words: &str) -> &Self {
+    fn assert_stderr_has(&self, words: &str) -> &Self {
         assert!(self.errors.contains(words), "{:?}", self.errors);
         self
     }
 
     /// Asserts that the child ended no earlier than `at_least` after `since`, and less than 5 s later than that.
     #[track_caller]
-    fn after(&self, since: Instant, at_least: Duration) -> &Self {
+    fn assert_took_at_least(&self, since: Instant, at_least: Duration) -> &Self {
         let took = self.at.duration_since(since);
         assert!(took >= at_least, "it ended after {took:?}");
         assert!(took < at_least + Duration::from_secs(5), "{took:?}");
@@ -292,13 +307,13 @@ struct Starved {
 }
 
 /// Starts a worker under a limit, stops it when it has used up the rest of the limit, and waits for its end.
-fn starved(by: &[impl AsRef<OsStr>], role: &str) -> Starved {
+fn stop_starved(by: &[impl AsRef<OsStr>], role: &str) -> Starved {
     let process = Process::by(by, role);
-    process.says("ready");
+    process.wait_for_line("ready");
     let sent = process.signal("TERM");
-    let end = process.ends();
+    let end = process.wait_for_end();
     let called = end
-        .said
+        .lines
         .iter()
         .filter_map(|line| line.strip_prefix("called "));
     let called = called.map(str::to_owned).collect();
@@ -306,9 +321,9 @@ fn starved(by: &[impl AsRef<OsStr>], role: &str) -> Starved {
 }
 
 /// Asserts that every step is called, in order, and that the worker ends well.
-fn starved_well(by: &[impl AsRef<OsStr>], of: &str) {
-    let Starved { end, called, .. } = starved(by, &format!("well starved of {of}"));
-    end.is(0);
+fn assert_every_step_is_called(by: &[impl AsRef<OsStr>], of: &str) {
+    let Starved { end, called, .. } = stop_starved(by, &format!("well starved of {of}"));
+    end.assert_code(0);
     assert_eq!(
         called,
         ["1", "2", "3", "4", "5", "6", "7"],
@@ -319,19 +334,21 @@ fn starved_well(by: &[impl AsRef<OsStr>], of: &str) {
 
 /// Asserts that the watchdog notices that the endpoint answers, and then that it does not.
 #[cfg(feature = "http")]
-fn starved_and_watched(by: &[impl AsRef<OsStr>]) {
+fn assert_watchdog_goes_on(by: &[impl AsRef<OsStr>]) {
     let process = Process::by(by, "is watched starved of threads");
-    process.says("ready");
-    process.says("fifty were answered");
-    process.ends().is(75);
+    process.wait_for_line("ready");
+    process.wait_for_line("fifty were answered");
+    process.wait_for_end().assert_code(75);
 }
 
 /// Asserts that a hung step is left behind at its bound, and that the others are called.
-fn starved_with_a_hung_step(by: &[impl AsRef<OsStr>], of: &str) {
-    let Starved { end, called, sent } = starved(by, &format!("one hangs starved of {of}"));
-    end.is(1)
-        .after(sent, Duration::from_millis(100))
-        .complains("1 of 10 steps did not end well\n  in stop, stop 0 (order 0): leaked after 10");
+fn assert_hung_step_is_left_behind(by: &[impl AsRef<OsStr>], of: &str) {
+    let Starved { end, called, sent } = stop_starved(by, &format!("one hangs starved of {of}"));
+    end.assert_code(1)
+        .assert_took_at_least(sent, Duration::from_millis(100))
+        .assert_stderr_has(
+            "1 of 10 steps did not end well\n  in stop, stop 0 (order 0): leaked after 10",
+        );
     assert_eq!(
         called,
         ["0", "1", "2", "3", "4", "5", "6", "7"],
@@ -341,14 +358,15 @@ fn starved_with_a_hung_step(by: &[impl AsRef<OsStr>], of: &str) {
 }
 
 /// Asserts the same with a hung `wake` and a hung step.
-fn starved_with_a_hung_wake(by: &[impl AsRef<OsStr>], of: &str) {
+fn assert_hung_wake_is_left_behind(by: &[impl AsRef<OsStr>], of: &str) {
     let role = format!("a wake and a step hang starved of {of}");
     let Starved {
         end,
         mut called,
         sent,
-    } = starved(by, &role);
-    end.is(1).after(sent, Duration::from_millis(200));
+    } = stop_starved(by, &role);
+    end.assert_code(1)
+        .assert_took_at_least(sent, Duration::from_millis(200));
     // The wake is called beside the first step, in no fixed order.
     called.retain(|name| name != "wake");
     assert_eq!(
@@ -361,32 +379,35 @@ fn starved_with_a_hung_wake(by: &[impl AsRef<OsStr>], of: &str) {
 
 /// Asserts that, when more steps hang than there are threads in reserve, a step that cannot be called is reported as
 /// such at its bound.
-fn starved_with_hung_steps(by: &[impl AsRef<OsStr>], of: &str) {
-    let Starved { end, called, sent } = starved(by, &format!("all hang starved of {of}"));
-    end.is(1).after(sent, Duration::from_millis(600));
+fn assert_uncalled_steps_are_reported(by: &[impl AsRef<OsStr>], of: &str) {
+    let Starved { end, called, sent } = stop_starved(by, &format!("all hang starved of {of}"));
+    end.assert_code(1)
+        .assert_took_at_least(sent, Duration::from_millis(600));
     assert!(called.len() >= 3, "{called:?}; {}", end.errors);
     for name in ["1", "2", "3", "4", "5", "6"] {
-        let row = format!("in cleanup, cleanup {name} (order 0): ");
-        let row = end.errors.split_once(&row).map(|(_, row)| row);
-        let row = row.unwrap_or_else(|| panic!("{name}: {}", end.errors));
-        let says = if called.iter().any(|called| called == name) {
+        let line = format!("in cleanup, cleanup {name} (order 0): ");
+        let line = end.errors.split_once(&line).map(|(_, line)| line);
+        let line = line.unwrap_or_else(|| panic!("{name}: {}", end.errors));
+        let expected = if called.iter().any(|called| called == name) {
             "leaked after 1"
         } else {
             "failed after 1"
         };
-        assert!(row.starts_with(says), "{name} {says}: {row}");
+        assert!(line.starts_with(expected), "{name} {expected}: {line}");
     }
     if called.len() < 6 {
-        end.complains(": never called: no thread could be started (")
-            .complains("), and those in reserve were held");
+        end.assert_stderr_has(": never called: no thread could be started (")
+            .assert_stderr_has("), and those in reserve were held");
     }
 }
 
 /// Asserts that the last resort strikes when all steps hang, and the end of the process too.
-fn starved_at_the_last_resort(by: &[impl AsRef<OsStr>], of: &str) {
-    let Starved { end, sent, .. } = starved(by, &format!("hangs in exit starved of {of}"));
-    end.is(124).after(sent, LAST_RESORT);
-    end.complains("by its last resort; left behind: cleanup 1 (leaked), cleanup 2 (leaked), ");
+fn assert_last_resort_strikes(by: &[impl AsRef<OsStr>], of: &str) {
+    let Starved { end, sent, .. } = stop_starved(by, &format!("hangs in exit starved of {of}"));
+    end.assert_code(124).assert_took_at_least(sent, LAST_RESORT);
+    end.assert_stderr_has(
+        "by its last resort; left behind: cleanup 1 (leaked), cleanup 2 (leaked), ",
+    );
 }
 
 type Test = (&'static str, fn());
@@ -401,15 +422,17 @@ const TESTS: &[Test] = &[
         ] {
             for signal in ["TERM", "INT"] {
                 let process = Process::start(role);
-                process.says("ready");
+                process.wait_for_line("ready");
                 process.signal(signal);
-                let end = process.ends();
-                end.is(0).said("told").said("closed");
+                let end = process.wait_for_end();
+                end.assert_code(0)
+                    .assert_printed("told")
+                    .assert_printed("closed");
                 if role == "blocking main" {
-                    end.said("task told");
+                    end.assert_printed("task told");
                 }
                 if role == "service on a given runtime" {
-                    end.said("it runs");
+                    end.assert_printed("it runs");
                 }
             }
         }
@@ -419,14 +442,14 @@ const TESTS: &[Test] = &[
         || {
             for (second, code) in [("TERM", 143), ("INT", 130)] {
                 let process = Process::start("deaf");
-                process.says("ready");
+                process.wait_for_line("ready");
                 process.signal("TERM");
-                process.says("later");
+                process.wait_for_line("later");
                 process.signal(second);
-                let end = process.ends();
-                end.is(code).said("closed");
+                let end = process.wait_for_end();
+                end.assert_code(code).assert_printed("closed");
                 // The process has no log subscriber, so the report goes to standard error.
-                end.complains(
+                end.assert_stderr_has(
                     "steps did not end well\n  in stop, thread deaf (order 0): not-awaited",
                 );
             }
@@ -434,44 +457,47 @@ const TESTS: &[Test] = &[
     ),
     ("signals::the_third_ends_the_process_at_once", || {
         let process = Process::start("deaf to the end");
-        process.says("ready");
+        process.wait_for_line("ready");
         process.signal("TERM");
-        process.says("later");
+        process.wait_for_line("later");
         process.signal("TERM");
-        process.says("later");
+        process.wait_for_line("later");
         process.signal("INT");
-        process.ends().is(130);
+        process.wait_for_end().assert_code(130);
     }),
     (
         "signals::the_third_is_heard_while_the_sink_is_blocked",
         || {
             let process = Process::start("blocked sink for long");
-            process.says("ready");
+            process.wait_for_line("ready");
             process.signal("TERM");
-            process.says("later");
+            process.wait_for_line("later");
             process.signal("TERM");
-            process.says("later");
+            process.wait_for_line("later");
             process.signal("INT");
-            process.ends().is(130);
+            process.wait_for_end().assert_code(130);
         },
     ),
     ("signals::a_doubled_one_does_not_count", || {
         let process = Process::start("doubled");
-        process.says("ready");
+        process.wait_for_line("ready");
         process.signal("TERM");
-        process.ends().is(0).said("closed");
+        process
+            .wait_for_end()
+            .assert_code(0)
+            .assert_printed("closed");
     }),
     (
         "signals::one_that_comes_when_all_is_done_ends_it_at_once",
         || {
             let process = Process::start("hangs in exit");
-            process.says("ready");
+            process.wait_for_line("ready");
             process.signal("TERM");
-            process.says("in exit");
+            process.wait_for_line("in exit");
             // The last resort would give 124.
-            process.says("later");
+            process.wait_for_line("later");
             process.signal("INT");
-            process.ends().is(130);
+            process.wait_for_end().assert_code(130);
         },
     ),
     (
@@ -479,92 +505,99 @@ const TESTS: &[Test] = &[
         || {
             for (signal, number) in [("TERM", 15), ("INT", 2)] {
                 let process = Process::start("raises");
-                process.says("ready");
+                process.wait_for_line("ready");
                 process.signal(signal);
-                let end = process.ends();
+                let end = process.wait_for_end();
                 assert_eq!(end.status.signal(), Some(number), "{}", end.status);
-                end.said("closed");
+                end.assert_printed("closed");
             }
         },
     ),
     (
         "signals::one_that_comes_during_the_start_is_raised_again_too",
         || {
-            let end = Process::start("raises its own").ends();
+            let end = Process::start("raises its own").wait_for_end();
             assert_eq!(end.status.signal(), Some(15), "{}", end.status);
-            end.said("closed");
+            end.assert_printed("closed");
         },
     ),
     (
         "container::its_first_process_which_no_signal_ends_says_which_it_was_by_its_code",
         || {
-            let end = Process::contained("raises its own").ends();
-            end.is(143).said("closed");
+            let end = Process::contained("raises its own").wait_for_end();
+            end.assert_code(143).assert_printed("closed");
         },
     ),
     (
         "signals::the_second_is_raised_again_however_the_steps_ended",
         || {
             let process = Process::start("raises though deaf");
-            process.says("ready");
+            process.wait_for_line("ready");
             process.signal("TERM");
-            process.says("later");
+            process.wait_for_line("later");
             process.signal("INT");
-            let end = process.ends();
+            let end = process.wait_for_end();
             assert_eq!(end.status.signal(), Some(2), "{}", end.status);
-            end.said("closed");
+            end.assert_printed("closed");
         },
     ),
     ("signals::none_is_raised_over_a_failure", || {
         let process = Process::start("raises in spite of a failure");
-        process.says("ready");
+        process.wait_for_line("ready");
         process.signal("TERM");
-        process.ends().is(1);
+        process.wait_for_end().assert_code(1);
     }),
     ("signals::a_life_by_hand_hears_them_too", || {
         let process = Process::start("by hand");
-        process.says("ready");
+        process.wait_for_line("ready");
         process.signal("INT");
-        process.ends().is(0).said("closed").said("Some(Sigint)");
+        process
+            .wait_for_end()
+            .assert_code(0)
+            .assert_printed("closed")
+            .assert_printed("Some(Sigint)");
     }),
     ("blocked::inherited_mask_is_lifted_for_the_listener", || {
-        stops_at_either_signal(&BLOCKS);
+        assert_stops_at_either_signal(&BLOCKS);
     }),
     ("blocked::second_and_third_signals_count", || {
         let process = Process::by(&BLOCKS, "deaf to the end");
-        process.says("ready");
+        process.wait_for_line("ready");
         process.signal("TERM");
-        process.says("later");
+        process.wait_for_line("later");
         process.signal("TERM");
-        process.says("later");
+        process.wait_for_line("later");
         process.signal("INT");
-        process.ends().is(130);
+        process.wait_for_end().assert_code(130);
     }),
     ("blocked::signal_is_raised_again", || {
-        raises_again(&BLOCKS).said("closed");
+        assert_raises_again(&BLOCKS).assert_printed("closed");
     }),
     ("blocked::mask_of_user_code_is_unchanged", || {
         Process::by(&BLOCKS, "masks")
-            .ends()
-            .is(0)
-            .said("as inherited");
-        Process::start("masks").ends().is(0).said("none");
+            .wait_for_end()
+            .assert_code(0)
+            .assert_printed("as inherited");
+        Process::start("masks")
+            .wait_for_end()
+            .assert_code(0)
+            .assert_printed("none");
     }),
     ("ignored::signals_stop_the_worker", || {
-        stops_at_either_signal(&IGNORES);
+        assert_stops_at_either_signal(&IGNORES);
     }),
     ("ignored::signal_is_raised_again", || {
-        raises_again(&IGNORES);
+        assert_raises_again(&IGNORES);
     }),
     ("locks::held_output_does_not_hold_up_the_end", || {
         for (role, code) in [("holds locks", 0), ("fails and holds locks", 1)] {
             let process = Process::start(role);
-            process.says("ready");
+            process.wait_for_line("ready");
             process.signal("TERM");
-            let end = process.ends();
-            end.is(code);
+            let end = process.wait_for_end();
+            end.assert_code(code);
             if code != 0 {
-                end.complains("1 of 1 step did not end well\n  in cleanup, cleanup db");
+                end.assert_stderr_has("1 of 1 step did not end well\n  in cleanup, cleanup db");
             }
         }
     }),
@@ -572,9 +605,9 @@ const TESTS: &[Test] = &[
         "locks::held_output_does_not_hold_up_the_raised_signal",
         || {
             let process = Process::start("raises and holds locks");
-            process.says("ready");
+            process.wait_for_line("ready");
             process.signal("TERM");
-            let end = process.ends();
+            let end = process.wait_for_end();
             assert_eq!(
                 end.status.signal(),
                 Some(15),
@@ -586,59 +619,70 @@ const TESTS: &[Test] = &[
     ),
     ("pre_stop::stop_begins_when_the_delay_is_over", || {
         let process = Process::start("pre-stop");
-        process.says("ready");
+        process.wait_for_line("ready");
         let sent = process.signal("TERM");
-        let told = process.says("told").duration_since(sent);
+        let told = process.wait_for_line("told").duration_since(sent);
         assert!(told >= Duration::from_millis(300), "told after {told:?}");
-        process.ends().is(0).said("closed");
+        process
+            .wait_for_end()
+            .assert_code(0)
+            .assert_printed("closed");
     }),
     (
         "pre_stop::the_worker_is_not_ready_and_runs_and_a_second_signal_cuts_it",
         || {
             let process = Process::start("long pre-stop");
             // The watcher has to find the worker ready before the signal comes.
-            process.says("seen ready");
+            process.wait_for_line("seen ready");
             process.signal("TERM");
-            process.says("unready");
-            process.says("later");
+            process.wait_for_line("unready");
+            process.wait_for_line("later");
             process.signal("TERM");
-            process.ends().is(143).said("told").said("closed");
+            process
+                .wait_for_end()
+                .assert_code(143)
+                .assert_printed("told")
+                .assert_printed("closed");
         },
     ),
     (
         "start::a_failing_main_is_rolled_back_and_its_code_is_the_processs",
         || {
-            let end = Process::start("fails").ends();
-            end.is(42).said("closed").complains("main failed: no model");
+            let end = Process::start("fails").wait_for_end();
+            end.assert_code(42)
+                .assert_printed("closed")
+                .assert_stderr_has("main failed: no model");
         },
     ),
     ("start::what_cannot_be_begun_is_said", || {
-        let end = Process::start("cannot begin").ends();
-        end.is(1).not_said("ready").complains("the grace is 0ns");
+        let end = Process::start("cannot begin").wait_for_end();
+        end.assert_code(1)
+            .assert_not_printed("ready")
+            .assert_stderr_has("the grace is 0ns");
     }),
     (
         "wedged::bounds_hold_beside_a_runtime_that_is_blocked_for_ever",
         || {
             for role in ["wedged", "wedged workers"] {
                 let process = Process::start(role);
-                process.says("wedged");
+                process.wait_for_line("wedged");
                 let sent = process.signal("TERM");
                 // The bound of the task, and the confirmation of its abort.
-                let end = process.ends();
-                end.is(1)
-                    .said("closed")
-                    .after(sent, Duration::from_millis(200));
+                let end = process.wait_for_end();
+                end.assert_code(1)
+                    .assert_printed("closed")
+                    .assert_took_at_least(sent, Duration::from_millis(200));
             }
         },
     ),
     ("last_resort::ends_a_process_whose_sink_is_blocked", || {
         let process = Process::start("blocked sink");
-        process.says("ready");
+        process.wait_for_line("ready");
         let sent = process.signal("TERM");
-        let end = process.ends();
-        end.is(124).after(sent, LAST_RESORT);
-        end.complains("by its last resort")
-            .complains("thread announcer (not begun)");
+        let end = process.wait_for_end();
+        end.assert_code(124).assert_took_at_least(sent, LAST_RESORT);
+        end.assert_stderr_has("by its last resort")
+            .assert_stderr_has("thread announcer (not begun)");
     }),
     ("last_resort::names_those_whose_step_has_not_begun", || {
         // The thread was not joined yet, or was left behind. Nothing was closed.
@@ -649,140 +693,150 @@ const TESTS: &[Test] = &[
             ("blocked in cleanup", "leaked"),
         ] {
             let process = Process::start(role);
-            process.says("ready");
+            process.wait_for_line("ready");
             process.signal("TERM");
-            let end = process.ends();
-            end.is(124)
-                .not_said("closed")
-                .complains(&format!("thread flusher ({flusher})"))
-                .complains("cleanup db (not begun)")
-                .complains("cleanup cache (not begun)");
+            let end = process.wait_for_end();
+            end.assert_code(124)
+                .assert_not_printed("closed")
+                .assert_stderr_has(&format!("thread flusher ({flusher})"))
+                .assert_stderr_has("cleanup db (not begun)")
+                .assert_stderr_has("cleanup cache (not begun)");
         }
         Process::start("blocked in main")
-            .ends()
-            .is(124)
-            .complains("left behind: main (not begun)");
+            .wait_for_end()
+            .assert_code(124)
+            .assert_stderr_has("left behind: main (not begun)");
     }),
     (
         "last_resort::does_not_name_those_who_have_ended_since",
         || {
-            let end = Process::start("late").ends();
-            end.is(124)
-                .complains("left behind: thread stays (leaked)\n");
+            let end = Process::start("late").wait_for_end();
+            end.assert_code(124)
+                .assert_stderr_has("left behind: thread stays (leaked)\n");
         },
     ),
     (
         "last_resort::needs_no_lock_that_somebody_holds_for_ever",
         || {
             let process = Process::start("held registry");
-            process.says("ready");
+            process.wait_for_line("ready");
             let sent = process.signal("TERM");
-            let end = process.ends();
-            end.is(124)
-                .after(sent, LAST_RESORT)
-                .complains("is not known");
+            let end = process.wait_for_end();
+            end.assert_code(124)
+                .assert_took_at_least(sent, LAST_RESORT)
+                .assert_stderr_has("is not known");
         },
     ),
     (
         "last_resort::ends_a_process_whose_standard_error_is_closed",
         || {
             let mut process = Process::start("blocked sink");
-            process.says("ready");
+            process.wait_for_line("ready");
             process.errors = None;
             let sent = process.signal("TERM");
-            process.ends().is(124).after(sent, LAST_RESORT);
+            process
+                .wait_for_end()
+                .assert_code(124)
+                .assert_took_at_least(sent, LAST_RESORT);
         },
     ),
     (
         "last_resort::ends_a_process_whose_standard_error_nobody_reads",
         || {
             let process = Process::start("full stderr");
-            process.says("ready");
+            process.wait_for_line("ready");
             let sent = process.signal("TERM");
             process
-                .ends()
-                .is(124)
-                .after(sent, LAST_RESORT)
-                .not_said("closed");
+                .wait_for_end()
+                .assert_code(124)
+                .assert_took_at_least(sent, LAST_RESORT)
+                .assert_not_printed("closed");
         },
     ),
     (
         "last_resort::ends_a_process_whose_life_is_led_on_a_runtime_that_is_wedged",
         || {
             let process = Process::start("by hand, wedged");
-            process.says("wedged");
+            process.wait_for_line("wedged");
             let sent = process.signal("TERM");
-            let end = process.ends();
-            end.is(124).after(sent, LAST_RESORT);
+            let end = process.wait_for_end();
+            end.assert_code(124).assert_took_at_least(sent, LAST_RESORT);
             // The life's end is not reached there, but stop and cleanup are.
-            end.not_said("it lived to the end")
-                .said("closed")
-                .complains("left behind: task wedges (leaked)");
+            end.assert_not_printed("it lived to the end")
+                .assert_printed("closed")
+                .assert_stderr_has("left behind: task wedges (leaked)");
         },
     ),
     ("last_resort::ends_a_process_that_hangs_inside_exit", || {
         let process = Process::start("hangs in exit");
-        process.says("ready");
+        process.wait_for_line("ready");
         let sent = process.signal("TERM");
-        process.says("in exit");
-        let end = process.ends();
-        end.is(124).after(sent, LAST_RESORT);
-        end.complains("nothing of the worker was left behind");
+        process.wait_for_line("in exit");
+        let end = process.wait_for_end();
+        end.assert_code(124).assert_took_at_least(sent, LAST_RESORT);
+        end.assert_stderr_has("nothing of the worker was left behind");
     }),
     ("few_threads::every_step_is_called_in_order", || {
-        starved_well(&few_threads(), "threads")
+        assert_every_step_is_called(&few_threads(), "threads")
     }),
     ("few_threads::hung_step_is_left_behind", || {
-        starved_with_a_hung_step(&few_threads(), "threads")
+        assert_hung_step_is_left_behind(&few_threads(), "threads")
     }),
     ("few_threads::hung_wake_is_left_behind", || {
-        starved_with_a_hung_wake(&few_threads(), "threads")
+        assert_hung_wake_is_left_behind(&few_threads(), "threads")
     }),
     ("few_threads::uncalled_steps_say_so", || {
-        starved_with_hung_steps(&few_threads(), "threads")
+        assert_uncalled_steps_are_reported(&few_threads(), "threads")
     }),
     ("few_threads::last_resort_strikes", || {
-        starved_at_the_last_resort(&few_threads(), "threads")
+        assert_last_resort_strikes(&few_threads(), "threads")
     }),
     #[cfg(feature = "http")]
     ("few_threads::watchdog_goes_on", || {
-        starved_and_watched(&few_threads())
+        assert_watchdog_goes_on(&few_threads())
     }),
     ("few_stacks::every_step_is_called_in_order", || {
-        starved_well(&FEW_STACKS, "threads")
+        assert_every_step_is_called(&FEW_STACKS, "threads")
     }),
     ("few_stacks::hung_step_is_left_behind", || {
-        starved_with_a_hung_step(&FEW_STACKS, "threads")
+        assert_hung_step_is_left_behind(&FEW_STACKS, "threads")
     }),
     ("few_stacks::hung_wake_is_left_behind", || {
-        starved_with_a_hung_wake(&FEW_STACKS, "threads")
+        assert_hung_wake_is_left_behind(&FEW_STACKS, "threads")
     }),
     ("few_stacks::uncalled_steps_say_so", || {
-        starved_with_hung_steps(&FEW_STACKS, "threads")
+        assert_uncalled_steps_are_reported(&FEW_STACKS, "threads")
     }),
     ("few_stacks::last_resort_strikes", || {
-        starved_at_the_last_resort(&FEW_STACKS, "threads")
+        assert_last_resort_strikes(&FEW_STACKS, "threads")
     }),
     ("few_files::every_step_is_called_in_order", || {
-        starved_well(&FEW_FILES, "files")
+        assert_every_step_is_called(&FEW_FILES, "files")
     }),
     ("few_files::hung_step_is_left_behind", || {
-        starved_with_a_hung_step(&FEW_FILES, "files")
+        assert_hung_step_is_left_behind(&FEW_FILES, "files")
     }),
     ("few_files::hung_wake_is_left_behind", || {
-        starved_with_a_hung_wake(&FEW_FILES, "files")
+        assert_hung_wake_is_left_behind(&FEW_FILES, "files")
     }),
     ("few_files::uncalled_steps_say_so", || {
-        starved_with_hung_steps(&FEW_FILES, "files")
+        assert_uncalled_steps_are_reported(&FEW_FILES, "files")
     }),
     ("few_files::last_resort_strikes", || {
-        starved_at_the_last_resort(&FEW_FILES, "files")
+        assert_last_resort_strikes(&FEW_FILES, "files")
     }),
     ("memory::what_ends_by_itself_leaves_nothing_behind", || {
-        Process::start("short lives").ends().is(0).said("flat");
+        Process::start("short lives")
+            .wait_for_end()
+            .assert_code(0)
+            .assert_printed("flat");
     }),
     ("last_resort::is_disarmed_when_it_is_dropped", || {
-        Process::start("outlives its worker").ends().is(0);
-        Process::start("does not outlive its worker").ends().is(124);
+        Process::start("outlives its worker")
+            .wait_for_end()
+            .assert_code(0);
+        Process::start("does not outlive its worker")
+            .wait_for_end()
+            .assert_code(124);
     }),
 ];

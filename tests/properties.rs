@@ -53,15 +53,15 @@ impl fmt::Debug for File {
     }
 }
 
-/// Start of the events that strike around noon, in milliseconds. Main is usually done by then, but not always.
-const NOON: u64 = 10_000;
+/// Start of the events in the middle of a run, in milliseconds. Main is usually done by then, but not always.
+const MID_RUN_MS: u64 = 10_000;
 
 /// Time at which a worker that still runs is asked to stop, in milliseconds.
-const NIGHT: u64 = 60_000;
+const LAST_STOP_MS: u64 = 60_000;
 
 /// A component in raw numbers. The text omits what the component's kind does not use.
 #[derive(Clone, Debug)]
-struct Part {
+struct ComponentSpec {
     kind: &'static str,
     order: i32,
     takes: u64,
@@ -79,7 +79,7 @@ struct Part {
 
 /// An event in raw numbers.
 #[derive(Clone, Debug)]
-struct Strike {
+struct EventSpec {
     verb: &'static str,
     target: usize,
     moment: Moment,
@@ -91,10 +91,10 @@ struct Strike {
 
 #[derive(Clone, Debug)]
 enum Moment {
-    /// Milliseconds after noon.
-    Noon(u64),
+    /// Milliseconds after [`MID_RUN_MS`].
+    MidRun(u64),
     /// Milliseconds after the begin of the run.
-    Morning(u64),
+    At(u64),
     /// Milliseconds after the begin of a step.
     Step(usize, u64),
 }
@@ -109,11 +109,11 @@ struct Case {
     /// In percent of stop's share.
     pre_stop: Option<u64>,
     run: bool,
-    parts: Vec<Part>,
-    strikes: Vec<Strike>,
+    components: Vec<ComponentSpec>,
+    events: Vec<EventSpec>,
 }
 
-fn part() -> impl Strategy<Value = Part> {
+fn component() -> impl Strategy<Value = ComponentSpec> {
     (
         (
             select(KINDS),
@@ -140,7 +140,7 @@ fn part() -> impl Strategy<Value = Part> {
                 (kind, order, takes, bound, floor),
                 (is_async, in_turn, adopted, period),
                 (after, late, uses, needs),
-            )| Part {
+            )| ComponentSpec {
                 kind,
                 order,
                 takes,
@@ -168,13 +168,13 @@ fn weighted_moment(probability: f64) -> impl Strategy<Value = u64> {
 
 fn moment() -> impl Strategy<Value = Moment> {
     prop_oneof![
-        3 => select(MOMENTS).prop_map(Moment::Noon),
-        2 => select(MOMENTS).prop_map(Moment::Morning),
+        3 => select(MOMENTS).prop_map(Moment::MidRun),
+        2 => select(MOMENTS).prop_map(Moment::At),
         3 => (any::<usize>(), select(MOMENTS)).prop_map(|(on, after)| Moment::Step(on, after)),
     ]
 }
 
-fn strike() -> impl Strategy<Value = Strike> {
+fn event() -> impl Strategy<Value = EventSpec> {
     let verbs = &[
         "signal", "signal", "signal", "call", "call", "register", "hang", "hang", "ignore", "slow",
         "fail", "panic", "end", "hold", "job", "job", "health", "main",
@@ -184,7 +184,7 @@ fn strike() -> impl Strategy<Value = Strike> {
         (of(select(TAKES)), 1_u32..4, weighted(0.3, any::<usize>())),
     )
         .prop_map(
-            |((verb, target, moment, word), (lasts, count, from))| Strike {
+            |((verb, target, moment, word), (lasts, count, from))| EventSpec {
                 verb,
                 target,
                 moment,
@@ -206,11 +206,11 @@ fn case() -> impl Strategy<Value = File> {
             of(0_u64..100),
             proptest::bool::weighted(0.85),
         ),
-        vec(part(), 0..8),
-        vec(strike(), 0..8),
+        vec(component(), 0..8),
+        vec(event(), 0..8),
     )
         .prop_map(
-            |((grace, reserve, last_first, start_timeout, pre_stop, run), parts, strikes)| {
+            |((grace, reserve, last_first, start_timeout, pre_stop, run), components, events)| {
                 let case = Case {
                     grace,
                     reserve,
@@ -218,8 +218,8 @@ fn case() -> impl Strategy<Value = File> {
                     start_timeout,
                     pre_stop,
                     run,
-                    parts,
-                    strikes,
+                    components,
+                    events,
                 };
                 File(case.text())
             },
@@ -262,22 +262,29 @@ impl Case {
             text += "run = false\n";
         }
         text += "components = [\n";
-        for (n, part) in self.parts.iter().enumerate() {
-            let _ = writeln!(text, "  {{ {} }},", self.part(n, part, &mut reserve));
+        for (n, component) in self.components.iter().enumerate() {
+            let _ = writeln!(
+                text,
+                "  {{ {} }},",
+                self.component_keys(n, component, &mut reserve)
+            );
         }
         text += "]\n\n[timeline]\nevents = [\n";
         let mut registered = BTreeSet::new();
-        for strike in &self.strikes {
+        for event in &self.events {
             // A late component is registered only once.
-            if strike.verb == "register" && !registered.insert(self.name(strike.target)) {
+            if event.verb == "register" && !registered.insert(self.name(event.target)) {
                 continue;
             }
-            if let Some(strike) = self.strike(strike) {
-                let _ = writeln!(text, "  {{ {strike} }},");
+            if let Some(event) = self.event_keys(event) {
+                let _ = writeln!(text, "  {{ {event} }},");
             }
         }
         if self.run {
-            let _ = writeln!(text, "  {{ at = \"{NIGHT}ms\", signal = \"SIGTERM\" }},");
+            let _ = writeln!(
+                text,
+                "  {{ at = \"{LAST_STOP_MS}ms\", signal = \"SIGTERM\" }},"
+            );
         }
         text += "]\n";
         text
@@ -285,8 +292,11 @@ impl Case {
 
     /// Returns the kind of a component. A second watchdog becomes a thread, because a worker has only one.
     fn kind(&self, n: usize) -> &'static str {
-        let kind = self.parts[n].kind;
-        let first = self.parts.iter().position(|part| part.kind == kind);
+        let kind = self.components[n].kind;
+        let first = self
+            .components
+            .iter()
+            .position(|component| component.kind == kind);
         if kind == "watchdog" && first != Some(n) {
             "thread"
         } else {
@@ -295,11 +305,11 @@ impl Case {
     }
 
     fn name(&self, raw: usize) -> Option<(String, usize)> {
-        let n = raw.checked_rem(self.parts.len())?;
+        let n = raw.checked_rem(self.components.len())?;
         Some((format!("{}-{}", self.kind(n), n + 1), n))
     }
 
-    fn part(&self, n: usize, part: &Part, unpromised: &mut u64) -> String {
+    fn component_keys(&self, n: usize, component: &ComponentSpec, unpromised: &mut u64) -> String {
         let kind = self.kind(n);
         let (name, _) = self.name(n).unwrap_or_default();
         let mut keys = vec![format!("{kind} = \"{name}\"")];
@@ -309,45 +319,47 @@ impl Case {
             "task" => "cancel-timeout",
             _ => "timeout",
         };
-        if let Some(bound) = part.bound {
+        if let Some(bound) = component.bound {
             time(bound_key, bound);
         }
-        if let (true, Some(floor)) = (is_cleanup(kind), part.floor) {
-            let floor = floor.min(part.bound.unwrap_or(10_000)).min(*unpromised);
+        if let (true, Some(floor)) = (is_cleanup(kind), component.floor) {
+            let floor = floor
+                .min(component.bound.unwrap_or(10_000))
+                .min(*unpromised);
             if floor > 0 {
                 *unpromised -= floor;
                 time("floor", floor);
             }
         }
-        if kind != "watchdog" && part.takes > 0 {
-            time("takes", part.takes);
+        if kind != "watchdog" && component.takes > 0 {
+            time("takes", component.takes);
         }
-        if part.after > 0 {
-            time("after", part.after);
+        if component.after > 0 {
+            time("after", component.after);
         }
-        if let (true, Some(period)) = (is_body(kind), part.period) {
+        if let (true, Some(period)) = (is_body(kind), component.period) {
             time("period", period);
         }
         if kind == "watchdog" {
-            time("interval", part.takes.max(2_000));
-            time("request-timeout", part.bound.unwrap_or(500).max(50));
+            time("interval", component.takes.max(2_000));
+            time("request-timeout", component.bound.unwrap_or(500).max(50));
         }
-        if part.order != 0 {
-            keys.push(format!("order = {}", part.order));
+        if component.order != 0 {
+            keys.push(format!("order = {}", component.order));
         }
-        if part.is_async && !is_body(kind) && kind != "watchdog" {
+        if component.is_async && !is_body(kind) && kind != "watchdog" {
             keys.push("async = true".to_owned());
         }
-        if part.in_turn && is_body(kind) {
+        if component.in_turn && is_body(kind) {
             keys.push("told = \"in-turn\"".to_owned());
         }
-        if part.adopted && kind == "task" {
+        if component.adopted && kind == "task" {
             keys.push("adopted = true".to_owned());
         }
-        if part.late {
+        if component.late {
             keys.push("late = true".to_owned());
         }
-        let mut uses: Vec<_> = part
+        let mut uses: Vec<_> = component
             .uses
             .iter()
             .filter_map(|raw| self.name(*raw))
@@ -359,7 +371,7 @@ impl Case {
         if !uses.is_empty() {
             keys.push(format!("uses = {uses:?}"));
         }
-        if let (true, Some(raw)) = (kind != "watchdog", part.needs) {
+        if let (true, Some(raw)) = (kind != "watchdog", component.needs) {
             match self.name(raw) {
                 Some((needed, of)) if of != n => keys.push(format!("needs = \"{needed}\"")),
                 _ => keys.push("needs = \"executor\"".to_owned()),
@@ -369,11 +381,11 @@ impl Case {
     }
 
     /// Returns the event, if it fits the component.
-    fn strike(&self, strike: &Strike) -> Option<String> {
+    fn event_keys(&self, event: &EventSpec) -> Option<String> {
         let mut keys = Vec::new();
-        match strike.moment {
-            Moment::Noon(after) => keys.push(format!("at = \"{}ms\"", NOON + after)),
-            Moment::Morning(at) => keys.push(format!("at = \"{at}ms\"")),
+        match event.moment {
+            Moment::MidRun(after) => keys.push(format!("at = \"{}ms\"", MID_RUN_MS + after)),
+            Moment::At(at) => keys.push(format!("at = \"{at}ms\"")),
             Moment::Step(on, after) => {
                 let name = if on % 8 == 0 {
                     "main".to_owned()
@@ -383,11 +395,11 @@ impl Case {
                 keys.push(format!("on = \"{name}\", after = \"{after}ms\""));
             }
         }
-        let lasts = strike
+        let lasts = event
             .lasts
             .map_or("forever".to_owned(), |ms| format!("{ms}ms"));
-        let word = |words: &[&'static str]| words[strike.word % words.len()];
-        match strike.verb {
+        let word = |words: &[&'static str]| words[event.word % words.len()];
+        match event.verb {
             "signal" if self.run => {
                 keys.push(format!(
                     "signal = \"{}\"",
@@ -399,52 +411,52 @@ impl Case {
             "signal" | "call" => {
                 let call = word(&["stop", "cleanup", "request-stop", "start"]);
                 // A start in the instant in which the worker itself is started is left out: either may come second.
-                if self.run && call == "start" && matches!(strike.moment, Moment::Morning(0)) {
+                if self.run && call == "start" && matches!(event.moment, Moment::At(0)) {
                     return None;
                 }
-                keys.push(format!("call = \"{call}\", callers = {}", strike.count));
-                if let Some((from, _)) = strike.from.and_then(|from| self.name(from)) {
+                keys.push(format!("call = \"{call}\", callers = {}", event.count));
+                if let Some((from, _)) = event.from.and_then(|from| self.name(from)) {
                     keys.push(format!("from = \"{from}\""));
                 }
             }
             "main" => {
                 let verb = word(&["fail", "panic"]);
                 keys.push(format!("{verb} = \"main\""));
-                if let Some((before, _)) = strike.from.and_then(|from| self.name(from)) {
+                if let Some((before, _)) = event.from.and_then(|from| self.name(from)) {
                     keys.push(format!("before = \"{before}\""));
                 }
-                if verb == "fail" && strike.count == 1 {
+                if verb == "fail" && event.count == 1 {
                     keys.push("code = 3".to_owned());
                 }
             }
             "health" => {
                 let answers = [vec!["200", "503"], answers()].concat();
                 keys.push(format!("health = \"{}\"", word(&answers)));
-                keys.push(format!("for = \"{lasts}\", every = {}", strike.count));
-                if let Some(from) = strike.from {
+                keys.push(format!("for = \"{lasts}\", every = {}", event.count));
+                if let Some(from) = event.from {
                     keys.push(format!("takes = \"{}ms\"", TAKES[from % TAKES.len()]));
                 }
             }
             verb => {
-                let (name, n) = self.name(strike.target)?;
-                let (kind, part) = (self.kind(n), &self.parts[n]);
+                let (name, n) = self.name(event.target)?;
+                let (kind, component) = (self.kind(n), &self.components[n]);
                 match verb {
-                    "register" if part.late => {}
+                    "register" if component.late => {}
                     "hang" => keys.push(format!("for = \"{lasts}\"")),
                     "fail" | "panic" => {}
                     "ignore" if is_body(kind) => keys.push(format!("for = \"{lasts}\"")),
                     "end" if is_body(kind) => {}
                     "slow" if kind != "watchdog" => {
-                        keys.push(format!("by = \"{}ms\"", strike.lasts.unwrap_or(2_000)))
+                        keys.push(format!("by = \"{}ms\"", event.lasts.unwrap_or(2_000)))
                     }
                     "hold"
                         if kind == "task"
-                            || part.is_async && !is_body(kind) && kind != "watchdog" =>
+                            || component.is_async && !is_body(kind) && kind != "watchdog" =>
                     {
                         keys.push(format!("for = \"{lasts}\""))
                     }
                     "job" if kind != "watchdog" => {
-                        keys.push(format!("count = {}, takes = \"{lasts}\"", strike.count))
+                        keys.push(format!("count = {}, takes = \"{lasts}\"", event.count))
                     }
                     _ => return None,
                 }
@@ -456,10 +468,10 @@ impl Case {
 }
 
 /// Returns what is wrong with a case at a seed.
-fn wrong(text: &str, seed: u64) -> Vec<String> {
+fn problems_of(text: &str, seed: u64) -> Vec<String> {
     let scenario = parse("case", text);
     let verdict = Verdict::of(&scenario, Subject::Worker, seed);
-    let mut wrong: Vec<String> = verdict
+    let mut problems: Vec<String> = verdict
         .broken
         .iter()
         // The worker chooses the orders of the components that use each other, here at random.
@@ -469,7 +481,7 @@ fn wrong(text: &str, seed: u64) -> Vec<String> {
     if scenario.worker.run
         && !matches!(verdict.events.last(), Some(event) if matches!(event.what, What::Exit { .. }))
     {
-        wrong.push("a worker that was told to stop never ended".to_owned());
+        problems.push("a worker that was told to stop never ended".to_owned());
     }
     let again = sim::run(
         &scenario,
@@ -479,36 +491,36 @@ fn wrong(text: &str, seed: u64) -> Vec<String> {
         },
     );
     if journal::json(&verdict.events) != journal::json(&again.events) {
-        wrong.push("the same seed gave another journal".to_owned());
+        problems.push("the same seed gave another journal".to_owned());
     }
-    if !wrong.is_empty() {
-        wrong.push(verdict.log);
+    if !problems.is_empty() {
+        problems.push(verdict.log);
     }
-    wrong
+    problems
 }
 
 /// Generates workers without faults, jobs or needs. Their steps are known from the file alone.
 fn plain() -> impl Strategy<Value = File> {
-    let plain = |part: Part| Part {
-        kind: if part.kind == "watchdog" {
+    let plain = |component: ComponentSpec| ComponentSpec {
+        kind: if component.kind == "watchdog" {
             "thread"
         } else {
-            part.kind
+            component.kind
         },
         period: None,
         after: 0,
         late: false,
         uses: Vec::new(),
         needs: None,
-        ..part
+        ..component
     };
     (
         select(GRACES),
         of(1_u64..90),
         any::<bool>(),
-        vec(part().prop_map(plain), 0..10),
+        vec(component().prop_map(plain), 0..10),
     )
-        .prop_map(|(grace, reserve, last_first, parts)| {
+        .prop_map(|(grace, reserve, last_first, components)| {
             let case = Case {
                 grace,
                 reserve,
@@ -516,8 +528,8 @@ fn plain() -> impl Strategy<Value = File> {
                 start_timeout: None,
                 pre_stop: None,
                 run: true,
-                parts,
-                strikes: Vec::new(),
+                components,
+                events: Vec::new(),
             };
             File(case.text())
         })
@@ -541,50 +553,50 @@ struct Step {
 /// of overdue steps. It does not cover faults, a held executor, second signals, or a stop while main runs.
 fn model(scenario: &Scenario) -> (Vec<Step>, u64) {
     let ms = |duration: std::time::Duration| duration.as_millis() as u64;
-    let (worker, mut now) = (&scenario.worker, NIGHT);
+    let (worker, mut now) = (&scenario.worker, LAST_STOP_MS);
     let (grace, reserve) = (ms(worker.grace), ms(worker.reserve));
     let cleanup_ends = now + grace - grace.div_ceil(20).min(500);
     let stop_ends = cleanup_ends - reserve;
-    let joins = |part: &Component| matches!(part.kind, Kind::Thread | Kind::Task);
-    let cleans = |part: &Component| matches!(part.kind, Kind::Cleanup | Kind::Closeable);
+    let joins = |component: &Component| matches!(component.kind, Kind::Thread | Kind::Task);
+    let cleans = |component: &Component| matches!(component.kind, Kind::Cleanup | Kind::Closeable);
     // The outcome of a component that takes longer than its bound.
-    let overdue = |part: &Component| match part.kind {
+    let overdue = |component: &Component| match component.kind {
         Kind::Task => Outcome::Aborted,
         Kind::Thread => Outcome::Leaked,
-        _ if part.is_async => Outcome::TimedOut,
+        _ if component.is_async => Outcome::TimedOut,
         _ => Outcome::Leaked,
     };
     let mut steps = Vec::new();
     let all = || worker.components.iter().flatten();
 
-    let mut stop: Vec<&Component> = all().filter(|part| !cleans(part)).collect();
-    stop.sort_by_key(|part| part.order);
+    let mut stop: Vec<&Component> = all().filter(|component| !cleans(component)).collect();
+    stop.sort_by_key(|component| component.order);
     for (group, members) in stop
         .chunk_by(|a, b| joins(a) && joins(b) && a.order == b.order)
         .enumerate()
     {
         let left = stop_ends.saturating_sub(now);
         let mut until = now;
-        for part in members {
+        for component in members {
             // An adopted task is aborted when its step begins. Its bound is for the confirmation of the abort.
-            let own = ms(part.timeout);
+            let own = ms(component.timeout);
             let bound = own.min(left);
-            let told = if joins(part) && part.told == Told::AtOnce {
-                NIGHT
+            let told = if joins(component) && component.told == Told::AtOnce {
+                LAST_STOP_MS
             } else {
                 now
             };
-            let ends = if part.adopted {
+            let ends = if component.adopted {
                 now
             } else {
-                told + ms(part.takes)
+                told + ms(component.takes)
             };
             let (outcome, took) = match () {
                 () if ends <= now + bound => (Outcome::Ok, ends.saturating_sub(now)),
                 () if left == 0 => (Outcome::NotAwaited, 0),
-                () => (overdue(part), bound),
+                () => (overdue(component), bound),
             };
-            let by = match part.kind {
+            let by = match component.kind {
                 _ if left == 0 => BoundBy::ShareGone,
                 _ if own > left => BoundBy::Phase,
                 Kind::Thread => BoundBy::JoinTimeout,
@@ -592,7 +604,7 @@ fn model(scenario: &Scenario) -> (Vec<Step>, u64) {
                 _ => BoundBy::Timeout,
             };
             steps.push(Step {
-                name: part.name.to_string(),
+                name: component.name.to_string(),
                 started: now,
                 bound,
                 by: Some(by),
@@ -605,30 +617,37 @@ fn model(scenario: &Scenario) -> (Vec<Step>, u64) {
         now = until;
     }
 
-    let mut cleanup: Vec<&Component> = all().filter(|part| cleans(part)).collect();
+    let mut cleanup: Vec<&Component> = all().filter(|component| cleans(component)).collect();
     if worker.ties == Ties::Last {
         cleanup.reverse();
     }
-    cleanup.sort_by_key(|part| -i64::from(part.order));
-    let promised: u64 = cleanup.iter().filter_map(|part| part.floor).map(ms).sum();
-    let sharing = cleanup.iter().filter(|part| part.floor.is_none()).count() as u64;
+    cleanup.sort_by_key(|component| -i64::from(component.order));
+    let promised: u64 = cleanup
+        .iter()
+        .filter_map(|component| component.floor)
+        .map(ms)
+        .sum();
+    let sharing = cleanup
+        .iter()
+        .filter(|component| component.floor.is_none())
+        .count() as u64;
     let floors: Vec<u64> = cleanup
         .iter()
-        .map(|part| {
-            part.floor.map_or_else(
+        .map(|component| {
+            component.floor.map_or_else(
                 || {
                     ((reserve - promised) / sharing)
                         .min(1_000)
-                        .min(ms(part.timeout))
+                        .min(ms(component.timeout))
                 },
                 ms,
             )
         })
         .collect();
-    for (n, part) in cleanup.into_iter().enumerate() {
+    for (n, component) in cleanup.into_iter().enumerate() {
         let later: u64 = floors[n + 1..].iter().sum();
         let (own, floor, free) = (
-            ms(part.timeout),
+            ms(component.timeout),
             floors[n],
             cleanup_ends.saturating_sub(now).saturating_sub(later),
         );
@@ -640,14 +659,14 @@ fn model(scenario: &Scenario) -> (Vec<Step>, u64) {
             () if later == 0 => Some(BoundBy::Phase),
             () => Some(BoundBy::Floors),
         };
-        let takes = ms(part.takes);
+        let takes = ms(component.takes);
         let (outcome, took) = if takes <= bound {
             (Outcome::Ok, takes)
         } else {
-            (overdue(part), bound)
+            (overdue(component), bound)
         };
         steps.push(Step {
-            name: part.name.to_string(),
+            name: component.name.to_string(),
             started: now,
             bound,
             by,
@@ -711,8 +730,8 @@ proptest! {
     #[test]
     fn the_laws_hold_and_a_run_can_be_repeated(case in case(), other in 1_u64..1_000_000) {
         for seed in [0, other] {
-            let wrong = wrong(&case.0, seed);
-            prop_assert!(wrong.is_empty(), "seed {seed}:\n{}", wrong.join("\n"));
+            let problems = problems_of(&case.0, seed);
+            prop_assert!(problems.is_empty(), "seed {seed}:\n{}", problems.join("\n"));
         }
     }
 

@@ -99,13 +99,13 @@ fn readme_commands_print_what_the_readme_shows() {
         if block.info != "console" {
             continue;
         }
-        for said in block
+        for exchange in block
             .lines
             .split(|line| line.starts_with("$ "))
             .skip(1)
             .zip(block.lines.iter().filter(|line| line.starts_with("$ ")))
         {
-            let (expected, command) = said;
+            let (expected, command) = exchange;
             let mut words = command.trim_start_matches("$ ").split(' ');
             assert_eq!(words.next(), Some("deadstop"), "{command}");
             let mut deadstop = Command::new(env!("CARGO_BIN_EXE_deadstop"));

@@ -38,8 +38,8 @@ fn runtime() -> Runtime {
 }
 
 fn outcomes(report: &Report) -> Vec<(&str, Outcome)> {
-    let rows = report.steps.iter();
-    rows.map(|step| (&*step.name, step.outcome)).collect()
+    let steps = report.steps.iter();
+    steps.map(|step| (&*step.name, step.outcome)).collect()
 }
 
 fn deaths(report: &Report) -> Vec<(&str, How)> {
@@ -48,11 +48,11 @@ fn deaths(report: &Report) -> Vec<(&str, How)> {
 }
 
 /// Registers the task in a future that a scope drives, on a thread of the worker's. The receiver gets the result.
-fn registers_in_block_on(
+fn register_in_block_on(
     ctx: &WorkerCtx,
     task: Task,
 ) -> mpsc::Receiver<Result<Id, (RefusedReason, String)>> {
-    let (says, said) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let weak = ctx.downgrade();
     ctx.add_thread("body", BodyOpts::new(), move |scope: &Scope| {
         let registered = scope.block_on(async {
@@ -60,11 +60,11 @@ fn registers_in_block_on(
             ctx.add_task("task", BodyOpts::new(), |token| task.run(token))
         });
         let refused = |refused: Refused<_>| (refused.reason, refused.detail);
-        let _ = says.send(registered.map_err(refused));
+        let _ = sender.send(registered.map_err(refused));
         while scope.wait(Duration::MAX).elapsed() {}
     })
     .expect("accepted");
-    said
+    receiver
 }
 
 #[test]
@@ -74,12 +74,12 @@ fn task_added_in_block_on_runs_where_the_context_was_built() {
         let _on = runtime.enter();
         WorkerCtx::new(())
     };
-    let (says, said) = mpsc::channel();
-    let registered = registers_in_block_on(&ctx, Task(says)).recv_timeout(GUARD);
+    let (sender, receiver) = mpsc::channel();
+    let registered = register_in_block_on(&ctx, Task(sender)).recv_timeout(GUARD);
     assert_eq!(registered, Ok(Ok(2)));
-    assert_eq!(said.recv_timeout(GUARD), Ok("runs"));
+    assert_eq!(receiver.recv_timeout(GUARD), Ok("runs"));
     let report = ctx.stop_blocking().expect("from outside");
-    assert_eq!(said.recv_timeout(GUARD), Ok("told"));
+    assert_eq!(receiver.recv_timeout(GUARD), Ok("told"));
     assert_eq!(
         outcomes(&report),
         [("body", Outcome::Ok), ("task", Outcome::Ok)]
@@ -93,12 +93,12 @@ fn task_added_in_block_on_runs_where_the_worker_was_started() {
     let runtime = runtime();
     let started = runtime.block_on(ctx.start(|_| async { Ok(()) }));
     started.expect("main is good");
-    let (says, said) = mpsc::channel();
-    let registered = registers_in_block_on(&ctx, Task(says)).recv_timeout(GUARD);
+    let (sender, receiver) = mpsc::channel();
+    let registered = register_in_block_on(&ctx, Task(sender)).recv_timeout(GUARD);
     assert_eq!(registered, Ok(Ok(2)));
-    assert_eq!(said.recv_timeout(GUARD), Ok("runs"));
+    assert_eq!(receiver.recv_timeout(GUARD), Ok("runs"));
     let report = ctx.stop_blocking().expect("from outside");
-    assert_eq!(said.recv_timeout(GUARD), Ok("told"));
+    assert_eq!(receiver.recv_timeout(GUARD), Ok("told"));
     assert!(report.is_ok() && report.deaths.is_empty(), "{report:?}");
 }
 
@@ -109,10 +109,10 @@ fn task_added_on_a_thread_runs_where_the_context_was_built() {
         let _on = runtime.enter();
         WorkerCtx::new(())
     };
-    let (says, said) = mpsc::channel();
-    ctx.add_task("task", BodyOpts::new(), |token| Task(says).run(token))
+    let (sender, receiver) = mpsc::channel();
+    ctx.add_task("task", BodyOpts::new(), |token| Task(sender).run(token))
         .expect("the context knows a runtime");
-    assert_eq!(said.recv_timeout(GUARD), Ok("runs"));
+    assert_eq!(receiver.recv_timeout(GUARD), Ok("runs"));
     let report = ctx.stop_blocking().expect("from outside");
     assert_eq!(outcomes(&report), [("task", Outcome::Ok)]);
 }
@@ -120,8 +120,8 @@ fn task_added_on_a_thread_runs_where_the_context_was_built() {
 #[test]
 fn task_added_in_block_on_without_a_runtime_is_refused() {
     let ctx = WorkerCtx::new(());
-    let (says, said) = mpsc::channel();
-    let registered = registers_in_block_on(&ctx, Task(says)).recv_timeout(GUARD);
+    let (sender, receiver) = mpsc::channel();
+    let registered = register_in_block_on(&ctx, Task(sender)).recv_timeout(GUARD);
     let (reason, detail) = registered.expect("an answer").expect_err("refused");
     assert_eq!(reason, RefusedReason::Limit);
     assert_eq!(
@@ -130,7 +130,7 @@ fn task_added_in_block_on_without_a_runtime_is_refused() {
          start it, on the service's runtime"
     );
     assert_eq!(
-        said.recv_timeout(GUARD),
+        receiver.recv_timeout(GUARD),
         Err(mpsc::RecvTimeoutError::Disconnected),
         "the task was handed back"
     );
@@ -152,17 +152,17 @@ fn task_added_without_any_runtime_is_refused() {
 fn task_of_a_blocking_main_runs_where_the_worker_was_started() {
     let ctx = WorkerCtx::new(());
     let runtime = runtime();
-    let (says, said) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let started = runtime.block_on(ctx.start_blocking_main(move |ctx, scope| {
         scope.block_on(async {
-            ctx.add_task("task", BodyOpts::new(), |token| Task(says).run(token))?;
+            ctx.add_task("task", BodyOpts::new(), |token| Task(sender).run(token))?;
             Ok::<_, MainError>(())
         })
     }));
     started.expect("main is good");
-    assert_eq!(said.recv_timeout(GUARD), Ok("runs"));
+    assert_eq!(receiver.recv_timeout(GUARD), Ok("runs"));
     let report = ctx.stop_blocking().expect("from outside");
-    assert_eq!(said.recv_timeout(GUARD), Ok("told"));
+    assert_eq!(receiver.recv_timeout(GUARD), Ok("told"));
     assert_eq!(outcomes(&report), [("task", Outcome::Ok)]);
 }
 
@@ -173,7 +173,7 @@ fn run_async_in_block_on_runs_where_the_context_was_built() {
         let _on = runtime.enter();
         WorkerCtx::new(())
     };
-    let (says, said) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let weak = ctx.downgrade();
     let (release, released) = tokio::sync::oneshot::channel::<()>();
     ctx.add_thread("body", BodyOpts::new(), move |scope: &Scope| {
@@ -181,16 +181,16 @@ fn run_async_in_block_on_runs_where_the_context_was_built() {
             let ctx = weak.upgrade().expect("the test keeps it");
             let export = async move {
                 let _ = released.await;
-                let _ = says.send("exported");
+                let _ = sender.send("exported");
             };
             ctx.run_async("export", export).expect("accepted");
         });
     })
     .expect("accepted");
-    until(|| ctx.budget().stop.iter().all(|line| &*line.name != "body"));
+    wait_until(|| ctx.budget().stop.iter().all(|line| &*line.name != "body"));
     // The thread and its runtime are gone, and the future is not.
     let _ = release.send(());
-    assert_eq!(said.recv_timeout(GUARD), Ok("exported"));
+    assert_eq!(receiver.recv_timeout(GUARD), Ok("exported"));
     let report = ctx.stop_blocking().expect("from outside");
     assert!(report.is_ok() && report.deaths.is_empty(), "{report:?}");
 }
@@ -198,29 +198,29 @@ fn run_async_in_block_on_runs_where_the_context_was_built() {
 #[test]
 fn task_added_in_run_async_without_a_runtime_is_refused() {
     let ctx = WorkerCtx::new(());
-    let (says, said) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let weak = ctx.downgrade();
     ctx.run_async("registers", async move {
         let ctx = weak.upgrade().expect("the test keeps it");
         let task = ctx.add_task("task", BodyOpts::new(), |_| std::future::pending::<()>());
         let nested = ctx.run_async("nested", async {});
-        let _ = says.send((task.is_err(), nested.is_err()));
+        let _ = sender.send((task.is_err(), nested.is_err()));
     })
     .expect("it has run");
-    assert_eq!(said.recv_timeout(GUARD), Ok((true, true)));
+    assert_eq!(receiver.recv_timeout(GUARD), Ok((true, true)));
     let report = ctx.stop_blocking().expect("from outside");
     assert_eq!(outcomes(&report), []);
 }
 
 /// Waits until no component of stop is registered any more.
-fn until_forgotten(ctx: &WorkerCtx) {
-    until(|| ctx.budget().stop.is_empty());
+fn wait_until_stop_is_empty(ctx: &WorkerCtx) {
+    wait_until(|| ctx.budget().stop.is_empty());
 }
 
 /// Waits until the condition holds.
-fn until(is: impl Fn() -> bool) {
+fn wait_until(condition: impl Fn() -> bool) {
     let began = Instant::now();
-    while !is() {
+    while !condition() {
         assert!(began.elapsed() < GUARD, "it never is");
         thread::yield_now();
     }
@@ -238,7 +238,7 @@ fn a_task_whose_runtime_goes_before_stop_is_a_death() {
             .expect("accepted");
     }
     drop(runtime);
-    until_forgotten(&ctx);
+    wait_until_stop_is_empty(&ctx);
     let report = ctx.stop_blocking().expect("from outside");
     let mut died = deaths(&report);
     died.sort_unstable_by_key(|(name, _)| *name);
@@ -276,7 +276,7 @@ fn an_adopted_task_that_is_aborted_before_stop_is_a_death() {
     ctx.adopt_task("legacy", BodyOpts::new(), handle)
         .expect("accepted");
     aborts.abort();
-    until_forgotten(&ctx);
+    wait_until_stop_is_empty(&ctx);
     let report = ctx.stop_blocking().expect("from outside");
     assert_eq!(deaths(&report), [("legacy", How::Dropped)]);
     assert_eq!(outcomes(&report), []);
@@ -314,20 +314,20 @@ fn block_on_inside_block_on_panics_with_advice() {
 fn blocking_calls_inside_block_on_are_errors() {
     let (ctx, other) = (WorkerCtx::new(()), WorkerCtx::new(()));
     let own = ctx.clone();
-    let (says, said) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     ctx.defer_stop("calls", Default::default(), move |scope: &Scope| {
         let called = scope.block_on(async {
             let own = own.stop_blocking().map(drop);
             (own, other.cleanup_blocking().map(drop))
         });
-        let _ = says.send(called);
+        let _ = sender.send(called);
     })
     .expect("accepted");
     let report = ctx.stop_blocking().expect("from outside");
     assert!(report.is_ok(), "{report}");
     let inside = Err(BlockingError::CalledFromInside(CalledFromInside));
     assert_eq!(
-        said.recv_timeout(GUARD),
+        receiver.recv_timeout(GUARD),
         Ok((inside, Err(BlockingError::OnRuntime)))
     );
 }
@@ -336,13 +336,13 @@ fn blocking_calls_inside_block_on_are_errors() {
 #[test]
 fn main_started_in_block_on_runs_there() {
     let (ctx, other) = (WorkerCtx::new(()), WorkerCtx::new(()));
-    let (says, said) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let starts = other.clone();
     ctx.add_thread("body", BodyOpts::new(), move |scope: &Scope| {
         let started = scope.block_on(starts.start(|_| async { Ok(()) }));
-        let _ = says.send(started.map_err(|error| error.to_string()));
+        let _ = sender.send(started.map_err(|error| error.to_string()));
     })
     .expect("accepted");
-    assert_eq!(said.recv_timeout(GUARD), Ok(Ok(())));
+    assert_eq!(receiver.recv_timeout(GUARD), Ok(Ok(())));
     assert!(other.ready());
 }

@@ -73,11 +73,11 @@ fn scenario_holds(runners: &Runners, root: &Path, path: &Path) -> Result<(), Fai
     };
     let problems = judge(&scenario, source, &events, Style::default());
     if !problems.is_empty() {
-        let said: Vec<_> = problems
+        let messages: Vec<_> = problems
             .iter()
             .map(|problem| format!("{}: {problem}\n{}", problem.kind, problem.detail))
             .collect();
-        return Err(said.join("\n").into());
+        return Err(messages.join("\n").into());
     }
     let (folder, stem) = name.rsplit_once('/').unwrap_or(("", &name));
     let mut settings = insta::Settings::new();

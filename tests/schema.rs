@@ -19,7 +19,7 @@ fn fits(schema: &Value, value: &Value) -> bool {
     let schema = schema.as_object().expect("a schema is an object");
     schema
         .iter()
-        .all(|(keyword, says)| fits_one(schema, keyword, says, value))
+        .all(|(keyword, rule)| fits_one(schema, keyword, rule, value))
 }
 
 /// Returns whether a text matches a pattern. Each pattern is compiled once.
@@ -33,18 +33,18 @@ fn matches(pattern: &str, text: &str) -> bool {
     })
 }
 
-fn list(says: &Value) -> &[Value] {
-    says.as_array().expect("a list")
+fn list(rule: &Value) -> &[Value] {
+    rule.as_array().expect("a list")
 }
 
-fn fits_one(schema: &Map<String, Value>, keyword: &str, says: &Value, value: &Value) -> bool {
-    let number = || says.as_f64().expect("a number");
+fn fits_one(schema: &Map<String, Value>, keyword: &str, rule: &Value, value: &Value) -> bool {
+    let number = || rule.as_f64().expect("a number");
     let length = || value.as_str().map_or(0, |text| text.chars().count()) as f64;
     let has = |key: &Value| value.get(key.as_str().expect("a key")).is_some();
     let there = |key: &String| value.get(key).is_some();
     match keyword {
         "$schema" | "title" | "description" => true,
-        "type" => match says.as_str().expect("one type") {
+        "type" => match rule.as_str().expect("one type") {
             "object" => value.is_object(),
             "array" => value.is_array(),
             "string" => value.is_string(),
@@ -53,10 +53,10 @@ fn fits_one(schema: &Map<String, Value>, keyword: &str, says: &Value, value: &Va
             "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
             other => panic!("the type {other}"),
         },
-        "enum" => list(says).contains(value),
-        "const" => says == value,
+        "enum" => list(rule).contains(value),
+        "const" => rule == value,
         "pattern" => {
-            let pattern = says.as_str().expect("a pattern");
+            let pattern = rule.as_str().expect("a pattern");
             value.as_str().is_none_or(|text| matches(pattern, text))
         }
         "minLength" => !value.is_string() || length() >= number(),
@@ -68,35 +68,35 @@ fn fits_one(schema: &Map<String, Value>, keyword: &str, says: &Value, value: &Va
             .is_none_or(|items| items.len() as f64 <= number()),
         "items" => value
             .as_array()
-            .is_none_or(|items| items.iter().all(|item| fits(says, item))),
-        "properties" => says
+            .is_none_or(|items| items.iter().all(|item| fits(rule, item))),
+        "properties" => rule
             .as_object()
             .expect("an object")
             .iter()
             .all(|(key, schema)| value.get(key).is_none_or(|value| fits(schema, value))),
         "additionalProperties" => {
-            assert_eq!(says, &json!(false));
+            assert_eq!(rule, &json!(false));
             let known = schema.get("properties").and_then(Value::as_object);
             let known = |key: &String| known.is_some_and(|known| known.contains_key(key));
             value
                 .as_object()
                 .is_none_or(|object| object.keys().all(known))
         }
-        "required" => !value.is_object() || list(says).iter().all(has),
-        "dependentRequired" => says
+        "required" => !value.is_object() || list(rule).iter().all(has),
+        "dependentRequired" => rule
             .as_object()
             .expect("an object")
             .iter()
             .all(|(key, needs)| !there(key) || list(needs).iter().all(has)),
-        "dependentSchemas" => says
+        "dependentSchemas" => rule
             .as_object()
             .expect("an object")
             .iter()
             .all(|(key, schema)| !there(key) || fits(schema, value)),
-        "not" => !fits(says, value),
-        "anyOf" => list(says).iter().any(|schema| fits(schema, value)),
+        "not" => !fits(rule, value),
+        "anyOf" => list(rule).iter().any(|schema| fits(schema, value)),
         "oneOf" => {
-            list(says)
+            list(rule)
                 .iter()
                 .filter(|schema| fits(schema, value))
                 .count()
@@ -136,15 +136,15 @@ fn schema() -> Value {
 }
 
 /// Returns whether the schema can express this mistake.
-fn can_be_seen(wrong: &Diagnostic, text: &str) -> bool {
-    let value = &text[wrong.span.clone()];
-    match wrong.code {
+fn can_be_seen(problem: &Diagnostic, text: &str) -> bool {
+    let value = &text[problem.span.clone()];
+    match problem.code {
         "bad-duration" | "bad-live" | "bad-title" | "missing-key" | "no-selector"
         | "out-of-range" | "too-many" | "two-moments" | "two-selectors" | "unknown-key"
         | "unknown-word" | "misplaced-key" => true,
         // The schema counts characters, not bytes.
         "bad-name" => !(value.len() > 202 && value.chars().count() <= 202),
-        "unknown-name" => wrong.label == "a reserved name",
+        "unknown-name" => problem.label == "a reserved name",
         // To JSON, 1.0 is a whole number, and a date is a text.
         "wrong-type" => value
             .parse::<f64>()
@@ -163,11 +163,11 @@ fn disagreement(schema: &Value, text: &str) -> Option<String> {
             let mut seen = invalid
                 .diagnostics
                 .iter()
-                .filter(|wrong| can_be_seen(wrong, text));
-            let wrong = seen.next()?;
+                .filter(|problem| can_be_seen(problem, text));
+            let problem = seen.next()?;
             Some(format!(
                 "the schema takes it: {} ({})\n{text}",
-                wrong.message, wrong.code
+                problem.message, problem.code
             ))
         }
         _ => None,
@@ -401,11 +401,11 @@ fn schema_and_parser_agree_on_combinations_of_keys() {
     }
 }
 
-fn corpus(folder: &Path, files: &mut Vec<PathBuf>) {
+fn collect_scenario_files(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder of scenarios") {
         let path = entry.expect("an entry of that folder").path();
         if path.is_dir() {
-            corpus(&path, files);
+            collect_scenario_files(&path, files);
         } else if path.extension().is_some_and(|end| end == "toml") {
             files.push(path);
         }
@@ -416,7 +416,7 @@ fn corpus(folder: &Path, files: &mut Vec<PathBuf>) {
 fn scenarios_of_the_corpus_fit_the_schema() {
     let schema = schema();
     let mut files = Vec::new();
-    corpus(
+    collect_scenario_files(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"),
         &mut files,
     );

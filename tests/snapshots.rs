@@ -34,12 +34,12 @@ fn insta_with(update: &str, folder: &Path, name: &str, text: &str) -> bool {
         .env("ASSERT_TEXT", text)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&ended.stdout);
+    let stdout = String::from_utf8_lossy(&ended.stdout);
     // A child that did not get as far as the assertion gives no answer.
-    assert!(said.contains("running 1 test"), "{said}");
+    assert!(stdout.contains("running 1 test"), "{stdout}");
     assert!(
-        ended.status.success() || said.contains("snapshot assertion for"),
-        "{said}"
+        ended.status.success() || stdout.contains("snapshot assertion for"),
+        "{stdout}"
     );
     ended.status.success()
 }

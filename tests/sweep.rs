@@ -22,7 +22,7 @@ fn every_file_holds_at_every_seed() {
             let verdict = Verdict::of(&scenario, Subject::Worker, seed);
             wrong.extend(
                 verdict
-                    .wrong(&scenario)
+                    .problems(&scenario)
                     .iter()
                     .map(|what| format!("{}, seed {seed}: {what}", scenario.name)),
             );

@@ -247,20 +247,20 @@ fn every_file_is_in_the_table_and_every_row_has_its_file() {
         // The README's tour writes these files, so they come and go.
         .filter(|name| !name.starts_with("tour/"))
         .collect();
-    let mut rows: Vec<_> = HAZARDS
+    let mut names: Vec<_> = HAZARDS
         .iter()
         .map(|(name, ..)| (*name).to_owned())
         .collect();
-    rows.extend(HARMLESS.iter().map(|(name, _)| (*name).to_owned()));
-    rows.sort_unstable();
-    let once: BTreeSet<_> = rows.iter().cloned().collect();
-    assert_eq!(once.len(), rows.len(), "a file has two rows");
-    let without_row: Vec<_> = files.difference(&once).collect();
+    names.extend(HARMLESS.iter().map(|(name, _)| (*name).to_owned()));
+    names.sort_unstable();
+    let distinct: BTreeSet<_> = names.iter().cloned().collect();
+    assert_eq!(distinct.len(), names.len(), "a file has two rows");
+    let without_row: Vec<_> = files.difference(&distinct).collect();
     assert!(
         without_row.is_empty(),
         "say in HAZARDS which laws the plan breaks under {without_row:?}, or in HARMLESS why it breaks none"
     );
-    let without_file: Vec<_> = once.difference(&files).collect();
+    let without_file: Vec<_> = distinct.difference(&files).collect();
     assert!(
         without_file.is_empty(),
         "no scenario is called so: {without_file:?}"
@@ -269,7 +269,7 @@ fn every_file_is_in_the_table_and_every_row_has_its_file() {
 
 #[test]
 fn plan_breaks_every_law_that_it_can_break() {
-    let bites: BTreeSet<_> = HAZARDS
+    let broken_laws: BTreeSet<_> = HAZARDS
         .iter()
         .flat_map(|(_, laws, _)| *laws)
         .copied()
@@ -277,12 +277,12 @@ fn plan_breaks_every_law_that_it_can_break() {
     for law in laws::all() {
         let beyond = BEYOND_THE_PLAN.iter().any(|(name, _)| *name == law.name);
         assert!(
-            bites.contains(law.name) != beyond,
+            broken_laws.contains(law.name) != beyond,
             "{} stands in the table, or among those that the plan cannot break",
             law.name
         );
     }
-    for name in bites
+    for name in broken_laws
         .into_iter()
         .chain(BEYOND_THE_PLAN.iter().map(|(name, _)| *name))
     {
@@ -295,7 +295,7 @@ fn plan_breaks_every_law_that_it_can_break() {
 
 #[test]
 fn the_plan_breaks_what_each_hazard_is_about() {
-    let mut tame = Vec::new();
+    let mut kept = Vec::new();
     for scenario in corpus() {
         let Some((name, laws, keys)) = HAZARDS.iter().find(|(name, ..)| **name == *scenario.name)
         else {
@@ -303,18 +303,18 @@ fn the_plan_breaks_what_each_hazard_is_about() {
         };
         assert!(!laws.is_empty() || !keys.is_empty(), "{name} bites nobody");
         let verdict = Verdict::of(&scenario, Subject::Plan, 0);
-        tame.extend(
+        kept.extend(
             laws.iter()
                 .filter(|law| !verdict.breaks(law))
                 .map(|law| format!("{name}: the plan keeps {law}")),
         );
-        tame.extend(
+        kept.extend(
             keys.iter()
                 .filter(|key| !verdict.misses(key))
                 .map(|key| format!("{name}: the plan meets `{key}`")),
         );
     }
-    assert!(tame.is_empty(), "{}", tame.join("\n"));
+    assert!(kept.is_empty(), "{}", kept.join("\n"));
 }
 
 #[test]
@@ -342,15 +342,15 @@ fn plan_never_breaks_a_law_that_is_beyond_it() {
 
 #[test]
 fn the_worker_does_all_that_each_file_expects() {
-    let mut wrong = Vec::new();
+    let mut problems = Vec::new();
     for scenario in corpus() {
         let verdict = Verdict::of(&scenario, Subject::Worker, 0);
-        wrong.extend(
+        problems.extend(
             verdict
-                .wrong(&scenario)
+                .problems(&scenario)
                 .iter()
                 .map(|what| format!("{}: {what}", scenario.name)),
         );
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }

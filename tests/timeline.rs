@@ -355,7 +355,7 @@ fn colour_adds_nothing_but_colour() {
 }
 
 /// Returns events that the scenarios above do not cause.
-fn rare() -> Vec<What> {
+fn uncommon_events() -> Vec<What> {
     let name = || "rare".into();
     vec![
         What::Abandoned {
@@ -432,7 +432,7 @@ proptest! {
     ) {
         use std::sync::LazyLock;
         static POOL: LazyLock<Vec<Event>> = LazyLock::new(|| {
-            let mut pool = journal(rare().into_iter().map(|what| (0, what)));
+            let mut pool = journal(uncommon_events().into_iter().map(|what| (0, what)));
             for text in [HUNG, KILLED, SECOND_SIGNAL, WATCHDOG, HELD] {
                 for subject in [sim::Subject::Worker, sim::Subject::Plan] {
                     pool.extend(events(text, subject));

@@ -37,7 +37,7 @@ fn the_steps_are_logged_in_the_plans_words() {
         .expect("accepted");
     let mut cleanup = tokio_test::task::spawn(ctx.cleanup());
     assert_pending!(cleanup.poll());
-    host.turn();
+    host.poll_all();
     host.run("drain");
     host.run("db");
     assert_ready!(cleanup.poll()).expect("from outside");
@@ -57,7 +57,7 @@ fn awaited_and_leaked_components_are_logged_by_name() {
     registered.expect("accepted");
     let mut stop = tokio_test::task::spawn(ctx.stop());
     assert_pending!(stop.poll());
-    host.turn();
+    host.poll_all();
     host.advance(ms(24));
     assert!(!logs_contain("still waiting for"));
     host.advance(ms(1));
@@ -94,9 +94,9 @@ fn second_signal_is_logged_as_the_second() {
 
 /// A probe that succeeds once and then fails. At its third time it requests the stop, at which a watchdog comes to
 /// rest.
-struct Gone(u32, WeakCtx);
+struct FailsAfterOnce(u32, WeakCtx);
 
-impl Probe for Gone {
+impl Probe for FailsAfterOnce {
     fn probe<'a>(&'a mut self, _host: &'a dyn Host) -> Probing<'a> {
         self.0 += 1;
         if self.0 == 3 {
@@ -116,7 +116,7 @@ impl Probe for Gone {
 fn failed_probe_is_logged_with_its_cause() {
     let host = ByHand::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
-    let watchdog = Watchdog::new(Gone(0, ctx.downgrade())).attempts(2);
+    let watchdog = Watchdog::new(FailsAfterOnce(0, ctx.downgrade())).attempts(2);
     ctx.add_watchdog("watchdog", BodyOpts::new(), watchdog)
         .expect("accepted");
     host.run_until_told("watchdog");
@@ -173,9 +173,9 @@ fn an_error_that_spans_lines_is_logged_on_one() {
 }
 
 /// A subscriber that panics, as one that writes to a closed pipe does.
-struct Fails;
+struct PanickingSubscriber;
 
-impl tracing::Subscriber for Fails {
+impl tracing::Subscriber for PanickingSubscriber {
     fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
         true
     }
@@ -194,13 +194,13 @@ impl tracing::Subscriber for Fails {
 #[test]
 fn a_subscriber_that_panics_does_not_end_the_stop() {
     let host = ByHand::new();
-    tracing::subscriber::with_default(Fails, || {
+    tracing::subscriber::with_default(PanickingSubscriber, || {
         let ctx = host.ctx(WorkerCtx::<()>::builder());
         ctx.defer_stop("drain", CallOpts::new(), |_| {})
             .expect("accepted");
         let mut stop = tokio_test::task::spawn(ctx.stop());
         assert_pending!(stop.poll());
-        host.turn();
+        host.poll_all();
         host.run("drain");
         let report = assert_ready!(stop.poll()).expect("from outside");
         assert!(report.is_ok(), "{report}");

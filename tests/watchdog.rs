@@ -13,18 +13,18 @@ use deadstop::watchdog::{Probe, ProbeError, Probing, Watchdog};
 
 /// The answer of an endpoint to one probe.
 #[derive(Clone, Copy)]
-enum Answers {
+enum Answer {
     Status(u16),
     Refuses,
     Never,
     /// Answers with a failure, and a stop is requested at the same time.
     FailsAsStopIsRequested,
 }
-use Answers::{FailsAsStopIsRequested, Never, Refuses, Status};
+use Answer::{FailsAsStopIsRequested, Never, Refuses, Status};
 
 /// A probe that gives the scripted answers and then requests a stop, so that the watchdog comes to rest.
 struct Script {
-    answers: std::vec::IntoIter<Answers>,
+    answers: std::vec::IntoIter<Answer>,
     asked_at: std::sync::mpsc::Sender<Duration>,
     host: std::sync::Arc<ByHand>,
     ctx: WeakCtx,
@@ -55,8 +55,8 @@ impl Probe for Script {
 
 /// Runs a watchdog with an interval of 10 ms over the script. Returns when it asked, in milliseconds, and how the
 /// process ended.
-fn watch(
-    answers: &[Answers],
+fn run_watchdog(
+    answers: &[Answer],
     with: impl FnOnce(Watchdog) -> Watchdog,
 ) -> (Vec<u128>, Vec<(i32, Cause)>) {
     let host = ByHand::new();
@@ -80,7 +80,7 @@ const FIRED: [(i32, Cause); 1] = [(exit_code::WATCHDOG, Cause::Watchdog)];
 
 #[test]
 fn nothing_is_a_failure_before_the_first_success() {
-    let (asked, exits) = watch(&[Refuses, Refuses, Refuses, Refuses], |dog| dog.attempts(1));
+    let (asked, exits) = run_watchdog(&[Refuses, Refuses, Refuses, Refuses], |dog| dog.attempts(1));
     assert_eq!(
         asked,
         [0, 10, 20, 30, 40],
@@ -91,7 +91,7 @@ fn nothing_is_a_failure_before_the_first_success() {
 
 #[test]
 fn armed_watchdog_backs_off_and_fires_at_the_last_failure() {
-    let (asked, exits) = watch(&[Status(200), Refuses, Refuses, Refuses], |dog| dog);
+    let (asked, exits) = run_watchdog(&[Status(200), Refuses, Refuses, Refuses], |dog| dog);
     // 4·1² s after the first failure and 4·2² s after the second.
     assert_eq!(asked, [0, 10, 4_010, 20_010]);
     assert_eq!(exits, FIRED);
@@ -100,7 +100,7 @@ fn armed_watchdog_backs_off_and_fires_at_the_last_failure() {
 #[test]
 fn failures_count_in_a_row() {
     let script = [Status(200), Refuses, Status(204), Refuses, Status(299)];
-    let (asked, exits) = watch(&script, |dog| dog.attempts(2));
+    let (asked, exits) = run_watchdog(&script, |dog| dog.attempts(2));
     assert_eq!(asked, [0, 10, 4_010, 4_020, 8_020, 8_030]);
     assert_eq!(exits, []);
 }
@@ -108,16 +108,16 @@ fn failures_count_in_a_row() {
 #[test]
 fn only_2xx_is_success() {
     for status in [199, 300, 404, 500] {
-        let (_, exits) = watch(&[Status(status), Refuses], |dog| dog.attempts(1));
+        let (_, exits) = run_watchdog(&[Status(status), Refuses], |dog| dog.attempts(1));
         assert_eq!(exits, [], "{status} does not arm it");
-        let (_, exits) = watch(&[Status(200), Status(status)], |dog| dog.attempts(1));
+        let (_, exits) = run_watchdog(&[Status(200), Status(status)], |dog| dog.attempts(1));
         assert_eq!(exits, FIRED, "{status} is a failure");
     }
 }
 
 #[test]
 fn interval_counts_from_a_probes_end_and_silence_is_a_failure() {
-    let (asked, exits) = watch(&[Never, Status(200), Never], |dog| {
+    let (asked, exits) = run_watchdog(&[Never, Status(200), Never], |dog| {
         dog.request_timeout(ms(7)).attempts(1)
     });
     assert_eq!(asked, [0, 17, 27]);
@@ -126,7 +126,7 @@ fn interval_counts_from_a_probes_end_and_silence_is_a_failure() {
 
 #[test]
 fn failures_count_after_the_start_grace_without_a_success() {
-    let (asked, exits) = watch(&[Refuses, Refuses, Refuses], |dog| {
+    let (asked, exits) = run_watchdog(&[Refuses, Refuses, Refuses], |dog| {
         dog.attempts(1).start_grace(ms(15))
     });
     // The failure at 20 ms is the first that is not before the end of the grace.
@@ -136,7 +136,7 @@ fn failures_count_after_the_start_grace_without_a_success() {
 
 #[test]
 fn watchdog_checks_for_a_stop_request_before_it_fires() {
-    let (asked, exits) = watch(&[Status(200), FailsAsStopIsRequested], |dog| {
+    let (asked, exits) = run_watchdog(&[Status(200), FailsAsStopIsRequested], |dog| {
         dog.attempts(1)
     });
     assert_eq!(asked, [0, 10], "disarmed, it asks no more");
@@ -144,7 +144,7 @@ fn watchdog_checks_for_a_stop_request_before_it_fires() {
 }
 
 /// Returns a watchdog for a registration. Its body is never run, so it asks nothing.
-fn dog() -> Watchdog {
+fn idle_watchdog() -> Watchdog {
     let host = ByHand::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
     Watchdog::new(Script {
@@ -159,10 +159,16 @@ fn dog() -> Watchdog {
 fn watchdog_with_impossible_limits_is_handed_back() {
     let ctx = ByHand::new().ctx(WorkerCtx::<()>::builder());
     for (dog, what) in [
-        (dog().interval(Duration::ZERO), "interval"),
-        (dog().request_timeout(Duration::ZERO), "request timeout"),
-        (dog().request_timeout(Duration::MAX), "request timeout"),
-        (dog().start_grace(Duration::MAX), "start grace"),
+        (idle_watchdog().interval(Duration::ZERO), "interval"),
+        (
+            idle_watchdog().request_timeout(Duration::ZERO),
+            "request timeout",
+        ),
+        (
+            idle_watchdog().request_timeout(Duration::MAX),
+            "request timeout",
+        ),
+        (idle_watchdog().start_grace(Duration::MAX), "start grace"),
     ] {
         let refused = ctx
             .add_watchdog("watchdog", BodyOpts::new(), dog)
@@ -177,15 +183,15 @@ fn watchdog_with_impossible_limits_is_handed_back() {
 fn a_second_watchdog_is_refused() {
     let host = ByHand::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
-    ctx.add_watchdog("inference", BodyOpts::new(), dog())
+    ctx.add_watchdog("inference", BodyOpts::new(), idle_watchdog())
         .expect("it is the first");
     let refused = ctx
-        .add_watchdog("metrics", BodyOpts::new(), dog())
+        .add_watchdog("metrics", BodyOpts::new(), idle_watchdog())
         .expect_err("what they ask and say could not be told apart");
     assert_eq!(refused.reason, RefusedReason::Limit);
-    let said = refused.to_string();
+    let words = refused.to_string();
     assert!(
-        said.contains(r#"a worker has one watchdog, and "inference" is it"#),
-        "{said}"
+        words.contains(r#"a worker has one watchdog, and "inference" is it"#),
+        "{words}"
     );
 }

@@ -18,7 +18,7 @@ use deadstop::context::{BodyOpts, Sink, WorkerCtx, exit_code};
 use deadstop::host::{Blocker, Body, Host, Live, OnEnd, Scope, SpawnError, Who};
 use deadstop::journal::{Cause, Outcome, WatchdogIs, What};
 use deadstop::watchdog::Watchdog;
-use meddled::{Meddles, live_but};
+use meddled::{HostChanges, live_with};
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -26,20 +26,20 @@ use tokio_util::sync::CancellationToken;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers};
 
 const GUARD: Duration = Duration::from_secs(20);
-const HASTE: u32 = 100;
+const SPEED_UP: u32 = 100;
 
-/// What the watchdog reports, and how it ends the process.
+/// A report of the watchdog, or its end of the process.
 #[derive(Debug, PartialEq, Eq)]
-enum Said {
+enum Notice {
     Is(WatchdogIs, u32),
     Why(String),
     Exit(i32, Cause),
 }
 
 #[derive(Debug)]
-struct Hasty(UnboundedSender<Said>);
+struct FastHost(UnboundedSender<Notice>);
 
-impl Meddles for Hasty {
+impl HostChanges for FastHost {
     fn spawn_body(
         &self,
         live: &Live,
@@ -48,37 +48,37 @@ impl Meddles for Hasty {
         body: Body,
         ended: OnEnd,
     ) -> Result<(), SpawnError> {
-        let hurried = told.clone();
-        let body = Box::new(move |_: &Scope| body(&Scope::new(hurried, Arc::new(Hurries))));
+        let own_told = told.clone();
+        let body = Box::new(move |_: &Scope| body(&Scope::new(own_told, Arc::new(FastBlocker))));
         live.spawn_body(who, told, body, ended)
     }
 
     fn exit(&self, _: &Live, code: i32, cause: Cause) {
-        let _ = self.0.send(Said::Exit(code, cause));
+        let _ = self.0.send(Notice::Exit(code, cause));
     }
 }
 
-struct Hurries;
+struct FastBlocker;
 
 fn run(future: impl Future<Output = ()>) {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(future);
 }
 
-impl Blocker for Hurries {
+impl Blocker for FastBlocker {
     fn wait(&self, told: &CancellationToken, limit: Option<Duration>) {
         run(async {
             match limit {
                 None => told.cancelled().await,
                 Some(limit) => {
-                    let _ = tokio::time::timeout(limit / HASTE, told.cancelled()).await;
+                    let _ = tokio::time::timeout(limit / SPEED_UP, told.cancelled()).await;
                 }
             }
         });
     }
 
     fn sleep(&self, duration: Duration) {
-        run(tokio::time::sleep(duration / HASTE));
+        run(tokio::time::sleep(duration / SPEED_UP));
     }
 
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
@@ -86,79 +86,82 @@ impl Blocker for Hurries {
     }
 }
 
-struct Says(UnboundedSender<Said>);
+struct NoticeSink(UnboundedSender<Notice>);
 
-impl Sink for Says {
+impl Sink for NoticeSink {
     fn claim(&self, claim: &What) {
         if let What::Watchdog { is, attempt } = claim {
-            let _ = self.0.send(Said::Is(*is, *attempt));
+            let _ = self.0.send(Notice::Is(*is, *attempt));
         }
     }
 
     fn claim_why(&self, claim: &What, why: &str) {
         self.claim(claim);
-        let _ = self.0.send(Said::Why(why.to_owned()));
+        let _ = self.0.send(Notice::Why(why.to_owned()));
     }
 }
 
-/// Returns a worker with that watchdog, and a receiver of its reports.
-fn worker(watchdog: Watchdog) -> (WorkerCtx, UnboundedReceiver<Said>) {
-    let (says, said) = unbounded_channel();
-    let host = live_but(Hasty(says.clone()));
+/// Returns a worker with that watchdog, and a receiver of its notices.
+fn worker(watchdog: Watchdog) -> (WorkerCtx, UnboundedReceiver<Notice>) {
+    let (sender, notices) = unbounded_channel();
+    let host = live_with(FastHost(sender.clone()));
     let builder = WorkerCtx::<()>::builder().host(host);
-    let ctx = builder.sink(Arc::new(Says(says))).build(());
+    let ctx = builder.sink(Arc::new(NoticeSink(sender))).build(());
     let ctx = ctx.expect("the limits are the usual ones");
     ctx.add_watchdog("watchdog", BodyOpts::new(), watchdog)
         .expect("it is not too late");
-    (ctx, said)
+    (ctx, notices)
 }
 
-async fn next(said: &mut UnboundedReceiver<Said>) -> Said {
-    let next = tokio::time::timeout(GUARD, said.recv()).await;
+async fn next(notices: &mut UnboundedReceiver<Notice>) -> Notice {
+    let next = tokio::time::timeout(GUARD, notices.recv()).await;
     next.expect("in time").expect("it goes on")
 }
 
-/// Asserts that the next reports are exactly these.
-async fn says(said: &mut UnboundedReceiver<Said>, expected: impl IntoIterator<Item = Said>) {
+/// Asserts that the next notices are exactly these.
+async fn assert_notices(
+    notices: &mut UnboundedReceiver<Notice>,
+    expected: impl IntoIterator<Item = Notice>,
+) {
     for expected in expected {
-        assert_eq!(next(said).await, expected);
+        assert_eq!(next(notices).await, expected);
     }
 }
 
-fn armed() -> Said {
-    Said::Is(WatchdogIs::Armed, 0)
+fn armed_notice() -> Notice {
+    Notice::Is(WatchdogIs::Armed, 0)
 }
 
-fn failed(attempt: u32, why: &str) -> [Said; 2] {
+fn failed_notices(attempt: u32, why: &str) -> [Notice; 2] {
     [
-        Said::Is(WatchdogIs::Failed, attempt),
-        Said::Why(why.to_owned()),
+        Notice::Is(WatchdogIs::Failed, attempt),
+        Notice::Why(why.to_owned()),
     ]
 }
 
-fn fires(attempt: u32) -> [Said; 2] {
+fn fired_notices(attempt: u32) -> [Notice; 2] {
     [
-        Said::Is(WatchdogIs::Fired, attempt),
-        Said::Exit(exit_code::WATCHDOG, Cause::Watchdog),
+        Notice::Is(WatchdogIs::Fired, attempt),
+        Notice::Exit(exit_code::WATCHDOG, Cause::Watchdog),
     ]
 }
 
 /// Stops the worker, and asserts that the watchdog is disarmed and ends well.
-async fn stops(ctx: WorkerCtx, mut said: UnboundedReceiver<Said>) {
+async fn assert_stops_well(ctx: WorkerCtx, mut notices: UnboundedReceiver<Notice>) {
     let report = tokio::time::timeout(GUARD, ctx.stop()).await;
     let report = report.expect("in time").expect("from outside");
     let outcomes: Vec<_> = report.steps.iter().map(|step| step.outcome).collect();
     assert_eq!(outcomes, [Outcome::Ok]);
     drop(ctx);
     let mut rest = Vec::new();
-    while let Some(said) = said.recv().await {
-        rest.push(said);
+    while let Some(notice) = notices.recv().await {
+        rest.push(notice);
     }
-    let disarmed = |said: &Said| matches!(said, Said::Is(WatchdogIs::Disarmed, _));
+    let disarmed = |notice: &Notice| matches!(notice, Notice::Is(WatchdogIs::Disarmed, _));
     assert!(rest.iter().any(disarmed), "{rest:?}");
     // A probe may have failed while the watchdog was disarmed. It must not have fired.
     assert!(
-        !rest.iter().any(|said| matches!(said, Said::Exit(..))),
+        !rest.iter().any(|notice| matches!(notice, Notice::Exit(..))),
         "{rest:?}"
     );
 }
@@ -173,7 +176,7 @@ async fn server(answer: impl Fn(usize) -> ResponseTemplate + Send + Sync + 'stat
     server
 }
 
-fn over(server: &MockServer) -> Watchdog {
+fn watchdog_of(server: &MockServer) -> Watchdog {
     let url = format!("{}/health", server.uri());
     let watchdog = Watchdog::http(&url).expect("a URL");
     watchdog.interval(Duration::from_millis(100))
@@ -185,13 +188,13 @@ const BAD: fn() -> ResponseTemplate = || ResponseTemplate::new(503);
 #[tokio::test]
 async fn three_failures_in_a_row_end_the_process_with_75() {
     let server = server(|n| if n <= 2 { GOOD() } else { BAD() }).await;
-    let (ctx, mut said) = worker(over(&server));
+    let (ctx, mut notices) = worker(watchdog_of(&server));
     let why = "the answer was 503";
-    says(&mut said, [armed()]).await;
+    assert_notices(&mut notices, [armed_notice()]).await;
     for attempt in 1..=3 {
-        says(&mut said, failed(attempt, why)).await;
+        assert_notices(&mut notices, failed_notices(attempt, why)).await;
     }
-    says(&mut said, fires(3)).await;
+    assert_notices(&mut notices, fired_notices(3)).await;
     let requests = server.received_requests().await.expect("they are kept");
     assert_eq!(requests.len(), 5);
     drop(ctx);
@@ -200,25 +203,25 @@ async fn three_failures_in_a_row_end_the_process_with_75() {
 #[tokio::test]
 async fn flapping_endpoint_never_ends_the_process() {
     let server = server(|n| if n % 2 == 1 { GOOD() } else { BAD() }).await;
-    let (ctx, mut said) = worker(over(&server).attempts(2));
-    says(&mut said, [armed()]).await;
+    let (ctx, mut notices) = worker(watchdog_of(&server).attempts(2));
+    assert_notices(&mut notices, [armed_notice()]).await;
     for _ in 0..5 {
-        says(&mut said, failed(1, "the answer was 503")).await;
+        assert_notices(&mut notices, failed_notices(1, "the answer was 503")).await;
     }
-    stops(ctx, said).await;
+    assert_stops_well(ctx, notices).await;
 }
 
 #[tokio::test]
 async fn a_server_that_dies_takes_the_process_with_it() {
     let server = server(|_| GOOD()).await;
-    let (ctx, mut said) = worker(over(&server).attempts(1));
-    says(&mut said, [armed()]).await;
+    let (ctx, mut notices) = worker(watchdog_of(&server).attempts(1));
+    assert_notices(&mut notices, [armed_notice()]).await;
     drop(server);
-    assert_eq!(next(&mut said).await, Said::Is(WatchdogIs::Failed, 1));
+    assert_eq!(next(&mut notices).await, Notice::Is(WatchdogIs::Failed, 1));
     // The connection is refused, or torn down in the middle of a probe.
-    let why = next(&mut said).await;
-    assert!(matches!(&why, Said::Why(_)), "{why:?}");
-    says(&mut said, fires(1)).await;
+    let why = next(&mut notices).await;
+    assert!(matches!(&why, Notice::Why(_)), "{why:?}");
+    assert_notices(&mut notices, fired_notices(1)).await;
     drop(ctx);
 }
 
@@ -226,10 +229,10 @@ async fn a_server_that_dies_takes_the_process_with_it() {
 async fn a_server_that_dies_and_returns_is_forgiven() {
     let first = server(|_| GOOD()).await;
     let address = *first.address();
-    let (ctx, mut said) = worker(over(&first).attempts(1_000));
-    says(&mut said, [armed()]).await;
+    let (ctx, mut notices) = worker(watchdog_of(&first).attempts(1_000));
+    assert_notices(&mut notices, [armed_notice()]).await;
     drop(first);
-    assert_eq!(next(&mut said).await, Said::Is(WatchdogIs::Failed, 1));
+    assert_eq!(next(&mut notices).await, Notice::Is(WatchdogIs::Failed, 1));
     let listener = tokio::time::timeout(GUARD, async {
         loop {
             match std::net::TcpListener::bind(address) {
@@ -252,11 +255,11 @@ async fn a_server_that_dies_and_returns_is_forgiven() {
         let asked = tokio::time::timeout(GUARD, is_asked.recv()).await;
         assert_eq!(asked, Ok(Some(())));
     }
-    // Earlier reports are about the first server.
-    while said.try_recv().is_ok() {}
+    // Earlier notices are about the first server.
+    while notices.try_recv().is_ok() {}
     drop(second);
-    assert_eq!(next(&mut said).await, Said::Is(WatchdogIs::Failed, 1));
-    stops(ctx, said).await;
+    assert_eq!(next(&mut notices).await, Notice::Is(WatchdogIs::Failed, 1));
+    assert_stops_well(ctx, notices).await;
 }
 
 #[tokio::test]
@@ -268,12 +271,12 @@ async fn an_answer_beyond_the_request_timeout_is_a_failure() {
         false => GOOD(),
     })
     .await;
-    let watchdog = over(&server).attempts(1);
-    let (ctx, mut said) = worker(watchdog.request_timeout(Duration::from_millis(300)));
-    says(&mut said, [armed()]).await;
+    let watchdog = watchdog_of(&server).attempts(1);
+    let (ctx, mut notices) = worker(watchdog.request_timeout(Duration::from_millis(300)));
+    assert_notices(&mut notices, [armed_notice()]).await;
     late.store(true, Ordering::SeqCst);
-    says(&mut said, failed(1, "no whole answer in 300ms")).await;
-    says(&mut said, fires(1)).await;
+    assert_notices(&mut notices, failed_notices(1, "no whole answer in 300ms")).await;
+    assert_notices(&mut notices, fired_notices(1)).await;
     drop(ctx);
 }
 
@@ -289,12 +292,12 @@ async fn redirect_does_not_arm_the_watchdog_and_is_not_followed() {
         .respond_with(GOOD())
         .mount(&server)
         .await;
-    let (ctx, said) = worker(over(&server).attempts(1));
+    let (ctx, notices) = worker(watchdog_of(&server).attempts(1));
     for n in 1..=3 {
         let asked = tokio::time::timeout(GUARD, is_asked.recv()).await;
         assert_eq!(asked, Ok(Some(n)));
     }
-    stops(ctx, said).await;
+    assert_stops_well(ctx, notices).await;
     let requests = server.received_requests().await.expect("they are kept");
     assert!(
         requests
@@ -308,10 +311,10 @@ async fn redirect_does_not_arm_the_watchdog_and_is_not_followed() {
 async fn a_stop_in_the_middle_of_a_probe_ends_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let url = format!("http://{}/", listener.local_addr().expect("bound"));
-    let (ctx, said) = worker(Watchdog::http(&url).expect("a URL"));
+    let (ctx, notices) = worker(Watchdog::http(&url).expect("a URL"));
     let accepted = tokio::time::timeout(GUARD, listener.accept()).await;
     let (stream, _) = accepted.expect("in time").expect("a connection");
-    stops(ctx, said).await;
+    assert_stops_well(ctx, notices).await;
     drop(stream);
 }
 
@@ -321,15 +324,15 @@ async fn a_name_that_cannot_be_found_is_a_failure() {
     let watchdog = Watchdog::http("http://name-that-nobody-has.invalid/").expect("a URL");
     // A resolver without an answer hangs for longer than the watchdog waits.
     let watchdog = watchdog.request_timeout(Duration::from_secs(2));
-    let (ctx, mut said) = worker(watchdog.attempts(1).start_grace(Duration::from_millis(1)));
-    assert_eq!(next(&mut said).await, armed());
-    assert_eq!(next(&mut said).await, Said::Is(WatchdogIs::Failed, 1));
-    let why = next(&mut said).await;
-    let Said::Why(why) = why else {
+    let (ctx, mut notices) = worker(watchdog.attempts(1).start_grace(Duration::from_millis(1)));
+    assert_eq!(next(&mut notices).await, armed_notice());
+    assert_eq!(next(&mut notices).await, Notice::Is(WatchdogIs::Failed, 1));
+    let why = next(&mut notices).await;
+    let Notice::Why(why) = why else {
         panic!("{why:?}");
     };
     let late = why == "no whole answer in 2s";
     assert!(late || why.starts_with("no connection: "), "{why}");
-    says(&mut said, fires(1)).await;
+    assert_notices(&mut notices, fired_notices(1)).await;
     drop(ctx);
 }

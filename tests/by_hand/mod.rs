@@ -1,4 +1,4 @@
-//! A host that the test turns by hand. The test sets its clock and decides when its tasks are polled. Its bodies run
+//! A host that the test drives by hand. The test sets its clock and decides when its tasks are polled. Its bodies run
 //! on the test's own thread, when the test runs them.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
@@ -29,7 +29,7 @@ pub struct ByHand {
     now: Arc<Mutex<Duration>>,
     state: Mutex<State>,
     inside: AtomicBool,
-    tells: AtomicBool,
+    tells_at_endless_wait: AtomicBool,
     aborts: Arc<AtomicUsize>,
 }
 
@@ -37,7 +37,7 @@ pub struct ByHand {
 struct State {
     driven: Vec<BoxFuture<()>>,
     tasks: BTreeMap<Id, Task>,
-    bodies: BTreeMap<Id, Waiting>,
+    bodies: BTreeMap<Id, BegunBody>,
     exits: Vec<(i32, Cause)>,
 }
 
@@ -47,7 +47,7 @@ struct Task {
     aborted: Arc<AtomicBool>,
 }
 
-struct Waiting {
+struct BegunBody {
     name: Name,
     told: CancellationToken,
     body: Option<Body>,
@@ -82,7 +82,7 @@ impl ByHand {
     }
 
     /// Polls the driven futures and the tasks in rounds, so that they come to rest. Leaves bodies alone.
-    pub fn turn(&self) {
+    pub fn poll_all(&self) {
         // 100 rounds are enough for anything that comes to rest. They also end for a future that wakes itself for
         // ever.
         for _ in 0..100 {
@@ -134,7 +134,7 @@ impl ByHand {
     /// Sets the clock forward, and polls everything that this wakes.
     pub fn advance(&self, by: Duration) {
         self.set_forward(by);
-        self.turn();
+        self.poll_all();
     }
 
     /// Returns the names of the bodies that have begun and not ended.
@@ -142,16 +142,16 @@ impl ByHand {
         self.state()
             .bodies
             .values()
-            .map(|waiting| waiting.name.to_string())
+            .map(|begun| begun.name.to_string())
             .collect()
     }
 
-    fn take(&self, name: &str) -> Waiting {
+    fn take(&self, name: &str) -> BegunBody {
         let mut state = self.state();
         let id = *state
             .bodies
             .iter()
-            .find(|(_, waiting)| &*waiting.name == name)
+            .find(|(_, begun)| &*begun.name == name)
             .unwrap_or_else(|| panic!("{name} has not begun, or has ended"))
             .0;
         state.bodies.remove(&id).expect("it was found")
@@ -161,7 +161,7 @@ impl ByHand {
     pub fn is_told(&self, name: &str) -> bool {
         let state = self.state();
         let mut bodies = state.bodies.values();
-        bodies.any(|waiting| &*waiting.name == name && waiting.told.is_cancelled())
+        bodies.any(|begun| &*begun.name == name && begun.told.is_cancelled())
     }
 
     /// Returns the number of aborted tasks.
@@ -171,9 +171,9 @@ impl ByHand {
 
     /// Runs a body to its end at once. Its waits advance the clock.
     pub fn run(self: &Arc<Self>, name: &str) {
-        let mut waiting = self.take(name);
-        let scope = Scope::new(waiting.told, Arc::new(Hand(Arc::clone(self))));
-        let body = waiting.body.take().expect("a body runs once");
+        let mut begun = self.take(name);
+        let scope = Scope::new(begun.told, Arc::new(Hand(Arc::clone(self))));
+        let body = begun.body.take().expect("a body runs once");
         self.inside.store(true, Ordering::SeqCst);
         let result = body(&scope);
         self.inside.store(false, Ordering::SeqCst);
@@ -181,31 +181,31 @@ impl ByHand {
             Ok(()) => self.ended(How::Ok, None),
             Err(error) => self.ended(How::Failed, Some(error.to_string())),
         };
-        (waiting.ended)(ended);
-        self.turn();
+        (begun.ended)(ended);
+        self.poll_all();
     }
 
     /// Runs a body like [`run`](Self::run), and tells it to stop when it waits without a limit.
     pub fn run_until_told(self: &Arc<Self>, name: &str) {
-        self.tells.store(true, Ordering::SeqCst);
+        self.tells_at_endless_wait.store(true, Ordering::SeqCst);
         self.run(name);
     }
 
     /// Ends a body without running it.
     pub fn end(&self, name: &str, how: How) {
         (self.take(name).ended)(self.ended(how, None));
-        self.turn();
+        self.poll_all();
     }
 
-    /// Takes a task out of the turns, as if it were in the middle of a long poll. The test ends it by calling the
+    /// Takes a task out of the polling, as if it were in the middle of a long poll. The test ends it by calling the
     /// returned function with the way in which it ends.
-    pub fn busy(self: &Arc<Self>, id: Id) -> impl FnOnce(How) + use<> {
+    pub fn take_out_task(self: &Arc<Self>, id: Id) -> impl FnOnce(How) + use<> {
         let task = self.state().tasks.remove(&id).expect("it runs");
         let host = Arc::clone(self);
         move |how| {
             drop(task.future);
             (task.ended)(host.ended(how, None));
-            host.turn();
+            host.poll_all();
         }
     }
 
@@ -222,7 +222,7 @@ impl Host for ByHand {
 
     fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
         let now = Arc::clone(&self.now);
-        // A waiter is polled again at each turn, so it needs no wake-up.
+        // A waiter is polled again at each `poll_all`, so it needs no wake-up.
         Box::pin(poll_fn(move |_| match *lock(&now) >= at {
             true => Poll::Ready(()),
             false => Poll::Pending,
@@ -261,13 +261,13 @@ impl Host for ByHand {
         body: Body,
         ended: OnEnd,
     ) -> Result<(), SpawnError> {
-        let waiting = Waiting {
+        let begun = BegunBody {
             name: who.name,
             told,
             body: Some(body),
             ended,
         };
-        self.state().bodies.insert(who.id, waiting);
+        self.state().bodies.insert(who.id, begun);
         Ok(())
     }
 
@@ -299,7 +299,7 @@ impl Blocker for Hand {
         }
         match limit {
             Some(limit) => *lock(&self.0.now) += limit,
-            None if self.0.tells.load(Ordering::SeqCst) => told.cancel(),
+            None if self.0.tells_at_endless_wait.load(Ordering::SeqCst) => told.cancel(),
             None => panic!("nobody tells a body that runs on the test's thread"),
         }
     }

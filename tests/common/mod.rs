@@ -98,7 +98,7 @@ impl Verdict {
     }
 
     /// Returns what is wrong with the run: broken laws that the file does not allow, and unmet expectations.
-    pub fn wrong(&self, scenario: &Scenario) -> Vec<String> {
+    pub fn problems(&self, scenario: &Scenario) -> Vec<String> {
         let allowed = &scenario.expect.breaks.value;
         let broken = self
             .broken

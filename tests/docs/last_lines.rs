@@ -11,7 +11,7 @@ use deadstop::journal::{self, BoundBy, Level, Outcome, Tracing, What};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 
-use super::{events_of_the_code, read, sections, table_rows, ticked};
+use super::{events_of_the_code, in_backticks, read, sections, table_rows};
 
 /// Returns the part of the page from a heading to the next.
 fn part(heading: &str) -> String {
@@ -32,7 +32,7 @@ fn rows() -> Vec<Row> {
     let rows = table_rows(&part("## What the last lines mean"));
     let rows = rows.iter().map(|row| {
         assert_eq!(row.len(), 4, "{row:?}");
-        let cell = |n: usize| ticked(&row[n])[0].to_owned();
+        let cell = |n: usize| in_backticks(&row[n])[0].to_owned();
         Row {
             line: cell(0),
             level: cell(1),
@@ -43,16 +43,16 @@ fn rows() -> Vec<Row> {
 }
 
 /// What a log line has beside the event.
-enum More {
+enum Extra {
     No,
     /// The place of the registration.
     Place,
     Why(&'static str),
 }
-use More::{No, Place, Why};
+use Extra::{No, Place, Why};
 
 /// The event of each row, in the order of the rows.
-const EVENTS: &[(&str, More)] = &[
+const EVENTS: &[(&str, Extra)] = &[
     (
         r#"{"event":"requested","reason":"SIGTERM","by":"signal"}"#,
         No,
@@ -175,9 +175,9 @@ impl tracing::Subscriber for Capture {
 }
 
 /// Returns the level and the message with which the library logs an event.
-fn logged(what: &What, more: &More) -> (String, String) {
+fn logged(what: &What, extra: &Extra) -> (String, String) {
     let (capture, sink) = (Capture::default(), Tracing::default());
-    tracing::subscriber::with_default(capture.clone(), || match more {
+    tracing::subscriber::with_default(capture.clone(), || match extra {
         No if what.is_claim() => sink.claim(what),
         No => sink.fact(what),
         Place => sink.claim_of(what, Location::caller()),
@@ -221,9 +221,9 @@ fn ellipsis_in_the_pages_line_matches_anything() {
 #[test]
 fn every_row_of_the_last_lines_is_a_line_that_is_logged() {
     let rows = rows();
-    for (row, (event, more)) in rows.iter().zip(EVENTS) {
+    for (row, (event, extra)) in rows.iter().zip(EVENTS) {
         let what: What = serde_json::from_str(event).unwrap_or_else(|e| panic!("{event}: {e}"));
-        let (level, words) = logged(&what, more);
+        let (level, words) = logged(&what, extra);
         // The logged place is in this file, so any place has to match.
         let pattern = row.line.replace("src/main.rs:17:9", "…");
         assert!(is_like(&pattern, &words), "{row:?}: {words}");
@@ -264,7 +264,7 @@ fn every_outcome_and_source_of_a_bound_is_explained() {
     let words: Vec<&str> = page
         .lines()
         .filter(|line| line.starts_with("- `"))
-        .flat_map(|line| ticked(line.split(": ").next().unwrap()))
+        .flat_map(|line| in_backticks(line.split(": ").next().unwrap()))
         .collect();
     let outcomes = Outcome::ALL.iter().map(|outcome| outcome.as_str());
     let bounds = BoundBy::ALL.iter().map(|by| by.as_str());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use super::{files, prose, root};
+use super::{files, root, without_fences};
 
 /// Returns the fragment under which a heading can be linked to.
 fn anchor(heading: &str) -> String {
@@ -21,7 +21,7 @@ fn anchor(heading: &str) -> String {
 }
 
 fn anchors(page: &str) -> BTreeSet<String> {
-    prose(page)
+    without_fences(page)
         .filter(|line| line.starts_with('#'))
         .map(|line| anchor(line.trim_start_matches('#')))
         .collect()
@@ -30,7 +30,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
 /// Returns the targets of a page's links. Skips code, in which a bracket is not a link.
 fn links(page: &str) -> Vec<String> {
     let mut links = Vec::new();
-    for line in prose(page) {
+    for line in without_fences(page) {
         let plain: String = line.split('`').step_by(2).collect();
         for rest in plain.split("](").skip(1) {
             links.extend(rest.split([')', ' ']).next().map(str::to_owned));

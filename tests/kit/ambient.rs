@@ -16,14 +16,14 @@ use tokio::time::{Instant, sleep};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A function that returns what it finds of one kind.
-type Look<T> = fn() -> T;
+type LookFn<T> = fn() -> T;
 /// What was found, with its place.
 type Found<T> = Arc<Mutex<Vec<(&'static str, T)>>>;
 
 /// Looks in each place in which a worker's code runs: main, task, thread, callbacks, and inside `block_on`.
-async fn everywhere<T: Send + 'static>(
+async fn look_everywhere<T: Send + 'static>(
     ctx: WorkerCtx<Found<T>>,
-    look: Look<T>,
+    look: LookFn<T>,
 ) -> Result<(), MainError> {
     let note = |place| {
         let found = Arc::clone(ctx.app());
@@ -61,7 +61,7 @@ fn sorted<T: Clone>(found: &Found<T>) -> Vec<(&'static str, T)> {
 }
 
 /// Returns what is found live, on a runtime of several threads as services have it.
-fn live<T: Clone + Send + 'static>(look: Look<T>) -> Vec<(&'static str, T)> {
+fn live<T: Clone + Send + 'static>(look: LookFn<T>) -> Vec<(&'static str, T)> {
     let found = Found::default();
     let runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = { runtime }.worker_threads(2).enable_all().build();
@@ -69,7 +69,7 @@ fn live<T: Clone + Send + 'static>(look: Look<T>) -> Vec<(&'static str, T)> {
         let ctx = WorkerCtx::builder()
             .build(Arc::clone(&found))
             .expect("limits");
-        let started = ctx.start(move |ctx| everywhere(ctx, look)).await;
+        let started = ctx.start(move |ctx| look_everywhere(ctx, look)).await;
         started.expect("it starts");
         ctx.cleanup().await.expect("from outside");
     });
@@ -77,10 +77,13 @@ fn live<T: Clone + Send + 'static>(look: Look<T>) -> Vec<(&'static str, T)> {
 }
 
 /// Returns what is found in the simulator.
-fn simulated<T: Clone + Send + 'static>(look: Look<T>) -> Vec<(&'static str, T)> {
+fn simulated<T: Clone + Send + 'static>(look: LookFn<T>) -> Vec<(&'static str, T)> {
     let found = Found::default();
     let app = Arc::clone(&found);
-    let own = Own::with_app(move || Arc::clone(&app), move |ctx| everywhere(ctx, look));
+    let own = Own::with_app(
+        move || Arc::clone(&app),
+        move |ctx| look_everywhere(ctx, look),
+    );
     Trial::of_own(own).at("10s").signal("SIGTERM").run();
     sorted(&found)
 }
@@ -95,14 +98,14 @@ const PLACES: [&str; 7] = [
     "thread",
 ];
 
-fn in_each<T>(of: impl Fn(&'static str) -> T) -> Vec<(&'static str, T)> {
+fn expected_by_place<T>(of: impl Fn(&'static str) -> T) -> Vec<(&'static str, T)> {
     PLACES.map(|place| (place, of(place))).into()
 }
 
 #[test]
 fn runtime_is_found_in_the_same_places() {
     let look = || Handle::try_current().is_ok();
-    let expected = in_each(|place| !["thread", "stop", "close"].contains(&place));
+    let expected = expected_by_place(|place| !["thread", "stop", "close"].contains(&place));
     assert_eq!(live(look), expected);
     assert_eq!(simulated(look), expected);
 }
@@ -226,13 +229,13 @@ fn std_clock_is_real_and_tokios_is_virtual_in_a_runtime() {
         assert_eq!(*inside, SECOND / 10, "exactly");
     }
     let ctx = WorkerCtx::new(());
-    let (says, said) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     ctx.defer_cleanup("asks", CallOpts::new(), move |scope| {
-        let _ = says.send(clocks(scope));
+        let _ = sender.send(clocks(scope));
     })
     .expect("accepted");
     assert!(ctx.cleanup_blocking().expect("from outside").is_ok());
-    let all = said.recv().expect("it is called");
+    let all = receiver.recv().expect("it is called");
     assert!(all.iter().all(|took| *took >= SECOND / 10), "{all:?}");
 }
 

@@ -8,11 +8,11 @@ use deadstop::kit::{Own, Trial};
 use tokio::time::sleep;
 
 /// Returns a trial of a worker that does one thing.
-fn that(does: &'static str) -> Trial {
-    Trial::of_own(Own::with_app(move || does, one_thing))
+fn trial_of(behaviour: &'static str) -> Trial {
+    Trial::of_own(Own::with_app(move || behaviour, worker_that))
 }
 
-async fn one_thing(ctx: WorkerCtx<&'static str>) -> Result<(), MainError> {
+async fn worker_that(ctx: WorkerCtx<&'static str>) -> Result<(), MainError> {
     let second = Duration::from_secs(1);
     let (body, call) = (BodyOpts::new(), CallOpts::new());
     match *ctx.app() {
@@ -60,15 +60,15 @@ async fn one_thing(ctx: WorkerCtx<&'static str>) -> Result<(), MainError> {
 
 /// Returns the laws that the trial breaks, with their messages.
 #[track_caller]
-fn breaks(trial: Trial) -> Vec<(&'static str, String)> {
+fn broken_laws_of(trial: Trial) -> Vec<(&'static str, String)> {
     let broken = trial.observe().broken_laws();
-    let said = |broken: deadstop::laws::Broken| (broken.law, broken.message);
-    broken.into_iter().map(said).collect()
+    let words = |broken: deadstop::laws::Broken| (broken.law, broken.message);
+    broken.into_iter().map(words).collect()
 }
 
 #[test]
 fn bad_end_by_itself_breaks_the_law() {
-    for (does, said) in [
+    for (behaviour, words) in [
         // A join or cancel has 2 s, a callback 10 s. The SIGTERM is at 10 s.
         (
             "a thread works on for a minute",
@@ -90,52 +90,56 @@ fn bad_end_by_itself_breaks_the_law() {
         ("a callback fails", "failed at 10.000 (broken pipe)"),
         ("a callback panics", "panicked at 10.000 (poisoned)"),
     ] {
-        let broken = breaks(that(does).at("10s").signal("SIGTERM"));
-        let said = format!("\"it\" {said}, and no fault and no second signal came before that");
-        assert_eq!(broken, [("ends/explained", said)], "{does}");
+        let broken = broken_laws_of(trial_of(behaviour).at("10s").signal("SIGTERM"));
+        let words = format!("\"it\" {words}, and no fault and no second signal came before that");
+        assert_eq!(broken, [("ends/explained", words)], "{behaviour}");
     }
-    let broken = breaks(that("main fails").at("10s").signal("SIGTERM"));
-    let said =
+    let broken = broken_laws_of(trial_of("main fails").at("10s").signal("SIGTERM"));
+    let words =
         "\"main\" failed at 0.000 (no model), and no fault and no second signal came before that";
-    assert_eq!(broken, [("ends/explained", said.to_owned())]);
+    assert_eq!(broken, [("ends/explained", words.to_owned())]);
 }
 
 #[test]
 fn fault_or_second_signal_explains_a_bad_end() {
-    let struck = that("a thread works on for a minute")
+    let struck = trial_of("a thread works on for a minute")
         .at("10s")
         .ignore("it")
         .signal("SIGTERM");
-    assert_eq!(breaks(struck), []);
-    let hurried = that("a callback does not return")
+    assert_eq!(broken_laws_of(struck), []);
+    let hurried = trial_of("a callback does not return")
         .at("10s")
         .signal("SIGTERM")
         .at("11s")
         .signal("SIGTERM");
-    assert_eq!(breaks(hurried), []);
-    let of_the_endpoint = that("a thread dies")
+    assert_eq!(broken_laws_of(hurried), []);
+    let of_the_endpoint = trial_of("a thread dies")
         .at("1s")
         .health("503")
         .at("10s")
         .signal("SIGTERM");
-    assert_eq!(breaks(of_the_endpoint).len(), 1);
+    assert_eq!(broken_laws_of(of_the_endpoint).len(), 1);
 }
 
 #[test]
 fn adopted_task_and_main_told_to_stop_may_end_badly() {
-    for does in [
+    for behaviour in [
         "an adopted task does not stop",
         "main takes two seconds and fails",
     ] {
-        assert_eq!(breaks(that(does).at("1s").signal("SIGTERM")), [], "{does}");
+        assert_eq!(
+            broken_laws_of(trial_of(behaviour).at("1s").signal("SIGTERM")),
+            [],
+            "{behaviour}"
+        );
     }
 }
 
 #[test]
 fn main_that_does_not_heed_its_stop_breaks_the_law() {
-    let broken = breaks(that("main takes a minute").at("1s").signal("SIGTERM"));
-    let said = "\"main\" was aborted at 6.000, after 5 s of its 5 s of `start-timeout`, and no fault and no second signal came before that";
-    assert_eq!(broken, [("ends/explained", said.to_owned())]);
-    let struck = that("main takes a minute").at("500ms").fail("main");
-    assert_eq!(breaks(struck), [], "a fault explains it");
+    let broken = broken_laws_of(trial_of("main takes a minute").at("1s").signal("SIGTERM"));
+    let words = "\"main\" was aborted at 6.000, after 5 s of its 5 s of `start-timeout`, and no fault and no second signal came before that";
+    assert_eq!(broken, [("ends/explained", words.to_owned())]);
+    let struck = trial_of("main takes a minute").at("500ms").fail("main");
+    assert_eq!(broken_laws_of(struck), [], "a fault explains it");
 }

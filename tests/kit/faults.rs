@@ -35,7 +35,7 @@ async fn one_of_each(ctx: WorkerCtx) -> Result<(), MainError> {
 }
 
 /// Runs the worker with faults at 5 s and a SIGTERM at 10 s.
-fn with(faults: impl FnOnce(Trial) -> Trial) -> Journal {
+fn run_with_faults(faults: impl FnOnce(Trial) -> Trial) -> Journal {
     faults(Trial::of(one_of_each).at("5s"))
         .at("10s")
         .signal("SIGTERM")
@@ -44,7 +44,7 @@ fn with(faults: impl FnOnce(Trial) -> Trial) -> Journal {
 
 /// Asserts the outcome of a component's step, and the instant in which the process ends, in milliseconds.
 #[track_caller]
-fn comes_to(journal: &Journal, name: &str, outcome: Outcome, end: u64) {
+fn assert_outcome_and_end(journal: &Journal, name: &str, outcome: Outcome, end: u64) {
     assert_eq!(journal.outcome(name), Some(outcome), "{name}\n{journal}");
     assert_eq!(journal.ended_at(), Some(ms(end)), "{name}\n{journal}");
     let well = outcome == Outcome::Ok;
@@ -61,8 +61,8 @@ fn ended(journal: &Journal, component: &str) -> Option<(How, u64)> {
 
 #[test]
 fn without_faults_each_takes_its_time() {
-    let journal = with(|trial| trial);
-    comes_to(&journal, "async close", Outcome::Ok, 11_400);
+    let journal = run_with_faults(|trial| trial);
+    assert_outcome_and_end(&journal, "async close", Outcome::Ok, 11_400);
     let closed = ["cleanup", "async cleanup", "close", "async close"];
     assert_eq!(journal.closed(), closed);
 }
@@ -70,17 +70,17 @@ fn without_faults_each_takes_its_time() {
 #[test]
 fn component_that_hangs_for_ever_is_given_up_at_its_bound() {
     // A join or cancel has 2 s from 10 s on. Then the six others take 1.2 s.
-    let hung = |name| with(|trial| trial.hang(name));
-    comes_to(&hung("thread"), "thread", Outcome::Leaked, 13_200);
-    comes_to(&hung("task"), "task", Outcome::Aborted, 13_200);
+    let hung = |name| run_with_faults(|trial| trial.hang(name));
+    assert_outcome_and_end(&hung("thread"), "thread", Outcome::Leaked, 13_200);
+    assert_outcome_and_end(&hung("task"), "task", Outcome::Aborted, 13_200);
     // A callback takes its bound of 10 s instead of 200 ms.
-    comes_to(&hung("stop"), "stop", Outcome::Leaked, 21_200);
-    comes_to(&hung("async stop"), "async stop", Outcome::TimedOut, 21_200);
-    comes_to(&hung("cleanup"), "cleanup", Outcome::Leaked, 21_200);
+    assert_outcome_and_end(&hung("stop"), "stop", Outcome::Leaked, 21_200);
+    assert_outcome_and_end(&hung("async stop"), "async stop", Outcome::TimedOut, 21_200);
+    assert_outcome_and_end(&hung("cleanup"), "cleanup", Outcome::Leaked, 21_200);
     let end = hung("async cleanup");
-    comes_to(&end, "async cleanup", Outcome::TimedOut, 21_200);
-    comes_to(&hung("close"), "close", Outcome::Leaked, 21_200);
-    comes_to(
+    assert_outcome_and_end(&end, "async cleanup", Outcome::TimedOut, 21_200);
+    assert_outcome_and_end(&hung("close"), "close", Outcome::Leaked, 21_200);
+    assert_outcome_and_end(
         &hung("async close"),
         "async close",
         Outcome::TimedOut,
@@ -91,19 +91,19 @@ fn component_that_hangs_for_ever_is_given_up_at_its_bound() {
 #[test]
 fn after_a_bounded_hang_the_real_code_goes_on() {
     // Each hangs until 11 s, and then takes its 200 ms.
-    let hung = |name| with(|trial| trial.hang(name).lasting("6s"));
+    let hung = |name| run_with_faults(|trial| trial.hang(name).lasting("6s"));
     // The six others begin at 11.2 s.
-    comes_to(&hung("thread"), "thread", Outcome::Ok, 12_400);
-    comes_to(&hung("task"), "task", Outcome::Ok, 12_400);
+    assert_outcome_and_end(&hung("thread"), "thread", Outcome::Ok, 12_400);
+    assert_outcome_and_end(&hung("task"), "task", Outcome::Ok, 12_400);
     // The stop callback is called at 10.2 s and ends at 11.2 s; five others follow. The cleanup callback is called at
     // 10.6 s and ends at 11.2 s; three others follow.
-    comes_to(&hung("stop"), "stop", Outcome::Ok, 12_200);
-    comes_to(&hung("cleanup"), "cleanup", Outcome::Ok, 11_800);
+    assert_outcome_and_end(&hung("stop"), "stop", Outcome::Ok, 12_200);
+    assert_outcome_and_end(&hung("cleanup"), "cleanup", Outcome::Ok, 11_800);
     // The close is called at 11.0 s, when the hang is over.
-    comes_to(&hung("close"), "close", Outcome::Ok, 11_400);
+    assert_outcome_and_end(&hung("close"), "close", Outcome::Ok, 11_400);
     // The async cleanup callback is called at 10.8 s.
     let journal = hung("async cleanup");
-    comes_to(&journal, "async cleanup", Outcome::Ok, 11_600);
+    assert_outcome_and_end(&journal, "async cleanup", Outcome::Ok, 11_600);
     assert_eq!(journal.took("async cleanup"), Some(ms(400)));
 }
 
@@ -117,12 +117,12 @@ fn a_failure_or_panic_strikes_instead_of_the_callback() {
         "close",
         "async close",
     ] {
-        let failed = with(|trial| trial.fail(name).message("broken pipe"));
+        let failed = run_with_faults(|trial| trial.fail(name).message("broken pipe"));
         // The run is 200 ms shorter, because the callback never ran.
-        comes_to(&failed, name, Outcome::Failed, 11_200);
+        assert_outcome_and_end(&failed, name, Outcome::Failed, 11_200);
         assert!(failed.log().contains("broken pipe"), "{failed}");
-        let panicked = with(|trial| trial.panic(name));
-        comes_to(&panicked, name, Outcome::Panicked, 11_200);
+        let panicked = run_with_faults(|trial| trial.panic(name));
+        assert_outcome_and_end(&panicked, name, Outcome::Panicked, 11_200);
     }
 }
 
@@ -212,11 +212,11 @@ fn slow_callback_is_called_that_much_later() {
 #[test]
 fn threads_and_tasks_are_struck_where_they_wait() {
     for name in ["thread", "task"] {
-        let failed = with(|trial| trial.fail(name));
+        let failed = run_with_faults(|trial| trial.fail(name));
         assert_eq!(ended(&failed, name), Some((How::Failed, 5_000)), "{failed}");
-        let panicked = with(|trial| trial.panic(name).message("poisoned"));
+        let panicked = run_with_faults(|trial| trial.panic(name).message("poisoned"));
         assert_eq!(ended(&panicked, name), Some((How::Panicked, 5_000)));
-        let over = with(|trial| trial.end(name));
+        let over = run_with_faults(|trial| trial.end(name));
         assert_eq!(ended(&over, name), Some((How::Ok, 5_000)));
         for journal in [failed, panicked, over] {
             // The component has no step any more, and its end before the stop changes nothing.
@@ -241,13 +241,13 @@ fn slow_component_takes_that_much_longer() {
         "close",
         "async close",
     ] {
-        let journal = with(|trial| trial.slow(name, "1s"));
-        comes_to(&journal, name, Outcome::Ok, 12_400);
+        let journal = run_with_faults(|trial| trial.slow(name, "1s"));
+        assert_outcome_and_end(&journal, name, Outcome::Ok, 12_400);
         assert_eq!(journal.took(name), Some(ms(1_200)), "{name}");
     }
     // 3 s exceed the 2 s of a join. The thread is left behind and ends later.
-    let journal = with(|trial| trial.slow("thread", ms(3_000)));
-    comes_to(&journal, "thread", Outcome::Leaked, 13_200);
+    let journal = run_with_faults(|trial| trial.slow("thread", ms(3_000)));
+    assert_outcome_and_end(&journal, "thread", Outcome::Leaked, 13_200);
 }
 
 #[test]
@@ -257,10 +257,10 @@ fn ignoring_body_does_not_see_its_token() {
     // Each ignores its token until 11 s and then takes 200 ms. The six others follow.
     for name in ["thread", "task"] {
         let journal = term(ignores(name).lasting("1500ms"));
-        comes_to(&journal, name, Outcome::Ok, 12_400);
+        assert_outcome_and_end(&journal, name, Outcome::Ok, 12_400);
     }
-    comes_to(&term(ignores("thread")), "thread", Outcome::Leaked, 13_200);
-    comes_to(&term(ignores("task")), "task", Outcome::Aborted, 13_200);
+    assert_outcome_and_end(&term(ignores("thread")), "thread", Outcome::Leaked, 13_200);
+    assert_outcome_and_end(&term(ignores("task")), "task", Outcome::Aborted, 13_200);
 }
 
 #[test]
@@ -276,17 +276,17 @@ fn a_callback_can_be_struck_in_its_middle() {
         };
         // The run is 100 ms shorter.
         let failed = struck(name, fail);
-        comes_to(&failed, name, Outcome::Failed, 11_300);
+        assert_outcome_and_end(&failed, name, Outcome::Failed, 11_300);
     }
     // The callback's own sleep was over at 10.8 s. It is let go at 11.7 s, 900 ms later.
     let hung = struck("cleanup", |trial| trial.hang("cleanup").lasting("1s"));
-    comes_to(&hung, "cleanup", Outcome::Ok, 12_300);
+    assert_outcome_and_end(&hung, "cleanup", Outcome::Ok, 12_300);
     let slow = struck("cleanup", |trial| trial.slow("cleanup", "1s"));
-    comes_to(&slow, "cleanup", Outcome::Ok, 12_400);
+    assert_outcome_and_end(&slow, "cleanup", Outcome::Ok, 12_400);
 }
 
 /// Returns the same main twice, awaiting and blocking. It waits for `takes`.
-fn mains(takes: Duration) -> [Own; 2] {
+fn both_mains(takes: Duration) -> [Own; 2] {
     let awaits = Own::new(move |ctx: WorkerCtx| async move {
         ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
         tokio::time::sleep(takes).await;
@@ -304,7 +304,7 @@ fn mains(takes: Duration) -> [Own; 2] {
 
 #[test]
 fn main_is_struck_where_it_waits() {
-    for main in mains(ms(700)) {
+    for main in both_mains(ms(700)) {
         let trial = || Trial::of_own(main.clone()).at("300ms");
         let failed = trial().fail("main").message("no model").code(7).run();
         assert_eq!(failed.exit_code(), Some(7), "{failed}");
@@ -320,7 +320,7 @@ fn main_is_struck_where_it_waits() {
 /// Without a fault, main waits until 700 ms.
 #[test]
 fn main_hangs_and_is_slow_like_any_component() {
-    for (main, outcome) in mains(ms(700))
+    for (main, outcome) in both_mains(ms(700))
         .into_iter()
         .zip([Outcome::Aborted, Outcome::Leaked])
     {
@@ -348,7 +348,7 @@ fn main_hangs_and_is_slow_like_any_component() {
 
 #[test]
 fn call_from_main_is_made_from_inside() {
-    for main in mains(ms(700)) {
+    for main in both_mains(ms(700)) {
         let trial = Trial::of_own(main).at("300ms").call("stop").from("main");
         let journal = trial.run();
         let inside = journal.events.iter().any(|event| {
@@ -376,7 +376,7 @@ fn main_that_is_asked_to_stop_ends_in_its_bound_or_is_given_up() {
     let given_up = [Some(Outcome::Aborted), Some(Outcome::Leaked)];
     for (takes, ends, closed, outcomes) in [(5_100, 5_100, 2, in_time), (5_101, 5_100, 1, given_up)]
     {
-        for (main, outcome) in mains(ms(takes)).into_iter().zip(outcomes) {
+        for (main, outcome) in both_mains(ms(takes)).into_iter().zip(outcomes) {
             let trial = Trial::of_own(main).at("100ms").signal("SIGTERM");
             let trial = trial.before_ready();
             let journal = match outcome {
@@ -393,8 +393,8 @@ fn main_that_is_asked_to_stop_ends_in_its_bound_or_is_given_up() {
 /// A fault ends a body like any other end: the values that it holds are dropped.
 #[test]
 fn struck_thread_drops_what_it_holds() {
-    struct Says<'a>(&'a deadstop::host::Scope);
-    impl Drop for Says<'_> {
+    struct WaitsInDrop<'a>(&'a deadstop::host::Scope);
+    impl Drop for WaitsInDrop<'_> {
         fn drop(&mut self) {
             // A destructor may wait too, while its thread unwinds.
             self.0.sleep(ms(50));
@@ -402,7 +402,7 @@ fn struck_thread_drops_what_it_holds() {
     }
     let register = |ctx: WorkerCtx| async move {
         ctx.add_thread("holds", BodyOpts::new(), |scope| {
-            let _held = Says(scope);
+            let _held = WaitsInDrop(scope);
             while scope.wait(Duration::MAX).elapsed() {}
         })?;
         Ok(())
@@ -419,8 +419,8 @@ fn struck_thread_drops_what_it_holds() {
 /// The process is gone: the code after a wait does not run any more, while destructors are called.
 #[test]
 fn code_that_waits_when_the_process_ends_never_goes_on() {
-    struct Drops(Arc<Mutex<Vec<&'static str>>>);
-    impl Drop for Drops {
+    struct RecordsDrop(Arc<Mutex<Vec<&'static str>>>);
+    impl Drop for RecordsDrop {
         fn drop(&mut self) {
             self.0
                 .lock()
@@ -434,7 +434,7 @@ fn code_that_waits_when_the_process_ends_never_goes_on() {
         let does = Arc::clone(&does);
         async move {
             ctx.add_thread("writer", BodyOpts::new(), move |scope| {
-                let drops = Drops(Arc::clone(&does));
+                let drops = RecordsDrop(Arc::clone(&does));
                 scope.sleep(ms(60_000));
                 drops
                     .0

@@ -31,8 +31,8 @@ fn bodies_that_end_by_themselves_are_noted_unless_expected() {
         Ok(())
     };
     let trial = || Trial::of(register).at("10s").signal("SIGTERM");
-    let said = "\"import\" at 2.000, \"warm-up\" at 3.000 ended by themselves";
-    assert_eq!(trial().notes().1, [said]);
+    let notes = "\"import\" at 2.000, \"warm-up\" at 3.000 ended by themselves";
+    assert_eq!(trial().notes().1, [notes]);
     assert_eq!(trial().ended(["warm-up", "import"]).notes().1, [""; 0]);
     // A body that ends by a fault of the file is not noted.
     let struck = Trial::of(register)
@@ -40,12 +40,12 @@ fn bodies_that_end_by_themselves_are_noted_unless_expected() {
         .end("works")
         .at("10s")
         .signal("SIGTERM");
-    assert_eq!(struck.notes().1, [said]);
+    assert_eq!(struck.notes().1, [notes]);
 }
 
 #[test]
 fn tasks_that_the_context_does_not_know_are_counted_at_the_end() {
-    let said = notes(|ctx: WorkerCtx| async move {
+    let notes = notes(|ctx: WorkerCtx| async move {
         for _ in 0..2 {
             tokio::spawn(std::future::pending::<()>());
         }
@@ -59,14 +59,14 @@ fn tasks_that_the_context_does_not_know_are_counted_at_the_end() {
         })?;
         Ok(())
     });
-    assert_eq!(said.len(), 1, "{said:?}");
+    assert_eq!(notes.len(), 1, "{notes:?}");
     let begin = "2 tasks that the context does not know were alive at the end";
-    assert!(said[0].starts_with(begin), "{said:?}");
+    assert!(notes[0].starts_with(begin), "{notes:?}");
 }
 
 #[test]
 fn component_that_holds_a_strong_handle_is_noted() {
-    let said = notes(|ctx: WorkerCtx| async move {
+    let notes = notes(|ctx: WorkerCtx| async move {
         let (strong, weak, closes) = (ctx.clone(), ctx.downgrade(), ctx.clone());
         ctx.add_task("server", BodyOpts::new(), |token| async move {
             token.cancelled().await;
@@ -89,12 +89,12 @@ fn component_that_holds_a_strong_handle_is_noted() {
              `ctx.downgrade()` does not"
         )
     };
-    assert_eq!(said, [held("server"), held("close")]);
+    assert_eq!(notes, [held("server"), held("close")]);
 }
 
 #[test]
 fn panic_that_the_code_catches_is_noted_with_its_place() {
-    let said = notes(|ctx: WorkerCtx| async move {
+    let notes = notes(|ctx: WorkerCtx| async move {
         ctx.add_thread("consumer", BodyOpts::new(), |scope| {
             let caught = std::panic::catch_unwind(|| panic!("poison message"));
             assert!(caught.is_err());
@@ -102,15 +102,15 @@ fn panic_that_the_code_catches_is_noted_with_its_place() {
         })?;
         Ok(())
     });
-    assert_eq!(said.len(), 1, "{said:?}");
+    assert_eq!(notes.len(), 1, "{notes:?}");
     let begin =
         "\"consumer\" panicked at 0.000 and went on: poison message, at tests/kit/notes.rs:";
-    assert!(said[0].starts_with(begin), "{said:?}");
+    assert!(notes[0].starts_with(begin), "{notes:?}");
 }
 
 #[test]
 fn panic_of_a_spawned_task_is_noted_with_its_place() {
-    let said = notes(|ctx: WorkerCtx| async move {
+    let notes = notes(|ctx: WorkerCtx| async move {
         ctx.add_task("server", BodyOpts::new(), |token| async move {
             let request = tokio::spawn(async { panic!("no such row") });
             assert!(request.await.is_err());
@@ -118,9 +118,9 @@ fn panic_of_a_spawned_task_is_noted_with_its_place() {
         })?;
         Ok(())
     });
-    assert_eq!(said.len(), 1, "{said:?}");
+    assert_eq!(notes.len(), 1, "{notes:?}");
     let begin = "a task that the context does not know, or a destructor, panicked at 0.000: no such row, at tests/kit/notes.rs:";
-    assert!(said[0].starts_with(begin), "{said:?}");
+    assert!(notes[0].starts_with(begin), "{notes:?}");
 }
 
 fn production() -> Builder {
@@ -136,9 +136,10 @@ fn limits_of_the_service_hold_where_the_file_names_none() {
         Ok(())
     };
     let trial = || Trial::of_own(Own::new(register).limits(production()));
-    let at_ten = |trial: Trial| trial.on("drain").hang("drain").at("10s").signal("SIGTERM");
+    let with_sigterm_at_10s =
+        |trial: Trial| trial.on("drain").hang("drain").at("10s").signal("SIGTERM");
     // 20 s less the reserve and a margin of 500 ms.
-    let (journal, notes) = at_ten(trial()).notes();
+    let (journal, notes) = with_sigterm_at_10s(trial()).notes();
     assert_eq!(
         journal.took("drain"),
         Some(Duration::from_millis(14_500)),
@@ -150,7 +151,7 @@ fn limits_of_the_service_hold_where_the_file_names_none() {
         )
     };
     assert_eq!(notes, [over("14.5 s")]);
-    let (journal, notes) = at_ten(trial().grace("30s")).notes();
+    let (journal, notes) = with_sigterm_at_10s(trial().grace("30s")).notes();
     assert_eq!(
         journal.took("drain"),
         Some(Duration::from_millis(24_500)),

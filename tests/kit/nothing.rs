@@ -6,7 +6,7 @@ use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
 use deadstop::kit::Trial;
 use tokio::time::sleep;
 
-use super::told::{fails, says};
+use super::told::{assert_contains, failure_of};
 
 async fn registers_nothing(_: WorkerCtx) -> Result<(), MainError> {
     Ok(())
@@ -21,15 +21,15 @@ async fn slow_start(ctx: WorkerCtx) -> Result<(), MainError> {
     Ok(())
 }
 
-fn at_ten(trial: Trial) -> Trial {
+fn with_sigterm_at_10s(trial: Trial) -> Trial {
     trial.at("10s").signal("SIGTERM")
 }
 
 #[test]
 fn worker_that_registers_nothing_fails_by_name() {
-    let said = fails(at_ten(Trial::of(registers_nothing)));
-    says(
-        &said,
+    let failure = failure_of(with_sigterm_at_10s(Trial::of(registers_nothing)));
+    assert_contains(
+        &failure,
         &[
             "FAIL trial: tests nothing: main was done at 0.000, and nothing was registered or run by then",
             "`registered = []` in [expect], and a trial `.registers([])`",
@@ -39,7 +39,9 @@ fn worker_that_registers_nothing_fails_by_name() {
 
 #[test]
 fn worker_that_registers_nothing_on_purpose_passes() {
-    let journal = at_ten(Trial::of(registers_nothing)).registers([]).run();
+    let journal = with_sigterm_at_10s(Trial::of(registers_nothing))
+        .registers([])
+        .run();
     assert_eq!(journal.exit_code(), Some(0));
 }
 
@@ -50,38 +52,41 @@ fn worker_that_only_runs_a_future_tests_something() {
             .map_err(MainError::from)
     };
     let own = deadstop::kit::Own::blocking(runs);
-    assert_eq!(at_ten(Trial::of_own(own)).run().exit_code(), Some(0));
+    assert_eq!(
+        with_sigterm_at_10s(Trial::of_own(own)).run().exit_code(),
+        Some(0)
+    );
 }
 
 #[test]
 fn registered_names_are_held_to_the_expected_ones() {
-    let trial = || at_ten(Trial::of(slow_start));
+    let trial = || with_sigterm_at_10s(Trial::of(slow_start));
     trial().registers(["pool", "db"]).run();
-    let said = fails(trial().registers(["db"]));
-    says(
-        &said,
+    let failure = failure_of(trial().registers(["db"]));
+    assert_contains(
+        &failure,
         &["expected registered to be \"db\": it was \"db\", \"pool\""],
     );
-    let said = fails(trial().registers([]));
-    says(
-        &said,
+    let failure = failure_of(trial().registers([]));
+    assert_contains(
+        &failure,
         &["expected registered to be empty: it was \"db\", \"pool\""],
     );
 }
 
 #[test]
 fn events_that_all_strike_before_main_is_done_fail() {
-    let said = fails(Trial::of(slow_start).at("3s").signal("SIGTERM"));
-    says(
-        &said,
+    let failure = failure_of(Trial::of(slow_start).at("3s").signal("SIGTERM"));
+    assert_contains(
+        &failure,
         &[
             "FAIL trial: tests nothing of a worker that runs: every event struck before main was done",
             "`ready = false` in [expect], and a trial `.before_ready()`",
         ],
     );
     // A SIGKILL tests no more of the worker.
-    let killed = fails(Trial::of(slow_start).at("3s").signal("SIGKILL"));
-    says(&killed, &["tests nothing of a worker that runs"]);
+    let killed = failure_of(Trial::of(slow_start).at("3s").signal("SIGKILL"));
+    assert_contains(&killed, &["tests nothing of a worker that runs"]);
 }
 
 #[test]
@@ -90,16 +95,16 @@ fn stop_before_main_begins_is_reported_as_such() {
         ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
         Ok::<_, MainError>(())
     };
-    let said = fails(Trial::of(at_once).at("0s").signal("SIGTERM"));
-    says(
-        &said,
+    let failure = failure_of(Trial::of(at_once).at("0s").signal("SIGTERM"));
+    assert_contains(
+        &failure,
         &[
             "FAIL trial: tests nothing",
             "the run was over before main had begun",
             "have that come later in the file",
         ],
     );
-    assert!(!said.contains("real world"), "{said}");
+    assert!(!failure.contains("real world"), "{failure}");
     Trial::of(at_once).at("1ms").signal("SIGTERM").run();
 }
 
@@ -113,13 +118,13 @@ fn stop_during_the_start_on_purpose_passes() {
         Some(Duration::from_secs(4)),
         "{journal}"
     );
-    let late = fails(
+    let late = failure_of(
         Trial::of(slow_start)
             .at("5s")
             .signal("SIGTERM")
             .before_ready(),
     );
-    says(
+    assert_contains(
         &late,
         &["the worker was expected never to become ready: it was ready"],
     );
@@ -142,9 +147,9 @@ fn main_that_waits_for_a_real_thread_is_reported_as_such() {
         let _ = answered.await;
         Ok(())
     };
-    let said = fails(at_ten(Trial::of(register)));
-    says(
-        &said,
+    let failure = failure_of(with_sigterm_at_10s(Trial::of(register)));
+    assert_contains(
+        &failure,
         &[
             "FAIL trial: broken law ends/explained: \"main\" was aborted at 15.000, after 5 s of its 5 s",
             "main has waited since 0.000; \"poller\" and \"keep\" had been registered by then",
@@ -163,9 +168,9 @@ fn failure_of_a_slow_main_names_when_it_would_be_done() {
         ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
         Ok(())
     };
-    let said = fails(at_ten(Trial::of(register)));
-    says(
-        &said,
+    let failure = failure_of(with_sigterm_at_10s(Trial::of(register)));
+    assert_contains(
+        &failure,
         &[
             "\"main\" was aborted at 15.000",
             "main has waited since 0.000; nothing had been registered by then",
@@ -174,7 +179,7 @@ fn failure_of_a_slow_main_names_when_it_would_be_done() {
             "`ctx.stop_requested()`",
         ],
     );
-    let enough = at_ten(Trial::of(register))
+    let enough = with_sigterm_at_10s(Trial::of(register))
         .start_timeout("10s")
         .before_ready();
     assert_eq!(enough.run().exit_code(), Some(0));
@@ -188,9 +193,10 @@ fn unknown_name_in_uses_fails_with_the_name_that_was_meant() {
         ctx.defer_cleanup("cache", CallOpts::new(), |_| {})?;
         Ok(())
     };
-    let said = fails(at_ten(Trial::of(register)).breaks("uses/closed-after-users"));
-    says(
-        &said,
+    let failure =
+        failure_of(with_sigterm_at_10s(Trial::of(register)).breaks("uses/closed-after-users"));
+    assert_contains(
+        &failure,
         &[
             "FAIL trial: \"pool\" uses \"cash\", and nothing is registered by that name",
             "did you mean \"cache\"? registered are \"cache\" and \"db\"",
@@ -214,16 +220,16 @@ async fn connects(ctx: WorkerCtx) -> Result<(), MainError> {
 
 #[test]
 fn waiting_main_is_reported_instead_of_missing_names() {
-    let said = fails(at_ten(Trial::of(connects)).ended(["db"]));
-    says(
-        &said,
+    let failure = failure_of(with_sigterm_at_10s(Trial::of(connects)).ended(["db"]));
+    assert_contains(
+        &failure,
         &[
             "FAIL trial: broken law ends/explained: \"main\" was aborted at 15.000",
             "\"flusher\" had been registered by then",
             "left alone for an hour it waits still",
         ],
     );
-    assert!(!said.contains("is registered by"), "{said}");
+    assert!(!failure.contains("is registered by"), "{failure}");
 }
 
 #[test]
@@ -235,8 +241,8 @@ fn unknown_name_of_a_fault_fails_though_start_is_cut_off() {
             .before_ready()
     };
     cut().run();
-    says(
-        &fails(cut().at("500ms").hang("cash")),
+    assert_contains(
+        &failure_of(cut().at("500ms").hang("cash")),
         &["nothing is registered by the name \"cash\""],
     );
 }
@@ -273,17 +279,19 @@ fn main_that_fails_since_it_was_stopped_hides_nothing() {
         ctx.add_task("server", BodyOpts::new(), |_| async {})?;
         Ok::<_, MainError>(())
     };
-    says(
-        &fails(at_ten(Trial::of(register))),
+    assert_contains(
+        &failure_of(with_sigterm_at_10s(Trial::of(register))),
         &["FAIL trial: tests nothing"],
     );
 }
 
 #[test]
 fn fault_elsewhere_does_not_hide_a_main_that_waits() {
-    let said = fails(at_ten(Trial::of(connects).at("5s").hang("flusher")));
-    says(
-        &said,
+    let failure = failure_of(with_sigterm_at_10s(
+        Trial::of(connects).at("5s").hang("flusher"),
+    ));
+    assert_contains(
+        &failure,
         &[
             "FAIL trial: tests nothing of a worker that runs",
             "main has waited since 0.000",
@@ -300,16 +308,16 @@ fn retrying_main_is_not_reported_as_waiting() {
             sleep(Duration::from_secs(7)).await;
         }
     };
-    let said = fails(at_ten(Trial::of(register)));
-    says(
-        &said,
+    let failure = failure_of(with_sigterm_at_10s(Trial::of(register)));
+    assert_contains(
+        &failure,
         &[
             "main has waited since 14.000; nothing had been registered by then",
             "left alone for an hour it is not done either: it went on from time to time, the last time at 3598.000",
             "an address at which nothing answers",
         ],
     );
-    assert!(!said.contains("waits still"), "{said}");
+    assert!(!failure.contains("waits still"), "{failure}");
 }
 
 #[test]
@@ -318,16 +326,16 @@ fn main_that_goes_on_once_and_waits_is_reported_as_waiting() {
         sleep(Duration::from_secs(20)).await;
         std::future::pending::<Result<(), MainError>>().await
     };
-    let said = fails(at_ten(Trial::of(register)));
-    says(
-        &said,
+    let failure = failure_of(with_sigterm_at_10s(Trial::of(register)));
+    assert_contains(
+        &failure,
         &[
             "\"main\" was aborted at 15.000",
             "left alone for an hour it goes on until 20.000, and waits from then on: no timer, task or body of this run",
             "sqlx, a resolver, reqwest",
         ],
     );
-    assert!(!said.contains("nothing answers"), "{said}");
+    assert!(!failure.contains("nothing answers"), "{failure}");
 }
 
 #[test]
@@ -338,9 +346,9 @@ fn failure_names_where_main_would_block_later() {
         let _ = never.recv();
         Ok(())
     };
-    let said = fails(at_ten(Trial::of(register).patience("300ms")));
-    says(
-        &said,
+    let failure = failure_of(with_sigterm_at_10s(Trial::of(register).patience("300ms")));
+    assert_contains(
+        &failure,
         &[
             "\"main\" was aborted at 15.000",
             "left alone, the run stands still at 20.000: \"main\" blocks its thread on a channel",

@@ -11,17 +11,17 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::notes::notes;
-use super::told::{fails, says};
+use super::told::{assert_contains, failure_of};
 
 const MS: Duration = Duration::from_millis(1);
 
-fn at_ten(trial: Trial) -> Trial {
+fn with_sigterm_at_10s(trial: Trial) -> Trial {
     trial.at("10s").signal("SIGTERM")
 }
 
 /// Returns a trial of a task, with the given bound, that is told and then keeps its thread for 150 ms.
 fn keeps_its_thread(bound: Duration) -> Trial {
-    at_ten(Trial::of(move |ctx: WorkerCtx| async move {
+    with_sigterm_at_10s(Trial::of(move |ctx: WorkerCtx| async move {
         let opts = BodyOpts::new().timeout(bound);
         ctx.add_task("consumer", opts, |token| async move {
             token.cancelled().await;
@@ -48,9 +48,9 @@ fn turn_that_takes_long_is_noted_with_name_and_time() {
 
 #[test]
 fn turn_that_takes_longer_than_the_bound_fails() {
-    let said = fails(keeps_its_thread(120 * MS));
-    says(
-        &said,
+    let failure = failure_of(keeps_its_thread(120 * MS));
+    assert_contains(
+        &failure,
         &[
             "FAIL trial: \"consumer\" kept its thread for ",
             " ms of real time at 10.000, longer than its bound of 120 ms",
@@ -58,7 +58,11 @@ fn turn_that_takes_longer_than_the_bound_fails() {
         ],
     );
     // The failure is not repeated as a note.
-    assert_eq!(said.matches("kept its thread for").count(), 1, "{said}");
+    assert_eq!(
+        failure.matches("kept its thread for").count(),
+        1,
+        "{failure}"
+    );
 }
 
 /// Returns the only note of a run that is stopped at ten seconds.
@@ -67,9 +71,9 @@ where
     F: Fn(WorkerCtx) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<(), MainError>> + Send + 'static,
 {
-    let said = notes(register);
-    assert_eq!(said.len(), 1, "{said:?}");
-    said.concat()
+    let failure = notes(register);
+    assert_eq!(failure.len(), 1, "{failure:?}");
+    failure.concat()
 }
 
 #[test]
@@ -84,9 +88,9 @@ fn many_turns_that_take_long_are_one_note() {
         })?;
         Ok(())
     };
-    let said = the_one_note(register);
-    says(
-        &said,
+    let failure = the_one_note(register);
+    assert_contains(
+        &failure,
         &[
             "\"consumer\" kept its thread for ",
             // The time of all three turns together, which is over a second.
@@ -108,9 +112,9 @@ fn turn_of_a_spawned_task_that_takes_long_is_noted() {
         })?;
         Ok(())
     };
-    let said = the_one_note(register);
-    says(
-        &said,
+    let failure = the_one_note(register);
+    assert_contains(
+        &failure,
         &[
             "a task that the context does not know kept its thread for ",
             " ms of real time at 3.000, in which no virtual time passed",
@@ -126,9 +130,11 @@ fn main_that_takes_longer_than_its_bound_in_real_time_fails() {
         ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
         Ok(())
     };
-    let said = fails(at_ten(Trial::of(register).start_timeout("120ms")));
-    says(
-        &said,
+    let failure = failure_of(with_sigterm_at_10s(
+        Trial::of(register).start_timeout("120ms"),
+    ));
+    assert_contains(
+        &failure,
         &[
             "\"main\" kept its thread for ",
             "at 0.000, longer than its bound of 120 ms",
@@ -138,7 +144,7 @@ fn main_that_takes_longer_than_its_bound_in_real_time_fails() {
 
 /// Returns a trial of a loader that hands a job of 150 ms to the blocking pool, before or after it is told.
 fn on_the_pool(after_told: bool) -> Trial {
-    at_ten(Trial::of(move |ctx: WorkerCtx| async move {
+    with_sigterm_at_10s(Trial::of(move |ctx: WorkerCtx| async move {
         let opts = BodyOpts::new().timeout(120 * MS);
         ctx.add_task("loader", opts, move |token| async move {
             if after_told {
@@ -159,9 +165,9 @@ fn job_on_the_pool_is_held_to_the_bound_once_it_is_waited_for() {
         notes[0].starts_with("a job of \"loader\" on the blocking pool took "),
         "{notes:?}"
     );
-    let said = fails(on_the_pool(true));
-    says(
-        &said,
+    let failure = failure_of(on_the_pool(true));
+    assert_contains(
+        &failure,
         &[
             "FAIL trial: a job of \"loader\" on the blocking pool took ",
             "longer than its bound of 120 ms",
@@ -171,7 +177,7 @@ fn job_on_the_pool_is_held_to_the_bound_once_it_is_waited_for() {
 
 /// Returns a trial of a writer that receives from a channel of std, as it does in production.
 fn blocks_on_a_channel() -> Trial {
-    at_ten(Trial::of(|ctx: WorkerCtx| async move {
+    with_sigterm_at_10s(Trial::of(|ctx: WorkerCtx| async move {
         ctx.add_thread("reader", BodyOpts::new(), |scope| {
             while scope.wait(1_000 * MS).elapsed() {}
         })?;
@@ -187,9 +193,9 @@ fn blocks_on_a_channel() -> Trial {
 
 #[test]
 fn patience_of_a_trial_ends_a_run_that_stands_still() {
-    let said = fails(blocks_on_a_channel().patience("200ms"));
-    says(
-        &said,
+    let failure = failure_of(blocks_on_a_channel().patience("200ms"));
+    assert_contains(
+        &failure,
         &[
             "FAIL trial: the run stands still at 0.000: \"writer\" blocks its thread on a channel",
             "\"reader\" has waited in its scope since 0.000, at tests/kit/real.rs:",
@@ -200,8 +206,8 @@ fn patience_of_a_trial_ends_a_run_that_stands_still() {
         ],
     );
     // The stall is reported once.
-    assert_eq!(said.matches("blocks its thread").count(), 1, "{said}");
-    assert!(!said.contains("ends/explained"), "{said}");
+    assert_eq!(failure.matches("blocks its thread").count(), 1, "{failure}");
+    assert!(!failure.contains("ends/explained"), "{failure}");
 }
 
 #[test]
@@ -249,7 +255,7 @@ fn channel_and_lock_through_the_scope_take_virtual_time() {
         })?;
         Ok::<(), MainError>(())
     };
-    let trial = || at_ten(Trial::of(register)).ended(["writer", "reader", "holder"]);
+    let trial = || with_sigterm_at_10s(Trial::of(register)).ended(["writer", "reader", "holder"]);
     for seed in 0..20 {
         let journal = trial().seed(seed).run();
         assert_eq!(journal.outcome("log"), Some(Outcome::Ok), "{journal}");
@@ -268,7 +274,9 @@ fn wait_for_what_never_comes_is_left_at_its_bound() {
         })?;
         Ok(())
     };
-    let journal = at_ten(Trial::of(register)).breaks("ends/explained").run();
+    let journal = with_sigterm_at_10s(Trial::of(register))
+        .breaks("ends/explained")
+        .run();
     assert_eq!(journal.outcome("looks"), Some(Outcome::Leaked), "{journal}");
     assert_eq!(journal.ended_at(), Some(Duration::from_secs(12)));
 }
@@ -297,9 +305,9 @@ fn destructor_of_a_spawned_task_is_not_blamed_on_a_component() {
     };
     // The process is killed while the server still runs, which is dropped first.
     let trial = Trial::of(register).patience("300ms");
-    let said = fails(trial.at("10s").signal("SIGKILL"));
-    says(
-        &said,
+    let failure = failure_of(trial.at("10s").signal("SIGKILL"));
+    assert_contains(
+        &failure,
         &[
             "the run stands still at 10.000: a destructor at the run's end",
             "of a task that the context does not know",

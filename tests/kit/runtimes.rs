@@ -12,12 +12,12 @@ use deadstop::kit::{Own, Trial};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-/// Whether the thread has registered everything.
-type Ready = Arc<AtomicBool>;
+/// Whether the thread has registered everything, or whether a future has run.
+type Flag = Arc<AtomicBool>;
 
 /// Registers a thread that registers a task and runs futures, inside `block_on` and outside of it. The thread's error
 /// is what differs from the contract.
-async fn registers(ctx: WorkerCtx<Ready>) -> Result<(), MainError> {
+async fn registers(ctx: WorkerCtx<Flag>) -> Result<(), MainError> {
     let (weak, ready) = (ctx.downgrade(), Arc::clone(ctx.app()));
     ctx.add_thread("body", BodyOpts::new(), move |scope: &Scope| {
         let ctx = weak.upgrade().ok_or("the worker is gone")?;
@@ -34,7 +34,7 @@ async fn registers(ctx: WorkerCtx<Ready>) -> Result<(), MainError> {
             ctx.run_async("export", export)
                 .map_err(|refused| refused.to_string())
         })?;
-        let ran = Ready::default();
+        let ran = Flag::default();
         let runs = Arc::clone(&ran);
         let inline = async move {
             sleep(Duration::from_millis(1)).await;
@@ -81,7 +81,7 @@ fn tasks_registered_on_a_thread_live_until_stop() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tasks_registered_on_a_live_thread_live_until_stop() {
-    let ready = Ready::default();
+    let ready = Flag::default();
     let ctx = WorkerCtx::new(Arc::clone(&ready));
     let life = Life::new(&ctx);
     let given = ctx.clone();

@@ -24,7 +24,7 @@ async fn two_dbs(ctx: WorkerCtx) -> Result<(), MainError> {
 
 /// Runs a trial that has to fail, and returns the message of its failure.
 #[track_caller]
-pub fn fails(trial: Trial) -> String {
+pub fn failure_of(trial: Trial) -> String {
     let panicked = catch_unwind(AssertUnwindSafe(|| trial.run())).map(|journal| journal.log());
     let payload = panicked.expect_err("the trial fails");
     payload
@@ -34,9 +34,9 @@ pub fn fails(trial: Trial) -> String {
 }
 
 #[track_caller]
-pub fn says(said: &str, words: &[&str]) {
+pub fn assert_contains(failure: &str, words: &[&str]) {
     for word in words {
-        assert!(said.contains(word), "{word:?} is not in\n{said}");
+        assert!(failure.contains(word), "{word:?} is not in\n{failure}");
     }
 }
 
@@ -64,9 +64,9 @@ fn second_component_of_a_name_is_numbered() {
 #[test]
 fn unregistered_name_is_reported_at_its_line() {
     let trial = Trial::of(two_dbs).at("5s").hang("poler");
-    let said = fails(trial.at("10s").signal("SIGTERM"));
-    says(
-        &said,
+    let failure = failure_of(trial.at("10s").signal("SIGTERM"));
+    assert_contains(
+        &failure,
         &[
             "FAIL trial: error[unknown-name]: nothing is registered by the name \"poler\"",
             "--> the trial:7:",
@@ -79,8 +79,8 @@ fn unregistered_name_is_reported_at_its_line() {
 #[test]
 fn unregistered_name_in_an_expectation_is_reported() {
     let trial = Trial::of(two_dbs).at("10s").signal("SIGTERM");
-    says(
-        &fails(trial.ended(["poler"])),
+    assert_contains(
+        &failure_of(trial.ended(["poler"])),
         &[
             "nothing is registered by the name \"poler\"",
             "did you mean \"poller\"?",
@@ -91,9 +91,9 @@ fn unregistered_name_in_an_expectation_is_reported() {
 #[test]
 fn fault_that_does_not_fit_its_component_is_reported() {
     let trial = Trial::of(two_dbs).at("5s").ignore("db").hang("legacy");
-    let said = fails(trial.at("10s").signal("SIGTERM"));
-    says(
-        &said,
+    let failure = failure_of(trial.at("10s").signal("SIGTERM"));
+    assert_contains(
+        &failure,
         &[
             "`ignore` is for `thread` or `task`, and \"db\" is a cleanup",
             "\"legacy\" ran before it was registered: no fault can be laid over it",
@@ -109,52 +109,52 @@ fn adopted_thread_is_refused_by_name() {
         let _ = ctx.adopt_thread("legacy", BodyOpts::new(), thread);
         Ok(())
     };
-    let said = fails(Trial::of(register).at("10s").signal("SIGTERM"));
-    says(
-        &said,
+    let failure = failure_of(Trial::of(register).at("10s").signal("SIGTERM"));
+    assert_contains(
+        &failure,
         &["the thread \"legacy\" runs already, in real time, and cannot be simulated"],
     );
 }
 
 /// Calls the context from a `spawn_blocking` thread of a worker's main, and returns the message of the failure.
-fn asked_aside(ask: fn(&WorkerCtx)) -> String {
+fn failure_of_a_call_aside(ask: fn(&WorkerCtx)) -> String {
     let register = move |ctx: WorkerCtx| async move {
         // The trial fails even if main ignores the result.
         let _ = tokio::task::spawn_blocking(move || ask(&ctx)).await;
         Ok(())
     };
-    fails(Trial::of(register).at("10s").signal("SIGTERM"))
+    failure_of(Trial::of(register).at("10s").signal("SIGTERM"))
 }
 
 #[test]
 fn calls_from_an_unsimulated_thread_are_refused_by_name() {
-    let says_of = |said: &str, asked: &str| {
+    let assert_refused = |failure: &str, asked: &str| {
         let first = format!(
             "FAIL trial: the context was asked for {asked} by a thread that the simulator knows nothing of\n"
         );
-        says(
-            said,
+        assert_contains(
+            failure,
             &[&first, "Ask from main, a task, a thread or a callback"],
         );
         assert!(
-            !said.contains("they part where"),
-            "it differs, of course: {said}"
+            !failure.contains("they part where"),
+            "it differs, of course: {failure}"
         );
     };
-    let said = asked_aside(|ctx| ctx.request_stop("the disk is full"));
-    says_of(&said, "a stop (\"the disk is full\")");
-    let said = asked_aside(|ctx| {
+    let failure = failure_of_a_call_aside(|ctx| ctx.request_stop("the disk is full"));
+    assert_refused(&failure, "a stop (\"the disk is full\")");
+    let failure = failure_of_a_call_aside(|ctx| {
         let _ = ctx.defer_cleanup("db", CallOpts::new(), |_| {});
     });
-    says_of(&said, "the registration of \"db\"");
-    let said = asked_aside(|ctx| {
+    assert_refused(&failure, "the registration of \"db\"");
+    let failure = failure_of_a_call_aside(|ctx| {
         let _ = ctx.add_thread("flusher", BodyOpts::new(), |_scope| {});
     });
-    says_of(&said, "the start of \"flusher\"");
-    let said = asked_aside(|ctx| {
+    assert_refused(&failure, "the start of \"flusher\"");
+    let failure = failure_of_a_call_aside(|ctx| {
         let _ = ctx.stop_blocking();
     });
-    says_of(&said, "a stop");
+    assert_refused(&failure, "a stop");
 }
 
 #[test]
@@ -174,8 +174,8 @@ fn std_thread_may_query_the_context_but_not_change_it() {
         };
         Trial::of(register).at("10s").signal("SIGTERM")
     };
-    let said = fails(with(|ctx| ctx.request_stop("enough")));
-    says(&said, &["asked for a stop (\"enough\") by a thread"]);
+    let failure = failure_of(with(|ctx| ctx.request_stop("enough")));
+    assert_contains(&failure, &["asked for a stop (\"enough\") by a thread"]);
     // Any thread may call what changes nothing.
     let looks = with(|ctx| assert!(ctx.running() && ctx.ready())).run();
     assert_eq!(looks.exit_code(), Some(0));
@@ -191,7 +191,10 @@ fn broken_law_fails_a_trial_unless_it_is_expected() {
     };
     let trial = || Trial::of(register).at("10s").signal("SIGTERM");
     let law = "uses/closed-after-users";
-    says(&fails(trial()), &["broken law uses/closed-after-users"]);
+    assert_contains(
+        &failure_of(trial()),
+        &["broken law uses/closed-after-users"],
+    );
     let broken = trial().observe().broken_laws();
     assert!(!broken.is_empty() && broken.iter().all(|broken| broken.law == law));
     assert_eq!(trial().breaks(law).run().closed(), ["predictor", "pool"]);
@@ -207,9 +210,9 @@ fn state_kept_between_runs_is_reported_with_its_event() {
         })?;
         Ok(())
     };
-    let said = fails(Trial::of(register).at("10s").signal("SIGTERM"));
-    says(
-        &said,
+    let failure = failure_of(Trial::of(register).at("10s").signal("SIGTERM"));
+    assert_contains(
+        &failure,
         &[
             "they part where one has `10.000 . ended db (#1): ok` and the other `10.001 . ended db (#1): ok`",
             "`select!` without `biased`",
@@ -221,9 +224,9 @@ fn state_kept_between_runs_is_reported_with_its_event() {
 #[test]
 fn failed_main_is_reported_before_missing_names() {
     let register = |_: WorkerCtx| async { Err::<(), _>("no model".into()) };
-    let said = fails(Trial::of(register).at("5s").hang("db"));
-    says(
-        &said,
+    let failure = failure_of(Trial::of(register).at("5s").hang("db"));
+    assert_contains(
+        &failure,
         &[
             "FAIL trial: main failed: no model\n",
             "help: nothing was registered",
@@ -252,8 +255,8 @@ fn calls_take_the_place_of_signals() {
 
 #[test]
 fn misspelt_words_are_reported_as_in_a_file() {
-    let said = fails(Trial::of(two_dbs).at("10 s").signal("SIGTREM"));
-    says(&said, &["bad-duration", "SIGTERM", "the trial:"]);
+    let failure = failure_of(Trial::of(two_dbs).at("10 s").signal("SIGTREM"));
+    assert_contains(&failure, &["bad-duration", "SIGTERM", "the trial:"]);
 }
 
 #[test]
@@ -282,9 +285,9 @@ fn thread_locals_and_locks_are_a_threads_own() {
 #[test]
 fn unstruck_event_fails_an_otherwise_good_trial() {
     let trial = || Trial::of(two_dbs).at("10s").signal("SIGTERM");
-    let said = fails(trial().at("20s").fail("db"));
-    says(
-        &said,
+    let failure = failure_of(trial().at("20s").fail("db"));
+    assert_contains(
+        &failure,
         &[
             "expected this event to strike: it never did",
             "--> the trial:8:",
@@ -306,8 +309,8 @@ fn outcome_of_an_unknown_name_panics_with_a_suggestion() {
 #[test]
 fn unstruck_event_is_noted_in_a_failure() {
     let trial = Trial::of(two_dbs).at("10s").fail("db").signal("SIGTERM");
-    let said = fails(trial.at("20s").signal("SIGTERM").breaks("told/first"));
-    says(&said, &["note: the event at the trial:9 never struck"]);
+    let failure = failure_of(trial.at("20s").signal("SIGTERM").breaks("told/first"));
+    assert_contains(&failure, &["note: the event at the trial:9 never struck"]);
 }
 
 #[test]

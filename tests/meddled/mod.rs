@@ -13,7 +13,7 @@ use deadstop::journal::{Cause, Id, Name};
 use tokio_util::sync::CancellationToken;
 
 /// The methods that a test's host may change. Only those that some test changes are here.
-pub trait Meddles: Debug + Send + Sync + 'static {
+pub trait HostChanges: Debug + Send + Sync + 'static {
     fn sleep_until(&self, live: &Live, at: Duration) -> BoxFuture<()> {
         live.sleep_until(at)
     }
@@ -38,31 +38,31 @@ pub trait Meddles: Debug + Send + Sync + 'static {
     }
 }
 
-/// Returns a live host with a clock that begins now, and with the changes of `meddles`.
-pub fn live_but(meddles: impl Meddles) -> Arc<dyn Host> {
-    Arc::new(Meddled {
+/// Returns a live host with a clock that begins now, and with these changes.
+pub fn live_with(changes: impl HostChanges) -> Arc<dyn Host> {
+    Arc::new(ChangedHost {
         live: Live::new(),
-        meddles,
+        changes,
     })
 }
 
 #[derive(Debug)]
-struct Meddled<M> {
+struct ChangedHost<M> {
     live: Live,
-    meddles: M,
+    changes: M,
 }
 
 #[deny(
     clippy::missing_trait_methods,
     reason = "what is left at its default is not the live host's"
 )]
-impl<M: Meddles> Host for Meddled<M> {
+impl<M: HostChanges> Host for ChangedHost<M> {
     fn now(&self) -> Duration {
         self.live.now()
     }
 
     fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
-        self.meddles.sleep_until(&self.live, at)
+        self.changes.sleep_until(&self.live, at)
     }
 
     fn settle(&self) -> BoxFuture<()> {
@@ -74,7 +74,7 @@ impl<M: Meddles> Host for Meddled<M> {
     }
 
     fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
-        self.meddles.drive(&self.live, future)
+        self.changes.drive(&self.live, future)
     }
 
     fn watch(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
@@ -113,7 +113,7 @@ impl<M: Meddles> Host for Meddled<M> {
         body: Body,
         ended: OnEnd,
     ) -> Result<(), SpawnError> {
-        self.meddles.spawn_body(&self.live, who, told, body, ended)
+        self.changes.spawn_body(&self.live, who, told, body, ended)
     }
 
     fn withdraw(&self, context: ContextId, id: Id) -> Option<SpawnError> {
@@ -141,6 +141,6 @@ impl<M: Meddles> Host for Meddled<M> {
     }
 
     fn exit(&self, code: i32, cause: Cause) {
-        self.meddles.exit(&self.live, code, cause);
+        self.changes.exit(&self.live, code, cause);
     }
 }

@@ -12,7 +12,7 @@ use deadstop::journal::{Phase, State, What};
 use deadstop::process::{LastResort, Signals, Worker};
 use tokio_util::sync::CancellationToken;
 
-use crate::meddled::{Meddles, live_but};
+use crate::meddled::{HostChanges, live_with};
 
 /// Time after a signal that was counted, long enough for the next signal to be another one.
 const LATER: Duration = Duration::from_millis(250);
@@ -23,13 +23,13 @@ pub const fn ms(milliseconds: u64) -> Duration {
 }
 
 /// Prints a word, which the test waits for.
-pub fn say(word: &str) {
+pub fn print_line(word: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{word}");
     let _ = out.flush();
 }
 
-pub fn for_ever() {
+pub fn park_for_ever() {
     loop {
         thread::park();
     }
@@ -40,7 +40,7 @@ pub fn grace(of: Duration) -> Builder {
 }
 
 /// Registers a thread that prints when the worker is ready, and when the thread has been told.
-pub fn announces(ctx: &WorkerCtx) -> Result<(), MainError> {
+pub fn add_announcer(ctx: &WorkerCtx) -> Result<(), MainError> {
     let weak = ctx.downgrade();
     let ready = move || weak.upgrade().is_some_and(|ctx| ctx.ready());
     ctx.add_thread(
@@ -48,102 +48,102 @@ pub fn announces(ctx: &WorkerCtx) -> Result<(), MainError> {
         BodyOpts::new().order(-1),
         move |scope: &Scope| {
             while !ready() && scope.wait(ms(1)).elapsed() {}
-            say("ready");
+            print_line("ready");
             while scope.wait(Duration::MAX).elapsed() {}
-            say("told");
+            print_line("told");
         },
     )?;
     Ok(())
 }
 
 /// Registers a cleanup callback that prints when it is called.
-fn closes(ctx: &WorkerCtx) -> Result<(), MainError> {
-    ctx.defer_cleanup("db", CallOpts::new(), |_| say("closed"))?;
+fn add_printing_cleanup(ctx: &WorkerCtx) -> Result<(), MainError> {
+    ctx.defer_cleanup("db", CallOpts::new(), |_| print_line("closed"))?;
     Ok(())
 }
 
 /// Registers a small service: it announces itself, has a task, and closes a resource.
 async fn service(ctx: WorkerCtx) -> Result<(), MainError> {
-    announces(&ctx)?;
+    add_announcer(&ctx)?;
     ctx.add_task("ticks", BodyOpts::new(), |token| async move {
         let mut ticks = tokio::time::interval(ms(1));
         while token.run_until_cancelled(ticks.tick()).await.is_some() {}
     })?;
-    closes(&ctx)
+    add_printing_cleanup(&ctx)
 }
 
 /// Registers a thread that ignores being told. When the next signal would count, it prints a word.
-fn deaf(ctx: &WorkerCtx) -> Result<(), MainError> {
+fn add_deaf_thread(ctx: &WorkerCtx) -> Result<(), MainError> {
     ctx.add_thread("deaf", BodyOpts::new().timeout(LONG), |scope: &Scope| {
         while scope.wait(Duration::MAX).elapsed() {}
         scope.sleep(LATER);
-        say("later");
-        for_ever();
+        print_line("later");
+        park_for_ever();
     })?;
     Ok(())
 }
 
 /// A sink that blocks for ever in the claim of a request. Before that it prints twice that time has gone by.
-struct Blocks;
+struct BlockedSink;
 
-impl Sink for Blocks {
+impl Sink for BlockedSink {
     fn claim(&self, claim: &What) {
         if let What::Requested { .. } = claim {
-            say("blocked");
+            print_line("blocked");
             thread::sleep(LATER);
-            say("later");
+            print_line("later");
             thread::sleep(LATER);
-            say("later");
-            for_ever();
+            print_line("later");
+            park_for_ever();
         }
     }
 }
 
 /// A sink that blocks for ever in the first claim that matches.
-struct BlocksAt(fn(&What) -> bool);
+struct SinkBlockedAt(fn(&What) -> bool);
 
-impl Sink for BlocksAt {
+impl Sink for SinkBlockedAt {
     fn claim(&self, claim: &What) {
         if (self.0)(claim) {
-            for_ever();
+            park_for_ever();
         }
     }
 }
 
 /// Registers a thread that never ends, and two resources.
-fn deaf_with_resources(ctx: &WorkerCtx) -> Result<(), MainError> {
+fn add_deaf_thread_and_resources(ctx: &WorkerCtx) -> Result<(), MainError> {
     let weak = ctx.downgrade();
     let ready = move || weak.upgrade().is_some_and(|ctx| ctx.ready());
     let bound = BodyOpts::new().timeout(ms(100));
     ctx.add_thread("flusher", bound, move |scope: &Scope| {
         while !ready() && scope.wait(ms(1)).elapsed() {}
-        say("ready");
-        for_ever();
+        print_line("ready");
+        park_for_ever();
     })?;
-    ctx.defer_cleanup("db", CallOpts::new(), |_| say("closed"))?;
-    ctx.defer_cleanup("cache", CallOpts::new(), |_| say("closed"))?;
+    ctx.defer_cleanup("db", CallOpts::new(), |_| print_line("closed"))?;
+    ctx.defer_cleanup("cache", CallOpts::new(), |_| print_line("closed"))?;
     Ok(())
 }
 
 /// A sink that lets a thread end when the context has left it behind, and blocks for ever when all is done.
-struct LetsGo(std::sync::mpsc::Sender<()>);
+struct ReleasingSink(std::sync::mpsc::Sender<()>);
 
-impl Sink for LetsGo {
+impl Sink for ReleasingSink {
     fn claim(&self, claim: &What) {
         match claim {
             What::Leak { name, .. } if **name == *"late" => {
                 let _ = self.0.send(());
             }
-            What::State { state: State::Done } => for_ever(),
+            What::State { state: State::Done } => park_for_ever(),
             _ => {}
         }
     }
 }
 
 /// A sink that writes to standard error under its lock, like a usual log.
-struct Logs;
+struct StderrSink;
 
-impl Sink for Logs {
+impl Sink for StderrSink {
     fn claim(&self, claim: &What) {
         let _ = writeln!(io::stderr().lock(), "{}", claim.name());
     }
@@ -151,9 +151,9 @@ impl Sink for Logs {
 
 /// A host that starts no thread and does not return from that. Its caller waits with the registry's lock held.
 #[derive(Debug)]
-struct Wedged;
+struct WedgedHost;
 
-impl Meddles for Wedged {
+impl HostChanges for WedgedHost {
     fn spawn_body(
         &self,
         _: &Live,
@@ -162,31 +162,31 @@ impl Meddles for Wedged {
         _: Body,
         _: OnEnd,
     ) -> Result<(), SpawnError> {
-        say("ready");
-        for_ever();
+        print_line("ready");
+        park_for_ever();
         Ok(())
     }
 }
 
 /// A value that blocks the thread which drops it.
-pub struct NeverGone;
+pub struct BlocksInDrop;
 
-impl Drop for NeverGone {
+impl Drop for BlocksInDrop {
     fn drop(&mut self) {
-        say("in exit");
+        print_line("in exit");
         thread::sleep(LATER);
-        say("later");
-        for_ever();
+        print_line("later");
+        park_for_ever();
     }
 }
 
 thread_local! {
     /// Dropped by `exit` on the main thread.
-    pub static AT_EXIT: NeverGone = const { NeverGone };
+    pub static AT_EXIT: BlocksInDrop = const { BlocksInDrop };
 }
 
 /// Returns the signals that the thread blocks, as the kernel's mask.
-fn blocked() -> u64 {
+fn blocked_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
     let mask = line.map(|line| u64::from_str_radix(line.trim(), 16));
@@ -195,7 +195,7 @@ fn blocked() -> u64 {
 
 /// Runs a worker with code that notes which signals its thread blocks. A child process of the worker prints what it
 /// blocks.
-fn masks() -> ExitCode {
+fn run_comparing_masks() -> ExitCode {
     const HEARD: u64 = 1 << 14 | 1 << 1; // SIGTERM and SIGINT
     struct Notes(Arc<Mutex<Vec<u64>>>);
     impl Notes {
@@ -203,7 +203,7 @@ fn masks() -> ExitCode {
             self.0
                 .lock()
                 .expect("nobody panics with it")
-                .push(blocked());
+                .push(blocked_signals());
         }
     }
     impl Sink for Notes {
@@ -211,7 +211,7 @@ fn masks() -> ExitCode {
             self.note();
         }
     }
-    let inherited = blocked();
+    let inherited = blocked_signals();
     let masks = Arc::new(Mutex::new(Vec::new()));
     let notes = || Notes(Arc::clone(&masks));
     let sink = Arc::new(notes());
@@ -231,7 +231,7 @@ fn masks() -> ExitCode {
             cleanup.note();
             let show = ["-n", "s/^SigBlk:[[:space:]]*//p", "/proc/self/status"];
             let shown = std::process::Command::new("sed").args(show).output()?;
-            say(&format!(
+            print_line(&format!(
                 "child {}",
                 String::from_utf8_lossy(&shown.stdout).trim()
             ));
@@ -247,7 +247,7 @@ fn masks() -> ExitCode {
     let masks = masks.lock().expect("nobody panics with it");
     assert!(masks.len() > 5, "{masks:?}");
     let same = masks.iter().all(|mask| *mask == inherited);
-    say(match inherited & HEARD {
+    print_line(match inherited & HEARD {
         HEARD if same => "as inherited",
         0 if same => "none",
         _ => "changed",
@@ -256,7 +256,7 @@ fn masks() -> ExitCode {
 }
 
 /// Returns the process's resident memory, in KiB.
-fn resident() -> u64 {
+fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let figure = line.and_then(|line| line.split_whitespace().next());
@@ -266,14 +266,14 @@ fn resident() -> u64 {
 /// Runs rounds of short lives, and returns the least growth of memory in a round, in KiB. A round is over when the
 /// registry is empty and `held` has no other owner. The growth of a round varies with the number of bodies that lived
 /// at once; a leak is in every round.
-fn grows(ctx: &WorkerCtx, held: &Arc<()>, round: impl Fn()) -> u64 {
+fn least_growth(ctx: &WorkerCtx, held: &Arc<()>, round: impl Fn()) -> u64 {
     let after: Vec<u64> = (0..20)
         .map(|_| {
             round();
             while !ctx.budget().stop.is_empty() || Arc::strong_count(held) > 1 {
                 thread::yield_now();
             }
-            resident()
+            resident_kib()
         })
         .collect();
     let grown = after.windows(2).map(|two| two[1].saturating_sub(two[0]));
@@ -286,14 +286,14 @@ fn short_lives() {
     let _on = runtime.enter();
     let ctx = WorkerCtx::new(());
     let held = Arc::new(());
-    let threads = grows(&ctx, &held, || {
+    let threads = least_growth(&ctx, &held, || {
         for _ in 0..1_000 {
             let held = Arc::clone(&held);
             ctx.add_thread("short", BodyOpts::new(), move |_| drop(held))
                 .expect("accepted");
         }
     });
-    let tasks = grows(&ctx, &held, || {
+    let tasks = least_growth(&ctx, &held, || {
         for _ in 0..10_000 {
             let held = Arc::clone(&held);
             ctx.add_task("short", BodyOpts::new(), |_| async { drop(held) })
@@ -301,16 +301,16 @@ fn short_lives() {
         }
     });
     // Components that stayed in the registry would take some hundred bytes each.
-    say(&format!("each round: {threads} KiB and {tasks} KiB"));
+    print_line(&format!("each round: {threads} KiB and {tasks} KiB"));
     if threads < 100 && tasks < 500 {
-        say("flat");
+        print_line("flat");
     }
 }
 
 /// Returns a worker with a sink that blocks for ever at a matching claim.
 fn blocked_at(limits: Builder, word: fn(&What) -> bool) -> Worker<()> {
-    let main = |ctx: WorkerCtx| async move { deaf_with_resources(&ctx) };
-    Worker::new((), main).limits(limits.sink(Arc::new(BlocksAt(word))))
+    let main = |ctx: WorkerCtx| async move { add_deaf_thread_and_resources(&ctx) };
+    Worker::new((), main).limits(limits.sink(Arc::new(SinkBlockedAt(word))))
 }
 
 /// Plays a role to its end.
@@ -328,25 +328,25 @@ pub fn play(role: &'static str) -> ExitCode {
             let code = deadstop::run(Worker::new((), service).on(runtime.handle().clone()));
             // The worker does not shut down a runtime that it is given.
             runtime.block_on(async { tokio::time::sleep(ms(1)).await });
-            say("it runs");
+            print_line("it runs");
             code
         }
         "blocking main" => deadstop::run(Worker::blocking((), |ctx, scope| {
-            announces(&ctx)?;
+            add_announcer(&ctx)?;
             // The runtime here ends with this call, and the task does not.
             scope.block_on(async {
                 ctx.add_task("polls", BodyOpts::new(), |token| async move {
                     token.cancelled().await;
-                    say("task told");
+                    print_line("task told");
                 })
             })?;
-            closes(&ctx)
+            add_printing_cleanup(&ctx)
         })),
         "deaf" | "raises though deaf" => {
             let main = |ctx| async move {
-                announces(&ctx)?;
-                deaf(&ctx)?;
-                closes(&ctx)
+                add_announcer(&ctx)?;
+                add_deaf_thread(&ctx)?;
+                add_printing_cleanup(&ctx)
             };
             let worker = Worker::new((), main).limits(long);
             deadstop::run(match role {
@@ -356,23 +356,23 @@ pub fn play(role: &'static str) -> ExitCode {
         }
         "deaf to the end" => deadstop::run(
             Worker::new((), |ctx| async move {
-                announces(&ctx)?;
-                deaf(&ctx)?;
+                add_announcer(&ctx)?;
+                add_deaf_thread(&ctx)?;
                 let sure = CallOpts::new()
                     .timeout(LONG)
                     .floor(Duration::from_secs(100));
                 ctx.defer_cleanup("hangs", sure, |scope| {
                     scope.sleep(LATER);
-                    say("later");
-                    for_ever();
+                    print_line("later");
+                    park_for_ever();
                 })?;
                 Ok(())
             })
             .limits(long),
         ),
         "doubled" => deadstop::run(Worker::new((), |ctx: WorkerCtx| async move {
-            announces(&ctx)?;
-            closes(&ctx)?;
+            add_announcer(&ctx)?;
+            add_printing_cleanup(&ctx)?;
             ctx.defer_stop("again", CallOpts::new(), |_| {
                 // The same signal comes once more, as through a supervisor.
                 signal_hook::low_level::raise(signal_hook::consts::SIGTERM)
@@ -380,14 +380,14 @@ pub fn play(role: &'static str) -> ExitCode {
             Ok(())
         })),
         "nothing" => ExitCode::SUCCESS,
-        "masks" => masks(),
+        "masks" => run_comparing_masks(),
         "holds locks" | "raises and holds locks" | "fails and holds locks" => {
             let main = move |ctx: WorkerCtx| async move {
                 thread::spawn(|| {
                     let mut stdout = io::stdout().lock();
                     let _stderr = io::stderr().lock();
                     let _ = stdout.write_all(b"ready\nhalf a line");
-                    for_ever();
+                    park_for_ever();
                 });
                 if role == "fails and holds locks" {
                     ctx.defer_cleanup("db", CallOpts::new(), |_| Err("still in use"))?;
@@ -403,7 +403,7 @@ pub fn play(role: &'static str) -> ExitCode {
         "raises" => deadstop::run(Worker::new((), service).raise_again()),
         "raises its own" => deadstop::run(
             Worker::new((), |ctx: WorkerCtx| async move {
-                closes(&ctx)?;
+                add_printing_cleanup(&ctx)?;
                 signal_hook::low_level::raise(signal_hook::consts::SIGTERM)?;
                 Ok(())
             })
@@ -411,7 +411,7 @@ pub fn play(role: &'static str) -> ExitCode {
         ),
         "raises in spite of a failure" => deadstop::run(
             Worker::new((), |ctx: WorkerCtx| async move {
-                announces(&ctx)?;
+                add_announcer(&ctx)?;
                 ctx.defer_cleanup("db", CallOpts::new(), |_| Err("still in use"))?;
                 Ok(())
             })
@@ -420,39 +420,43 @@ pub fn play(role: &'static str) -> ExitCode {
         "pre-stop" => deadstop::run(Worker::new((), service).limits(two.pre_stop(ms(300)))),
         "long pre-stop" => {
             let main = |ctx: WorkerCtx| async move {
-                announces(&ctx)?;
+                add_announcer(&ctx)?;
                 let weak = ctx.downgrade();
                 ctx.add_thread("watches", BodyOpts::new(), move |scope: &Scope| {
-                    let looks = || weak.upgrade().map(|ctx| (ctx.ready(), ctx.running()));
-                    while looks() != Some((true, true)) && scope.wait(ms(1)).elapsed() {}
-                    say("seen ready");
-                    while looks() != Some((false, true)) && scope.wait(ms(1)).elapsed() {}
-                    say("unready");
+                    let ready_and_running =
+                        || weak.upgrade().map(|ctx| (ctx.ready(), ctx.running()));
+                    while ready_and_running() != Some((true, true)) && scope.wait(ms(1)).elapsed() {
+                    }
+                    print_line("seen ready");
+                    while ready_and_running() != Some((false, true)) && scope.wait(ms(1)).elapsed()
+                    {
+                    }
+                    print_line("unready");
                     scope.sleep(LATER);
-                    say("later");
+                    print_line("later");
                 })?;
-                closes(&ctx)
+                add_printing_cleanup(&ctx)
             };
             let delay = Duration::from_secs(60);
             deadstop::run(Worker::new((), main).limits(long.pre_stop(delay)))
         }
         "fails" => deadstop::run(Worker::new((), |ctx: WorkerCtx| async move {
-            closes(&ctx)?;
+            add_printing_cleanup(&ctx)?;
             Err(MainError::with_code(42, "no model"))
         })),
         "cannot begin" => deadstop::run(Worker::new((), service).limits(grace(Duration::ZERO))),
         "wedged" | "wedged workers" => {
             let main = |ctx: WorkerCtx| async move {
-                announces(&ctx)?;
-                closes(&ctx)?;
+                add_announcer(&ctx)?;
+                add_printing_cleanup(&ctx)?;
                 let bound = BodyOpts::new().timeout(ms(100));
                 let weak = ctx.downgrade();
                 ctx.add_task("wedges", bound, move |_| async move {
                     while !weak.upgrade().is_some_and(|ctx| ctx.ready()) {
                         tokio::task::yield_now().await;
                     }
-                    say("wedged");
-                    for_ever();
+                    print_line("wedged");
+                    park_for_ever();
                 })?;
                 Ok(())
             };
@@ -463,12 +467,12 @@ pub fn play(role: &'static str) -> ExitCode {
             })
         }
         "blocked sink" => deadstop::run(
-            Worker::new((), |ctx| async move { announces(&ctx) })
-                .limits(two.sink(Arc::new(Blocks))),
+            Worker::new((), |ctx| async move { add_announcer(&ctx) })
+                .limits(two.sink(Arc::new(BlockedSink))),
         ),
         "blocked sink for long" => deadstop::run(
-            Worker::new((), |ctx| async move { announces(&ctx) })
-                .limits(long.sink(Arc::new(Blocks))),
+            Worker::new((), |ctx| async move { add_announcer(&ctx) })
+                .limits(long.sink(Arc::new(BlockedSink))),
         ),
         "blocked before stop" => deadstop::run(blocked_at(two, |claim| {
             matches!(
@@ -509,29 +513,29 @@ pub fn play(role: &'static str) -> ExitCode {
         "blocked in main" => {
             let main = |ctx: &WorkerCtx| {
                 ctx.request_stop("main takes too long");
-                for_ever();
+                park_for_ever();
                 Ok(())
             };
-            let limits = two.sink(Arc::new(BlocksAt(|claim| {
+            let limits = two.sink(Arc::new(SinkBlockedAt(|claim| {
                 matches!(claim, What::StepStarted { .. })
             })));
             deadstop::run(Worker::blocking((), move |ctx, _| main(&ctx)).limits(limits))
         }
         "late" => {
-            let (let_go, gone) = std::sync::mpsc::channel();
+            let (release, released) = std::sync::mpsc::channel();
             let main = |ctx: WorkerCtx| async move {
                 let bound = || BodyOpts::new().timeout(ms(50));
                 ctx.add_thread("late", bound(), move |_| {
-                    let _ = gone.recv();
+                    let _ = released.recv();
                 })?;
-                ctx.add_thread("stays", bound(), |_| for_ever())?;
+                ctx.add_thread("stays", bound(), |_| park_for_ever())?;
                 ctx.request_stop("enough");
                 Ok(())
             };
-            deadstop::run(Worker::new((), main).limits(two.sink(Arc::new(LetsGo(let_go)))))
+            deadstop::run(Worker::new((), main).limits(two.sink(Arc::new(ReleasingSink(release)))))
         }
         "held registry" => {
-            let host = live_but(Wedged);
+            let host = live_with(WedgedHost);
             let main = |ctx: WorkerCtx| async move {
                 ctx.add_thread("never", BodyOpts::new(), |_| {})?;
                 Ok(())
@@ -543,12 +547,12 @@ pub fn play(role: &'static str) -> ExitCode {
                 thread::spawn(|| {
                     let mut stderr = io::stderr().lock();
                     // The process is ready once nothing else can write to standard error.
-                    say("ready");
+                    print_line("ready");
                     let _ = stderr.write_all(&[b'x'; 1 << 22]);
                 });
-                closes(&ctx)
+                add_printing_cleanup(&ctx)
             };
-            deadstop::run(Worker::new((), main).limits(two.sink(Arc::new(Logs))))
+            deadstop::run(Worker::new((), main).limits(two.sink(Arc::new(StderrSink))))
         }
         "hangs in exit" => {
             AT_EXIT.with(|_| {});
@@ -562,7 +566,7 @@ pub fn play(role: &'static str) -> ExitCode {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
             let main = service(ctx.clone());
             let end = runtime.block_on(life.live(|| main));
-            say(&format!(
+            print_line(&format!(
                 "{:?}",
                 end.report.reason.as_ref().and_then(|reason| reason.signal)
             ));
@@ -575,17 +579,17 @@ pub fn play(role: &'static str) -> ExitCode {
             let _last = LastResort::arm(&life).expect("a thread can be had");
             let runtime = tokio::runtime::Builder::new_current_thread().build();
             let main = async move {
-                announces(&ctx)?;
-                closes(&ctx)?;
+                add_announcer(&ctx)?;
+                add_printing_cleanup(&ctx)?;
                 ctx.add_task("wedges", BodyOpts::new().timeout(ms(100)), |_| async {
-                    say("wedged");
-                    for_ever();
+                    print_line("wedged");
+                    park_for_ever();
                 })?;
                 Ok(())
             };
             let runtime = runtime.expect("a runtime can be built");
             let end = runtime.block_on(life.live(|| main));
-            say("it lived to the end");
+            print_line("it lived to the end");
             ExitCode::from(u8::try_from(end.code).expect("a code of one byte"))
         }
         "outlives its worker" | "does not outlive its worker" => {
@@ -609,7 +613,7 @@ pub fn play(role: &'static str) -> ExitCode {
             ExitCode::SUCCESS
         }
         _ => {
-            say(&format!("nobody plays {role:?}"));
+            print_line(&format!("nobody plays {role:?}"));
             ExitCode::FAILURE
         }
     }

@@ -17,22 +17,22 @@ use deadstop::process::Worker;
 #[cfg(feature = "http")]
 use deadstop::watchdog::Watchdog;
 
-use crate::child::{AT_EXIT, announces, for_ever, grace, ms, say};
+use crate::child::{AT_EXIT, add_announcer, grace, ms, park_for_ever, print_line};
 
 /// The resource that is used up before the worker is ready.
 #[derive(Clone, Copy)]
-enum Of {
+enum Resource {
     Threads,
     Files,
 }
 
-impl Of {
+impl Resource {
     fn use_up(self) {
         match self {
-            Of::Threads => {
+            Resource::Threads => {
                 let room = leave_room();
                 let memory = Memory::of_this_process();
-                while memory.has(STACK + SLACK) && sits().is_ok() {}
+                while memory.has(STACK + SLACK) && spawn_parked_thread().is_ok() {}
                 while !memory.has(STACK + SLACK) && memory.has(2 * SLACK) {
                     Box::leak(vec![1_u8; SLACK].into_boxed_slice());
                 }
@@ -41,14 +41,14 @@ impl Of {
                 let leaks = move || {
                     loop {
                         if memory.has(STACK + SLACK) {
-                            let _ = sits();
+                            let _ = spawn_parked_thread();
                         }
                         thread::park_timeout(ms(1));
                     }
                 };
                 let _ = thread::Builder::new().stack_size(32 << 10).spawn(leaks);
             }
-            Of::Files => {
+            Resource::Files => {
                 while let Ok(file) = File::open("/dev/null") {
                     std::mem::forget(file);
                 }
@@ -94,14 +94,14 @@ impl Memory {
 }
 
 /// Starts a thread that never ends, and waits until it runs.
-fn sits() -> std::io::Result<()> {
-    let (says, runs) = mpsc::channel();
+fn spawn_parked_thread() -> std::io::Result<()> {
+    let (started, is_started) = mpsc::channel();
     thread::Builder::new().spawn(move || {
-        let _ = says.send(());
-        for_ever()
+        let _ = started.send(());
+        park_for_ever()
     })?;
     // A thread that runs has all that it needs.
-    let _ = runs.recv();
+    let _ = is_started.recv();
     Ok(())
 }
 
@@ -116,47 +116,49 @@ fn leave_room() -> Vec<u8> {
 }
 
 /// Returns a callback that prints its call.
-fn calls(name: &'static str) -> impl FnOnce(&Scope) + Send + 'static {
-    move |_: &Scope| say(&format!("called {name}"))
+fn printing_callback(name: &'static str) -> impl FnOnce(&Scope) + Send + 'static {
+    move |_: &Scope| print_line(&format!("called {name}"))
 }
 
-fn hangs(name: &'static str) -> impl FnOnce(&Scope) + Send + 'static {
+fn hanging_callback(name: &'static str) -> impl FnOnce(&Scope) + Send + 'static {
     move |_: &Scope| {
-        say(&format!("called {name}"));
-        for_ever();
+        print_line(&format!("called {name}"));
+        park_for_ever();
     }
 }
 
 /// Registers steps of every kind, in the order of their names.
-async fn steps(ctx: &WorkerCtx) -> Result<(), MainError> {
-    announces(ctx)?;
+async fn add_steps(ctx: &WorkerCtx) -> Result<(), MainError> {
+    add_announcer(ctx)?;
     let (wake, woken) = mpsc::channel::<()>();
     let wakes = BodyOpts::new().wake(move || {
         let _ = wake.send(());
     });
     ctx.add_thread("receives", wakes, move |_: &Scope| woken.recv())?;
-    ctx.defer_stop("1", CallOpts::new().order(1), calls("1"))?;
-    ctx.defer_stop("2", CallOpts::new().order(2), calls("2"))?;
-    ctx.defer_stop_async("3", CallOpts::new().order(3), || async { say("called 3") })?;
+    ctx.defer_stop("1", CallOpts::new().order(1), printing_callback("1"))?;
+    ctx.defer_stop("2", CallOpts::new().order(2), printing_callback("2"))?;
+    ctx.defer_stop_async("3", CallOpts::new().order(3), || async {
+        print_line("called 3")
+    })?;
     ctx.defer_cleanup("4", CallOpts::new().order(-4), |scope| {
         scope.block_on(async { tokio::time::sleep(ms(1)).await });
-        say("called 4");
+        print_line("called 4");
     })?;
     ctx.add_closeable_with("5", CallOpts::new().order(-5), (), |(), scope| {
         scope.sleep(ms(1));
-        say("called 5");
+        print_line("called 5");
     })?;
     // Outside of a runtime the callback gets a runtime and a thread of its own.
     let outside = ctx.clone();
     let registers = move || {
         outside.defer_cleanup_async("6", CallOpts::new().order(-6), || async {
             tokio::time::sleep(ms(1)).await;
-            say("called 6");
+            print_line("called 6");
         })
     };
     let registered = thread::spawn(registers).join();
     registered.map_err(|_| "it panicked")??;
-    ctx.defer_cleanup("7", CallOpts::new().order(-7), calls("7"))?;
+    ctx.defer_cleanup("7", CallOpts::new().order(-7), printing_callback("7"))?;
     Ok(())
 }
 
@@ -172,16 +174,16 @@ fn answers_for_a_while() -> std::io::Result<u16> {
             let _ = stream
                 .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         }
-        say("fifty were answered");
+        print_line("fifty were answered");
     })?;
     Ok(port)
 }
 
 /// Plays a role of a starved worker. Returns `None` if the role is another.
 pub fn play(role: &str) -> Option<ExitCode> {
-    let (role, of) = match role.split_once(" starved of ")? {
-        (role, "threads") => (role.to_owned(), Of::Threads),
-        (role, "files") => (role.to_owned(), Of::Files),
+    let (role, resource) = match role.split_once(" starved of ")? {
+        (role, "threads") => (role.to_owned(), Resource::Threads),
+        (role, "files") => (role.to_owned(), Resource::Files),
         _ => return None,
     };
     let limits = grace(Duration::from_secs(if role == "hangs in exit" {
@@ -195,29 +197,29 @@ pub fn play(role: &str) -> Option<ExitCode> {
     let main = move |ctx: WorkerCtx| async move {
         let short = || CallOpts::new().timeout(ms(100));
         match &*role {
-            "well" => steps(&ctx).await?,
+            "well" => add_steps(&ctx).await?,
             "one hangs" => {
-                steps(&ctx).await?;
-                ctx.defer_stop("0", short(), hangs("0"))?;
+                add_steps(&ctx).await?;
+                ctx.defer_stop("0", short(), hanging_callback("0"))?;
             }
             "a wake and a step hang" => {
                 let hangs_in_wake = BodyOpts::new().order(-10).timeout(ms(100)).wake(|| {
-                    say("called wake");
-                    for_ever();
+                    print_line("called wake");
+                    park_for_ever();
                 });
-                ctx.add_thread("deaf", hangs_in_wake, |_: &Scope| for_ever())?;
-                steps(&ctx).await?;
-                ctx.defer_stop("0", short(), hangs("0"))?;
+                ctx.add_thread("deaf", hangs_in_wake, |_: &Scope| park_for_ever())?;
+                add_steps(&ctx).await?;
+                ctx.defer_stop("0", short(), hanging_callback("0"))?;
             }
             "all hang" | "hangs in exit" => {
-                announces(&ctx)?;
+                add_announcer(&ctx)?;
                 for name in ["1", "2", "3", "4", "5", "6"] {
-                    ctx.defer_cleanup(name, short(), hangs(name))?;
+                    ctx.defer_cleanup(name, short(), hanging_callback(name))?;
                 }
             }
             #[cfg(feature = "http")]
             "is watched" => {
-                announces(&ctx)?;
+                add_announcer(&ctx)?;
                 // The name has to be looked up, on a thread.
                 let url = format!("http://localhost:{}/health", answers_for_a_while()?);
                 let watchdog = Watchdog::http(&url)?.interval(ms(10)).attempts(1);
@@ -225,7 +227,7 @@ pub fn play(role: &str) -> Option<ExitCode> {
             }
             _ => return Err("nobody plays this".into()),
         }
-        of.use_up();
+        resource.use_up();
         Ok(())
     };
     Some(deadstop::run(
