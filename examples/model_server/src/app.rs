@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::faults::Faults;
-use crate::listen::{Callers, Fared, Listening};
+use crate::listen::{CallerCounts, Callers, Listening};
 use crate::metrics::Out;
 use crate::settings::Settings;
 use crate::store::Database;
@@ -38,9 +38,9 @@ impl Default for App {
         App {
             settings: Settings::default(),
             listening: Listening::Callers(Callers {
-                every: Duration::from_secs(1),
+                interval: Duration::from_secs(1),
                 takes: Duration::from_millis(300),
-                fared: Arc::new(Fared::default()),
+                counts: Arc::new(CallerCounts::default()),
             }),
             database: Database::Memory,
             exporting: Exporting::AtOnce,

@@ -136,10 +136,10 @@ pub async fn register(ctx: WorkerCtx<App>) -> Result<(), MainError> {
         .order(stops::HTTP)
         .timeout(settings.drain)
         .uses(["thread pool"]);
-    ctx.add_task("http", opts, move |told| {
+    ctx.add_task("http", opts, move |token| {
         let metrics = Arc::clone(&service.metrics);
         let routes = routes::routes(Arc::new(service), &prefix, faults);
-        server::serve(listener, routes, metrics, told)
+        server::serve(listener, routes, metrics, token)
     })?;
 
     if settings.watchdog.enabled {

@@ -48,8 +48,8 @@ impl Listening {
                 socket.bind(*address)?;
                 Ok(Listener::Tcp(socket.listen(BACKLOG)?))
             }
-            Listening::Callers(callers) => Ok(Listener::Callers(Calling {
-                next: Instant::now() + callers.every,
+            Listening::Callers(callers) => Ok(Listener::Callers(OpenCallers {
+                next: Instant::now() + callers.interval,
                 callers: callers.clone(),
             })),
         }
@@ -61,7 +61,7 @@ pub enum Listener {
     /// A socket.
     Tcp(TcpListener),
     /// Callers in memory.
-    Callers(Calling),
+    Callers(OpenCallers),
     /// Connections from a channel. Once its senders are gone, none comes any more.
     Given(mpsc::Receiver<Connection>),
 }
@@ -82,7 +82,7 @@ impl Listener {
                 let (stream, _) = listener.accept().await?;
                 Ok(tcp(stream))
             }
-            Listener::Callers(calling) => Ok(calling.accept().await),
+            Listener::Callers(callers) => Ok(callers.accept().await),
             Listener::Given(connections) => match connections.recv().await {
                 Some(connection) => Ok(connection),
                 None => std::future::pending().await,
@@ -97,7 +97,7 @@ impl Listener {
     /// be helped here; a pre-stop delay is for that.
     pub fn close(self) -> Vec<Connection> {
         match self {
-            Listener::Tcp(listener) => last_of(listener).unwrap_or_else(|error| {
+            Listener::Tcp(listener) => drain_backlog(listener).unwrap_or_else(|error| {
                 tracing::warn!("whoever waited to be accepted is turned away: {error}");
                 Vec::new()
             }),
@@ -111,7 +111,7 @@ impl Listener {
 }
 
 /// Accepts the connections that wait, without the runtime, which may not know of them yet.
-fn last_of(listener: TcpListener) -> io::Result<Vec<Connection>> {
+fn drain_backlog(listener: TcpListener) -> io::Result<Vec<Connection>> {
     let listener = listener.into_std()?;
     let mut last = Vec::new();
     while last.len() < BACKLOG as usize {
@@ -140,16 +140,16 @@ fn tcp(stream: TcpStream) -> Connection {
 #[derive(Clone, Debug)]
 pub struct Callers {
     /// Time from one caller to the next.
-    pub every: Duration,
+    pub interval: Duration,
     /// Time that each prediction takes.
     pub takes: Duration,
-    /// Counts of how they fared.
-    pub fared: Arc<Fared>,
+    /// Counts of callers and answers.
+    pub counts: Arc<CallerCounts>,
 }
 
-/// Counts of how the callers fared.
+/// Counts of callers and of their answers.
 #[derive(Debug, Default)]
-pub struct Fared {
+pub struct CallerCounts {
     /// Number of callers.
     pub called: watch::Sender<u64>,
     /// Number of callers that have their whole answer, if it is a prediction.
@@ -158,19 +158,19 @@ pub struct Fared {
 
 /// The open source of callers, which makes each one at its time.
 #[derive(Debug)]
-pub struct Calling {
+pub struct OpenCallers {
     next: Instant,
     callers: Callers,
 }
 
-impl Calling {
+impl OpenCallers {
     async fn accept(&mut self) -> Connection {
         tokio::time::sleep_until(self.next).await;
-        self.next += self.callers.every;
+        self.next += self.callers.interval;
         let (mut caller, server) = tokio::io::duplex(4096);
-        let fared = Arc::clone(&self.callers.fared);
-        fared.called.send_modify(|called| *called += 1);
-        let n = *fared.called.borrow();
+        let counts = Arc::clone(&self.callers.counts);
+        counts.called.send_modify(|called| *called += 1);
+        let n = *counts.called.borrow();
         let takes = self.callers.takes.as_millis();
         let body = format!(r#"{{"request":"caller {n}","features":[1,2],"takes_ms":{takes}}}"#);
         let request = format!(
@@ -184,7 +184,7 @@ impl Calling {
                 && caller.read_to_string(&mut answer).await.is_ok()
                 && answer.starts_with("HTTP/1.1 200")
             {
-                fared.answered.send_modify(|answered| *answered += 1);
+                counts.answered.send_modify(|answered| *answered += 1);
             }
         });
         Box::new(server)

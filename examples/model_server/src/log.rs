@@ -10,7 +10,7 @@ use std::time::Duration;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Maximum number of lines that wait to be written.
-const LINES: usize = 1024;
+const MAX_LINES: usize = 1024;
 
 /// The handle of the log, which takes lines and never waits.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl Log {
     }
 
     fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
-        let (log, entries) = sync_channel(LINES);
+        let (log, entries) = sync_channel(MAX_LINES);
         std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || write(&entries, out))?;
@@ -114,7 +114,7 @@ mod tests {
         let (go, may_go) = mpsc::channel();
         let written = Arc::new(Mutex::new(Vec::new()));
         let log = Log::to(Stuck(may_go, Arc::clone(&written))).unwrap();
-        for _ in 0..2 * LINES {
+        for _ in 0..2 * MAX_LINES {
             log.make_writer().write_all(b"x").unwrap();
         }
         log.flush(Duration::from_millis(1)); // There is no room for the mark either.
@@ -129,6 +129,6 @@ mod tests {
             std::thread::yield_now();
         }
         // One line may have left the queue before the others filled it.
-        assert!([LINES, LINES + 1].contains(&written.lock().unwrap().len()));
+        assert!([MAX_LINES, MAX_LINES + 1].contains(&written.lock().unwrap().len()));
     }
 }

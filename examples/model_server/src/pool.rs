@@ -14,7 +14,7 @@ use deadstop::host::{BoxError, Scope};
 use tokio::sync::Notify;
 
 /// Maximum number of jobs that wait for a thread.
-pub const QUEUE: usize = 256;
+pub const MAX_WAITING_JOBS: usize = 256;
 
 /// A job of the pool. It waits through the scope of the thread that it runs on.
 pub type Job = Box<dyn FnOnce(&Scope) + Send + 'static>;
@@ -75,7 +75,7 @@ impl Pool {
             if jobs.closed {
                 return Err(NotTaken::Closed);
             }
-            if jobs.waiting.len() >= QUEUE {
+            if jobs.waiting.len() >= MAX_WAITING_JOBS {
                 return Err(NotTaken::Full);
             }
             jobs.waiting.push_back(job);
@@ -171,12 +171,12 @@ pub struct ClosePool(pub Arc<Pool>);
 impl Close for ClosePool {
     fn close(&mut self, scope: &Scope) -> Result<(), BoxError> {
         let given_up = self.0.shut();
-        let told = scope.token().clone();
+        let token = scope.token().clone();
         let in_time = scope.block_on(async {
             tokio::select! {
                 biased;
                 () = self.0.idle() => true,
-                () = told.cancelled() => false,
+                () = token.cancelled() => false,
             }
         });
         match (in_time, given_up) {
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn a_full_queue_refuses() {
         let pool = Pool::new(1);
-        for _ in 0..QUEUE {
+        for _ in 0..MAX_WAITING_JOBS {
             pool.submit(Box::new(|_| {})).unwrap();
         }
         assert_eq!(pool.submit(Box::new(|_| {})), Err(NotTaken::Full));

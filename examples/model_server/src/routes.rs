@@ -24,7 +24,7 @@ use crate::predictor::Predictor;
 use crate::store::Store;
 
 /// Maximum time of a prediction that a request may ask for.
-const LONGEST: Duration = Duration::from_secs(600);
+const MAX_PREDICTION_TIME: Duration = Duration::from_secs(600);
 
 /// The state that all handlers share.
 #[derive(Debug)]
@@ -93,21 +93,25 @@ async fn predict(State(service): State<Arc<Service>>, Json(asked): Json<Asked>) 
         let _ = reply.send(own.predict(asked, scope));
     }));
     match submitted {
-        Err(NotTaken::Full) => return no(StatusCode::SERVICE_UNAVAILABLE, "too many predictions"),
-        Err(NotTaken::Closed) => return no(StatusCode::SERVICE_UNAVAILABLE, "the pool is closed"),
+        Err(NotTaken::Full) => {
+            return refusal(StatusCode::SERVICE_UNAVAILABLE, "too many predictions");
+        }
+        Err(NotTaken::Closed) => {
+            return refusal(StatusCode::SERVICE_UNAVAILABLE, "the pool is closed");
+        }
         Ok(()) => {}
     }
     match answer.await {
         Ok(Ok(answered)) => Json(answered).into_response(),
-        Ok(Err(error)) => no(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-        Err(_) => no(
+        Ok(Err(error)) => refusal(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Err(_) => refusal(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the prediction was given up",
         ),
     }
 }
 
-fn no(status: StatusCode, words: &str) -> Response {
+fn refusal(status: StatusCode, words: &str) -> Response {
     (status, format!("{words}\n")).into_response()
 }
 
@@ -117,7 +121,7 @@ impl Service {
     fn predict(&self, asked: Asked, scope: &Scope) -> Result<Answered, BoxError> {
         let mut span = self.tracer.start("predict");
         let takes = match asked.takes_ms {
-            Some(ms) => Duration::from_millis(ms).min(LONGEST),
+            Some(ms) => Duration::from_millis(ms).min(MAX_PREDICTION_TIME),
             None => self.prediction,
         };
         let value = self.predictor.predict(&asked.features, takes, scope)?;
@@ -133,7 +137,7 @@ impl Service {
 async fn health(State(service): State<Arc<Service>>) -> Response {
     match service.faults.health() {
         Health::Good => "well\n".into_response(),
-        Health::Bad => no(StatusCode::SERVICE_UNAVAILABLE, "not well"),
+        Health::Bad => refusal(StatusCode::SERVICE_UNAVAILABLE, "not well"),
         Health::Silent => std::future::pending().await,
     }
 }
@@ -142,7 +146,7 @@ async fn health(State(service): State<Arc<Service>>) -> Response {
 async fn ready(State(service): State<Arc<Service>>) -> Response {
     match service.ctx.upgrade() {
         Some(ctx) if ctx.ready() => "ready\n".into_response(),
-        _ => no(StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        _ => refusal(StatusCode::SERVICE_UNAVAILABLE, "stopping"),
     }
 }
 

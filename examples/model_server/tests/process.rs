@@ -10,27 +10,27 @@ mod server;
 use std::sync::mpsc;
 use std::time::Instant;
 
-use client::{Came, Client};
+use client::{Client, RequestResult};
 use rustix::process::Signal;
 use server::{Folder, PATIENCE, Server};
 
 /// A request of the load, and its result.
-struct Asked {
+struct LoadRequest {
     name: String,
     /// When all of it was written; `None` if the server no longer listened.
     written: Option<Instant>,
-    came: Came,
+    result: RequestResult,
 }
 
 /// Callers that ask for one prediction after another until the server no longer listens.
 struct Load {
-    callers: Vec<std::thread::JoinHandle<Vec<Asked>>>,
+    callers: Vec<std::thread::JoinHandle<Vec<LoadRequest>>>,
     answers: mpsc::Receiver<()>,
 }
 
 impl Load {
     /// Starts four callers: two keep their connection, two take a new one for each request.
-    fn on(server: &Server) -> Self {
+    fn start(server: &Server) -> Self {
         let (answered, answers) = mpsc::channel();
         let callers = (0..4).map(|n| {
             let (mut client, answered) = (Client::new(server), answered.clone());
@@ -39,15 +39,15 @@ impl Load {
                 loop {
                     let name = format!("{n}-{}", asked.len());
                     let written = client.begin_predict(&name, 5);
-                    let came = client.answer();
+                    let result = client.answer();
                     if n % 2 == 0 {
                         client.hang_up();
                     }
-                    let refused = came == Came::Refused;
-                    asked.push(Asked {
+                    let refused = result == RequestResult::Refused;
+                    asked.push(LoadRequest {
                         name,
                         written,
-                        came,
+                        result,
                     });
                     if refused {
                         return asked;
@@ -63,13 +63,13 @@ impl Load {
     }
 
     /// Waits until that number of requests have ended.
-    fn until(&self, requests: usize) {
+    fn wait_for(&self, requests: usize) {
         for _ in 0..requests {
             self.answers.recv_timeout(PATIENCE).unwrap();
         }
     }
 
-    fn end(self) -> Vec<Asked> {
+    fn end(self) -> Vec<LoadRequest> {
         let callers = self.callers.into_iter();
         callers.flat_map(|caller| caller.join().unwrap()).collect()
     }
@@ -89,23 +89,28 @@ fn predict(server: &Server, times: usize) -> Vec<String> {
 /// the server has read is answered, and an answered prediction is kept. A request that was written later, and never
 /// read, may be refused.
 #[track_caller]
-fn nothing_is_lost(asked: &[Asked], signalled: Instant, server: &mut Server, folder: &Folder) {
+fn assert_nothing_is_lost(
+    asked: &[LoadRequest],
+    signalled: Instant,
+    server: &mut Server,
+    folder: &Folder,
+) {
     let mut answered = Vec::new();
-    for Asked {
+    for LoadRequest {
         name,
         written,
-        came,
+        result,
     } in asked
     {
-        match came {
-            Came::Answer { status, .. } => {
-                assert_eq!(*status, 200, "{name}: {came:?}");
+        match result {
+            RequestResult::Answer { status, .. } => {
+                assert_eq!(*status, 200, "{name}: {result:?}");
                 answered.push(name.clone());
             }
-            Came::Part => panic!("{name} has part of an answer"),
-            Came::Nothing | Came::Refused => assert!(
+            RequestResult::Part => panic!("{name} has part of an answer"),
+            RequestResult::Nothing | RequestResult::Refused => assert!(
                 written.is_none_or(|written| written >= signalled),
-                "{name} was written before the signal: {came:?}"
+                "{name} was written before the signal: {result:?}"
             ),
         }
     }
@@ -117,7 +122,9 @@ fn nothing_is_lost(asked: &[Asked], signalled: Instant, server: &mut Server, fol
     );
     assert_eq!(server.figure("predictions"), answered.len());
     assert_eq!(folder.rows(), answered, "what was answered is kept");
-    let nothing = asked.iter().filter(|asked| asked.came == Came::Nothing);
+    let nothing = asked
+        .iter()
+        .filter(|asked| asked.result == RequestResult::Nothing);
     let (answered, nothing) = (answered.len(), nothing.count());
     println!("{answered} answered, {nothing} written too late and never read");
 }
@@ -126,13 +133,13 @@ fn nothing_is_lost(asked: &[Asked], signalled: Instant, server: &mut Server, fol
 fn a_signal_under_load_loses_no_request() {
     let folder = Folder::new("load");
     let mut server = Server::start(&folder, &[]);
-    let load = Load::on(&server);
-    load.until(200);
+    let load = Load::start(&server);
+    load.wait_for(200);
     let signalled = Instant::now();
     server.signal(Signal::TERM);
     // Every step ends well: 0.
     assert_eq!(server.code(), 0);
-    nothing_is_lost(&load.end(), signalled, &mut server, &folder);
+    assert_nothing_is_lost(&load.end(), signalled, &mut server, &folder);
     assert!(folder.is_closed());
     assert_eq!(server.cleaned(), CLEANUP);
 }
@@ -155,7 +162,7 @@ fn request_in_flight_is_answered_despite_idle_connections() {
     let mut busy = Client::new(&server);
     busy.begin_predict("in flight", 400).unwrap();
     server.signal(Signal::TERM);
-    let Came::Answer {
+    let RequestResult::Answer {
         status: 200,
         last: true,
         body,
@@ -164,7 +171,11 @@ fn request_in_flight_is_answered_despite_idle_connections() {
         panic!("no last answer");
     };
     assert!(body.contains("in flight"), "{body}");
-    assert_eq!(idle.answer(), Came::Nothing, "closed without a word");
+    assert_eq!(
+        idle.answer(),
+        RequestResult::Nothing,
+        "closed without a word"
+    );
     assert_eq!(server.code(), 0);
     assert_eq!(server.outcome("http"), "ok");
     assert_eq!(folder.rows(), ["in flight"]);
@@ -177,7 +188,7 @@ fn request_past_the_drain_is_cut_off_but_its_prediction_is_kept() {
     let mut slow = Client::new(&server);
     slow.begin_predict("slow", 1_200).unwrap();
     server.signal(Signal::TERM);
-    assert_eq!(slow.answer(), Came::Nothing, "cut off");
+    assert_eq!(slow.answer(), RequestResult::Nothing, "cut off");
     // A step did not end well: 1. The pool's thread has 2 s from then on, and needs less.
     assert_eq!(server.code(), 1);
     assert_eq!(server.outcome("http"), "aborted");
@@ -201,10 +212,10 @@ fn readiness_says_no_while_requests_are_still_taken() {
     server.signal(Signal::TERM);
     until(&mut probe, 503);
     // A new connection is served: the load balancer may not know yet that the server is not ready.
-    let came = Client::new(&server).predict("late", 1);
+    let result = Client::new(&server).predict("late", 1);
     assert!(matches!(
-        came,
-        Came::Answer {
+        result,
+        RequestResult::Answer {
             status: 200,
             last: false,
             ..
@@ -217,7 +228,7 @@ fn readiness_says_no_while_requests_are_still_taken() {
 /// Leaves a request without end in flight, and sends two signals. The second is sent when stop has waited for half a
 /// second: long after the 200 ms within which it would count as a double of the first.
 #[track_caller]
-fn second_signal(server: &mut Server) -> Client {
+fn send_two_signals(server: &mut Server) -> Client {
     let mut hung = Client::new(server);
     hung.begin_predict("never", 600_000).unwrap();
     server.signal(Signal::TERM);
@@ -236,7 +247,7 @@ fn second_signal_leaves_each_cleanup_step_only_its_floor() {
     ];
     let mut server = Server::start(&folder, &limits);
     let names = predict(&server, 5);
-    let _hung = second_signal(&mut server);
+    let _hung = send_two_signals(&mut server);
     // The code of the second signal: 128 + 15.
     assert_eq!(server.code(), 143);
     assert_eq!(server.outcome("http"), "not-awaited");
@@ -258,7 +269,7 @@ fn a_third_signal_ends_it_at_once() {
     ];
     let mut server = Server::start(&folder, &limits);
     let names = predict(&server, 5);
-    let _hung = second_signal(&mut server);
+    let _hung = send_two_signals(&mut server);
     // The log has this line at half of the pool's floor, 900 ms after the second signal.
     server.log.until("still waiting for thread pool ");
     server.signal(Signal::TERM);
@@ -284,7 +295,7 @@ fn hang_predictor(server: &Server) {
 /// Asserts that a step is left behind, so that the exit code is 1; that the rest is closed, the database last; and
 /// that what was answered is kept.
 #[track_caller]
-fn leaves_behind(step: &str, server: &mut Server, folder: &Folder, names: &[String]) {
+fn assert_left_behind(step: &str, server: &mut Server, folder: &Folder, names: &[String]) {
     assert_eq!(server.code(), 1);
     assert_eq!(server.outcome(step), "leaked");
     assert_eq!(server.cleaned(), CLEANUP);
@@ -300,7 +311,7 @@ fn a_hung_predictor_is_left_behind_and_the_rest_is_closed() {
     let names = predict(&server, 5);
     hang_predictor(&server);
     server.signal(Signal::TERM);
-    leaves_behind("predictor", &mut server, &folder, &names);
+    assert_left_behind("predictor", &mut server, &folder, &names);
 }
 
 /// OpenTelemetry's own shutdown blocks like this, for seconds, when its collector is gone.
@@ -311,27 +322,27 @@ fn blocking_telemetry_is_left_behind_and_the_database_is_closed() {
     let mut server = Server::start(&folder, &late);
     let names = predict(&server, 5);
     server.signal(Signal::TERM);
-    leaves_behind("telemetry", &mut server, &folder, &names);
+    assert_left_behind("telemetry", &mut server, &folder, &names);
 }
 
 #[test]
 fn unread_log_does_not_change_the_end_under_load() {
     let folder = Folder::new("unread-load");
-    let mut server = Server::unread(&folder, &[]);
-    let load = Load::on(&server);
-    load.until(50);
+    let mut server = Server::start_with_unread_log(&folder, &[]);
+    let load = Load::start(&server);
+    load.wait_for(50);
     server.close_log();
     let signalled = Instant::now();
     server.signal(Signal::TERM);
     assert_eq!(server.code(), 0);
-    nothing_is_lost(&load.end(), signalled, &mut server, &folder);
+    assert_nothing_is_lost(&load.end(), signalled, &mut server, &folder);
     assert!(folder.is_closed());
 }
 
 #[test]
 fn unread_log_does_not_keep_a_hung_predictor_awaited() {
     let folder = Folder::new("unread-hung");
-    let mut server = Server::unread(&folder, &HUNG);
+    let mut server = Server::start_with_unread_log(&folder, &HUNG);
     let names = predict(&server, 5);
     hang_predictor(&server);
     server.close_log();
@@ -348,14 +359,14 @@ fn a_log_that_is_full_holds_up_nothing() {
         ("MODEL_SERVER_GRACE_MS", "6000"),
         ("MODEL_SERVER_FLOOR_MS", "300"),
     ];
-    let mut server = Server::full(&folder, &limits);
-    let load = Load::on(&server);
-    load.until(50);
+    let mut server = Server::start_with_full_log(&folder, &limits);
+    let load = Load::start(&server);
+    load.wait_for(50);
     let signalled = Instant::now();
     server.signal(Signal::TERM);
     // Not the last resort's 124.
     assert_eq!(server.code(), 0);
-    nothing_is_lost(&load.end(), signalled, &mut server, &folder);
+    assert_nothing_is_lost(&load.end(), signalled, &mut server, &folder);
     assert!(folder.is_closed());
 }
 
@@ -375,7 +386,7 @@ fn wedged_runtime_holds_up_only_its_own_task() {
     server.out.until("blocked a thread of the runtime");
     server.signal(Signal::TERM);
     // The server's task can be neither drained nor aborted any more. The code is not the last resort's 124.
-    leaves_behind("http", &mut server, &folder, &names);
+    assert_left_behind("http", &mut server, &folder, &names);
     for step in CLEANUP {
         assert_eq!(server.outcome(step), "ok", "{step}");
     }
@@ -385,8 +396,8 @@ fn wedged_runtime_holds_up_only_its_own_task() {
 fn a_kill_in_the_middle_of_cleanup_leaves_a_whole_database() {
     let folder = Folder::new("killed");
     let mut server = Server::start(&folder, &[]);
-    let load = Load::on(&server);
-    load.until(50);
+    let load = Load::start(&server);
+    load.wait_for(50);
     hang_predictor(&server);
     server.signal(Signal::TERM);
     server.log.until("WorkerCtx cleanup: predictor ");
@@ -394,7 +405,7 @@ fn a_kill_in_the_middle_of_cleanup_leaves_a_whole_database() {
     assert_eq!(server.end().code(), None, "a signal has ended it");
     assert!(!folder.is_closed());
     let asked = load.end();
-    let answered = asked.iter().filter(|asked| asked.came.status() == 200);
+    let answered = asked.iter().filter(|asked| asked.result.status() == 200);
     let mut names: Vec<String> = answered.map(|asked| asked.name.clone()).collect();
     names.sort();
     assert_eq!(folder.rows(), names, "what was answered is kept");
@@ -410,7 +421,7 @@ fn a_kill_in_the_middle_of_cleanup_leaves_a_whole_database() {
 /// Asserts that the watchdog ends the process. Its first success arms it; then the first failure is one too many: 75,
 /// without cleanup.
 #[track_caller]
-fn watchdog_fires(test: &str, fault: &str) {
+fn assert_watchdog_fires(test: &str, fault: &str) {
     let folder = Folder::new(test);
     let watchdog = [
         ("USE_NIM_WATCHDOG", r#"{"type":"boolean","payload":true}"#),
@@ -429,18 +440,18 @@ fn watchdog_fires(test: &str, fault: &str) {
 
 #[test]
 fn a_health_endpoint_that_says_no_ends_the_process() {
-    watchdog_fires("bad", "/faults/health-bad");
+    assert_watchdog_fires("bad", "/faults/health-bad");
 }
 
 #[test]
 fn a_health_endpoint_that_says_nothing_ends_the_process() {
-    watchdog_fires("silent", "/faults/health-silent");
+    assert_watchdog_fires("silent", "/faults/health-silent");
 }
 
 // The log in the README.
 
 /// Returns whether a line is as expected: `…` in `expected` stands for anything.
-fn fits(expected: &str, line: &str) -> bool {
+fn matches_line(expected: &str, line: &str) -> bool {
     let mut rest = line;
     for (n, part) in expected.split('…').enumerate() {
         match rest.find(part) {
@@ -471,7 +482,7 @@ fn the_log_is_as_the_readme_shows_it() {
     // Each line is there once. Lines of several threads can come in either order.
     let mut lines = server.log.all()[before..].to_vec();
     for expected in block.lines() {
-        let Some(at) = lines.iter().position(|line| fits(expected, line)) else {
+        let Some(at) = lines.iter().position(|line| matches_line(expected, line)) else {
             panic!("no {expected} in\n{}", lines.join("\n"));
         };
         lines.remove(at);

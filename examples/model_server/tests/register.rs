@@ -13,9 +13,9 @@ use model_server::{App, register};
 /// Returns callers in quick succession.
 fn callers() -> Callers {
     Callers {
-        every: Duration::from_millis(5),
+        interval: Duration::from_millis(5),
         takes: Duration::from_millis(20),
-        fared: Arc::default(),
+        counts: Arc::default(),
     }
 }
 
@@ -31,12 +31,12 @@ async fn callers_before_the_stop_get_an_answer() {
     let callers = callers();
     let ctx = WorkerCtx::new(app(&callers));
     ctx.start(register).await.unwrap();
-    let mut answered = callers.fared.answered.subscribe();
+    let mut answered = callers.counts.answered.subscribe();
     answered.wait_for(|answered| *answered >= 10).await.unwrap();
 
     let report = ctx.cleanup().await.unwrap();
     assert!(report.is_ok(), "{report}");
-    let called = *callers.fared.called.borrow();
+    let called = *callers.counts.called.borrow();
     let all = answered.wait_for(|answered| *answered == called);
     all.await.unwrap();
 

@@ -8,7 +8,7 @@ use super::server::{PATIENCE, Server};
 
 /// The result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Came {
+pub enum RequestResult {
     /// A whole answer.
     Answer {
         status: u16,
@@ -24,11 +24,11 @@ pub enum Came {
     Part,
 }
 
-impl Came {
+impl RequestResult {
     /// Returns the status of the answer; 0 if there was none.
     pub fn status(&self) -> u16 {
         match self {
-            Came::Answer { status, .. } => *status,
+            RequestResult::Answer { status, .. } => *status,
             _ => 0,
         }
     }
@@ -51,7 +51,7 @@ impl Client {
     }
 
     /// Asks for a prediction, and reads the answer.
-    pub fn predict(&mut self, request: &str, takes_ms: u64) -> Came {
+    pub fn predict(&mut self, request: &str, takes_ms: u64) -> RequestResult {
         self.begin_predict(request, takes_ms);
         self.answer()
     }
@@ -63,12 +63,12 @@ impl Client {
         self.begin("POST", "/predict", &body)
     }
 
-    pub fn get(&mut self, path: &str) -> Came {
+    pub fn get(&mut self, path: &str) -> RequestResult {
         self.begin("GET", path, "");
         self.answer()
     }
 
-    pub fn post(&mut self, path: &str) -> Came {
+    pub fn post(&mut self, path: &str) -> RequestResult {
         self.begin("POST", path, "");
         self.answer()
     }
@@ -95,21 +95,21 @@ impl Client {
     }
 
     /// Reads the answer to the request that was written.
-    pub fn answer(&mut self) -> Came {
+    pub fn answer(&mut self) -> RequestResult {
         let Some(connection) = &mut self.connection else {
-            return Came::Refused;
+            return RequestResult::Refused;
         };
         let mut bytes = Vec::new();
-        let came = match read(connection, &mut bytes) {
-            Ok(came) => came,
+        let result = match read(connection, &mut bytes) {
+            Ok(result) => result,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => panic!("no answer: {error}"),
-            Err(_) if bytes.is_empty() => Came::Nothing,
-            Err(_) => Came::Part,
+            Err(_) if bytes.is_empty() => RequestResult::Nothing,
+            Err(_) => RequestResult::Part,
         };
-        if !matches!(came, Came::Answer { last: false, .. }) {
+        if !matches!(result, RequestResult::Answer { last: false, .. }) {
             self.hang_up();
         }
-        came
+        result
     }
 
     /// Closes the connection.
@@ -119,7 +119,7 @@ impl Client {
 }
 
 /// Reads one answer.
-fn read(connection: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<Came> {
+fn read(connection: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<RequestResult> {
     let mut more = |bytes: &mut Vec<u8>| {
         let mut some = [0; 1024];
         match connection.read(&mut some)? {
@@ -145,7 +145,7 @@ fn read(connection: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<Came> {
     while bytes.len() < head + length {
         more(bytes)?;
     }
-    Ok(Came::Answer {
+    Ok(RequestResult::Answer {
         status: text.split(' ').nth(1).unwrap().parse().unwrap(),
         last: header("connection").as_deref() == Some("close"),
         body: String::from_utf8_lossy(&bytes[head..]).into_owned(),

@@ -110,7 +110,7 @@ impl Lines {
 
 /// What happens to a server's log.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Log {
+enum LogPipe {
     Read,
     Unread,
     Full,
@@ -133,30 +133,30 @@ pub struct Server {
     /// Lines of its log, if it is read.
     pub log: Lines,
     /// Reading end of its log, if it is not read.
-    unread: Option<PipeReader>,
+    unread_log: Option<PipeReader>,
 }
 
 impl Server {
     /// Starts a server, and waits until it listens.
     #[track_caller]
     pub fn start(folder: &Folder, settings: &[(&str, &str)]) -> Self {
-        Server::spawn(folder, settings, Log::Read)
+        Server::spawn(folder, settings, LogPipe::Read)
     }
 
     /// Starts a server with a full log: the reading end is open, and is not read.
     #[track_caller]
-    pub fn full(folder: &Folder, settings: &[(&str, &str)]) -> Self {
-        Server::spawn(folder, settings, Log::Full)
+    pub fn start_with_full_log(folder: &Folder, settings: &[(&str, &str)]) -> Self {
+        Server::spawn(folder, settings, LogPipe::Full)
     }
 
     /// Starts a server with a log that is not read.
     #[track_caller]
-    pub fn unread(folder: &Folder, settings: &[(&str, &str)]) -> Self {
-        Server::spawn(folder, settings, Log::Unread)
+    pub fn start_with_unread_log(folder: &Folder, settings: &[(&str, &str)]) -> Self {
+        Server::spawn(folder, settings, LogPipe::Unread)
     }
 
     #[track_caller]
-    fn spawn(folder: &Folder, settings: &[(&str, &str)], log: Log) -> Self {
+    fn spawn(folder: &Folder, settings: &[(&str, &str)], log: LogPipe) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_model-server"));
         // No other test has this prefix: the system may give a port again.
         let name: &Path = folder.0.file_name().unwrap().as_ref();
@@ -177,11 +177,11 @@ impl Server {
         // The command keeps the writing end of the pipe.
         drop(command);
         let mut out = Lines::of(child.stdout.take());
-        let (read, unread) = match log {
-            Log::Read => (Some(reader), None),
-            Log::Unread | Log::Full => (None, Some(reader)),
+        let (read, unread_log) = match log {
+            LogPipe::Read => (Some(reader), None),
+            LogPipe::Unread | LogPipe::Full => (None, Some(reader)),
         };
-        if log == Log::Full {
+        if log == LogPipe::Full {
             std::thread::spawn(move || fill(writer));
         }
         let pid = Pid::from_child(&child);
@@ -200,13 +200,13 @@ impl Server {
             prefix,
             out,
             log: Lines::of(read),
-            unread,
+            unread_log,
         }
     }
 
     /// Closes the reading end of a log that is not read.
     pub fn close_log(&mut self) {
-        drop(self.unread.take().unwrap());
+        drop(self.unread_log.take().unwrap());
     }
 
     /// Sends the server a signal. That is possible only before [`end`](Self::end), since its number may belong to
