@@ -190,6 +190,8 @@ impl<A> WorkerCtx<A> {
     /// An error that the task returns is a failure, as with [`add_task`](Self::add_task). The error is turned into
     /// text and dropped on a thread that all adopted tasks share: neither should block.
     ///
+    /// A [`wake`](BodyOpts::wake) in its options is never called: the task is aborted instead of told.
+    ///
     /// ```
     /// # use deadstop::context::{BodyOpts, WorkerCtx};
     /// # #[tokio::main(flavor = "current_thread")]
