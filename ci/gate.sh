@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The gate: format, lints (benches included), feature combinations, other systems, documentation, the README's two
+# The gate: format, subjects, lints (benches included), feature combinations, other systems, documentation, the README's two
 # commands, the test kit and a build with panic = "abort" from outside, live runs.
 # Needs a Rust toolchain, and a C compiler for the SQLite of the example. Stops at the first thing that is wrong.
 set -euo pipefail
@@ -15,6 +15,14 @@ if ! cargo fmt --version > /dev/null 2>&1 || ! cargo clippy --version > /dev/nul
   rustup component add rustfmt clippy
 fi
 cargo fmt --check
+
+step 'the subjects of commits'
+# Earlier ones stay as they are. A checkout without its history has nothing to ask.
+long=$(git log --no-merges --since=2026-11-30 --format=%s 2> /dev/null | awk 'length > 72' || true)
+if [ -n "$long" ]; then
+  printf 'shorten to 72 characters:\n%s\n' "$long"
+  exit 1
+fi
 
 step 'clippy, and every combination of features'
 cargo clippy --all-targets --all-features -- -D warnings
