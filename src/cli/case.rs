@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::journal::text;
 use crate::report::{
-    Policy, Problem, ProblemKind, Source, State, Store, Style, Wrote, diff, differs, invalid,
-    judge, shown, timeline,
+    Policy, Problem, ProblemKind, SnapshotError, Source, State, Store, Style, Wrote, diff, differs,
+    invalid, judge, shown, timeline,
 };
 use crate::scenario::{self, Scenario};
 use crate::sim::{Journal, Options, Run, Twice, cores};
@@ -31,6 +31,7 @@ pub struct Case {
 /// A log that differs from the accepted one.
 struct Unaccepted {
     log: String,
+    state: Result<State, SnapshotError>,
     /// Picture of the run; empty unless another log is accepted.
     picture: String,
 }
@@ -190,24 +191,22 @@ impl Case {
         problems.extend(self.problems_of(run, &first, style));
         if let (Some(policy), Some(store)) = (snapshots, self.found.store()) {
             let log = text(&first.events);
-            if problems.is_empty() {
-                let state = store.compare(&self.found.name, &log);
-                if matches!(state, Ok(State::Same)) {
-                    problems.extend(compare(&store, &self.found.name, &log, policy, style));
-                } else {
-                    let picture = match state {
-                        Ok(State::Differs { .. } | State::Pending { old: Some(_) }) => {
-                            timeline(&first.events, style)
-                        }
-                        _ => String::new(),
-                    };
-                    self.unaccepted = Some(Unaccepted { log, picture });
-                }
+            let state = store.compare(&self.found.name, &log);
+            if problems.is_empty() && !matches!(state, Ok(State::Same)) {
+                let picture = match state {
+                    Ok(State::Differs { .. } | State::Pending { old: Some(_) }) => {
+                        timeline(&first.events, style)
+                    }
+                    _ => String::new(),
+                };
+                self.unaccepted = Some(Unaccepted {
+                    log,
+                    state,
+                    picture,
+                });
             } else {
-                // A log that breaks a law or an expectation must not be accepted, so it is not made pending.
-                let mismatch = compare(&store, &self.found.name, &log, Policy::Nothing, style);
-                problems
-                    .extend(mismatch.filter(|problem| Exit::from(problem.kind) == Exit::Failed));
+                let is_well = problems.is_empty();
+                problems.extend(self.settle(&store, &log, state, (policy, is_well), style));
             }
         }
         if problems.is_empty() {
@@ -225,17 +224,38 @@ impl Case {
         let (Some(unaccepted), Some(store)) = (self.unaccepted.take(), self.found.store()) else {
             return;
         };
-        let Unaccepted { log, picture } = unaccepted;
+        let Unaccepted {
+            log,
+            state,
+            picture,
+        } = unaccepted;
         let is_well = self.findings.is_empty();
-        let policy = if is_well { policy } else { Policy::Nothing };
-        let mismatch = compare(&store, &self.found.name, &log, policy, style);
-        let mismatch =
-            mismatch.filter(|problem| is_well || Exit::from(problem.kind) == Exit::Failed);
+        let mismatch = self.settle(&store, &log, state, (policy, is_well), style);
         self.findings.extend(mismatch.map(|problem| Finding {
             seed: Some(0),
             problems: vec![problem],
             picture,
         }));
+    }
+
+    /// Writes what the policy allows for a log that was compared with its snapshot, and returns what is wrong. A log that
+    /// breaks a law or an expectation must not be accepted: unless the scenario is well, nothing is written, and only a
+    /// failure is returned.
+    fn settle(
+        &self,
+        store: &Store,
+        log: &str,
+        state: Result<State, SnapshotError>,
+        (policy, is_well): (Policy, bool),
+        style: Style,
+    ) -> Option<Problem> {
+        let policy = if is_well { policy } else { Policy::Nothing };
+        let settled = state.and_then(|state| {
+            let wrote = store.settle(&self.found.name, log, &state, policy)?;
+            Ok((state, wrote))
+        });
+        let mismatch = mismatch(settled, log, policy, style);
+        mismatch.filter(|problem| is_well || Exit::from(problem.kind) == Exit::Failed)
     }
 
     /// Judges one run by laws and expectations alone, and returns what is wrong.
@@ -347,10 +367,15 @@ impl Case {
     }
 }
 
-/// Compares a log with its snapshot, and writes what the policy allows.
-fn compare(store: &Store, name: &str, log: &str, policy: Policy, style: Style) -> Option<Problem> {
-    let (state, wrote) = match store.record(name, log, policy) {
-        Ok(recorded) => recorded,
+/// Returns what is wrong with a log, by how it stands to its snapshot and what was written.
+fn mismatch(
+    settled: Result<(State, Wrote), SnapshotError>,
+    log: &str,
+    policy: Policy,
+    style: Style,
+) -> Option<Problem> {
+    let (state, wrote) = match settled {
+        Ok(settled) => settled,
         Err(error) => {
             return Some(Problem::new(ProblemKind::SnapshotError, error.to_string()));
         }

@@ -162,7 +162,18 @@ impl Store {
     /// As [`compare`](Self::compare), and if a file cannot be written.
     pub fn record(&self, name: &str, text: &str, policy: Policy) -> Result<(State, Wrote)> {
         let state = self.compare(name, text)?;
-        let wrote = match (&state, policy) {
+        let wrote = self.settle(name, text, &state, policy)?;
+        Ok((state, wrote))
+    }
+
+    /// Writes what the policy allows for a text whose [`compare`](Self::compare) gave `state`, as
+    /// [`record`](Self::record) does.
+    ///
+    /// # Errors
+    ///
+    /// A bad name; a file that cannot be written.
+    pub fn settle(&self, name: &str, text: &str, state: &State, policy: Policy) -> Result<Wrote> {
+        Ok(match (state, policy) {
             (_, Policy::Nothing) => Wrote::Nothing,
             (State::Same, _) => {
                 remove_if_there(&self.path(name, PENDING_SUFFIX)?)?;
@@ -182,8 +193,7 @@ impl Store {
                 remove_if_there(&self.path(name, PENDING_SUFFIX)?)?;
                 Wrote::Snapshot
             }
-        };
-        Ok((state, wrote))
+        })
     }
 
     /// Writes a text as pending, whole or not at all.
