@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::journal::{How, Kind, MAIN, Name, RefusedReason, Registered, What};
+use crate::journal::{How, Kind, Name, RefusedReason, Registered, What};
 use crate::report::{Problem, ProblemKind};
 use crate::scenario::keys::{self, Place};
 use crate::scenario::{
     Diagnostic, Scenario, Span, Spanned, Timed, Verb, When, all_of, any_of, did_you_mean,
 };
 use crate::sim::Journal;
+
+use super::nothing::main_ended_unasked;
 
 /// Returns a diagnostic for everything in the file that cannot be laid over real code.
 pub(super) fn not_overlayable(scenario: &Scenario, text: &str) -> Vec<Diagnostic> {
@@ -256,7 +258,7 @@ pub(super) fn unknown_uses(journal: &Journal) -> Vec<Problem> {
         })
     };
     // If the start was cut off, it may still have had the name to register. A refused component counts as registered.
-    if journal.aside.stall.is_some() || !main_ended_unasked(journal) {
+    if journal.aside.stall.is_some() || main_ended_unasked(journal) != Some(How::Ok) {
         return Vec::new();
     }
     let refused = journal.events.iter().filter_map(|event| match &event.what {
@@ -286,17 +288,6 @@ pub(super) fn unknown_uses(journal: &Journal) -> Vec<Problem> {
         }
     };
     unknown.map(problem).collect()
-}
-
-/// Returns whether main ended well before anything asked the worker to stop, so that it has registered all that it
-/// ever would.
-fn main_ended_unasked(journal: &Journal) -> bool {
-    let first = journal.events.iter().find_map(|event| match &event.what {
-        What::Running { value: false } => Some(false),
-        What::Ended { id: MAIN, how, .. } => Some(*how == How::Ok),
-        _ => None,
-    });
-    first == Some(true)
 }
 
 /// Returns where a key stands in the file: the first place where a line or a table begins with it, and so not in a

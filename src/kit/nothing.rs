@@ -48,7 +48,10 @@ pub(super) fn tests_nothing(scenario: &Scenario, journal: &Journal) -> Option<Pr
         .is_some_and(|registered| registered.value.is_empty());
     // A main that fails unasked breaks a law, which is reported instead. A main may fail once it was asked to stop:
     // that breaks no law, and does not hide that nothing was tested.
-    let failed = main_failed_unasked(journal);
+    let failed = matches!(
+        main_ended_unasked(journal),
+        Some(How::Failed | How::Panicked)
+    );
     if !ran && !on_purpose && !failed {
         let done = journal.events.iter().find(|event| ends_main(event));
         let main = done.map_or_else(
@@ -78,21 +81,14 @@ pub(super) fn tests_nothing(scenario: &Scenario, journal: &Journal) -> Option<Pr
     ))
 }
 
-/// Returns whether main failed before anything asked the worker to stop.
-fn main_failed_unasked(journal: &Journal) -> bool {
-    let not_running = |event: &&Event| matches!(event.what, What::Running { value: false });
-    let asked = journal.events.iter().find(not_running);
-    let failed = journal.events.iter().find(|event| {
-        matches!(
-            event.what,
-            What::Ended {
-                id: MAIN,
-                how: How::Failed | How::Panicked,
-                ..
-            }
-        )
+/// Returns how main ended, if it did before anything asked the worker to stop.
+pub(super) fn main_ended_unasked(journal: &Journal) -> Option<How> {
+    let first = journal.events.iter().find_map(|event| match &event.what {
+        What::Running { value: false } => Some(None),
+        What::Ended { id: MAIN, how, .. } => Some(Some(*how)),
+        _ => None,
     });
-    failed.is_some_and(|failed| asked.is_none_or(|asked| failed.seq < asked.seq))
+    first.flatten()
 }
 
 /// Returns whether main came to its own end, well or not, so that all that it had to register is known.
