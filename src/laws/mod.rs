@@ -44,6 +44,8 @@ mod watchdog_disarmed_first;
 mod watchdog_just;
 
 use crate::journal::Event;
+#[cfg(feature = "cli")]
+pub(crate) use outcome_true::freed_by_another_abort;
 use record::Record;
 
 /// A property that every journal must have.

@@ -3,7 +3,7 @@
 
 use super::record::{CodeEnd, Record, Step, is_call};
 use super::{Breaks, Law};
-use crate::journal::{At, BoundBy, How, Id, Outcome, Phase, What};
+use crate::journal::{At, BoundBy, Event, How, Id, Outcome, Phase, What};
 
 pub(super) const LAW: Law = Law {
     name: "outcome/true",
@@ -45,7 +45,11 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                             fact.how == How::Dropped
                                 || fact.t > deadline
                                 || !component.aborts.is_empty()
-                                    && freed_by_another_abort(record, fact, step.id)
+                                    && freed_by_another_abort(
+                                        &record.events[..fact.at],
+                                        fact.t,
+                                        step.id,
+                                    )
                         })
             }
             Outcome::Leaked => {
@@ -107,7 +111,7 @@ fn ended_in_time_after_claim(
     else {
         return false;
     };
-    !freed_by_another_abort(record, fact, step.id)
+    !freed_by_another_abort(&record.events[..fact.at], fact.t, step.id)
         && !record.events[claimed..fact.at].iter().any(|event| {
             matches!(
                 event.what,
@@ -118,11 +122,11 @@ fn ended_in_time_after_claim(
 
 /// Returns whether another component was aborted in the instant in which the code ended, before that: the code may have
 /// waited for it.
-fn freed_by_another_abort(record: &Record<'_>, fact: CodeEnd, id: Id) -> bool {
-    record.events[..fact.at]
+pub(crate) fn freed_by_another_abort(before: &[Event], t: u64, id: Id) -> bool {
+    before
         .iter()
         .rev()
-        .take_while(|event| event.t == fact.t)
+        .take_while(|event| event.t == t)
         .any(|event| matches!(event.what, What::Abort { id: other, .. } if other != id))
 }
 
@@ -340,43 +344,43 @@ mod tests {
             .breaks_nothing();
     }
 
+    /// Returns a day on which the bounds of two are over at 22 s: the thread is left behind, `events` come, and the step
+    /// of the task `writer` ends as aborted.
+    fn both_overdue(events: &[&str]) -> ByHand {
+        let day = slow_flusher()
+            .without("ended writer")
+            .without("step-ended writer")
+            .before("step-started drain", LEAK)
+            .before("step-started drain", &flusher_step_ended("leaked", 2_000));
+        let day = events
+            .iter()
+            .fold(day, |day, event| day.before("step-started drain", event));
+        day.before("step-started drain", r#"{"t":22000,"event":"step-ended","phase":"stop","name":"writer","order":0,"outcome":"aborted","took":2000,"id":2,"error":null}"#)
+            .with_row(1, r#"[1,"leaked",2000,"join-timeout",20000,2000]"#)
+            .with_row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,2000]"#)
+    }
+
+    const WRITER_ABORT: &str = r#"{"t":22000,"event":"abort","name":"writer","id":2}"#;
+
+    fn writer_ended(how: &str) -> String {
+        format!(
+            r#"{{"t":22000,"event":"ended","id":2,"name":"writer","nth":1,"how":"{how}","error":null}}"#
+        )
+    }
+
     #[test]
     fn leak_that_another_abort_frees_stays_a_leak() {
-        // Both bounds are over at 22 s. The thread waited for the task, which is aborted then.
-        let freed = |aborted: &str, id: u32| {
-            let abort = format!(r#"{{"t":22000,"event":"abort","name":"{aborted}","id":{id}}}"#);
-            slow_flusher()
-                .without("ended writer")
-                .without("step-ended writer")
-                .before("step-started drain", LEAK)
-                .before("step-started drain", &flusher_step_ended("leaked", 2_000))
-                .before("step-started drain", &abort)
-                .before("step-started drain", &flusher_ended(22_000, "ok"))
-                .before("step-started drain", r#"{"t":22000,"event":"ended","id":2,"name":"writer","nth":1,"how":"dropped","error":null}"#)
-                .before("step-started drain", r#"{"t":22000,"event":"step-ended","phase":"stop","name":"writer","order":0,"outcome":"aborted","took":2000,"id":2,"error":null}"#)
-                .with_row(1, r#"[1,"leaked",2000,"join-timeout",20000,2000]"#)
-                .with_row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,2000]"#)
-        };
-        freed("writer", 2).breaks_nothing();
-        freed("writer", 2)
-            .without("abort writer")
-            .breaks_exactly(&[LAW.name, "task/escalation"]);
+        // The thread waited for the task, which is aborted at 22 s.
+        let ended = [&*flusher_ended(22_000, "ok"), &writer_ended("dropped")];
+        both_overdue(&[WRITER_ABORT, ended[0], ended[1]]).breaks_nothing();
+        both_overdue(&ended).breaks_exactly(&[LAW.name, "task/escalation"]);
     }
 
     #[test]
     fn end_after_its_abort_that_another_abort_frees_is_aborted() {
         // The task ends well at 22 s, after its own abort.
         let ended = |freed_by: Option<&str>| {
-            let day = slow_flusher()
-                .without("ended writer")
-                .without("step-ended writer")
-                .before("step-started drain", LEAK)
-                .before("step-started drain", &flusher_step_ended("leaked", 2_000))
-                .before("step-started drain", r#"{"t":22000,"event":"abort","name":"writer","id":2}"#)
-                .before("step-started drain", r#"{"t":22000,"event":"ended","id":2,"name":"writer","nth":1,"how":"ok","error":null}"#)
-                .before("step-started drain", r#"{"t":22000,"event":"step-ended","phase":"stop","name":"writer","order":0,"outcome":"aborted","took":2000,"id":2,"error":null}"#)
-                .with_row(1, r#"[1,"leaked",2000,"join-timeout",20000,2000]"#)
-                .with_row(2, r#"[2,"aborted",2000,"cancel-timeout",20000,2000]"#);
+            let day = both_overdue(&[WRITER_ABORT, &writer_ended("ok")]);
             match freed_by {
                 Some(abort) => day.before("ended writer", abort),
                 None => day,

@@ -504,16 +504,12 @@ fn is_freed_by_another_abort(events: &[Event], place: usize) -> bool {
     else {
         return false;
     };
-    let aborted = |event: &Event| match event.what {
-        What::Abort { id, .. } => Some(id),
-        _ => None,
-    };
     let now = |event: &&Event| event.t == *t;
-    let before = before.iter().rev().take_while(now);
-    let earlier: Vec<Id> = before.filter_map(aborted).collect();
-    let mut later = after.iter().take_while(now).filter_map(aborted);
-    earlier.iter().any(|other| other != id)
-        && (earlier.contains(id) || later.any(|abort| abort == *id))
+    let is_own_abort =
+        |event: &Event| matches!(event.what, What::Abort { id: of, .. } if of == *id);
+    laws::freed_by_another_abort(before, *t, *id)
+        && (before.iter().rev().take_while(now).any(is_own_abort)
+            || after.iter().take_while(now).any(is_own_abort))
 }
 
 /// Returns one track of both journals, line by line.
