@@ -322,3 +322,46 @@ fn with_likely_cause(mut problem: Problem, first: &Journal, second: &Journal) ->
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::{MainError, WorkerCtx};
+    use crate::sim::Runners;
+
+    /// Returns what is reported of one more seed of a worker whose main fails at once, if `fails`.
+    fn report_of_seed(fails: bool, events: &str) -> String {
+        let own = Own::new(move |_: WorkerCtx| async move {
+            if fails {
+                return Err(MainError::from("address in use"));
+            }
+            Ok(())
+        });
+        let case = OwnCase {
+            name: "one".to_owned(),
+            path: "one.toml".to_owned(),
+            text: format!("title = \"One\"\n[timeline]\nevents = [{events}]\n[expect]\nexit = 3\n"),
+        };
+        let Ok(scenario) = case.parse(&own) else {
+            panic!("a valid file");
+        };
+        let run = OwnCase::planned_run(&scenario, &own, 7);
+        let runners = Runners::new(1).expect("a thread");
+        let ran = runners.run_all([run.clone()]).next().expect("one run");
+        let verdict = case.judge_seed(&run, ran);
+        let problems = verdict.problems.iter();
+        problems
+            .map(|problem| format!("{}\n{}", problem.message, problem.detail))
+            .collect()
+    }
+
+    #[test]
+    fn shared_resources_are_suspected_if_main_fails_by_itself() {
+        let by_itself = report_of_seed(true, r#"{ at = "10s", signal = "SIGTERM" }"#);
+        assert!(by_itself.contains("with seed 7: "), "{by_itself}");
+        assert!(by_itself.contains(ADVICE_SHARED), "{by_itself}");
+        let scripted = report_of_seed(false, r#"{ on = "main", fail = "main" }"#);
+        assert!(scripted.contains("with seed 7: "), "{scripted}");
+        assert!(!scripted.contains(ADVICE_SHARED), "{scripted}");
+    }
+}

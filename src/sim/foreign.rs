@@ -198,3 +198,33 @@ impl World {
         true
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a meter measures real time")]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// Measures code that began `took` ago, while the threads have waited for a CPU for `starved` in all.
+    fn measure(meter: &Meter, took: Duration, starved: Duration) -> Option<Duration> {
+        meter.since.set(std::time::Instant::now().checked_sub(took));
+        meter.stop(|| starved)
+    }
+
+    #[test]
+    fn only_starvation_in_the_turn_itself_does_not_count() {
+        let meter = Meter::default();
+        meter.reset(ms(40));
+        // Many short turns on a busy machine, and then a long one in which nothing waits for a CPU.
+        assert_eq!(measure(&meter, ms(90), ms(10_000)), None);
+        let long = measure(&meter, ms(150), ms(10_000)).expect("it took long");
+        assert!(long >= ms(150), "{long:?}");
+        // A turn that waited for a CPU for most of its time.
+        assert_eq!(measure(&meter, ms(150), ms(20_000)), None);
+        let long = measure(&meter, ms(1_000), ms(20_200)).expect("most of it is the turn's");
+        assert!(long >= ms(800), "{long:?}");
+    }
+}

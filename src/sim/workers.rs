@@ -409,3 +409,58 @@ impl Worker {
         place.take().map(|job| (job, why, after))
     }
 }
+
+// Only on Linux does the guard know what a thread does.
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::context::{MainError, WorkerCtx};
+    use crate::sim::{Options, Own};
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Returns why a run of a user's own worker is given up whose limit is two seconds, when it is looked at every 50 ms.
+    /// The thread hardly runs. `turn_ends` makes it end its turn before each look.
+    fn given_up(turn_ends: bool) -> Option<(StuckWhy, Duration)> {
+        let text =
+            "title = \"One\"\n[timeline]\nevents = [{ at = \"1s\", signal = \"SIGTERM\" }]\n";
+        let scenario = crate::scenario::parse("one", text).expect("a valid file");
+        let options = Options {
+            bodies: Bodies::Batons,
+            ..Options::default()
+        };
+        let own = Own::new(|_: WorkerCtx| async { Ok::<_, MainError>(()) });
+        let watched = Arc::new(Watched::default());
+        watched.set_thread();
+        watched.reset();
+        let job = QueuedRun {
+            run: Run::new(Arc::new(scenario), options).of(own),
+            batch: Arc::default(),
+            index: 0,
+            number: 1,
+        };
+        let mut worker = Worker {
+            id: WorkerId(0),
+            place: Arc::new(Place {
+                job: Mutex::new(Some(job)),
+                watched: Arc::clone(&watched),
+            }),
+            seen: TurnWatch::default(),
+            runs: None,
+        };
+        (0..100).find_map(|n| {
+            if turn_ends {
+                watched.end_turn();
+            }
+            let given_up = worker.look(n * 50 * MS, Some(1_000 * MS), Some(2_000 * MS));
+            given_up.map(|(_, why, after)| (why, after))
+        })
+    }
+
+    #[test]
+    fn run_over_its_limit_in_one_turn_is_given_up_for_that_turn() {
+        let limit = 2_000 * MS;
+        assert_eq!(given_up(true), Some((StuckWhy::Overtime, limit)));
+        assert_eq!(given_up(false), Some((StuckWhy::Spinning, limit)));
+    }
+}
