@@ -12,6 +12,9 @@ use deadstop::scenario::{Scenario, parse};
 use deadstop::sim::{Bodies, Options, run};
 use deadstop::{journal, laws, report};
 
+#[path = "../tests/common/repository.rs"]
+mod repository;
+
 const SHAPE: &str = include_str!("shape.toml");
 
 fn shape() -> Scenario {
@@ -111,13 +114,13 @@ fn parsed(criterion: &mut Criterion) {
 
 /// Measures the gate itself, as a command: it is to take at most 60 ms for all scenarios of this repository.
 fn checked(criterion: &mut Criterion) {
-    let root = env!("CARGO_MANIFEST_DIR");
+    let root = repository::root();
     criterion.bench_function("check of the corpus", |bencher| {
         bencher.iter(|| {
             let ended = Command::new(env!("CARGO_BIN_EXE_deadstop"))
                 .arg("check")
                 .env("CI", "1")
-                .current_dir(root)
+                .current_dir(&root)
                 .output();
             assert!(
                 ended.expect("the command starts").status.success(),

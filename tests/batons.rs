@@ -9,9 +9,12 @@ use deadstop::journal;
 use deadstop::scenario::{self, Scenario};
 use deadstop::sim::{Bodies, Options, Run, Runners, Subject};
 
+#[path = "common/repository.rs"]
+mod repository;
+
 /// Returns all scenarios that can be run.
 fn runnable_scenarios() -> Vec<Arc<Scenario>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let root = repository::root().join("scenarios");
     let mut paths = Vec::new();
     collect(&root, &mut paths);
     paths.sort();

@@ -6,9 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Display};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use deadstop::journal::{self, Event, What};
 use deadstop::{laws, scenario, sim};
+
+#[path = "common/repository.rs"]
+mod repository;
 
 #[path = "docs/language.rs"]
 mod language;
@@ -19,7 +23,8 @@ mod links;
 
 /// Returns the root of the repository.
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(repository::root);
+    &ROOT
 }
 
 fn read(path: &str) -> String {

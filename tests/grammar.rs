@@ -4,6 +4,9 @@
 use deadstop::scenario::{self, Scenario};
 use deadstop::{journal, laws, sim};
 
+#[path = "common/repository.rs"]
+mod repository;
+
 /// Parses a file that must have no mistake and no lint.
 fn parse_without_lints(text: &str) -> Scenario {
     let scenario = scenario::parse("example", text).unwrap_or_else(|invalid| {
@@ -275,7 +278,7 @@ fn every_example_of_a_key_parses_and_its_expectations_hold() {
 /// Asserts that a checked-in file is what the table of keys makes of it. `INSTA_UPDATE=always` rewrites the file, as
 /// it does with snapshots.
 fn assert_checked_in(path: &str, should: &str, command: &str) {
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let file = repository::root().join(path);
     if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
         std::fs::write(&file, should).expect("the file can be written");
     }

@@ -14,6 +14,9 @@ use deadstop::report::{Style, side_by_side};
 use deadstop::scenario::{Scenario, parse};
 use deadstop::sim::{Options, Runners, run};
 
+#[path = "common/repository.rs"]
+mod repository;
+
 const STRETCH: Pace = Pace::Stretch(Duration::from_millis(200));
 
 const DRAIN: &str = r#"
@@ -28,7 +31,7 @@ fn live(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_deadstop"))
         .arg("live")
         .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(repository::root())
         .output()
         .expect("it can be run")
 }

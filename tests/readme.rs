@@ -6,6 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+#[path = "common/repository.rs"]
+mod repository;
+
 /// A block of the README: its info string, and its lines.
 struct Block {
     info: String,
@@ -79,7 +82,7 @@ fn fits(expected: &[&str], lines: &[&str]) -> bool {
 
 #[test]
 fn readme_commands_print_what_the_readme_shows() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = repository::root();
     let project = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme");
     let _ = fs::remove_dir_all(&project);
     copy(&root.join("scenarios"), &project.join("scenarios"));
@@ -129,7 +132,7 @@ fn readme_commands_print_what_the_readme_shows() {
 
 #[test]
 fn gate_runs_the_shell_commands_of_the_readme() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = repository::root();
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let gate = fs::read_to_string(root.join("ci/gate.sh")).unwrap();
     for block in blocks(&readme).iter().filter(|block| block.info == "sh") {

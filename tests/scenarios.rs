@@ -10,8 +10,11 @@ use deadstop::scenario::{Scenario, parse_bytes, render};
 use deadstop::sim::{Options, Runners};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+#[path = "common/repository.rs"]
+mod repository;
+
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = &*Box::leak(repository::root().into_boxed_path());
     let mut files = Vec::new();
     find(&root.join("scenarios"), &mut files);
     files.sort();

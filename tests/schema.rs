@@ -14,6 +14,9 @@ use regex::Regex;
 use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
 
+#[path = "common/repository.rs"]
+mod repository;
+
 /// Returns whether a value fits a schema. Panics at a keyword that is unknown here, because it would be ignored.
 fn fits(schema: &Value, value: &Value) -> bool {
     let schema = schema.as_object().expect("a schema is an object");
@@ -416,10 +419,7 @@ fn collect_scenario_files(folder: &Path, files: &mut Vec<PathBuf>) {
 fn scenarios_of_the_corpus_fit_the_schema() {
     let schema = schema();
     let mut files = Vec::new();
-    collect_scenario_files(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"),
-        &mut files,
-    );
+    collect_scenario_files(&repository::root().join("scenarios"), &mut files);
     assert!(files.len() > 100);
     for file in files {
         let text = std::fs::read_to_string(&file).expect("a scenario is text");

@@ -8,6 +8,9 @@ use std::process::Command;
 
 use deadstop::report::{Policy, SnapshotError, State, Store, Wrote};
 
+#[path = "common/repository.rs"]
+mod repository;
+
 /// Returns an empty folder of the test's own.
 fn folder(test: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
@@ -28,7 +31,7 @@ fn insta_with(update: &str, folder: &Path, name: &str, text: &str) -> bool {
         .env_remove("INSTA_FORCE_PASS")
         .env_remove("INSTA_REQUIRE_FULL_MATCH")
         .env("INSTA_UPDATE", update)
-        .env("INSTA_WORKSPACE_ROOT", env!("CARGO_MANIFEST_DIR"))
+        .env("INSTA_WORKSPACE_ROOT", repository::root())
         .env("ASSERT_FOLDER", folder)
         .env("ASSERT_NAME", name)
         .env("ASSERT_TEXT", text)

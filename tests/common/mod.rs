@@ -3,6 +3,8 @@
 // Each test is a crate of its own and uses only some of these helpers.
 #![allow(dead_code)]
 
+pub mod repository;
+
 use std::path::{Path, PathBuf};
 
 use deadstop::journal::{self, Event};
@@ -12,7 +14,7 @@ use deadstop::sim::{self, Options, Subject};
 
 /// Reads every file of the corpus, in the order of the names.
 pub fn corpus() -> Vec<Scenario> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let root = repository::root().join("scenarios");
     let mut files = Vec::new();
     collect(&root, &mut files);
     files.sort();

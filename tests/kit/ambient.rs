@@ -302,7 +302,7 @@ fn panic_hook_is_not_called_in_the_test_kit() {
         (Some("panics"), "hooked")
     );
     assert!(
-        panicked.place.starts_with("tests/kit/ambient.rs:"),
+        panicked.place.starts_with(concat!(file!(), ":")),
         "{}",
         panicked.place
     );

@@ -103,8 +103,11 @@ fn panic_that_the_code_catches_is_noted_with_its_place() {
         Ok(())
     });
     assert_eq!(notes.len(), 1, "{notes:?}");
-    let begin =
-        "\"consumer\" panicked at 0.000 and went on: poison message, at tests/kit/notes.rs:";
+    let begin = concat!(
+        "\"consumer\" panicked at 0.000 and went on: poison message, at ",
+        file!(),
+        ":"
+    );
     assert!(notes[0].starts_with(begin), "{notes:?}");
 }
 
@@ -119,7 +122,11 @@ fn panic_of_a_spawned_task_is_noted_with_its_place() {
         Ok(())
     });
     assert_eq!(notes.len(), 1, "{notes:?}");
-    let begin = "a task that the context does not know, or a destructor, panicked at 0.000: no such row, at tests/kit/notes.rs:";
+    let begin = concat!(
+        "a task that the context does not know, or a destructor, panicked at 0.000: no such row, at ",
+        file!(),
+        ":"
+    );
     assert!(notes[0].starts_with(begin), "{notes:?}");
 }
 

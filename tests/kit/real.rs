@@ -198,7 +198,8 @@ fn patience_of_a_trial_ends_a_run_that_stands_still() {
         &failure,
         &[
             "FAIL trial: the run stands still at 0.000: \"writer\" blocks its thread on a channel",
-            "\"reader\" has waited in its scope since 0.000, at tests/kit/real.rs:",
+            "\"reader\" has waited in its scope since 0.000, at ",
+            "tests/kit/real.rs:",
             "scope.recv(&receiver)",
             // The picture shows the run until then.
             "stuck (blocked) at 0.000, by writer",
