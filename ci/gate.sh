@@ -28,7 +28,7 @@ step 'clippy, and every combination of features'
 cargo clippy --all-targets --all-features -- -D warnings
 # The example as it is built, where nobody else asks for more of the library.
 cargo clippy -p model-server --lib --bins -- -D warnings
-for features in '' parameters process http http,parameters sim sim,parameters kit cli; do
+for features in '' process http sim kit cli; do
   echo "-- features: ${features:-none}"
   cargo clippy -p deadstop --lib --bins --no-default-features --features "$features" -- -D warnings
 done
@@ -36,7 +36,7 @@ done
 step 'macOS and Windows: it compiles there'
 if rustup target add aarch64-apple-darwin x86_64-pc-windows-gnu; then
   cargo check -p deadstop --lib --all-features --target aarch64-apple-darwin
-  for features in process,http,parameters kit; do
+  for features in process,http kit; do
     cargo check -p deadstop --lib --no-default-features --features "$features" --target x86_64-pc-windows-gnu
   done
 else
@@ -72,7 +72,7 @@ step 'a service built with panic = "abort"'
 ci/aborts.sh
 
 step 'the context alone'
-cargo test -p deadstop --no-default-features --features parameters,process
+cargo test -p deadstop --no-default-features --features process
 
 step 'the scenarios under many seeds, and in another count of jobs'
 cargo run --release --quiet -- check --seed 0..50

@@ -68,8 +68,7 @@
 //!
 //! Features: `cli` (default) builds the `deadstop` command and turns on `kit` and `process`; `kit` is the test kit,
 //! and turns on `sim`; `process` is the life of a process in one call; `http` is the watchdog's probe over HTTP, and
-//! comes with `sim`; `parameters` reads the watchdog's parameters as a platform passes them. Without any feature,
-//! only the context is built.
+//! comes with `sim`. Without any feature, only the context is built.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]

@@ -24,7 +24,7 @@ use crate::words::one_line;
 ///
 /// ```
 /// # use std::time::Duration;
-/// use deadstop::context::{BodyOpts, CallOpts, WorkerCtx, order};
+/// use deadstop::context::{BodyOpts, CallOpts, WorkerCtx};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -33,7 +33,7 @@ use crate::words::one_line;
 ///     ctx.add_thread("flusher", BodyOpts::new(), |scope| {
 ///         while scope.wait(Duration::from_secs(1)).elapsed() { /* flush */ }
 ///     })?;
-///     ctx.defer_cleanup("db", CallOpts::new().order(order::CLIENTS), |_scope| { /* close */ })?;
+///     ctx.defer_cleanup("db", CallOpts::new(), |_scope| { /* close */ })?;
 ///     Ok(())
 /// })
 /// .await?;

@@ -17,7 +17,6 @@ mod life;
 mod limits;
 mod members;
 mod opts;
-pub mod order;
 mod phases;
 mod registration;
 mod registry;

@@ -96,8 +96,8 @@ impl fmt::Debug for BodyOpts {
 ///
 /// ```
 /// # use std::time::Duration;
-/// use deadstop::context::{CallOpts, order};
-/// let opts = CallOpts::new().order(order::CLIENTS).floor(Duration::from_secs(1));
+/// use deadstop::context::CallOpts;
+/// let opts = CallOpts::new().order(50).floor(Duration::from_secs(1));
 /// ```
 #[derive(Clone, Debug)]
 pub struct CallOpts {

@@ -412,10 +412,10 @@ impl<A> WorkerCtx<A> {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use deadstop::context::{CallOpts, WorkerCtx, order};
+    /// # use deadstop::context::{CallOpts, WorkerCtx};
     /// let ctx = WorkerCtx::new(());
     /// // This step always gets two seconds, whatever comes before it.
-    /// let opts = CallOpts::new().order(order::STDOUT_FLUSHER).floor(Duration::from_secs(2));
+    /// let opts = CallOpts::new().order(50).floor(Duration::from_secs(2));
     /// ctx.defer_cleanup("flush", opts, |_scope| std::io::Write::flush(&mut std::io::stdout()))?;
     /// assert!(ctx.cleanup_blocking()?.is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())

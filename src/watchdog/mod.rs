@@ -6,8 +6,6 @@
 
 #[cfg(feature = "http")]
 mod http;
-#[cfg(feature = "parameters")]
-mod parameters;
 mod probe;
 #[cfg(feature = "http")]
 mod together;
@@ -25,8 +23,6 @@ use crate::words::one_line;
 
 #[cfg(feature = "http")]
 pub use http::{HttpProbe, InvalidUrl};
-#[cfg(feature = "parameters")]
-pub use parameters::{Parameters, Unreadable};
 pub use probe::{Probe, ProbeError, Probing};
 
 /// A watchdog over one endpoint.
@@ -86,7 +82,7 @@ impl std::fmt::Debug for Watchdog {
 }
 
 impl Watchdog {
-    /// Makes a watchdog with the plan's parameters: 3 attempts, 10 s between probes, 120 s for each.
+    /// Makes a watchdog with the defaults: 3 attempts, 10 s between probes, 120 s for each.
     pub fn new(probe: impl Probe) -> Self {
         Watchdog {
             probe: Box::new(probe),
@@ -97,7 +93,7 @@ impl Watchdog {
         }
     }
 
-    /// Makes a watchdog over an HTTP endpoint, probed by [`HttpProbe`], with the plan's parameters.
+    /// Makes a watchdog over an HTTP endpoint, probed by [`HttpProbe`], with the same defaults.
     ///
     /// ```
     /// # use deadstop::context::{BodyOpts, WorkerCtx};

@@ -46,7 +46,7 @@ impl Default for App {
             exporting: Exporting::AtOnce,
             out: Arc::new(Out::new(std::io::sink())),
             faults: Arc::default(),
-            predictor_order: deadstop::context::order::PREDICTOR_AFTER_POOL,
+            predictor_order: crate::order::PREDICTOR_AFTER_POOL,
         }
     }
 }

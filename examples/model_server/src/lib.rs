@@ -24,6 +24,8 @@ pub mod faults;
 pub mod listen;
 pub mod log;
 pub mod metrics;
+pub mod order;
+mod parameters;
 pub mod pool;
 pub mod predictor;
 mod routes;
@@ -35,10 +37,11 @@ pub mod telemetry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx, order};
+use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
 use deadstop::watchdog::Watchdog;
 
 pub use app::App;
+pub use parameters::{Parameters, Unreadable};
 pub use settings::Settings;
 
 use metrics::{Flusher, Metrics};
@@ -54,9 +57,6 @@ mod stops {
     pub const WORKERS: i32 = 10;
     pub const FLUSHER: i32 = 20;
 }
-
-/// Order of the telemetry in cleanup: after everything that makes spans, before the clients.
-const TELEMETRY: i32 = 25;
 
 /// Bound of the watchdog's end, as the plan has it.
 const WATCHDOG_JOIN: Duration = Duration::from_secs(5);
@@ -84,7 +84,7 @@ pub async fn register(ctx: WorkerCtx<App>) -> Result<(), MainError> {
 
     let telemetry = Telemetry::new(app.exporting);
     let tracer = telemetry.tracer();
-    ctx.add_closeable("telemetry", closing().order(TELEMETRY), telemetry)?;
+    ctx.add_closeable("telemetry", closing().order(order::TELEMETRY), telemetry)?;
 
     let metrics = Arc::new(Metrics::default());
     let flusher = Flusher {

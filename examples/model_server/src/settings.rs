@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use deadstop::watchdog::Parameters;
+use crate::Parameters;
 
 /// Settings of the server. In the environment a duration is in whole milliseconds, and its variable ends in `_MS`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use deadstop::context::{Sink, StartError, WorkerCtx, order};
+use deadstop::context::{Sink, StartError, WorkerCtx};
 use deadstop::journal::What;
 use deadstop::kit::{Own, Trial};
 use model_server::listen::{Callers, Listening};
 use model_server::store::Database;
-use model_server::{App, register};
+use model_server::{App, order, register};
 
 /// Returns callers in quick succession.
 fn callers() -> Callers {

@@ -1,8 +1,10 @@
-//! The watchdog's parameters, as the plan's platform passes them: in the environment, plain or as
+//! The watchdog's parameters, as the platform passes them: in the environment, plain or as
 //! `{"type": …, "payload": …}`.
 
 use std::fmt::Display;
 use std::time::Duration;
+
+use deadstop::watchdog::{InvalidUrl, Watchdog};
 
 /// The watchdog's parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +48,7 @@ impl Parameters {
     /// has its default, and is returned in the list.
     ///
     /// ```
-    /// use deadstop::watchdog::Parameters;
+    /// use model_server::Parameters;
     /// let (parameters, unreadable) = Parameters::read(|name| match name {
     ///     "USE_NIM_WATCHDOG" => Some(r#"{"type": "boolean", "payload": true}"#.to_owned()),
     ///     "NIM_WATCHDOG_MAX_ATTEMPTS" => Some("0".to_owned()),
@@ -108,7 +110,7 @@ impl Parameters {
     /// address and no name, so that no name has to be looked up.
     ///
     /// ```
-    /// # use deadstop::watchdog::Parameters;
+    /// # use model_server::Parameters;
     /// let mut parameters = Parameters::default();
     /// assert_eq!(parameters.url(8080), "http://127.0.0.1:8080/info/");
     /// parameters.url_prefix = "models/7/".to_owned();
@@ -124,7 +126,7 @@ impl Parameters {
     ///
     /// ```
     /// # use deadstop::context::{BodyOpts, WorkerCtx};
-    /// # use deadstop::watchdog::Parameters;
+    /// # use model_server::Parameters;
     /// # let ctx = WorkerCtx::new(());
     /// let (parameters, unreadable) = Parameters::read(|name| std::env::var(name).ok());
     /// for problem in &unreadable {
@@ -139,13 +141,12 @@ impl Parameters {
     ///
     /// # Errors
     ///
-    /// [`InvalidUrl`](super::InvalidUrl) if the prefix or the port cannot be part of a URL.
-    #[cfg(feature = "http")]
-    pub fn watchdog(&self, port: u16) -> Result<Option<super::Watchdog>, super::InvalidUrl> {
+    /// [`InvalidUrl`] if the prefix or the port cannot be part of a URL.
+    pub fn watchdog(&self, port: u16) -> Result<Option<Watchdog>, InvalidUrl> {
         if !self.enabled {
             return Ok(None);
         }
-        let watchdog = super::Watchdog::http(&self.url(port))?;
+        let watchdog = Watchdog::http(&self.url(port))?;
         Ok(Some(
             watchdog
                 .attempts(self.max_attempts)
@@ -241,7 +242,6 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "http")]
     #[test]
     fn enabled_parameters_make_a_watchdog() {
         let mut parameters = Parameters::default();

@@ -1,7 +1,7 @@
-//! Named orders for the components of a model server, as its plan lists them.
+//! Orders of the components in cleanup.
 //!
-//! Cleanup runs in descending order: the component with the highest order is closed first. [`PREDICTOR`] and
-//! [`THREAD_POOL`] keep the planned values, although the predictor is then closed before the pool whose jobs still
+//! They are descending: the component with the highest order is closed first. [`PREDICTOR`] and
+//! [`THREAD_POOL`] keep the values that were planned, although the predictor is then closed before the pool whose jobs still
 //! call it. If the worker declares that with `uses`, start warns of it. [`PREDICTOR_AFTER_POOL`] corrects the order.
 
 /// Order of the predictor, as planned: it is closed first.
@@ -12,5 +12,7 @@ pub const THREAD_POOL: i32 = 100;
 pub const PREDICTOR_AFTER_POOL: i32 = 75;
 /// Order of the flusher of standard output, which runs after the predictions are done.
 pub const STDOUT_FLUSHER: i32 = 50;
+/// Order of the telemetry: after everything that makes spans, before the clients.
+pub const TELEMETRY: i32 = 25;
 /// Order of databases and other clients, which are closed last.
 pub const CLIENTS: i32 = 0;
