@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 
 use deadstop::context::{BodyOpts, CallOpts, WorkerCtx};
-use deadstop::scenario::parse;
-use deadstop::sim::{Options, run};
+use deadstop_harness::scenario::parse;
+use deadstop_harness::sim::{Options, run};
 
 /// Returns the resident memory of this process, in KiB.
 fn resident_kib() -> u64 {

@@ -7,10 +7,10 @@ use std::hint::black_box;
 use std::process::Command;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use deadstop::report::Store;
-use deadstop::scenario::{Scenario, parse};
-use deadstop::sim::{Bodies, Options, run};
-use deadstop::{journal, laws, report};
+use deadstop_harness::report::Store;
+use deadstop_harness::scenario::{Scenario, parse};
+use deadstop_harness::sim::{Bodies, Options, run};
+use deadstop_harness::{journal, laws, report};
 
 #[path = "../tests/common/repository.rs"]
 mod repository;

@@ -25,20 +25,23 @@ if [ -n "$long" ]; then
 fi
 
 step 'clippy, and every combination of features'
-cargo clippy --all-targets --all-features -- -D warnings
+cargo clippy --workspace --all-targets --all-features -- -D warnings
 # The example as it is built, where nobody else asks for more of the library.
 cargo clippy -p model-server --lib --bins -- -D warnings
-for features in '' process http sim kit cli; do
+for features in '' process http serde process,http process,http,serde; do
   echo "-- features: ${features:-none}"
-  cargo clippy -p deadstop --lib --bins --no-default-features --features "$features" -- -D warnings
+  cargo clippy -p deadstop --lib --no-default-features --features "$features" -- -D warnings
+done
+for features in '' live; do
+  echo "-- features of the harness: ${features:-none}"
+  cargo clippy -p deadstop-harness --lib --features "$features" -- -D warnings
 done
 
 step 'macOS and Windows: it compiles there'
 if rustup target add aarch64-apple-darwin x86_64-pc-windows-gnu; then
-  cargo check -p deadstop --lib --all-features --target aarch64-apple-darwin
-  for features in process,http kit; do
-    cargo check -p deadstop --lib --no-default-features --features "$features" --target x86_64-pc-windows-gnu
-  done
+  cargo check -p deadstop -p deadstop-harness --lib --all-features --target aarch64-apple-darwin
+  cargo check -p deadstop --lib --features http,serde --target x86_64-pc-windows-gnu
+  cargo check -p deadstop-harness --lib --target x86_64-pc-windows-gnu
 else
   echo 'not asked: their standard libraries cannot be had here'
 fi
@@ -47,13 +50,13 @@ step 'the oldest Rust that is promised: it compiles there'
 oldest=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 if rustup toolchain install "$oldest" --profile minimal; then
   # In a folder of its own, since each compiler builds all dependencies anew where it finds the other's.
-  cargo "+$oldest" check -p deadstop --all-targets --all-features --target-dir target/oldest
+  cargo "+$oldest" check -p deadstop -p deadstop-harness -p deadstop-cli --all-targets --all-features --target-dir target/oldest
 else
   echo "not asked: Rust $oldest cannot be had here"
 fi
 
 step 'the documentation'
-RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features
+RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --all-features
 
 step 'the README: every scenario through the gate'
 cargo run --release -- check

@@ -3,7 +3,7 @@
 # What they do not notice is listed, and mended or explained in ARCHITECTURE.md. It takes hours, so the gate does not run it.
 #
 #   ci/mutants.sh laws                     all of the laws
-#   ci/mutants.sh context -f 'src/context/order.rs'
+#   ci/mutants.sh context -f 'src/context/limits.rs'
 #
 # What comes behind the first word is for cargo-mutants, which it installs where it is missing.
 set -euo pipefail
@@ -12,13 +12,13 @@ cd "$(dirname "$0")/.."
 case "${1-}" in
   laws)
     # Each law is judged by journals written by hand, without the simulator.
-    features=(--no-default-features --features sim)
-    files=(-f 'src/laws/*.rs')
+    packages=(--package deadstop-harness)
+    files=(-f 'harness/src/laws/*.rs')
     targets=(--cargo-arg=--lib)
     tests=(laws::)
     ;;
   context)
-    features=(--all-features)
+    packages=(--package deadstop --test-package deadstop --test-package deadstop-harness --all-features)
     files=(-f 'src/context/*.rs')
     # With every scenario and its snapshot, but without what takes its time by the clock.
     targets=(--cargo-arg=--lib)
@@ -43,5 +43,5 @@ if ! cargo mutants --version > /dev/null 2>&1; then
 fi
 
 export CARGO_PROFILE_DEV_DEBUG=none CARGO_PROFILE_TEST_DEBUG=none
-cargo mutants --package deadstop "${features[@]}" "${files[@]}" "${targets[@]}" \
+cargo mutants "${packages[@]}" "${files[@]}" "${targets[@]}" \
   --minimum-test-timeout 60 "$@" -- "${tests[@]}"

@@ -12,22 +12,20 @@ const MAX_ERROR_CHARS: usize = 200;
 
 /// Returns whether a character controls a terminal instead of showing something: it moves the cursor, ends the line,
 /// or changes the direction of writing.
-pub(crate) fn steers(c: char) -> bool {
+pub fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Returns a text as one line in which every character that controls a terminal is escaped.
-#[cfg(feature = "sim")]
-pub(crate) fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     text.chars().for_each(|c| push_escaped(&mut line, c));
     line
 }
 
 /// Returns a path as one line, [escaped].
-#[cfg(feature = "sim")]
-pub(crate) fn shown_path(path: &std::path::Path) -> String {
+pub fn shown_path(path: &std::path::Path) -> String {
     escaped(&path.display().to_string())
 }
 
@@ -45,7 +43,7 @@ fn push_escaped(line: &mut String, c: char) {
 ///
 /// An error's `Display` is its author's code: it may fail, panic, or write without end. This function returns a text
 /// all the same.
-pub(crate) fn one_line(text: &dyn Display) -> Name {
+pub fn one_line(text: &dyn Display) -> Name {
     let mut line = Line::default();
     let written = contained(|| write!(line, "{text}"));
     if !matches!(written, Some(Ok(()))) && line.text.is_empty() {
@@ -86,7 +84,7 @@ impl Write for Line {
 }
 
 /// Returns the words of a panic, from its payload.
-pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
+pub fn panic_message(payload: &(dyn Any + Send)) -> String {
     if let Some(text) = payload.downcast_ref::<&'static str>() {
         (*text).to_owned()
     } else if let Some(text) = payload.downcast_ref::<String>() {
@@ -98,7 +96,7 @@ pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
 
 /// Runs a caller's code whose panic must not end the code around it; returns `None` if it panics. The panic hook has
 /// then already reported the panic. The payload is not dropped, since that could panic again.
-pub(crate) fn contained<R>(run: impl FnOnce() -> R) -> Option<R> {
+pub fn contained<R>(run: impl FnOnce() -> R) -> Option<R> {
     catch_unwind(AssertUnwindSafe(run))
         .map_err(std::mem::forget)
         .ok()

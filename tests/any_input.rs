@@ -1,8 +1,6 @@
 //! Any input is either a scenario or an error, and any scenario of moderate size runs.
-#![cfg(feature = "sim")]
-
-use deadstop::scenario::keys::{self, Place, Type};
-use deadstop::{scenario, sim};
+use deadstop_harness::scenario::keys::{self, Place, Type};
+use deadstop_harness::{scenario, sim};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::RngSeed;

@@ -1,13 +1,11 @@
 //! Compares coroutines and batons: both have to give the same journals.
-#![cfg(feature = "sim")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use deadstop::journal;
-use deadstop::scenario::{self, Scenario};
-use deadstop::sim::{Bodies, Options, Run, Runners, Subject};
+use deadstop_harness::journal;
+use deadstop_harness::scenario::{self, Scenario};
+use deadstop_harness::sim::{Bodies, Options, Run, Runners, Subject};
 
 #[path = "common/repository.rs"]
 mod repository;

@@ -1,6 +1,4 @@
 //! The command as a user meets it: what it prints, what it writes, and its exit code.
-#![cfg(feature = "cli")]
-
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,8 @@
 //! The diagnostics of a file, as its author reads them. Each file below has the mistake or lint that the name of its
 //! snapshot says (`tests/diagnostics/CODE.snap`, or `CODE-WHERE.snap`).
-#![cfg(feature = "sim")]
-
 use std::fmt::Write as _;
 
-use deadstop::scenario::{self, CODES, Diagnostic, LINTS};
+use deadstop_harness::scenario::{self, CODES, Diagnostic, LINTS};
 
 /// Returns a file's mistakes, or its lints if it has no mistake.
 fn diagnostics(bytes: &[u8]) -> Vec<Diagnostic> {
@@ -641,7 +639,7 @@ fn a_law_that_is_not_known_cannot_be_expected_to_break() {
     let found = diagnostics(text.as_bytes());
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!((found[0].code, found[0].line(text)), ("unknown-word", 2));
-    for law in deadstop::laws::all() {
+    for law in deadstop_harness::laws::all() {
         let text = format!("title = \"Laws\"\nexpect.breaks = [\"{}\"]\n", law.name);
         assert!(scenario::parse("law", &text).is_ok(), "{}", law.name);
     }

@@ -1,15 +1,13 @@
 //! Compares the written pages with the code: every law, every event and key, every dependency between modules, every
 //! link.
-#![cfg(feature = "sim")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Display};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use deadstop::journal::{self, Event, What};
-use deadstop::{laws, scenario, sim};
+use deadstop_harness::journal::{self, Event, What};
+use deadstop_harness::{laws, scenario, sim};
 
 #[path = "common/repository.rs"]
 mod repository;
@@ -83,7 +81,7 @@ fn laws_page_lists_every_law_as_the_code_does() {
         .map(|law| {
             let file = law.name.replace(['/', '-'], "_");
             format!(
-                "| [`{}`](../src/laws/{file}.rs) | {} | {} |",
+                "| [`{}`](../harness/src/laws/{file}.rs) | {} | {} |",
                 law.name, law.rules, law.statement
             )
         })
@@ -340,24 +338,49 @@ fn table_rows(page: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// Returns the other modules that a module's sources name.
-fn named_by(module: &Path) -> BTreeSet<String> {
+/// Sources of the packages whose modules others name.
+const LIBRARIES: [&str; 2] = ["src", "harness/src"];
+
+/// Returns the first words of a path, or of each path of a list in braces.
+fn first_words(path: &str) -> impl Iterator<Item = &str> {
+    let paths = path
+        .strip_prefix('{')
+        .map_or(path, |list| list.split("};").next().unwrap_or(list));
+    let count = if path.starts_with('{') { usize::MAX } else { 1 };
+    paths.split(',').take(count).filter_map(|path| {
+        path.trim_start()
+            .split(|c: char| !(c.is_lowercase() || c == '_'))
+            .next()
+    })
+}
+
+/// Returns whether a package has a module of that name. A macro's `$crate`, or a type at the root, is not a module.
+fn is_module(name: &str) -> bool {
+    LIBRARIES.iter().any(|package| {
+        let path = root().join(package).join(name);
+        !name.is_empty() && (path.is_dir() || path.with_extension("rs").is_file())
+    })
+}
+
+/// Returns the other modules that the sources in a folder name by a path that begins with one of `prefixes`.
+fn named_by(folder: &Path, prefixes: &[&str]) -> BTreeSet<String> {
     let mut sources = Vec::new();
-    files(module, ".rs", &mut sources);
+    files(folder, ".rs", &mut sources);
     let mut named = BTreeSet::new();
     for source in sources {
         let text = fs::read_to_string(source).unwrap();
-        for rest in text.split("crate::").skip(1) {
-            let word = rest.split(|c: char| !(c.is_lowercase() || c == '_'));
-            named.extend(word.take(1).map(str::to_owned));
-        }
+        let code: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .collect();
+        let code = code.join("\n");
+        let paths = prefixes
+            .iter()
+            .flat_map(|prefix| code.split(prefix).skip(1));
+        let words = paths.flat_map(first_words);
+        named.extend(words.filter(|word| is_module(word)).map(str::to_owned));
     }
-    named.remove(&*module.file_name().unwrap().to_string_lossy());
-    // A macro's `$crate`, or a type at the root, is not a module.
-    named.retain(|name| {
-        let path = root().join("src").join(name);
-        path.is_dir() || path.with_extension("rs").is_file()
-    });
+    named.remove(&*folder.file_name().unwrap().to_string_lossy());
     named
 }
 
@@ -373,13 +396,18 @@ fn module_dependencies_match_the_architecture_page() {
         })
         .collect();
     let mut found = BTreeMap::new();
-    for entry in fs::read_dir(root().join("src")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            found.insert(name, named_by(&path));
+    for package in LIBRARIES {
+        for entry in fs::read_dir(root().join(package)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                found.insert(name, named_by(&path, &["crate::", "deadstop::"]));
+            }
         }
     }
+    // Of the command only what it uses of the others: no other package names its modules.
+    let command = named_by(&root().join("cli/src"), &["deadstop_harness::"]);
+    found.insert("cli".to_owned(), command);
     assert_eq!(listed, found);
 }
 
@@ -418,8 +446,8 @@ fn every_dependency_has_its_reason() {
         .collect();
     let mut declared = BTreeSet::new();
     let mut section = "";
-    let manifest = read("Cargo.toml");
-    for line in manifest.lines() {
+    let manifests = ["Cargo.toml", "harness/Cargo.toml", "cli/Cargo.toml"].map(read);
+    for line in manifests.iter().flat_map(|manifest| manifest.lines()) {
         if line.starts_with('[') {
             section = line;
         }
@@ -428,10 +456,13 @@ fn every_dependency_has_its_reason() {
             names && !line.starts_with([' ', '#']),
             line.split_once(" = "),
         ) {
-            declared.insert(name.to_owned());
+            declared.insert(name.trim_end_matches(".workspace").to_owned());
         }
     }
-    declared.remove("default");
+    for own in ["default", "deadstop", "deadstop-harness"] {
+        declared.remove(own);
+    }
     listed.sort_unstable();
+    listed.dedup(); // `serde` is a feature as well.
     assert_eq!(listed, declared.into_iter().collect::<Vec<_>>());
 }

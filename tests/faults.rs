@@ -1,7 +1,5 @@
 //! Checks that the corpus has every fault on every kind that can take it: faults with an end at each moment, and the
 //! others in the instant in which a step begins. In that instant a live run and the simulation differ most easily.
-#![cfg(feature = "cli")]
-
 mod common;
 
 use std::collections::BTreeSet;
@@ -9,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use common::corpus;
-use deadstop::scenario::{Component, Scenario, Timed, Verb, When, parse};
+use deadstop_harness::scenario::{Component, Scenario, Timed, Verb, When, parse};
 
 /// Kinds of components in all their variants, as a file writes them, and main.
 const KINDS: &[&str] = &[

@@ -1,8 +1,6 @@
 //! The grammar: its examples parse, run and hold, and the files that are made from its table of keys are checked in.
-#![cfg(feature = "sim")]
-
-use deadstop::scenario::{self, Scenario};
-use deadstop::{journal, laws, sim};
+use deadstop_harness::scenario::{self, Scenario};
+use deadstop_harness::{journal, laws, sim};
 
 #[path = "common/repository.rs"]
 mod repository;

@@ -1,6 +1,5 @@
 //! A user's own worker in the simulator: its real code, in virtual time, with faults laid over it.
 
-#![cfg(feature = "kit")]
 #![allow(
     clippy::disallowed_methods,
     reason = "the tests are a user's code, which takes tokio's time and tasks"

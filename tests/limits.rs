@@ -1,11 +1,9 @@
 //! The limits of a run. A run that passes a limit gets a verdict with the limit's name, and costs no more than the
 //! limit allows.
-#![cfg(feature = "cli")]
-
-use deadstop::journal::{StuckWhy, What};
-use deadstop::report::{ProblemKind, Source, Style, judge};
-use deadstop::sim::{self, Options, ROWS_A_RUN};
-use deadstop::{journal, scenario};
+use deadstop_harness::journal::{StuckWhy, What};
+use deadstop_harness::report::{ProblemKind, Source, Style, judge};
+use deadstop_harness::sim::{self, Options, ROWS_A_RUN};
+use deadstop_harness::{journal, scenario};
 
 /// Returns a file with a thousand closeables, and `events` cleanups by a thousand callers each, a second apart.
 fn crowded(events: usize) -> String {

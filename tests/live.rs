@@ -1,6 +1,4 @@
 //! Live runs: real processes, threads, signals and sockets, compared with the simulation.
-#![cfg(feature = "cli")]
-
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,11 +6,11 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use deadstop::journal::{Event, What};
-use deadstop::live::{Failed, Known, Pace, Played, Players, Request, Tempo, compare};
-use deadstop::report::{Style, side_by_side};
-use deadstop::scenario::{Scenario, parse};
-use deadstop::sim::{Options, Runners, run};
+use deadstop_harness::journal::{Event, What};
+use deadstop_harness::live::{Failed, Known, Pace, Played, Players, Request, Tempo, compare};
+use deadstop_harness::report::{Style, side_by_side};
+use deadstop_harness::scenario::{Scenario, parse};
+use deadstop_harness::sim::{Options, Runners, run};
 
 #[path = "common/repository.rs"]
 mod repository;

@@ -2,7 +2,6 @@
 //! and in which words. Beside them are correct workers, which must not be accused. Each test runs in a process of its
 //! own, because some workers keep threads for good. No test may hang.
 
-#![cfg(feature = "kit")]
 #![allow(
     clippy::disallowed_methods,
     reason = "the workers are a user's code, and the processes are real"
@@ -357,9 +356,9 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
 fn main() -> ExitCode {
     if let Ok(name) = std::env::var(WORKER) {
         let own = workers::named(&name).expect("a worker of that name");
-        let suite = deadstop::kit::Suite::new(
+        let suite = deadstop_harness::kit::Suite::new(
             env!("CARGO_MANIFEST_DIR"),
-            "tests/mistakes/scenarios",
+            "../tests/mistakes/scenarios",
             env!("CARGO_PKG_NAME"),
             file!(),
             env!("CARGO_CRATE_NAME"),

@@ -5,18 +5,16 @@
 //!
 //! For workers with no event but one signal, a model computes every step beforehand. The model was written from the
 //! contract and shares nothing with the crate but the parser.
-#![cfg(feature = "sim")]
-
 mod common;
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 use common::{Verdict, parse};
-use deadstop::journal::{self, BoundBy, Cause, Event, Kind, Outcome, Ties, Told, What};
-use deadstop::scenario::keys::answers;
-use deadstop::scenario::{Component, Scenario};
-use deadstop::sim::{self, Options, Subject};
+use deadstop_harness::journal::{self, BoundBy, Cause, Event, Kind, Outcome, Ties, Told, What};
+use deadstop_harness::scenario::keys::answers;
+use deadstop_harness::scenario::{Component, Scenario};
+use deadstop_harness::sim::{self, Options, Subject};
 use proptest::collection::vec;
 use proptest::option::{of, weighted};
 use proptest::prelude::*;

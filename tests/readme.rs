@@ -1,7 +1,5 @@
 //! Runs the README's commands in a project of their own, in their order, and compares what they print with what the
 //! README shows. (Its Rust is a documentation test of the crate.)
-#![cfg(feature = "cli")]
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;

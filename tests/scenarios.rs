@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use deadstop::journal::text;
-use deadstop::report::{Source, Style, judge};
-use deadstop::scenario::{Scenario, parse_bytes, render};
-use deadstop::sim::{Options, Runners};
+use deadstop_harness::journal::text;
+use deadstop_harness::report::{Source, Style, judge};
+use deadstop_harness::scenario::{Scenario, parse_bytes, render};
+use deadstop_harness::sim::{Options, Runners};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 #[path = "common/repository.rs"]

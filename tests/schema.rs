@@ -1,12 +1,10 @@
 //! Compares the schema with the parser. The schema takes every file that the parser takes, and refuses every mistake
 //! that a schema can express.
-#![cfg(feature = "sim")]
-
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use deadstop::scenario::{self, Diagnostic};
+use deadstop_harness::scenario::{self, Diagnostic};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::RngSeed;

@@ -1,12 +1,10 @@
 //! Compares our reader, comparator and writer of snapshots with insta's own.
-#![cfg(feature = "cli")]
-
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use deadstop::report::{Policy, SnapshotError, State, Store, Wrote};
+use deadstop_harness::report::{Policy, SnapshotError, State, Store, Wrote};
 
 #[path = "common/repository.rs"]
 mod repository;

@@ -1,7 +1,5 @@
 //! No file of the corpus holds by the luck of one seed: events of one instant may come in another order, and then
 //! they do, and the file still holds.
-#![cfg(feature = "sim")]
-
 mod common;
 
 use std::collections::BTreeSet;
@@ -9,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use common::{Verdict, corpus};
-use deadstop::sim::{Options, Ran, Run, Runners, Subject};
+use deadstop_harness::sim::{Options, Ran, Run, Runners, Subject};
 
 /// Seeds besides 0, which every other test runs. Without optimisation 200 of them take most of a minute.
 const SEEDS: Range<u64> = 1..if cfg!(debug_assertions) { 40 } else { 200 };

@@ -3,15 +3,13 @@
 //! The table states what each file is about, by the names of the laws. The plan's context has to break those laws (or
 //! miss those expectations) in that file. The worker's context breaks only what the file itself allows, and meets all
 //! expectations.
-#![cfg(feature = "cli")]
-
 mod common;
 
 use std::collections::BTreeSet;
 
 use common::{Verdict, corpus};
-use deadstop::laws;
-use deadstop::sim::Subject;
+use deadstop_harness::laws;
+use deadstop_harness::sim::Subject;
 
 /// A hazard: its file, the laws that the plan breaks there, and the expectations that it misses where no law can know
 /// what was wanted.

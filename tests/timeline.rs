@@ -1,12 +1,10 @@
 //! The picture under the log, for runs as they occur in an incident. Each snapshot was reviewed.
-#![cfg(feature = "cli")]
-
-use deadstop::journal::{
+use deadstop_harness::journal::{
     BoundBy, By, Cause, Event, FaultVerb, How, Kind, LostWhat, Outcome, Phase, RefusedReason,
     StuckWhy, What,
 };
-use deadstop::report::{Style, timeline};
-use deadstop::{scenario, sim};
+use deadstop_harness::report::{Style, timeline};
+use deadstop_harness::{scenario, sim};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 

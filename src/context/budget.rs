@@ -46,24 +46,47 @@ impl Core {
     pub(crate) fn budget(&self) -> Budget {
         let registry = self.registry();
         let lines = registry.components.values().map(|component| {
-            let line = Line {
-                name: component.name.clone(),
-                kind: component.kind,
-                order: component.order,
-                timeout: component.timeout,
-                floor: component.floor,
-                aborts: component.action.can_be_aborted(),
-                at_worst: component.timeout,
-            };
+            let line = Line::new(
+                component.name.clone(),
+                component.kind,
+                component.order,
+                component.timeout,
+                component.floor,
+                component.action.can_be_aborted(),
+            );
             (component.id, line)
         });
         Budget::of(self.limits, lines.collect())
     }
 }
 
+impl Line {
+    /// Makes the line of a component whose step no other step delays; [`Budget::of`] works out what may delay it.
+    #[doc(hidden)]
+    pub fn new(
+        name: Name,
+        kind: Kind,
+        order: i32,
+        timeout: Duration,
+        floor: Option<Duration>,
+        aborts: bool,
+    ) -> Line {
+        Line {
+            name,
+            kind,
+            order,
+            timeout,
+            floor,
+            aborts,
+            at_worst: timeout,
+        }
+    }
+}
+
 impl Budget {
     /// Returns the budget of a worker with these components, each with its id.
-    pub(crate) fn of(limits: Limits, lines: Vec<(Id, Line)>) -> Budget {
+    #[doc(hidden)]
+    pub fn of(limits: Limits, lines: Vec<(Id, Line)>) -> Budget {
         let (mut stop, mut cleanup): (Vec<_>, Vec<_>) = lines
             .into_iter()
             .partition(|(_, line)| is_stop_kind(line.kind));

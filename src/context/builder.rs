@@ -106,8 +106,8 @@ impl Builder {
     }
 
     /// Sets a sink of this crate. Its panics are not caught, since they are defects that must be seen.
-    #[cfg(feature = "sim")]
-    pub(crate) fn own_sink(mut self, sink: Arc<dyn Sink>) -> Self {
+    #[doc(hidden)]
+    pub fn own_sink(mut self, sink: Arc<dyn Sink>) -> Self {
         self.sink = Some(sink);
         self
     }
@@ -140,7 +140,7 @@ impl Builder {
     /// # Errors
     ///
     /// As [`build`](Self::build).
-    pub(crate) fn limits(&self) -> Result<Limits, LimitsError> {
+    pub fn limits(&self) -> Result<Limits, LimitsError> {
         let ranged = |what, was: Duration| {
             let rounded = whole_ms(was);
             if rounded < BOUND_MIN || rounded > BOUND_MAX {

@@ -51,7 +51,7 @@ impl SignalCounter {
     }
 
     /// Returns the number of signals that need no further action, doubled ones included.
-    #[cfg(feature = "cli")]
+    #[doc(hidden)]
     pub fn heeded(&self) -> u32 {
         self.heeded.load(Ordering::SeqCst)
     }

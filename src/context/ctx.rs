@@ -105,10 +105,10 @@ impl<A> std::fmt::Debug for WeakCtx<A> {
     }
 }
 
-#[cfg(feature = "sim")]
 impl<A> WorkerCtx<A> {
     /// Returns the number of handles, this one included.
-    pub(crate) fn handles(&self) -> usize {
+    #[doc(hidden)]
+    pub fn handles(&self) -> usize {
         Arc::strong_count(&self.app)
     }
 }
@@ -296,7 +296,8 @@ impl<A> WorkerCtx<A> {
 
     /// Starts the worker with a main of either kind.
     #[track_caller]
-    pub(crate) fn start_main<F>(
+    #[doc(hidden)]
+    pub fn start_main<F>(
         &self,
         main: F,
     ) -> impl Future<Output = Result<(), StartError>> + Send + use<A, F>

@@ -173,7 +173,7 @@ impl MainError {
     }
 
     /// Returns the exit code that main asks for. 0 counts as none.
-    pub(crate) fn asks_for(&self) -> Option<i32> {
+    pub fn asks_for(&self) -> Option<i32> {
         self.code.filter(|code| *code != 0)
     }
 }
@@ -223,4 +223,17 @@ pub enum StartError {
     /// The call was made from inside. Nothing was done.
     #[error(transparent)]
     CalledFromInside(#[from] CalledFromInside),
+}
+
+impl StartError {
+    /// Returns the journal's word for the failure.
+    #[doc(hidden)]
+    pub fn word(&self) -> Name {
+        match self {
+            StartError::Main { message, .. } => format!("start-failed: {message}").into(),
+            StartError::StopRequested { .. } => "stop-requested".into(),
+            StartError::Again => "again".into(),
+            StartError::CalledFromInside(_) => "called-from-inside".into(),
+        }
+    }
 }

@@ -134,8 +134,8 @@ impl Life {
     }
 
     /// Returns the number of signals that need no further action.
-    #[cfg(feature = "cli")]
-    pub(crate) fn signals_heeded(&self) -> u32 {
+    #[doc(hidden)]
+    pub fn signals_heeded(&self) -> u32 {
         self.core.signals.heeded()
     }
 
@@ -163,7 +163,8 @@ impl Life {
         self.clone().run(main, place)
     }
 
-    pub(crate) async fn run(
+    #[doc(hidden)]
+    pub async fn run(
         self,
         main: impl FnOnce() -> Main + Send,
         place: &'static Location<'static>,

@@ -33,11 +33,11 @@ pub use ctx::{WeakCtx, WorkerCtx};
 pub use error::{BlockingError, CalledFromInside, LimitsError, MainError, Refused, StartError};
 pub use life::{Life, LifeEnd, exit_code};
 pub use limits::Limits;
-#[cfg(feature = "sim")]
-pub(crate) use limits::own_bound;
+#[doc(hidden)]
+pub use limits::own_bound;
 pub(crate) use limits::{BOUND_MAX, BOUND_MIN};
 pub use opts::{BodyOpts, CallOpts};
 pub use report::{Death, Reason, Report, StepReport, WakePanic};
 pub use sink::Sink;
-#[cfg(any(all(feature = "process", unix), feature = "sim"))]
-pub(crate) use start::Main;
+#[doc(hidden)]
+pub use start::Main;

@@ -16,8 +16,10 @@ use crate::host::{Abort, Body, BoxError, BoxFuture, Scope};
 use crate::journal::{By, How, Kind, MAIN, Name, Outcome, Phase, RefusedReason, State, What};
 
 /// The main function of a worker.
-pub(crate) enum Main {
+pub enum Main {
+    /// A future, which a runtime drives.
     Async(BoxFuture<Result<(), MainError>>),
+    /// Code that blocks its thread.
     Blocking(BlockingMain),
 }
 

@@ -318,7 +318,7 @@ pub(crate) fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 /// Blocks this thread until the future is ready. The future needs no runtime: what completes it unparks the thread.
-pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+pub fn block_on<F: Future>(future: F) -> F::Output {
     let parked = || {
         #[allow(
             clippy::disallowed_methods,

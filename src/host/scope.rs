@@ -95,8 +95,8 @@ impl Scope {
     }
 
     /// Returns the scope's blocker, for a scope with another token.
-    #[cfg(feature = "cli")]
-    pub(crate) fn blocker(&self) -> Arc<dyn Blocker> {
+    #[doc(hidden)]
+    pub fn blocker(&self) -> Arc<dyn Blocker> {
         Arc::clone(&self.blocker)
     }
 

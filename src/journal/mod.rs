@@ -5,24 +5,23 @@
 //! no law believes the claim.
 
 mod event;
-#[cfg(feature = "sim")]
+#[cfg(feature = "facts")]
 mod json;
 mod level;
 mod names;
 mod say;
-#[cfg(feature = "sim")]
+#[cfg(feature = "facts")]
 mod text;
 mod trace;
 mod words;
 
 pub use event::{Event, Id, MAIN, Name, Registered, Row, VERSION, What};
-#[cfg(feature = "sim")]
+#[cfg(feature = "facts")]
 pub use json::{NoEvent, json, parse_json};
 pub use level::Level;
-#[cfg(feature = "sim")]
-pub(crate) use say::At;
-pub(crate) use say::Ms;
-#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub use say::{At, Ms};
+#[cfg(feature = "facts")]
 pub use text::text;
 pub use trace::{Tracing, trace};
 pub use words::{

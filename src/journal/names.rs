@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-#[cfg(feature = "sim")]
+#[cfg(feature = "facts")]
 use super::event::{Event, What};
 use super::event::{Id, Name};
 
@@ -15,7 +15,7 @@ pub(super) struct Names<'a> {
 
 impl<'a> Names<'a> {
     /// Collects the names that a journal registers.
-    #[cfg(feature = "sim")]
+    #[cfg(feature = "facts")]
     pub fn new(events: &'a [Event]) -> Self {
         let by_id = events.iter().filter_map(|event| match &event.what {
             What::Registered(registered) => Some((registered.id, &registered.name)),

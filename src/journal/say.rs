@@ -435,7 +435,7 @@ fn write_rows(out: &mut impl Write, steps: &[Row], deaths: &[(Id, How)]) -> fmt:
 }
 
 /// A duration in milliseconds, displayed as people write it: `500 ms`, `2 s`, `2.5 s`.
-pub(crate) struct Ms(pub u64);
+pub struct Ms(pub u64);
 
 impl Display for Ms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -450,7 +450,7 @@ impl Display for Ms {
 }
 
 /// An instant in milliseconds, displayed as in the first column of the text.
-pub(crate) struct At(pub u64);
+pub struct At(pub u64);
 
 impl Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

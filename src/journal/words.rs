@@ -8,9 +8,9 @@ macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[cfg_attr(feature = "sim", derive(serde::Serialize, serde::Deserialize))]
+        #[cfg_attr(feature = "facts", derive(serde::Serialize, serde::Deserialize))]
         pub enum $name {
-            $($(#[$vmeta])* #[cfg_attr(feature = "sim", serde(rename = $text))] $variant,)+
+            $($(#[$vmeta])* #[cfg_attr(feature = "facts", serde(rename = $text))] $variant,)+
         }
 
         impl $name {
@@ -299,8 +299,8 @@ words! {
 
 impl Cause {
     /// Returns whether the process is cut off in the middle of what its threads do.
-    #[cfg(feature = "sim")]
-    pub(crate) const fn cuts(self) -> bool {
+    #[doc(hidden)]
+    pub const fn cuts(self) -> bool {
         matches!(
             self,
             Cause::ThirdSignal | Cause::Watchdog | Cause::LastResort | Cause::Killed

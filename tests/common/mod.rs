@@ -7,10 +7,10 @@ pub mod repository;
 
 use std::path::{Path, PathBuf};
 
-use deadstop::journal::{self, Event};
-use deadstop::laws::{self, Broken};
-use deadstop::scenario::{self, Scenario, Unmet};
-use deadstop::sim::{self, Options, Subject};
+use deadstop_harness::journal::{self, Event};
+use deadstop_harness::laws::{self, Broken};
+use deadstop_harness::scenario::{self, Scenario, Unmet};
+use deadstop_harness::sim::{self, Options, Subject};
 
 /// Reads every file of the corpus, in the order of the names.
 pub fn corpus() -> Vec<Scenario> {

@@ -22,7 +22,14 @@ const VAGUE: &[&str] = &[
 /// Returns every line of every source with its place.
 fn lines() -> Vec<(String, String)> {
     let mut found: Vec<PathBuf> = Vec::new();
-    for folder in ["src", "tests", "benches", "examples"] {
+    for folder in [
+        "src",
+        "harness/src",
+        "cli/src",
+        "tests",
+        "benches",
+        "examples",
+    ] {
         files(&root().join(folder), ".rs", &mut found);
     }
     assert!(found.len() > 200, "{} sources", found.len());

@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex};
 
 use deadstop::context::{Sink, exit_code};
-use deadstop::journal::{self, BoundBy, Level, Outcome, Tracing, What};
+use deadstop_harness::journal::{self, BoundBy, Level, Outcome, Tracing, What};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 

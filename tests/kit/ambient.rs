@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
 use deadstop::host::Scope;
-use deadstop::kit::{Own, Trial};
+use deadstop_harness::kit::{Own, Trial};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::{Instant, sleep};
 

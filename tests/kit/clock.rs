@@ -5,9 +5,9 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
-use deadstop::journal::{How, Outcome, What};
-use deadstop::kit::{Own, Trial};
-use deadstop::sim::Journal;
+use deadstop_harness::journal::{How, Outcome, What};
+use deadstop_harness::kit::{Own, Trial};
+use deadstop_harness::sim::Journal;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use tokio::sync::mpsc;

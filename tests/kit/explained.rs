@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
-use deadstop::kit::{Own, Trial};
+use deadstop_harness::kit::{Own, Trial};
 use tokio::time::sleep;
 
 /// Returns a trial of a worker that does one thing.
@@ -62,7 +62,7 @@ async fn worker_that(ctx: WorkerCtx<&'static str>) -> Result<(), MainError> {
 #[track_caller]
 fn broken_laws_of(trial: Trial) -> Vec<(&'static str, String)> {
     let broken = trial.observe().broken_laws();
-    let words = |broken: deadstop::laws::Broken| (broken.law, broken.message);
+    let words = |broken: deadstop_harness::laws::Broken| (broken.law, broken.message);
     broken.into_iter().map(words).collect()
 }
 

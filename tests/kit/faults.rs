@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
-use deadstop::journal::{How, Outcome, What};
-use deadstop::kit::{Own, Trial};
-use deadstop::sim::Journal;
+use deadstop_harness::journal::{How, Outcome, What};
+use deadstop_harness::kit::{Own, Trial};
+use deadstop_harness::sim::Journal;
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)

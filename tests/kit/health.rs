@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, MainError, WorkerCtx};
-use deadstop::journal::{Cause, What};
-use deadstop::kit::Trial;
-use deadstop::sim::Journal;
 use deadstop::watchdog::Watchdog;
+use deadstop_harness::journal::{Cause, What};
+use deadstop_harness::kit::Trial;
+use deadstop_harness::sim::Journal;
 
 /// Registers a watchdog that probes at once, and then 10 s after each good probe. It probes again 4·n² s after the
 /// nth failure in a row.

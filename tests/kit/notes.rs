@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, Builder, CallOpts, MainError, WorkerCtx};
-use deadstop::kit::{Own, Trial};
+use deadstop_harness::kit::{Own, Trial};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 

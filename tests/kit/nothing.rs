@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
-use deadstop::kit::Trial;
+use deadstop_harness::kit::Trial;
 use tokio::time::sleep;
 
 use super::told::{assert_contains, failure_of};
@@ -51,7 +51,7 @@ fn worker_that_only_runs_a_future_tests_something() {
         ctx.run_async("migration", async {})
             .map_err(MainError::from)
     };
-    let own = deadstop::kit::Own::blocking(runs);
+    let own = deadstop_harness::kit::Own::blocking(runs);
     assert_eq!(
         with_sigterm_at_10s(Trial::of_own(own)).run().exit_code(),
         Some(0)

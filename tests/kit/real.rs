@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
-use deadstop::journal::Outcome;
-use deadstop::kit::Trial;
+use deadstop_harness::journal::Outcome;
+use deadstop_harness::kit::Trial;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 

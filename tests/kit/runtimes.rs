@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use deadstop::context::{BodyOpts, Life, MainError, WorkerCtx};
 use deadstop::host::Scope;
-use deadstop::journal::{How, Kind, Outcome, SignalName};
-use deadstop::kit::{Own, Trial};
+use deadstop_harness::journal::{How, Kind, Outcome, SignalName};
+use deadstop_harness::kit::{Own, Trial};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -125,8 +125,8 @@ fn adopted_task_aborted_by_its_own_side_is_a_death() {
     let log = journal.log();
     let line = "     1.000  error  ended          legacy (#1): dropped";
     assert!(log.contains(line), "{log}");
-    let died = |event: &deadstop::journal::Event| match &event.what {
-        deadstop::journal::What::Returned { deaths, .. } => Some(deaths.clone()),
+    let died = |event: &deadstop_harness::journal::Event| match &event.what {
+        deadstop_harness::journal::What::Returned { deaths, .. } => Some(deaths.clone()),
         _ => None,
     };
     let deaths: Vec<_> = journal.events.iter().filter_map(died).flatten().collect();

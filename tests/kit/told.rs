@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
-use deadstop::journal::{Cause, Kind, Outcome};
-use deadstop::kit::Trial;
+use deadstop_harness::journal::{Cause, Kind, Outcome};
+use deadstop_harness::kit::Trial;
 
 async fn two_dbs(ctx: WorkerCtx) -> Result<(), MainError> {
     ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;

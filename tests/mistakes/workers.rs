@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
 use deadstop::host::Scope;
-use deadstop::kit::Own;
+use deadstop_harness::kit::Own;
 use tokio::task::spawn_blocking;
 use tokio::time::{interval, sleep};
 

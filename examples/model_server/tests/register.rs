@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use deadstop::context::{Sink, StartError, WorkerCtx};
 use deadstop::journal::What;
-use deadstop::kit::{Own, Trial};
+use deadstop_harness::kit::{Own, Trial};
 use model_server::listen::{Callers, Listening};
 use model_server::store::Database;
 use model_server::{App, order, register};

@@ -11,4 +11,4 @@ fn app() -> App {
     app
 }
 
-deadstop::scenarios!(register, "scenarios/", app = app);
+deadstop_harness::scenarios!(register, "scenarios/", app = app);

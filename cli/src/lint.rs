@@ -1,0 +1,82 @@
+//! `deadstop lint`: looks for scenarios that cannot mean what they say.
+
+use clap::Args;
+
+use deadstop_harness::report::figures::plural;
+use deadstop_harness::report::{Source, invalid};
+use deadstop_harness::scenario::{self, LINTS};
+
+use super::output::{err, out, style};
+use super::{Done, Exit, place};
+
+/// Look for scenarios that cannot mean what they say.
+#[derive(Debug, Args)]
+pub struct Lint {
+    /// Files, folders, parts of names, or tags; all scenarios without any
+    #[arg(value_name = "PATH|FILTER")]
+    what: Vec<String>,
+    /// List the lints
+    #[arg(long, conflicts_with = "what")]
+    list: bool,
+}
+
+impl Lint {
+    pub fn run(self) -> Done {
+        if self.list {
+            let lines: String = LINTS
+                .iter()
+                .map(|(name, doc)| format!("{name:<24} {doc}\n"))
+                .collect();
+            out(&lines)?;
+            return Ok(Exit::Well);
+        }
+        let selection = place::select_or_fail(&self.what)?;
+        let style = style();
+        let (mut exit, mut count) = (Exit::Well, 0);
+        for found in &selection.found {
+            let path = found.shown();
+            let bytes = match found.read() {
+                Ok(bytes) => bytes,
+                Err(message) => {
+                    err(&format!("deadstop: {message}"));
+                    exit = exit.and(Exit::Invalid);
+                    continue;
+                }
+            };
+            let text = String::from_utf8_lossy(&bytes);
+            match scenario::parse_bytes(&found.name, &bytes) {
+                Ok(scenario) => {
+                    let lints = scenario::lint(&scenario);
+                    if !lints.is_empty() {
+                        count += lints.len();
+                        exit = exit.and(Exit::Failed);
+                        out(&scenario::render(&lints, &path, &text, style.color))?;
+                    }
+                }
+                Err(errors) => {
+                    exit = exit.and(Exit::Invalid);
+                    let problems = invalid(
+                        Source {
+                            path: &path,
+                            text: &text,
+                        },
+                        &errors,
+                        style,
+                    );
+                    count += problems.len();
+                    out(&problems
+                        .iter()
+                        .map(|problem| problem.detail.as_str())
+                        .collect::<String>())?;
+                }
+            }
+        }
+        let files = plural(selection.found.len() as u64, "file");
+        out(&match count {
+            0 if exit == Exit::Well => format!("{files}: nothing to say\n"),
+            1 => format!("{files}: 1 thing to look at\n"),
+            _ => format!("{files}: {count} things to look at\n"),
+        })?;
+        Ok(exit)
+    }
+}

@@ -1,0 +1,345 @@
+//! `deadstop live`: runs scenarios on real threads and the real clock, and compares them with the simulation.
+
+mod coverage;
+mod play;
+mod random;
+mod verdict;
+
+use std::fmt::Write;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use self::play::{FIRST_SEEDS, LiveResult, NotPlayed, Play, play, run_in_parallel};
+use self::verdict::LiveJudge;
+use super::case::Case;
+use super::output::{out, shell_quoted, stderr_is_terminal, style};
+use super::seeds::one_seed;
+use super::{Done, Exit, place};
+use deadstop_harness::live::{Players, perform};
+use deadstop_harness::report::figures::plural;
+use deadstop_harness::report::{Problem, ProblemKind, Source, Style, judge, listed};
+use deadstop_harness::scenario::Scenario;
+use deadstop_harness::sim::{Options, RunError, Runners, cores};
+
+/// Name of the hidden subcommand that runs one scenario in its own process.
+pub const PERFORM: &str = "perform";
+
+/// Run scenarios on real threads, the real clock and real sockets, and hold them against the simulation.
+///
+/// Each is run in a process of its own, which gets real signals. Its journal must pass the laws and the
+/// expectations, and agree with the simulated one component by component, times included.
+#[derive(Debug, Args)]
+pub struct Live {
+    /// Files, folders, parts of names, or tags; all scenarios without any
+    #[arg(value_name = "PATH|FILTER")]
+    what: Vec<String>,
+    /// This many times as fast as real time, all along [default: from instant to instant in 300 ms]
+    #[arg(long, value_name = "N", value_parser = speed)]
+    speed: Option<f64>,
+    /// How often each is run
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    times: u16,
+    /// How many run at once [default: 8; of random ones 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+    /// Run that many random scenarios instead, with a table of what they have struck; one that fails is printed
+    #[arg(long, value_name = "N", conflicts_with = "what", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    random: Option<u32>,
+    /// The seed of the first random scenario; the next has the next seed [default: 0]
+    #[arg(long, value_name = "SEED", requires = "random", value_parser = one_seed)]
+    seed: Option<u64>,
+    /// Also write each random scenario that fails to a file in this folder
+    #[arg(long, value_name = "FOLDER", requires = "random")]
+    save: Option<PathBuf>,
+    /// Say of each scenario how it went, and why if it is not run
+    #[arg(long)]
+    verbose: bool,
+}
+
+/// Run the scenario that standard input asks for, live, in this process.
+#[derive(Debug, Args)]
+pub struct Perform {}
+
+impl Perform {
+    pub fn run(self) -> ExitCode {
+        perform()
+    }
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    if (0.001..=100_000.0).contains(&speed) {
+        Ok(speed)
+    } else {
+        Err("it is not from 0.001 to 100000".to_owned())
+    }
+}
+
+/// One run of a selected scenario: the index of its case, and its result.
+struct LiveRun {
+    at: usize,
+    result: LiveResult,
+}
+
+impl Live {
+    pub fn run(self) -> Done {
+        if let Some(count) = self.random {
+            return self.run_random(count);
+        }
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the duration is printed for people, and used for nothing else"
+        )]
+        let began = std::time::Instant::now();
+        let selection = place::select_or_fail(&self.what)?;
+        let style = style();
+        let mut cases = Case::read_all(selection.found, style);
+        let broken = |error: &dyn std::fmt::Display| (Exit::Internal, error.to_string());
+        let runners = Runners::new(cores()).map_err(|error| broken(&error))?;
+        let (plays, not_live) = self.prepare(&runners, &mut cases)?;
+        let live_judge = LiveJudge {
+            runners: &runners,
+            style,
+        };
+        let ran = self.play_all(&plays, &live_judge)?;
+        let mut text = String::new();
+        let mut exit = cases
+            .iter()
+            .fold(Exit::Well, |exit, case| exit.and(case.exit()));
+        for case in cases.iter().filter(|case| !case.findings.is_empty()) {
+            for problem in case.findings.iter().flat_map(|finding| &finding.problems) {
+                let _ = writeln!(
+                    text,
+                    "FAIL {}: {problem}\n{}",
+                    case.found.name, problem.detail
+                );
+            }
+        }
+        for LiveRun { at, result } in &ran {
+            exit = exit.and(Exit::of(&result.verdict.problems));
+            let case = &cases[*at];
+            text += &run_text(&case.found.name, result, self.verbose);
+            if !result.verdict.problems.is_empty() {
+                let speed = self
+                    .speed
+                    .map_or_else(String::new, |speed| format!(" --speed {speed}"));
+                let _ = writeln!(
+                    text,
+                    "again: deadstop live{speed} {}\n",
+                    shell_quoted(&case.path)
+                );
+            }
+        }
+        if self.verbose {
+            for (at, reason) in &not_live {
+                let _ = writeln!(text, "not live {}: {reason}", cases[*at].found.name);
+            }
+        }
+        text += &self.summary(&cases, &ran, not_live.len(), began.elapsed());
+        out(&text)?;
+        if exit == Exit::Well && ran.is_empty() {
+            return Ok(Exit::Nothing);
+        }
+        Ok(exit)
+    }
+
+    /// Returns how many scenarios run at once, which may be more than there are cores: a live run waits nearly all of
+    /// the time.
+    fn jobs(&self) -> usize {
+        let default = if self.random.is_some() { 32 } else { 8 };
+        self.jobs.map_or(default, usize::from)
+    }
+
+    /// Simulates the scenarios that are to be run live, and returns them. The second list has those that cannot be
+    /// run live, with the reasons.
+    #[allow(clippy::type_complexity, reason = "a list of places and words")]
+    fn prepare(
+        &self,
+        runners: &Runners,
+        cases: &mut [Case],
+    ) -> Result<(Vec<(usize, Play)>, Vec<(usize, String)>), (Exit, String)> {
+        let (mut plays, mut not_live) = (Vec::new(), Vec::new());
+        for (at, case) in cases.iter_mut().enumerate() {
+            let Some(scenario) = case.scenario.clone() else {
+                continue;
+            };
+            if let Some(reason) = &scenario.not_live {
+                not_live.push((at, reason.clone()));
+                continue;
+            }
+            if scenario.worker.components.is_none() {
+                not_live.push((at, "it is for a worker of your own".to_owned()));
+                continue;
+            }
+            if let Some(why) = why_stuck(runners, &scenario, case)
+                .map_err(|error| (Exit::Internal, error.to_string()))?
+            {
+                let message =
+                    format!("{why}; so there is nothing that a live run could agree with");
+                case.findings.push(super::case::Finding {
+                    seed: Some(0),
+                    problems: vec![Problem::new(ProblemKind::Stuck, message)],
+                    picture: String::new(),
+                });
+                continue;
+            }
+            let (path, text) = (case.path.clone(), case.text.clone());
+            match Play::new(runners, scenario, path, text, self.speed) {
+                Ok(play) => plays.push((at, play)),
+                Err(NotPlayed::Broken(error)) => return Err((Exit::Internal, error.to_string())),
+                Err(NotPlayed::NoFeasibleTempo(why)) => {
+                    let write = if self.speed.is_some() {
+                        "run it more slowly"
+                    } else {
+                        "if it has to be so, write `live = \"no: REASON\"` at the top of the file"
+                    };
+                    let problem = Problem::new(ProblemKind::NotLive, format!("{why}; {write}"));
+                    case.findings.push(super::case::Finding {
+                        seed: None,
+                        problems: vec![problem],
+                        picture: String::new(),
+                    });
+                }
+            }
+        }
+        Ok((plays, not_live))
+    }
+
+    /// Runs all of them live, several at once and the longest first.
+    fn play_all(
+        &self,
+        plays: &[(usize, Play)],
+        live_judge: &LiveJudge<'_>,
+    ) -> Result<Vec<LiveRun>, (Exit, String)> {
+        let program = std::env::current_exe()
+            .map_err(|error| (Exit::Internal, format!("cannot find itself: {error}")))?;
+        let players = Players::new(program, &[PERFORM]);
+        let mut queue: Vec<&(usize, Play)> = plays.iter().collect();
+        queue.sort_by_key(|(_, play)| std::cmp::Reverse(play.request.tempo.takes()));
+        let total = queue.len() * usize::from(self.times);
+        let mut queue = std::iter::repeat_n(queue, self.times.into()).flatten();
+        let (mut ran, mut failed) = (Vec::new(), 0);
+        run_in_parallel(
+            self.jobs().min(total),
+            move || queue.next(),
+            |(at, it)| LiveRun {
+                at: *at,
+                result: play(&players, live_judge, it),
+            },
+            |one: LiveRun| {
+                failed += usize::from(!one.result.verdict.problems.is_empty());
+                ran.push(one);
+                if stderr_is_terminal() {
+                    let _ = write!(
+                        std::io::stderr(),
+                        "\r{} of {total} live runs, {failed} failed ",
+                        ran.len()
+                    );
+                }
+            },
+        );
+        if stderr_is_terminal() {
+            let _ = write!(std::io::stderr(), "\r{:60}\r", "");
+        }
+        ran.sort_by_key(|one| one.at);
+        Ok(ran)
+    }
+
+    fn summary(&self, cases: &[Case], ran: &[LiveRun], not_live: usize, took: Duration) -> String {
+        let mut line = format!(
+            "{}, {} live",
+            plural(cases.len() as u64, "scenario"),
+            plural(ran.len() as u64, "run")
+        );
+        let repeats: u32 = ran.iter().map(|one| one.result.repeats).sum();
+        if repeats > 0 {
+            let _ = write!(line, ", {repeats} again since the machine held them up");
+        }
+        let further = ran
+            .iter()
+            .filter(|one| one.result.verdict.agrees_with_further)
+            .count();
+        if further > 0 {
+            let _ = write!(
+                line,
+                ", {further} with a seed after the first {FIRST_SEEDS}"
+            );
+        }
+        if not_live > 0 {
+            let _ = write!(line, ", {not_live} cannot be live");
+            if !self.verbose {
+                line += " (--verbose says why)";
+            }
+        }
+        if ran.is_empty() {
+            return line + "; nothing was run\n";
+        }
+        let late = ran.iter().map(|one| one.result.late).max();
+        let _ = write!(
+            line,
+            "; at most {} ms late, in {:.1} s: ",
+            late.unwrap_or_default().as_millis(),
+            took.as_secs_f64()
+        );
+        let failed = ran
+            .iter()
+            .filter(|one| !one.result.verdict.problems.is_empty());
+        let invalid = cases.iter().filter(|case| !case.findings.is_empty());
+        line += &match (failed.count(), invalid.count()) {
+            (0, 0) => "all agree with the simulation".to_owned(),
+            (failed, 0) => format!("{failed} failed"),
+            (failed, invalid) => format!("{failed} failed, {invalid} could not be run"),
+        };
+        line + "\n"
+    }
+}
+
+/// Returns why the simulation of a scenario never comes to an end; `None` if it does. A live run of it would be
+/// killed after minutes, and might write without end meanwhile.
+fn why_stuck(
+    runners: &Runners,
+    scenario: &Arc<Scenario>,
+    case: &Case,
+) -> Result<Option<String>, RunError> {
+    let simulated = runners.run(Arc::clone(scenario), Options::default())?;
+    let source = Source {
+        path: &case.path,
+        text: &case.text,
+    };
+    let problems = judge(scenario, source, &simulated.events, Style::default());
+    let stuck = problems
+        .into_iter()
+        .find(|problem| problem.kind == ProblemKind::Stuck);
+    Ok(stuck.map(|problem| problem.message))
+}
+
+/// Returns the text on a live run; empty if it agreed the first time and `verbose` is not set.
+fn run_text(name: &str, one: &LiveResult, verbose: bool) -> String {
+    let mut text = String::new();
+    if verbose {
+        let _ = writeln!(
+            text,
+            "{name}: lag {:.1} ms, written {:.1} ms after its instant at the latest{}",
+            one.lag.as_secs_f64() * 1e3,
+            one.late.as_secs_f64() * 1e3,
+            if one.repeats > 0 {
+                format!(", run again {} times", one.repeats)
+            } else {
+                String::new()
+            }
+        );
+    }
+    if one.verdict.problems.is_empty() {
+        if let Some(first) = &one.first_problem {
+            let _ = writeln!(text, "again {name}: {first}; then it agreed");
+        }
+        return text;
+    }
+    let _ = write!(text, "FAIL {name}: {}", listed(&one.verdict.problems));
+    text
+}

@@ -1,0 +1,162 @@
+//! One live run of a scenario, and its verdict; and many of them at once.
+
+use std::fmt::Write;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::verdict::{LiveJudge, LiveVerdict, judge_live};
+use deadstop_harness::live::{Failed, Known, Pace, Players, Request, Tempo};
+use deadstop_harness::scenario::Scenario;
+use deadstop_harness::sim::{RunError, Runners};
+
+/// Number of simulated seeds from which the tempo is worked out, and with which a live run is compared first.
+pub const FIRST_SEEDS: u64 = 64;
+/// Number of simulated seeds that a live run may match.
+pub const COMPARED_SEEDS: u64 = 2_048;
+/// Real time from one instant to the next.
+const STRETCH: Duration = Duration::from_millis(300);
+/// Maximum real time of a live run; a file that takes longer has to be marked as not live.
+const MAX_LIVE_TIME: Duration = Duration::from_secs(60);
+/// Maximum number of repetitions of a run that the machine held up; each is slower than the one before.
+const MAX_REPEATS: u32 = 3;
+
+/// A scenario to be run live.
+pub struct Play {
+    pub scenario: Arc<Scenario>,
+    /// Path of its file, as the user knows it.
+    pub path: String,
+    pub known: Known,
+    pub request: Request,
+    /// Whether a law may break if it breaks in the simulation, too: a random file does not state what is right.
+    pub random: bool,
+}
+
+/// Why a scenario is not run live.
+pub enum NotPlayed {
+    /// It could not be simulated, for which deadstop itself is at fault.
+    Broken(RunError),
+    /// It would take too long, or its instants are too close together to be told apart.
+    NoFeasibleTempo(String),
+}
+
+impl Play {
+    /// Simulates a scenario, and works out its tempo.
+    pub fn new(
+        runners: &Runners,
+        scenario: Arc<Scenario>,
+        path: String,
+        text: String,
+        speed: Option<f64>,
+    ) -> Result<Play, NotPlayed> {
+        let known = Known::new(runners, &scenario, FIRST_SEEDS).map_err(NotPlayed::Broken)?;
+        let pace = speed.map_or(Pace::Stretch(STRETCH), Pace::Even);
+        let tempo = Tempo::new(known.instants(), known.ends(), pace)
+            .map_err(|error| NotPlayed::NoFeasibleTempo(error.to_string()))?;
+        let takes = tempo.takes();
+        if takes > MAX_LIVE_TIME && speed.is_none() {
+            return Err(NotPlayed::NoFeasibleTempo(format!(
+                "live it would take {} s, and {} s is the longest",
+                takes.as_secs(),
+                MAX_LIVE_TIME.as_secs()
+            )));
+        }
+        let name = scenario.name.to_string();
+        Ok(Play {
+            scenario,
+            path,
+            known,
+            request: Request { name, text, tempo },
+            random: false,
+        })
+    }
+}
+
+/// Result of one live run.
+pub struct LiveResult {
+    /// Number of times that the machine held it up and it was run again.
+    pub repeats: u32,
+    /// Problem of the first time, if it was run again.
+    pub first_problem: Option<String>,
+    pub lag: Duration,
+    pub late: Duration,
+    pub verdict: LiveVerdict,
+}
+
+/// Runs one scenario live. A run that fails while the machine holds it up is repeated, more slowly.
+pub fn play(players: &Players, live_judge: &LiveJudge<'_>, it: &Play) -> LiveResult {
+    let mut request = it.request.clone();
+    let (mut repeats, mut first_problem) = (0, None);
+    loop {
+        let played = players.play(&request);
+        let (lag, late) = match &played {
+            Ok(played) | Err(Failed::Overstayed { played, .. } | Failed::Silent { played, .. }) => {
+                (played.lag, played.late)
+            }
+            Err(_) => (Duration::ZERO, Duration::ZERO),
+        };
+        let held_up = lag > request.tempo.patience();
+        let mut verdict = judge_live(it, live_judge, played);
+        let problems = &mut verdict.problems;
+        if !problems.is_empty() && held_up {
+            if repeats < MAX_REPEATS {
+                repeats += 1;
+                let late = lag.as_millis();
+                let describe = || {
+                    format!(
+                        "{}, where a thread that only waits was woken {late} ms late",
+                        problems[0]
+                    )
+                };
+                first_problem = first_problem.or_else(|| Some(describe()));
+                request.tempo = request.tempo.slower();
+                continue;
+            }
+            if let Some(problem) = problems.first_mut() {
+                let _ = write!(
+                    problem.message,
+                    " (the machine may be to blame: a thread that only waits was woken {} ms late)",
+                    lag.as_millis()
+                );
+            }
+        }
+        return LiveResult {
+            repeats,
+            first_problem,
+            lag,
+            late,
+            verdict,
+        };
+    }
+}
+
+/// Calls `run` with each item of `next`, on `jobs` threads at once, and passes each result to `done` as it comes.
+pub fn run_in_parallel<T: Send, R: Send>(
+    jobs: usize,
+    next: impl FnMut() -> Option<T> + Send,
+    run: impl Fn(T) -> R + Sync,
+    mut done: impl FnMut(R),
+) {
+    let next = Mutex::new(next);
+    std::thread::scope(|scope| {
+        let (send, results) = mpsc::channel();
+        for _ in 0..jobs {
+            let (send, next, run) = (send.clone(), &next, &run);
+            #[allow(
+                clippy::disallowed_methods,
+                reason = "it waits for a process, and many are waited for at once"
+            )]
+            scope.spawn(move || {
+                loop {
+                    let one = next.lock().unwrap_or_else(PoisonError::into_inner)();
+                    let Some(one) = one else { return };
+                    let _ = send.send(run(one));
+                }
+            });
+        }
+        drop(send);
+        for result in results {
+            done(result);
+        }
+    });
+}

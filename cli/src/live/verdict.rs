@@ -1,0 +1,301 @@
+//! Judges a live run: finds what is wrong with it, and puts the problems in order.
+
+use std::fmt::Write;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::play::{COMPARED_SEEDS, FIRST_SEEDS, Play};
+use crate::output::shell_quoted;
+use crate::place;
+use deadstop_harness::journal::{Event, text};
+use deadstop_harness::laws;
+use deadstop_harness::live::{Difference, Failed, Played, agrees, compare};
+use deadstop_harness::report::{Problem, ProblemKind, Source, Style, judge, side_by_side};
+use deadstop_harness::scenario;
+use deadstop_harness::sim::{Journal, Options, Run, Runners};
+
+/// The means to judge live runs.
+pub struct LiveJudge<'a> {
+    pub runners: &'a Runners,
+    pub style: Style,
+}
+
+/// The verdict on a live run.
+pub struct LiveVerdict {
+    pub problems: Vec<Problem>,
+    /// Whether it agrees with a later seed, and with none of the first ones.
+    pub agrees_with_further: bool,
+}
+
+impl LiveVerdict {
+    fn of(problem: Problem) -> Self {
+        LiveVerdict {
+            problems: vec![problem],
+            agrees_with_further: false,
+        }
+    }
+}
+
+/// Judges a live run.
+pub fn judge_live(
+    play: &Play,
+    live_judge: &LiveJudge<'_>,
+    played: Result<Played, Failed>,
+) -> LiveVerdict {
+    let output = |played: &Played| {
+        let output = played.said.trim();
+        if output.is_empty() {
+            String::new()
+        } else {
+            format!("{output}\n")
+        }
+    };
+    let events = match played {
+        Ok(played) => played.events,
+        Err(Failed::System(error)) => {
+            return LiveVerdict::of(Problem::new(ProblemKind::Internal, error.to_string()));
+        }
+        Err(error) => {
+            let detail = match &error {
+                Failed::Overstayed { played, .. } | Failed::Silent { played, .. } => {
+                    text(&played.events) + &output(played)
+                }
+                _ => String::new(),
+            };
+            return LiveVerdict::of(Problem {
+                detail,
+                ..Problem::new(ProblemKind::Stuck, error.to_string())
+            });
+        }
+    };
+    let difference = compare(&play.known, &events);
+    let another = difference
+        .as_ref()
+        .and_then(|_| agrees_with_another(play, live_judge.runners, &events));
+    let agrees_with_further = another.is_some();
+    let difference = difference.filter(|_| !agrees_with_further);
+    let mut problems = judge_alone(play, live_judge, &events);
+    // An expectation that the simulation misses, too, is not missed because the run is late.
+    let missed = match problems.iter().any(is_unmet) {
+        true => missed_by_seeds(play, live_judge.runners, another.as_ref()),
+        false => Vec::new(),
+    };
+    if play.random {
+        let broken = another.map(|(_, journal)| laws::judge(&journal.events));
+        let broken = broken.unwrap_or_default();
+        let breaks = |law| play.known.breaks(law) || broken.iter().any(|broken| broken.law == law);
+        problems.retain(|problem| !problem.law.is_some_and(breaks));
+    }
+    if let Some(difference) = difference {
+        if let Some(late) = difference.late {
+            merge_late_problems(&mut problems, &events, late.due, &missed);
+        }
+        problems.insert(0, differs(&difference, live_judge.style));
+    }
+    for problem in problems.iter_mut().filter(|problem| is_unmet(problem)) {
+        if let Some(seed) = seed_that_misses(problem, &missed) {
+            let _ = writeln!(
+                problem.detail,
+                "seed {seed} of the simulation breaks it too: deadstop check {} --seed {seed}",
+                shell_quoted(&argument_of(play))
+            );
+        }
+    }
+    LiveVerdict {
+        problems,
+        agrees_with_further,
+    }
+}
+
+fn is_unmet(problem: &Problem) -> bool {
+    problem.kind == ProblemKind::Expectation
+}
+
+/// Returns the seed of the simulation that misses an expectation as well, if one does.
+fn seed_that_misses(problem: &Problem, missed: &[(usize, u64)]) -> Option<u64> {
+    let mut missed = missed.iter();
+    let (_, seed) = missed.find(|(line, _)| Some(*line) == problem.line)?;
+    Some(*seed)
+}
+
+fn differs(difference: &Difference, style: Style) -> Problem {
+    Problem {
+        detail: side_by_side(difference, style),
+        ..Problem::new(ProblemKind::LiveDiffers, difference.headline.clone())
+    }
+}
+
+/// Returns the first of the further seeds with which a run agrees. If much happens in one instant, the first seeds do
+/// not show every order.
+fn agrees_with_another(play: &Play, runners: &Runners, events: &[Event]) -> Option<(u64, Journal)> {
+    let mut runs = simulated(play, runners, FIRST_SEEDS..COMPARED_SEEDS);
+    runs.find(|(_, journal)| agrees(journal, events))
+}
+
+/// Runs a scenario in the simulator with those seeds.
+fn simulated(
+    play: &Play,
+    runners: &Runners,
+    seeds: Range<u64>,
+) -> impl Iterator<Item = (u64, Journal)> {
+    let run = |seed| {
+        let options = Options {
+            seed,
+            ..Options::default()
+        };
+        Run::new(Arc::clone(&play.scenario), options)
+    };
+    let ran = runners.run_all(seeds.clone().map(run));
+    seeds
+        .zip(ran)
+        .filter_map(|(seed, ran)| Some((seed, ran.ok()?.journal)))
+}
+
+/// Returns what is wrong with a run by the laws and by the file, without the simulation.
+fn judge_alone(play: &Play, live_judge: &LiveJudge<'_>, events: &[Event]) -> Vec<Problem> {
+    let source = Source {
+        path: &play.path,
+        text: &play.request.text,
+    };
+    judge(&play.scenario, source, events, live_judge.style)
+}
+
+/// Returns the expectations that the simulation misses with one of the first seeds, or with `another`, with which the
+/// run agrees: the line of each, and the first such seed.
+fn missed_by_seeds(
+    play: &Play,
+    runners: &Runners,
+    another: Option<&(u64, Journal)>,
+) -> Vec<(usize, u64)> {
+    let mut missed: Vec<(usize, u64)> = Vec::new();
+    let another = another.map(|(seed, journal)| (*seed, journal.clone()));
+    for (seed, journal) in simulated(play, runners, 0..FIRST_SEEDS).chain(another) {
+        let events = &journal.events;
+        let broken: Vec<&str> = laws::judge(events)
+            .iter()
+            .map(|broken| broken.law)
+            .collect();
+        for unmet in scenario::judge(&play.scenario, events, &broken) {
+            let line = scenario::line_of(&play.request.text, unmet.span.start);
+            if !missed.iter().any(|(known, _)| *known == line) {
+                missed.push((line, seed));
+            }
+        }
+    }
+    missed
+}
+
+/// Returns how a command names the scenario: by its name if that selects its file, or else by its path.
+fn argument_of(play: &Play) -> String {
+    let name = &play.scenario.name;
+    match place::selects_file(name, &play.path) {
+        true => name.to_string(),
+        false => play.path.clone(),
+    }
+}
+
+/// Merges the problems that only follow from a run being late into one problem at the end: a law that breaks at that
+/// instant or later, and every expectation except those that the simulation misses, too.
+fn merge_late_problems(
+    problems: &mut Vec<Problem>,
+    events: &[Event],
+    due: u64,
+    missed: &[(usize, u64)],
+) {
+    let before: Vec<(&str, String)> = laws::judge(events)
+        .into_iter()
+        .filter(|broken| broken.t < due)
+        .map(|broken| (broken.law, broken.message))
+        .collect();
+    let (mut laws, mut expectations) = (Vec::new(), 0);
+    problems.retain(|problem| match (problem.kind, problem.law) {
+        (ProblemKind::Law, Some(law)) => {
+            let early = before
+                .iter()
+                .any(|(one, message)| *one == law && *message == problem.message);
+            if !early && !laws.contains(&law) {
+                laws.push(law);
+            }
+            early
+        }
+        (ProblemKind::Expectation, _) if seed_that_misses(problem, missed).is_none() => {
+            expectations += 1;
+            false
+        }
+        _ => true,
+    });
+    let mut parts = Vec::new();
+    if !laws.is_empty() {
+        parts.push(format!("the laws {}", laws.join(", ")));
+    }
+    if expectations > 0 {
+        parts.push(format!("{expectations} of the file's expectations"));
+    }
+    if !parts.is_empty() {
+        problems.push(Problem::new(
+            ProblemKind::LiveDiffers,
+            format!(
+                "in a run that late these fail too, and tell nothing more: {}",
+                parts.join(", and ")
+            ),
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use deadstop_harness::journal::What;
+
+    fn unmet(line: usize) -> Problem {
+        Problem {
+            line: Some(line),
+            ..Problem::new(ProblemKind::Expectation, format!("line {line}"))
+        }
+    }
+
+    #[test]
+    fn what_follows_from_being_late_is_one_problem_at_the_end() {
+        let law = Problem {
+            law: Some("steps/bounded"),
+            ..Problem::new(ProblemKind::Law, "it took too long".to_owned())
+        };
+        let mut problems = vec![unmet(3), law, unmet(5)];
+        // Line 5 is missed by seed 2 of the simulation, which is never late.
+        merge_late_problems(&mut problems, &[], 10_000, &[(5, 2)]);
+        let messages: Vec<&str> = problems.iter().map(|problem| &*problem.message).collect();
+        assert_eq!(
+            messages,
+            [
+                "line 5",
+                "in a run that late these fail too, and tell nothing more: the laws steps/bounded, and 1 of the \
+                 file's expectations"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_before_the_late_instant_stays() {
+        // No real journal begins like this.
+        let events = [0, 0].map(|seq| Event {
+            t: 0,
+            seq,
+            what: What::Running { value: false },
+        });
+        let broken = laws::judge(&events);
+        assert!(!broken.is_empty());
+        let mut problems: Vec<Problem> = broken
+            .iter()
+            .map(|broken| Problem {
+                law: Some(broken.law),
+                ..Problem::new(ProblemKind::Law, broken.message.clone())
+            })
+            .collect();
+        let before = problems.len();
+        merge_late_problems(&mut problems, &events, 1, &[]);
+        assert_eq!(problems.len(), before);
+        // From that instant on, it follows from being late.
+        merge_late_problems(&mut problems, &events, 0, &[]);
+        assert_eq!(problems.len(), 1);
+    }
+}

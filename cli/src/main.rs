@@ -1,0 +1,181 @@
+//! The `deadstop` command, with one file for each subcommand.
+
+mod accept;
+mod case;
+mod check;
+mod exit;
+mod lint;
+mod live;
+mod new;
+mod output;
+mod place;
+mod progress;
+mod replay;
+mod run;
+mod schema;
+mod seeds;
+mod view;
+
+use std::ffi::OsString;
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use deadstop_harness::sim::Subject;
+use deadstop_harness::words::{contained, escaped};
+use exit::Exit;
+
+/// Tests how a worker process shuts down: scenario files script failures, a simulator drives a worker
+/// context through them in virtual time, and laws judge the journal of what happened.
+#[derive(Debug, Parser)]
+#[command(
+    name = "deadstop",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 all well · 1 a law, an expectation or a snapshot failed · 2 usage · 3 a scenario \
+                  file is invalid · 4 nothing was selected · 5 snapshots are only missing, pending or unreferenced \
+                  · 6 not deterministic · 70 a fault of deadstop's own · 130 interrupted"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one scenario and look at it: its budget, its log, its timeline, and what is wrong
+    Run(run::Run),
+    /// Run all scenarios twice, and judge them by laws, expectations and snapshots: the gate
+    Check(check::Check),
+    /// Accept pending snapshots: what the scenarios did at the last check is right
+    Accept(accept::Accept),
+    /// Throw pending snapshots away
+    Reject(accept::Reject),
+    /// Run again what a failure's last line names, or what a journal has recorded
+    Replay(replay::Replay),
+    /// Run scenarios on real threads, the real clock and real sockets, and compare with the simulation
+    Live(live::Live),
+    #[command(name = live::PERFORM, hide = true)]
+    Perform(live::Perform),
+    /// Look for scenarios that cannot mean what they say
+    Lint(lint::Lint),
+    /// Write a new scenario with comments, to start from
+    New(new::New),
+    /// Print the JSON schema of scenario files, for editors
+    Schema(schema::Schema),
+}
+
+/// The context under test.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Context {
+    /// The worker context of this crate
+    #[default]
+    Worker,
+    /// The plan as it was written, flaws included
+    Plan,
+}
+
+impl From<Context> for Subject {
+    fn from(context: Context) -> Self {
+        match context {
+            Context::Worker => Subject::Worker,
+            Context::Plan => Subject::Plan,
+        }
+    }
+}
+
+/// What is written to standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+fn main() -> ExitCode {
+    run_command(std::env::args_os())
+}
+
+/// Runs the command and returns the exit code of the process.
+fn run_command(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(not_parsed(&error, &arguments).code()),
+    };
+    let command = match cli.command {
+        // It ends as the worker does, with the worker's exit code, and not as a command.
+        Command::Perform(perform) => return perform.run(),
+        command => command,
+    };
+    let exit = contained(|| dispatch(command)).unwrap_or_else(|| {
+        output::err(
+            "deadstop: a fault of its own, which the lines above tell of; no verdict was reached",
+        );
+        Exit::Internal
+    });
+    ExitCode::from(exit.code())
+}
+
+/// Prints what the parser of the command line reports: the help, the version or an error.
+fn not_parsed(error: &clap::Error, arguments: &[OsString]) -> Exit {
+    // Help and version are no errors, and go to standard output.
+    if !error.use_stderr() {
+        let written = error.print().and_then(|()| std::io::stdout().flush());
+        return match written {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                output::err(&format!(
+                    "deadstop: cannot write to standard output: {error}"
+                ));
+                Exit::Internal
+            }
+            _ => Exit::Well,
+        };
+    }
+    // The parser quotes arguments as they are. So escaped ones are parsed again, and that error is printed.
+    let escaped = arguments
+        .iter()
+        .map(|argument| escaped(&argument.to_string_lossy()));
+    match Cli::try_parse_from(escaped) {
+        Err(again) if again.use_stderr() => drop(again.print()),
+        _ => output::err("deadstop: the command line is wrong; see `deadstop --help`"),
+    }
+    Exit::Usage
+}
+
+/// Runs a command. An error that keeps it from a verdict is written to standard error.
+fn dispatch(command: Command) -> Exit {
+    let done = match command {
+        Command::Run(run) => run.run(),
+        Command::Check(check) => check.run(),
+        Command::Accept(accept) => accept.run(),
+        Command::Reject(reject) => reject.run(),
+        Command::Replay(replay) => replay.run(),
+        Command::Live(live) => live.run(),
+        Command::Perform(_) => Ok(Exit::Internal),
+        Command::Lint(lint) => lint.run(),
+        Command::New(new) => new.run(),
+        Command::Schema(schema) => schema.run(),
+    };
+    done.unwrap_or_else(|(exit, message)| {
+        output::err(&format!("deadstop: {message}"));
+        exit
+    })
+}
+
+/// Result of a command: its exit code, or an exit code with a message for standard error.
+type Done = Result<Exit, (Exit, String)>;
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,76 @@
+//! Writes to standard output and standard error, and finds out how: the width, the colour, whether it is a terminal.
+
+use std::io::{self, IsTerminal, Write};
+
+use super::Exit;
+use deadstop_harness::report::Style;
+use deadstop_harness::words::escaped;
+
+/// Maximum width of pictures, in columns: wider ones are no easier to read.
+const MAX_WIDTH: usize = 160;
+
+/// Writes the whole text to standard output. A reader that has gone away is no error: `deadstop … | head` ends well.
+///
+/// # Errors
+///
+/// If anything else keeps the text from being written: its reader would take a part for the whole.
+pub fn out(text: &str) -> Result<(), (Exit, String)> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err((
+            Exit::Internal,
+            format!("cannot write to standard output: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Writes lines to standard error, and escapes all else that steers a terminal. Callers have to escape what they
+/// quote; if one forgets, only line breaks can still do harm.
+pub fn err(text: &str) {
+    let lines: Vec<_> = text.split('\n').map(escaped).collect();
+    let text = lines.join("\n");
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Returns how to write to standard output: as wide as the terminal, and in colour unless the environment asks for
+/// none.
+pub fn style() -> Style {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let is_terminal = io::stdout().is_terminal();
+    let width = terminal_size::terminal_size().filter(|_| is_terminal);
+    Style {
+        color: is_terminal && !plain,
+        width: width.map_or(Style::default().width, |(columns, _)| {
+            usize::from(columns.0).min(MAX_WIDTH)
+        }),
+    }
+}
+
+/// Returns whether standard error is a terminal, so that someone may watch it.
+pub fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Returns a word, quoted for a shell if it has to be.
+pub fn shell_quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./@:,+=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shell_quoted;
+
+    #[test]
+    fn a_word_is_quoted_where_a_shell_would_break_it() {
+        assert_eq!(shell_quoted("context/ties@7"), "context/ties@7");
+        assert_eq!(shell_quoted("two words"), "'two words'");
+        assert_eq!(shell_quoted("it's"), r"'it'\''s'");
+    }
+}

@@ -1,0 +1,37 @@
+//! The scenario file: its keys, its model, its parser with diagnostics and lints, and its expectations. The page of the
+//! grammar, the editor's schema and random scenarios are made here too.
+//!
+//! It uses the journal's types and the names of the laws. The stage, the simulator, the live run, the test kit, the
+//! reports and the command use it.
+
+mod component;
+mod diagnostic;
+mod event;
+mod files;
+mod judge;
+pub mod keys;
+mod lint;
+mod model;
+mod page;
+mod parse;
+mod random;
+mod read;
+mod schema;
+mod value;
+
+pub use diagnostic::{CODES, Diagnostic, Invalid, Severity, column_of, line_of, render};
+pub(crate) use diagnostic::{all_of, any_of, did_you_mean, time};
+#[doc(hidden)]
+pub use files::read_whole;
+pub use files::{ScenarioFile, ScenarioFiles, scenario_files};
+pub use judge::{Unmet, judge};
+pub use lint::{LINTS, lint};
+pub use model::{
+    Answer, Cause, Component, Expect, Lasts, Needs, Scenario, Span, Spanned, Timed, Verb,
+    WatchdogLimits, WatchdogVerdict, When, Worker, limits,
+};
+pub use page::{examples, page};
+pub use parse::{Limits, parse, parse_bytes, parse_with};
+pub use random::{LAST_STOP, random, random_plain};
+pub use schema::schema;
+pub(crate) use value::duration;

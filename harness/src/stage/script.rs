@@ -1,0 +1,288 @@
+//! Strikes the events of a scenario's timeline: each in its instant, before everything else in that instant.
+
+use std::sync::Arc;
+
+use super::{EndpointBehaviour, NEVER, Stage, Strike, millis};
+use crate::journal::{FaultVerb, Ms, Name, SignalName, What};
+use crate::scenario::{Answer, Scenario, Timed, Verb, When};
+
+/// Interval within which a SIGTERM or SIGINT after the last counted one is the same signal, in milliseconds.
+const DOUBLED_SIGNAL_MS: u64 = 200;
+
+/// Index of the platform's own SIGKILL at the end of the grace. It is the largest, so that the signal strikes after all
+/// events of its instant.
+const PLATFORM_KILL: usize = usize::MAX;
+
+/// State of a timeline: the events that are still to strike.
+pub(crate) struct Script {
+    timeline: Arc<[Timed]>,
+    /// Events with a known instant, and the instant of each. The next one is last.
+    due: Vec<(u64, usize)>,
+    /// Events that wait for the begin of a step.
+    waiting: Vec<usize>,
+    /// Events that could not happen when they were due.
+    could_not_happen: Vec<usize>,
+    grace_ms: u64,
+    handles_signals: bool,
+    counted_signals: u32,
+    last_counted_ms: Option<u64>,
+}
+
+impl Script {
+    pub fn new(scenario: &Scenario) -> Self {
+        let mut due = Vec::new();
+        let mut waiting = Vec::new();
+        for (index, event) in scenario.timeline.iter().enumerate() {
+            match &event.when {
+                When::At(at) => {
+                    insert_sorted(&mut due, (millis(*at), index));
+                }
+                When::On(..) => waiting.push(index),
+            }
+        }
+        Script {
+            timeline: scenario.timeline.as_slice().into(),
+            due,
+            waiting,
+            could_not_happen: Vec::new(),
+            grace_ms: millis(scenario.worker.grace),
+            handles_signals: scenario.worker.run,
+            counted_signals: 0,
+            last_counted_ms: None,
+        }
+    }
+
+    /// Returns the events that have not struck or could not happen, by their positions in the file's list.
+    pub fn unstruck(&self) -> Vec<usize> {
+        let due = self.due.iter().map(|(_, index)| *index);
+        let mut unstruck: Vec<_> = due
+            .filter(|index| *index != PLATFORM_KILL)
+            .chain(self.waiting.iter().copied())
+            .chain(self.could_not_happen.iter().copied())
+            .collect();
+        unstruck.sort_unstable();
+        unstruck
+    }
+
+    /// Returns the instant at which the next event strikes.
+    pub fn first(&self) -> Option<u64> {
+        self.due.last().map(|(at, _)| *at)
+    }
+
+    /// Sets the instants of the events that wait for this step, or main, to begin.
+    pub fn began(&mut self, name: &Name, now: u64) {
+        let Script {
+            timeline,
+            due,
+            waiting,
+            ..
+        } = self;
+        waiting.retain(|index| match &timeline[*index].when {
+            When::On(on, after) if on == name => {
+                insert_sorted(due, (now.saturating_add(millis(*after)), *index));
+                false
+            }
+            _ => true,
+        });
+    }
+
+    /// Returns whether an event waits for a step to begin, in order to strike in the very instant of that begin.
+    #[cfg(all(feature = "live", unix))]
+    pub fn awaits_a_begin(&self) -> bool {
+        let mut waiting = self.waiting.iter();
+        waiting.any(|index| match &self.timeline[*index].when {
+            When::On(_, after) => after.is_zero(),
+            When::At(_) => false,
+        })
+    }
+
+    fn pop_due(&mut self, now: u64) -> Option<usize> {
+        let &(at, index) = self.due.last()?;
+        (at <= now).then(|| {
+            self.due.pop();
+            index
+        })
+    }
+
+    /// Counts a signal as the contract does. Returns its number, from 1, or 0 for a doubled one. The first one sets the
+    /// platform's SIGKILL for the end of the grace.
+    fn count_signal(&mut self, now: u64) -> u32 {
+        if self
+            .last_counted_ms
+            .is_some_and(|last| now - last <= DOUBLED_SIGNAL_MS)
+        {
+            return 0;
+        }
+        self.last_counted_ms = Some(now);
+        self.counted_signals += 1;
+        if self.counted_signals == 1 && self.handles_signals {
+            let kill = (now.saturating_add(self.grace_ms), PLATFORM_KILL);
+            insert_sorted(&mut self.due, kill);
+        }
+        self.counted_signals
+    }
+}
+
+/// Inserts an event in its place: the next one is last, and among events of one instant the first of the file.
+fn insert_sorted(due: &mut Vec<(u64, usize)>, event: (u64, usize)) {
+    let place = due.partition_point(|other| *other > event);
+    due.insert(place, event);
+}
+
+impl dyn Stage + '_ {
+    /// Strikes all events that are due.
+    pub fn strike_due(&self) {
+        while self.strike_next() {}
+    }
+
+    /// Strikes the next event that is due. Returns whether there was one.
+    pub fn strike_next(&self) -> bool {
+        if self.is_over() {
+            return false;
+        }
+        let Some(index) = self.script().borrow_mut().pop_due(self.now()) else {
+            return false;
+        };
+        if index == PLATFORM_KILL {
+            self.kill(SignalName::Sigkill);
+        } else {
+            let timeline = Arc::clone(&self.script().borrow().timeline);
+            let verb = &timeline[index].verb;
+            if self.can_happen(verb) {
+                self.strike_event(verb);
+            } else {
+                self.script().borrow_mut().could_not_happen.push(index);
+            }
+        }
+        true
+    }
+
+    /// Returns whether an event can happen now. Inside a component it can only while the component's code runs.
+    fn can_happen(&self, verb: &Verb) -> bool {
+        match verb {
+            Verb::Call { from, .. } | Verb::Register { from, .. } => from
+                .as_ref()
+                .is_none_or(|from| self.parts().named(from).is_some_and(super::Part::runs)),
+            _ => true,
+        }
+    }
+
+    fn strike_event(&self, verb: &Verb) {
+        let part = |name: &Name| {
+            self.parts()
+                .named(name)
+                .expect("a scenario's names are known")
+        };
+        match verb {
+            Verb::Signal(signal) => self.strike_signal(*signal),
+            Verb::Call {
+                call,
+                from,
+                callers,
+                message,
+            } => {
+                for _ in 0..*callers {
+                    self.call(*call, from.clone(), message.clone());
+                }
+            }
+            Verb::Register { name, .. } => {
+                if let Some(index) = self.parts().index_by_name(name) {
+                    self.register(index);
+                }
+            }
+            Verb::Hang { name, lasts } => self.hang(part(name), *lasts),
+            Verb::Ignore { name, lasts } => self.ignore(part(name), *lasts),
+            Verb::Slow { name, by } => self.slow(part(name), *by),
+            Verb::Fail { name, .. } if &**name == "kill" => {
+                self.record(What::Fault {
+                    fault: FaultVerb::Fail,
+                    name: name.clone(),
+                    id: None,
+                    lasts: None,
+                    answer: None,
+                });
+                self.parts().kill_fails.set(true);
+            }
+            Verb::Fail {
+                name,
+                message,
+                before,
+                code,
+            } => {
+                let strike = Strike::Fail {
+                    message: message.clone(),
+                    code: *code,
+                };
+                self.strike_end(part(name), FaultVerb::Fail, strike, before.clone());
+            }
+            Verb::Panic {
+                name,
+                message,
+                before,
+            } => {
+                let strike = Strike::Panic {
+                    message: message.clone(),
+                };
+                self.strike_end(part(name), FaultVerb::Panic, strike, before.clone());
+            }
+            Verb::End { name } => self.strike_end(part(name), FaultVerb::End, Strike::End, None),
+            Verb::Hold { name, lasts } => self.strike_hold(part(name), *lasts),
+            Verb::Job { name, count, takes } => {
+                if let Some(index) = self.parts().index_by_name(name) {
+                    self.strike_jobs(index, *count, *takes);
+                }
+            }
+            Verb::Health {
+                answer,
+                takes,
+                lasts,
+                every,
+            } => {
+                self.record(What::Fault {
+                    fault: FaultVerb::Health,
+                    name: "health".into(),
+                    id: None,
+                    lasts: lasts.map(millis),
+                    answer: Some(answer_words(*answer, takes.map(millis), *every)),
+                });
+                let until_ms =
+                    lasts.map_or(NEVER, |lasts| self.now().saturating_add(millis(lasts)));
+                let takes_ms = takes.map_or(NEVER, millis);
+                self.endpoint()
+                    .borrow_mut()
+                    .begin_behaviour(EndpointBehaviour {
+                        answer: *answer,
+                        takes_ms,
+                        every: (*every).max(1),
+                        until_ms,
+                    });
+            }
+        }
+    }
+
+    fn strike_signal(&self, name: SignalName) {
+        if name == SignalName::Sigkill || !self.script().borrow().handles_signals {
+            // No handler takes it: the process ends where it stands.
+            self.record(What::Signal { name, nth: 1 });
+            self.kill(name);
+            return;
+        }
+        let nth = self.script().borrow_mut().count_signal(self.now());
+        self.record(What::Signal { name, nth });
+        self.signal(name);
+    }
+}
+
+/// Returns the endpoint's answer in words.
+fn answer_words(answer: Answer, takes: Option<u64>, every: u32) -> Name {
+    let mut words = answer.to_string();
+    match takes {
+        Some(0) => {}
+        Some(takes) => words += &format!(" after {}", Ms(takes)),
+        None => words += " that never comes",
+    }
+    if every > 1 {
+        words += &format!(", one in {every}");
+    }
+    words.into()
+}
