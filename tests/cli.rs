@@ -351,8 +351,8 @@ fn check_json_has_a_line_per_scenario_and_one_of_totals() {
     let out = project.run(&["check", "--format", "json"]).code(1).out;
     let mut lines: Vec<_> = out.lines().map(json).collect();
     assert_eq!(lines.len(), 5, "{out}");
-    let laws = lines[2]["problems"].as_array_mut().unwrap();
-    // A second problem is that the pool finds the db closed.
+    let laws = lines[2]["findings"].as_array_mut().unwrap();
+    // A second finding is that the pool finds the db closed.
     laws.truncate(1);
     let law = &mut laws[0];
     let message = law["message"].take();
@@ -370,36 +370,43 @@ fn check_json_has_a_line_per_scenario_and_one_of_totals() {
         [
             serde_json::json!({
                 "scenario": "a", "path": "scenarios/a.toml", "verdict": "ok",
-                "problems": [], "replay": null,
+                "findings": [], "replay": null,
             }),
             serde_json::json!({
                 "scenario": "b", "path": "scenarios/b.toml", "verdict": "failed",
-                "problems": [{
-                    "kind": "expectation", "law": null, "message": "expected the exit code 1: it was 0",
-                    "line": 8, "column": 8, "component": null, "t": null, "seq": null, "seed": 0,
+                "findings": [{
+                    "kind": "expectation", "law": null, "expectation": "exit",
+                    "message": "expected the exit code 1: it was 0",
+                    "path": "scenarios/b.toml", "line": 8, "column": 8,
+                    "component": null, "t": null, "seq": null, "seed": 0,
+                    "replay": "deadstop replay b --seed 0",
                 }],
                 "replay": "deadstop replay b --seed 0",
             }),
             serde_json::json!({
                 "scenario": "c", "path": "scenarios/c.toml", "verdict": "failed",
-                "problems": [{
-                    "kind": "law", "law": "uses/closed-after-users", "message": null,
-                    "line": null, "column": null, "component": "db", "t": 10_000, "seq": null, "seed": 0,
+                "findings": [{
+                    "kind": "law", "law": "uses/closed-after-users", "expectation": null, "message": null,
+                    // The table of the db.
+                    "path": "scenarios/c.toml", "line": 4, "column": 15,
+                    "component": "db", "t": 10_000, "seq": null, "seed": 0,
+                    "replay": "deadstop replay c --seed 0",
                 }],
                 "replay": "deadstop replay c --seed 0",
             }),
             serde_json::json!({
                 "scenario": "d", "path": "scenarios/d.toml", "verdict": "not-run",
-                "problems": [], "replay": null,
+                "findings": [], "replay": null,
             }),
             // Three scenarios run twice, and the good one also runs with three further seeds.
             serde_json::json!({
                 "totals": { "scenarios": 4, "runs": 9, "events": null, "not_followed": 0, "not_run": 1 },
                 "verdicts": { "failed": 2, "not-run": 1, "ok": 1 },
-                "problems": [{
-                    "kind": "snapshot-unreferenced", "law": null,
+                "findings": [{
+                    "kind": "snapshot-unreferenced", "law": null, "expectation": null,
                     "message": "snapshots/gone.snap: no scenario has this snapshot; delete it with `deadstop accept --unreferenced`",
-                    "line": null, "column": null, "component": null, "t": null, "seq": null, "seed": null,
+                    "path": "snapshots/gone.snap", "line": 1, "column": 1,
+                    "component": null, "t": null, "seq": null, "seed": null, "replay": null,
                 }],
             }),
         ]

@@ -3,7 +3,7 @@
 #![cfg(feature = "cli")]
 
 use deadstop::journal::{StuckWhy, What};
-use deadstop::report::{ProblemKind, Source, Style, judge};
+use deadstop::report::{FindingKind, Source, judge};
 use deadstop::sim::{self, Options, ROWS_A_RUN};
 use deadstop::{journal, scenario};
 
@@ -47,15 +47,15 @@ fn run_with_too_many_report_rows_is_too_large() {
         path: "crowded.toml",
         text: &text,
     };
-    let problems = judge(&scenario, source, &journal.events, Style::default());
-    let messages: Vec<_> = problems
+    let findings = judge(&scenario, source, &journal.events);
+    let messages: Vec<_> = findings
         .iter()
-        .map(|problem| (problem.kind, problem.message.as_str()))
+        .map(|finding| (finding.kind, finding.message.as_str()))
         .collect();
     assert_eq!(
         messages,
         [(
-            ProblemKind::Stuck,
+            FindingKind::Stuck,
             "the run was given up (too-large): its reports have more than 200,000 rows in all, the last of them \
              for \"caller\"; let fewer callers ask, or split the file"
         )]

@@ -475,8 +475,8 @@ fn problems_of(text: &str, seed: u64) -> Vec<String> {
         .broken
         .iter()
         // The worker chooses the orders of the components that use each other, here at random.
-        .filter(|broken| broken.law != "uses/closed-after-users")
-        .map(|broken| format!("{} at {}: {}", broken.law, broken.t, broken.message))
+        .filter(|broken| broken.law.name != "uses/closed-after-users")
+        .map(|broken| format!("{} at {}: {}", broken.law.name, broken.t, broken.message))
         .collect();
     if scenario.worker.run
         && !matches!(verdict.events.last(), Some(event) if matches!(event.what, What::Exit { .. }))

@@ -71,11 +71,14 @@ fn scenario_holds(runners: &Runners, root: &Path, path: &Path) -> Result<(), Fai
         path: &file,
         text: &source,
     };
-    let problems = judge(&scenario, source, &events, Style::default());
-    if !problems.is_empty() {
-        let messages: Vec<_> = problems
+    let findings = judge(&scenario, source, &events);
+    if !findings.is_empty() {
+        let messages: Vec<_> = findings
             .iter()
-            .map(|problem| format!("{}: {problem}\n{}", problem.kind, problem.detail))
+            .map(|finding| {
+                let shown = finding.shown(source, Style::default());
+                format!("{}: {finding}\n{shown}", finding.kind)
+            })
             .collect();
         return Err(messages.join("\n").into());
     }

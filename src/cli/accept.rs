@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 
 use crate::journal::text;
-use crate::report::{Policy, SnapshotError, Source, Store, Style, judge};
+use crate::report::{Policy, SnapshotError, Source, Store, judge};
 use crate::sim::{FURTHER_SEEDS, Journal, Options};
 
 use super::output::{err, out};
@@ -221,8 +221,8 @@ fn check_acceptable(
         text: &loaded.text,
     };
     let judged = |journal: &Journal| {
-        let problems = judge(&loaded.scenario, source, &journal.events, Style::default());
-        problems.first().map(sentence)
+        let findings = judge(&loaded.scenario, source, &journal.events);
+        findings.first().map(sentence)
     };
     if let Some(wrong) = judged(&journal) {
         return Ok(Err(format!("{wrong}; mend it, and check it again")));

@@ -6,14 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::report::figures::plural;
-use crate::report::{Policy, Problem, ProblemKind, Store, Style};
+use crate::report::{Finding, FindingKind, InFile, Policy, Store, Style};
 use crate::scenario::Scenario;
 use crate::sim::{FURTHER_SEEDS, Journal, Options, Run, Runners, Subject, Twice, cores, twice};
 use crate::words::{escaped, shown_path};
 use clap::Args;
 use serde::Serialize;
 
-use super::case::{Case, ProblemLine};
+use super::case::{Case, FindingLine};
 use super::output::{err, out, style};
 use super::place;
 use super::progress::Progress;
@@ -63,23 +63,20 @@ struct TotalsLine<'a> {
     totals: &'a Totals,
     /// Number of scenarios with each verdict.
     verdicts: BTreeMap<&'a str, usize>,
-    /// Problems that belong to no scenario: snapshots that are left over.
-    problems: Vec<ProblemLine<'a>>,
+    /// Findings that belong to no scenario: snapshots that are left over.
+    findings: Vec<FindingLine<'a>>,
 }
 
 impl Totals {
-    fn json(&self, cases: &[Case], leftovers: &[Problem]) -> String {
+    fn json(&self, cases: &[Case], leftovers: &[Finding]) -> String {
         let mut verdicts = BTreeMap::new();
         for case in cases {
             *verdicts.entry(case.verdict()).or_default() += 1;
         }
-        let problems = leftovers
-            .iter()
-            .map(|problem| ProblemLine::new(problem, None));
         let line = TotalsLine {
             totals: self,
             verdicts,
-            problems: problems.collect(),
+            findings: leftovers.iter().map(FindingLine::from).collect(),
         };
         // The object contains only texts and numbers, which can always be written as JSON.
         serde_json::to_string(&line).unwrap_or_default() + "\n"
@@ -95,17 +92,17 @@ impl Check {
         let began = std::time::Instant::now();
         let selection = place::select_or_fail(&self.what)?;
         let style = style();
-        let mut cases = Case::read_all(selection.found, style);
+        let mut cases = Case::read_all(selection.found);
         let mut totals = Totals {
             scenarios: cases.len(),
             not_followed: selection.not_followed,
             ..Totals::default()
         };
-        self.judge(&mut cases, style, &mut totals)?;
+        self.judge(&mut cases, &mut totals)?;
         let mut leftovers = Vec::new();
         if self.compares_logs() {
             for root in &selection.whole_roots {
-                leftovers.extend(leftover_problems(root, &cases)?);
+                leftovers.extend(leftovers_of(root, &cases)?);
             }
         }
         let exit = cases
@@ -113,13 +110,13 @@ impl Check {
             .fold(Exit::of(&leftovers), |exit, case| exit.and(case.exit()));
         match self.format {
             Format::Json => {
-                let lines = cases.iter().map(|case| case.json(self.context));
+                let lines = cases.iter().map(|case| case.json());
                 out(&(lines.collect::<String>() + &totals.json(&cases, &leftovers)))?;
             }
             Format::Text => {
-                let mut text = self.failures_text(&cases);
-                for problem in &leftovers {
-                    let _ = writeln!(text, "{problem}");
+                let mut text = failures_text(&cases, style);
+                for finding in &leftovers {
+                    let _ = writeln!(text, "{finding}");
                 }
                 text.push_str(&summary(&cases, &leftovers, &totals, began.elapsed()));
                 out(&text)?;
@@ -139,12 +136,7 @@ impl Check {
 
     /// Runs every scenario twice with each seed, and judges it. If logs are compared, also runs further seeds, and
     /// then compares the logs.
-    fn judge(
-        &self,
-        cases: &mut [Case],
-        style: Style,
-        totals: &mut Totals,
-    ) -> Result<(), (Exit, String)> {
+    fn judge(&self, cases: &mut [Case], totals: &mut Totals) -> Result<(), (Exit, String)> {
         let variable = |name| std::env::var(name).ok();
         let bad = |error: crate::report::SnapshotError| (Exit::Usage, error.to_string());
         let policy = Policy::from_env(
@@ -185,55 +177,47 @@ impl Check {
                 format!("cannot start {jobs} threads: {error}"),
             )
         })?;
-        let mut findings = Vec::new();
         let mut progress = Progress::new(total);
         let done = |at: &usize, run: &Run, ran: Twice| {
             totals.runs += 2;
             totals.events += ran.events();
-            let finding = cases[*at].judge_both(run, ran, snapshots, style);
-            findings.extend(finding.map(|finding| (*at, run.options.seed, finding)));
+            if let Some(wrong) = cases[*at].judge_both(run, ran, snapshots) {
+                cases[*at].add(wrong);
+            }
         };
         twice(&runners, items, done, |runs| progress.advance(runs));
         progress.clear();
-        findings.sort_by_key(|(at, seed, _)| (*at, *seed));
-        for (at, _, finding) in findings {
-            cases[at].findings.push(finding);
-        }
         if self.compares_logs() {
-            judge_further_seeds(&runners, &runnable, cases, style, totals);
+            judge_further_seeds(&runners, &runnable, cases, totals);
             for case in cases {
-                case.compare_log(policy, style);
+                case.compare_log(policy);
             }
         }
         Ok(())
     }
+}
 
-    /// Returns the text on the scenarios with findings.
-    fn failures_text(&self, cases: &[Case]) -> String {
-        let mut text = String::new();
-        let mut shown = 0;
-        for case in cases {
-            if let Some(finding) = case.failures().next() {
-                shown += 1;
-                text.push_str(&case.failure_text(
-                    finding,
-                    self.context,
-                    shown <= MAX_SHOWN_IN_FULL,
-                ));
-                continue;
-            }
-            for problem in case.findings.iter().flat_map(|finding| &finding.problems) {
-                let _ = writeln!(text, "{}: {problem}", case.found.name);
-            }
+/// Returns the text on the scenarios with findings.
+fn failures_text(cases: &[Case], style: Style) -> String {
+    let mut text = String::new();
+    let mut shown = 0;
+    for case in cases {
+        if let Some(run) = case.failures().next() {
+            shown += 1;
+            text.push_str(&case.failure_text(run, style, shown <= MAX_SHOWN_IN_FULL));
+            continue;
         }
-        if shown > MAX_SHOWN_IN_FULL {
-            let _ = writeln!(
-                text,
-                "the first {MAX_SHOWN_IN_FULL} of {shown} failures are shown in full; `deadstop check NAME` shows one"
-            );
+        for finding in case.findings() {
+            let _ = writeln!(text, "{}: {finding}", case.found.name);
         }
-        text
     }
+    if shown > MAX_SHOWN_IN_FULL {
+        let _ = writeln!(
+            text,
+            "the first {MAX_SHOWN_IN_FULL} of {shown} failures are shown in full; `deadstop check NAME` shows one"
+        );
+    }
+    text
 }
 
 /// Runs the scenarios that meet laws and expectations with seed 0 once more with each further seed. A law or an
@@ -242,7 +226,6 @@ fn judge_further_seeds(
     runners: &Runners,
     runnable: &[(usize, Arc<Scenario>)],
     cases: &mut [Case],
-    style: Style,
     totals: &mut Totals,
 ) {
     let well = runnable
@@ -259,7 +242,6 @@ fn judge_further_seeds(
             })
         })
         .collect();
-    let mut findings = Vec::new();
     // If there is nothing to choose, all seeds give the same events, and judging one of the runs is enough.
     let mut judged: Option<(usize, Journal)> = None;
     let ran = runners.run_all(runs.iter().map(|(_, run)| run.clone()));
@@ -268,8 +250,9 @@ fn judge_further_seeds(
         let journal = match ran {
             Ok(ran) => ran.journal,
             Err(error) => {
-                let finding = cases[*at].judge_both(run, Twice::Broke(error), None, style);
-                findings.extend(finding.map(|finding| (*at, finding)));
+                if let Some(wrong) = cases[*at].judge_both(run, Twice::Broke(error), None) {
+                    cases[*at].add(wrong);
+                }
                 continue;
             }
         };
@@ -281,20 +264,17 @@ fn judge_further_seeds(
         if same {
             continue;
         }
-        match cases[*at].judge_one(run, &journal, style) {
+        match cases[*at].judge_one(run, &journal) {
             None => judged = Some((*at, journal)),
             // A failure is counted for each seed, so the next run is judged again.
-            Some(finding) => findings.push((*at, finding)),
+            Some(wrong) => cases[*at].add(wrong),
         }
-    }
-    for (at, finding) in findings {
-        cases[at].findings.push(finding);
     }
 }
 
-/// Returns a problem for each snapshot that no scenario has, and for each pending log that no scenario of this check
+/// Returns a finding for each snapshot that no scenario has, and for each pending log that no scenario of this check
 /// gave.
-fn leftover_problems(scenarios: &Path, cases: &[Case]) -> Result<Vec<Problem>, (Exit, String)> {
+fn leftovers_of(scenarios: &Path, cases: &[Case]) -> Result<Vec<Finding>, (Exit, String)> {
     let failed = |error: crate::report::SnapshotError| (Exit::Failed, error.to_string());
     let store = Store::new(place::snapshots(scenarios));
     let mut leftovers = Vec::new();
@@ -302,18 +282,25 @@ fn leftover_problems(scenarios: &Path, cases: &[Case]) -> Result<Vec<Problem>, (
         .unreferenced(cases.iter().map(|case| case.found.name.as_str()))
         .map_err(failed)?
     {
-        leftovers.push(Problem::new(
-            ProblemKind::SnapshotUnreferenced,
-            format!("{}: no scenario has this snapshot; delete it with `deadstop accept --unreferenced`", shown_path(&path)),
-        ));
+        let path = shown_path(&path);
+        let message = format!(
+            "{path}: no scenario has this snapshot; delete it with `deadstop accept --unreferenced`"
+        );
+        let finding = Finding::new(FindingKind::SnapshotUnreferenced, message);
+        leftovers.push(finding.in_file(InFile::start(path)));
     }
     for name in store.pending().map_err(failed)? {
         let reported = cases
             .iter()
-            .any(|case| case.found.name == name && !case.findings.is_empty());
+            .any(|case| case.found.name == name && !case.runs.is_empty());
         if !reported {
+            let path = shown_path(&store.pending_path(&name).map_err(failed)?);
             let name = escaped(&name);
-            leftovers.push(Problem::new(ProblemKind::SnapshotPending, format!("{name}: a log is pending that the scenario does not give; `deadstop reject {name}`")));
+            let message = format!(
+                "{name}: a log is pending that the scenario does not give; `deadstop reject {name}`"
+            );
+            let finding = Finding::new(FindingKind::SnapshotPending, message);
+            leftovers.push(finding.in_file(InFile::start(path)));
         }
     }
     Ok(leftovers)
@@ -322,7 +309,7 @@ fn leftover_problems(scenarios: &Path, cases: &[Case]) -> Result<Vec<Problem>, (
 /// Returns the one line of totals.
 fn summary(
     cases: &[Case],
-    leftovers: &[Problem],
+    leftovers: &[Finding],
     totals: &Totals,
     took: std::time::Duration,
 ) -> String {

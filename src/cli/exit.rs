@@ -1,6 +1,6 @@
 //! The exit codes of the command.
 
-use crate::report::{Problem, ProblemKind};
+use crate::report::{Finding, FindingKind};
 
 /// Exit code of the command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,10 +45,10 @@ impl Exit {
         }
     }
 
-    /// Returns the gravest exit code of these problems.
-    pub fn of<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Exit {
-        let problems = problems.into_iter();
-        problems.fold(Exit::Well, |exit, problem| exit.and(problem.kind.into()))
+    /// Returns the gravest exit code of these findings.
+    pub fn of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Exit {
+        let findings = findings.into_iter();
+        findings.fold(Exit::Well, |exit, finding| exit.and(finding.kind.into()))
     }
 
     /// Returns the exit code as a number.
@@ -57,24 +57,24 @@ impl Exit {
     }
 }
 
-impl From<ProblemKind> for Exit {
-    fn from(kind: ProblemKind) -> Self {
+impl From<FindingKind> for Exit {
+    fn from(kind: FindingKind) -> Self {
         match kind {
-            ProblemKind::Internal => Exit::Internal,
-            ProblemKind::Invalid => Exit::Invalid,
-            ProblemKind::NotDeterministic => Exit::NotDeterministic,
-            ProblemKind::Stuck
-            | ProblemKind::RealTime
-            | ProblemKind::TestsNothing
-            | ProblemKind::Law
-            | ProblemKind::Expectation
-            | ProblemKind::LiveDiffers
-            | ProblemKind::NotLive
-            | ProblemKind::SnapshotDiffers
-            | ProblemKind::SnapshotError => Exit::Failed,
-            ProblemKind::SnapshotMissing
-            | ProblemKind::SnapshotPending
-            | ProblemKind::SnapshotUnreferenced => Exit::Snapshots,
+            FindingKind::Internal => Exit::Internal,
+            FindingKind::Invalid => Exit::Invalid,
+            FindingKind::NotDeterministic => Exit::NotDeterministic,
+            FindingKind::Stuck
+            | FindingKind::RealTime
+            | FindingKind::TestsNothing
+            | FindingKind::Law(_)
+            | FindingKind::Expectation(_)
+            | FindingKind::LiveDiffers
+            | FindingKind::NotLive
+            | FindingKind::SnapshotDiffers
+            | FindingKind::SnapshotError => Exit::Failed,
+            FindingKind::SnapshotMissing
+            | FindingKind::SnapshotPending
+            | FindingKind::SnapshotUnreferenced => Exit::Snapshots,
         }
     }
 }

@@ -3,7 +3,6 @@
 use clap::Args;
 
 use crate::report::figures::plural;
-use crate::report::{Source, invalid};
 use crate::scenario::{self, LINTS};
 
 use super::output::{err, out, style};
@@ -55,19 +54,9 @@ impl Lint {
                 }
                 Err(errors) => {
                     exit = exit.and(Exit::Invalid);
-                    let problems = invalid(
-                        Source {
-                            path: &path,
-                            text: &text,
-                        },
-                        &errors,
-                        style,
-                    );
-                    count += problems.len();
-                    out(&problems
-                        .iter()
-                        .map(|problem| problem.detail.as_str())
-                        .collect::<String>())?;
+                    let mistakes = &errors.diagnostics;
+                    count += mistakes.len();
+                    out(&scenario::render(mistakes, &path, &text, style.color))?;
                 }
             }
         }

@@ -16,15 +16,15 @@ use clap::Args;
 
 use self::play::{FIRST_SEEDS, LiveResult, NotPlayed, Play, play, run_in_parallel};
 use self::verdict::LiveJudge;
-use super::case::Case;
+use super::case::{Case, RunFindings};
 use super::output::{out, shell_quoted, stderr_is_terminal, style};
 use super::seeds::one_seed;
 use super::{Done, Exit, place};
 use crate::live::{Players, perform};
 use crate::report::figures::plural;
-use crate::report::{Problem, ProblemKind, Source, Style, judge, listed};
+use crate::report::{Finding, FindingKind, InFile, Source, judge, listed};
 use crate::scenario::Scenario;
-use crate::sim::{Options, RunError, Runners, cores};
+use crate::sim::{Options, Run, RunError, Runners, cores};
 
 /// Name of the hidden subcommand that runs one scenario in its own process.
 pub const PERFORM: &str = "perform";
@@ -98,7 +98,7 @@ impl Live {
         let began = std::time::Instant::now();
         let selection = place::select_or_fail(&self.what)?;
         let style = style();
-        let mut cases = Case::read_all(selection.found, style);
+        let mut cases = Case::read_all(selection.found);
         let broken = |error: &dyn std::fmt::Display| (Exit::Internal, error.to_string());
         let runners = Runners::new(cores()).map_err(|error| broken(&error))?;
         let (plays, not_live) = self.prepare(&runners, &mut cases)?;
@@ -111,20 +111,21 @@ impl Live {
         let mut exit = cases
             .iter()
             .fold(Exit::Well, |exit, case| exit.and(case.exit()));
-        for case in cases.iter().filter(|case| !case.findings.is_empty()) {
-            for problem in case.findings.iter().flat_map(|finding| &finding.problems) {
+        for case in &cases {
+            for finding in case.findings() {
                 let _ = writeln!(
                     text,
-                    "FAIL {}: {problem}\n{}",
-                    case.found.name, problem.detail
+                    "FAIL {}: {finding}\n{}",
+                    case.found.name,
+                    finding.shown(case.source(), style)
                 );
             }
         }
         for LiveRun { at, result } in &ran {
-            exit = exit.and(Exit::of(&result.verdict.problems));
+            exit = exit.and(Exit::of(&result.verdict.findings));
             let case = &cases[*at];
-            text += &run_text(&case.found.name, result, self.verbose);
-            if !result.verdict.problems.is_empty() {
+            text += &run_text(&case.found.name, case.source(), result, self.verbose);
+            if !result.verdict.findings.is_empty() {
                 let speed = self
                     .speed
                     .map_or_else(String::new, |speed| format!(" --speed {speed}"));
@@ -181,11 +182,10 @@ impl Live {
             {
                 let message =
                     format!("{why}; so there is nothing that a live run could agree with");
-                case.findings.push(super::case::Finding {
-                    seed: Some(0),
-                    problems: vec![Problem::new(ProblemKind::Stuck, message)],
-                    picture: String::new(),
-                });
+                let finding = Finding::new(FindingKind::Stuck, message);
+                let run = Run::new(scenario, Options::default());
+                let stuck = case.run_findings(&run, vec![finding], Vec::new());
+                case.runs.extend(stuck);
                 continue;
             }
             let (path, text) = (case.path.clone(), case.text.clone());
@@ -198,12 +198,9 @@ impl Live {
                     } else {
                         "if it has to be so, write `live = \"no: REASON\"` at the top of the file"
                     };
-                    let problem = Problem::new(ProblemKind::NotLive, format!("{why}; {write}"));
-                    case.findings.push(super::case::Finding {
-                        seed: None,
-                        problems: vec![problem],
-                        picture: String::new(),
-                    });
+                    let finding = Finding::new(FindingKind::NotLive, format!("{why}; {write}"));
+                    let finding = finding.in_file(InFile::start(case.path.clone()));
+                    case.runs.push(RunFindings::of_file(vec![finding]));
                 }
             }
         }
@@ -232,7 +229,7 @@ impl Live {
                 result: play(&players, live_judge, it),
             },
             |one: LiveRun| {
-                failed += usize::from(!one.result.verdict.problems.is_empty());
+                failed += usize::from(!one.result.verdict.findings.is_empty());
                 ran.push(one);
                 if stderr_is_terminal() {
                     let _ = write!(
@@ -288,8 +285,8 @@ impl Live {
         );
         let failed = ran
             .iter()
-            .filter(|one| !one.result.verdict.problems.is_empty());
-        let invalid = cases.iter().filter(|case| !case.findings.is_empty());
+            .filter(|one| !one.result.verdict.findings.is_empty());
+        let invalid = cases.iter().filter(|case| !case.runs.is_empty());
         line += &match (failed.count(), invalid.count()) {
             (0, 0) => "all agree with the simulation".to_owned(),
             (failed, 0) => format!("{failed} failed"),
@@ -307,19 +304,15 @@ fn why_stuck(
     case: &Case,
 ) -> Result<Option<String>, RunError> {
     let simulated = runners.run(Arc::clone(scenario), Options::default())?;
-    let source = Source {
-        path: &case.path,
-        text: &case.text,
-    };
-    let problems = judge(scenario, source, &simulated.events, Style::default());
-    let stuck = problems
+    let findings = judge(scenario, case.source(), &simulated.events);
+    let stuck = findings
         .into_iter()
-        .find(|problem| problem.kind == ProblemKind::Stuck);
-    Ok(stuck.map(|problem| problem.message))
+        .find(|finding| finding.kind == FindingKind::Stuck);
+    Ok(stuck.map(|finding| finding.message))
 }
 
 /// Returns the text on a live run; empty if it agreed the first time and `verbose` is not set.
-fn run_text(name: &str, one: &LiveResult, verbose: bool) -> String {
+fn run_text(name: &str, source: Source<'_>, one: &LiveResult, verbose: bool) -> String {
     let mut text = String::new();
     if verbose {
         let _ = writeln!(
@@ -334,12 +327,13 @@ fn run_text(name: &str, one: &LiveResult, verbose: bool) -> String {
             }
         );
     }
-    if one.verdict.problems.is_empty() {
-        if let Some(first) = &one.first_problem {
+    if one.verdict.findings.is_empty() {
+        if let Some(first) = &one.first_finding {
             let _ = writeln!(text, "again {name}: {first}; then it agreed");
         }
         return text;
     }
-    let _ = write!(text, "FAIL {name}: {}", listed(&one.verdict.problems));
+    let listed = listed(&one.verdict.findings, source, style());
+    let _ = write!(text, "FAIL {name}: {listed}");
     text
 }

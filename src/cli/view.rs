@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::journal::{Event, json, text};
 use crate::laws;
-use crate::report::{Problem, Source, Style, invalid, judge, listed, never_struck, timeline};
+use crate::report::{Finding, Source, judge, listed, never_struck, timeline};
 use crate::scenario::{self, Scenario};
 use crate::sim::{self, Journal, Options, Runners, Subject};
 
@@ -20,7 +20,7 @@ pub struct LoadedScenario {
     pub scenario: Arc<Scenario>,
 }
 
-/// Parses a scenario. If it is invalid, its problems are written to standard error.
+/// Parses a scenario. If it is invalid, its mistakes are written to standard error.
 pub fn load(name: &str, path: &str, bytes: &[u8]) -> Option<LoadedScenario> {
     let text = String::from_utf8_lossy(bytes).into_owned();
     match scenario::parse_bytes(name, bytes) {
@@ -30,18 +30,7 @@ pub fn load(name: &str, path: &str, bytes: &[u8]) -> Option<LoadedScenario> {
             scenario: Arc::new(scenario),
         }),
         Err(errors) => {
-            let problems = invalid(
-                Source { path, text: &text },
-                &errors,
-                Style {
-                    color: false,
-                    ..style()
-                },
-            );
-            let detail: String = problems
-                .iter()
-                .map(|problem| problem.detail.as_str())
-                .collect();
+            let detail = scenario::render(&errors.diagnostics, path, &text, false);
             err(detail.trim_end());
             None
         }
@@ -81,7 +70,7 @@ pub fn run_and_show(
         path: &loaded.path,
         text: &loaded.text,
     };
-    let problems = judge(&loaded.scenario, source, &events, style);
+    let findings = judge(&loaded.scenario, source, &events);
     match how.format {
         Format::Json => out(&json(&events))?,
         Format::Text if how.brief => out(&format!(
@@ -99,23 +88,23 @@ pub fn run_and_show(
             ))?;
         }
     }
-    let verdict = verdict_text(loaded, options, &events, &problems)
+    let verdict = verdict_text(loaded, options, &events, &findings)
         + &never_struck(&loaded.scenario, source, &unstruck);
     match how.format {
         Format::Json => err(verdict.trim_end()),
         Format::Text => out(&verdict)?,
     }
-    Ok((Exit::of(&problems), events))
+    Ok((Exit::of(&findings), events))
 }
 
 fn verdict_text(
     loaded: &LoadedScenario,
     options: &Options,
     events: &[Event],
-    problems: &[Problem],
+    findings: &[Finding],
 ) -> String {
     let mut text = String::new();
-    if problems.is_empty() {
+    if findings.is_empty() {
         let breaks = loaded.scenario.expect.breaks.value.len();
         let _ = write!(
             text,
@@ -133,7 +122,11 @@ fn verdict_text(
         text.push('\n');
         return text;
     }
-    text.push_str(&listed(problems));
+    let source = Source {
+        path: &loaded.path,
+        text: &loaded.text,
+    };
+    text.push_str(&listed(findings, source, style()));
     let _ = writeln!(
         text,
         "replay: {}",

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::report::{
-    Problem, ProblemKind, Source, Style, differs, invalid, judge, never_struck, shown, timeline,
+    Evidence, Finding, FindingKind, Source, Style, differs, invalid, judge, never_struck, shown,
+    timeline,
 };
 use crate::scenario::{self, Diagnostic, Invalid, Scenario, Timed};
 use crate::sim::{Bodies, Journal, Options, Own, Ran, Run, RunError, Twice};
@@ -37,8 +38,8 @@ pub(super) struct OwnCase {
 
 /// The verdict on the runs of one scenario.
 pub(super) struct Verdict {
-    pub problems: Vec<Problem>,
-    /// Findings that are no failures, one sentence each.
+    pub findings: Vec<Finding>,
+    /// Remarks that are no failures, one sentence each.
     pub notes: Vec<String>,
     picture: String,
     /// Journal of the first run; `None` if nothing was run.
@@ -46,9 +47,9 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    fn without_run(problems: Vec<Problem>) -> Self {
+    fn without_run(findings: Vec<Finding>) -> Self {
         Verdict {
-            problems,
+            findings,
             notes: Vec::new(),
             picture: String::new(),
             journal: None,
@@ -56,12 +57,13 @@ impl Verdict {
     }
 
     pub fn is_well(&self) -> bool {
-        self.problems.is_empty()
+        self.findings.is_empty()
     }
 
-    /// Returns the problems and notes as text for people. How to run the scenario again is left to the caller.
-    pub fn text_of(&self, name: &str) -> String {
-        let mut text = shown(name, &self.problems, &self.picture, true);
+    /// Returns the findings and notes as text for people. How to run the scenario again is left to the caller.
+    pub fn text_of(&self, case: &OwnCase) -> String {
+        let (source, style) = (case.source(), Style::default());
+        let mut text = shown(&case.name, &self.findings, source, &self.picture, style);
         for note in &self.notes {
             let _ = writeln!(text, "note: {note}");
         }
@@ -77,31 +79,31 @@ impl Verdict {
 
     /// Returns whether main was given up, so that the verdict needs a run that shows what main does when left alone.
     pub fn needs_main_alone(&self) -> bool {
-        self.problems
+        self.findings
             .iter()
-            .any(|problem| self.is_explained_by_main(problem))
+            .any(|finding| self.is_explained_by_main(finding))
     }
 
-    /// Returns whether a problem is explained better by what main does when left alone: main was given up, or nothing
+    /// Returns whether a finding is explained better by what main does when left alone: main was given up, or nothing
     /// was tested because main was not done.
-    fn is_explained_by_main(&self, problem: &Problem) -> bool {
+    fn is_explained_by_main(&self, finding: &Finding) -> bool {
         let journal = self.journal.as_ref();
         journal.is_some_and(|journal| !main_is_over(journal))
-            && (is_about_main(problem) || problem.kind == ProblemKind::TestsNothing)
+            && (is_about_main(finding) || finding.kind == FindingKind::TestsNothing)
     }
 
-    /// Adds to the problem with main what main does when left alone.
+    /// Adds to the finding with main what main does when left alone.
     pub fn add_main_alone(&mut self, alone: Option<&Journal>) {
         let Some(journal) = &self.journal else { return };
-        let mut problems = self.problems.iter();
-        let Some(at) = problems.position(|problem| self.is_explained_by_main(problem)) else {
+        let mut findings = self.findings.iter();
+        let Some(at) = findings.position(|finding| self.is_explained_by_main(finding)) else {
             return;
         };
         let explanation = main_given_up(journal, alone);
-        let problem = &mut self.problems[at];
-        problem.detail = match problem.kind {
-            // This problem has its own advice, which stays at the end.
-            ProblemKind::TestsNothing => explanation + &problem.detail,
+        let finding = &mut self.findings[at];
+        finding.detail = match finding.kind {
+            // This finding has its own advice, which stays at the end.
+            FindingKind::TestsNothing => explanation + &finding.detail,
             _ => explanation,
         };
     }
@@ -112,13 +114,13 @@ impl OwnCase {
     pub fn parse(&self, own: &Own) -> Result<Arc<Scenario>, Box<Verdict>> {
         let parsed = scenario::parse_with(&self.name, &self.text, own.own_limits());
         let scenario = parsed
-            .map_err(|invalid| Box::new(Verdict::without_run(self.invalid_problems(&invalid))))?;
+            .map_err(|invalid| Box::new(Verdict::without_run(self.invalid_findings(&invalid))))?;
         let not_overlayable = not_overlayable(&scenario, &self.text);
         if not_overlayable.is_empty() {
             Ok(Arc::new(scenario))
         } else {
             Err(Box::new(Verdict::without_run(
-                self.problems_of(not_overlayable),
+                self.findings_of(not_overlayable),
             )))
         }
     }
@@ -139,27 +141,30 @@ impl OwnCase {
         let (first, second) = match ran {
             Twice::Ran(first, second) => (first, second),
             Twice::Broke(error) => {
-                let problem = Problem::new(ProblemKind::Internal, error.to_string());
-                return Verdict::without_run(vec![problem]);
+                return Verdict::without_run(vec![self.broke(run, &error)]);
             }
         };
-        let mut problems = self.not_simulated(run, &first, &second);
+        let mut findings = self.not_simulated(run, &first, &second);
         let unknown = self.unknown_names(run, &first);
         // Unknown names explain every other failure, unless the run was over before main could register them.
         let over = main_is_over(&first) && first.aside.stall.is_none();
-        let is_invalid = |problem: &Problem| problem.kind == ProblemKind::Invalid;
-        if laws && !problems.iter().any(is_invalid) && (unknown.is_empty() || !over) {
-            problems.extend(self.problems_of_run(run, &first));
+        let is_invalid = |finding: &Finding| finding.kind == FindingKind::Invalid;
+        if laws && !findings.iter().any(is_invalid) && (unknown.is_empty() || !over) {
+            findings.extend(self.findings_of_run(run, &first));
         }
-        if over || problems.is_empty() {
-            problems.splice(0..0, unknown);
+        if over || findings.is_empty() {
+            findings.splice(0..0, unknown);
         }
+        let mut findings: Vec<_> = findings
+            .into_iter()
+            .map(|finding| self.placed(run, finding))
+            .collect();
         let mut picture = String::new();
-        if problems.is_empty() {
+        if findings.is_empty() {
             // All runs are the same: an event that has not struck in this one never strikes, and tests nothing.
             if laws {
                 let unstruck = run.scenario.events_at(&first.unstruck);
-                problems.extend(unstruck.map(|timed| self.never_struck(timed)));
+                findings.extend(unstruck.map(|timed| self.placed(run, self.never_struck(timed))));
             }
         } else {
             let notes = never_struck(&run.scenario, self.source(), &first.unstruck);
@@ -167,7 +172,7 @@ impl OwnCase {
         }
         Verdict {
             picture,
-            problems,
+            findings,
             notes: notes::of(run, &first),
             journal: Some(first),
         }
@@ -178,120 +183,132 @@ impl OwnCase {
         let journal = match ran {
             Ok(ran) => ran.journal,
             Err(error) => {
-                let problem = Problem::new(ProblemKind::Internal, error.to_string());
-                return Verdict::without_run(vec![problem]);
+                return Verdict::without_run(vec![self.broke(run, &error)]);
             }
         };
-        let mut problems = self.problems_of_run(run, &journal);
+        let findings = self.findings_of_run(run, &journal).into_iter();
+        let mut findings: Vec<_> = findings.map(|one| self.placed(run, one)).collect();
         // If main fails by a fault in the file, no law about main breaks, and a shared resource is not to blame.
-        let main_failed = journal.main_failed().is_some() && problems.iter().any(is_about_main);
-        if let Some(problem) = problems.first_mut() {
+        let main_failed = journal.main_failed().is_some() && findings.iter().any(is_about_main);
+        if let Some(finding) = findings.first_mut() {
             let seed = run.options.seed;
-            problem.message = format!("with seed {seed}: {}", problem.message);
+            finding.message = format!("with seed {seed}: {}", finding.message);
             if main_failed {
-                let _ = writeln!(problem.detail, "{ADVICE_SHARED}");
+                let _ = writeln!(finding.detail, "{ADVICE_SHARED}");
             }
         }
         Verdict {
             picture: timeline(&journal.events, Style::default()),
-            problems,
+            findings,
             notes: Vec::new(),
             journal: Some(journal),
         }
     }
 
-    /// Returns a problem for each name in the file or in `uses` that the worker did not register.
-    fn unknown_names(&self, run: &Run, first: &Journal) -> Vec<Problem> {
-        let mut problems = self.problems_of(not_registered(&run.scenario, &self.text, first));
-        if let (Some(error), false) = (first.main_failed(), problems.is_empty()) {
-            // The failure of main is why the names are missing.
-            let failed = format!("main failed: {error}");
-            problems.insert(0, Problem::new(ProblemKind::Invalid, failed));
-        }
-        problems.extend(unknown_uses(first));
-        problems
+    /// Returns the finding that a run has no journal.
+    fn broke(&self, run: &Run, error: &RunError) -> Finding {
+        self.placed(run, Finding::new(FindingKind::Internal, error.to_string()))
     }
 
-    /// Returns the problems of code that the simulator cannot run, or cannot run twice with the same result.
-    fn not_simulated(&self, run: &Run, first: &Journal, second: &Journal) -> Vec<Problem> {
-        let style = Style::default();
+    fn placed(&self, run: &Run, finding: Finding) -> Finding {
+        finding.of_run(&run.scenario, self.source(), run.options.seed)
+    }
+
+    /// Returns a finding for each name in the file or in `uses` that the worker did not register.
+    fn unknown_names(&self, run: &Run, first: &Journal) -> Vec<Finding> {
+        let mut findings = self.findings_of(not_registered(&run.scenario, &self.text, first));
+        if let (Some(error), false) = (first.main_failed(), findings.is_empty()) {
+            // The failure of main is why the names are missing.
+            let failed = format!("main failed: {error}");
+            findings.insert(0, Finding::new(FindingKind::Invalid, failed));
+        }
+        findings.extend(unknown_uses(first));
+        findings
+    }
+
+    /// Returns the findings of code that the simulator cannot run, or cannot run twice with the same result.
+    fn not_simulated(&self, run: &Run, first: &Journal, second: &Journal) -> Vec<Finding> {
         let adopted = not_adopted(first).into_iter().map(|name| {
-            Problem::new(
-                ProblemKind::Invalid,
+            Finding::new(
+                FindingKind::Invalid,
                 format!(
                     "the thread \"{name}\" runs already, in real time, and cannot be simulated: register it with \
                      `add_thread`, or leave it out under test"
                 ),
             )
         });
-        let mut problems: Vec<_> = adopted.collect();
+        let mut findings: Vec<_> = adopted.collect();
         let outside = first.outside.as_ref().or(second.outside.as_ref());
-        problems.extend(outside.map(|asked| Problem {
+        findings.extend(outside.map(|asked| Finding {
             detail: format!("{ADVICE_OUTSIDE}\n"),
-            ..Problem::new(
-                ProblemKind::Invalid,
+            ..Finding::new(
+                FindingKind::Invalid,
                 format!("the context was asked for {asked} by a thread that the simulator knows nothing of"),
             )
         }));
         // If either run stands still, the stall is reported instead of the difference that follows from it.
         if first.aside.stall.is_some() || outside.is_some() {
-            return problems;
+            return findings;
         }
         if let Some(stall) = real::stall(second) {
-            problems.push(stall);
-            return problems;
+            findings.push(stall);
+            return findings;
         }
-        let differ = differs(&first.events, &second.events, run.options.seed, style);
-        problems.extend(differ.map(|problem| with_likely_cause(problem, first, second)));
-        problems
+        let differ = differs(&first.events, &second.events, run.options.seed);
+        findings.extend(differ.map(|finding| with_likely_cause(finding, first, second)));
+        findings
     }
 
-    /// Returns the problems of a run: it stands still, tests nothing, exceeds a bound in real time, or breaks laws or
+    /// Returns the findings of a run: it stands still, tests nothing, exceeds a bound in real time, or breaks laws or
     /// the file's expectations.
-    fn problems_of_run(&self, run: &Run, journal: &Journal) -> Vec<Problem> {
-        let style = Style::default();
-        let mut judged = judge(&run.scenario, self.source(), &journal.events, style);
+    fn findings_of_run(&self, run: &Run, journal: &Journal) -> Vec<Finding> {
+        let mut judged = judge(&run.scenario, self.source(), &journal.events);
         if let Some(stall) = real::stall(journal) {
             // The law about bodies reports the same event again. The file's expectations cannot be judged on a run
             // that was cut off.
             let same = real::message_at_last_event(journal);
-            judged.retain(|problem| {
-                !matches!(problem.kind, ProblemKind::Stuck | ProblemKind::Expectation)
-                    && Some(&problem.message) != same.as_ref()
+            judged.retain(|finding| {
+                !matches!(
+                    finding.kind,
+                    FindingKind::Stuck | FindingKind::Expectation(_)
+                ) && Some(&finding.message) != same.as_ref()
             });
             judged.insert(0, stall);
             return judged;
         }
-        for problem in &mut judged {
-            if problem.law == Some("ends/explained") {
-                problem.detail = explained::detail(journal, problem);
+        for finding in &mut judged {
+            if finding
+                .law()
+                .is_some_and(|law| law.name == "ends/explained")
+            {
+                finding.detail = explained::detail(journal, finding);
             }
         }
-        let mut problems = real::turns_over_bound(journal);
+        let mut findings = real::turns_over_bound(journal);
         if !judged.iter().any(is_about_main) {
-            problems.extend(tests_nothing(&run.scenario, journal));
+            findings.extend(tests_nothing(&run.scenario, journal));
         }
-        problems.extend(judged);
-        problems
+        findings.extend(judged);
+        findings
     }
 
-    fn never_struck(&self, timed: &Timed) -> Problem {
+    fn never_struck(&self, timed: &Timed) -> Finding {
         let message = "expected this event to strike: it never did";
         let wrong = Diagnostic::error("unmet-expectation", timed.span.clone(), message, "never struck")
             .help("the run was over by then, or what it waits for never came: leave it out, or have it strike earlier");
-        Problem {
-            line: Some(scenario::line_of(&self.text, timed.span.start)),
-            detail: scenario::render(&[wrong], &self.path, &self.text, false),
-            ..Problem::new(ProblemKind::Expectation, message)
+        Finding {
+            place: Some(self.source().place(timed.span.clone())),
+            evidence: Evidence::Diagnostic(wrong),
+            ..Finding::new(FindingKind::Expectation("events"), message)
         }
     }
 
-    fn problems_of(&self, diagnostics: Vec<Diagnostic>) -> Vec<Problem> {
-        self.invalid_problems(&Invalid { diagnostics })
+    fn findings_of(&self, diagnostics: Vec<Diagnostic>) -> Vec<Finding> {
+        self.invalid_findings(&Invalid { diagnostics })
     }
 
-    fn invalid_problems(&self, wrong: &Invalid) -> Vec<Problem> {
-        invalid(self.source(), wrong, Style::default())
+    fn invalid_findings(&self, wrong: &Invalid) -> Vec<Finding> {
+        invalid(self.source(), wrong)
     }
 
     fn source(&self) -> Source<'_> {
@@ -302,23 +319,23 @@ impl OwnCase {
     }
 }
 
-/// Adds the likely cause to the problem that two runs differ.
-fn with_likely_cause(mut problem: Problem, first: &Journal, second: &Journal) -> Problem {
+/// Adds the likely cause to the finding that two runs differ.
+fn with_likely_cause(mut finding: Finding, first: &Journal, second: &Journal) -> Finding {
     let failed = [("first", first), ("second", second)].map(|(which, journal)| {
         let error = journal.main_failed()?;
         Some((which, error))
     });
     match failed {
-        [Some((which, error)), None] | [None, Some((which, error))] => Problem {
+        [Some((which, error)), None] | [None, Some((which, error))] => Finding {
             detail: format!("{ADVICE_SHARED}\n"),
-            ..Problem::new(
-                ProblemKind::NotDeterministic,
+            ..Finding::new(
+                FindingKind::NotDeterministic,
                 format!("main failed in the {which} of two runs only: {error}"),
             )
         },
         _ => {
-            let _ = writeln!(problem.detail, "\n{ADVICE_DIFFERS}");
-            problem
+            let _ = writeln!(finding.detail, "\n{ADVICE_DIFFERS}");
+            finding
         }
     }
 }
@@ -349,9 +366,9 @@ mod tests {
         let runners = Runners::new(1).expect("a thread");
         let ran = runners.run_all([run.clone()]).next().expect("one run");
         let verdict = case.judge_seed(&run, ran);
-        let problems = verdict.problems.iter();
-        problems
-            .map(|problem| format!("{}\n{}", problem.message, problem.detail))
+        let findings = verdict.findings.iter();
+        findings
+            .map(|finding| format!("{}\n{}", finding.message, finding.detail))
             .collect()
     }
 

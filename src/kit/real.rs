@@ -1,10 +1,10 @@
-//! Problems that real time shows: a run that stands still, and code that keeps its thread for longer than its bound.
+//! Findings that real time shows: a run that stands still, and code that keeps its thread for longer than its bound.
 
 use std::time::Duration;
 
 use crate::journal::{At, Ms, StuckWhy, What};
 use crate::laws;
-use crate::report::{Problem, ProblemKind};
+use crate::report::{Finding, FindingKind};
 use crate::sim::{Journal, Kept, KeptBy, Stall};
 
 /// Advice about code that keeps its thread for longer than its bound.
@@ -13,8 +13,8 @@ Code that waits past its scope, or computes, takes no virtual time: here it is i
 left behind. `scope.wait`, `scope.sleep` and `scope.block_on`, in a task any `.await` of tokio's, take virtual time. Is it
 real work, the bound is too short for it, or the machine is slow";
 
-/// Returns the problem of a run that stands still; `None` if it does not.
-pub(super) fn stall(journal: &Journal) -> Option<Problem> {
+/// Returns the finding of a run that stands still; `None` if it does not.
+pub(super) fn stall(journal: &Journal) -> Option<Finding> {
     let stall: &Stall = journal.aside.stall.as_ref()?;
     let at = At(stall.at);
     let message = match stall.why {
@@ -24,9 +24,14 @@ pub(super) fn stall(journal: &Journal) -> Option<Problem> {
         ),
         _ => format!("the run stands still at {at}: {stall}"),
     };
-    Some(Problem {
+    let finding = Finding::new(FindingKind::Stuck, message);
+    let finding = match journal.events.last() {
+        Some(last) => finding.in_journal(last),
+        None => finding,
+    };
+    Some(Finding {
         detail: stall.detail(),
-        ..Problem::new(ProblemKind::Stuck, message)
+        ..finding
     })
 }
 
@@ -39,8 +44,8 @@ pub(super) fn message_at_last_event(journal: &Journal) -> Option<String> {
     same.next().map(|broken| broken.message)
 }
 
-/// Returns a problem for each turn that took longer in real time than the component's own bound.
-pub(super) fn turns_over_bound(journal: &Journal) -> Vec<Problem> {
+/// Returns a finding for each turn that took longer in real time than the component's own bound.
+pub(super) fn turns_over_bound(journal: &Journal) -> Vec<Finding> {
     let over = |kept: &Kept| {
         let bound = bound_overrun(journal, kept)?;
         let name = &kept.name;
@@ -49,10 +54,11 @@ pub(super) fn turns_over_bound(journal: &Journal) -> Vec<Problem> {
             KeptBy::Component => format!("\"{name}\" kept its thread for"),
             KeptBy::Spawned => return None,
         };
-        Some(Problem {
+        Some(Finding {
+            component: Some(name.clone()),
             detail: format!("{OVER_BOUND}\n"),
-            ..Problem::new(
-                ProblemKind::RealTime,
+            ..Finding::new(
+                FindingKind::RealTime,
                 format!(
                     "{what} {} of real time at {}, longer than its bound of {}",
                     Ms(whole_ms(kept.took)),

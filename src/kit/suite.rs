@@ -84,7 +84,7 @@ impl Suite {
                 let _ = writeln!(
                     text,
                     "\n{}run it again: {PICK_VAR}={} cargo test{} -- --nocapture",
-                    verdict.text_of(&case.name),
+                    verdict.text_of(case),
                     shell_quoted(&case.name),
                     self.target
                 );
@@ -186,7 +186,7 @@ impl Suite {
                     self.target,
                     shell_quoted(&case.name)
                 );
-                let text = verdict.text_of(&case.name);
+                let text = verdict.text_of(case);
                 let _ = write!(failures, "---- {} ----\n{text}{again}\n\n", case.name);
                 failed.push(&case.name);
             }

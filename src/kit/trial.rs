@@ -367,7 +367,7 @@ impl Trial {
                 let mut verdict: Verdict = verdict.expect("a verdict for the run");
                 follow_main(&runners, &run, &mut verdict);
                 if runners.left_behind() > 0 {
-                    output::exit_if_stdout_locked(&verdict.text_of(&case.name));
+                    output::exit_if_stdout_locked(&verdict.text_of(&case));
                 }
                 verdict
             },
@@ -375,11 +375,11 @@ impl Trial {
         match verdict {
             Verdict {
                 journal: Some(journal),
-                problems,
+                findings,
                 notes,
                 ..
-            } if problems.is_empty() => (journal, notes),
-            wrong => panic!("\n{}the trial:\n{}", wrong.text_of(&case.name), case.text),
+            } if findings.is_empty() => (journal, notes),
+            wrong => panic!("\n{}the trial:\n{}", wrong.text_of(&case), case.text),
         }
     }
 

@@ -4,21 +4,23 @@
 use std::fmt::Write;
 
 use crate::journal::{Event, text};
-use crate::laws;
 use crate::scenario::{Scenario, line_of};
 
-use super::{Problem, ProblemKind, Source, Style, diff};
+use super::Style;
+use super::finding::{Evidence, Finding, FindingKind, Source};
 
-/// Returns what is wrong with a run: each problem with its details, then the picture. Unless `in_full`, returns only
-/// the sentence of the first problem.
-pub(crate) fn shown(name: &str, problems: &[Problem], picture: &str, in_full: bool) -> String {
-    let Some(first) = problems.first() else {
+/// Returns what is wrong with a run: each finding with its details, then the picture.
+pub(crate) fn shown(
+    name: &str,
+    findings: &[Finding],
+    source: Source<'_>,
+    picture: &str,
+    style: Style,
+) -> String {
+    if findings.is_empty() {
         return String::new();
-    };
-    if !in_full {
-        return format!("FAIL {name}: {}\n", sentence(first));
     }
-    let mut out = format!("FAIL {name}: {}", listed(problems));
+    let mut out = format!("FAIL {name}: {}", listed(findings, source, style));
     if !picture.is_empty() && !out.ends_with("\n\n") {
         out.push('\n');
     }
@@ -48,14 +50,9 @@ pub(crate) fn never_struck(scenario: &Scenario, source: Source<'_>, unstruck: &[
     out
 }
 
-/// Returns the problem that two runs of the same scenario with the same seed differ: where, and how. `None` if they
+/// Returns the finding that two runs of the same scenario with the same seed differ: where, and how. `None` if they
 /// are equal.
-pub(crate) fn differs(
-    first: &[Event],
-    second: &[Event],
-    seed: u64,
-    style: Style,
-) -> Option<Problem> {
+pub(crate) fn differs(first: &[Event], second: &[Event], seed: u64) -> Option<Finding> {
     if first == second {
         return None;
     }
@@ -69,65 +66,60 @@ pub(crate) fn differs(
         let line = line.unwrap_or_else(|| "the end".to_owned());
         line.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    Some(Problem {
-        detail: diff(&text(first), &text(second), style),
-        ..Problem::new(
-            ProblemKind::NotDeterministic,
-            format!(
-                "two runs with seed {seed} gave two journals (- the first, + the second): they part where one has \
-                 `{}` and the other `{}`",
-                line(one),
-                line(other)
-            ),
-        )
+    let finding = Finding::new(
+        FindingKind::NotDeterministic,
+        format!(
+            "two runs with seed {seed} gave two journals (- the first, + the second): they part where one has \
+             `{}` and the other `{}`",
+            line(one),
+            line(other)
+        ),
+    );
+    let finding = match one.or(other) {
+        Some(event) => finding.in_journal(event),
+        None => finding,
+    };
+    Some(Finding {
+        evidence: Evidence::Logs {
+            old: text(first),
+            new: text(second),
+        },
+        ..finding
     })
 }
 
 /// Returns what is wrong, in one sentence.
-pub(crate) fn sentence(problem: &Problem) -> String {
-    match problem.law {
-        Some(law) => format!("broken law {law}: {problem}"),
-        None => problem.to_string(),
+pub(crate) fn sentence(finding: &Finding) -> String {
+    match finding.law() {
+        Some(law) => format!("broken law {law}: {finding}"),
+        None => finding.to_string(),
     }
 }
 
-/// Returns the details of a problem beyond its sentence, with the law's statement if `statement`: only the first of a
-/// law's breaks has that.
-fn details(problem: &Problem, statement: bool) -> String {
+/// Returns each finding: its sentence, the law's statement with the first of its breaks, and its details.
+pub(crate) fn listed(findings: &[Finding], source: Source<'_>, style: Style) -> String {
     let mut out = String::new();
-    if let Some(law) = problem
-        .law
-        .filter(|_| statement)
-        .and_then(|law| laws::all().iter().find(|one| one.name == law))
-    {
-        let _ = writeln!(out, "  it says: {}", law.statement);
-    }
-    if !problem.detail.is_empty() {
-        out.push_str(problem.detail.trim_end());
-        out.push('\n');
-    }
-    if !out.is_empty() {
-        out.push('\n');
-    }
-    out
-}
-
-/// Returns each problem: its sentence and its details.
-pub(crate) fn listed(problems: &[Problem]) -> String {
-    let mut out = String::new();
-    let mut law = None;
-    for problem in problems {
+    let mut stated = None;
+    for finding in findings {
+        let shown = finding.shown(source, style);
         // Rendered lines of a file begin with the sentence already.
-        let mut lines = problem.detail.lines();
-        let rendered = lines
-            .next()
-            .is_some_and(|first| first.contains(&problem.message));
-        if !rendered {
-            out.push_str(&sentence(problem));
+        let first = shown.lines().next();
+        if !first.is_some_and(|first| first.contains(&finding.message)) {
+            out.push_str(&sentence(finding));
             out.push('\n');
         }
-        out.push_str(&details(problem, problem.law != law));
-        law = problem.law;
+        let statement = finding.law().filter(|law| stated != Some(*law));
+        if let Some(law) = statement {
+            let _ = writeln!(out, "  it says: {}", law.statement);
+        }
+        if !shown.is_empty() {
+            out.push_str(shown.trim_end());
+            out.push('\n');
+        }
+        if statement.is_some() || !shown.is_empty() {
+            out.push('\n');
+        }
+        stated = finding.law();
     }
     out
 }

@@ -1,4 +1,4 @@
-//! Reports for people: the picture of a run, its problems, the snapshots that it is compared with, and their
+//! Reports on runs: the picture of a run, its findings, the snapshots that it is compared with, and their
 //! difference. The command and the test kit use them.
 //!
 //! Except for the [`Store`], which reads and writes files, everything here works from texts and journals alone: the
@@ -7,6 +7,7 @@
 mod diff;
 mod failure;
 pub(crate) mod figures;
+mod finding;
 mod paint;
 mod policy;
 #[cfg(feature = "cli")]
@@ -19,12 +20,13 @@ pub use diff::diff;
 pub(crate) use failure::{differs, never_struck, shown};
 #[cfg(feature = "cli")]
 pub(crate) use failure::{listed, sentence};
+pub use finding::{Evidence, Finding, FindingKind, InFile, InJournal, Source};
 pub use policy::Policy;
 #[cfg(feature = "cli")]
 pub use sides::side_by_side;
 pub use snapshot::{SnapshotError, State, Store, Wrote};
 pub use timeline::timeline;
-pub use verdict::{InJournal, Problem, ProblemKind, Source, invalid, judge};
+pub use verdict::{invalid, judge};
 
 /// The style of a report: its width and its colours.
 ///

@@ -256,6 +256,15 @@ impl Store {
         read(&self.path(name, PENDING_SUFFIX)?)
     }
 
+    /// Returns the path of a name's pending file, which need not exist.
+    ///
+    /// # Errors
+    ///
+    /// If the name is bad.
+    pub fn pending_path(&self, name: &str) -> Result<PathBuf> {
+        self.path(name, PENDING_SUFFIX)
+    }
+
     /// Returns the names of all pending texts, sorted.
     ///
     /// # Errors

@@ -76,8 +76,8 @@ impl Play {
 pub struct LiveResult {
     /// Number of times that the machine held it up and it was run again.
     pub repeats: u32,
-    /// Problem of the first time, if it was run again.
-    pub first_problem: Option<String>,
+    /// Finding of the first time, if it was run again.
+    pub first_finding: Option<String>,
     pub lag: Duration,
     pub late: Duration,
     pub verdict: LiveVerdict,
@@ -86,7 +86,7 @@ pub struct LiveResult {
 /// Runs one scenario live. A run that fails while the machine holds it up is repeated, more slowly.
 pub fn play(players: &Players, live_judge: &LiveJudge<'_>, it: &Play) -> LiveResult {
     let mut request = it.request.clone();
-    let (mut repeats, mut first_problem) = (0, None);
+    let (mut repeats, mut first_finding) = (0, None);
     loop {
         let played = players.play(&request);
         let (lag, late) = match &played {
@@ -97,24 +97,24 @@ pub fn play(players: &Players, live_judge: &LiveJudge<'_>, it: &Play) -> LiveRes
         };
         let held_up = lag > request.tempo.patience();
         let mut verdict = judge_live(it, live_judge, played);
-        let problems = &mut verdict.problems;
-        if !problems.is_empty() && held_up {
+        let findings = &mut verdict.findings;
+        if !findings.is_empty() && held_up {
             if repeats < MAX_REPEATS {
                 repeats += 1;
                 let late = lag.as_millis();
                 let describe = || {
                     format!(
                         "{}, where a thread that only waits was woken {late} ms late",
-                        problems[0]
+                        findings[0]
                     )
                 };
-                first_problem = first_problem.or_else(|| Some(describe()));
+                first_finding = first_finding.or_else(|| Some(describe()));
                 request.tempo = request.tempo.slower();
                 continue;
             }
-            if let Some(problem) = problems.first_mut() {
+            if let Some(finding) = findings.first_mut() {
                 let _ = write!(
-                    problem.message,
+                    finding.message,
                     " (the machine may be to blame: a thread that only waits was woken {} ms late)",
                     lag.as_millis()
                 );
@@ -122,7 +122,7 @@ pub fn play(players: &Players, live_judge: &LiveJudge<'_>, it: &Play) -> LiveRes
         }
         return LiveResult {
             repeats,
-            first_problem,
+            first_finding,
             lag,
             late,
             verdict,

@@ -12,6 +12,7 @@ use super::{Live, PERFORM, run_text};
 use crate::cli::output::{out, stderr_is_terminal, style};
 use crate::cli::{Done, Exit};
 use crate::live::Players;
+use crate::report::Source;
 use crate::report::figures::plural;
 use crate::scenario::{self, Scenario};
 use crate::sim::{Runners, cores};
@@ -190,12 +191,16 @@ impl Tally {
         self.further += u64::from(result.verdict.agrees_with_further);
         self.late = self.late.max(result.late);
         self.coverage.count(&scenario, &unstruck);
-        let failed = !result.verdict.problems.is_empty();
-        let mut text = run_text(&scenario_name(seed), &result, live.verbose);
+        let failed = !result.verdict.findings.is_empty();
+        let (file_text, path) = (scenario::random(seed), file_name(seed));
+        let source = Source {
+            path: &path,
+            text: &file_text,
+        };
+        let mut text = run_text(&scenario_name(seed), source, &result, live.verbose);
         if failed {
             self.failed += 1;
-            self.exit = self.exit.and(Exit::of(&result.verdict.problems));
-            let file_text = scenario::random(seed);
+            self.exit = self.exit.and(Exit::of(&result.verdict.findings));
             let _ = writeln!(text, "the file:\n\n{file_text}");
             let _ = writeln!(text, "again: {}\n", repeat_command(seed, live));
         }

@@ -1,4 +1,4 @@
-//! Judges a live run: finds what is wrong with it, and puts the problems in order.
+//! Judges a live run: finds what is wrong with it, and puts the findings in order.
 
 use std::fmt::Write;
 use std::ops::Range;
@@ -9,8 +9,9 @@ use crate::cli::output::shell_quoted;
 use crate::cli::place;
 use crate::journal::{Event, text};
 use crate::laws;
+use crate::laws::Law;
 use crate::live::{Difference, Failed, Played, agrees, compare};
-use crate::report::{Problem, ProblemKind, Source, Style, judge, side_by_side};
+use crate::report::{Finding, FindingKind, Source, Style, judge, side_by_side};
 use crate::scenario;
 use crate::sim::{Journal, Options, Run, Runners};
 
@@ -22,15 +23,15 @@ pub struct LiveJudge<'a> {
 
 /// The verdict on a live run.
 pub struct LiveVerdict {
-    pub problems: Vec<Problem>,
+    pub findings: Vec<Finding>,
     /// Whether it agrees with a later seed, and with none of the first ones.
     pub agrees_with_further: bool,
 }
 
 impl LiveVerdict {
-    fn of(problem: Problem) -> Self {
+    fn of(finding: Finding) -> Self {
         LiveVerdict {
-            problems: vec![problem],
+            findings: vec![finding],
             agrees_with_further: false,
         }
     }
@@ -53,7 +54,7 @@ pub fn judge_live(
     let events = match played {
         Ok(played) => played.events,
         Err(Failed::System(error)) => {
-            return LiveVerdict::of(Problem::new(ProblemKind::Internal, error.to_string()));
+            return LiveVerdict::of(Finding::new(FindingKind::Internal, error.to_string()));
         }
         Err(error) => {
             let detail = match &error {
@@ -62,9 +63,9 @@ pub fn judge_live(
                 }
                 _ => String::new(),
             };
-            return LiveVerdict::of(Problem {
+            return LiveVerdict::of(Finding {
                 detail,
-                ..Problem::new(ProblemKind::Stuck, error.to_string())
+                ..Finding::new(FindingKind::Stuck, error.to_string())
             });
         }
     };
@@ -74,54 +75,53 @@ pub fn judge_live(
         .and_then(|_| agrees_with_another(play, live_judge.runners, &events));
     let agrees_with_further = another.is_some();
     let difference = difference.filter(|_| !agrees_with_further);
-    let mut problems = judge_alone(play, live_judge, &events);
+    let mut findings = judge_alone(play, &events);
     // An expectation that the simulation misses, too, is not missed because the run is late.
-    let missed = match problems.iter().any(is_unmet) {
+    let missed = match findings.iter().any(Finding::is_unmet) {
         true => missed_by_seeds(play, live_judge.runners, another.as_ref()),
         false => Vec::new(),
     };
     if play.random {
         let broken = another.map(|(_, journal)| laws::judge(&journal.events));
         let broken = broken.unwrap_or_default();
-        let breaks = |law| play.known.breaks(law) || broken.iter().any(|broken| broken.law == law);
-        problems.retain(|problem| !problem.law.is_some_and(breaks));
+        let breaks = |law: &Law| {
+            play.known.breaks(law.name) || broken.iter().any(|broken| broken.law == law)
+        };
+        findings.retain(|finding| !finding.law().is_some_and(breaks));
     }
     if let Some(difference) = difference {
         if let Some(late) = difference.late {
-            merge_late_problems(&mut problems, &events, late.due, &missed);
+            merge_late_findings(&mut findings, &events, late.due, &missed);
         }
-        problems.insert(0, differs(&difference, live_judge.style));
+        findings.insert(0, differs(&difference, live_judge.style));
     }
-    for problem in problems.iter_mut().filter(|problem| is_unmet(problem)) {
-        if let Some(seed) = seed_that_misses(problem, &missed) {
+    for finding in findings.iter_mut().filter(|finding| finding.is_unmet()) {
+        if let Some(seed) = seed_that_misses(finding, &missed) {
             let _ = writeln!(
-                problem.detail,
+                finding.detail,
                 "seed {seed} of the simulation breaks it too: deadstop check {} --seed {seed}",
                 shell_quoted(&argument_of(play))
             );
         }
     }
     LiveVerdict {
-        problems,
+        findings,
         agrees_with_further,
     }
 }
 
-fn is_unmet(problem: &Problem) -> bool {
-    problem.kind == ProblemKind::Expectation
-}
-
 /// Returns the seed of the simulation that misses an expectation as well, if one does.
-fn seed_that_misses(problem: &Problem, missed: &[(usize, u64)]) -> Option<u64> {
+fn seed_that_misses(finding: &Finding, missed: &[(usize, u64)]) -> Option<u64> {
     let mut missed = missed.iter();
-    let (_, seed) = missed.find(|(line, _)| Some(*line) == problem.line)?;
+    let line = finding.place.as_ref()?.line;
+    let (_, seed) = missed.find(|(missed, _)| *missed == line)?;
     Some(*seed)
 }
 
-fn differs(difference: &Difference, style: Style) -> Problem {
-    Problem {
+fn differs(difference: &Difference, style: Style) -> Finding {
+    Finding {
         detail: side_by_side(difference, style),
-        ..Problem::new(ProblemKind::LiveDiffers, difference.headline.clone())
+        ..Finding::new(FindingKind::LiveDiffers, difference.headline.clone())
     }
 }
 
@@ -152,12 +152,12 @@ fn simulated(
 }
 
 /// Returns what is wrong with a run by the laws and by the file, without the simulation.
-fn judge_alone(play: &Play, live_judge: &LiveJudge<'_>, events: &[Event]) -> Vec<Problem> {
+fn judge_alone(play: &Play, events: &[Event]) -> Vec<Finding> {
     let source = Source {
         path: &play.path,
         text: &play.request.text,
     };
-    judge(&play.scenario, source, events, live_judge.style)
+    judge(&play.scenario, source, events)
 }
 
 /// Returns the expectations that the simulation misses with one of the first seeds, or with `another`, with which the
@@ -173,7 +173,7 @@ fn missed_by_seeds(
         let events = &journal.events;
         let broken: Vec<&str> = laws::judge(events)
             .iter()
-            .map(|broken| broken.law)
+            .map(|broken| broken.law.name)
             .collect();
         for unmet in scenario::judge(&play.scenario, events, &broken) {
             let line = scenario::line_of(&play.request.text, unmet.span.start);
@@ -194,31 +194,31 @@ fn argument_of(play: &Play) -> String {
     }
 }
 
-/// Merges the problems that only follow from a run being late into one problem at the end: a law that breaks at that
+/// Merges the findings that only follow from a run being late into one finding at the end: a law that breaks at that
 /// instant or later, and every expectation except those that the simulation misses, too.
-fn merge_late_problems(
-    problems: &mut Vec<Problem>,
+fn merge_late_findings(
+    findings: &mut Vec<Finding>,
     events: &[Event],
     due: u64,
     missed: &[(usize, u64)],
 ) {
-    let before: Vec<(&str, String)> = laws::judge(events)
+    let before: Vec<(&Law, String)> = laws::judge(events)
         .into_iter()
         .filter(|broken| broken.t < due)
         .map(|broken| (broken.law, broken.message))
         .collect();
     let (mut laws, mut expectations) = (Vec::new(), 0);
-    problems.retain(|problem| match (problem.kind, problem.law) {
-        (ProblemKind::Law, Some(law)) => {
+    findings.retain(|finding| match finding.kind {
+        FindingKind::Law(law) => {
             let early = before
                 .iter()
-                .any(|(one, message)| *one == law && *message == problem.message);
-            if !early && !laws.contains(&law) {
-                laws.push(law);
+                .any(|(one, message)| *one == law && *message == finding.message);
+            if !early && !laws.contains(&law.name) {
+                laws.push(law.name);
             }
             early
         }
-        (ProblemKind::Expectation, _) if seed_that_misses(problem, missed).is_none() => {
+        FindingKind::Expectation(_) if seed_that_misses(finding, missed).is_none() => {
             expectations += 1;
             false
         }
@@ -232,8 +232,8 @@ fn merge_late_problems(
         parts.push(format!("{expectations} of the file's expectations"));
     }
     if !parts.is_empty() {
-        problems.push(Problem::new(
-            ProblemKind::LiveDiffers,
+        findings.push(Finding::new(
+            FindingKind::LiveDiffers,
             format!(
                 "in a run that late these fail too, and tell nothing more: {}",
                 parts.join(", and ")
@@ -246,24 +246,28 @@ fn merge_late_problems(
 mod tests {
     use super::*;
     use crate::journal::What;
+    use crate::report::InFile;
 
-    fn unmet(line: usize) -> Problem {
-        Problem {
-            line: Some(line),
-            ..Problem::new(ProblemKind::Expectation, format!("line {line}"))
+    fn unmet(line: usize) -> Finding {
+        Finding {
+            place: Some(InFile {
+                line,
+                ..InFile::start("a.toml")
+            }),
+            ..Finding::new(FindingKind::Expectation("exit"), format!("line {line}"))
         }
     }
 
     #[test]
-    fn what_follows_from_being_late_is_one_problem_at_the_end() {
-        let law = Problem {
-            law: Some("steps/bounded"),
-            ..Problem::new(ProblemKind::Law, "it took too long".to_owned())
-        };
-        let mut problems = vec![unmet(3), law, unmet(5)];
+    fn what_follows_from_being_late_is_one_finding_at_the_end() {
+        let mut laws = laws::all().iter();
+        let law = laws.find(|law| law.name == "steps/bounded");
+        let law = FindingKind::Law(law.expect("the law"));
+        let law = Finding::new(law, "it took too long");
+        let mut findings = vec![unmet(3), law, unmet(5)];
         // Line 5 is missed by seed 2 of the simulation, which is never late.
-        merge_late_problems(&mut problems, &[], 10_000, &[(5, 2)]);
-        let messages: Vec<&str> = problems.iter().map(|problem| &*problem.message).collect();
+        merge_late_findings(&mut findings, &[], 10_000, &[(5, 2)]);
+        let messages: Vec<&str> = findings.iter().map(|finding| &*finding.message).collect();
         assert_eq!(
             messages,
             [
@@ -284,18 +288,15 @@ mod tests {
         });
         let broken = laws::judge(&events);
         assert!(!broken.is_empty());
-        let mut problems: Vec<Problem> = broken
+        let mut findings: Vec<Finding> = broken
             .iter()
-            .map(|broken| Problem {
-                law: Some(broken.law),
-                ..Problem::new(ProblemKind::Law, broken.message.clone())
-            })
+            .map(|broken| Finding::new(FindingKind::Law(broken.law), broken.message.clone()))
             .collect();
-        let before = problems.len();
-        merge_late_problems(&mut problems, &events, 1, &[]);
-        assert_eq!(problems.len(), before);
+        let before = findings.len();
+        merge_late_findings(&mut findings, &events, 1, &[]);
+        assert_eq!(findings.len(), before);
         // From that instant on, it follows from being late.
-        merge_late_problems(&mut problems, &events, 0, &[]);
-        assert_eq!(problems.len(), 1);
+        merge_late_findings(&mut findings, &events, 0, &[]);
+        assert_eq!(findings.len(), 1);
     }
 }
