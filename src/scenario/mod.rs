@@ -17,6 +17,7 @@ mod parse;
 mod random;
 mod read;
 mod schema;
+mod trigger;
 mod value;
 
 pub use diagnostic::{CODES, Diagnostic, Invalid, Severity, column_of, line_of, render};
@@ -29,11 +30,12 @@ pub use judge::{Unmet, judge};
 pub use lint::{LINTS, lint};
 pub use model::{
     Answer, Cause, Component, Expect, Lasts, Needs, Scenario, Span, Spanned, Timed, Verb,
-    WatchdogLimits, WatchdogVerdict, When, Worker, limits,
+    WatchdogLimits, WatchdogVerdict, Worker, limits,
 };
 pub use page::{examples, page};
 pub use parse::{Limits, parse, parse_bytes, parse_with};
 pub use random::{LAST_STOP, random, random_plain};
 pub use schema::schema;
+pub use trigger::Trigger;
 #[cfg(feature = "kit")]
 pub(crate) use value::duration;
