@@ -47,15 +47,15 @@ impl Core {
         let registry = self.registry();
         let lines = registry.components.values().map(|component| {
             let line = Line {
-                name: component.name.clone(),
-                kind: component.kind,
-                order: component.order,
-                timeout: component.timeout,
-                floor: component.floor,
-                aborts: component.action.can_be_aborted(),
-                at_worst: component.timeout,
+                name: component.name().clone(),
+                kind: component.kind(),
+                order: component.opts.order,
+                timeout: component.opts.timeout,
+                floor: component.opts.floor,
+                aborts: component.can_be_aborted(),
+                at_worst: component.opts.timeout,
             };
-            (component.id, line)
+            (component.id(), line)
         });
         Budget::of(self.limits, lines.collect())
     }

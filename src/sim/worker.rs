@@ -11,7 +11,7 @@ use super::host::SimHost;
 use super::pace::{Awaits, Blocks};
 use super::subject::{DrivenSubject, Ending};
 use super::world::{self, World};
-use crate::context::{BodyOpts, Builder, Life, LifeEnd, Main, WorkerCtx};
+use crate::context::{BodyOpts, Builder, ComponentHandle, Life, LifeEnd, Main, WorkerCtx};
 use crate::host::{Abort, Adopt, BoxFuture, Ended, Host, Scope};
 use crate::journal::{Call, How, Id, Name, SignalName, Ties};
 use crate::scenario::{self, Scenario};
@@ -79,18 +79,24 @@ impl Cast for SimCast {
         Awaits::new(token)
     }
 
-    fn adopt(&self, ctx: &WorkerCtx, opts: BodyOpts, part: usize, name: Name) -> Option<Id> {
+    fn adopt(
+        &self,
+        ctx: &WorkerCtx,
+        opts: BodyOpts,
+        part: usize,
+        name: Name,
+    ) -> Option<ComponentHandle> {
         let task = AdoptedTask::spawn(part, name.clone());
         let entity = task.entity;
-        let id = ctx.adopt_task(name, opts, task).ok();
-        if id.is_none() {
+        let component = ctx.adopt_task(name, opts, task).ok();
+        if component.is_none() {
             AbortEntity {
                 id: entity,
                 generation: world::with(|world| world.generation),
             }
             .abort();
         }
-        id
+        component
     }
 
     fn probe(&self, _part: usize) -> HttpProbe {
