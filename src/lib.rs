@@ -71,9 +71,6 @@
 //! comes with `sim`; `parameters` reads the watchdog's parameters as a platform passes them. Without any feature,
 //! only the context is built.
 
-#![deny(missing_docs)]
-#![deny(unsafe_code)]
-
 #[doc(hidden)]
 #[cfg(feature = "cli")]
 pub mod cli;
