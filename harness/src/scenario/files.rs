@@ -169,7 +169,7 @@ pub(crate) fn read_up_to(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// As [`read_up_to`]; also if the file is larger.
+/// If the file cannot be opened or read, is not a regular file, or is larger.
 pub fn read_whole(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let bytes = read_up_to(path, max_bytes + 1)?;
     if bytes.len() as u64 > max_bytes {
