@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # The feature that a service turns on to have `run`.
-process=(--no-default-features --features process)
+process=()
 ceiling_process=24
 ceiling_http=35
 
