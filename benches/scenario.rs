@@ -120,7 +120,7 @@ fn checked(criterion: &mut Criterion) {
             let ended = Command::new(env!("CARGO_BIN_EXE_deadstop"))
                 .arg("check")
                 .env("CI", "1")
-                .current_dir(&root)
+                .current_dir(root)
                 .output();
             assert!(
                 ended.expect("the command starts").status.success(),

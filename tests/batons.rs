@@ -1,6 +1,5 @@
 //! Compares coroutines and batons: both have to give the same journals.
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use deadstop_harness::journal;
@@ -12,30 +11,15 @@ mod repository;
 
 /// Returns all scenarios that can be run.
 fn runnable_scenarios() -> Vec<Arc<Scenario>> {
-    let root = repository::root().join("scenarios");
-    let mut paths = Vec::new();
-    collect(&root, &mut paths);
-    paths.sort();
-    let parsed = paths.iter().filter_map(|path| {
-        let name = path.strip_prefix(&root).ok()?.with_extension("");
-        let bytes = fs::read(path).expect("a scenario can be read");
-        scenario::parse_bytes(&name.display().to_string(), &bytes).ok()
-    });
-    parsed
+    repository::scenario_files()
+        .iter()
+        .filter_map(|path| {
+            let bytes = fs::read(path).expect("a scenario can be read");
+            scenario::parse_bytes(&repository::scenario_name(path), &bytes).ok()
+        })
         .filter(|scenario| scenario.worker.components.is_some())
         .map(Arc::new)
         .collect()
-}
-
-fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("a folder can be read") {
-        let path = entry.expect("a folder can be read").path();
-        if path.is_dir() {
-            collect(&path, paths);
-        } else if path.extension().is_some_and(|ext| ext == "toml") {
-            paths.push(path);
-        }
-    }
 }
 
 /// Runs every file of the corpus with both subjects and several seeds, and compares the journals to the byte.

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Display};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::path::Path;
 
 use deadstop_harness::journal::{self, Event, What};
 use deadstop_harness::{laws, scenario, sim};
 
 #[path = "common/repository.rs"]
 mod repository;
+
+use repository::{files, root};
 
 #[path = "docs/language.rs"]
 mod language;
@@ -19,28 +20,8 @@ mod last_lines;
 #[path = "docs/links.rs"]
 mod links;
 
-/// Returns the root of the repository.
-fn root() -> &'static Path {
-    static ROOT: LazyLock<PathBuf> = LazyLock::new(repository::root);
-    &ROOT
-}
-
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-/// Collects the files below a folder that end with `end`. Skips hidden folders and build output.
-fn files(folder: &Path, end: &str, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if path.is_dir() && !name.starts_with('.') && name != "target" {
-            files(&path, end, found);
-        } else if name.ends_with(end) {
-            found.push(path);
-        }
-    }
-    found.sort();
 }
 
 /// Returns the lines of a page without its fenced blocks.
@@ -253,11 +234,8 @@ fn journal_page_examples_are_events_to_the_letter() {
 fn events_of_the_corpus_match_the_journal_page() {
     let sections = sections();
     let mut seen = BTreeSet::new();
-    let mut paths = Vec::new();
-    files(&root().join("scenarios"), ".toml", &mut paths);
-    for path in paths {
-        let name = path.strip_prefix(root().join("scenarios")).unwrap();
-        let name = name.with_extension("").display().to_string();
+    for path in repository::scenario_files() {
+        let name = repository::scenario_name(&path);
         let Ok(parsed) = scenario::parse_bytes(&name, &fs::read(&path).unwrap()) else {
             continue; // Some files show a mistake on purpose, and are no scenarios.
         };
@@ -343,10 +321,10 @@ const LIBRARIES: [&str; 2] = ["src", "harness/src"];
 
 /// Returns the first words of a path, or of each path of a list in braces.
 fn first_words(path: &str) -> impl Iterator<Item = &str> {
-    let paths = path
-        .strip_prefix('{')
-        .map_or(path, |list| list.split("};").next().unwrap_or(list));
-    let count = if path.starts_with('{') { usize::MAX } else { 1 };
+    let (paths, count) = match path.strip_prefix('{') {
+        Some(list) => (list.split("};").next().unwrap_or(list), usize::MAX),
+        None => (path, 1),
+    };
     paths.split(',').take(count).filter_map(|path| {
         path.trim_start()
             .split(|c: char| !(c.is_lowercase() || c == '_'))

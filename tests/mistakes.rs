@@ -86,8 +86,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         Fails,
         &[
             r#"broken law ends/explained: "consumer" panicked at 3.000 (no such topic)"#,
-            r#""consumer" panicked at "#,
-            "tests/mistakes/workers.rs:",
+            r#""consumer" panicked at harness/../tests/mistakes/workers.rs:"#,
         ],
     ),
     (
@@ -135,8 +134,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         Fails,
         &[
             r#"FAIL sigterm: the run stands still at 0.000: "consumer" blocks its thread in a lock"#,
-            r#""flusher" has waited in its scope since 0.000, at "#,
-            "tests/mistakes/workers.rs:",
+            r#""flusher" has waited in its scope since 0.000, at harness/../tests/mistakes/workers.rs:"#,
             "scope.lock(&mutex)",
         ],
     ),

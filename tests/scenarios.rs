@@ -1,7 +1,7 @@
 //! One test for each scenario file: its laws, its expectations, and its log, which insta compares with the snapshot
 //! that `deadstop accept` writes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use deadstop_harness::journal::text;
@@ -14,52 +14,21 @@ use libtest_mimic::{Arguments, Failed, Trial};
 mod repository;
 
 fn main() {
-    let root = &*Box::leak(repository::root().into_boxed_path());
-    let mut files = Vec::new();
-    find(&root.join("scenarios"), &mut files);
-    files.sort();
-    assert!(!files.is_empty(), "there are scenarios to test");
     let runners = Arc::new(Runners::new(2).expect("threads to run scenarios on"));
-    let trials = files
+    let trials = repository::scenario_files()
         .into_iter()
         .map(|path| {
             let runners = Arc::clone(&runners);
-            Trial::test(name(root, &path), move || {
-                scenario_holds(&runners, root, &path)
+            Trial::test(repository::scenario_name(&path), move || {
+                scenario_holds(&runners, &path)
             })
         })
         .collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-fn find(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("scenarios can be read") {
-        let path = entry.expect("scenarios can be read").path();
-        if path.is_dir() {
-            find(&path, files);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
-            files.push(path);
-        }
-    }
-}
-
-fn name(root: &Path, path: &Path) -> String {
-    let below = path
-        .strip_prefix(root.join("scenarios"))
-        .unwrap_or(path)
-        .with_extension("");
-    below
-        .iter()
-        .map(|part| part.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join("/")
-}
-
-fn scenario_holds(runners: &Runners, root: &Path, path: &Path) -> Result<(), Failed> {
-    let name = name(root, path);
+fn scenario_holds(runners: &Runners, path: &Path) -> Result<(), Failed> {
+    let name = repository::scenario_name(path);
     let bytes = std::fs::read(path)?;
     let source = String::from_utf8_lossy(&bytes);
     let file = format!("scenarios/{name}.toml");
@@ -84,7 +53,7 @@ fn scenario_holds(runners: &Runners, root: &Path, path: &Path) -> Result<(), Fai
     }
     let (folder, stem) = name.rsplit_once('/').unwrap_or(("", &name));
     let mut settings = insta::Settings::new();
-    settings.set_snapshot_path(root.join("snapshots").join(folder));
+    settings.set_snapshot_path(repository::root().join("snapshots").join(folder));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!(stem, log));

@@ -2,7 +2,6 @@
 //! that a schema can express.
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use deadstop_harness::scenario::{self, Diagnostic};
 use proptest::prelude::*;
@@ -402,22 +401,10 @@ fn schema_and_parser_agree_on_combinations_of_keys() {
     }
 }
 
-fn collect_scenario_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder of scenarios") {
-        let path = entry.expect("an entry of that folder").path();
-        if path.is_dir() {
-            collect_scenario_files(&path, files);
-        } else if path.extension().is_some_and(|end| end == "toml") {
-            files.push(path);
-        }
-    }
-}
-
 #[test]
 fn scenarios_of_the_corpus_fit_the_schema() {
     let schema = schema();
-    let mut files = Vec::new();
-    collect_scenario_files(&repository::root().join("scenarios"), &mut files);
+    let files = repository::scenario_files();
     assert!(files.len() > 100);
     for file in files {
         let text = std::fs::read_to_string(&file).expect("a scenario is text");

@@ -5,7 +5,7 @@
 
 pub mod repository;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use deadstop_harness::journal::{self, Event};
 use deadstop_harness::laws::{self, Broken};
@@ -14,38 +14,11 @@ use deadstop_harness::sim::{self, Options, Subject};
 
 /// Reads every file of the corpus, in the order of the names.
 pub fn corpus() -> Vec<Scenario> {
-    let root = repository::root().join("scenarios");
-    let mut files = Vec::new();
-    collect(&root, &mut files);
-    files.sort();
-    assert!(!files.is_empty(), "no scenarios in {}", root.display());
-    files.iter().map(|file| read(&root, file)).collect()
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder of scenarios") {
-        let path = entry.expect("an entry of that folder").path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
-            files.push(path);
-        }
-    }
-}
-
-fn read(root: &Path, file: &Path) -> Scenario {
-    let text = std::fs::read_to_string(file).expect("a scenario is text");
-    let name: Vec<_> = file
-        .with_extension("")
-        .strip_prefix(root)
-        .expect("below its root")
-        .iter()
-        .map(|part| part.to_string_lossy().into_owned())
-        .collect();
-    parse(&name.join("/"), &text)
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).expect("a scenario is text");
+        parse(&repository::scenario_name(&path), &text)
+    };
+    repository::scenario_files().into_iter().map(read).collect()
 }
 
 /// Parses a scenario from its text. If the text has a mistake, panics with its rendering.

@@ -1,12 +1,52 @@
-//! The root of the repository, for tests of every package.
+//! The root of the repository and its corpus, for tests of every package.
 
+// Each test is a crate of its own and uses only some of these helpers.
+#![allow(dead_code)]
+
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// Returns the root of the repository: the folder above this package, or the package's own, that holds the lock file.
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .find(|folder| folder.join("Cargo.lock").is_file())
-        .expect("the repository has a Cargo.lock")
-        .to_owned()
+pub fn root() -> &'static Path {
+    static ROOT: LazyLock<&Path> = LazyLock::new(|| {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .ancestors()
+            .find(|folder| folder.join("Cargo.lock").is_file())
+            .expect("the repository has a Cargo.lock")
+    });
+    &ROOT
+}
+
+/// Returns the paths of the corpus, in the order of the names.
+pub fn scenario_files() -> Vec<PathBuf> {
+    let folder = root().join("scenarios");
+    let mut found = Vec::new();
+    files(&folder, ".toml", &mut found);
+    assert!(!found.is_empty(), "no scenarios in {}", folder.display());
+    found
+}
+
+/// Returns a scenario's name: its path below the folder of scenarios, without the extension.
+pub fn scenario_name(path: &Path) -> String {
+    let below = path
+        .strip_prefix(root().join("scenarios"))
+        .expect("a file of the corpus")
+        .with_extension("");
+    let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
+    parts.join("/")
+}
+
+/// Collects the files below a folder that end with `end`, in the order of their paths. Skips hidden folders and build output.
+pub fn files(folder: &Path, end: &str, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && !name.starts_with('.') && name != "target" {
+            files(&path, end, found);
+        } else if name.ends_with(end) {
+            found.push(path);
+        }
+    }
+    found.sort();
 }

@@ -198,8 +198,11 @@ fn patience_of_a_trial_ends_a_run_that_stands_still() {
         &failure,
         &[
             "FAIL trial: the run stands still at 0.000: \"writer\" blocks its thread on a channel",
-            "\"reader\" has waited in its scope since 0.000, at ",
-            "tests/kit/real.rs:",
+            concat!(
+                "\"reader\" has waited in its scope since 0.000, at ",
+                file!(),
+                ":"
+            ),
             "scope.recv(&receiver)",
             // The picture shows the run until then.
             "stuck (blocked) at 0.000, by writer",
