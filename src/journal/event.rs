@@ -27,21 +27,21 @@ pub type Name = Arc<str>;
 /// In JSON an event is one object a line: `t`, `seq`, `event`, then the keys of [`What`] in their order of
 /// declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "facts", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Event {
     /// Whole milliseconds since the worker began.
     pub t: u64,
     /// The event's number in its journal, from 0.
     pub seq: u64,
     /// What happened.
-    #[cfg_attr(feature = "facts", serde(flatten))]
+    #[cfg_attr(feature = "serde", serde(flatten))]
     pub what: What,
 }
 
 /// What happened. Times are in whole milliseconds: instants since the worker began, and bounds and durations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
-    feature = "facts",
+    feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
     serde(tag = "event", rename_all = "kebab-case")
 )]
@@ -64,7 +64,7 @@ pub enum What {
         start_timeout: u64,
         /// The time for which a running worker goes on after it was asked to stop; absent without a pre-stop delay.
         #[cfg_attr(
-            feature = "facts",
+            feature = "serde",
             serde(default, skip_serializing_if = "Option::is_none")
         )]
         pre_stop: Option<u64>,
@@ -158,7 +158,7 @@ pub enum What {
         error: Option<Name>,
         /// The exit code that main asks for with its error.
         #[cfg_attr(
-            feature = "facts",
+            feature = "serde",
             serde(default, skip_serializing_if = "Option::is_none")
         )]
         code: Option<i32>,
@@ -180,13 +180,13 @@ pub enum What {
         id: Option<Id>,
         /// How long the fault lasts, or how much longer things take; absent if it lasts for ever or has no length.
         #[cfg_attr(
-            feature = "facts",
+            feature = "serde",
             serde(default, skip_serializing_if = "Option::is_none")
         )]
         lasts: Option<u64>,
         /// The health endpoint's answer from here on.
         #[cfg_attr(
-            feature = "facts",
+            feature = "serde",
             serde(default, skip_serializing_if = "Option::is_none")
         )]
         answer: Option<Name>,
@@ -246,7 +246,7 @@ pub enum What {
 
 /// A component as it was registered, with every limit that a law needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "facts", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Registered {
     /// The component's id.
     pub id: Id,
@@ -265,37 +265,37 @@ pub struct Registered {
     /// When it is told.
     pub told: Told,
     /// Whether it runs on the executor.
-    #[cfg_attr(feature = "facts", serde(rename = "async"))]
+    #[cfg_attr(feature = "serde", serde(rename = "async"))]
     pub is_async: bool,
     /// Whether it ran before it was registered, so that it has no token.
     pub adopted: bool,
     /// Whether it is a future that runs to its end (`run_async`), so that it may end by itself.
     #[cfg_attr(
-        feature = "facts",
+        feature = "serde",
         serde(default, skip_serializing_if = "std::ops::Not::not")
     )]
     pub once: bool,
     /// A watchdog's pause after a good probe.
     #[cfg_attr(
-        feature = "facts",
+        feature = "serde",
         serde(default, skip_serializing_if = "Option::is_none")
     )]
     pub interval: Option<u64>,
     /// The number of failures in a row at which a watchdog fires.
     #[cfg_attr(
-        feature = "facts",
+        feature = "serde",
         serde(default, skip_serializing_if = "Option::is_none")
     )]
     pub attempts: Option<u32>,
     /// A watchdog's bound for one probe.
     #[cfg_attr(
-        feature = "facts",
+        feature = "serde",
         serde(default, skip_serializing_if = "Option::is_none")
     )]
     pub request_timeout: Option<u64>,
     /// The time after which a watchdog counts failures even without a success.
     #[cfg_attr(
-        feature = "facts",
+        feature = "serde",
         serde(default, skip_serializing_if = "Option::is_none")
     )]
     pub start_grace: Option<u64>,
@@ -304,7 +304,7 @@ pub struct Registered {
 /// One row of a report, as `returned` carries it: in JSON the array `[id, outcome, bound, bound_by, started, took]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
-    feature = "facts",
+    feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
     serde(from = "RowTuple", into = "RowTuple")
 )]
@@ -323,10 +323,10 @@ pub struct Row {
     pub took: u64,
 }
 
-#[cfg(feature = "facts")]
+#[cfg(feature = "serde")]
 type RowTuple = (Id, Outcome, u64, BoundBy, u64, u64);
 
-#[cfg(feature = "facts")]
+#[cfg(feature = "serde")]
 impl From<RowTuple> for Row {
     fn from((id, outcome, bound, bound_by, started, took): RowTuple) -> Self {
         Row {
@@ -340,7 +340,7 @@ impl From<RowTuple> for Row {
     }
 }
 
-#[cfg(feature = "facts")]
+#[cfg(feature = "serde")]
 impl From<Row> for RowTuple {
     fn from(row: Row) -> Self {
         (
