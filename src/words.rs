@@ -17,19 +17,8 @@ pub fn steers(c: char) -> bool {
         || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Returns a text as one line in which every character that controls a terminal is escaped.
-pub fn escaped(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    text.chars().for_each(|c| push_escaped(&mut line, c));
-    line
-}
-
-/// Returns a path as one line, [escaped].
-pub fn shown_path(path: &std::path::Path) -> String {
-    escaped(&path.display().to_string())
-}
-
-fn push_escaped(line: &mut String, c: char) {
+/// Writes a character, escaped if it [controls a terminal](steers).
+pub fn push_escaped(line: &mut String, c: char) {
     if c.is_control() {
         line.extend(c.escape_default());
     } else if steers(c) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use deadstop_harness::report::figures::plural;
-use deadstop_harness::report::{Policy, Problem, ProblemKind, Store, Style};
+use deadstop_harness::report::{Policy, Problem, ProblemKind, SnapshotError, Store, Style};
 use deadstop_harness::scenario::Scenario;
 use deadstop_harness::sim::{
     FURTHER_SEEDS, Journal, Options, Run, Runners, Subject, Twice, cores, twice,
@@ -148,7 +148,7 @@ impl Check {
         totals: &mut Totals,
     ) -> Result<(), (Exit, String)> {
         let variable = |name| std::env::var(name).ok();
-        let bad = |error: deadstop_harness::report::SnapshotError| (Exit::Usage, error.to_string());
+        let bad = |error: SnapshotError| (Exit::Usage, error.to_string());
         let policy = Policy::from_env(
             variable("CI").as_deref(),
             variable("INSTA_UPDATE").as_deref(),
@@ -297,7 +297,7 @@ fn judge_further_seeds(
 /// Returns a problem for each snapshot that no scenario has, and for each pending log that no scenario of this check
 /// gave.
 fn leftover_problems(scenarios: &Path, cases: &[Case]) -> Result<Vec<Problem>, (Exit, String)> {
-    let failed = |error: deadstop_harness::report::SnapshotError| (Exit::Failed, error.to_string());
+    let failed = |error: SnapshotError| (Exit::Failed, error.to_string());
     let store = Store::new(place::snapshots(scenarios));
     let mut leftovers = Vec::new();
     for path in store

@@ -97,12 +97,7 @@ enum Format {
 }
 
 fn main() -> ExitCode {
-    run_command(std::env::args_os())
-}
-
-/// Runs the command and returns the exit code of the process.
-fn run_command(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(not_parsed(&error, &arguments).code()),

@@ -50,10 +50,10 @@ pub mod report;
 pub mod scenario;
 pub mod sim;
 mod stage;
+#[doc(hidden)]
+pub mod words;
 
 pub use deadstop::journal;
-#[doc(hidden)]
-pub use deadstop::words;
 
 // The README's Rust code is run as a documentation test.
 #[cfg(all(doctest, unix))]
