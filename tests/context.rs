@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use by_hand::{ByHand, ms};
 use deadstop::context::{
-    BlockingError, BodyOpts, CallOpts, CalledFromInside, Close, Life, MainError, Report, Sink,
+    BlockingError, BodyOpts, CallOpts, CalledFromInside, Close, Life, MainError, Report,
     StartError, WorkerCtx,
 };
 use deadstop::host::{BoxError, Host, Scope};
-use deadstop::journal::{BoundBy, By, Cause, How, Outcome, Phase, RefusedReason, SignalName, What};
+use deadstop::journal::{
+    BoundBy, By, Cause, Claim, How, Outcome, Phase, Record, RefusedReason, SignalName, Sink,
+};
 use tokio_test::task::spawn;
 use tokio_test::{assert_pending, assert_ready};
 
@@ -870,18 +872,19 @@ mod claims {
     struct StateAtClaim(Arc<ByHand>, Notes);
 
     impl Sink for StateAtClaim {
-        fn claim(&self, claim: &What) {
+        fn record(&self, record: &Record<'_>) {
+            let claim = record.claim;
             let StateAtClaim(host, notes) = self;
             match claim {
-                What::Told { name, .. } => {
+                Claim::Told { name, .. } => {
                     notes.put(format!("told {name}: {}", host.is_told(name)))
                 }
-                What::Leak { name, .. } => notes.put(format!(
+                Claim::Leak { name, .. } => notes.put(format!(
                     "leak {name}: {}, {} aborted",
                     host.is_told(name),
                     host.aborts()
                 )),
-                What::Abort { name, .. } => {
+                Claim::Abort { name, .. } => {
                     notes.put(format!("abort {name}: {} aborted", host.aborts()));
                 }
                 _ => {}
@@ -947,12 +950,13 @@ mod claims {
     struct InterruptedSink {
         host: Arc<ByHand>,
         notes: Notes,
-        interrupts: fn(&What) -> bool,
+        interrupts: fn(&Claim) -> bool,
         caller: Mutex<Option<WorkerCtx>>,
     }
 
     impl Sink for InterruptedSink {
-        fn claim(&self, claim: &What) {
+        fn record(&self, record: &Record<'_>) {
+            let claim = record.claim;
             let caller = || self.caller.lock().expect("no panic").take();
             if (self.interrupts)(claim)
                 && let Some(ctx) = caller()
@@ -962,16 +966,16 @@ mod claims {
                 self.host.poll_all();
             }
             match claim {
-                What::Requested { .. } => self.notes.put("requested"),
-                What::GraceBegan { .. } => self.notes.put("grace"),
-                What::State { state } => self.notes.put(state.as_str()),
+                Claim::Requested { .. } => self.notes.put("requested"),
+                Claim::GraceBegan { .. } => self.notes.put("grace"),
+                Claim::State { state } => self.notes.put(state.as_str()),
                 _ => {}
             }
         }
     }
 
     /// Returns what is claimed of a stop by two callers. The second calls while the first makes the given claim.
-    fn claims_interrupted_at(interrupts: fn(&What) -> bool) -> Vec<String> {
+    fn claims_interrupted_at(interrupts: fn(&Claim) -> bool) -> Vec<String> {
         let (host, notes) = (ByHand::new(), Notes::default());
         let sink = Arc::new(InterruptedSink {
             host: Arc::clone(&host),
@@ -989,9 +993,9 @@ mod claims {
 
     #[test]
     fn two_callers_announce_grace_before_stop_begins() {
-        let moments: [fn(&What) -> bool; 2] = [
-            |claim| matches!(claim, What::Requested { .. }),
-            |claim| matches!(claim, What::GraceBegan { .. }),
+        let moments: [fn(&Claim) -> bool; 2] = [
+            |claim| matches!(claim, Claim::Requested { .. }),
+            |claim| matches!(claim, Claim::GraceBegan { .. }),
         ];
         for interrupts in moments {
             let claims = claims_interrupted_at(interrupts);

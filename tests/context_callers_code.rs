@@ -11,9 +11,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use deadstop::context::{BodyOpts, CallOpts, Sink, WorkerCtx};
+use deadstop::context::{BodyOpts, CallOpts, WorkerCtx};
 use deadstop::host::{Abort, Adopt, BoxFuture};
-use deadstop::journal::{How, Outcome, What};
+use deadstop::journal::{Claim, How, Outcome, Record, Sink};
 use tokio_util::sync::CancellationToken;
 
 /// Maximum real time of a test that would hang. No test waits for it to pass.
@@ -353,9 +353,10 @@ fn callback_of_a_shut_down_runtime_fails_and_is_not_dropped() {
 #[test]
 fn a_sink_that_panics_does_not_take_the_stop_with_it() {
     struct Panics;
-    impl deadstop::context::Sink for Panics {
-        fn claim(&self, claim: &deadstop::journal::What) {
-            if let deadstop::journal::What::PhaseStarted { .. } = claim {
+    impl deadstop::journal::Sink for Panics {
+        fn record(&self, record: &Record<'_>) {
+            let claim = record.claim;
+            if let deadstop::journal::Claim::PhaseStarted { .. } = claim {
                 std::panic::resume_unwind(Box::new("the sink is full"));
             }
         }
@@ -376,9 +377,10 @@ fn a_sink_that_panics_does_not_take_the_stop_with_it() {
 fn a_request_after_the_end_is_not_recorded() {
     #[derive(Default)]
     struct Requests(std::sync::atomic::AtomicUsize);
-    impl deadstop::context::Sink for Requests {
-        fn claim(&self, claim: &deadstop::journal::What) {
-            if let deadstop::journal::What::Requested { .. } = claim {
+    impl deadstop::journal::Sink for Requests {
+        fn record(&self, record: &Record<'_>) {
+            let claim = record.claim;
+            if let deadstop::journal::Claim::Requested { .. } = claim {
                 self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             }
         }
@@ -400,8 +402,9 @@ fn a_request_after_the_end_is_not_recorded() {
 struct ReleasingSink(mpsc::Sender<()>);
 
 impl Sink for ReleasingSink {
-    fn claim(&self, claim: &What) {
-        if let What::WakePanicked { .. } = claim {
+    fn record(&self, record: &Record<'_>) {
+        let claim = record.claim;
+        if let Claim::WakePanicked { .. } = claim {
             let _ = self.0.send(());
         }
     }

@@ -8,18 +8,18 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadstop::context::{BodyOpts, CallOpts, Life, MainError, Sink, StartError, WorkerCtx};
+use deadstop::context::{BodyOpts, CallOpts, Life, MainError, StartError, WorkerCtx};
 use deadstop::host::{Body, BoxFuture, Host, Live, OnEnd, SpawnError, Who};
-use deadstop::journal::{Outcome, Phase, SignalName, What};
+use deadstop::journal::{Claim, Outcome, Phase, Record, SignalName, Sink};
 use meddled::{HostChanges, live_with};
 use tokio_util::sync::CancellationToken;
 
 /// A sink that keeps all claims of a context.
 #[derive(Default)]
-struct Claims(Mutex<Vec<What>>);
+struct Claims(Mutex<Vec<Claim>>);
 
 impl Claims {
-    fn all(&self) -> Vec<What> {
+    fn all(&self) -> Vec<Claim> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -28,7 +28,8 @@ impl Claims {
 }
 
 impl Sink for Claims {
-    fn claim(&self, claim: &What) {
+    fn record(&self, record: &Record<'_>) {
+        let claim = record.claim;
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -170,7 +171,7 @@ fn refused_name_is_reported_on_one_line() {
         .all()
         .into_iter()
         .filter_map(|what| match what {
-            What::Refused { name, .. } => Some(name),
+            Claim::Refused { name, .. } => Some(name),
             _ => None,
         })
         .collect();
@@ -190,7 +191,9 @@ async fn close_order_warnings(register: impl FnOnce(&WorkerCtx)) -> Vec<(String,
     let all = claims.all();
     all.iter()
         .filter_map(|what| match what {
-            What::ClosesBeforeUser { name, user, .. } => Some((name.to_string(), user.to_string())),
+            Claim::ClosesBeforeUser { name, user, .. } => {
+                Some((name.to_string(), user.to_string()))
+            }
             _ => None,
         })
         .collect()
@@ -282,7 +285,7 @@ async fn start_warns_of_a_bound_that_is_longer_than_its_share() {
         .expect("accepted");
     ctx.start(|_| async { Ok(()) }).await.expect("main is good");
     let longer = |what| match what {
-        What::BoundOverShare { name, share, .. } => Some((name.to_string(), share)),
+        Claim::BoundOverShare { name, share, .. } => Some((name.to_string(), share)),
         _ => None,
     };
     let warned: Vec<_> = claims.all().into_iter().filter_map(longer).collect();
@@ -337,8 +340,9 @@ struct Woken {
 }
 
 impl Sink for Woken {
-    fn claim(&self, claim: &What) {
-        if !matches!(claim, What::GraceBegan { .. }) {
+    fn record(&self, record: &Record<'_>) {
+        let claim = record.claim;
+        if !matches!(claim, Claim::GraceBegan { .. }) {
             return;
         }
         let weak = self.ctx.lock().unwrap_or_else(PoisonError::into_inner);
@@ -380,8 +384,9 @@ struct HeldSink {
 }
 
 impl Sink for HeldSink {
-    fn claim(&self, claim: &What) {
-        if matches!(claim, What::Requested { .. }) {
+    fn record(&self, record: &Record<'_>) {
+        let claim = record.claim;
+        if matches!(claim, Claim::Requested { .. }) {
             let reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
             let first = { reached }.take();
             if let Some(reached) = first {
@@ -390,15 +395,15 @@ impl Sink for HeldSink {
                 let _ = released.recv();
             }
         }
-        self.claims.claim(claim);
+        self.claims.record(record);
     }
 }
 
 /// Returns the reasons of requests, and the names of all other claims after the creation of the context.
-fn labels(claims: &[What]) -> Vec<&str> {
-    fn label(what: &What) -> &str {
+fn labels(claims: &[Claim]) -> Vec<&str> {
+    fn label(what: &Claim) -> &str {
         match what {
-            What::Requested { reason, .. } => reason,
+            Claim::Requested { reason, .. } => reason,
             what => what.name(),
         }
     }
@@ -467,9 +472,10 @@ struct RequestingSink {
 }
 
 impl Sink for RequestingSink {
-    fn claim(&self, claim: &What) {
-        self.claims.claim(claim);
-        let What::Requested { reason, .. } = claim else {
+    fn record(&self, record: &Record<'_>) {
+        let claim = record.claim;
+        self.claims.record(record);
+        let Claim::Requested { reason, .. } = claim else {
             return;
         };
         if **reason == *"the first" {

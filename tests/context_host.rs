@@ -9,15 +9,14 @@
 mod meddled;
 
 use std::cell::RefCell;
-use std::panic::Location;
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use deadstop::context::{BodyOpts, CallOpts, Close, Report, Sink, WorkerCtx};
+use deadstop::context::{BodyOpts, CallOpts, Close, Report, WorkerCtx};
 use deadstop::host::{Abort, Adopt, BoxError, BoxFuture, Host, Live, Scope};
-use deadstop::journal::{How, Outcome, Registered, What};
+use deadstop::journal::{Claim, How, Outcome, Record, Sink};
 use deadstop::watchdog::{Probe, Probing, Watchdog};
 use meddled::{HostChanges, live_with};
 use tokio_util::sync::CancellationToken;
@@ -482,9 +481,11 @@ async fn ended_adopted_components_leave_the_registry() {
 struct Places(Mutex<Vec<(String, u32)>>);
 
 impl Sink for Places {
-    fn claim(&self, _: &What) {}
-
-    fn registered(&self, registered: &Registered, place: &'static Location<'static>) {
+    fn record(&self, record: &Record<'_>) {
+        let Claim::Registered(registered) = record.claim else {
+            return;
+        };
+        let place = record.place.expect("a registration has a place");
         assert_eq!(place.file(), file!());
         let mut places = self.0.lock().expect("nobody panics with it");
         places.push((registered.name.to_string(), place.line()));
@@ -545,14 +546,10 @@ async fn place_of_every_registration_is_its_callers() {
 struct Requests(Mutex<Vec<String>>);
 
 impl Sink for Requests {
-    fn claim(&self, claim: &What) {
-        self.claim_why(claim, "");
-    }
-
-    fn claim_why(&self, claim: &What, why: &str) {
-        if let What::Requested { reason, .. } = claim {
+    fn record(&self, record: &Record<'_>) {
+        if let Claim::Requested { reason, .. } = record.claim {
             let mut requests = self.0.lock().expect("nobody panics with it");
-            requests.push(format!("{reason}{why}"));
+            requests.push(format!("{reason}{}", record.why.unwrap_or_default()));
         }
     }
 }

@@ -11,11 +11,11 @@ use std::thread;
 use std::time::Duration;
 
 use deadstop::context::{
-    BlockingError, BodyOpts, CallOpts, CalledFromInside, Close, MainError, Report, Sink,
-    StartError, WorkerCtx,
+    BlockingError, BodyOpts, CallOpts, CalledFromInside, Close, MainError, Report, StartError,
+    WorkerCtx,
 };
 use deadstop::host::{BoxError, Scope};
-use deadstop::journal::{BoundBy, How, Outcome, RefusedReason, What};
+use deadstop::journal::{BoundBy, Claim, How, Outcome, Record, RefusedReason, Sink};
 
 const GUARD: Duration = Duration::from_secs(20);
 
@@ -588,10 +588,11 @@ async fn failed_start_has_the_same_report_as_other_callers() {
 struct Warnings(std::sync::Mutex<Vec<String>>);
 
 impl Sink for Warnings {
-    fn claim(&self, claim: &What) {
+    fn record(&self, record: &Record<'_>) {
+        let claim = record.claim;
         let warning = match claim {
-            What::ClosesBeforeUser { name, user, .. } => format!("{name} before {user}"),
-            What::UsesUnknown { name, used, .. } => format!("{name} uses {used}, unknown"),
+            Claim::ClosesBeforeUser { name, user, .. } => format!("{name} before {user}"),
+            Claim::UsesUnknown { name, used, .. } => format!("{name} uses {used}, unknown"),
             _ => return,
         };
         self.0.lock().expect("nobody panics with it").push(warning);

@@ -151,7 +151,12 @@ fn sections() -> BTreeMap<String, Section> {
 
 /// Returns the names of all events that the code can parse.
 fn events_of_the_code() -> BTreeSet<String> {
-    let error = serde_json::from_str::<What>(r#"{"event":"?"}"#).unwrap_err();
+    names_of::<What>()
+}
+
+/// Returns the names of all events that a type can be.
+fn names_of<T: serde::de::DeserializeOwned>() -> BTreeSet<String> {
+    let error = serde_json::from_str::<T>(r#"{"event":"?"}"#).err().unwrap();
     let error = error.to_string();
     let (_, names) = error.split_once("expected one of ").expect("it names them");
     in_backticks(names).into_iter().map(str::to_owned).collect()
@@ -209,6 +214,24 @@ fn difference_from_page(sections: &BTreeMap<String, Section>, event: &Event) -> 
 fn journal_page_has_one_section_per_event() {
     let sections: BTreeSet<String> = sections().into_keys().collect();
     assert_eq!(sections, events_of_the_code());
+}
+
+/// The harness writes down what a context reports without a word of its own, and knows all of it.
+#[test]
+fn every_claim_is_the_event_of_its_name() {
+    let sections = sections();
+    for name in names_of::<journal::Claim>() {
+        for example in sections[&name].examples.concat().lines() {
+            let event = journal::parse_json(example).unwrap().remove(0);
+            let claim = event.what.to_claim();
+            let claim = claim.unwrap_or_else(|| panic!("{name} is no claim"));
+            assert_eq!(claim.name(), name);
+            assert_eq!(What::from(&claim), event.what);
+            let json = serde_json::to_string(&claim).unwrap();
+            let (_, keys) = example.split_once(r#""event""#).unwrap();
+            assert_eq!(json, format!(r#"{{"event"{keys}"#));
+        }
+    }
 }
 
 #[test]
@@ -370,7 +393,8 @@ fn module_dependencies_match_the_architecture_page() {
         .filter(|row| row[0].starts_with('['))
         .map(|row| {
             let uses = in_backticks(&row[2]).into_iter().map(str::to_owned);
-            (in_backticks(&row[0])[0].to_owned(), uses.collect())
+            let (_, link) = row[0].split_once('(').unwrap();
+            (link.trim_end_matches(')').to_owned(), uses.collect())
         })
         .collect();
     let mut found = BTreeMap::new();
@@ -378,14 +402,15 @@ fn module_dependencies_match_the_architecture_page() {
         for entry in fs::read_dir(root().join(package)).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                let name = path.file_name().unwrap().to_string_lossy().into_owned();
-                found.insert(name, named_by(&path, &["crate::", "deadstop::"]));
+                let name = path.file_name().unwrap().to_string_lossy();
+                let link = format!("{package}/{name}/mod.rs");
+                found.insert(link, named_by(&path, &["crate::", "deadstop::"]));
             }
         }
     }
     // Of the command only what it uses of the others: no other package names its modules.
     let command = named_by(&root().join("cli/src"), &["deadstop_harness::"]);
-    found.insert("cli".to_owned(), command);
+    found.insert("cli/src/main.rs".to_owned(), command);
     assert_eq!(listed, found);
 }
 

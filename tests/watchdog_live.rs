@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use deadstop::context::{BodyOpts, Sink, WorkerCtx, exit_code};
+use deadstop::context::{BodyOpts, WorkerCtx, exit_code};
 use deadstop::host::{Blocker, Body, Host, Live, OnEnd, Scope, SpawnError, Who};
-use deadstop::journal::{Cause, Outcome, WatchdogIs, What};
+use deadstop::journal::{Cause, Claim, Outcome, Record, Sink, WatchdogIs};
 use deadstop::watchdog::Watchdog;
 use meddled::{HostChanges, live_with};
 use tokio::net::TcpListener;
@@ -89,15 +89,13 @@ impl Blocker for FastBlocker {
 struct NoticeSink(UnboundedSender<Notice>);
 
 impl Sink for NoticeSink {
-    fn claim(&self, claim: &What) {
-        if let What::Watchdog { is, attempt } = claim {
+    fn record(&self, record: &Record<'_>) {
+        if let Claim::Watchdog { is, attempt } = record.claim {
             let _ = self.0.send(Notice::Is(*is, *attempt));
         }
-    }
-
-    fn claim_why(&self, claim: &What, why: &str) {
-        self.claim(claim);
-        let _ = self.0.send(Notice::Why(why.to_owned()));
+        if let Some(why) = record.why {
+            let _ = self.0.send(Notice::Why(why.to_owned()));
+        }
     }
 }
 

@@ -41,6 +41,7 @@
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
+pub mod journal;
 pub mod kit;
 pub mod laws;
 #[cfg(all(feature = "live", unix))]
@@ -52,8 +53,6 @@ pub mod sim;
 mod stage;
 #[doc(hidden)]
 pub mod words;
-
-pub use deadstop::journal;
 
 // The README's Rust code is run as a documentation test.
 #[cfg(all(doctest, unix))]

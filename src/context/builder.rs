@@ -7,9 +7,8 @@ use super::WorkerCtx;
 use super::core::Core;
 use super::error::LimitsError;
 use super::limits::{BOUND_MAX, BOUND_MIN, Limits, whole_ms};
-use super::sink::{CatchingSink, Sink};
 use crate::host::Host;
-use crate::journal::{State, Ties, What};
+use crate::journal::{CatchingSink, Claim, Sink, State, Ties};
 
 /// A builder of a [`WorkerCtx`]. Every setting has a default: a grace of 30 s, a third of it reserved for cleanup,
 /// and a margin of 500 ms or a twentieth of the grace, whichever is less.
@@ -98,7 +97,7 @@ impl Builder {
         self
     }
 
-    /// Sets the sink that receives the context's events. Default: `tracing`. A panic of the sink is caught, so that
+    /// Sets the sink that receives what the context reports. Default: `tracing`. A panic of the sink is caught, so that
     /// it does not end the stop.
     pub fn sink(mut self, sink: Arc<dyn Sink>) -> Self {
         self.sink = Some(Arc::new(CatchingSink(sink)));
@@ -129,7 +128,7 @@ impl Builder {
         // The host tries again to get what it cannot prepare now, when that is needed.
         let _ = host.ready();
         let core = Core::new(host, sink, limits);
-        core.emit(What::State {
+        core.emit(Claim::State {
             state: State::Created,
         });
         Ok(WorkerCtx::of(Arc::new(core), app))

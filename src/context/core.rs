@@ -14,11 +14,10 @@ use super::limits::{Instants, Limits, ms};
 use super::opts::Wake;
 use super::registry::{Action, Announcement, RegisteredComponent, Registry, Running, Spec};
 use super::report::{Reason, Report, StepReport, WakePanic};
-use super::sink::Sink;
 use crate::host::{
     Abort, Around, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, SpawnError, Who,
 };
-use crate::journal::{By, How, Id, Kind, Name, State, Told, WatchdogIs, What};
+use crate::journal::{By, Claim, How, Id, Kind, Name, Record, Sink, State, Told, WatchdogIs};
 use crate::words::{contained, one_line, panic_message};
 
 /// Maximum number of reasons after the first that the report keeps.
@@ -155,8 +154,8 @@ impl Core {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn emit(&self, claim: What) {
-        self.sink.claim(&claim);
+    pub fn emit(&self, claim: Claim) {
+        self.sink.record(&Record::of(&claim));
     }
 
     pub fn who(&self, id: Id, name: &Name, kind: Kind) -> Who {
@@ -180,7 +179,7 @@ impl Core {
     }
 
     fn record_end(&self, id: Id, name: Name, ended: Ended) {
-        self.sink.fact(&What::Ended {
+        self.emit(Claim::Ended {
             id,
             name,
             nth: 1,
@@ -216,7 +215,7 @@ impl Core {
         } else {
             How::Ok
         };
-        self.sink.fact(&What::Ended {
+        self.emit(Claim::Ended {
             id: crate::journal::MAIN,
             name,
             nth: 1,
@@ -239,11 +238,12 @@ impl Core {
                     let id = registry.allocate_id();
                     match make(self, id, &spec) {
                         Ok(action) => {
-                            let registered = spec.registered(id, &action);
+                            let registered = Box::new(spec.registered(id, &action));
                             let place = spec.place;
                             registry.insert(id, spec, action);
                             drop(registry);
-                            self.sink.registered(&registered, place);
+                            let claim = Claim::Registered(registered);
+                            self.sink.record(&Record::of(&claim).at(place));
                             return Ok(id);
                         }
                         Err(refusal) => refusal,
@@ -266,7 +266,7 @@ impl Core {
 
     /// Announces a refusal, and returns the parts of it that the caller's error contains.
     pub fn refuse(&self, refusal: Refusal, spec: Spec) -> (Refusal, Kind, Name) {
-        self.emit(What::Refused {
+        self.emit(Claim::Refused {
             what: spec.kind.as_str().into(),
             // The name itself may be the reason of the refusal.
             name: one_line(&spec.name),
@@ -353,13 +353,13 @@ impl Core {
                 note,
                 disarmed,
             } = announcement;
-            let claim = What::Requested { reason: words, by };
+            let claim = Claim::Requested { reason: words, by };
             match note {
                 None => self.emit(claim),
-                Some(note) => self.sink.claim_why(&claim, note),
+                Some(note) => self.sink.record(&Record::of(&claim).because(note)),
             }
             for attempt in disarmed {
-                self.emit(What::Watchdog {
+                self.emit(Claim::Watchdog {
                     is: WatchdogIs::Disarmed,
                     attempt,
                 });
@@ -404,7 +404,7 @@ impl Core {
             }
         };
         if first {
-            self.emit(What::GraceBegan {
+            self.emit(Claim::GraceBegan {
                 stop_ends: ms(instants.stop_ends),
                 cleanup_ends: ms(instants.cleanup_ends),
                 last_resort: ms(instants.last_resort),
@@ -437,7 +437,7 @@ impl Core {
 
     pub fn set_state(&self, state: State) {
         self.registry().state = state;
-        self.emit(What::State { state });
+        self.emit(Claim::State { state });
     }
 
     /// Clears the flag that [`running`](Self::running) returns.
@@ -623,7 +623,7 @@ impl WakeCaller {
                     });
                 }
             }
-            sink.claim(&What::WakePanicked { id, name, error });
+            sink.record(&Record::of(&Claim::WakePanicked { id, name, error }));
         };
         host.call(&call_name, Box::new(call));
     }
@@ -670,7 +670,7 @@ impl Drop for Core {
         // The values of callbacks that were never called are forgotten, not dropped: a drop can block.
         std::mem::forget(components);
         if !names.is_empty() {
-            self.sink.claim(&What::Abandoned { names });
+            self.emit(Claim::Abandoned { names });
         }
     }
 }

@@ -17,7 +17,7 @@ use super::opts::Wake;
 use super::registry::{Action, Callback, RegisteredComponent, Running};
 use super::report::StepReport;
 use crate::host::{Abort, Ended};
-use crate::journal::{How, Id, Kind, Name, Outcome, Phase, What};
+use crate::journal::{Claim, How, Id, Kind, Name, Outcome, Phase, Record};
 use crate::words::{contained, one_line};
 
 /// A step that is about to begin.
@@ -176,7 +176,7 @@ impl GroupWait<'_> {
         } = step;
         let phase = self.group.phase;
         let started = self.started;
-        self.core.emit(What::StepStarted {
+        self.core.emit(Claim::StepStarted {
             phase,
             name: name.clone(),
             order,
@@ -187,7 +187,7 @@ impl GroupWait<'_> {
             group: self.group.number,
         });
         if !matches!(telling, Telling::No) {
-            self.core.emit(What::Told {
+            self.core.emit(Claim::Told {
                 name: name.clone(),
                 id,
             });
@@ -372,13 +372,14 @@ impl GroupWait<'_> {
             match step.stage {
                 Stage::Bound if step.abort.is_some() => aborts.push(step),
                 Stage::Half => {
-                    let waiting = What::StillWaiting {
+                    let waiting = Claim::StillWaiting {
                         name: step.report.name.clone(),
                         waited: ms(step.report.bound).div_ceil(2),
                         bound: ms(step.report.bound),
                         id,
                     };
-                    self.core.sink.claim_of(&waiting, step.report.place);
+                    let record = Record::of(&waiting).at(step.report.place);
+                    self.core.sink.record(&record);
                     let deadline = step.deadline;
                     self.put(step, Stage::Bound, deadline);
                 }
@@ -437,7 +438,7 @@ impl GroupWait<'_> {
     fn leave_behind(&mut self, mut step: StepInProgress, now: Duration) {
         let report = &mut step.report;
         report.took = now.saturating_sub(report.started);
-        self.core.emit(What::Leak {
+        self.core.emit(Claim::Leak {
             id: report.id,
             name: report.name.clone(),
             kind: report.kind,
@@ -482,7 +483,7 @@ impl GroupWait<'_> {
     fn abort(&self, step: &StepInProgress) {
         if let Some(abort) = &step.abort {
             // The announcement comes first: the aborted code may be gone at once.
-            self.core.emit(What::Abort {
+            self.core.emit(Claim::Abort {
                 name: step.report.name.clone(),
                 id: step.report.id,
             });
@@ -502,7 +503,7 @@ impl GroupWait<'_> {
         let still_runs = matches!(outcome, Outcome::Leaked | Outcome::NotAwaited);
         let scope_token = step.scope_token.take().filter(|_| still_runs);
         let report = &step.report;
-        self.core.emit(What::StepEnded {
+        self.core.emit(Claim::StepEnded {
             phase: report.phase,
             name: report.name.clone(),
             order: report.order,

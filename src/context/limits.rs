@@ -100,7 +100,7 @@ pub(crate) struct Bound {
 }
 
 /// Returns the `bound_by` of a step that is bounded by its own timeout.
-pub fn own_bound(kind: Kind) -> BoundBy {
+fn own_bound(kind: Kind) -> BoundBy {
     match kind {
         Kind::Thread | Kind::Watchdog => BoundBy::JoinTimeout,
         Kind::Task => BoundBy::CancelTimeout,

@@ -21,7 +21,6 @@ mod phases;
 mod registration;
 mod registry;
 mod report;
-mod sink;
 mod start;
 mod warn;
 
@@ -33,11 +32,8 @@ pub use ctx::{WeakCtx, WorkerCtx};
 pub use error::{BlockingError, CalledFromInside, LimitsError, MainError, Refused, StartError};
 pub use life::{Life, LifeEnd, exit_code};
 pub use limits::Limits;
-#[doc(hidden)]
-pub use limits::own_bound;
 pub(crate) use limits::{BOUND_MAX, BOUND_MIN};
 pub use opts::{BodyOpts, CallOpts};
 pub use report::{Death, Reason, Report, StepReport, WakePanic};
-pub use sink::Sink;
 #[doc(hidden)]
 pub use start::Main;

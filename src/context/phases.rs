@@ -8,7 +8,7 @@ use super::group::{self, Group, Step};
 use super::limits::{cleanup_bound, cleanup_key, floors, ms, stop_bound};
 use super::registry::{Action, RegisteredComponent};
 use crate::host::BoxFuture;
-use crate::journal::{Phase, State, What};
+use crate::journal::{Claim, Phase, State};
 
 impl Core {
     /// Asks for stop, and for cleanup if `cleanup` is set. One driver does both, and goes on when all callers are
@@ -115,7 +115,7 @@ impl Core {
             registry.take_over_phase(true)
         };
         self.clear_running();
-        self.emit(What::State {
+        self.emit(Claim::State {
             state: State::Stopping,
         });
         let wake_caller = self.wake_caller();
@@ -123,12 +123,12 @@ impl Core {
             if is_told_at_once(component) {
                 let (name, id) = (component.name.clone(), component.id);
                 tell(&*self.host, &wake_caller, component, || {
-                    self.emit(What::Told { name, id })
+                    self.emit(Claim::Told { name, id })
                 });
             }
         }
         let ends = instants.stop_ends;
-        self.emit(What::PhaseStarted {
+        self.emit(Claim::PhaseStarted {
             phase: Phase::Stop,
             ends: Some(ms(ends)),
         });
@@ -157,7 +157,7 @@ impl Core {
             };
             group::run(self, group, steps).await;
         }
-        self.emit(What::PhaseEnded {
+        self.emit(Claim::PhaseEnded {
             phase: Phase::Stop,
             ends: Some(ms(ends)),
         });
@@ -172,10 +172,10 @@ impl Core {
             registry.state = State::CleaningUp;
             registry.take_over_phase(false)
         };
-        self.emit(What::State {
+        self.emit(Claim::State {
             state: State::CleaningUp,
         });
-        self.emit(What::PhaseStarted {
+        self.emit(Claim::PhaseStarted {
             phase: Phase::Cleanup,
             ends: Some(ms(ends)),
         });
@@ -206,7 +206,7 @@ impl Core {
             };
             group::run(self, group, [Step::of(component, bound, floor)]).await;
         }
-        self.emit(What::PhaseEnded {
+        self.emit(Claim::PhaseEnded {
             phase: Phase::Cleanup,
             ends: Some(ms(ends)),
         });

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::journal::{BoundBy, By, How, Id, Kind, Ms, Name, Outcome, Phase, Row, SignalName};
+use crate::journal::{BoundBy, By, How, Id, Kind, Ms, Name, Outcome, Phase, SignalName};
 
 use super::limits::ms;
 
@@ -36,20 +36,6 @@ pub struct StepReport {
     pub took: Duration,
     /// Message of the error or panic.
     pub error: Option<Name>,
-}
-
-impl StepReport {
-    /// Returns the step in the form that `returned` events contain.
-    pub fn row(&self) -> Row {
-        Row {
-            id: self.id,
-            outcome: self.outcome,
-            bound: ms(self.bound),
-            bound_by: self.bound_by,
-            started: ms(self.started),
-            took: ms(self.took),
-        }
-    }
 }
 
 /// A body that ended badly before stop began: it failed, panicked, or was dropped before its end.

@@ -13,7 +13,7 @@ use super::life::exit_code;
 use super::limits::stop_bound;
 use super::report::Reason;
 use crate::host::{Abort, Body, BoxError, BoxFuture, Scope};
-use crate::journal::{By, How, Kind, MAIN, Name, Outcome, Phase, RefusedReason, State, What};
+use crate::journal::{By, Claim, How, Kind, MAIN, Name, Outcome, Phase, RefusedReason, State};
 
 /// The main function of a worker.
 pub enum Main {
@@ -51,10 +51,10 @@ impl Core {
             registry.start_begun = true;
         }
         self.remember_lasting_executor();
-        self.emit(What::State {
+        self.emit(Claim::State {
             state: State::Starting,
         });
-        self.emit(What::PhaseStarted {
+        self.emit(Claim::PhaseStarted {
             phase: Phase::Start,
             ends: None,
         });
@@ -87,7 +87,7 @@ impl Core {
     }
 
     pub(crate) fn refuse_call(&self, call: &str, reason: RefusedReason) {
-        self.emit(What::Refused {
+        self.emit(Claim::Refused {
             what: "call".into(),
             name: call.into(),
             reason,
@@ -186,7 +186,7 @@ impl Core {
             self.request_announced.cancelled().await;
             self.begin_grace_and_await_announcement().await;
         }
-        self.emit(What::PhaseEnded {
+        self.emit(Claim::PhaseEnded {
             phase: Phase::Start,
             ends: None,
         });
@@ -214,7 +214,7 @@ impl Core {
     /// Completes the start after main has returned, while no stop was requested.
     async fn complete_start(self: &Arc<Self>) -> Result<(), StartError> {
         self.warn_of_mistakes();
-        self.emit(What::PhaseEnded {
+        self.emit(Claim::PhaseEnded {
             phase: Phase::Start,
             ends: None,
         });

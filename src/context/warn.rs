@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::core::Core;
 use super::limits::{DEFAULT_CALL_TIMEOUT, DEFAULT_JOIN_TIMEOUT, Limits, cleanup_key, ms};
 use super::registry::{Action, MAX_ENDED_IN_START, RegisteredComponent, Registry, is_stop_kind};
-use crate::journal::{Id, Kind, Name, Phase, Ties, Told, What};
+use crate::journal::{Claim, Id, Kind, Name, Phase, Ties, Told};
 
 impl Core {
     /// Warns of what stop and cleanup will not do as it was meant. No lock is held, since a sink is the caller's
@@ -29,7 +29,7 @@ impl Core {
 }
 
 /// Returns a warning for each resource that would be closed before one of its users (the contract's `uses`).
-fn closes_before_users(registry: &Registry, ties: Ties) -> Vec<What> {
+fn closes_before_users(registry: &Registry, ties: Ties) -> Vec<Claim> {
     let closed_in_cleanup: Vec<&RegisteredComponent> = registry
         .components
         .values()
@@ -52,7 +52,7 @@ fn closes_before_users(registry: &Registry, ties: Ties) -> Vec<What> {
         .filter(|(user, _, (order, id))| {
             cleanup_position(*order, *id) < cleanup_position(user.order, user.id)
         })
-        .map(|(user, used, (order, id))| What::ClosesBeforeUser {
+        .map(|(user, used, (order, id))| Claim::ClosesBeforeUser {
             name: used.clone(),
             order,
             id,
@@ -64,7 +64,7 @@ fn closes_before_users(registry: &Registry, ties: Ties) -> Vec<What> {
 }
 
 /// Returns a warning for each component that stop can end before a component that uses it has ended.
-fn ends_before_users(registry: &Registry) -> Vec<What> {
+fn ends_before_users(registry: &Registry) -> Vec<Claim> {
     let mut ended_in_stop: BTreeMap<&Name, Vec<&RegisteredComponent>> = BTreeMap::new();
     for component in registry.components.values() {
         if is_stop_kind(component.kind) {
@@ -82,7 +82,7 @@ fn ends_before_users(registry: &Registry) -> Vec<What> {
             same_name.map(move |used| (user, *used))
         })
         .filter(|(user, used)| used.id != user.id && may_end_before(used, user))
-        .map(|(user, used)| What::EndsBeforeUser {
+        .map(|(user, used)| Claim::EndsBeforeUser {
             name: used.name.clone(),
             id: used.id,
             user: user.name.clone(),
@@ -93,7 +93,7 @@ fn ends_before_users(registry: &Registry) -> Vec<What> {
 
 /// Returns a warning for each chosen bound that its phase can never give: it was made for a longer grace. A default
 /// bound is a maximum that the user did not choose, and is not warned of.
-fn bounds_over_share(registry: &Registry, limits: &Limits) -> Vec<What> {
+fn bounds_over_share(registry: &Registry, limits: &Limits) -> Vec<Claim> {
     let stop_share = limits.stop_share().saturating_sub(limits.pre_stop);
     let cleanup_share = limits.grace.saturating_sub(limits.margin);
     let components = registry.components.values();
@@ -108,7 +108,7 @@ fn bounds_over_share(registry: &Registry, limits: &Limits) -> Vec<What> {
                 (Phase::Cleanup, cleanup_share, DEFAULT_CALL_TIMEOUT)
             }
         };
-        (component.timeout != default && component.timeout > share).then(|| What::BoundOverShare {
+        (component.timeout != default && component.timeout > share).then(|| Claim::BoundOverShare {
             id: component.id,
             name: component.name.clone(),
             bound: ms(component.timeout),
@@ -120,7 +120,7 @@ fn bounds_over_share(registry: &Registry, limits: &Limits) -> Vec<What> {
 }
 
 /// Returns a warning for each name in `uses` that no component has or had: it has no effect, and is a mistake.
-fn unknown_uses(registry: &Registry, ended: &BTreeSet<Name>) -> Vec<What> {
+fn unknown_uses(registry: &Registry, ended: &BTreeSet<Name>) -> Vec<Claim> {
     if ended.len() == MAX_ENDED_IN_START {
         return Vec::new(); // The name may be one of those that were not kept.
     }
@@ -133,7 +133,7 @@ fn unknown_uses(registry: &Registry, ended: &BTreeSet<Name>) -> Vec<What> {
     users
         .flat_map(|user| user.uses.iter().map(move |used| (user, used)))
         .filter(|(_, used)| !known.contains(used))
-        .map(|(user, used)| What::UsesUnknown {
+        .map(|(user, used)| Claim::UsesUnknown {
             id: user.id,
             name: user.name.clone(),
             used: used.clone(),

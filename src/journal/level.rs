@@ -1,11 +1,11 @@
-//! Decides which events a service logs, and at which level.
+//! Decides which claims a service logs, and at which level.
 
 use std::collections::BTreeSet;
 
-use super::event::{Id, What};
+use super::claim::{Claim, Id};
 use super::words::{How, Outcome, Phase, State, WatchdogIs};
 
-/// How much an event matters to a person who reads a log.
+/// How much a claim matters to a person who reads a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Useful in a search for something.
@@ -30,46 +30,46 @@ impl Level {
     }
 }
 
-impl What {
+impl Claim {
     /// Returns the level at which a service logs the event; `None` if only a journal holds it. This is the level of
     /// the event by itself. A log may still leave it out because of an earlier event: the end of a body within its
     /// step, and a drop once stop has begun.
     pub fn level(&self) -> Option<Level> {
         Some(match self {
-            What::StepStarted {
+            Claim::StepStarted {
                 phase: Phase::Cleanup,
                 ..
             } => Level::Info,
-            What::StepStarted { .. } => Level::Debug,
-            What::StepEnded { phase, outcome, .. } => match (phase, outcome) {
+            Claim::StepStarted { .. } => Level::Debug,
+            Claim::StepEnded { phase, outcome, .. } => match (phase, outcome) {
                 (_, Outcome::Ok) => Level::Debug,
                 (Phase::Cleanup, _) => Level::Error,
                 _ => Level::Warn,
             },
-            What::State { .. } | What::Told { .. } | What::Abort { .. } => Level::Debug,
-            What::Requested { .. }
-            | What::GraceBegan { .. }
-            | What::PhaseStarted { .. }
-            | What::PhaseEnded { .. } => Level::Info,
-            What::Refused { .. }
-            | What::StillWaiting { .. }
-            | What::Leak { .. }
-            | What::Abandoned { .. }
-            | What::ClosesBeforeUser { .. }
-            | What::UsesUnknown { .. }
-            | What::EndsBeforeUser { .. }
-            | What::BoundOverShare { .. } => Level::Warn,
-            What::Watchdog {
+            Claim::State { .. } | Claim::Told { .. } | Claim::Abort { .. } => Level::Debug,
+            Claim::Requested { .. }
+            | Claim::GraceBegan { .. }
+            | Claim::PhaseStarted { .. }
+            | Claim::PhaseEnded { .. } => Level::Info,
+            Claim::Refused { .. }
+            | Claim::StillWaiting { .. }
+            | Claim::Leak { .. }
+            | Claim::Abandoned { .. }
+            | Claim::ClosesBeforeUser { .. }
+            | Claim::UsesUnknown { .. }
+            | Claim::EndsBeforeUser { .. }
+            | Claim::BoundOverShare { .. } => Level::Warn,
+            Claim::Watchdog {
                 is: WatchdogIs::Fired,
                 ..
             } => Level::Error,
-            What::Watchdog {
+            Claim::Watchdog {
                 is: WatchdogIs::Failed,
                 ..
             } => Level::Warn,
-            What::Watchdog { .. } => Level::Info,
-            What::WakePanicked { .. }
-            | What::Ended {
+            Claim::Watchdog { .. } => Level::Info,
+            Claim::WakePanicked { .. }
+            | Claim::Ended {
                 how: How::Failed | How::Panicked | How::Dropped,
                 ..
             } => Level::Error,
@@ -81,7 +81,7 @@ impl What {
 /// Decides the levels of the events of one context, one after another. A failure that ends a step is logged with the
 /// step's end, not before it. The drop of a task is logged only until stop begins; from then on its step reports it.
 #[derive(Debug, Default)]
-pub(super) struct LogFilter {
+pub struct LogFilter {
     /// The steps that have begun and not ended.
     open: BTreeSet<Id>,
     /// Whether stop has begun.
@@ -90,22 +90,22 @@ pub(super) struct LogFilter {
 
 impl LogFilter {
     /// Returns the level of the next event; `None` if it is not logged.
-    pub fn next(&mut self, what: &What) -> Option<Level> {
-        match what {
-            What::StepStarted { id, .. } => {
+    pub fn next(&mut self, claim: &Claim) -> Option<Level> {
+        match claim {
+            Claim::StepStarted { id, .. } => {
                 self.open.insert(*id);
             }
-            What::StepEnded { id, .. } => {
+            Claim::StepEnded { id, .. } => {
                 self.open.remove(id);
             }
-            What::State { state } if *state >= State::Stopping => self.stopping = true,
-            What::Ended { id, .. } if self.open.contains(id) => return None,
-            What::Ended {
+            Claim::State { state } if *state >= State::Stopping => self.stopping = true,
+            Claim::Ended { id, .. } if self.open.contains(id) => return None,
+            Claim::Ended {
                 how: How::Dropped, ..
             } if self.stopping => return None,
             _ => {}
         }
-        what.level()
+        claim.level()
     }
 }
 
@@ -113,12 +113,12 @@ impl LogFilter {
 mod tests {
     use super::*;
 
-    fn failed(id: Id) -> What {
+    fn failed(id: Id) -> Claim {
         ended(id, How::Failed)
     }
 
-    fn ended(id: Id, how: How) -> What {
-        What::Ended {
+    fn ended(id: Id, how: How) -> Claim {
+        Claim::Ended {
             id,
             name: "db".into(),
             nth: 1,
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn dropped_before_stop_is_logged_and_later_is_not() {
         let mut filter = LogFilter::default();
-        let state = |state| What::State { state };
+        let state = |state| Claim::State { state };
         filter.next(&state(State::Running));
         assert_eq!(filter.next(&ended(1, How::Dropped)), Some(Level::Error));
         filter.next(&state(State::Stopping));
@@ -143,7 +143,7 @@ mod tests {
     fn failure_within_its_step_is_logged_with_the_step() {
         let mut filter = LogFilter::default();
         assert_eq!(filter.next(&failed(1)), Some(Level::Error));
-        let step = What::StepStarted {
+        let step = Claim::StepStarted {
             phase: Phase::Stop,
             name: "db".into(),
             order: 0,
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(filter.next(&step), Some(Level::Debug));
         assert_eq!(filter.next(&failed(1)), None);
         assert_eq!(filter.next(&failed(2)), Some(Level::Error));
-        let end = What::StepEnded {
+        let end = Claim::StepEnded {
             phase: Phase::Stop,
             name: "db".into(),
             order: 0,

@@ -1,30 +1,24 @@
-//! The journal: the typed list of everything that happened to a worker.
+//! What a worker context reports, and to whom: claims, as values, as log lines, and (feature `serde`) as JSON.
 //!
-//! Every log, report and verdict is derived from it. An event is either a *claim*, which the context makes about
-//! itself, or a *fact*, which comes from where the code runs (the host, or the simulated world). If there is a fact,
-//! no law believes the claim.
+//! A context passes every claim to its [`Sink`]; the default one, [`Tracing`], logs them.
 
-mod event;
-#[cfg(feature = "facts")]
-mod json;
+mod claim;
+mod display;
 mod level;
-mod names;
-mod say;
-#[cfg(feature = "facts")]
-mod text;
+mod sink;
 mod trace;
 mod words;
 
-pub use event::{Event, Id, MAIN, Name, Registered, Row, VERSION, What};
-#[cfg(feature = "facts")]
-pub use json::{NoEvent, json, parse_json};
+pub use claim::{Claim, Id, MAIN, Name, Registered};
+#[doc(hidden)]
+pub use display::{At, Ms, RunNumber};
 pub use level::Level;
 #[doc(hidden)]
-pub use say::{At, Ms};
-#[cfg(feature = "facts")]
-pub use text::text;
-pub use trace::{Tracing, trace};
+pub use level::LogFilter;
+pub(crate) use sink::CatchingSink;
+pub use sink::{Record, Sink};
+pub use trace::Tracing;
 pub use words::{
-    BoundBy, By, Call, Cause, FaultVerb, How, Kind, LostWhat, Outcome, Phase, RefusedReason,
-    SignalName, State, StuckWhy, Ties, Told, WatchdogIs,
+    BoundBy, By, Cause, How, Kind, Outcome, Phase, RefusedReason, SignalName, State, Ties, Told,
+    WatchdogIs,
 };

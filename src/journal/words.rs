@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Declares an enum of words with `Display`, `as_str`, `ALL`, and (with the simulator) serde. They all come from one
-/// list, so that the text, the JSON and the scenario file cannot disagree.
+/// Declares an enum of words with `Display`, `as_str`, `ALL`, and serde. They all come from one list, so that
+/// the text, the JSON and the scenario file cannot disagree.
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
@@ -175,22 +175,6 @@ words! {
 }
 
 words! {
-    /// A call of the worker context, or of the life of the process as a whole.
-    Call {
-        /// The life of the process: start, wait for a request, stop, cleanup.
-        Run = "run",
-        /// `start`.
-        Start = "start",
-        /// `stop`.
-        Stop = "stop",
-        /// `cleanup`.
-        Cleanup = "cleanup",
-        /// `request_stop`.
-        RequestStop = "request-stop",
-    }
-}
-
-words! {
     /// The reason why a registration or call was refused.
     RefusedReason {
         /// The phase that would run it has begun.
@@ -246,36 +230,6 @@ words! {
 }
 
 words! {
-    /// What was lost when the process ended.
-    LostWhat {
-        /// A thread, task or stop callback whose step never came.
-        NotStopped = "not-stopped",
-        /// A cleanup callback or closeable that was never called.
-        NotClosed = "not-closed",
-        /// A job in flight.
-        Job = "job",
-        /// Code that still ran and was not reported as leaked.
-        Running = "running",
-    }
-}
-
-words! {
-    /// The reason why a run could not be finished.
-    StuckWhy {
-        /// The run reached the horizon of virtual time, or nothing could ever happen again.
-        Horizon = "horizon",
-        /// Too much happened in one instant, or in all.
-        Spinning = "spinning",
-        /// A body blocked the real thread.
-        Blocked = "blocked",
-        /// The run took more real time in all than a test may.
-        Overtime = "overtime",
-        /// The reports that were returned have too many rows in all.
-        TooLarge = "too-large",
-    }
-}
-
-words! {
     /// The reason why the process ended.
     Cause {
         /// A stop was requested, and stop and cleanup ran.
@@ -294,40 +248,5 @@ words! {
         LastResort = "last-resort",
         /// An uncaught signal ended the process: SIGKILL, or any signal if the program handles none.
         Killed = "killed",
-    }
-}
-
-impl Cause {
-    /// Returns whether the process is cut off in the middle of what its threads do.
-    #[doc(hidden)]
-    pub const fn cuts(self) -> bool {
-        matches!(
-            self,
-            Cause::ThirdSignal | Cause::Watchdog | Cause::LastResort | Cause::Killed
-        )
-    }
-}
-
-words! {
-    /// A scripted failure, named by its verb in a scenario file.
-    FaultVerb {
-        /// It is stuck: it neither works nor heeds a stop.
-        Hang = "hang",
-        /// It works on and does not heed a stop.
-        Ignore = "ignore",
-        /// It takes longer.
-        Slow = "slow",
-        /// It returns an error.
-        Fail = "fail",
-        /// It panics.
-        Panic = "panic",
-        /// It ends early and well.
-        End = "end",
-        /// It holds the executor.
-        Hold = "hold",
-        /// It has a job in flight.
-        Job = "job",
-        /// The health endpoint answers differently.
-        Health = "health",
     }
 }

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::context::{BOUND_MAX, BOUND_MIN, Sink, exit_code};
+use crate::context::{BOUND_MAX, BOUND_MIN, exit_code};
 use crate::host::{BoxError, Host, Scope, timeout_at};
-use crate::journal::{Cause, WatchdogIs, What};
+use crate::journal::{Cause, Claim, Record, Sink, WatchdogIs};
 use crate::words::one_line;
 
 #[cfg(feature = "http")]
@@ -259,13 +259,15 @@ impl Link {
     }
 
     fn claim(&self, is: WatchdogIs, attempt: u32) {
-        self.sink.claim(&What::Watchdog { is, attempt });
+        let claim = Claim::Watchdog { is, attempt };
+        self.sink.record(&Record::of(&claim));
     }
 
     fn failed(&self, attempt: u32, why: &str) {
         let is = WatchdogIs::Failed;
-        let claim = What::Watchdog { is, attempt };
-        self.sink.claim_why(&claim, &one_line(&why));
+        let claim = Claim::Watchdog { is, attempt };
+        self.sink
+            .record(&Record::of(&claim).because(&one_line(&why)));
     }
 }
 

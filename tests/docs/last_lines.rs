@@ -6,8 +6,9 @@ use std::fmt::{Debug, Write};
 use std::panic::Location;
 use std::sync::{Arc, Mutex};
 
-use deadstop::context::{Sink, exit_code};
-use deadstop_harness::journal::{self, BoundBy, Level, Outcome, Tracing, What};
+use deadstop::context::exit_code;
+use deadstop::journal::{Record as Reported, Sink, Tracing};
+use deadstop_harness::journal::{self, BoundBy, Level, Outcome, What};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 
@@ -177,11 +178,14 @@ impl tracing::Subscriber for Capture {
 /// Returns the level and the message with which the library logs an event.
 fn logged(what: &What, extra: &Extra) -> (String, String) {
     let (capture, sink) = (Capture::default(), Tracing::default());
+    let claim = what
+        .to_claim()
+        .unwrap_or_else(|| panic!("no log has {what:?}"));
+    let record = Reported::of(&claim);
     tracing::subscriber::with_default(capture.clone(), || match extra {
-        No if what.is_claim() => sink.claim(what),
-        No => sink.fact(what),
-        Place => sink.claim_of(what, Location::caller()),
-        Why(why) => sink.claim_why(what, why),
+        No => sink.record(&record),
+        Place => sink.record(&record.at(Location::caller())),
+        Why(why) => sink.record(&record.because(why)),
     });
     let mut lines = capture.0.lock().unwrap();
     assert_eq!(lines.len(), 1, "{what:?}");
@@ -248,7 +252,9 @@ fn every_warning_and_error_stands_in_the_page_of_the_last_lines() {
     for section in sections().values() {
         for example in section.examples.concat().lines() {
             let event = journal::parse_json(example).unwrap().remove(0);
-            if let Some(level @ (Level::Warn | Level::Error)) = event.what.level() {
+            if let Some(level @ (Level::Warn | Level::Error)) =
+                event.what.to_claim().and_then(|claim| claim.level())
+            {
                 bad += 1;
                 let line = (event.what.name(), level.as_str());
                 assert!(explained.contains(&line), "{line:?} is not explained");

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use deadstop::context::{BodyOpts, Builder, CallOpts, Life, MainError, Sink, WorkerCtx, exit_code};
+use deadstop::context::{BodyOpts, Builder, CallOpts, Life, MainError, WorkerCtx, exit_code};
 use deadstop::host::{Body, Live, OnEnd, Scope, SpawnError, Who};
-use deadstop::journal::{Phase, State, What};
+use deadstop::journal::{Claim, Phase, Record, Sink, State};
 use deadstop::process::{LastResort, Signals, Worker};
 use tokio_util::sync::CancellationToken;
 
@@ -87,8 +87,9 @@ fn add_deaf_thread(ctx: &WorkerCtx) -> Result<(), MainError> {
 struct BlockedSink;
 
 impl Sink for BlockedSink {
-    fn claim(&self, claim: &What) {
-        if let What::Requested { .. } = claim {
+    fn record(&self, record: &Record<'_>) {
+        let claim = record.claim;
+        if let Claim::Requested { .. } = claim {
             print_line("blocked");
             thread::sleep(LATER);
             print_line("later");
@@ -100,10 +101,11 @@ impl Sink for BlockedSink {
 }
 
 /// A sink that blocks for ever in the first claim that matches.
-struct SinkBlockedAt(fn(&What) -> bool);
+struct SinkBlockedAt(fn(&Claim) -> bool);
 
 impl Sink for SinkBlockedAt {
-    fn claim(&self, claim: &What) {
+    fn record(&self, record: &Record<'_>) {
+        let claim = record.claim;
         if (self.0)(claim) {
             park_for_ever();
         }
@@ -129,12 +131,13 @@ fn add_deaf_thread_and_resources(ctx: &WorkerCtx) -> Result<(), MainError> {
 struct ReleasingSink(std::sync::mpsc::Sender<()>);
 
 impl Sink for ReleasingSink {
-    fn claim(&self, claim: &What) {
+    fn record(&self, record: &Record<'_>) {
+        let claim = record.claim;
         match claim {
-            What::Leak { name, .. } if **name == *"late" => {
+            Claim::Leak { name, .. } if **name == *"late" => {
                 let _ = self.0.send(());
             }
-            What::State { state: State::Done } => park_for_ever(),
+            Claim::State { state: State::Done } => park_for_ever(),
             _ => {}
         }
     }
@@ -144,7 +147,8 @@ impl Sink for ReleasingSink {
 struct StderrSink;
 
 impl Sink for StderrSink {
-    fn claim(&self, claim: &What) {
+    fn record(&self, record: &Record<'_>) {
+        let claim = record.claim;
         let _ = writeln!(io::stderr().lock(), "{}", claim.name());
     }
 }
@@ -207,7 +211,7 @@ fn run_comparing_masks() -> ExitCode {
         }
     }
     impl Sink for Notes {
-        fn claim(&self, _: &What) {
+        fn record(&self, _: &Record<'_>) {
             self.note();
         }
     }
@@ -308,7 +312,7 @@ fn short_lives() {
 }
 
 /// Returns a worker with a sink that blocks for ever at a matching claim.
-fn blocked_at(limits: Builder, word: fn(&What) -> bool) -> Worker<()> {
+fn blocked_at(limits: Builder, word: fn(&Claim) -> bool) -> Worker<()> {
     let main = |ctx: WorkerCtx| async move { add_deaf_thread_and_resources(&ctx) };
     Worker::new((), main).limits(limits.sink(Arc::new(SinkBlockedAt(word))))
 }
@@ -477,7 +481,7 @@ pub fn play(role: &'static str) -> ExitCode {
         "blocked before stop" => deadstop::run(blocked_at(two, |claim| {
             matches!(
                 claim,
-                What::PhaseStarted {
+                Claim::PhaseStarted {
                     phase: Phase::Stop,
                     ..
                 }
@@ -486,7 +490,7 @@ pub fn play(role: &'static str) -> ExitCode {
         "blocked in stop" => deadstop::run(blocked_at(two, |claim| {
             matches!(
                 claim,
-                What::StepStarted {
+                Claim::StepStarted {
                     phase: Phase::Stop,
                     ..
                 }
@@ -495,7 +499,7 @@ pub fn play(role: &'static str) -> ExitCode {
         "blocked before cleanup" => deadstop::run(blocked_at(two, |claim| {
             matches!(
                 claim,
-                What::PhaseStarted {
+                Claim::PhaseStarted {
                     phase: Phase::Cleanup,
                     ..
                 }
@@ -504,7 +508,7 @@ pub fn play(role: &'static str) -> ExitCode {
         "blocked in cleanup" => deadstop::run(blocked_at(two, |claim| {
             matches!(
                 claim,
-                What::StepStarted {
+                Claim::StepStarted {
                     phase: Phase::Cleanup,
                     ..
                 }
@@ -517,7 +521,7 @@ pub fn play(role: &'static str) -> ExitCode {
                 Ok(())
             };
             let limits = two.sink(Arc::new(SinkBlockedAt(|claim| {
-                matches!(claim, What::StepStarted { .. })
+                matches!(claim, Claim::StepStarted { .. })
             })));
             deadstop::run(Worker::blocking((), move |ctx, _| main(&ctx)).limits(limits))
         }

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use deadstop::context::{Sink, StartError, WorkerCtx};
-use deadstop::journal::What;
+use deadstop::context::{StartError, WorkerCtx};
+use deadstop::journal::{Claim, Record, Sink};
 use deadstop_harness::kit::{Own, Trial};
 use model_server::listen::{Callers, Listening};
 use model_server::store::Database;
@@ -92,8 +92,9 @@ async fn database_that_cannot_be_opened_fails_the_start() {
 struct Warnings(Mutex<Vec<(String, String)>>);
 
 impl Sink for Warnings {
-    fn claim(&self, claim: &What) {
-        if let What::ClosesBeforeUser { name, user, .. } = claim {
+    fn record(&self, record: &Record<'_>) {
+        let claim = record.claim;
+        if let Claim::ClosesBeforeUser { name, user, .. } = claim {
             let pair = (name.to_string(), user.to_string());
             self.0.lock().unwrap().push(pair);
         }

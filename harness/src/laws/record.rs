@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::journal::{
     BoundBy, Call, Cause, Event, How, Id, Kind, LostWhat, Name, Outcome, Phase, Registered, Row,
-    SignalName, State, Ties, What,
+    SignalName, State, Ties, What, is_cut_off,
 };
 
 /// The place of an event in the journal.
@@ -498,7 +498,7 @@ impl Record<'_> {
     /// Returns whether the run was cut short, or is stuck and so has no exit. Steps that are open then are not
     /// judged.
     pub fn is_cut(&self) -> bool {
-        self.exit.is_none_or(|(_, _, cause)| cause.cuts())
+        self.exit.is_none_or(|(_, _, cause)| is_cut_off(cause))
     }
 }
 

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use crate::journal::{At, By, Event, How, Id, Ms, Name, State, What, text};
+use crate::journal::{At, By, Event, How, Id, Ms, Name, State, What, is_cut_off, text};
 use crate::laws;
 use crate::scenario::{Scenario, When};
 use crate::sim::{Journal, Options, RunError, Runners};
@@ -109,7 +109,7 @@ impl Tracks {
                 What::StepEnded { name, .. } => {
                     ended.insert(name.clone());
                 }
-                What::Exit { cause, .. } if cause.cuts() => tracks.cut = Some(event.t),
+                What::Exit { cause, .. } if is_cut_off(*cause) => tracks.cut = Some(event.t),
                 What::Requested { by, .. } => {
                     // A caller that comes after the end of stop or cleanup requests nothing. Which callers come late
                     // is not determined within the instant of that end.

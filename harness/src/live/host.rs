@@ -14,13 +14,13 @@ use super::play::Play;
 use super::probe::meet_faults;
 use super::scene::Scene;
 use super::turns::{InTurns, PolledIn, TurnExtension, Turns, Unbegun};
-use crate::journal::{Cause, Id, Kind, Name, What};
+use crate::journal::{Cause, Claim, Id, Kind, Name};
 use crate::stage::{NEVER, Stage as _, millis};
-use deadstop::context::Sink;
 use deadstop::host::{
     Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd,
     Scope, SpawnError, Stream, Who,
 };
+use deadstop::journal::{Record, Sink};
 
 /// The host of a live run. Its threads, tasks and waits are those of [`Live`].
 pub(super) struct LiveHost {
@@ -326,11 +326,14 @@ impl Blocker for ScenarioBlocker {
     }
 }
 
-/// Sink that records the context's claims in the journal. The host records the facts.
+/// Sink that records the context's claims in the journal. The host records the facts, registrations and the ends of code
+/// among them.
 pub(super) struct LiveSink(pub Arc<Play>);
 
 impl Sink for LiveSink {
-    fn claim(&self, claim: &What) {
-        self.0.claim(claim);
+    fn record(&self, record: &Record<'_>) {
+        if !matches!(record.claim, Claim::Registered(_) | Claim::Ended { .. }) {
+            self.0.claim(record.claim.into());
+        }
     }
 }

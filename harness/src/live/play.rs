@@ -131,9 +131,9 @@ impl Play {
     ///
     /// The flag is read under the scene's lock, so that the reading is recorded before any other thread reads the
     /// flag.
-    pub fn claim(&self, claim: &What) {
+    pub fn claim(&self, claim: What) {
         self.with_scene(|scene| {
-            match claim {
+            match &claim {
                 What::StepStarted { name, id, .. } => {
                     scene.parts.step_began(*id);
                     scene.script().borrow_mut().began(name, scene.now());
@@ -141,10 +141,11 @@ impl Play {
                 What::Leak { id, .. } => scene.parts.leaked(*id),
                 _ => {}
             }
-            scene.record(claim.clone());
             // Another thread may request a stop, or register, between the flag's change and the driver's claim about
             // it.
-            if by_the_driver(claim) {
+            let by_the_driver = by_the_driver(&claim);
+            scene.record(claim);
+            if by_the_driver {
                 let running = self.worker.get().is_none_or(|(ctx, _)| ctx.running());
                 if scene.running.replace(running) != running {
                     scene.record(What::Running { value: running });

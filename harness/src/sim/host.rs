@@ -19,13 +19,13 @@ use super::overlay;
 use super::pace::{Pause, TokenListener};
 use super::watched::Activity;
 use super::world::{self, World};
-use crate::journal::{Cause, Id, Kind, MAIN, Name, Registered, What};
+use crate::journal::{Cause, Claim, How, Id, Kind, MAIN, Name, Registered};
 use crate::stage::{NEVER, millis};
-use deadstop::context::Sink;
 use deadstop::host::{
     Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, OnEnd, Scope,
     SpawnError, Stream, Who,
 };
+use deadstop::journal::{Record, Sink};
 
 /// Host of a simulated worker context. It looks everything up in the world of the calling thread.
 #[derive(Debug, Default)]
@@ -220,16 +220,30 @@ impl Executor for SimHost {
 
 /// As a sink the host is the journal: it takes claims, and records the facts itself.
 impl Sink for SimHost {
-    fn claim(&self, claim: &What) {
-        self.record_outside_request(|| match claim {
-            What::Requested { reason, .. } => format!("a stop (\"{reason}\")"),
-            What::Refused { name, .. } => format!("the registration of \"{name}\""),
-            other => format!("`{}`", other.name()),
-        });
-        world::try_with(|world| world.claim(claim));
+    fn record(&self, record: &Record<'_>) {
+        match record.claim {
+            Claim::Registered(registered) => self.registered(registered),
+            Claim::Ended {
+                id,
+                name,
+                how,
+                error,
+                ..
+            } => ended(*id, name, *how, error.clone()),
+            claim => {
+                self.record_outside_request(|| match claim {
+                    Claim::Requested { reason, .. } => format!("a stop (\"{reason}\")"),
+                    Claim::Refused { name, .. } => format!("the registration of \"{name}\""),
+                    other => format!("`{}`", other.name()),
+                });
+                world::try_with(|world| world.claim(claim.into()));
+            }
+        }
     }
+}
 
-    fn registered(&self, registered: &Registered, _place: &'static Location<'static>) {
+impl SimHost {
+    fn registered(&self, registered: &Registered) {
         self.record_outside_request(|| format!("the registration of \"{}\"", registered.name));
         world::try_with(|world| {
             // The world itself records the registration of a scripted component.
@@ -238,19 +252,20 @@ impl Sink for SimHost {
             }
         });
     }
+}
 
-    fn fact(&self, fact: &What) {
-        world::try_with(|world| {
-            let Some(foreign) = &world.foreign else {
-                return;
-            };
-            // The context does not report main's own end as a fact, so this is the end of a future that main has run.
-            if matches!(fact, What::Ended { id: MAIN, name, .. } if **name != *"main") {
-                foreign.found.borrow_mut().futures += 1;
-            }
-            world.stage().own_fact(fact);
-        });
-    }
+/// Records the end of a foreign worker's code. The end of a scripted component's code is recorded where it runs.
+fn ended(id: Id, name: &Name, how: How, error: Option<Name>) {
+    world::try_with(|world| {
+        let Some(foreign) = &world.foreign else {
+            return;
+        };
+        // The context does not report main's own end, so this is the end of a future that main has run.
+        if id == MAIN && **name != *"main" {
+            foreign.found.borrow_mut().futures += 1;
+        }
+        world.stage().own_ended(id, how, error);
+    });
 }
 
 /// Returns a scope with waits that take virtual time.

@@ -20,13 +20,15 @@ use super::pace::{Awaits, Blocks};
 use super::subject::{DrivenSubject, Ending};
 use super::workers::lock;
 use super::world::{self, World};
-use crate::journal::{Call, Cause, How, Id, Kind, MAIN, Name, Outcome, Phase, SignalName, What};
+use crate::journal::{
+    BoundBy, Call, Cause, How, Id, Kind, MAIN, Name, Outcome, Phase, SignalName, What,
+};
 use crate::plan::{Callback, Line, PlanCtx, Task, Thread};
 use crate::scenario::Component;
 use crate::stage::Said;
 use crate::stage::{self, blocking, called, live, millis};
 use crate::words::{one_line, panic_message};
-use deadstop::context::{MainError, own_bound};
+use deadstop::context::MainError;
 use deadstop::host::Host as _;
 use deadstop::host::{Abort, BoxError, BoxFuture, Ended, Scope, timeout_at};
 use deadstop::watchdog::Probe as _;
@@ -193,7 +195,7 @@ fn log(world: &World, line: &Line) {
         return;
     };
     let (name, order) = (desc.clone(), spec.order);
-    world.claim(&match error {
+    world.claim(match error {
         None => What::StepStarted {
             phase,
             name,
@@ -217,6 +219,15 @@ fn log(world: &World, line: &Line) {
             }
         }
     });
+}
+
+/// Returns what bounds a step of the plan: every step has its own timeout only.
+fn own_bound(kind: Kind) -> BoundBy {
+    match kind {
+        Kind::Thread | Kind::Watchdog => BoundBy::JoinTimeout,
+        Kind::Task => BoundBy::CancelTimeout,
+        Kind::Stop | Kind::Cleanup | Kind::Closeable | Kind::Main => BoundBy::Timeout,
+    }
 }
 
 /// A scripted thread as the plan knows it.

@@ -328,11 +328,10 @@ impl World {
     }
 
     /// Records a claim of the context, and then the running flag if it has changed.
-    pub fn claim(&self, claim: &What) {
+    pub fn claim(&self, mut claim: What) {
         if self.is_over() {
             return;
         }
-        let mut claim = claim.clone();
         if self.is_foreign() {
             claim = self.stage().in_our_names(claim);
         }

@@ -3,7 +3,7 @@
 
 use super::Stage;
 use super::part::{Part, Parts};
-use crate::journal::{Id, Kind, MAIN, Name, Registered, What};
+use crate::journal::{How, Id, Kind, MAIN, Name, Registered, What};
 use crate::scenario::Scenario;
 
 impl Parts {
@@ -77,14 +77,13 @@ impl dyn Stage + '_ {
         }
     }
 
-    /// Records the end of an adopted component of a user's own worker from the context's fact: the component runs out
-    /// of the simulator's sight, and only the context learns of its end. Ignores all other facts.
-    pub fn own_fact(&self, fact: &What) {
-        if let What::Ended { id, how, error, .. } = fact
-            && let Some(part) = self.parts().by_id(*id)
+    /// Records the end of an adopted component of a user's own worker as the context reports it: the component
+    /// runs out of the simulator's sight. The ends of all other components are recorded where they run.
+    pub fn own_ended(&self, id: Id, how: How, error: Option<Name>) {
+        if let Some(part) = self.parts().by_id(id)
             && part.adopted.get()
         {
-            self.ended(part, 1, *how, error.clone());
+            self.ended(part, 1, how, error);
         }
     }
 

@@ -26,7 +26,7 @@ impl Said {
                 .as_ref()
                 .err()
                 .map_or_else(|| "ok".into(), StartError::word),
-            steps: report.steps.iter().map(|step| step.row()).collect(),
+            steps: report.steps.iter().map(Row::from).collect(),
             deaths: report
                 .deaths
                 .iter()

@@ -1,9 +1,10 @@
 //! Writes the journal as text, one event a line, in fixed columns; for people and for snapshots.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
+
+use deadstop::journal::{Claim, Level, LogFilter, Ms, Phase};
 
 use super::event::{Event, What};
-use super::level::LogFilter;
 use super::names::Names;
 
 /// Widths of the columns before the words, in characters.
@@ -18,14 +19,10 @@ const NAME_WIDTH: usize = 13;
 /// which are those of the steps above them.
 pub fn text(events: &[Event]) -> String {
     let mut out = String::with_capacity(events.len() * 96);
-    let plan = matches!(events.first(), Some(Event { what: What::Journal { subject, .. }, .. }) if &**subject == "plan");
-    let names = Names::new(events);
-    let mut filter = LogFilter::default();
+    let mut words = Words::of(events);
     for Event { t, what, .. } in events {
-        // The plan logs the end of code only together with its step.
-        let level = filter
-            .next(what)
-            .filter(|_| !(plan && matches!(what, What::Ended { .. })));
+        let claim = what.to_claim();
+        let level = claim.as_ref().and_then(|claim| words.level(claim));
         time_column(&mut out, *t);
         out.push_str("  ");
         column(
@@ -36,11 +33,65 @@ pub fn text(events: &[Event]) -> String {
         column(&mut out, what.name(), NAME_WIDTH);
         let start = out.len();
         // Writing to a string cannot fail.
-        let _ = what.write_words(&mut out, plan, &names);
+        let _ = match &claim {
+            Some(claim) => words.write_claim(&mut out, claim),
+            None => what.write_fact(&mut out, &words.names),
+        };
         escape(&mut out, start);
         out.push('\n');
     }
     out
+}
+
+/// What the words and levels of a journal's events depend on.
+struct Words<'a> {
+    names: Names<'a>,
+    log: LogFilter,
+    /// Whether the journal is of the plan's context, which logs some lines in its own way.
+    plan: bool,
+}
+
+impl<'a> Words<'a> {
+    fn of(events: &'a [Event]) -> Self {
+        let plan = matches!(events.first(), Some(Event { what: What::Journal { subject, .. }, .. }) if &**subject == "plan");
+        Words {
+            names: Names::new(events),
+            log: LogFilter::default(),
+            plan,
+        }
+    }
+
+    /// Returns the level at which a service logs the next claim.
+    fn level(&mut self, claim: &Claim) -> Option<Level> {
+        let level = self.log.next(claim);
+        // The plan logs the end of code only together with its step.
+        level.filter(|_| !(self.plan && matches!(claim, Claim::Ended { .. })))
+    }
+
+    fn write_claim(&self, out: &mut String, claim: &Claim) -> fmt::Result {
+        match claim {
+            // The plan's context has a name of its own.
+            Claim::StepStarted {
+                phase: Phase::Cleanup,
+                ..
+            } if self.plan => write!(out, "FastAPI{claim}"),
+            // It logs no words for a step that it gave up.
+            Claim::StepEnded {
+                phase,
+                name,
+                order,
+                outcome,
+                took,
+                id,
+                error: None,
+            } if self.plan => write!(
+                out,
+                "{name} (#{id}, {phase}, order {order}): {outcome} after {}",
+                Ms(*took)
+            ),
+            _ => write!(out, "{claim}"),
+        }
+    }
 }
 
 fn column(out: &mut String, word: &str, width: usize) {
@@ -82,7 +133,7 @@ fn escape(out: &mut String, start: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::{BoundBy, Kind, Outcome, Phase};
+    use crate::journal::{BoundBy, Kind, Outcome};
 
     fn event(t: u64, what: What) -> Event {
         Event { t, seq: 0, what }

@@ -1,50 +1,35 @@
 //! The events of the journal.
 
-use std::sync::Arc;
-
-use super::words::{
-    BoundBy, By, Call, Cause, FaultVerb, How, Kind, LostWhat, Outcome, Phase, RefusedReason,
-    SignalName, State, StuckWhy, Ties, Told, WatchdogIs,
+use deadstop::journal::{
+    BoundBy, By, Cause, How, Id, Kind, Name, Outcome, Phase, RefusedReason, Registered, SignalName,
+    State, Ties, WatchdogIs,
 };
+
+use super::row::Row;
+use super::words::{Call, FaultVerb, LostWhat, StuckWhy};
 
 /// The version of the journal's JSON form. New keys follow the old ones; a key that is removed or changes its meaning
 /// makes a new version.
 pub const VERSION: u32 = 1;
 
-/// The number of a component: from 1, in the order of registration. [`MAIN`] is the main function.
-///
-/// An id is never used twice. 64 bits do not run out; 32 would after 50 days of a thousand registrations a second.
-pub type Id = u64;
-
-/// The id in the main function's events; main is never registered.
-pub const MAIN: Id = 0;
-
-/// A name, or any other short line of text, shared by the events that carry it.
-pub type Name = Arc<str>;
-
 /// One entry of the journal: what happened, and when.
 ///
 /// In JSON an event is one object a line: `t`, `seq`, `event`, then the keys of [`What`] in their order of
 /// declaration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Event {
     /// Whole milliseconds since the worker began.
     pub t: u64,
     /// The event's number in its journal, from 0.
     pub seq: u64,
     /// What happened.
-    #[cfg_attr(feature = "serde", serde(flatten))]
+    #[serde(flatten)]
     pub what: What,
 }
 
 /// What happened. Times are in whole milliseconds: instants since the worker began, and bounds and durations.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(tag = "event", rename_all = "kebab-case")
-)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "each key is described at its variant")]
 pub enum What {
     /// Fact, the first event: which run this is.
@@ -63,10 +48,7 @@ pub enum What {
         ties: Ties,
         start_timeout: u64,
         /// The time for which a running worker goes on after it was asked to stop; absent without a pre-stop delay.
-        #[cfg_attr(
-            feature = "serde",
-            serde(default, skip_serializing_if = "Option::is_none")
-        )]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pre_stop: Option<u64>,
     },
     /// Fact: a component was registered, with all of its limits.
@@ -157,10 +139,7 @@ pub enum What {
         how: How,
         error: Option<Name>,
         /// The exit code that main asks for with its error.
-        #[cfg_attr(
-            feature = "serde",
-            serde(default, skip_serializing_if = "Option::is_none")
-        )]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<i32>,
     },
     /// Fact: a job of a component is in flight. `job` numbers the jobs of a run from 1.
@@ -179,16 +158,10 @@ pub enum What {
         name: Name,
         id: Option<Id>,
         /// How long the fault lasts, or how much longer things take; absent if it lasts for ever or has no length.
-        #[cfg_attr(
-            feature = "serde",
-            serde(default, skip_serializing_if = "Option::is_none")
-        )]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         lasts: Option<u64>,
         /// The health endpoint's answer from here on.
-        #[cfg_attr(
-            feature = "serde",
-            serde(default, skip_serializing_if = "Option::is_none")
-        )]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         answer: Option<Name>,
     },
     /// Fact: the watchdog's `n`th probe began.
@@ -242,142 +215,4 @@ pub enum What {
         phase: Phase,
         share: u64,
     },
-}
-
-/// A component as it was registered, with every limit that a law needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Registered {
-    /// The component's id.
-    pub id: Id,
-    /// The component's kind.
-    pub kind: Kind,
-    /// Its name.
-    pub name: Name,
-    /// Its order.
-    pub order: i32,
-    /// Its own bound.
-    pub timeout: u64,
-    /// Its floor, if one was given.
-    pub floor: Option<u64>,
-    /// The names of the components that it uses.
-    pub uses: Vec<Name>,
-    /// When it is told.
-    pub told: Told,
-    /// Whether it runs on the executor.
-    #[cfg_attr(feature = "serde", serde(rename = "async"))]
-    pub is_async: bool,
-    /// Whether it ran before it was registered, so that it has no token.
-    pub adopted: bool,
-    /// Whether it is a future that runs to its end (`run_async`), so that it may end by itself.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, skip_serializing_if = "std::ops::Not::not")
-    )]
-    pub once: bool,
-    /// A watchdog's pause after a good probe.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, skip_serializing_if = "Option::is_none")
-    )]
-    pub interval: Option<u64>,
-    /// The number of failures in a row at which a watchdog fires.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, skip_serializing_if = "Option::is_none")
-    )]
-    pub attempts: Option<u32>,
-    /// A watchdog's bound for one probe.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, skip_serializing_if = "Option::is_none")
-    )]
-    pub request_timeout: Option<u64>,
-    /// The time after which a watchdog counts failures even without a success.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, skip_serializing_if = "Option::is_none")
-    )]
-    pub start_grace: Option<u64>,
-}
-
-/// One row of a report, as `returned` carries it: in JSON the array `[id, outcome, bound, bound_by, started, took]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(from = "RowTuple", into = "RowTuple")
-)]
-pub struct Row {
-    /// The component.
-    pub id: Id,
-    /// The outcome of its step.
-    pub outcome: Outcome,
-    /// The bound with which the step began.
-    pub bound: u64,
-    /// The limit that set the bound.
-    pub bound_by: BoundBy,
-    /// The instant at which the step began.
-    pub started: u64,
-    /// The time that the step took.
-    pub took: u64,
-}
-
-#[cfg(feature = "serde")]
-type RowTuple = (Id, Outcome, u64, BoundBy, u64, u64);
-
-#[cfg(feature = "serde")]
-impl From<RowTuple> for Row {
-    fn from((id, outcome, bound, bound_by, started, took): RowTuple) -> Self {
-        Row {
-            id,
-            outcome,
-            bound,
-            bound_by,
-            started,
-            took,
-        }
-    }
-}
-
-#[cfg(feature = "serde")]
-impl From<Row> for RowTuple {
-    fn from(row: Row) -> Self {
-        (
-            row.id,
-            row.outcome,
-            row.bound,
-            row.bound_by,
-            row.started,
-            row.took,
-        )
-    }
-}
-
-impl What {
-    /// Returns whether the event is a claim of the context, rather than a fact from where the code runs.
-    pub fn is_claim(&self) -> bool {
-        matches!(
-            self,
-            What::Refused { .. }
-                | What::State { .. }
-                | What::Requested { .. }
-                | What::GraceBegan { .. }
-                | What::PhaseStarted { .. }
-                | What::PhaseEnded { .. }
-                | What::StepStarted { .. }
-                | What::StillWaiting { .. }
-                | What::Told { .. }
-                | What::WakePanicked { .. }
-                | What::Abort { .. }
-                | What::StepEnded { .. }
-                | What::Watchdog { .. }
-                | What::Leak { .. }
-                | What::Abandoned { .. }
-                | What::ClosesBeforeUser { .. }
-                | What::UsesUnknown { .. }
-                | What::EndsBeforeUser { .. }
-                | What::BoundOverShare { .. }
-        )
-    }
 }

@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-#[cfg(feature = "facts")]
+use deadstop::journal::{Id, Name};
+
 use super::event::{Event, What};
-use super::event::{Id, Name};
 
 /// The names of a journal's components.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Names<'a> {
     by_id: BTreeMap<Id, &'a Name>,
 }
 
 impl<'a> Names<'a> {
     /// Collects the names that a journal registers.
-    #[cfg(feature = "facts")]
     pub fn new(events: &'a [Event]) -> Self {
         let by_id = events.iter().filter_map(|event| match &event.what {
             What::Registered(registered) => Some((registered.id, &registered.name)),
