@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The gate: format, subjects, lints (benches included), feature combinations, other systems, documentation, the README's two
-# commands, the test kit and a build with panic = "abort" from outside, live runs.
+# The gate: format, subjects, dependencies, lints (benches included), feature combinations, other systems, documentation, the README's
+# two commands, a service, the test kit and a build with panic = "abort" from outside, packages, live runs.
 # Needs a Rust toolchain, and a C compiler for the SQLite of the example. Stops at the first thing that is wrong.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,6 +23,10 @@ if [ -n "$long" ]; then
   printf 'shorten to 72 characters:\n%s\n' "$long"
   exit 1
 fi
+
+step 'dependencies: licences, duplicates and sources; what a service compiles'
+ci/supply.sh
+ci/tree.sh
 
 step 'clippy, and every combination of features'
 cargo clippy --workspace --all-targets --all-features -- -D warnings
@@ -68,11 +72,17 @@ cargo test
 ignored=$(cargo test -q -p deadstop --all-features --test process -- --list --ignored | grep ': test$' || true)
 if [ -n "$ignored" ]; then printf 'note: these cannot run here:\n%s\n' "$ignored"; fi
 
+step 'the README: its service, from a crate of its own'
+ci/service.sh
+
 step 'the test kit, from a crate of its own'
 ci/kit.sh
 
 step 'a service built with panic = "abort"'
 ci/aborts.sh
+
+step 'the packages: packed, and compiled from their archives alone'
+ci/package.sh
 
 step 'the context alone'
 cargo test -p deadstop --no-default-features --features process

@@ -38,8 +38,6 @@
 //! Feature `live` runs scenarios with real threads, signals and sockets beside their simulation. It is not needed to
 //! test a service.
 
-#![deny(missing_docs)]
-#![deny(unsafe_code)]
 
 pub mod journal;
 pub mod kit;
