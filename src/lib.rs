@@ -36,7 +36,6 @@
 //! The package `deadstop-harness` tests how a worker under this context shuts down: a simulator in virtual time,
 //! scenario files with failures, and laws that judge what happened.
 
-
 pub mod context;
 pub mod host;
 pub mod journal;

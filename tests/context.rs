@@ -159,7 +159,7 @@ mod stop {
     #[test]
     fn task_that_ends_well_after_its_abort_is_aborted() {
         let (host, ctx) = worker();
-        let id = ctx
+        let task = ctx
             .add_task("busy", BodyOpts::new().timeout(ms(50)), |_| {
                 std::future::pending::<()>()
             })
@@ -167,7 +167,7 @@ mod stop {
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
         host.poll_all();
-        let ends = host.take_out_task(id);
+        let ends = host.take_out_task(task.id());
         host.advance(ms(50));
         host.advance(ms(30));
         assert_pending!(stop.poll());

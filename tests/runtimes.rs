@@ -60,7 +60,8 @@ fn register_in_block_on(
             ctx.add_task("task", BodyOpts::new(), |token| task.run(token))
         });
         let refused = |refused: Refused<_>| (refused.reason, refused.detail);
-        let _ = sender.send(registered.map_err(refused));
+        let id = registered.map(|task| task.id());
+        let _ = sender.send(id.map_err(refused));
         while scope.wait(Duration::MAX).elapsed() {}
     })
     .expect("accepted");
@@ -257,7 +258,7 @@ fn a_task_whose_runtime_goes_during_stop_has_ended() {
         ctx.add_task("task", last, |_| std::future::pending::<()>())
             .expect("accepted");
     }
-    ctx.defer_stop("drops it", Default::default(), move |_| drop(runtime))
+    ctx.defer_stop("drops it", (), move |_| drop(runtime))
         .expect("accepted");
     let report = ctx.stop_blocking().expect("from outside");
     assert_eq!(
@@ -285,12 +286,12 @@ fn an_adopted_task_that_is_aborted_before_stop_is_a_death() {
 #[test]
 fn block_on_inside_block_on_panics_with_advice() {
     let ctx = WorkerCtx::new(());
-    ctx.defer_stop("nests", Default::default(), |scope: &Scope| {
+    ctx.defer_stop("nests", (), |scope: &Scope| {
         scope.block_on(async { scope.block_on(async {}) });
     })
     .expect("accepted");
     // After a caught panic the scope can drive another future.
-    ctx.defer_stop("in turn", Default::default(), |scope: &Scope| {
+    ctx.defer_stop("in turn", (), |scope: &Scope| {
         let nested = || scope.block_on(async { scope.block_on(async {}) });
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(nested));
         assert!(caught.is_err());
@@ -315,7 +316,7 @@ fn blocking_calls_inside_block_on_are_errors() {
     let (ctx, other) = (WorkerCtx::new(()), WorkerCtx::new(()));
     let own = ctx.clone();
     let (sender, receiver) = mpsc::channel();
-    ctx.defer_stop("calls", Default::default(), move |scope: &Scope| {
+    ctx.defer_stop("calls", (), move |scope: &Scope| {
         let called = scope.block_on(async {
             let own = own.stop_blocking().map(drop);
             (own, other.cleanup_blocking().map(drop))

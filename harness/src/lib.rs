@@ -38,7 +38,6 @@
 //! Feature `live` runs scenarios with real threads, signals and sockets beside their simulation. It is not needed to
 //! test a service.
 
-
 pub mod journal;
 pub mod kit;
 pub mod laws;

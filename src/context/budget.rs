@@ -47,14 +47,14 @@ impl Core {
         let registry = self.registry();
         let lines = registry.components.values().map(|component| {
             let line = Line::new(
-                component.name.clone(),
-                component.kind,
-                component.order,
-                component.timeout,
-                component.floor,
-                component.action.can_be_aborted(),
+                component.name().clone(),
+                component.kind(),
+                component.opts.order,
+                component.opts.timeout,
+                component.opts.floor,
+                component.can_be_aborted(),
             );
-            (component.id, line)
+            (component.id(), line)
         });
         Budget::of(self.limits, lines.collect())
     }

@@ -1,6 +1,6 @@
 //! The part of a worker context that is not generic, and that all its handles share.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::counting::SignalCounter;
 use super::error::{Refusal, StartError};
+use super::handle::ComponentHandle;
 use super::limits::{Instants, Limits, ms};
-use super::opts::Wake;
-use super::registry::{Action, Announcement, RegisteredComponent, Registry, Running, Spec};
+use super::opts::{Opts, Wake};
+use super::registry::{Announcement, Code, RegisteredComponent, Registry};
 use super::report::{Reason, Report, StepReport, WakePanic};
 use crate::host::{
     Abort, Around, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, SpawnError, Who,
@@ -158,30 +159,33 @@ impl Core {
         self.sink.record(&Record::of(&claim));
     }
 
-    pub fn who(&self, id: Id, name: &Name, kind: Kind) -> Who {
+    pub fn who(&self, component: &ComponentHandle) -> Who {
         Who {
             context: self.context_id(),
-            id,
-            name: name.clone(),
-            kind,
+            id: component.id(),
+            name: component.name().clone(),
+            kind: component.kind(),
         }
     }
 
     /// Returns the function that a host calls when a component's code has ended. It holds no strong handle: a body
     /// that is left behind must not keep the context alive.
-    pub fn on_end(self: &Arc<Self>, id: Id, name: Name) -> OnEnd {
+    pub fn on_end(self: &Arc<Self>, component: &ComponentHandle) -> OnEnd {
         let core: Weak<Core> = Arc::downgrade(self);
+        let component = component.clone();
         Box::new(move |ended| {
+            component.set_ended(&ended);
             if let Some(core) = core.upgrade() {
-                core.record_end(id, name, ended);
+                core.record_end(&component, ended);
             }
         })
     }
 
-    fn record_end(&self, id: Id, name: Name, ended: Ended) {
+    fn record_end(&self, component: &ComponentHandle, ended: Ended) {
+        let id = component.id();
         self.emit(Claim::Ended {
             id,
-            name,
+            name: component.name().clone(),
             nth: 1,
             how: ended.how,
             error: ended.error.clone(),
@@ -192,10 +196,10 @@ impl Core {
             registry.main_ended = Some(ended.clone());
         }
         if registry.state < State::Stopping && id != crate::journal::MAIN {
-            let action = registry.remove_ended(id, &ended);
+            let removed = registry.remove_ended(id, &ended);
             drop(registry);
             // Its wake and its abort are the caller's code, and so are their drops: they run under no lock.
-            contained(|| drop(action));
+            contained(|| drop(removed));
             return;
         }
         registry.taken_over.remove(&id);
@@ -225,54 +229,63 @@ impl Core {
         });
     }
 
-    /// Registers the action that `make` creates for a new id, unless the registration is refused.
+    /// Registers a component whose code `start` starts, or prepares for its call, unless the registration is refused.
     pub fn register(
         self: &Arc<Self>,
-        mut spec: Spec,
-        make: impl FnOnce(&Arc<Self>, Id, &Spec) -> Result<Action, Refusal>,
-    ) -> Result<Id, (Refusal, Kind, Name)> {
+        name: Name,
+        kind: Kind,
+        mut opts: Opts,
+        place: &'static Location<'static>,
+        start: impl FnOnce(&Arc<Self>, &ComponentHandle) -> Result<Code, Refusal>,
+    ) -> Result<ComponentHandle, (Refusal, Name)> {
+        opts.uses = opts.uses.deduplicated();
         let refusal = {
             let mut registry = self.registry();
-            match registry.admit(&mut spec, self.limits.reserve) {
-                Ok(()) => {
-                    let id = registry.allocate_id();
-                    match make(self, id, &spec) {
-                        Ok(action) => {
-                            let registered = Box::new(spec.registered(id, &action));
-                            let place = spec.place;
-                            registry.insert(id, spec, action);
-                            drop(registry);
-                            let claim = Claim::Registered(registered);
-                            self.sink.record(&Record::of(&claim).at(place));
-                            return Ok(id);
-                        }
-                        Err(refusal) => refusal,
-                    }
+            let admitted = registry.admit(&name, kind, &mut opts, self.limits.reserve);
+            let started = admitted.and_then(|()| {
+                let handle = ComponentHandle::new(registry.allocate_id(), name.clone(), kind);
+                start(self, &handle).map(|code| (handle, code))
+            });
+            match started {
+                Ok((handle, code)) => {
+                    let component = RegisteredComponent {
+                        handle: handle.clone(),
+                        opts,
+                        place,
+                        code,
+                    };
+                    let claim = Claim::Registered(Box::new(component.registered()));
+                    registry.insert(component);
+                    drop(registry);
+                    self.sink.record(&Record::of(&claim).at(place));
+                    return Ok(handle);
                 }
                 Err(refusal) => refusal,
             }
         };
-        Err(self.refuse(refusal, spec))
+        Err(self.refuse(refusal, kind, name))
     }
 
-    /// Checks whether a future may run now that is over when its call returns, and so needs no step.
-    pub fn admit(&self, mut spec: Spec) -> Result<Spec, (Refusal, Kind, Name)> {
-        let admitted = self.registry().admit(&mut spec, self.limits.reserve);
+    /// Checks whether a future may run now that is over when its call returns, and so needs no step. Returns its
+    /// name.
+    pub fn admit(&self, name: Name, kind: Kind, opts: &mut Opts) -> Result<Name, (Refusal, Name)> {
+        let reserve = self.limits.reserve;
+        let admitted = self.registry().admit(&name, kind, opts, reserve);
         match admitted {
-            Ok(()) => Ok(spec),
-            Err(refusal) => Err(self.refuse(refusal, spec)),
+            Ok(()) => Ok(name),
+            Err(refusal) => Err(self.refuse(refusal, kind, name)),
         }
     }
 
     /// Announces a refusal, and returns the parts of it that the caller's error contains.
-    pub fn refuse(&self, refusal: Refusal, spec: Spec) -> (Refusal, Kind, Name) {
+    fn refuse(&self, refusal: Refusal, kind: Kind, name: Name) -> (Refusal, Name) {
         self.emit(Claim::Refused {
-            what: spec.kind.as_str().into(),
+            what: kind.as_str().into(),
             // The name itself may be the reason of the refusal.
-            name: one_line(&spec.name),
+            name: one_line(&name),
             reason: refusal.reason,
         });
-        (refusal, spec.kind, spec.name)
+        (refusal, name)
     }
 
     /// Requests a stop. The first request sets the reason, and disarms the watchdog.
@@ -316,12 +329,11 @@ impl Core {
             if registry.reason.is_none() {
                 registry.reason = Some(reason);
                 for component in registry.components.values() {
-                    if let Action::Running(Running {
-                        failures: Some(failures),
-                        ..
-                    }) = &component.action
+                    if let Code::Running(running) = &component.code
+                        && let Some(watchdog) = &running.watchdog
                     {
-                        announcement.disarmed.push(failures.load(Ordering::SeqCst));
+                        let failures = watchdog.failures.load(Ordering::SeqCst);
+                        announcement.disarmed.push(failures);
                     }
                 }
             } else {
@@ -492,7 +504,6 @@ impl Core {
                 Err(std::sync::TryLockError::WouldBlock) => None,
             }
         }
-        use super::registry::TakenOver;
         use super::report::kind_and_name;
         use crate::journal::Outcome;
         use std::collections::BTreeMap;
@@ -503,23 +514,20 @@ impl Core {
             .map(|(_, step)| (step.id, step.outcome))
             .collect();
         let (mut waited_for, mut given_up, mut not_begun) = (Vec::new(), Vec::new(), Vec::new());
-        for (id, TakenOver { kind, name, begun }) in &registry.taken_over {
+        for (id, component) in &registry.taken_over {
+            let name = kind_and_name(component.kind(), component.name());
             match ended.get(id) {
                 Some(outcome @ (Outcome::Leaked | Outcome::NotAwaited)) => {
-                    given_up.push(format!("{} ({outcome})", kind_and_name(*kind, name)));
+                    given_up.push(format!("{name} ({outcome})"));
                 }
                 Some(_) => {}
-                None if *begun => {
-                    waited_for.push(format!("{} (waited for)", kind_and_name(*kind, name)))
-                }
-                None => not_begun.push(format!("{} (not begun)", kind_and_name(*kind, name))),
+                None if component.step_begun() => waited_for.push(format!("{name} (waited for)")),
+                None => not_begun.push(format!("{name} (not begun)")),
             }
         }
         for component in registry.components.values() {
-            not_begun.push(format!(
-                "{} (not begun)",
-                kind_and_name(component.kind, &component.name)
-            ));
+            let name = kind_and_name(component.kind(), component.name());
+            not_begun.push(format!("{name} (not begun)"));
         }
         // The components that hold up the end come first: the last resort may not name them all.
         Some([waited_for, given_up, not_begun].concat())
@@ -571,23 +579,18 @@ pub(crate) fn tell(
     component: &mut RegisteredComponent,
     announce: impl FnOnce(),
 ) {
-    let Action::Running(Running { token, wake, .. }) = &mut component.action else {
+    let Code::Running(running) = &mut component.code else {
         return;
     };
     // The token is dropped as soon as possible: a component that was told needs it no more.
-    let Some(token) = token.take().filter(|token| !token.is_cancelled()) else {
+    let token = running.token.take();
+    let Some(token) = token.filter(|token| !token.is_cancelled()) else {
         return;
     };
     announce();
     token.cancel();
-    if let Some(wake) = wake.take() {
-        wake_caller.call(
-            host,
-            component.id,
-            component.name.clone(),
-            component.kind,
-            wake,
-        );
+    if let Some(wake) = component.opts.wake.take() {
+        wake_caller.call(host, &component.handle, wake);
     }
 }
 
@@ -601,9 +604,10 @@ pub(crate) struct WakeCaller {
 impl WakeCaller {
     /// Has the host call a wake. The wake and its drop are the caller's code: neither their panic nor their blocking
     /// affects the stop, and a panic is reported.
-    pub fn call(&self, host: &dyn Host, id: Id, name: Name, kind: Kind, wake: Wake) {
+    fn call(&self, host: &dyn Host, component: &ComponentHandle, wake: Wake) {
         let (sink, core) = (Arc::clone(&self.sink), Weak::clone(&self.core));
-        let call_name = name.clone();
+        let name = component.name().clone();
+        let component = component.clone();
         let call = move || {
             let called = catch_unwind(AssertUnwindSafe(|| {
                 wake();
@@ -616,28 +620,27 @@ impl WakeCaller {
                 let panicked = &mut core.registry().wakes_panicked;
                 if panicked.len() < MAX_WAKE_PANICS {
                     panicked.push(WakePanic {
-                        id,
-                        name: name.clone(),
-                        kind,
+                        id: component.id(),
+                        name: component.name().clone(),
+                        kind: component.kind(),
                         error: error.clone(),
                     });
                 }
             }
-            sink.record(&Record::of(&Claim::WakePanicked { id, name, error }));
+            let claim = Claim::WakePanicked {
+                id: component.id(),
+                name: component.name().clone(),
+                error,
+            };
+            sink.record(&Record::of(&claim));
         };
-        host.call(&call_name, Box::new(call));
+        host.call(&name, Box::new(call));
     }
 }
 
 /// Returns whether a component is told as soon as stop begins.
 pub(crate) fn is_told_at_once(component: &RegisteredComponent) -> bool {
-    matches!(
-        &component.action,
-        Action::Running(Running {
-            when_told: Told::AtOnce,
-            ..
-        })
-    )
+    matches!(component.code, Code::Running(_)) && component.opts.when_told == Told::AtOnce
 }
 
 impl Drop for Core {
@@ -665,7 +668,7 @@ impl Drop for Core {
         }
         let names: Vec<Name> = components
             .values()
-            .map(|component| component.name.clone())
+            .map(|component| component.name().clone())
             .collect();
         // The values of callbacks that were never called are forgotten, not dropped: a drop can block.
         std::mem::forget(components);

@@ -4,58 +4,20 @@
 //! requested while it runs. So there is one place that waits, names what it waits for, declares a step overdue and
 //! escalates (rules 2 to 6, 11 and 14 of the contract).
 
-use std::panic::Location;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::core::{Core, outcome_of};
+use super::core::{Core, outcome_of, tell};
+use super::handle::ComponentHandle;
 use super::limits::{Bound, MAX_CONFIRMATION, ms};
 use super::members::{Stage, StepInProgress, StepsInProgress};
-use super::opts::Wake;
-use super::registry::{Action, Callback, RegisteredComponent, Running};
+use super::registry::{Callback, Code, RegisteredComponent};
 use super::report::StepReport;
-use crate::host::{Abort, Ended};
-use crate::journal::{Claim, How, Id, Kind, Name, Outcome, Phase, Record};
+use crate::host::{Ended, SpawnError};
+use crate::journal::{Claim, How, Id, Kind, Outcome, Phase, Record};
 use crate::words::{contained, one_line};
-
-/// A step that is about to begin.
-pub(crate) struct Step {
-    pub id: Id,
-    pub name: Name,
-    pub kind: Kind,
-    pub order: i32,
-    pub place: &'static Location<'static>,
-    pub bound: Bound,
-    /// Floor of the step; zero outside of cleanup.
-    pub floor: Duration,
-    /// How the step begins.
-    pub begin: Begin,
-    /// Whether the component is told when the step begins.
-    pub telling: Telling,
-}
-
-/// Whether a step's component is told when the step begins.
-pub(crate) enum Telling {
-    /// Told through these, after the announcement, since the component may end at once.
-    Now(CancellationToken, Option<Wake>),
-    /// Told just before, by the caller that begins the step: only the announcement is left to do.
-    Already,
-    /// Told earlier, or cannot be told.
-    No,
-}
-
-/// How a step begins.
-pub(crate) enum Begin {
-    /// Waits for code that already runs.
-    Wait {
-        abort: Option<Box<dyn Abort>>,
-        adopted_task: bool,
-    },
-    /// Calls the code.
-    Call(Callback),
-}
 
 /// A group of a phase, and the limits that the phase sets it.
 pub(crate) struct Group {
@@ -63,61 +25,10 @@ pub(crate) struct Group {
     pub number: u32,
     /// End of the phase's share, on the host's clock.
     pub ends: Duration,
+    /// Floor of each of its steps; zero outside of cleanup.
+    pub floor: Duration,
     /// Sum of the floors of the steps after this group.
     pub later_floors: Duration,
-}
-
-impl Step {
-    /// Returns the step of a registered component.
-    pub fn of(component: RegisteredComponent, bound: Bound, floor: Duration) -> Self {
-        let RegisteredComponent {
-            id,
-            name,
-            kind,
-            order,
-            place,
-            action,
-            ..
-        } = component;
-        let (begin, telling) = match action {
-            Action::Running(Running {
-                adopted_task,
-                token,
-                abort,
-                wake,
-                ..
-            }) => {
-                let telling = match token.filter(|token| !token.is_cancelled()) {
-                    Some(token) => Telling::Now(token, wake),
-                    None => {
-                        // Not called: an adopted task cannot be told, and a cancelled token needs no wake. Its drop
-                        // is the caller's code.
-                        contained(|| drop(wake));
-                        Telling::No
-                    }
-                };
-                (
-                    Begin::Wait {
-                        abort,
-                        adopted_task,
-                    },
-                    telling,
-                )
-            }
-            Action::Call(callback) => (Begin::Call(callback), Telling::No),
-        };
-        Step {
-            id,
-            name,
-            kind,
-            order,
-            place,
-            bound,
-            floor,
-            begin,
-            telling,
-        }
-    }
 }
 
 /// The state of the wait for one group.
@@ -133,8 +44,13 @@ pub(crate) struct GroupWait<'a> {
     steps_begun: usize,
 }
 
-/// Runs a group until each of its steps has ended for the context. The steps come in ascending order of their ids.
-pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: impl IntoIterator<Item = Step>) {
+/// Runs a group until each of its steps has ended for the context: each component's, within its bound. The components
+/// come in ascending order of their ids.
+pub(crate) async fn run(
+    core: &Arc<Core>,
+    group: Group,
+    steps: impl IntoIterator<Item = (RegisteredComponent, Bound)>,
+) {
     let steps = steps.into_iter();
     let size = steps.size_hint().0;
     let ended_before = {
@@ -154,29 +70,21 @@ pub(crate) async fn run(core: &Arc<Core>, group: Group, steps: impl IntoIterator
         ended_before,
         steps_begun: 0,
     };
-    for step in steps {
-        group_wait.begin(step);
+    for (component, bound) in steps {
+        group_wait.begin(component, bound);
     }
     group_wait.end_early_steps();
     group_wait.wait().await;
 }
 
 impl GroupWait<'_> {
-    fn begin(&mut self, step: Step) {
-        let Step {
-            id,
-            name,
-            kind,
-            order,
-            place,
-            bound,
-            floor,
-            begin,
-            telling,
-        } = step;
-        let phase = self.group.phase;
-        let started = self.started;
-        self.core.emit(Claim::StepStarted {
+    fn begin(&mut self, mut component: RegisteredComponent, bound: Bound) {
+        let core = self.core;
+        let (phase, started) = (self.group.phase, self.started);
+        let handle = component.handle.clone();
+        let (id, name, kind) = (handle.id(), handle.name(), handle.kind());
+        let order = component.opts.order;
+        core.emit(Claim::StepStarted {
             phase,
             name: name.clone(),
             order,
@@ -186,28 +94,21 @@ impl GroupWait<'_> {
             kind,
             group: self.group.number,
         });
-        if !matches!(telling, Telling::No) {
-            self.core.emit(Claim::Told {
+        tell(&*core.host, &core.wake_caller(), &mut component, || {
+            core.emit(Claim::Told {
                 name: name.clone(),
                 id,
             });
-        }
-        if let Telling::Now(token, wake) = telling {
-            token.cancel();
-            if let Some(wake) = wake {
-                let host = &*self.core.host;
-                self.core
-                    .wake_caller()
-                    .call(host, id, name.clone(), kind, wake);
-            }
-        }
+        });
+        // Not called: an adopted task cannot be told, and what was told needs no wake. Its drop is the caller's code.
+        contained(|| drop(component.opts.wake.take()));
         let report = StepReport {
             phase,
             id,
             name: name.clone(),
             kind,
             order,
-            place,
+            place: component.place,
             outcome: Outcome::Ok,
             bound: bound.time,
             bound_by: bound.by,
@@ -224,52 +125,21 @@ impl GroupWait<'_> {
         let mut step = StepInProgress {
             report,
             position: self.ended_before + self.steps_begun,
-            floor,
             deadline: started + bound.time,
             stage,
             timer,
             abort: None,
             adopted_task: false,
             scope_token: None,
-            is_call: matches!(begin, Begin::Call(_)),
+            is_call: matches!(component.code, Code::Call(_)),
         };
         self.steps_begun += 1;
-        let spawned = match begin {
-            Begin::Wait {
-                abort,
-                adopted_task,
-            } => {
-                step.abort = abort;
-                step.adopted_task = adopted_task;
-                Ok(())
-            }
-            Begin::Call(Callback::Blocking(body)) => {
-                let token = CancellationToken::new();
-                step.scope_token = Some(token.clone());
-                let who = self.core.who(id, &name, kind);
-                self.core
-                    .host
-                    .spawn_body(who, token, body, self.core.on_end(id, name.clone()))
-            }
-            Begin::Call(Callback::Async(call, executor)) => {
-                let who = self.core.who(id, &name, kind);
-                let on_end = self.core.on_end(id, name.clone());
-                // The call itself is the caller's code too: it runs inside the task.
-                let future = Box::pin(async move { call().await });
-                let spawned = match executor {
-                    Some(executor) => executor.spawn_task(who, future, on_end),
-                    None => self.core.host.spawn_task(who, future, on_end),
-                };
-                spawned.map(|abort| step.abort = Some(abort))
-            }
-        };
+        let spawned = self.begin_code(component.code, &handle, &mut step);
         if step.adopted_task {
             self.abort(&step);
         }
         self.in_progress.begin(step);
-        if let Some(taken) = self.core.registry().taken_over.get_mut(&id) {
-            taken.begun = true;
-        }
+        handle.set_step_begun();
         if let Err(error) = spawned {
             let at = self.core.host.now();
             self.end_step(
@@ -280,6 +150,39 @@ impl GroupWait<'_> {
                     at,
                 },
             );
+        }
+    }
+
+    /// Calls the code of a step, or takes over code that runs already.
+    fn begin_code(
+        &self,
+        code: Code,
+        handle: &ComponentHandle,
+        step: &mut StepInProgress,
+    ) -> Result<(), SpawnError> {
+        let core = self.core;
+        match code {
+            Code::Running(running) => {
+                step.abort = running.abort;
+                step.adopted_task = running.adopted_task;
+                Ok(())
+            }
+            Code::Call(Callback::Blocking(body)) => {
+                let token = CancellationToken::new();
+                step.scope_token = Some(token.clone());
+                let (who, on_end) = (core.who(handle), core.on_end(handle));
+                core.host.spawn_body(who, token, body, on_end)
+            }
+            Code::Call(Callback::Async(call, executor)) => {
+                let (who, on_end) = (core.who(handle), core.on_end(handle));
+                // The call itself is the caller's code too: it runs inside the task.
+                let future = Box::pin(async move { call().await });
+                let spawned = match executor {
+                    Some(executor) => executor.spawn_task(who, future, on_end),
+                    None => core.host.spawn_task(who, future, on_end),
+                };
+                spawned.map(|abort| step.abort = Some(abort))
+            }
         }
     }
 
@@ -467,7 +370,7 @@ impl GroupWait<'_> {
                 continue;
             }
             let (stage, timer) = (step.stage, step.timer);
-            let floor = now.max(step.report.started + step.floor);
+            let floor = now.max(step.report.started + self.group.floor);
             if stage != Stage::Confirm && floor < step.deadline {
                 step.deadline = floor;
             }

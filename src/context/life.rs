@@ -211,7 +211,7 @@ mod tests {
     fn second_signal_sets_the_exit_code() {
         let ctx = WorkerCtx::new(());
         let life = Life::new(&ctx);
-        ctx.defer_cleanup("db", Default::default(), |_| Err("still in use"))
+        ctx.defer_cleanup("db", (), |_| Err("still in use"))
             .expect("accepted");
         let count = |signal, ms| {
             let at = Duration::from_millis(ms);

@@ -28,7 +28,6 @@ pub(super) struct StepInProgress {
     pub report: StepReport,
     /// Number of steps that had begun before it, in all phases.
     pub position: usize,
-    pub floor: Duration,
     pub deadline: Duration,
     pub stage: Stage,
     /// Instant at which that stage is over.
@@ -175,7 +174,6 @@ mod tests {
                 error: None,
             },
             position: 0,
-            floor: Duration::ZERO,
             deadline: 10 * MS,
             stage: Stage::Half,
             timer,

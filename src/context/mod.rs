@@ -5,6 +5,7 @@
 //! [`Host`](crate::host::Host). Services use it through [`WorkerCtx`]; a process and the simulator lead it through
 //! [`Life`]. Its rules are those of `docs/contract.md`.
 
+mod admission;
 mod budget;
 mod builder;
 mod close;
@@ -13,6 +14,7 @@ mod counting;
 mod ctx;
 mod error;
 mod group;
+mod handle;
 mod life;
 mod limits;
 mod members;
@@ -22,14 +24,16 @@ mod registration;
 mod registry;
 mod report;
 mod start;
+mod uses;
 mod warn;
 
-pub use crate::host::Ending;
+pub use crate::host::{Ended, Ending};
 pub use budget::{Budget, Line};
 pub use builder::Builder;
 pub use close::Close;
 pub use ctx::{WeakCtx, WorkerCtx};
 pub use error::{BlockingError, CalledFromInside, LimitsError, MainError, Refused, StartError};
+pub use handle::ComponentHandle;
 pub use life::{Life, LifeEnd, exit_code};
 pub use limits::Limits;
 pub(crate) use limits::{BOUND_MAX, BOUND_MIN};
@@ -37,3 +41,4 @@ pub use opts::{BodyOpts, CallOpts};
 pub use report::{Death, Reason, Report, StepReport, WakePanic};
 #[doc(hidden)]
 pub use start::Main;
+pub use uses::Uses;

@@ -1,38 +1,79 @@
 //! Options with which a component is registered. Every option has a default.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::limits::{DEFAULT_CALL_TIMEOUT, DEFAULT_JOIN_TIMEOUT};
-use crate::journal::{Name, Told};
+use super::uses::Uses;
+use crate::journal::Told;
 
 /// Function that wakes a body which waits outside of its scope.
-pub(crate) type Wake = Box<dyn Fn() + Send + Sync + 'static>;
+pub(crate) type Wake = Arc<dyn Fn() + Send + Sync + 'static>;
+
+/// The options of a component of any kind, as the registry keeps them.
+#[derive(Clone)]
+pub(crate) struct Opts {
+    pub order: i32,
+    pub timeout: Duration,
+    /// Only callbacks and closeables of cleanup have one.
+    pub floor: Option<Duration>,
+    /// When a body is told.
+    pub when_told: Told,
+    pub uses: Uses,
+    /// Only bodies have one.
+    pub wake: Option<Wake>,
+}
+
+impl Opts {
+    pub fn with_timeout(timeout: Duration) -> Self {
+        Opts {
+            order: 0,
+            timeout,
+            floor: None,
+            when_told: Told::AtOnce,
+            uses: Uses::default(),
+            wake: None,
+        }
+    }
+}
 
 /// Options of a thread, a task or a watchdog.
 ///
+/// Where a registration takes options, `()` stands for the default ones.
+///
 /// ```
 /// # use std::time::Duration;
-/// use deadstop::context::BodyOpts;
+/// use deadstop::context::{BodyOpts, WorkerCtx};
+/// let ctx = WorkerCtx::new(());
+/// ctx.add_thread("reader", (), |_scope| {})?;
 /// let opts = BodyOpts::new().order(10).timeout(Duration::from_secs(5)).in_turn();
+/// for name in ["writer 1", "writer 2"] {
+///     ctx.add_thread(name, opts.clone(), |_scope| {})?;
+/// }
+/// # assert!(ctx.stop_blocking()?.is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct BodyOpts {
-    pub(crate) order: i32,
-    pub(crate) timeout: Duration,
-    pub(crate) when_told: Told,
-    pub(crate) uses: Vec<Name>,
-    pub(crate) wake: Option<Wake>,
-}
+#[must_use = "options do nothing until a component is registered with them"]
+#[derive(Clone)]
+pub struct BodyOpts(Opts);
 
 impl Default for BodyOpts {
     fn default() -> Self {
-        BodyOpts {
-            order: 0,
-            timeout: DEFAULT_JOIN_TIMEOUT,
-            when_told: Told::AtOnce,
-            uses: Vec::new(),
-            wake: None,
-        }
+        BodyOpts(Opts::with_timeout(DEFAULT_JOIN_TIMEOUT))
+    }
+}
+
+/// `()` stands for the default options.
+impl From<()> for BodyOpts {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+impl From<BodyOpts> for Opts {
+    fn from(opts: BodyOpts) -> Self {
+        opts.0
     }
 }
 
@@ -43,39 +84,34 @@ impl BodyOpts {
     }
 
     /// Sets the order among stop's steps, which run in ascending order.
-    #[must_use]
     pub fn order(mut self, order: i32) -> Self {
-        self.order = order;
+        self.0.order = order;
         self
     }
 
     /// Sets how long stop waits for the end of the body: its join timeout or cancel timeout.
-    #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.0.timeout = timeout;
         self
     }
 
     /// Delays the telling until the component's group begins, so that producers end before the writers that they
     /// feed.
-    #[must_use]
     pub fn in_turn(mut self) -> Self {
-        self.when_told = Told::InTurn;
+        self.0.when_told = Told::InTurn;
         self
     }
 
-    /// Adds the names of the components that it uses.
-    #[must_use]
-    pub fn uses<N: Into<Name>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.uses.extend(names.into_iter().map(Into::into));
+    /// Adds the components that it uses, by their names or their handles. See [`Uses`] for the forms.
+    pub fn uses(mut self, used: impl Into<Uses>) -> Self {
+        self.0.uses.add(used.into());
         self
     }
 
     /// Sets a function that is called when the body is told. It unblocks a body that waits in `recv`, `accept` or a
-    /// read, and must not block.
-    #[must_use]
+    /// read, and must not block. Clones of the options share it.
     pub fn wake(mut self, wake: impl Fn() + Send + Sync + 'static) -> Self {
-        self.wake = Some(Box::new(wake));
+        self.0.wake = Some(Arc::new(wake));
         self
     }
 }
@@ -83,38 +119,49 @@ impl BodyOpts {
 impl fmt::Debug for BodyOpts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BodyOpts")
-            .field("order", &self.order)
-            .field("timeout", &self.timeout)
-            .field("told", &self.when_told)
-            .field("uses", &self.uses)
-            .field("wake", &self.wake.is_some())
+            .field("order", &self.0.order)
+            .field("timeout", &self.0.timeout)
+            .field("told", &self.0.when_told)
+            .field("uses", &self.0.uses.names())
+            .field("wake", &self.0.wake.is_some())
             .finish()
     }
 }
 
 /// Options of a callback or closeable.
 ///
+/// Where a registration takes options, `()` stands for the default ones.
+///
 /// ```
 /// # use std::time::Duration;
-/// use deadstop::context::CallOpts;
-/// let opts = CallOpts::new().order(50).floor(Duration::from_secs(1));
+/// use deadstop::context::{CallOpts, WorkerCtx};
+/// let ctx = WorkerCtx::new(());
+/// let db = ctx.defer_cleanup("db", (), |_scope| {})?;
+/// let opts = CallOpts::new().order(100).floor(Duration::from_secs(1)).uses(&db);
+/// ctx.defer_cleanup("pool", opts, |_scope| {})?;
+/// # assert!(ctx.cleanup_blocking()?.is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct CallOpts {
-    pub(crate) order: i32,
-    pub(crate) timeout: Duration,
-    pub(crate) floor: Option<Duration>,
-    pub(crate) uses: Vec<Name>,
-}
+#[must_use = "options do nothing until a component is registered with them"]
+#[derive(Clone)]
+pub struct CallOpts(Opts);
 
 impl Default for CallOpts {
     fn default() -> Self {
-        CallOpts {
-            order: 0,
-            timeout: DEFAULT_CALL_TIMEOUT,
-            floor: None,
-            uses: Vec::new(),
-        }
+        CallOpts(Opts::with_timeout(DEFAULT_CALL_TIMEOUT))
+    }
+}
+
+/// `()` stands for the default options.
+impl From<()> for CallOpts {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+impl From<CallOpts> for Opts {
+    fn from(opts: CallOpts) -> Self {
+        opts.0
     }
 }
 
@@ -125,31 +172,38 @@ impl CallOpts {
     }
 
     /// Sets the order: steps run in ascending order in stop, and in descending order in cleanup.
-    #[must_use]
     pub fn order(mut self, order: i32) -> Self {
-        self.order = order;
+        self.0.order = order;
         self
     }
 
     /// Sets how long the step is awaited.
-    #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.0.timeout = timeout;
         self
     }
 
     /// Sets the time that the step always gets, whatever came before it. Only cleanup has floors: a stop callback
     /// with a floor is refused.
-    #[must_use]
     pub fn floor(mut self, floor: Duration) -> Self {
-        self.floor = Some(floor);
+        self.0.floor = Some(floor);
         self
     }
 
-    /// Adds the names of the components that it uses.
-    #[must_use]
-    pub fn uses<N: Into<Name>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.uses.extend(names.into_iter().map(Into::into));
+    /// Adds the components that it uses, by their names or their handles. See [`Uses`] for the forms.
+    pub fn uses(mut self, used: impl Into<Uses>) -> Self {
+        self.0.uses.add(used.into());
         self
+    }
+}
+
+impl fmt::Debug for CallOpts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallOpts")
+            .field("order", &self.0.order)
+            .field("timeout", &self.0.timeout)
+            .field("floor", &self.0.floor)
+            .field("uses", &self.0.uses.names())
+            .finish()
     }
 }

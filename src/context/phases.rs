@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::{Core, is_told_at_once, tell};
-use super::group::{self, Group, Step};
+use super::group::{self, Group};
 use super::limits::{cleanup_bound, cleanup_key, floors, ms, stop_bound};
-use super::registry::{Action, RegisteredComponent};
+use super::registry::{Code, RegisteredComponent};
 use crate::host::BoxFuture;
 use crate::journal::{Claim, Phase, State};
 
@@ -121,7 +121,7 @@ impl Core {
         let wake_caller = self.wake_caller();
         for component in &mut components {
             if is_told_at_once(component) {
-                let (name, id) = (component.name.clone(), component.id);
+                let (name, id) = (component.name().clone(), component.id());
                 tell(&*self.host, &wake_caller, component, || {
                     self.emit(Claim::Told { name, id })
                 });
@@ -133,7 +133,7 @@ impl Core {
             ends: Some(ms(ends)),
         });
         // Ids differ, so an unstable sort gives the same order, and needs no memory of its own.
-        components.sort_unstable_by_key(|component| (component.order, component.id));
+        components.sort_unstable_by_key(|component| (component.opts.order, component.id()));
         let mut components = components.into_iter();
         let mut number = 0;
         while let Some(size) = first_group(components.as_slice()) {
@@ -142,17 +142,18 @@ impl Core {
             let second_signal_came = self.second_signal_came();
             let steps = components.by_ref().take(size).map(|component| {
                 let bound = stop_bound(
-                    component.kind,
-                    component.timeout,
+                    component.kind(),
+                    component.opts.timeout,
                     time_left,
                     second_signal_came,
                 );
-                Step::of(component, bound, Duration::ZERO)
+                (component, bound)
             });
             let group = Group {
                 phase: Phase::Stop,
                 number,
                 ends,
+                floor: Duration::ZERO,
                 later_floors: Duration::ZERO,
             };
             group::run(self, group, steps).await;
@@ -180,11 +181,12 @@ impl Core {
             ends: Some(ms(ends)),
         });
         let ties = self.limits.ties;
-        components
-            .sort_unstable_by_key(|component| cleanup_key(component.order, component.id, ties));
+        components.sort_unstable_by_key(|component| {
+            cleanup_key(component.opts.order, component.id(), ties)
+        });
         let limits: Vec<_> = components
             .iter()
-            .map(|component| (component.timeout, component.floor))
+            .map(|component| (component.opts.timeout, component.opts.floor))
             .collect();
         let floors = floors(self.limits.reserve, &limits);
         let mut later: Duration = floors.iter().sum();
@@ -192,7 +194,7 @@ impl Core {
             later = later.saturating_sub(floor);
             let second_signal_came = self.second_signal_came();
             let bound = cleanup_bound(
-                component.timeout,
+                component.opts.timeout,
                 floor,
                 self.time_left(ends),
                 later,
@@ -202,9 +204,10 @@ impl Core {
                 phase: Phase::Cleanup,
                 number,
                 ends,
+                floor,
                 later_floors: later,
             };
-            group::run(self, group, [Step::of(component, bound, floor)]).await;
+            group::run(self, group, [(component, bound)]).await;
         }
         self.emit(Claim::PhaseEnded {
             phase: Phase::Cleanup,
@@ -218,12 +221,13 @@ impl Core {
 /// Returns the size of the first group of these components, which are sorted; `None` if there are none.
 fn first_group(components: &[RegisteredComponent]) -> Option<usize> {
     let first = components.first()?;
-    let joins =
-        |component: &&RegisteredComponent| is_join(component) && component.order == first.order;
+    let joins = |component: &&RegisteredComponent| {
+        is_join(component) && component.opts.order == first.opts.order
+    };
     Some(components.iter().take_while(joins).count().max(1))
 }
 
 /// Returns whether a component's step is a join or a cancel, which can share a group.
 fn is_join(component: &RegisteredComponent) -> bool {
-    matches!(component.action, Action::Running(_))
+    matches!(component.code, Code::Running(_))
 }

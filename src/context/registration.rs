@@ -1,23 +1,20 @@
 //! Registration: the methods with which services register the components of a worker.
 
-use std::collections::BTreeSet;
-use std::panic::Location;
-use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::admission::refusal;
 use super::close::Close;
-use super::core::Core;
+use super::ctx::WorkerCtx;
 use super::error::{Refusal, Refused};
-use super::opts::{BodyOpts, CallOpts, Wake};
-use super::registry::{Action, AsyncCall, Callback, Running, Spec};
-use crate::host::{Abort, Adopt, Around, Body, BoxFuture, Ended, Ending, Scope, SpawnError};
-use crate::journal::{Id, Kind, Name, RefusedReason, Told};
+use super::handle::ComponentHandle;
+use super::opts::{BodyOpts, CallOpts, Opts};
+use super::registry::{AsyncCall, Callback, Running, RunningWatchdog};
+use crate::host::{Adopt, Around, BoxFuture, Ended, Ending, Scope, SpawnError};
+use crate::journal::{Kind, Name, RefusedReason};
 use crate::watchdog::{Link, Watchdog};
 use crate::words::one_line;
-
-use super::ctx::WorkerCtx;
 
 impl<A> WorkerCtx<A> {
     /// Runs a thread and registers it. Stop tells it, calls its `wake`, and joins it for up to its timeout. A thread
@@ -48,26 +45,15 @@ impl<A> WorkerCtx<A> {
     pub fn add_thread<F, E>(
         &self,
         name: impl Into<Name>,
-        opts: BodyOpts,
+        opts: impl Into<BodyOpts>,
         body: F,
-    ) -> Result<Id, Refused<F>>
+    ) -> Result<ComponentHandle, Refused<F>>
     where
         F: FnOnce(&Scope) -> E + Send + 'static,
         E: Ending,
     {
-        let body_spec = body_spec(name, Kind::Thread, opts);
-        self.register_body(body_spec, body, |core, id, spec, body| {
-            let token = CancellationToken::new();
-            let body: Body = Box::new(move |scope| body.take()(scope).into_result());
-            let who = core.who(id, &spec.name, spec.kind);
-            core.host
-                .spawn_body(who, token.clone(), body, core.on_end(id, spec.name.clone()))
-                .map_err(refusal)?;
-            Ok(StartedBody {
-                token: Some(token),
-                abort: None,
-                failures: None,
-            })
+        self.register_body(name, Kind::Thread, opts, body, |starting, body| {
+            starting.body(move |scope| body.take()(scope).into_result())
         })
     }
 
@@ -95,12 +81,11 @@ impl<A> WorkerCtx<A> {
     pub fn adopt_thread<T: Ending>(
         &self,
         name: impl Into<Name>,
-        opts: BodyOpts,
+        opts: impl Into<BodyOpts>,
         handle: std::thread::JoinHandle<T>,
-    ) -> Result<Id, Refused<std::thread::JoinHandle<T>>> {
-        let body_spec = body_spec(name, Kind::Thread, opts);
-        self.register_body(body_spec, handle, |core, id, spec, handle| {
-            if !core.host.adopts_threads() {
+    ) -> Result<ComponentHandle, Refused<std::thread::JoinHandle<T>>> {
+        self.register_body(name, Kind::Thread, opts, handle, |starting, handle| {
+            if !starting.core.host.adopts_threads() {
                 let unsupported = SpawnError::Unsupported("a thread that runs already");
                 return Err(Refusal {
                     reason: RefusedReason::Host,
@@ -109,24 +94,9 @@ impl<A> WorkerCtx<A> {
             }
             // Std has no join with a timeout. So a second thread joins, and the wait for that thread's end has a
             // bound.
-            let reaper: Body = Box::new(move |_| match handle.take().join() {
+            starting.body(move |_| match handle.take().join() {
                 Ok(output) => output.into_result(),
                 Err(payload) => std::panic::resume_unwind(payload),
-            });
-            let token = CancellationToken::new();
-            let who = core.who(id, &spec.name, spec.kind);
-            core.host
-                .spawn_body(
-                    who,
-                    token.clone(),
-                    reaper,
-                    core.on_end(id, spec.name.clone()),
-                )
-                .map_err(refusal)?;
-            Ok(StartedBody {
-                token: Some(token),
-                abort: None,
-                failures: None,
             })
         })
     }
@@ -160,27 +130,16 @@ impl<A> WorkerCtx<A> {
     pub fn add_task<F, Fut, E>(
         &self,
         name: impl Into<Name>,
-        opts: BodyOpts,
+        opts: impl Into<BodyOpts>,
         task: F,
-    ) -> Result<Id, Refused<F>>
+    ) -> Result<ComponentHandle, Refused<F>>
     where
         F: FnOnce(CancellationToken) -> Fut + Send + 'static,
         Fut: Future<Output = E> + Send + 'static,
         E: Ending,
     {
-        let body_spec = body_spec(name, Kind::Task, opts);
-        self.register_body(body_spec, task, |core, id, spec, task| {
-            let token = CancellationToken::new();
-            let who = core.who(id, &spec.name, spec.kind);
-            let given = core.host.given(&who, token.clone());
-            let future = Box::pin(async move { task.take()(given).await.into_result() });
-            let on_end = core.on_end(id, spec.name.clone());
-            let abort = core.spawn_task(who, future, on_end).map_err(refusal)?;
-            Ok(StartedBody {
-                token: Some(token),
-                abort: Some(abort),
-                failures: None,
-            })
+        self.register_body(name, Kind::Task, opts, task, |starting, task| {
+            starting.task(|token| Box::pin(async move { task.take()(token).await.into_result() }))
         })
     }
 
@@ -211,15 +170,14 @@ impl<A> WorkerCtx<A> {
     pub fn adopt_task<T: Adopt>(
         &self,
         name: impl Into<Name>,
-        opts: BodyOpts,
+        opts: impl Into<BodyOpts>,
         task: T,
-    ) -> Result<Id, Refused<T>> {
-        let body_spec = body_spec(name, Kind::Task, opts);
+    ) -> Result<ComponentHandle, Refused<T>> {
         // This is the caller's code, which must not run under the registry's lock.
         let mut abort = Some(task.aborter());
-        self.register_body(body_spec, task, |core, id, spec, task| {
-            let on_end = core.on_end(id, spec.name.clone());
-            let host = Arc::clone(&core.host);
+        self.register_body(name, Kind::Task, opts, task, |starting, task| {
+            let on_end = starting.core.on_end(starting.handle);
+            let host = Arc::clone(&starting.core.host);
             let watch = async move {
                 let (how, error) = crate::host::join(task.take()).await;
                 let error = error.as_ref().map(|error| one_line(error));
@@ -229,11 +187,12 @@ impl<A> WorkerCtx<A> {
                     at: host.now(),
                 });
             };
-            core.host.watch(Box::pin(watch)).map_err(refusal)?;
-            Ok(StartedBody {
-                token: None,
+            let host = &starting.core.host;
+            host.watch(Box::pin(watch)).map_err(refusal)?;
+            Ok(Running {
+                adopted_task: true,
                 abort: abort.take(),
-                failures: None,
+                ..Running::default()
             })
         })
     }
@@ -264,30 +223,31 @@ impl<A> WorkerCtx<A> {
         F: Future<Output = E> + Send + 'static,
         E: Ending,
     {
-        let mut body_spec = body_spec(name, Kind::Task, BodyOpts::new());
-        body_spec.0.once = true;
-        if self.core.host.around() != Around::Nothing {
-            return self
-                .register_body(body_spec, future, |core, id, spec, future| {
-                    let future = Box::pin(async move { future.take().await.into_result() });
-                    let who = core.who(id, &spec.name, spec.kind);
-                    let on_end = core.on_end(id, spec.name.clone());
-                    // No code listens to this token. Stop tells the task like any other, then awaits it.
-                    let token = CancellationToken::new();
-                    drop(core.host.given(&who, token.clone()));
-                    let abort = core.spawn_task(who, future, on_end).map_err(refusal)?;
-                    Ok(StartedBody {
-                        token: Some(token),
-                        abort: Some(abort),
-                        failures: None,
-                    })
-                })
-                .map(|_| ());
+        if self.core.host.around() == Around::Nothing {
+            return self.block_on(name.into(), future);
         }
-        let (spec, ..) = body_spec;
-        let name = match self.core.admit(spec) {
-            Ok(spec) => spec.name,
-            Err((refusal, kind, name)) => return Err(Refused::new(future, refusal, kind, name)),
+        self.register_body(name, Kind::Task, (), future, |starting, future| {
+            // No code listens to the token. Stop tells the task like any other, then awaits it.
+            let running = starting
+                .task(|_token| Box::pin(async move { future.take().await.into_result() }))?;
+            Ok(Running {
+                once: true,
+                ..running
+            })
+        })
+        .map(drop)
+    }
+
+    /// Runs a future to its end where no runtime is.
+    fn block_on<F, E>(&self, name: Name, future: F) -> Result<(), Refused<F>>
+    where
+        F: Future<Output = E> + Send + 'static,
+        E: Ending,
+    {
+        let mut opts = Opts::from(BodyOpts::new());
+        let name = match self.core.admit(name, Kind::Task, &mut opts) {
+            Ok(name) => name,
+            Err((refusal, name)) => return Err(Refused::new(future, refusal, Kind::Task, name)),
         };
         let mut error = None;
         {
@@ -312,34 +272,33 @@ impl<A> WorkerCtx<A> {
     pub fn add_watchdog(
         &self,
         name: impl Into<Name>,
-        opts: BodyOpts,
+        opts: impl Into<BodyOpts>,
         watchdog: Watchdog,
-    ) -> Result<Id, Refused<Watchdog>> {
-        let mut body_spec = body_spec(name, Kind::Watchdog, opts);
-        body_spec.0.watchdog = Some(watchdog.limits());
-        let flaw = watchdog.flaw();
-        self.register_body(body_spec, watchdog, |core, id, spec, watchdog| {
-            if let Some(flaw) = flaw {
-                return Err(Refusal::limit(flaw));
-            }
-            let token = CancellationToken::new();
-            let link = Link::new(
-                core.disarmed.clone(),
-                Arc::clone(&core.host),
-                Arc::clone(&core.sink),
-            );
-            let failures = link.attempts();
-            let body: Body = Box::new(move |scope| watchdog.take().run(scope, &link));
-            let who = core.who(id, &spec.name, spec.kind);
-            core.host
-                .spawn_body(who, token.clone(), body, core.on_end(id, spec.name.clone()))
-                .map_err(refusal)?;
-            Ok(StartedBody {
-                token: Some(token),
-                abort: None,
-                failures: Some(failures),
-            })
-        })
+    ) -> Result<ComponentHandle, Refused<Watchdog>> {
+        let (limits, flaw) = (watchdog.limits(), watchdog.flaw());
+        self.register_body(
+            name,
+            Kind::Watchdog,
+            opts,
+            watchdog,
+            |starting, watchdog| {
+                if let Some(flaw) = flaw {
+                    return Err(Refusal::limit(flaw));
+                }
+                let core = starting.core;
+                let link = Link::new(
+                    core.disarmed.clone(),
+                    Arc::clone(&core.host),
+                    Arc::clone(&core.sink),
+                );
+                let failures = link.attempts();
+                let running = starting.body(move |scope| watchdog.take().run(scope, &link))?;
+                Ok(Running {
+                    watchdog: Some(Box::new(RunningWatchdog { limits, failures })),
+                    ..running
+                })
+            },
+        )
     }
 
     /// Registers a callback that stop calls. It may block.
@@ -362,14 +321,14 @@ impl<A> WorkerCtx<A> {
     pub fn defer_stop<F, E>(
         &self,
         name: impl Into<Name>,
-        opts: CallOpts,
+        opts: impl Into<CallOpts>,
         call: F,
-    ) -> Result<Id, Refused<F>>
+    ) -> Result<ComponentHandle, Refused<F>>
     where
         F: FnOnce(&Scope) -> E + Send + 'static,
         E: Ending,
     {
-        self.defer(call_spec(name, Kind::Stop, opts), call)
+        self.defer(name, Kind::Stop, opts, call)
     }
 
     /// Registers an async callback that stop calls on the service's executor.
@@ -395,15 +354,15 @@ impl<A> WorkerCtx<A> {
     pub fn defer_stop_async<F, Fut, E>(
         &self,
         name: impl Into<Name>,
-        opts: CallOpts,
+        opts: impl Into<CallOpts>,
         call: F,
-    ) -> Result<Id, Refused<F>>
+    ) -> Result<ComponentHandle, Refused<F>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = E> + Send + 'static,
         E: Ending,
     {
-        self.defer_async(call_spec(name, Kind::Stop, opts), call)
+        self.defer_async(name, Kind::Stop, opts, call)
     }
 
     /// Registers a callback that cleanup calls. It may block.
@@ -429,14 +388,14 @@ impl<A> WorkerCtx<A> {
     pub fn defer_cleanup<F, E>(
         &self,
         name: impl Into<Name>,
-        opts: CallOpts,
+        opts: impl Into<CallOpts>,
         call: F,
-    ) -> Result<Id, Refused<F>>
+    ) -> Result<ComponentHandle, Refused<F>>
     where
         F: FnOnce(&Scope) -> E + Send + 'static,
         E: Ending,
     {
-        self.defer(call_spec(name, Kind::Cleanup, opts), call)
+        self.defer(name, Kind::Cleanup, opts, call)
     }
 
     /// Registers an async callback that cleanup calls on the service's executor.
@@ -461,15 +420,15 @@ impl<A> WorkerCtx<A> {
     pub fn defer_cleanup_async<F, Fut, E>(
         &self,
         name: impl Into<Name>,
-        opts: CallOpts,
+        opts: impl Into<CallOpts>,
         call: F,
-    ) -> Result<Id, Refused<F>>
+    ) -> Result<ComponentHandle, Refused<F>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = E> + Send + 'static,
         E: Ending,
     {
-        self.defer_async(call_spec(name, Kind::Cleanup, opts), call)
+        self.defer_async(name, Kind::Cleanup, opts, call)
     }
 
     /// Registers a resource that cleanup closes, and drops in the same step.
@@ -483,18 +442,12 @@ impl<A> WorkerCtx<A> {
     pub fn add_closeable<C: Close>(
         &self,
         name: impl Into<Name>,
-        opts: CallOpts,
+        opts: impl Into<CallOpts>,
         resource: C,
-    ) -> Result<Id, Refused<C>> {
-        self.register(
-            call_spec(name, Kind::Closeable, opts),
-            resource,
-            |_, _, _, resource| {
-                Ok(Action::Call(Callback::Blocking(Box::new(move |scope| {
-                    resource.take().close(scope)
-                }))))
-            },
-        )
+    ) -> Result<ComponentHandle, Refused<C>> {
+        self.register_call(name, Kind::Closeable, opts, resource, |resource| {
+            Callback::Blocking(Box::new(move |scope| resource.take().close(scope)))
+        })
     }
 
     /// Registers a resource that cleanup closes with a closure, and drops in the same step.
@@ -515,25 +468,21 @@ impl<A> WorkerCtx<A> {
     pub fn add_closeable_with<T, F, E>(
         &self,
         name: impl Into<Name>,
-        opts: CallOpts,
+        opts: impl Into<CallOpts>,
         resource: T,
         close: F,
-    ) -> Result<Id, Refused<(T, F)>>
+    ) -> Result<ComponentHandle, Refused<(T, F)>>
     where
         T: Send + 'static,
         F: FnOnce(&mut T, &Scope) -> E + Send + 'static,
         E: Ending,
     {
-        self.register(
-            call_spec(name, Kind::Closeable, opts),
-            (resource, close),
-            |_, _, _, value| {
-                Ok(Action::Call(Callback::Blocking(Box::new(move |scope| {
-                    let (mut resource, close) = value.take();
-                    close(&mut resource, scope).into_result()
-                }))))
-            },
-        )
+        self.register_call(name, Kind::Closeable, opts, (resource, close), |value| {
+            Callback::Blocking(Box::new(move |scope| {
+                let (mut resource, close) = value.take();
+                close(&mut resource, scope).into_result()
+            }))
+        })
     }
 
     /// Registers an async closure that closes a resource in cleanup, on the service's executor.
@@ -561,159 +510,53 @@ impl<A> WorkerCtx<A> {
     pub fn add_closeable_async<F, Fut, E>(
         &self,
         name: impl Into<Name>,
-        opts: CallOpts,
+        opts: impl Into<CallOpts>,
         close: F,
-    ) -> Result<Id, Refused<F>>
+    ) -> Result<ComponentHandle, Refused<F>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = E> + Send + 'static,
         E: Ending,
     {
-        self.defer_async(call_spec(name, Kind::Closeable, opts), close)
+        self.defer_async(name, Kind::Closeable, opts, close)
     }
 
-    fn defer<F, E>(&self, spec: Spec, call: F) -> Result<Id, Refused<F>>
+    #[track_caller]
+    fn defer<F, E>(
+        &self,
+        name: impl Into<Name>,
+        kind: Kind,
+        opts: impl Into<CallOpts>,
+        call: F,
+    ) -> Result<ComponentHandle, Refused<F>>
     where
         F: FnOnce(&Scope) -> E + Send + 'static,
         E: Ending,
     {
-        self.register(spec, call, |_, _, _, call| {
-            Ok(Action::Call(Callback::Blocking(Box::new(move |scope| {
-                call.take()(scope).into_result()
-            }))))
+        self.register_call(name, kind, opts, call, |call| {
+            Callback::Blocking(Box::new(move |scope| call.take()(scope).into_result()))
         })
     }
 
-    fn defer_async<F, Fut, E>(&self, spec: Spec, call: F) -> Result<Id, Refused<F>>
+    #[track_caller]
+    fn defer_async<F, Fut, E>(
+        &self,
+        name: impl Into<Name>,
+        kind: Kind,
+        opts: impl Into<CallOpts>,
+        call: F,
+    ) -> Result<ComponentHandle, Refused<F>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = E> + Send + 'static,
         E: Ending,
     {
         let executor = self.core.host.executor();
-        self.register(spec, call, |_, _, _, call| {
+        self.register_call(name, kind, opts, call, |call| {
             let call: AsyncCall = Box::new(move || -> BoxFuture<_> {
                 Box::pin(async move { call.take()().await.into_result() })
             });
-            Ok(Action::Call(Callback::Async(call, executor)))
+            Callback::Async(call, executor)
         })
     }
-
-    /// Registers a body that runs from now on. If it is refused, the rest of what the caller gave is dropped here,
-    /// where no lock is held.
-    fn register_body<T: Send + 'static>(
-        &self,
-        (spec, when_told, wake): (Spec, Told, Option<Wake>),
-        value: T,
-        begin: impl FnOnce(&Arc<Core>, Id, &Spec, Slot<T>) -> Result<StartedBody, Refusal>,
-    ) -> Result<Id, Refused<T>> {
-        let mut wake = wake;
-        self.register(spec, value, |core, id, spec, value| {
-            let StartedBody {
-                token,
-                abort,
-                failures,
-            } = begin(core, id, spec, value)?;
-            Ok(Action::Running(Running {
-                adopted_task: token.is_none(),
-                token,
-                when_told,
-                wake: wake.take(),
-                abort,
-                failures,
-            }))
-        })
-    }
-
-    /// Registers the action that `make` creates from a value. A refusal hands the value back.
-    fn register<T: Send + 'static>(
-        &self,
-        spec: Spec,
-        value: T,
-        make: impl FnOnce(&Arc<Core>, Id, &Spec, Slot<T>) -> Result<Action, Refusal>,
-    ) -> Result<Id, Refused<T>> {
-        let slot = Slot(Arc::new(Mutex::new(Some(value))));
-        self.core
-            .register(spec, |core, id, spec| {
-                make(core, id, spec, Slot(Arc::clone(&slot.0)))
-            })
-            .map_err(|(refusal, kind, name)| Refused::new(slot.take(), refusal, kind, name))
-    }
-}
-
-/// A body that has been started.
-struct StartedBody {
-    token: Option<CancellationToken>,
-    abort: Option<Box<dyn Abort>>,
-    failures: Option<Arc<AtomicU32>>,
-}
-
-/// A value that is either run or handed back: if its code cannot be started, the value stays here.
-struct Slot<T>(Arc<Mutex<Option<T>>>);
-
-impl<T> Slot<T> {
-    fn lock(&self) -> MutexGuard<'_, Option<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take(&self) -> T {
-        self.lock()
-            .take()
-            .expect("a registered value is taken once: run, or handed back")
-    }
-}
-
-#[track_caller]
-fn body_spec(name: impl Into<Name>, kind: Kind, opts: BodyOpts) -> (Spec, Told, Option<Wake>) {
-    let BodyOpts {
-        order,
-        timeout,
-        when_told,
-        uses,
-        wake,
-    } = opts;
-    let spec = Spec {
-        name: name.into(),
-        kind,
-        order,
-        timeout,
-        floor: None,
-        uses: deduplicated(uses),
-        place: Location::caller(),
-        watchdog: None,
-        once: false,
-    };
-    (spec, when_told, wake)
-}
-
-#[track_caller]
-fn call_spec(name: impl Into<Name>, kind: Kind, opts: CallOpts) -> Spec {
-    let CallOpts {
-        order,
-        timeout,
-        floor,
-        uses,
-    } = opts;
-    Spec {
-        name: name.into(),
-        kind,
-        order,
-        timeout,
-        floor,
-        uses: deduplicated(uses),
-        place: Location::caller(),
-        watchdog: None,
-        once: false,
-    }
-}
-
-/// Returns the names without repetitions, in their order.
-fn deduplicated(mut names: Vec<Name>) -> Vec<Name> {
-    let mut seen = BTreeSet::new();
-    names.retain(|name| seen.insert(Name::clone(name)));
-    names
-}
-
-fn refusal(error: SpawnError) -> Refusal {
-    Refusal::limit(error.to_string())
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::error::Refusal;
-use super::limits::{BOUND_MAX, BOUND_MIN, Instants, MAX_DEATHS, NAME_BYTES, whole_ms};
-use super::opts::Wake;
+use super::handle::ComponentHandle;
+use super::limits::{BOUND_MAX, BOUND_MIN, Instants, MAX_DEATHS, NAME_BYTES, ms, whole_ms};
+use super::opts::Opts;
 use super::report::{Death, Reason, WakePanic};
 use crate::host::{Abort, Body, BoxError, BoxFuture, Ended, Executor};
-use crate::journal::{By, How, Id, Kind, Name, RefusedReason, Registered, State, Told};
+use crate::journal::{By, How, Id, Kind, Name, RefusedReason, Registered, State};
 use crate::watchdog::Limits;
 
 /// An async callback that has not been called.
@@ -27,91 +28,83 @@ pub(crate) enum Callback {
 }
 
 /// A thread, task or watchdog that runs.
+#[derive(Default)]
 pub(crate) struct Running {
     /// Token that tells the body to stop. `None` for an adopted task, which cannot be told, and for a body that was
     /// told.
     pub token: Option<CancellationToken>,
     /// Whether it is an adopted task. An adopted thread has a token, and is not marked.
     pub adopted_task: bool,
-    pub when_told: Told,
-    pub wake: Option<Wake>,
     /// Aborts a task; `None` for a thread.
     pub abort: Option<Box<dyn Abort>>,
-    /// Number of a watchdog's failures in a row.
-    pub failures: Option<Arc<AtomicU32>>,
+    /// Whether it is a future that is run to its end (`run_async`).
+    pub once: bool,
+    /// `None` unless it is a watchdog.
+    pub watchdog: Option<Box<RunningWatchdog>>,
 }
 
-/// What the step of a component deals with: code that runs, or a call.
-pub(crate) enum Action {
+/// What the context knows of a watchdog.
+pub(crate) struct RunningWatchdog {
+    pub limits: Limits,
+    /// Number of its failures in a row.
+    pub failures: Arc<AtomicU32>,
+}
+
+/// The code of a component: it runs already, or its step calls it.
+pub(crate) enum Code {
     Running(Running),
     Call(Callback),
 }
 
-impl Action {
+/// A registered component: from its registration to the begin of its step, and main as a step.
+pub(crate) struct RegisteredComponent {
+    pub handle: ComponentHandle,
+    pub opts: Opts,
+    pub place: &'static Location<'static>,
+    pub code: Code,
+}
+
+impl RegisteredComponent {
+    pub fn id(&self) -> Id {
+        self.handle.id()
+    }
+
+    pub fn name(&self) -> &Name {
+        self.handle.name()
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.handle.kind()
+    }
+
     /// Returns whether code that overruns its bound can be aborted, and its end then confirmed.
     pub fn can_be_aborted(&self) -> bool {
-        match self {
-            Action::Running(running) => running.abort.is_some() && !running.adopted_task,
-            Action::Call(callback) => matches!(callback, Callback::Async(..)),
+        match &self.code {
+            Code::Running(running) => running.abort.is_some() && !running.adopted_task,
+            Code::Call(callback) => matches!(callback, Callback::Async(..)),
         }
     }
-}
 
-/// A registered component.
-pub(crate) struct RegisteredComponent {
-    pub id: Id,
-    pub name: Name,
-    pub kind: Kind,
-    pub order: i32,
-    pub timeout: Duration,
-    pub floor: Option<Duration>,
-    pub uses: Vec<Name>,
-    pub place: &'static Location<'static>,
-    pub action: Action,
-}
-
-/// A component that is to be registered, before it has an id.
-pub(crate) struct Spec {
-    pub name: Name,
-    pub kind: Kind,
-    pub order: i32,
-    pub timeout: Duration,
-    pub floor: Option<Duration>,
-    pub uses: Vec<Name>,
-    pub place: &'static Location<'static>,
-    /// Limits of a watchdog.
-    pub watchdog: Option<Limits>,
-    /// Whether it is a future that is run to its end (`run_async`).
-    pub once: bool,
-}
-
-impl Spec {
-    /// Returns the description of the registered component that the sink receives.
-    pub fn registered(&self, id: Id, action: &Action) -> Registered {
-        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let (told, is_async, adopted) = match action {
-            Action::Running(running) => (
-                running.when_told,
-                running.abort.is_some(),
-                running.token.is_none(),
-            ),
-            Action::Call(callback) => {
-                (Told::AtOnce, matches!(callback, Callback::Async(..)), false)
-            }
+    /// Returns the description of the component that the sink receives.
+    pub fn registered(&self) -> Registered {
+        let (is_async, running) = match &self.code {
+            Code::Running(running) => (running.abort.is_some(), Some(running)),
+            Code::Call(callback) => (matches!(callback, Callback::Async(..)), None),
         };
-        let watchdog = self.watchdog;
+        let watchdog = running.and_then(|running| running.watchdog.as_deref());
+        let watchdog = watchdog.map(|watchdog| watchdog.limits);
         Registered {
-            id,
-            kind: self.kind,
-            name: self.name.clone(),
-            order: self.order,
-            timeout: ms(self.timeout),
-            floor: self.floor.map(ms),
-            uses: self.uses.clone(),
-            told,
+            id: self.id(),
+            kind: self.kind(),
+            name: self.name().clone(),
+            order: self.opts.order,
+            timeout: ms(self.opts.timeout),
+            floor: self.opts.floor.map(ms),
+            uses: self.opts.uses.names().to_vec(),
+            told: self.opts.when_told,
             is_async,
-            adopted,
-            once: self.once,
+            adopted: running.is_some_and(|running| running.adopted_task),
+            once: running.is_some_and(|running| running.once),
             interval: watchdog.map(|limits| ms(limits.interval)),
             attempts: watchdog.map(|limits| limits.attempts),
             request_timeout: watchdog.map(|limits| ms(limits.request_timeout)),
@@ -126,18 +119,6 @@ pub(crate) fn is_stop_kind(kind: Kind) -> bool {
         kind,
         Kind::Thread | Kind::Task | Kind::Watchdog | Kind::Stop
     )
-}
-
-/// A component that start, stop or cleanup has taken over, and whose code is not known to have ended.
-#[cfg_attr(
-    not(all(feature = "process", unix)),
-    allow(dead_code, reason = "only the last resort reads it")
-)]
-pub(crate) struct TakenOver {
-    pub kind: Kind,
-    pub name: Name,
-    /// Whether its step has begun.
-    pub begun: bool,
 }
 
 /// A request to stop that has not been announced to the sink yet.
@@ -157,8 +138,9 @@ pub(crate) const MAX_ENDED_IN_START: usize = 1_000;
 pub(crate) struct Registry {
     pub state: State,
     pub components: BTreeMap<Id, RegisteredComponent>,
-    /// Components that a phase has taken out of `components`, until their code has ended; also main, from its begin.
-    pub taken_over: BTreeMap<Id, TakenOver>,
+    /// Components that a phase has taken out of `components`, until their code is known to have ended; also main, from
+    /// its begin.
+    pub taken_over: BTreeMap<Id, ComponentHandle>,
     next_id: Id,
     explicit_floors_sum: Duration,
     /// Name of the watchdog, if one was ever registered.
@@ -179,7 +161,8 @@ pub(crate) struct Registry {
     /// Names of components that ended by themselves before the end of the start, at most [`MAX_ENDED_IN_START`]:
     /// `uses` may contain them.
     pub ended_in_start: BTreeSet<Name>,
-    pub main_token: Option<CancellationToken>,
+    /// Main, and the token that tells it, once it has begun.
+    pub main: Option<(ComponentHandle, CancellationToken)>,
     pub main_ended: Option<Ended>,
     pub main_code: Option<i32>,
     /// Ends that the driver has not processed yet. An end before stop begins is not among them, unless it is main's.
@@ -212,7 +195,7 @@ impl Registry {
             has_driver: false,
             start_begun: false,
             ended_in_start: BTreeSet::new(),
-            main_token: None,
+            main: None,
             main_ended: None,
             main_code: None,
             unprocessed_ends: VecDeque::new(),
@@ -225,8 +208,14 @@ impl Registry {
 
     /// Checks whether a component may be registered now (rules 3, 7 and 18), and rounds its limits up to whole
     /// milliseconds.
-    pub fn admit(&self, spec: &mut Spec, reserve: Duration) -> Result<(), Refusal> {
-        let began = if is_stop_kind(spec.kind) {
+    pub fn admit(
+        &self,
+        name: &Name,
+        kind: Kind,
+        opts: &mut Opts,
+        reserve: Duration,
+    ) -> Result<(), Refusal> {
+        let began = if is_stop_kind(kind) {
             State::Stopping
         } else {
             State::CleaningUp
@@ -240,10 +229,7 @@ impl Registry {
                 ),
             });
         }
-        if spec.name.is_empty()
-            || spec.name.len() > NAME_BYTES
-            || spec.name.contains(char::is_control)
-        {
+        if name.is_empty() || name.len() > NAME_BYTES || name.contains(char::is_control) {
             return Err(Refusal::limit(format!(
                 "a name has 1 to {NAME_BYTES} bytes and no control characters"
             )));
@@ -252,30 +238,30 @@ impl Registry {
             return Err(Refusal::limit("this context has run out of ids"));
         }
         // A watchdog's probes and events bear no name, so those of two watchdogs could not be told apart.
-        if spec.kind == Kind::Watchdog
+        if kind == Kind::Watchdog
             && let Some(first) = &self.watchdog
         {
             return Err(Refusal::limit(format!(
                 "a worker has one watchdog, and \"{first}\" is it"
             )));
         }
-        spec.timeout = whole_ms(spec.timeout);
-        if spec.timeout < BOUND_MIN || spec.timeout > BOUND_MAX {
+        opts.timeout = whole_ms(opts.timeout);
+        if opts.timeout < BOUND_MIN || opts.timeout > BOUND_MAX {
             return Err(Refusal::limit(format!(
                 "its bound of {:?} is not from 1 ms to 1 h",
-                spec.timeout
+                opts.timeout
             )));
         }
-        let Some(floor) = spec.floor.map(whole_ms) else {
+        let Some(floor) = opts.floor.map(whole_ms) else {
             return Ok(());
         };
-        spec.floor = Some(floor);
-        let detail = if spec.kind == Kind::Stop {
+        opts.floor = Some(floor);
+        let detail = if kind == Kind::Stop {
             "only cleanup steps have floors".to_owned()
-        } else if floor > spec.timeout {
+        } else if floor > opts.timeout {
             format!(
                 "its floor of {floor:?} is longer than its bound of {:?}",
-                spec.timeout
+                opts.timeout
             )
         } else if self.explicit_floors_sum + floor > reserve {
             format!(
@@ -298,46 +284,22 @@ impl Registry {
         id
     }
 
-    pub fn insert(&mut self, id: Id, spec: Spec, action: Action) {
-        self.explicit_floors_sum += spec.floor.unwrap_or_default();
-        let Spec {
-            name,
-            kind,
-            order,
-            timeout,
-            floor,
-            uses,
-            place,
-            watchdog: _,
-            once: _,
-        } = spec;
-        if kind == Kind::Watchdog {
-            self.watchdog = Some(name.clone());
+    pub fn insert(&mut self, component: RegisteredComponent) {
+        self.explicit_floors_sum += component.opts.floor.unwrap_or_default();
+        if component.kind() == Kind::Watchdog {
+            self.watchdog = Some(component.name().clone());
         }
-        self.components.insert(
-            id,
-            RegisteredComponent {
-                id,
-                name,
-                kind,
-                order,
-                timeout,
-                floor,
-                uses,
-                place,
-                action,
-            },
-        );
+        self.components.insert(component.id(), component);
     }
 
     /// Removes a body that ended before stop, and records its death if it ended badly. A task that was dropped ended
-    /// badly: its runtime was shut down, or its own side aborted it, and its work is not done. The returned action is
-    /// the caller's to drop, once the lock is released.
+    /// badly: its runtime was shut down, or its own side aborted it, and its work is not done. The returned
+    /// component is the caller's to drop, once the lock is released.
     #[must_use]
-    pub fn remove_ended(&mut self, id: Id, ended: &Ended) -> Option<Action> {
+    pub fn remove_ended(&mut self, id: Id, ended: &Ended) -> Option<RegisteredComponent> {
         let component = self.components.remove(&id)?;
         if self.state <= State::Starting && self.ended_in_start.len() < MAX_ENDED_IN_START {
-            self.ended_in_start.insert(component.name.clone());
+            self.ended_in_start.insert(component.name().clone());
         }
         if ended.how != How::Ok {
             self.deaths_in_all += 1;
@@ -346,20 +308,14 @@ impl Registry {
             }
             self.deaths.push_back(Death {
                 id,
-                name: component.name,
-                kind: component.kind,
+                name: component.name().clone(),
+                kind: component.kind(),
                 how: ended.how,
                 error: ended.error.clone(),
                 at: ended.at,
             });
         }
-        Some(component.action)
-    }
-
-    /// Records that start, stop or cleanup has taken over a component.
-    pub fn take_over(&mut self, id: Id, kind: Kind, name: Name) {
-        let begun = false;
-        self.taken_over.insert(id, TakenOver { kind, name, begun });
+        Some(component)
     }
 
     /// Takes out the components of one phase, in the order of their registration.
@@ -367,8 +323,8 @@ impl Registry {
         let all = std::mem::take(&mut self.components);
         let mut taken = Vec::with_capacity(all.len());
         for (id, component) in all {
-            if is_stop_kind(component.kind) == stop {
-                self.take_over(id, component.kind, component.name.clone());
+            if is_stop_kind(component.kind()) == stop {
+                self.taken_over.insert(id, component.handle.clone());
                 taken.push(component);
             } else {
                 self.components.insert(id, component);
@@ -382,18 +338,15 @@ impl Registry {
 mod tests {
     use super::*;
 
-    fn spec() -> Spec {
-        Spec {
-            name: "task".into(),
-            kind: Kind::Task,
-            order: 0,
-            timeout: Duration::from_secs(2),
-            floor: None,
-            uses: Vec::new(),
-            place: Location::caller(),
-            watchdog: None,
-            once: false,
-        }
+    fn admit(registry: &Registry) -> Result<(), String> {
+        let mut opts = Opts::with_timeout(Duration::from_secs(2));
+        let admitted = registry.admit(
+            &"task".into(),
+            Kind::Task,
+            &mut opts,
+            Duration::from_secs(10),
+        );
+        admitted.map_err(|refusal| refusal.detail)
     }
 
     #[test]
@@ -401,7 +354,7 @@ mod tests {
         let mut registry = Registry::new();
         registry.next_id = u32::MAX.into();
         for past in 0..3 {
-            let admitted = registry.admit(&mut spec(), Duration::from_secs(10));
+            let admitted = admit(&registry);
             assert!(admitted.is_ok(), "{past} past it: {admitted:?}");
             assert_eq!(registry.allocate_id(), u64::from(u32::MAX) + past);
         }
@@ -411,8 +364,9 @@ mod tests {
     fn the_last_id_is_refused() {
         let mut registry = Registry::new();
         registry.next_id = Id::MAX;
-        let refused = registry.admit(&mut spec(), Duration::from_secs(10));
-        let detail = refused.map_err(|refusal| refusal.detail);
-        assert_eq!(detail, Err("this context has run out of ids".to_owned()));
+        assert_eq!(
+            admit(&registry),
+            Err("this context has run out of ids".to_owned())
+        );
     }
 }

@@ -8,9 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
 use super::error::{MainError, StartError};
-use super::group::{self, Begin, Group, Step, Telling};
+use super::group::{self, Group};
+use super::handle::ComponentHandle;
 use super::life::exit_code;
 use super::limits::stop_bound;
+use super::opts::Opts;
+use super::registry::{Code, RegisteredComponent, Running};
 use super::report::Reason;
 use crate::host::{Abort, Body, BoxError, BoxFuture, Scope};
 use crate::journal::{By, Claim, How, Kind, MAIN, Name, Outcome, Phase, RefusedReason, State};
@@ -96,15 +99,15 @@ impl Core {
 
     /// Runs main as a task or as a thread. Returns `None` if main cannot be aborted, or could not be started.
     fn spawn_main(self: &Arc<Self>, main: Main) -> Option<Box<dyn Abort>> {
-        let name = Name::from("main");
+        let main_handle = ComponentHandle::new(MAIN, Name::from("main"), Kind::Main);
         let token = CancellationToken::new();
         {
             let mut registry = self.registry();
-            registry.main_token = Some(token.clone());
-            registry.take_over(MAIN, Kind::Main, name.clone());
+            registry.main = Some((main_handle.clone(), token.clone()));
+            registry.taken_over.insert(MAIN, main_handle.clone());
         }
-        let who = self.who(MAIN, &name, Kind::Main);
-        let on_end = self.on_end(MAIN, name);
+        let who = self.who(&main_handle);
+        let on_end = self.on_end(&main_handle);
         let core = Arc::downgrade(self);
         let keep_exit_code = move |result: Result<(), MainError>| {
             result.map_err(|error| {
@@ -149,7 +152,7 @@ impl Core {
         abort: Option<Box<dyn Abort>>,
         place: &'static Location<'static>,
     ) -> Result<(), StartError> {
-        let main_began = self.registry().main_token.is_some();
+        let main_began = self.registry().main.is_some();
         // Waits until main ends or a stop is requested, whichever comes first.
         while main_began
             && self.registry().main_ended.is_none()
@@ -237,12 +240,9 @@ impl Core {
         abort: Option<Box<dyn Abort>>,
         place: &'static Location<'static>,
     ) {
-        let name = Name::from("main");
-        // In two statements, so that no lock is held when the token wakes its waiters, which are the caller's code.
-        let token = self.registry().main_token.clone();
-        if let Some(token) = token {
-            token.cancel();
-        }
+        let Some((handle, token)) = self.registry().main.clone() else {
+            return; // It never began.
+        };
         let ends = self.begin_grace().stop_ends;
         let second_signal_came = self.second_signal_came();
         let bound = stop_bound(
@@ -251,27 +251,24 @@ impl Core {
             self.time_left(ends),
             second_signal_came,
         );
-        let step = Step {
-            id: MAIN,
-            name,
-            kind: Kind::Main,
-            order: 0,
+        let component = RegisteredComponent {
+            handle,
+            opts: Opts::with_timeout(self.limits.start_timeout),
             place,
-            bound,
-            floor: Duration::ZERO,
-            begin: Begin::Wait {
+            code: Code::Running(Running {
+                token: Some(token),
                 abort,
-                adopted_task: false,
-            },
-            telling: Telling::Already,
+                ..Running::default()
+            }),
         };
         let group = Group {
             phase: Phase::Start,
             number: 0,
             ends,
+            floor: Duration::ZERO,
             later_floors: Duration::ZERO,
         };
-        group::run(self, group, [step]).await;
+        group::run(self, group, [(component, bound)]).await;
     }
 
     /// Returns the exit code of a process whose worker has stopped (rule 17), if no third signal, watchdog or last

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::core::Core;
 use super::limits::{DEFAULT_CALL_TIMEOUT, DEFAULT_JOIN_TIMEOUT, Limits, cleanup_key, ms};
-use super::registry::{Action, MAX_ENDED_IN_START, RegisteredComponent, Registry, is_stop_kind};
+use super::registry::{Code, MAX_ENDED_IN_START, RegisteredComponent, Registry, is_stop_kind};
 use crate::journal::{Claim, Id, Kind, Name, Phase, Ties, Told};
 
 impl Core {
@@ -33,32 +33,32 @@ fn closes_before_users(registry: &Registry, ties: Ties) -> Vec<Claim> {
     let closed_in_cleanup: Vec<&RegisteredComponent> = registry
         .components
         .values()
-        .filter(|component| !is_stop_kind(component.kind))
+        .filter(|component| !is_stop_kind(component.kind()))
         .collect();
     // Several components can have one name.
     let mut named: BTreeMap<&Name, Vec<(i32, Id)>> = BTreeMap::new();
     for component in &closed_in_cleanup {
-        let positions = named.entry(&component.name).or_default();
-        positions.push((component.order, component.id));
+        let positions = named.entry(component.name()).or_default();
+        positions.push((component.opts.order, component.id()));
     }
     let cleanup_position = |order: i32, id: Id| cleanup_key(order, id, ties);
     closed_in_cleanup
         .iter()
-        .flat_map(|user| user.uses.iter().map(move |used| (user, used)))
+        .flat_map(|user| user.opts.uses.names().iter().map(move |used| (user, used)))
         .flat_map(|(user, used)| {
             let positions = named.get(used).into_iter().flatten();
             positions.map(move |position| (user, used, *position))
         })
         .filter(|(user, _, (order, id))| {
-            cleanup_position(*order, *id) < cleanup_position(user.order, user.id)
+            cleanup_position(*order, *id) < cleanup_position(user.opts.order, user.id())
         })
         .map(|(user, used, (order, id))| Claim::ClosesBeforeUser {
             name: used.clone(),
             order,
             id,
-            user: user.name.clone(),
-            user_order: user.order,
-            user_id: user.id,
+            user: user.name().clone(),
+            user_order: user.opts.order,
+            user_id: user.id(),
         })
         .collect()
 }
@@ -67,26 +67,26 @@ fn closes_before_users(registry: &Registry, ties: Ties) -> Vec<Claim> {
 fn ends_before_users(registry: &Registry) -> Vec<Claim> {
     let mut ended_in_stop: BTreeMap<&Name, Vec<&RegisteredComponent>> = BTreeMap::new();
     for component in registry.components.values() {
-        if is_stop_kind(component.kind) {
+        if is_stop_kind(component.kind()) {
             ended_in_stop
-                .entry(&component.name)
+                .entry(component.name())
                 .or_default()
                 .push(component);
         }
     }
     let users = registry.components.values();
     users
-        .flat_map(|user| user.uses.iter().map(move |used| (user, used)))
+        .flat_map(|user| user.opts.uses.names().iter().map(move |used| (user, used)))
         .flat_map(|(user, used)| {
             let same_name = ended_in_stop.get(used).into_iter().flatten();
             same_name.map(move |used| (user, *used))
         })
-        .filter(|(user, used)| used.id != user.id && may_end_before(used, user))
+        .filter(|(user, used)| used.id() != user.id() && may_end_before(used, user))
         .map(|(user, used)| Claim::EndsBeforeUser {
-            name: used.name.clone(),
-            id: used.id,
-            user: user.name.clone(),
-            user_id: user.id,
+            name: used.name().clone(),
+            id: used.id(),
+            user: user.name().clone(),
+            user_id: user.id(),
         })
         .collect()
 }
@@ -98,7 +98,7 @@ fn bounds_over_share(registry: &Registry, limits: &Limits) -> Vec<Claim> {
     let cleanup_share = limits.grace.saturating_sub(limits.margin);
     let components = registry.components.values();
     let longer = components.filter_map(|component| {
-        let (phase, share, default) = match component.kind {
+        let (phase, share, default) = match component.kind() {
             Kind::Main => return None,
             Kind::Thread | Kind::Task | Kind::Watchdog => {
                 (Phase::Stop, stop_share, DEFAULT_JOIN_TIMEOUT)
@@ -108,12 +108,14 @@ fn bounds_over_share(registry: &Registry, limits: &Limits) -> Vec<Claim> {
                 (Phase::Cleanup, cleanup_share, DEFAULT_CALL_TIMEOUT)
             }
         };
-        (component.timeout != default && component.timeout > share).then(|| Claim::BoundOverShare {
-            id: component.id,
-            name: component.name.clone(),
-            bound: ms(component.timeout),
-            phase,
-            share: ms(share),
+        (component.opts.timeout != default && component.opts.timeout > share).then(|| {
+            Claim::BoundOverShare {
+                id: component.id(),
+                name: component.name().clone(),
+                bound: ms(component.opts.timeout),
+                phase,
+                share: ms(share),
+            }
         })
     });
     longer.collect()
@@ -126,16 +128,16 @@ fn unknown_uses(registry: &Registry, ended: &BTreeSet<Name>) -> Vec<Claim> {
     }
     let components = registry.components.values();
     let known: BTreeSet<&Name> = components
-        .map(|component| &component.name)
+        .map(RegisteredComponent::name)
         .chain(ended)
         .collect();
     let users = registry.components.values();
     users
-        .flat_map(|user| user.uses.iter().map(move |used| (user, used)))
+        .flat_map(|user| user.opts.uses.names().iter().map(move |used| (user, used)))
         .filter(|(_, used)| !known.contains(used))
         .map(|(user, used)| Claim::UsesUnknown {
-            id: user.id,
-            name: user.name.clone(),
+            id: user.id(),
+            name: user.name().clone(),
             used: used.clone(),
         })
         .collect()
@@ -144,8 +146,8 @@ fn unknown_uses(registry: &Registry, ended: &BTreeSet<Name>) -> Vec<Claim> {
 /// Returns whether stop can end this thread, task or callback while that user of it still runs.
 fn may_end_before(used: &RegisteredComponent, user: &RegisteredComponent) -> bool {
     let at_once = matches!(
-        &used.action,
-        Action::Running(running) if running.when_told == Told::AtOnce && !running.adopted_task
+        &used.code,
+        Code::Running(running) if used.opts.when_told == Told::AtOnce && !running.adopted_task
     );
-    !is_stop_kind(user.kind) || at_once || used.order <= user.order
+    !is_stop_kind(user.kind()) || at_once || used.opts.order <= user.opts.order
 }

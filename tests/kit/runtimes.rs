@@ -140,7 +140,7 @@ fn adopted_task_aborted_by_its_own_side_is_a_death() {
 #[test]
 fn block_on_inside_block_on_panics_as_live() {
     let journal = Trial::of(|ctx: WorkerCtx| async move {
-        ctx.defer_stop("nests", Default::default(), |scope: &Scope| {
+        ctx.defer_stop("nests", (), |scope: &Scope| {
             scope.block_on(async { scope.block_on(async {}) });
         })?;
         Ok(())

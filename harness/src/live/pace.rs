@@ -12,9 +12,9 @@ use super::executor::{EndRecorder, RecordedTask};
 use super::play::{Play, lock};
 use super::probe::LiveProbe;
 use super::turns::Turns;
-use crate::journal::{Id, Name};
+use crate::journal::Name;
 use crate::stage::{self, Cast, NEVER, Pace, Stage, Wait};
-use deadstop::context::{BodyOpts, WorkerCtx};
+use deadstop::context::{BodyOpts, ComponentHandle, WorkerCtx};
 use deadstop::host::Scope;
 
 /// The cast of a live run: scripted components on threads and tasks.
@@ -36,7 +36,13 @@ impl Cast for LiveCast {
     }
 
     /// Spawns a task of tokio's own, and has the context adopt it by its handle.
-    fn adopt(&self, ctx: &WorkerCtx, opts: BodyOpts, part: usize, name: Name) -> Option<Id> {
+    fn adopt(
+        &self,
+        ctx: &WorkerCtx,
+        opts: BodyOpts,
+        part: usize,
+        name: Name,
+    ) -> Option<ComponentHandle> {
         let (gate, opens) = oneshot::channel();
         lock(&self.0.gates).insert(part, gate);
         let pace = self.awaits(part, None);

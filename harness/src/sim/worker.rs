@@ -14,7 +14,7 @@ use super::world::{self, World};
 use crate::journal::{Call, How, Id, Name, SignalName, Ties};
 use crate::scenario::{self, Scenario};
 use crate::stage::{self, Cast, Said};
-use deadstop::context::{BodyOpts, Builder, Life, LifeEnd, Main, WorkerCtx};
+use deadstop::context::{BodyOpts, Builder, ComponentHandle, Life, LifeEnd, Main, WorkerCtx};
 use deadstop::host::{Abort, Adopt, BoxFuture, Ended, Host, Scope};
 use deadstop::watchdog::HttpProbe;
 
@@ -79,18 +79,24 @@ impl Cast for SimCast {
         Awaits::new(token)
     }
 
-    fn adopt(&self, ctx: &WorkerCtx, opts: BodyOpts, part: usize, name: Name) -> Option<Id> {
+    fn adopt(
+        &self,
+        ctx: &WorkerCtx,
+        opts: BodyOpts,
+        part: usize,
+        name: Name,
+    ) -> Option<ComponentHandle> {
         let task = AdoptedTask::spawn(part, name.clone());
         let entity = task.entity;
-        let id = ctx.adopt_task(name, opts, task).ok();
-        if id.is_none() {
+        let component = ctx.adopt_task(name, opts, task).ok();
+        if component.is_none() {
             AbortEntity {
                 id: entity,
                 generation: world::with(|world| world.generation),
             }
             .abort();
         }
-        id
+        component
     }
 
     fn probe(&self, _part: usize) -> HttpProbe {

@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::{Pace, blocking, called, live};
 use crate::journal::{Id, Kind, Name, Told};
 use crate::scenario::Component;
-use deadstop::context::{BodyOpts, CallOpts, WorkerCtx};
+use deadstop::context::{BodyOpts, CallOpts, ComponentHandle, WorkerCtx};
 use deadstop::host::Scope;
 use deadstop::watchdog::{Probe, Watchdog};
 
@@ -24,7 +24,13 @@ pub(crate) trait Cast: Clone + Send + Sync + 'static {
     fn awaits(&self, index: usize, token: Option<CancellationToken>) -> Self::Awaits;
 
     /// Starts a task outside the context, and has the context adopt it. Returns `None` if that is refused.
-    fn adopt(&self, ctx: &WorkerCtx, opts: BodyOpts, index: usize, name: Name) -> Option<Id>;
+    fn adopt(
+        &self,
+        ctx: &WorkerCtx,
+        opts: BodyOpts,
+        index: usize,
+        name: Name,
+    ) -> Option<ComponentHandle>;
 
     fn probe(&self, index: usize) -> Self::Probe;
 }
@@ -33,7 +39,7 @@ fn body_opts(spec: &Component) -> BodyOpts {
     let opts = BodyOpts::new()
         .order(spec.order)
         .timeout(spec.timeout)
-        .uses(spec.uses.iter().cloned());
+        .uses(&spec.uses[..]);
     if spec.told == Told::InTurn {
         opts.in_turn()
     } else {
@@ -45,7 +51,7 @@ fn call_opts(spec: &Component) -> CallOpts {
     let opts = CallOpts::new()
         .order(spec.order)
         .timeout(spec.timeout)
-        .uses(spec.uses.iter().cloned());
+        .uses(&spec.uses[..]);
     match spec.floor {
         Some(floor) => opts.floor(floor),
         None => opts,
@@ -59,6 +65,16 @@ pub(crate) fn register<C: Cast>(
     index: usize,
     spec: &Component,
 ) -> Option<Id> {
+    let registered = register_component(ctx, cast, index, spec);
+    registered.map(|component| component.id())
+}
+
+fn register_component<C: Cast>(
+    ctx: &WorkerCtx,
+    cast: &C,
+    index: usize,
+    spec: &Component,
+) -> Option<ComponentHandle> {
     let name = spec.name.clone();
     let cast = cast.clone();
     let calls = {
