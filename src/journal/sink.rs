@@ -31,7 +31,7 @@ use crate::words::contained;
 ///
 /// let steps = Arc::new(Steps::default());
 /// let ctx = WorkerCtx::<()>::builder().sink(steps.clone()).build(())?;
-/// ctx.defer_cleanup("db", Default::default(), |_scope| {})?;
+/// ctx.defer_cleanup("db", (), |_scope| {})?;
 /// ctx.cleanup_blocking()?;
 /// assert_eq!(steps.0.load(Ordering::Relaxed), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
