@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use deadstop::context::{BodyOpts, CallOpts, WorkerCtx};
+use deadstop::context::{BodyOpts, CallOpts, Limits, WorkerCtx};
 use deadstop_harness::scenario::parse;
 use deadstop_harness::sim::{Options, run};
 
@@ -50,7 +50,7 @@ fn steps(n: u32) -> (Duration, f64) {
     runtime.block_on(async {
         let before = resident_kib();
         let ctx = WorkerCtx::builder()
-            .grace(Duration::from_secs(3_600))
+            .limits(Limits::new().grace(Duration::from_secs(3_600)))
             .build(())
             .expect("the limits are allowed");
         for step in 0..n {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use by_hand::{ByHand, ms};
 use deadstop::context::{
-    BlockingError, BodyOpts, CallOpts, CalledFromInside, Close, Life, MainError, Report,
+    BlockingError, BodyOpts, CallOpts, CalledFromInside, Close, Life, Limits, MainError, Report,
     StartError, WorkerCtx,
 };
 use deadstop::host::{BoxError, Host, Scope};
@@ -181,8 +181,8 @@ mod stop {
     fn steps_after_stops_share_begin_but_are_not_awaited() {
         let host = ByHand::new();
         // The grace of 100 ms less 5 ms of margin and 45 ms of reserve leaves stop 50 ms.
-        let limits = WorkerCtx::<()>::builder().grace(ms(100)).reserve(ms(45));
-        let ctx = host.ctx(limits);
+        let limits = Limits::new().grace(ms(100)).reserve(ms(45));
+        let ctx = host.ctx(WorkerCtx::<()>::builder().limits(limits));
         thread(&ctx, "hangs", BodyOpts::new());
         let flag = CallOpts::new().order(1);
         ctx.defer_stop("flag", flag, |_| {}).expect("accepted");
@@ -217,11 +217,11 @@ mod cleaning_up {
             (true, ["pool", "b", "a", "db"]),
         ] {
             let host = ByHand::new();
-            let mut limits = WorkerCtx::<()>::builder();
+            let mut limits = Limits::new();
             if last_first {
                 limits = limits.last_registered_first();
             }
-            let ctx = host.ctx(limits);
+            let ctx = host.ctx(WorkerCtx::<()>::builder().limits(limits));
             let notes = Notes::default();
             for (name, order) in [("db", 0), ("a", 50), ("pool", 100), ("b", 50)] {
                 let notes = notes.clone();
@@ -244,7 +244,8 @@ mod cleaning_up {
     fn a_hung_close_leaves_the_later_ones_their_floors() {
         let host = ByHand::new();
         // 1000 ms of grace, 50 ms of margin, 300 ms of reserve: cleanup ends at 950 ms.
-        let ctx = host.ctx(WorkerCtx::<()>::builder().grace(ms(1_000)).reserve(ms(300)));
+        let limits = Limits::new().grace(ms(1_000)).reserve(ms(300));
+        let ctx = host.ctx(WorkerCtx::<()>::builder().limits(limits));
         cleanup(&ctx, "hangs", CallOpts::new().order(2));
         cleanup(&ctx, "db", CallOpts::new().order(1).floor(ms(200)));
         cleanup(&ctx, "log", CallOpts::new());

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadstop::context::{BodyOpts, CallOpts, Life, MainError, StartError, WorkerCtx};
+use deadstop::context::{BodyOpts, CallOpts, Life, Limits, MainError, StartError, WorkerCtx};
 use deadstop::host::{Body, BoxFuture, Host, Live, OnEnd, SpawnError, Who};
 use deadstop::journal::{Claim, Outcome, Phase, Record, SignalName, Sink};
 use meddled::{HostChanges, live_with};
@@ -264,11 +264,12 @@ async fn resource_that_uses_its_own_name_gets_no_warning() {
 #[tokio::test]
 async fn start_warns_of_a_bound_that_is_longer_than_its_share() {
     let claims = Arc::new(Claims::default());
-    let limits = WorkerCtx::<()>::builder()
+    let limits = Limits::new()
         .grace(Duration::from_secs(30))
         .reserve(Duration::from_secs(10))
         .margin(Duration::from_millis(500));
-    let ctx = limits
+    let ctx = WorkerCtx::<()>::builder()
+        .limits(limits)
         .sink(claims.clone())
         .build(())
         .expect("the limits are good");
@@ -316,7 +317,7 @@ fn report_lists_steps_in_the_order_in_which_they_began() {
 #[tokio::test]
 async fn step_of_main_has_the_place_of_its_start() {
     let ctx = WorkerCtx::<()>::builder()
-        .start_timeout(Duration::from_millis(5))
+        .limits(Limits::new().start_timeout(Duration::from_millis(5)))
         .build(())
         .expect("the limits are good");
     let requests = ctx.clone();

@@ -14,7 +14,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use deadstop::context::{BodyOpts, CallOpts, Close, Report, WorkerCtx};
+use deadstop::context::{BodyOpts, CallOpts, Close, Limits, Report, WorkerCtx};
 use deadstop::host::{Abort, Adopt, BoxError, BoxFuture, Host, Live, Scope};
 use deadstop::journal::{Claim, How, Outcome, Record, Sink};
 use deadstop::watchdog::{Probe, Probing, Watchdog};
@@ -401,8 +401,9 @@ mod limits_and_ready {
     #[tokio::test]
     async fn ready_from_the_end_of_start_to_the_first_request() {
         // The delay is long enough to be observed. The driver counts it, whatever this thread does.
-        let limits = WorkerCtx::<()>::builder().pre_stop(ms(1_000));
-        let ctx = limits.build(()).expect("the limits are right");
+        let limits = Limits::new().pre_stop(ms(1_000));
+        let builder = WorkerCtx::<()>::builder().limits(limits);
+        let ctx = builder.build(()).expect("the limits are right");
         assert!(!ctx.ready());
         let life = Life::new(&ctx);
         let lived = tokio::spawn(life.live(|| async { Ok(()) }));
@@ -419,26 +420,33 @@ mod limits_and_ready {
 
     #[test]
     fn a_grace_out_of_its_range_is_refused() {
-        let built = |grace| WorkerCtx::<()>::builder().grace(grace).build(()).map(drop);
+        let built = |limits| {
+            WorkerCtx::<()>::builder()
+                .limits(limits)
+                .build(())
+                .map(drop)
+        };
+        let grace = |grace| built(Limits::new().grace(grace));
         let (hour, longer) = (ms(3_600_000), ms(3_600_001));
         for was in [Duration::ZERO, longer] {
             let what = "the grace";
-            assert_eq!(built(was), Err(LimitsError::OutOfRange { what, was }));
+            assert_eq!(grace(was), Err(LimitsError::OutOfRange { what, was }));
         }
-        assert_eq!(built(hour), Ok(()));
-        let shortest = WorkerCtx::<()>::builder().reserve(ms(1));
-        assert_eq!(shortest.build(()).map(drop), Ok(()));
+        assert_eq!(grace(hour), Ok(()));
+        assert_eq!(built(Limits::new().reserve(ms(1))), Ok(()));
     }
 
     #[test]
     fn a_delay_that_leaves_stop_nothing_is_refused() {
-        let builder = || {
-            WorkerCtx::<()>::builder()
-                .grace(Duration::from_secs(10))
-                .reserve(Duration::from_secs(4))
-                .margin(ms(500))
+        let limits = Limits::new()
+            .grace(Duration::from_secs(10))
+            .reserve(Duration::from_secs(4))
+            .margin(ms(500));
+        let built = |delay| {
+            let builder = WorkerCtx::<()>::builder().limits(limits.pre_stop(delay));
+            builder.build(())
         };
-        let refused = builder().pre_stop(ms(5_500)).build(());
+        let refused = built(ms(5_500));
         assert_eq!(
             refused.expect_err("all of stop's share"),
             LimitsError::PreStop {
@@ -446,11 +454,8 @@ mod limits_and_ready {
                 share: ms(5_500)
             }
         );
-        builder()
-            .pre_stop(ms(5_499))
-            .build(())
-            .expect("1 ms is left");
-        builder().pre_stop(Duration::ZERO).build(()).expect("none");
+        built(ms(5_499)).expect("1 ms is left");
+        built(Duration::ZERO).expect("none");
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::core::Core;
-use super::limits::{Limits, MAX_CONFIRMATION, cleanup_bound, cleanup_key, floors, ms};
+use super::limits::{MAX_CONFIRMATION, ResolvedLimits, cleanup_bound, cleanup_key, floors, ms};
 use super::registry::is_stop_kind;
 use crate::journal::{Id, Kind, Ms, Name};
 
@@ -13,7 +13,7 @@ use crate::journal::{Id, Kind, Ms, Name};
 #[non_exhaustive]
 pub struct Budget {
     /// Limits of the worker.
-    pub limits: Limits,
+    pub limits: ResolvedLimits,
     /// Stop's share of the grace.
     pub stop_share: Duration,
     /// Components of stop, in the order of their steps.
@@ -86,7 +86,7 @@ impl Line {
 impl Budget {
     /// Returns the budget of a worker with these components, each with its id.
     #[doc(hidden)]
-    pub fn of(limits: Limits, lines: Vec<(Id, Line)>) -> Budget {
+    pub fn of(limits: ResolvedLimits, lines: Vec<(Id, Line)>) -> Budget {
         let (mut stop, mut cleanup): (Vec<_>, Vec<_>) = lines
             .into_iter()
             .partition(|(_, line)| is_stop_kind(line.kind));
@@ -161,7 +161,7 @@ fn display_ms(duration: Duration) -> Ms {
 
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Limits {
+        let ResolvedLimits {
             grace,
             reserve,
             margin,

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::counting::SignalCounter;
 use super::error::{Refusal, StartError};
 use super::handle::ComponentHandle;
-use super::limits::{Instants, Limits, ms};
+use super::limits::{Instants, ResolvedLimits, ms};
 use super::opts::{Opts, Wake};
 use super::registry::{Announcement, Code, RegisteredComponent, Registry};
 use super::report::{Reason, Report, StepReport, WakePanic};
@@ -37,7 +37,7 @@ const MAX_ANNOUNCEMENTS: usize = 100;
 pub(crate) struct Core {
     pub host: Arc<dyn Host>,
     pub sink: Arc<dyn Sink>,
-    pub limits: Limits,
+    pub limits: ResolvedLimits,
     running: AtomicBool,
     registry: Mutex<Registry>,
     /// Wakes the driver when a component has ended, a stop was requested, or a second signal arrived.
@@ -69,7 +69,7 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub fn new(host: Arc<dyn Host>, sink: Arc<dyn Sink>, limits: Limits) -> Self {
+    pub fn new(host: Arc<dyn Host>, sink: Arc<dyn Sink>, limits: ResolvedLimits) -> Self {
         let core = Core {
             host,
             sink,

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::error::LimitsError;
 use crate::journal::{BoundBy, Id, Kind, Ties};
 
 /// Minimum of a bound, and of the durations of builder and watchdog. A pre-stop delay of zero is none.
@@ -25,9 +26,156 @@ pub const DOUBLED_SIGNAL_WINDOW: Duration = Duration::from_millis(200);
 /// Maximum number of deaths that the report keeps. All are counted.
 pub const MAX_DEATHS: usize = 100;
 
-/// The worker's limits in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The worker's limits in time, as a service sets them. Every one has a default: a grace of 30 s, a third of it reserved
+/// for cleanup, and a margin of 500 ms or a twentieth of the grace, whichever is less.
+///
+/// It is one value for all that needs it: a process ([`Worker`](crate::process::Worker)), a context built by hand
+/// ([`Builder`](super::Builder)), and the tests of both.
+///
+/// ```
+/// # use std::time::Duration;
+/// use deadstop::context::Limits;
+/// let limits = Limits::new().grace(Duration::from_secs(60)).reserve(Duration::from_secs(20));
+/// assert_eq!(limits.resolve()?.stop_share(), Duration::from_millis(39_500));
+/// # Ok::<(), deadstop::context::LimitsError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "limits do nothing until a worker is built with them"]
 pub struct Limits {
+    grace: Option<Duration>,
+    reserve: Option<Duration>,
+    margin: Option<Duration>,
+    start_timeout: Option<Duration>,
+    pre_stop: Duration,
+    last_registered_first: bool,
+}
+
+impl Limits {
+    /// Returns the default limits.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the grace: the time that the platform gives from the first signal or stop to SIGKILL. Default: 30 s.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = Some(grace);
+        self
+    }
+
+    /// Sets the reserve: the part of the grace that stop leaves to cleanup, whatever happens. Default: a third of the
+    /// grace.
+    pub fn reserve(mut self, reserve: Duration) -> Self {
+        self.reserve = Some(reserve);
+        self
+    }
+
+    /// Sets the margin: the part at the end of the grace in which nothing is awaited any more. Default: a twentieth
+    /// of the grace, at most 500 ms.
+    pub fn margin(mut self, margin: Duration) -> Self {
+        self.margin = Some(margin);
+        self
+    }
+
+    /// Sets how long main is awaited if a stop is requested while it runs. Default: 5 s.
+    pub fn start_timeout(mut self, timeout: Duration) -> Self {
+        self.start_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the pre-stop delay: how long a running worker goes on after a signal or a request, while
+    /// [`ready`](super::WorkerCtx::ready) is already false. It is the time that a load balancer takes to notice. Default:
+    /// 0 s.
+    ///
+    /// The grace has begun by then, so the delay is taken from stop's share, and must be shorter than that share. A
+    /// second signal cuts the delay, and so does a call of `stop` or `cleanup`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use deadstop::context::{Limits, WorkerCtx};
+    /// let limits = Limits::new().pre_stop(Duration::from_secs(5));
+    /// let ctx = WorkerCtx::builder().limits(limits).build(())?;
+    /// // grace 30 s = stop 19.5 s (its first 5 s are the pre-stop delay) + cleanup 10 s + margin 500 ms
+    /// println!("{}", ctx.budget());
+    /// # assert!(ctx.budget().to_string().contains("(its first 5 s are the pre-stop delay)"));
+    /// # Ok::<(), deadstop::context::LimitsError>(())
+    /// ```
+    pub fn pre_stop(mut self, delay: Duration) -> Self {
+        self.pre_stop = delay;
+        self
+    }
+
+    /// Makes cleanup close the last registered of equal orders first, which suits resources that are built on one
+    /// another. By default the first registered is closed first.
+    pub fn last_registered_first(mut self) -> Self {
+        self.last_registered_first = true;
+        self
+    }
+
+    /// Returns these limits with every default filled in, and all durations in whole milliseconds, rounded up.
+    ///
+    /// # Errors
+    ///
+    /// If a duration is not from 1 ms to 1 h (a pre-stop delay may be zero), if the reserve and the margin leave stop
+    /// nothing of the grace, or if the pre-stop delay leaves stop nothing of its share.
+    pub fn resolve(&self) -> Result<ResolvedLimits, LimitsError> {
+        let ranged = |what, was: Duration| {
+            let rounded = whole_ms(was);
+            if rounded < BOUND_MIN || rounded > BOUND_MAX {
+                return Err(LimitsError::OutOfRange { what, was });
+            }
+            Ok(rounded)
+        };
+        let grace = ranged("the grace", self.grace.unwrap_or(Duration::from_secs(30)))?;
+        let reserve = match self.reserve {
+            Some(reserve) => ranged("the reserve", reserve)?,
+            None => Duration::from_millis(ms(grace) / 3),
+        };
+        let margin = match self.margin {
+            Some(margin) => ranged("the margin", margin)?,
+            None => whole_ms((grace / 20).min(Duration::from_millis(500))),
+        };
+        let start_timeout = ranged(
+            "the start timeout",
+            self.start_timeout.unwrap_or(Duration::from_secs(5)),
+        )?;
+        let pre_stop = match self.pre_stop {
+            Duration::ZERO => Duration::ZERO,
+            delay => ranged("the pre-stop delay", delay)?,
+        };
+        let ties = if self.last_registered_first {
+            Ties::Last
+        } else {
+            Ties::First
+        };
+        let limits = ResolvedLimits {
+            grace,
+            reserve,
+            margin,
+            ties,
+            start_timeout,
+            pre_stop,
+        };
+        if limits.stop_share().is_zero() {
+            return Err(LimitsError::NoShare {
+                grace,
+                reserve,
+                margin,
+            });
+        }
+        if pre_stop >= limits.stop_share() {
+            return Err(LimitsError::PreStop {
+                delay: pre_stop,
+                share: limits.stop_share(),
+            });
+        }
+        Ok(limits)
+    }
+}
+
+/// The worker's limits in time, with every default filled in: what holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResolvedLimits {
     /// Time from the first signal or stop to SIGKILL.
     pub grace: Duration,
     /// Part of the grace that is kept for cleanup.
@@ -52,7 +200,7 @@ pub(crate) struct Instants {
     pub kill: Duration,
 }
 
-impl Limits {
+impl ResolvedLimits {
     /// Returns stop's share of the grace.
     pub fn stop_share(&self) -> Duration {
         self.grace.saturating_sub(self.margin + self.reserve)
@@ -200,8 +348,8 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn default_limits() -> Limits {
-        Limits {
+    fn default_limits() -> ResolvedLimits {
+        ResolvedLimits {
             grace: s(30),
             reserve: s(10),
             margin: Duration::from_millis(500),
@@ -222,7 +370,7 @@ mod tests {
 
     #[test]
     fn the_last_resort_comes_before_the_kill_at_whole_milliseconds() {
-        let limits = Limits {
+        let limits = ResolvedLimits {
             grace: Duration::from_millis(20),
             reserve: Duration::from_millis(6),
             margin: Duration::from_millis(1),

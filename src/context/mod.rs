@@ -35,8 +35,8 @@ pub use ctx::{WeakCtx, WorkerCtx};
 pub use error::{BlockingError, CalledFromInside, LimitsError, MainError, Refused, StartError};
 pub use handle::ComponentHandle;
 pub use life::{Life, LifeEnd, exit_code};
-pub use limits::Limits;
 pub(crate) use limits::{BOUND_MAX, BOUND_MIN};
+pub use limits::{Limits, ResolvedLimits};
 pub use opts::{BodyOpts, CallOpts};
 pub use report::{Death, Reason, Report, StepReport, WakePanic};
 #[doc(hidden)]

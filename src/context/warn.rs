@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::core::Core;
-use super::limits::{DEFAULT_CALL_TIMEOUT, DEFAULT_JOIN_TIMEOUT, Limits, cleanup_key, ms};
+use super::limits::{DEFAULT_CALL_TIMEOUT, DEFAULT_JOIN_TIMEOUT, ResolvedLimits, cleanup_key, ms};
 use super::registry::{Code, MAX_ENDED_IN_START, RegisteredComponent, Registry, is_stop_kind};
 use crate::journal::{Claim, Id, Kind, Name, Phase, Ties, Told};
 
@@ -93,7 +93,7 @@ fn ends_before_users(registry: &Registry) -> Vec<Claim> {
 
 /// Returns a warning for each chosen bound that its phase can never give: it was made for a longer grace. A default
 /// bound is a maximum that the user did not choose, and is not warned of.
-fn bounds_over_share(registry: &Registry, limits: &Limits) -> Vec<Claim> {
+fn bounds_over_share(registry: &Registry, limits: &ResolvedLimits) -> Vec<Claim> {
     let stop_share = limits.stop_share().saturating_sub(limits.pre_stop);
     let cleanup_share = limits.grace.saturating_sub(limits.margin);
     let components = registry.components.values();

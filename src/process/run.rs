@@ -99,11 +99,11 @@ fn run_life<A: Send + Sync + 'static>(worker: Worker<A>) -> Result<LifeEnd, Begi
         app,
         main,
         place,
-        limits,
+        builder,
         runtime,
         raise_again: _,
     } = worker;
-    let ctx = limits.build(app)?;
+    let ctx = builder.build(app)?;
     let life = Life::new(&ctx);
     let service = ServiceRuntime::start(runtime)?;
     LastResort::arm(&life)?.for_good();

@@ -1,11 +1,13 @@
 //! The parts of a worker process: the app, its main function, its limits, its runtime.
 
 use std::panic::Location;
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::context::{Builder, Main, MainError, WorkerCtx};
-use crate::host::Scope;
+use crate::context::{Builder, Limits, Main, MainError, WorkerCtx};
+use crate::host::{Host, Scope};
+use crate::journal::Sink;
 
 /// A worker process, for [`run`](super::run).
 ///
@@ -17,7 +19,7 @@ pub struct Worker<A = ()> {
     pub(super) main: MainOf<A>,
     /// Place where the worker was made; reports give it as main's place.
     pub(super) place: &'static Location<'static>,
-    pub(super) limits: Builder,
+    pub(super) builder: Builder,
     pub(super) runtime: RuntimeKind,
     pub(super) raise_again: bool,
 }
@@ -69,15 +71,27 @@ impl<A: Send + Sync + 'static> Worker<A> {
             app,
             main,
             place,
-            limits: WorkerCtx::builder(),
+            builder: WorkerCtx::builder(),
             runtime: RuntimeKind::MultiThread { threads: None },
             raise_again: false,
         }
     }
 
     /// Sets the worker's limits: grace, reserve, margin, pre-stop delay.
-    pub fn limits(mut self, limits: Builder) -> Self {
-        self.limits = limits;
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.builder = self.builder.limits(limits);
+        self
+    }
+
+    /// Sets the sink that receives what the context reports. Default: `tracing`.
+    pub fn sink(mut self, sink: Arc<dyn Sink>) -> Self {
+        self.builder = self.builder.sink(sink);
+        self
+    }
+
+    /// Sets the host on which the context runs. Default: the operating system.
+    pub fn host(mut self, host: Arc<dyn Host>) -> Self {
+        self.builder = self.builder.host(host);
         self
     }
 

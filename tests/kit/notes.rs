@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deadstop::context::{BodyOpts, Builder, CallOpts, MainError, WorkerCtx};
+use deadstop::context::{BodyOpts, CallOpts, Limits, MainError, WorkerCtx};
 use deadstop_harness::kit::{Own, Trial};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -130,8 +130,8 @@ fn panic_of_a_spawned_task_is_noted_with_its_place() {
     assert!(notes[0].starts_with(begin), "{notes:?}");
 }
 
-fn production() -> Builder {
-    WorkerCtx::builder().grace(20 * SECOND).reserve(5 * SECOND)
+fn production() -> Limits {
+    Limits::new().grace(20 * SECOND).reserve(5 * SECOND)
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use deadstop::context::{BodyOpts, Builder, CallOpts, Life, MainError, WorkerCtx, exit_code};
+use deadstop::context::{BodyOpts, CallOpts, Life, Limits, MainError, WorkerCtx, exit_code};
 use deadstop::host::{Body, Live, OnEnd, Scope, SpawnError, Who};
 use deadstop::journal::{Claim, Phase, Record, Sink, State};
 use deadstop::process::{LastResort, Signals, Worker};
@@ -35,8 +35,8 @@ pub fn park_for_ever() {
     }
 }
 
-pub fn grace(of: Duration) -> Builder {
-    WorkerCtx::builder().grace(of)
+pub fn grace(of: Duration) -> Limits {
+    Limits::new().grace(of)
 }
 
 /// Registers a thread that prints when the worker is ready, and when the thread has been told.
@@ -247,7 +247,7 @@ fn run_comparing_masks() -> ExitCode {
             .status()?;
         Ok(())
     };
-    let code = deadstop::run(Worker::new((), main).limits(WorkerCtx::builder().sink(sink)));
+    let code = deadstop::run(Worker::new((), main).sink(sink));
     let masks = masks.lock().expect("nobody panics with it");
     assert!(masks.len() > 5, "{masks:?}");
     let same = masks.iter().all(|mask| *mask == inherited);
@@ -312,9 +312,10 @@ fn short_lives() {
 }
 
 /// Returns a worker with a sink that blocks for ever at a matching claim.
-fn blocked_at(limits: Builder, word: fn(&Claim) -> bool) -> Worker<()> {
+fn blocked_at(limits: Limits, word: fn(&Claim) -> bool) -> Worker<()> {
     let main = |ctx: WorkerCtx| async move { add_deaf_thread_and_resources(&ctx) };
-    Worker::new((), main).limits(limits.sink(Arc::new(SinkBlockedAt(word))))
+    let sink = Arc::new(SinkBlockedAt(word));
+    Worker::new((), main).limits(limits).sink(sink)
 }
 
 /// Plays a role to its end.
@@ -472,11 +473,13 @@ pub fn play(role: &'static str) -> ExitCode {
         }
         "blocked sink" => deadstop::run(
             Worker::new((), |ctx| async move { add_announcer(&ctx) })
-                .limits(two.sink(Arc::new(BlockedSink))),
+                .limits(two)
+                .sink(Arc::new(BlockedSink)),
         ),
         "blocked sink for long" => deadstop::run(
             Worker::new((), |ctx| async move { add_announcer(&ctx) })
-                .limits(long.sink(Arc::new(BlockedSink))),
+                .limits(long)
+                .sink(Arc::new(BlockedSink)),
         ),
         "blocked before stop" => deadstop::run(blocked_at(two, |claim| {
             matches!(
@@ -520,10 +523,11 @@ pub fn play(role: &'static str) -> ExitCode {
                 park_for_ever();
                 Ok(())
             };
-            let limits = two.sink(Arc::new(SinkBlockedAt(|claim| {
+            let sink = Arc::new(SinkBlockedAt(|claim| {
                 matches!(claim, Claim::StepStarted { .. })
-            })));
-            deadstop::run(Worker::blocking((), move |ctx, _| main(&ctx)).limits(limits))
+            }));
+            let worker = Worker::blocking((), move |ctx, _| main(&ctx));
+            deadstop::run(worker.limits(two).sink(sink))
         }
         "late" => {
             let (release, released) = std::sync::mpsc::channel();
@@ -536,7 +540,11 @@ pub fn play(role: &'static str) -> ExitCode {
                 ctx.request_stop("enough");
                 Ok(())
             };
-            deadstop::run(Worker::new((), main).limits(two.sink(Arc::new(ReleasingSink(release)))))
+            deadstop::run(
+                Worker::new((), main)
+                    .limits(two)
+                    .sink(Arc::new(ReleasingSink(release))),
+            )
         }
         "held registry" => {
             let host = live_with(WedgedHost);
@@ -544,7 +552,7 @@ pub fn play(role: &'static str) -> ExitCode {
                 ctx.add_thread("never", BodyOpts::new(), |_| {})?;
                 Ok(())
             };
-            deadstop::run(Worker::new((), main).limits(two.host(host)))
+            deadstop::run(Worker::new((), main).limits(two).host(host))
         }
         "full stderr" => {
             let main = |ctx: WorkerCtx| async move {
@@ -556,14 +564,17 @@ pub fn play(role: &'static str) -> ExitCode {
                 });
                 add_printing_cleanup(&ctx)
             };
-            deadstop::run(Worker::new((), main).limits(two.sink(Arc::new(StderrSink))))
+            deadstop::run(Worker::new((), main).limits(two).sink(Arc::new(StderrSink)))
         }
         "hangs in exit" => {
             AT_EXIT.with(|_| {});
             deadstop::run(Worker::new((), service).limits(two))
         }
         "by hand" => {
-            let ctx = two.build(()).expect("the limits are right");
+            let ctx = WorkerCtx::builder()
+                .limits(two)
+                .build(())
+                .expect("the limits are right");
             let life = Life::new(&ctx);
             let _signals = Signals::listen(&life).expect("signals can be heard");
             let _last = LastResort::arm(&life).expect("a thread can be had");
@@ -577,7 +588,10 @@ pub fn play(role: &'static str) -> ExitCode {
             ExitCode::from(u8::try_from(end.code).expect("a code of one byte"))
         }
         "by hand, wedged" => {
-            let ctx = two.build(()).expect("the limits are right");
+            let ctx = WorkerCtx::builder()
+                .limits(two)
+                .build(())
+                .expect("the limits are right");
             let life = Life::new(&ctx);
             let _signals = Signals::listen(&life).expect("signals can be heard");
             let _last = LastResort::arm(&life).expect("a thread can be had");
@@ -597,7 +611,11 @@ pub fn play(role: &'static str) -> ExitCode {
             ExitCode::from(u8::try_from(end.code).expect("a code of one byte"))
         }
         "outlives its worker" | "does not outlive its worker" => {
-            let ctx = grace(ms(100)).build(()).expect("the limits are right");
+            let limits = grace(ms(100));
+            let ctx = WorkerCtx::builder()
+                .limits(limits)
+                .build(())
+                .expect("the limits are right");
             let last = LastResort::arm(&Life::new(&ctx)).expect("a thread can be had");
             if role == "does not outlive its worker" {
                 last.for_good();

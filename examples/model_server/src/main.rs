@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use deadstop::context::WorkerCtx;
+use deadstop::context::Limits;
 use deadstop::process::Worker;
 use model_server::log::Log;
 use model_server::{App, Settings, register};
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return refuse(&error),
     };
-    let limits = WorkerCtx::builder()
+    let limits = Limits::new()
         .grace(settings.grace)
         .pre_stop(settings.pre_stop);
     let code = deadstop::run(Worker::new(App::live(settings), register).limits(limits));

@@ -20,7 +20,7 @@ use crate::journal::{Call, What};
 use crate::scenario;
 use crate::sim::{Options, header, limits_of};
 use crate::stage::{Said, Stage};
-use deadstop::context::{Life, LifeEnd};
+use deadstop::context::{Life, LifeEnd, WorkerCtx};
 use deadstop::host::block_on;
 use deadstop::process::Signals;
 
@@ -95,7 +95,8 @@ fn prepare() -> Result<(Arc<Play>, bool), Box<dyn std::error::Error>> {
     });
     let host = Arc::new(LiveHost::new(Arc::clone(&play)));
     let _ = play.host.set(Arc::clone(&host));
-    let ctx = limits_of(&scenario.worker)
+    let ctx = WorkerCtx::builder()
+        .limits(limits_of(&scenario.worker))
         .host(host)
         .own_sink(Arc::new(LiveSink(Arc::clone(&play))))
         .build(())?;

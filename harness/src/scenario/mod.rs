@@ -31,7 +31,7 @@ pub use model::{
     WatchdogLimits, WatchdogVerdict, When, Worker, limits,
 };
 pub use page::{examples, page};
-pub use parse::{Limits, parse, parse_bytes, parse_with};
+pub use parse::{parse, parse_bytes, parse_with};
 pub use random::{LAST_STOP, random, random_plain};
 pub use schema::schema;
 pub(crate) use value::duration;

@@ -15,23 +15,7 @@ use super::model::{
 use super::read::{Fields, Reader};
 use crate::journal::{Cause, Ties};
 use crate::words::steers;
-
-/// Limits of a user's own worker. A limit holds unless the file gives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Time from the stop signal to SIGKILL.
-    pub grace: Duration,
-    /// Part of the grace that is kept for cleanup.
-    pub reserve: Duration,
-    /// Time that is kept free at the end of the grace. No file gives it.
-    pub margin: Duration,
-    /// Order of cleanup among components of equal order.
-    pub ties: Ties,
-    /// Longest time for which main is awaited if a stop is requested while it runs.
-    pub start_timeout: Duration,
-    /// Delay between a request to a running worker and the begin of stop.
-    pub pre_stop: Duration,
-}
+use deadstop::context::ResolvedLimits;
 
 /// Parses a scenario file. `name` is its path below the scenarios' folder, without `.toml`.
 ///
@@ -42,12 +26,16 @@ pub fn parse(name: &str, text: &str) -> Result<Scenario, Invalid> {
     parse_with(name, text, None)
 }
 
-/// Parses a scenario file for a worker that may have `limits` of its own.
+/// Parses a scenario file for a worker that may have `limits` of its own: a limit holds unless the file gives it.
 ///
 /// # Errors
 ///
 /// As [`parse`].
-pub fn parse_with(name: &str, text: &str, limits: Option<&Limits>) -> Result<Scenario, Invalid> {
+pub fn parse_with(
+    name: &str,
+    text: &str,
+    limits: Option<&ResolvedLimits>,
+) -> Result<Scenario, Invalid> {
     let own = limits;
     let mut reader = Reader::default();
     if text.len() > limits::FILE_BYTES {
@@ -156,7 +144,7 @@ fn file(
     reader: &mut Reader,
     name: &str,
     document: &DeTable<'_>,
-    own: Option<&Limits>,
+    own: Option<&ResolvedLimits>,
 ) -> Option<Scenario> {
     let top = reader.table(Place::Top, document, 0..0);
     check_title_and_live(reader, &top);
@@ -287,7 +275,7 @@ fn are_right(worker: &Fields) -> bool {
 }
 
 /// Returns the worker with its limits and without its components. Notes limits that do not fit one another.
-fn worker(reader: &mut Reader, fields: &Fields, own: Option<&Limits>) -> Worker {
+fn worker(reader: &mut Reader, fields: &Fields, own: Option<&ResolvedLimits>) -> Worker {
     let grace = own.map_or(Duration::from_secs(30), |own| own.grace);
     let grace = fields.time("grace").unwrap_or(grace);
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);

@@ -42,7 +42,7 @@ use crate::journal::{Event, Kind, Name, What};
 use crate::scenario::Scenario;
 use crate::stage::millis;
 use crate::words::{one_line, panic_message};
-use deadstop::context::{Budget, Limits, Line};
+use deadstop::context::{Budget, Line};
 
 pub use bodies::Bodies;
 pub use foreign::Found;
@@ -54,7 +54,6 @@ pub use stack::{Frame, Stack};
 pub use stall::{Code, Doing, Stall, Waiting};
 pub use twice::{FURTHER_SEEDS, TWICE_AT_ONCE, Twice, twice};
 pub use watched::{Kept, KeptBy, Panicked};
-#[cfg(all(feature = "live", unix))]
 pub(crate) use worker::limits_of;
 pub use world::{EVENTS_A_MILLISECOND, EVENTS_A_RUN, HORIZON, ROWS_A_RUN, TURNS_A_RUN};
 
@@ -336,14 +335,8 @@ pub(crate) fn header(scenario: &Scenario, options: &Options, own: bool, host: &s
 /// Returns the budget of a scenario's worker after main has registered everything. Late registrations are not in it.
 pub fn budget(scenario: &Scenario) -> Budget {
     let worker = &scenario.worker;
-    let limits = Limits {
-        grace: worker.grace,
-        reserve: worker.reserve,
-        margin: worker.margin,
-        ties: worker.ties,
-        start_timeout: worker.start_timeout,
-        pre_stop: worker.pre_stop,
-    };
+    let limits = limits_of(worker).resolve();
+    let limits = limits.expect("a parsed scenario has limits that a context accepts");
     let on_time = worker
         .components
         .iter()

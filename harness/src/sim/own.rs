@@ -10,9 +10,9 @@ use super::overlay;
 use super::subject::{DrivenSubject, Ending};
 use super::worker::{builder, call, ending};
 use crate::journal::{Call, Id, SignalName};
-use crate::scenario::{Limits, Scenario};
+use crate::scenario::Scenario;
 use crate::stage::Said;
-use deadstop::context::{Builder, Life, Main, MainError, WorkerCtx};
+use deadstop::context::{Life, Limits, Main, MainError, ResolvedLimits, WorkerCtx};
 use deadstop::host::{BoxFuture, Scope};
 
 /// A user's own worker: a function that makes its state, and the function that registers its components.
@@ -21,7 +21,7 @@ use deadstop::host::{BoxFuture, Scope};
 #[derive(Clone)]
 pub struct Own {
     make_subject: Arc<MakeSubject>,
-    limits: Option<Limits>,
+    limits: Option<ResolvedLimits>,
 }
 
 type MakeSubject = dyn Fn(&Scenario) -> Arc<dyn DrivenSubject> + Send + Sync;
@@ -104,15 +104,15 @@ impl Own {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use deadstop::context::{Builder, CallOpts, MainError, WorkerCtx};
+    /// # use deadstop::context::{CallOpts, Limits, MainError, WorkerCtx};
     /// # use deadstop_harness::kit::{Own, Trial};
     /// # async fn register(ctx: WorkerCtx) -> Result<(), MainError> {
     /// #     ctx.defer_cleanup("db", CallOpts::new(), |scope| scope.sleep(Duration::MAX))?;
     /// #     Ok(())
     /// # }
     /// /// What `main` gives to `Worker::limits`.
-    /// fn limits() -> Builder {
-    ///     WorkerCtx::builder().grace(Duration::from_secs(10))
+    /// fn limits() -> Limits {
+    ///     Limits::new().grace(Duration::from_secs(10))
     /// }
     ///
     /// let trial = Trial::of_own(Own::new(register).limits(limits()));
@@ -122,25 +122,17 @@ impl Own {
     ///
     /// # Panics
     ///
-    /// If a context refuses these limits.
+    /// If the limits do not [fit one another](Limits::resolve).
     #[must_use]
     #[track_caller]
-    pub fn limits(mut self, builder: Builder) -> Self {
-        let limits = builder.limits();
-        let limits = limits.unwrap_or_else(|error| panic!("these are no limits: {error}"));
-        self.limits = Some(Limits {
-            grace: limits.grace,
-            reserve: limits.reserve,
-            margin: limits.margin,
-            ties: limits.ties,
-            start_timeout: limits.start_timeout,
-            pre_stop: limits.pre_stop,
-        });
+    pub fn limits(mut self, limits: Limits) -> Self {
+        let limits = limits.resolve();
+        self.limits = Some(limits.unwrap_or_else(|error| panic!("these are no limits: {error}")));
         self
     }
 
     /// Returns the limits that [`limits`](Own::limits) set.
-    pub(crate) fn own_limits(&self) -> Option<&Limits> {
+    pub(crate) fn own_limits(&self) -> Option<&ResolvedLimits> {
         self.limits.as_ref()
     }
 

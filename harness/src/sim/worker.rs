@@ -14,7 +14,9 @@ use super::world::{self, World};
 use crate::journal::{Call, How, Id, Name, SignalName, Ties};
 use crate::scenario::{self, Scenario};
 use crate::stage::{self, Cast, Said};
-use deadstop::context::{BodyOpts, Builder, ComponentHandle, Life, LifeEnd, Main, WorkerCtx};
+use deadstop::context::{
+    BodyOpts, Builder, ComponentHandle, Life, LifeEnd, Limits, Main, WorkerCtx,
+};
 use deadstop::host::{Abort, Adopt, BoxFuture, Ended, Host, Scope};
 use deadstop::watchdog::HttpProbe;
 
@@ -42,23 +44,24 @@ impl WorkerSubject {
 pub(super) fn builder(limits: &scenario::Worker) -> Builder {
     let outside = |world: &World| Some(Arc::clone(&world.foreign.as_ref()?.outside));
     let host = Arc::new(SimHost::of(world::try_with(outside).flatten()));
-    limits_of(limits)
+    WorkerCtx::builder()
+        .limits(limits_of(limits))
         .host(Arc::clone(&host) as Arc<dyn Host>)
         .own_sink(host)
 }
 
-/// Returns a builder of a context with a scenario's limits, without a host.
-pub(crate) fn limits_of(limits: &scenario::Worker) -> Builder {
-    let builder = WorkerCtx::builder()
+/// Returns a scenario's limits.
+pub(crate) fn limits_of(limits: &scenario::Worker) -> Limits {
+    let all = Limits::new()
         .grace(limits.grace)
         .reserve(limits.reserve)
         .margin(limits.margin)
         .start_timeout(limits.start_timeout)
         .pre_stop(limits.pre_stop);
     if limits.ties == Ties::Last {
-        builder.last_registered_first()
+        all.last_registered_first()
     } else {
-        builder
+        all
     }
 }
 
