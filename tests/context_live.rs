@@ -373,35 +373,35 @@ fn stop_in_a_bodys_block_on_is_refused_as_inside() {
     assert!(one.running() && !other.running());
 }
 
-mod run_async {
+mod spawn_or_block_on {
     use super::*;
 
     #[tokio::test]
-    async fn run_async_on_a_runtime_is_a_task_that_stop_awaits() {
+    async fn spawn_or_block_on_on_a_runtime_is_a_task_that_stop_awaits() {
         let ctx = WorkerCtx::new(());
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let job = async move {
             tokio::task::yield_now().await;
             let _ = sender.send(());
         };
-        ctx.run_async("job", job).expect("accepted");
+        ctx.spawn_or_block_on("job", job).expect("accepted");
         let report = ctx.stop().await.expect("from outside");
         assert!(report.is_ok(), "{report}");
         receiver.await.expect("it has run to its end");
     }
 
     #[tokio::test]
-    async fn run_async_on_a_runtime_is_handed_back_after_stop() {
+    async fn spawn_or_block_on_on_a_runtime_is_handed_back_after_stop() {
         let ctx = WorkerCtx::new(());
         ctx.stop().await.expect("from outside");
         let refused = ctx
-            .run_async("job", async { Ok::<(), String>(()) })
+            .spawn_or_block_on("job", async { Ok::<(), String>(()) })
             .expect_err("stop has begun");
         refused.into_value().await.expect("the future is whole");
     }
 
     #[test]
-    fn run_async_without_a_runtime_runs_before_it_returns() {
+    fn spawn_or_block_on_without_a_runtime_runs_before_it_returns() {
         let ctx = WorkerCtx::new(());
         let (sender, receiver) = mpsc::channel();
         let job = async move {
@@ -409,23 +409,23 @@ mod run_async {
             let _ = sender.send(());
             Err::<(), _>("which is logged")
         };
-        ctx.run_async("job", job).expect("it has run");
+        ctx.spawn_or_block_on("job", job).expect("it has run");
         assert_eq!(receiver.try_recv(), Ok(()));
     }
 
     #[test]
-    fn run_async_without_a_runtime_is_handed_back_too() {
+    fn spawn_or_block_on_without_a_runtime_is_handed_back_too() {
         let ctx = WorkerCtx::new(());
         let (sender, receiver) = mpsc::channel();
         let job = async move { sender.send(()).is_ok() };
         let job = async move {
             job.await;
         };
-        let refused = ctx.run_async("no\nname", job).expect_err("no name");
+        let refused = ctx.spawn_or_block_on("no\nname", job).expect_err("no name");
         assert_eq!(refused.reason, RefusedReason::Limit);
         ctx.stop_blocking().expect("from outside");
         let refused = ctx
-            .run_async("job", refused.into_value())
+            .spawn_or_block_on("job", refused.into_value())
             .expect_err("stop has begun");
         assert_eq!(refused.reason, RefusedReason::PhaseBegan);
         assert_eq!(receiver.try_recv(), Err(mpsc::TryRecvError::Empty));
@@ -504,7 +504,7 @@ fn futures_of_bodies_and_callbacks_may_use_the_network() {
         tokio::net::TcpStream::connect(here).await.map(drop)
     })
     .expect("accepted");
-    ctx.run_async("job", async move {
+    ctx.spawn_or_block_on("job", async move {
         let connected = tokio::net::TcpStream::connect(here).await;
         assert!(connected.is_ok(), "{connected:?}");
     })
@@ -534,7 +534,7 @@ fn async_callback_registered_in_block_on_runs() {
 }
 
 #[test]
-fn async_callback_registered_in_run_async_runs() {
+fn async_callback_registered_in_spawn_or_block_on_runs() {
     let ctx = WorkerCtx::new(());
     let (closed, is_closed) = mpsc::channel();
     let inner = ctx.clone();
@@ -544,7 +544,7 @@ fn async_callback_registered_in_run_async_runs() {
             .add_closeable_async("db", CallOpts::new(), close)
             .map(drop)
     };
-    ctx.run_async("job", register).expect("it has run");
+    ctx.spawn_or_block_on("job", register).expect("it has run");
     let report = ctx.cleanup_blocking().expect("from outside");
     assert!(report.is_ok(), "{report}");
     assert_eq!(is_closed.try_recv(), Ok(()));

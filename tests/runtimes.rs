@@ -168,7 +168,7 @@ fn task_of_a_blocking_main_runs_where_the_worker_was_started() {
 }
 
 #[test]
-fn run_async_in_block_on_runs_where_the_context_was_built() {
+fn future_spawned_in_block_on_runs_where_the_context_was_built() {
     let runtime = runtime();
     let ctx = {
         let _on = runtime.enter();
@@ -184,7 +184,7 @@ fn run_async_in_block_on_runs_where_the_context_was_built() {
                 let _ = released.await;
                 let _ = sender.send("exported");
             };
-            ctx.run_async("export", export).expect("accepted");
+            ctx.spawn_or_block_on("export", export).expect("accepted");
         });
     })
     .expect("accepted");
@@ -197,14 +197,14 @@ fn run_async_in_block_on_runs_where_the_context_was_built() {
 }
 
 #[test]
-fn task_added_in_run_async_without_a_runtime_is_refused() {
+fn task_added_where_the_runtime_is_passing_is_refused() {
     let ctx = WorkerCtx::new(());
     let (sender, receiver) = mpsc::channel();
     let weak = ctx.downgrade();
-    ctx.run_async("registers", async move {
+    ctx.spawn_or_block_on("registers", async move {
         let ctx = weak.upgrade().expect("the test keeps it");
         let task = ctx.add_task("task", BodyOpts::new(), |_| std::future::pending::<()>());
-        let nested = ctx.run_async("nested", async {});
+        let nested = ctx.spawn_or_block_on("nested", async {});
         let _ = sender.send((task.is_err(), nested.is_err()));
     })
     .expect("it has run");
@@ -235,7 +235,7 @@ fn a_task_whose_runtime_goes_before_stop_is_a_death() {
         let _on = runtime.enter();
         ctx.add_task("task", BodyOpts::new(), |_| std::future::pending::<()>())
             .expect("accepted");
-        ctx.run_async("export", std::future::pending::<()>())
+        ctx.spawn_or_block_on("export", std::future::pending::<()>())
             .expect("accepted");
     }
     drop(runtime);

@@ -166,7 +166,7 @@ fn a_death_before_stop_is_an_error_and_a_refusal_a_warning() {
 #[test]
 fn an_error_that_spans_lines_is_logged_on_one() {
     let ctx = WorkerCtx::new(());
-    let failed = ctx.run_async("job", async { Err("no\nWorkerCtx cleanup: forged") });
+    let failed = ctx.spawn_or_block_on("job", async { Err("no\nWorkerCtx cleanup: forged") });
     failed.expect("it has run");
     assert!(logs_contain(r"no\nWorkerCtx cleanup: forged"));
     assert!(!logs_contain("\nWorkerCtx"));

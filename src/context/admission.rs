@@ -11,7 +11,7 @@ use super::error::{Refusal, Refused};
 use super::handle::ComponentHandle;
 use super::opts::{BodyOpts, CallOpts, Opts};
 use super::registry::{Callback, Code, Running};
-use crate::host::{BoxError, BoxFuture, Scope, SpawnError};
+use crate::host::{BoxError, BoxFuture, Scope, SpawnError, harness_part};
 use crate::journal::{Kind, Name};
 
 impl<A> WorkerCtx<A> {
@@ -99,7 +99,7 @@ impl Starting<'_> {
     ) -> Result<Running, Refusal> {
         let token = CancellationToken::new();
         let who = self.core.who(self.handle);
-        let future = task(self.core.host.given(&who, token.clone()));
+        let future = task(harness_part(&*self.core.host).given(&who, token.clone()));
         let on_end = self.core.on_end(self.handle);
         let abort = self.core.spawn_task(who, future, on_end).map_err(refusal)?;
         Ok(Running {

@@ -15,7 +15,7 @@ use super::limits::{Bound, MAX_CONFIRMATION, ms};
 use super::members::{Stage, StepInProgress, StepsInProgress};
 use super::registry::{Callback, Code, RegisteredComponent};
 use super::report::StepReport;
-use crate::host::{Ended, SpawnError};
+use crate::host::{Ended, SpawnError, harness_part};
 use crate::journal::{Claim, How, Id, Kind, Outcome, Phase, Record};
 use crate::words::{contained, one_line};
 
@@ -217,7 +217,7 @@ impl GroupWait<'_> {
             };
             if due {
                 // What ends in this instant ends in time. It gets to end before any step is declared overdue.
-                self.core.host.settle().await;
+                harness_part(&*self.core.host).settle().await;
                 self.process_ends();
                 if !self.waits_shortened && self.core.second_signal_came() {
                     self.shorten_waits().await;
@@ -354,7 +354,7 @@ impl GroupWait<'_> {
     async fn shorten_waits(&mut self) {
         self.waits_shortened = true;
         // What ends in this very instant has ended in time.
-        self.core.host.settle().await;
+        harness_part(&*self.core.host).settle().await;
         self.process_ends();
         let now = self.core.host.now();
         for id in self.in_progress.ids() {

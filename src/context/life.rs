@@ -11,6 +11,7 @@ use super::error::StartError;
 use super::report::{Reason, Report};
 use super::start::Main;
 use super::{MainError, WorkerCtx};
+use crate::host::harness_part;
 use crate::journal::{By, Cause, Name, SignalName};
 
 /// Exit codes of a worker process, besides those of signals (128 + the signal's number) and main's own.
@@ -185,7 +186,7 @@ impl Life {
             started = self.core.start_result.wait().await.clone();
         }
         // The process ends when this returns. All callers that wait for the report get it first.
-        self.core.host.settle().await;
+        harness_part(&*self.core.host).settle().await;
         let code = self.core.exit_code();
         let (code, cause) = match &started {
             _ if self.core.signals.second().is_some() => (code, Cause::SecondSignal),

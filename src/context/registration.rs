@@ -11,7 +11,7 @@ use super::error::{Refusal, Refused};
 use super::handle::ComponentHandle;
 use super::opts::{BodyOpts, CallOpts, Opts};
 use super::registry::{AsyncCall, Callback, Running, RunningWatchdog};
-use crate::host::{Adopt, Around, BoxFuture, Ended, Ending, Scope, SpawnError};
+use crate::host::{Adopt, Around, BoxFuture, Ended, Ending, Scope, SpawnError, harness_part};
 use crate::journal::{Kind, Name, RefusedReason};
 use crate::watchdog::{Link, Watchdog};
 use crate::words::one_line;
@@ -85,7 +85,7 @@ impl<A> WorkerCtx<A> {
         handle: std::thread::JoinHandle<T>,
     ) -> Result<ComponentHandle, Refused<std::thread::JoinHandle<T>>> {
         self.register_body(name, Kind::Thread, opts, handle, |starting, handle| {
-            if !starting.core.host.adopts_threads() {
+            if !harness_part(&*starting.core.host).adopts_threads() {
                 let unsupported = SpawnError::Unsupported("a thread that runs already");
                 return Err(Refusal {
                     reason: RefusedReason::Host,
@@ -105,7 +105,7 @@ impl<A> WorkerCtx<A> {
     /// timeout, then aborts it once.
     ///
     /// The task runs on the runtime around the caller. A plain thread has none. The runtime of a future that a scope's
-    /// [`block_on`](Scope::block_on) drives, or [`run_async`](Self::run_async) on a plain thread, ends with that call.
+    /// [`block_on`](Scope::block_on) drives, or [`spawn_or_block_on`](Self::spawn_or_block_on) on a plain thread, ends with that call.
     /// A task that is registered there runs on the runtime on which the worker was started, or else on the one on which
     /// the context was built.
     ///
@@ -206,7 +206,7 @@ impl<A> WorkerCtx<A> {
     /// # use deadstop::context::WorkerCtx;
     /// let ctx = WorkerCtx::new(());
     /// // There is no runtime here: the future has run when the call returns.
-    /// ctx.run_async("export spans", async { Ok::<(), std::io::Error>(()) })?;
+    /// ctx.spawn_or_block_on("export spans", async { Ok::<(), std::io::Error>(()) })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -218,7 +218,11 @@ impl<A> WorkerCtx<A> {
     ///
     /// If the future panics and is run outside of a runtime.
     #[track_caller]
-    pub fn run_async<F, E>(&self, name: impl Into<Name>, future: F) -> Result<(), Refused<F>>
+    pub fn spawn_or_block_on<F, E>(
+        &self,
+        name: impl Into<Name>,
+        future: F,
+    ) -> Result<(), Refused<F>>
     where
         F: Future<Output = E> + Send + 'static,
         E: Ending,
@@ -334,7 +338,7 @@ impl<A> WorkerCtx<A> {
     /// Registers an async callback that stop calls on the service's executor.
     ///
     /// It runs on the runtime on which it was registered. If it was registered outside of a runtime, or in a future
-    /// that a scope or [`run_async`](Self::run_async) drives, it runs on a thread and a small runtime of its own.
+    /// that a scope or [`spawn_or_block_on`](Self::spawn_or_block_on) drives, it runs on a thread and a small runtime of its own.
     ///
     /// ```
     /// # use deadstop::context::{CallOpts, WorkerCtx};

@@ -37,7 +37,7 @@ pub(crate) struct Running {
     pub adopted_task: bool,
     /// Aborts a task; `None` for a thread.
     pub abort: Option<Box<dyn Abort>>,
-    /// Whether it is a future that is run to its end (`run_async`).
+    /// Whether it is a future that is run to its end (`spawn_or_block_on`).
     pub once: bool,
     /// `None` unless it is a watchdog.
     pub watchdog: Option<Box<RunningWatchdog>>,

@@ -154,10 +154,6 @@ impl Host for Live {
         })
     }
 
-    fn settle(&self) -> BoxFuture<()> {
-        Box::pin(tokio::task::yield_now())
-    }
-
     fn ready(&self) -> Result<(), SpawnError> {
         if cfg!(panic = "abort") {
             contained(|| tracing::warn!(target: "deadstop", "{NO_ISOLATION}"));

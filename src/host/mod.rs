@@ -9,6 +9,7 @@ mod adopt;
 #[cfg(feature = "http")]
 mod connect;
 mod ending;
+mod harness_host;
 mod live;
 mod passing;
 mod reapers;
@@ -29,6 +30,9 @@ pub(crate) use adopt::join;
 #[cfg(feature = "http")]
 pub use connect::Stream;
 pub use ending::Ending;
+#[doc(hidden)]
+pub use harness_host::HarnessHost;
+pub(crate) use harness_host::harness_part;
 pub use live::Live;
 pub(crate) use passing::PassingRuntime;
 pub use scope::{Blocker, Scope, Waited};
@@ -148,9 +152,6 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
     /// Waits until `at` on the host's clock. Returns at once if that is past.
     fn sleep_until(&self, at: Duration) -> BoxFuture<()>;
 
-    /// Waits until everything that can run in this instant has run (on the live host: yields once).
-    fn settle(&self) -> BoxFuture<()>;
-
     /// Prepares what the context's end will need while there is still enough of everything. Called once, when a
     /// context is built.
     ///
@@ -239,16 +240,6 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
         None
     }
 
-    /// Returns the token that a task gets: the one by which the context tells it. A simulator may withhold it.
-    fn given(
-        &self,
-        who: &Who,
-        told: tokio_util::sync::CancellationToken,
-    ) -> tokio_util::sync::CancellationToken {
-        let _ = who;
-        told
-    }
-
     /// Connects to `HOST:PORT`, where `HOST` is a name, an IPv4 address, or an IPv6 address in brackets. The live
     /// host connects over TCP; in the simulator the scenario's health endpoint answers, whatever the name.
     ///
@@ -267,9 +258,10 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
         ))))
     }
 
-    /// Returns whether threads of the operating system that run already can be adopted.
-    fn adopts_threads(&self) -> bool {
-        true
+    /// Returns the part that only the harness's hosts have.
+    #[doc(hidden)]
+    fn harness_part(&self) -> Option<&dyn HarnessHost> {
+        None
     }
 
     /// Returns whether the caller is a body, step or task of `context`.

@@ -161,7 +161,7 @@ pub struct Registered {
     pub is_async: bool,
     /// Whether it ran before it was registered, so that it has no token.
     pub adopted: bool,
-    /// Whether it is a future that runs to its end (`run_async`), so that it may end by itself.
+    /// Whether it is a future that runs to its end (`spawn_or_block_on`), so that it may end by itself.
     #[cfg_attr(
         feature = "serde",
         serde(default, skip_serializing_if = "std::ops::Not::not")

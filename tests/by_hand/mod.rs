@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use deadstop::context::{Builder, WorkerCtx};
 use deadstop::host::{
-    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Host, OnEnd, Scope, SpawnError,
-    Who,
+    Abort, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, HarnessHost, Host, OnEnd, Scope,
+    SpawnError, Who,
 };
 use deadstop::journal::{Cause, How, Id, Name};
 use tokio_util::sync::CancellationToken;
@@ -229,10 +229,6 @@ impl Host for ByHand {
         }))
     }
 
-    fn settle(&self) -> BoxFuture<()> {
-        Box::pin(std::future::ready(()))
-    }
-
     fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
         self.state().driven.push(future);
         Ok(())
@@ -271,12 +267,22 @@ impl Host for ByHand {
         Ok(())
     }
 
+    fn harness_part(&self) -> Option<&dyn HarnessHost> {
+        Some(self)
+    }
+
     fn is_inside(&self, _: ContextId) -> bool {
         self.inside.load(Ordering::SeqCst)
     }
 
     fn exit(&self, code: i32, cause: Cause) {
         self.state().exits.push((code, cause));
+    }
+}
+
+impl HarnessHost for ByHand {
+    fn settle(&self) -> BoxFuture<()> {
+        Box::pin(std::future::ready(()))
     }
 }
 

@@ -27,7 +27,7 @@ fn bodies_that_end_by_themselves_are_noted_unless_expected() {
         ctx.add_thread("works", BodyOpts::new(), |scope| {
             while scope.wait(SECOND).elapsed() {}
         })?;
-        ctx.run_async("migration", sleep(SECOND))?;
+        ctx.spawn_or_block_on("migration", sleep(SECOND))?;
         Ok(())
     };
     let trial = || Trial::of(register).at("10s").signal("SIGTERM");

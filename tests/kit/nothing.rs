@@ -48,7 +48,7 @@ fn worker_that_registers_nothing_on_purpose_passes() {
 #[test]
 fn worker_that_only_runs_a_future_tests_something() {
     let runs = |ctx: WorkerCtx, _: &deadstop::host::Scope| {
-        ctx.run_async("migration", async {})
+        ctx.spawn_or_block_on("migration", async {})
             .map_err(MainError::from)
     };
     let own = deadstop_harness::kit::Own::blocking(runs);

@@ -31,7 +31,7 @@ async fn registers(ctx: WorkerCtx<Flag>) -> Result<(), MainError> {
                 drop(ends);
             })
             .map_err(|refused| refused.to_string())?;
-            ctx.run_async("export", export)
+            ctx.spawn_or_block_on("export", export)
                 .map_err(|refused| refused.to_string())
         })?;
         let ran = Flag::default();
@@ -40,10 +40,10 @@ async fn registers(ctx: WorkerCtx<Flag>) -> Result<(), MainError> {
             sleep(Duration::from_millis(1)).await;
             runs.store(true, Ordering::SeqCst);
         };
-        ctx.run_async("inline", inline)
+        ctx.spawn_or_block_on("inline", inline)
             .map_err(|refused| refused.to_string())?;
         if !ran.load(Ordering::SeqCst) {
-            return Err("run_async returned before the end of its future".to_owned());
+            return Err("spawn_or_block_on returned before the end of its future".to_owned());
         }
         drop(ctx);
         ready.store(true, Ordering::SeqCst);

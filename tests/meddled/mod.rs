@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadstop::host::{
-    Abort, Around, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd, SpawnError,
-    Who,
+    Abort, Around, Body, BoxError, BoxFuture, ContextId, Executor, HarnessHost, Host, Live, OnEnd,
+    SpawnError, Who,
 };
 use deadstop::journal::{Cause, Id, Name};
 use tokio_util::sync::CancellationToken;
@@ -65,10 +65,6 @@ impl<M: HostChanges> Host for ChangedHost<M> {
         self.changes.sleep_until(&self.live, at)
     }
 
-    fn settle(&self) -> BoxFuture<()> {
-        self.live.settle()
-    }
-
     fn ready(&self) -> Result<(), SpawnError> {
         self.live.ready()
     }
@@ -120,10 +116,6 @@ impl<M: HostChanges> Host for ChangedHost<M> {
         self.live.withdraw(context, id)
     }
 
-    fn given(&self, who: &Who, told: CancellationToken) -> CancellationToken {
-        self.live.given(who, told)
-    }
-
     #[cfg(feature = "http")]
     fn connect(
         &self,
@@ -132,8 +124,8 @@ impl<M: HostChanges> Host for ChangedHost<M> {
         self.live.connect(authority)
     }
 
-    fn adopts_threads(&self) -> bool {
-        self.live.adopts_threads()
+    fn harness_part(&self) -> Option<&dyn HarnessHost> {
+        self.live.harness_part()
     }
 
     fn is_inside(&self, context: ContextId) -> bool {

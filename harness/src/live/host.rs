@@ -17,8 +17,8 @@ use super::turns::{InTurns, PolledIn, TurnExtension, Turns, Unbegun};
 use crate::journal::{Cause, Claim, Id, Kind, Name};
 use crate::stage::{NEVER, Stage as _, millis};
 use deadstop::host::{
-    Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, Live, OnEnd,
-    Scope, SpawnError, Stream, Who,
+    Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, HarnessHost, Host,
+    Live, OnEnd, Scope, SpawnError, Stream, Who,
 };
 use deadstop::journal::{Record, Sink};
 
@@ -85,36 +85,6 @@ impl Host for LiveHost {
             match wakes {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
                 None => std::future::pending().await,
-            }
-        })
-    }
-
-    /// Waits until everything that can run in this instant has run. An instant has an extent in real time here.
-    fn settle(&self) -> BoxFuture<()> {
-        let clock = &self.play.clock;
-        let left = clock
-            .time_map
-            .settled_at(clock.real())
-            .saturating_sub(clock.real());
-        // The wait has a thread of its own: the caller may await it on the service's runtime, which may be wedged.
-        let (over, is_over) = tokio::sync::oneshot::channel::<()>();
-        let play = Arc::clone(&self.play);
-        let wait = move || {
-            std::thread::sleep(Duration::from_nanos(left));
-            // On a slow machine, code that was started or woken in this instant may still be about to run.
-            let late = play.clock.real() + play.clock.time_map.start_allowance();
-            let quiet = |scene: &Scene| scene.is_over() || scene.is_quiet();
-            play.wait_for_scene(Some(late), quiet);
-            play.ping_executor(late);
-            play.wait_for_scene(Some(late), quiet);
-            drop(over);
-        };
-        let waits = std::thread::Builder::new()
-            .name("settle".to_owned())
-            .spawn(wait);
-        Box::pin(async move {
-            if waits.is_ok() {
-                let _ = is_over.await;
             }
         })
     }
@@ -205,8 +175,8 @@ impl Host for LiveHost {
         self.live.connect(authority)
     }
 
-    fn adopts_threads(&self) -> bool {
-        self.live.adopts_threads()
+    fn harness_part(&self) -> Option<&dyn HarnessHost> {
+        Some(self)
     }
 
     fn is_inside(&self, context: ContextId) -> bool {
@@ -217,6 +187,38 @@ impl Host for LiveHost {
         if self.play.record_exit(code, cause) {
             self.live.exit(code, cause);
         }
+    }
+}
+
+impl HarnessHost for LiveHost {
+    /// Waits until everything that can run in this instant has run. An instant has an extent in real time here.
+    fn settle(&self) -> BoxFuture<()> {
+        let clock = &self.play.clock;
+        let left = clock
+            .time_map
+            .settled_at(clock.real())
+            .saturating_sub(clock.real());
+        // The wait has a thread of its own: the caller may await it on the service's runtime, which may be wedged.
+        let (over, is_over) = tokio::sync::oneshot::channel::<()>();
+        let play = Arc::clone(&self.play);
+        let wait = move || {
+            std::thread::sleep(Duration::from_nanos(left));
+            // On a slow machine, code that was started or woken in this instant may still be about to run.
+            let late = play.clock.real() + play.clock.time_map.start_allowance();
+            let quiet = |scene: &Scene| scene.is_over() || scene.is_quiet();
+            play.wait_for_scene(Some(late), quiet);
+            play.ping_executor(late);
+            play.wait_for_scene(Some(late), quiet);
+            drop(over);
+        };
+        let waits = std::thread::Builder::new()
+            .name("settle".to_owned())
+            .spawn(wait);
+        Box::pin(async move {
+            if waits.is_ok() {
+                let _ = is_over.await;
+            }
+        })
     }
 }
 

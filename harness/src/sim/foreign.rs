@@ -43,7 +43,7 @@ pub(crate) struct Foreign {
 pub struct Found {
     /// Number of tasks that the context does not know and that had not ended at the end of the run.
     pub tasks: usize,
-    /// Number of futures that `run_async` ran where it was called.
+    /// Number of futures that `spawn_or_block_on` ran where it was called.
     pub futures: usize,
     /// Components with code that held a strong handle of the context to its end.
     pub held_handle: Vec<Name>,

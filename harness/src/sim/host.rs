@@ -22,8 +22,8 @@ use super::world::{self, World};
 use crate::journal::{Cause, Claim, How, Id, Kind, MAIN, Name, Registered};
 use crate::stage::{NEVER, millis};
 use deadstop::host::{
-    Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, Host, OnEnd, Scope,
-    SpawnError, Stream, Who,
+    Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, HarnessHost, Host,
+    OnEnd, Scope, SpawnError, Stream, Who,
 };
 use deadstop::journal::{Record, Sink};
 
@@ -71,10 +71,6 @@ impl Host for SimHost {
 
     fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
         Box::pin(Sleep::until(millis(at)))
-    }
-
-    fn settle(&self) -> BoxFuture<()> {
-        Box::pin(Settle { asked: false })
     }
 
     fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
@@ -176,19 +172,12 @@ impl Host for SimHost {
         })
     }
 
-    fn given(&self, who: &Who, told: CancellationToken) -> CancellationToken {
-        self.with_world(
-            || "a token".to_owned(),
-            |world| overlay::component_token(world, who.id, told),
-        )
-    }
-
     fn connect(&self, _authority: &str) -> BoxFuture<std::io::Result<Box<dyn Stream>>> {
         Box::pin(endpoint::connect())
     }
 
-    fn adopts_threads(&self) -> bool {
-        false
+    fn harness_part(&self) -> Option<&dyn HarnessHost> {
+        Some(self)
     }
 
     fn is_inside(&self, _context: ContextId) -> bool {
@@ -203,6 +192,23 @@ impl Host for SimHost {
             || "the end of the process".to_owned(),
             |world| world.exit(code, cause),
         );
+    }
+}
+
+impl HarnessHost for SimHost {
+    fn settle(&self) -> BoxFuture<()> {
+        Box::pin(Settle { asked: false })
+    }
+
+    fn given(&self, who: &Who, told: CancellationToken) -> CancellationToken {
+        self.with_world(
+            || "a token".to_owned(),
+            |world| overlay::component_token(world, who.id, told),
+        )
+    }
+
+    fn adopts_threads(&self) -> bool {
+        false
     }
 }
 
