@@ -78,6 +78,11 @@ impl Project {
         self
     }
 
+    /// Returns the text of a scenario's file.
+    fn scenario(&self, name: &str) -> String {
+        fs::read_to_string(self.root.join(format!("scenarios/{name}.toml"))).unwrap()
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_deadstop"));
         command.args(arguments).current_dir(&self.root);
@@ -1084,11 +1089,13 @@ fn standard_input_has_no_snapshot_to_accept() {
 fn new_scenario_is_for_an_own_worker_where_the_others_are() {
     let project = Project::new("new-own").with("mine.toml", "title = \"mine\"\n");
     project.run(&["new", "next"]).code(0);
+    insta::assert_snapshot!("new-own", project.scenario("next"));
     // The new file is valid, but the command cannot run it.
     project.run(&["run", "next"]).code(4);
     // Where the files script their workers, a new file does too.
     let scripted = Project::new("new-scripted").with("a.toml", GOOD);
     scripted.run(&["new", "next"]).code(0);
+    insta::assert_snapshot!("new-scripted", scripted.scenario("next"));
     scripted.run(&["run", "next"]).code(0);
 }
 

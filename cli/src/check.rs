@@ -359,7 +359,8 @@ fn summary(
         let _ = write!(line, ", {links} not followed");
     }
     let verdict = if counts.is_empty() && totals.runs == 0 && totals.skipped > 0 {
-        "nothing was run: the tests of your worker do that, with `deadstop::scenarios!`".to_owned()
+        "nothing was run: the tests of your worker do that, with `deadstop_harness::scenarios!`"
+            .to_owned()
     } else if counts.is_empty() && totals.runs == 0 {
         "nothing was run".to_owned()
     } else if counts.is_empty() {

@@ -2,18 +2,16 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 
 use super::output::out;
 use super::{Done, Exit, place};
+use deadstop_harness::journal::{Kind, SignalName};
+use deadstop_harness::scenario::keys::Place;
+use deadstop_harness::scenario::{Component, Layout, Scenario, Spanned, Spot, Timed, Verb, When};
 use deadstop_harness::words::shown_path;
-
-/// Text of a new scenario. It passes `check` once its log is accepted.
-const TEMPLATE: &str = include_str!("new.toml");
-
-/// Text of a new scenario in a project whose scenarios are for its own worker.
-const OWN_TEMPLATE: &str = include_str!("own.toml");
 
 /// Write a new scenario with comments, to start from.
 #[derive(Debug, Args)]
@@ -47,11 +45,11 @@ impl New {
         let root = place::scenarios().unwrap_or_else(|| PathBuf::from("scenarios"));
         let path = root.join(format!("{name}.toml"));
         let own = for_own_workers();
-        write_new(&path, if own { OWN_TEMPLATE } else { TEMPLATE })
+        write_new(&path, &if own { own_text(name) } else { text(name) })
             .map_err(|message| (Exit::Failed, message))?;
         if own {
             out(&format!(
-                "wrote {}\n  `cargo test` runs it, with `deadstop::scenarios!`\n",
+                "wrote {}\n  `cargo test` runs it, with `deadstop_harness::scenarios!`\n",
                 shown_path(&path)
             ))?;
             return Ok(Exit::Well);
@@ -62,6 +60,101 @@ impl New {
         ))?;
         Ok(Exit::Well)
     }
+}
+
+/// Returns the text of a new scenario. It passes `check` once its log is accepted.
+fn text(name: &str) -> String {
+    let mut scenario = Scenario::new(
+        name,
+        "SIGTERM while a job is in flight: the pool finishes it, then the db is closed",
+    );
+    scenario.worker.components = Some(vec![
+        Component {
+            timeout: Duration::from_secs(5),
+            takes: Duration::from_millis(200),
+            ..Component::new(Kind::Task, "server")
+        },
+        Component {
+            order: 100,
+            uses: vec!["db".into()],
+            ..Component::new(Kind::Closeable, "thread pool")
+        },
+        Component::new(Kind::Closeable, "db"),
+    ]);
+    let job = Verb::Job {
+        name: "thread pool".into(),
+        count: 1,
+        takes: Some(Duration::from_secs(3)),
+    };
+    scenario.timeline = vec![Timed::new(When::At(Duration::from_secs(9)), job), sigterm()];
+    scenario.expect.exit = Some(Spanned::from(0));
+    scenario.expect.closed = Some(Spanned::from(vec!["thread pool".into(), "db".into()]));
+    scenario.expect.leaked = Some(Spanned::from(Vec::new()));
+    scenario.expect.ends_at = Some(Spanned::from(Duration::from_secs(12)));
+    Layout::new()
+        .before(Spot::Key(Place::Top, "title"), ABOUT)
+        .before(Spot::Key(Place::Top, "title"), format!("{GRAMMAR}."))
+        .beside(
+            Spot::Key(Place::Worker, "grace"),
+            "from the signal to SIGKILL; cleanup keeps a third of it unless `reserve` says otherwise",
+        )
+        .before(
+            Spot::Key(Place::Worker, "components"),
+            "What the worker is made of, in the order in which main registers it.",
+        )
+        .beside(Spot::Component(0), "told to stop, needs 200 ms")
+        .beside(Spot::Component(1), "cleanup runs descending: first this")
+        .beside(Spot::Component(2), "and then this (order 0)")
+        .before(Spot::Key(Place::Timeline, "events"), "What happens to it, and when.")
+        .beside(Spot::Event(0), "one job, done at 12 s")
+        .before(Spot::Event(2), SUGGESTED_EVENTS)
+        .before(Spot::Key(Place::Expect, "exit"), EXPECTED)
+        .beside(Spot::Key(Place::Expect, "closed"), "exactly these, in this order")
+        .beside(
+            Spot::Key(Place::Expect, "ends-at"),
+            "server until 10.2 s, the pool until its job is done",
+        )
+        .write(&scenario)
+}
+
+/// Returns the text of a new scenario in a project whose scenarios are for its own worker.
+fn own_text(name: &str) -> String {
+    let mut scenario = Scenario::new(name, "SIGTERM: everything is stopped, and closed");
+    scenario.timeline = vec![sigterm()];
+    scenario.expect.exit = Some(Spanned::from(0));
+    scenario.expect.leaked = Some(Spanned::from(Vec::new()));
+    Layout::new()
+        .before(Spot::Key(Place::Top, "title"), ABOUT)
+        .before(
+            Spot::Key(Place::Top, "title"),
+            "It is for the worker that your tests register, and so has no components.",
+        )
+        .before(
+            Spot::Key(Place::Top, "title"),
+            format!("{GRAMMAR} of deadstop."),
+        )
+        .before(
+            Spot::Key(Place::Timeline, "events"),
+            "What happens to the worker, and when. Faults name its components as your code does:\n  { at = \"5s\", hang = \"flusher\" }",
+        )
+        .before(Spot::Key(Place::Expect, "exit"), EXPECTED)
+        .write(&scenario)
+}
+
+const ABOUT: &str = "What this scenario is about: the bug, and what is right instead.";
+const GRAMMAR: &str = "Every key is explained, with an example, in scenarios/README.md";
+const EXPECTED: &str =
+    "What is right, worked out by hand before the first run; what is left out is not checked.";
+/// Events to try. Their lines become events where the comment's sign is removed.
+const SUGGESTED_EVENTS: &str = r#"Try these: the pool's close never returns, or a second signal comes.
+{ on = "thread pool", hang = "thread pool" },
+{ on = "thread pool", after = "500ms", signal = "SIGTERM" },"#;
+
+fn sigterm() -> Timed {
+    Timed::new(
+        When::At(Duration::from_secs(10)),
+        Verb::Signal(SignalName::Sigterm),
+    )
 }
 
 /// Returns whether all scenarios of this project are for own workers, so that a new one is, too.
@@ -103,4 +196,25 @@ fn write_new(path: &Path, text: &str) -> Result<(), String> {
         });
     let _ = std::fs::remove_file(&draft);
     written.map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use deadstop_harness::scenario::{lint, parse};
+
+    #[test]
+    fn new_scenarios_have_no_mistake_and_no_lint() {
+        for text in [text("new"), own_text("new")] {
+            let scenario = parse("new", &text).expect(&text);
+            assert!(lint(&scenario).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn suggested_events_are_events_without_the_comment_sign() {
+        let text = text("new").replace("# {", "{");
+        let scenario = parse("new", &text).expect(&text);
+        assert_eq!(scenario.timeline.len(), 4, "{text}");
+    }
 }

@@ -70,7 +70,7 @@ pub fn run_and_show(
 ) -> Result<(Exit, Vec<Event>), (Exit, String)> {
     if loaded.scenario.worker.components.is_none() {
         err(&format!(
-            "{}: it has no [worker] components: it is for a worker of your own, whose tests run it with `deadstop::scenarios!`",
+            "{}: it has no [worker] components: it is for a worker of your own, whose tests run it with `deadstop_harness::scenarios!`",
             loaded.path
         ));
         return Ok((Exit::Nothing, Vec::new()));

@@ -3,7 +3,6 @@
 //! It uses the fields that `read.rs` has checked. `parse.rs` and `event.rs` use it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, all_of, any_of, did_you_mean};
 use super::keys::{self, KEYS, Key, Place, RESERVED};
@@ -224,40 +223,37 @@ pub(super) fn component(
     let timeout = ["join-timeout", "cancel-timeout", "timeout"]
         .iter()
         .find_map(|key| fields.time(key));
-    let default = match kind {
-        Kind::Thread | Kind::Task | Kind::Watchdog => limits::JOIN_TIMEOUT,
-        _ => limits::CALL_TIMEOUT,
-    };
+    let defaults = Component::new(kind, name.clone());
     Some(Component {
         name,
         kind,
         order: fields
             .int("order")
             .and_then(|order| i32::try_from(order).ok())
-            .unwrap_or(0),
-        after: fields.time("after").unwrap_or_default(),
-        late: fields.flag("late").unwrap_or(false),
+            .unwrap_or(defaults.order),
+        after: fields.time("after").unwrap_or(defaults.after),
+        late: fields.flag("late").unwrap_or(defaults.late),
         uses,
-        takes: fields.time("takes").unwrap_or_default(),
+        takes: fields.time("takes").unwrap_or(defaults.takes),
         needs,
-        timeout: timeout.unwrap_or(default),
+        timeout: timeout.unwrap_or(defaults.timeout),
         floor: fields.time("floor"),
-        is_async: fields.flag("async").unwrap_or(false),
+        is_async: fields.flag("async").unwrap_or(defaults.is_async),
         period: fields.time("period"),
         told: fields
             .text("told")
             .and_then(|word| Told::ALL.iter().find(|told| told.as_str() == word))
             .copied()
-            .unwrap_or(Told::AtOnce),
+            .unwrap_or(defaults.told),
         told_by,
-        adopted: fields.flag("adopted").unwrap_or(false),
-        watchdog: (kind == Kind::Watchdog).then(|| WatchdogLimits {
-            interval: fields.time("interval").unwrap_or(Duration::from_secs(10)),
-            attempts: fields.count("attempts").unwrap_or(3),
+        adopted: fields.flag("adopted").unwrap_or(defaults.adopted),
+        watchdog: defaults.watchdog.map(|defaults| WatchdogLimits {
+            interval: fields.time("interval").unwrap_or(defaults.interval),
+            attempts: fields.count("attempts").unwrap_or(defaults.attempts),
             request_timeout: fields
                 .time("request-timeout")
-                .unwrap_or(Duration::from_secs(120)),
-            start_grace: fields.time("start-grace"),
+                .unwrap_or(defaults.request_timeout),
+            start_grace: fields.time("start-grace").or(defaults.start_grace),
         }),
         span: fields.span.clone(),
     })

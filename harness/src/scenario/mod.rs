@@ -1,10 +1,11 @@
-//! The scenario file: its keys, its model, its parser with diagnostics and lints, and its expectations. The page of the
-//! grammar, the editor's schema and random scenarios are made here too.
+//! The scenario file: its keys, its model, its parser with diagnostics and lints, its writer, and its expectations. The
+//! page of the grammar, the editor's schema and random scenarios are made here too.
 //!
 //! It uses the journal's types and the names of the laws. The stage, the simulator, the live run, the test kit, the
 //! reports and the command use it.
 
 mod component;
+mod defaults;
 mod diagnostic;
 mod event;
 mod files;
@@ -17,7 +18,9 @@ mod parse;
 mod random;
 mod read;
 mod schema;
+mod spans;
 mod value;
+mod write;
 
 pub use diagnostic::{CODES, Diagnostic, Invalid, Severity, column_of, line_of, render};
 pub(crate) use diagnostic::{all_of, any_of, did_you_mean, time};
@@ -35,3 +38,4 @@ pub use parse::{parse, parse_bytes, parse_with};
 pub use random::{LAST_STOP, random, random_plain};
 pub use schema::schema;
 pub(crate) use value::duration;
+pub use write::{Layout, Spot, write};

@@ -25,6 +25,10 @@ pub mod limits {
     pub const DURATION: Duration = Duration::from_secs(3_600);
     /// Maximum number of mistakes of one file that are shown: more would not help its author.
     pub const DIAGNOSTICS: usize = 100;
+    /// Default time from the stop signal to SIGKILL.
+    pub const GRACE: Duration = Duration::from_secs(30);
+    /// Default of the longest time for which main is awaited if a stop is requested while it runs.
+    pub const START_TIMEOUT: Duration = Duration::from_secs(5);
     /// Default bound of a thread, task or watchdog.
     pub const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
     /// Default bound of a callback or closeable.

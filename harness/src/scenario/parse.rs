@@ -276,15 +276,9 @@ fn are_right(worker: &Fields) -> bool {
 
 /// Returns the worker with its limits and without its components. Notes limits that do not fit one another.
 fn worker(reader: &mut Reader, fields: &Fields, own: Option<&ResolvedLimits>) -> Worker {
-    let grace = own.map_or(Duration::from_secs(30), |own| own.grace);
-    let grace = fields.time("grace").unwrap_or(grace);
-    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let reserve = fields
-        .time("reserve")
-        .or(own.map(|own| own.reserve))
-        .unwrap_or(Duration::from_millis(ms(grace) / 3));
-    let margin = Duration::from_millis(ms(grace).div_ceil(20).min(500));
-    let margin = own.map_or(margin, |own| own.margin);
+    let defaults = default_worker(fields.time("grace"), own);
+    let Worker { grace, margin, .. } = defaults;
+    let reserve = fields.time("reserve").unwrap_or(defaults.reserve);
     let are_right = are_right(fields);
     if are_right && reserve + margin >= grace {
         let span = ["reserve", "grace"]
@@ -305,10 +299,7 @@ fn worker(reader: &mut Reader, fields: &Fields, own: Option<&ResolvedLimits>) ->
             .help("reserve less, or ask for a longer grace"),
         );
     }
-    let pre_stop = fields
-        .time("pre-stop")
-        .or(own.map(|own| own.pre_stop))
-        .unwrap_or_default();
+    let pre_stop = fields.time("pre-stop").unwrap_or(defaults.pre_stop);
     let share = grace.saturating_sub(reserve + margin);
     if are_right && !share.is_zero() && pre_stop >= share {
         let span = fields.span_of("pre-stop");
@@ -335,14 +326,29 @@ fn worker(reader: &mut Reader, fields: &Fields, own: Option<&ResolvedLimits>) ->
             .text("ties")
             .and_then(|word| Ties::ALL.iter().find(|ties| ties.as_str() == word))
             .copied()
-            .or(own.map(|own| own.ties))
-            .unwrap_or(Ties::First),
+            .unwrap_or(defaults.ties),
         start_timeout: fields
             .time("start-timeout")
-            .or(own.map(|own| own.start_timeout))
-            .unwrap_or(Duration::from_secs(5)),
-        run: fields.flag("run").unwrap_or(true),
+            .unwrap_or(defaults.start_timeout),
+        run: fields.flag("run").unwrap_or(defaults.run),
         components: None,
+    }
+}
+
+/// Returns a worker with the limits that hold where a file gives none, and without components. `grace` is the file's,
+/// if it gives one, and `own` are the limits of a user's own worker.
+pub(super) fn default_worker(grace: Option<Duration>, own: Option<&ResolvedLimits>) -> Worker {
+    let Some(own) = own else {
+        return Worker::with_grace(grace.unwrap_or(limits::GRACE));
+    };
+    Worker {
+        grace: grace.unwrap_or(own.grace),
+        reserve: own.reserve,
+        margin: own.margin,
+        ties: own.ties,
+        start_timeout: own.start_timeout,
+        pre_stop: own.pre_stop,
+        ..Worker::default()
     }
 }
 
