@@ -192,12 +192,17 @@ fn table(place: Place, selector: &'static str, own: &str) -> BoxedStrategy<Strin
                     chosen.push(key);
                 }
             }
-            // An event has one moment.
-            let on = chosen
-                .iter()
-                .any(|key| key.name == "on" && place == Place::Event);
+            // An event has one trigger, and a delay only after some of them.
             if place == Place::Event {
-                chosen.retain(|key| key.name != if on { "at" } else { "after" });
+                let is_trigger = |key: &keys::Key| keys::TRIGGERS.contains(&key.name);
+                let trigger = chosen
+                    .iter()
+                    .map(|key| key.name)
+                    .find(|name| keys::TRIGGERS.contains(name));
+                chosen.retain(|key| !is_trigger(key) || Some(key.name) == trigger);
+                let can_be_delayed =
+                    trigger.is_some_and(|trigger| keys::DELAYED_TRIGGERS.contains(&trigger));
+                chosen.retain(|key| key.name != "after" || can_be_delayed);
             }
             chosen
                 .into_iter()

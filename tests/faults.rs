@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use common::corpus;
-use deadstop_harness::scenario::{Component, Scenario, Timed, Verb, When, parse};
+use deadstop_harness::scenario::{Component, Scenario, Timed, Trigger, Verb, parse};
 
 /// Kinds of components in all their variants, as a file writes them, and main.
 const KINDS: &[&str] = &[
@@ -134,22 +134,23 @@ fn combinations_of(scenario: &Scenario, timed: &Timed) -> Vec<Combination> {
     let Some(verb) = all().find(|verb| *verb == key) else {
         return Vec::new();
     };
-    let since_begin = match &timed.when {
-        When::On(of, after) if of == name => Some(*after),
+    let since_begin = match &timed.trigger {
+        Trigger::On { name: of, after } if of == name => Some(*after),
         // Main begins with the process.
-        When::At(at) if kind == MAIN => Some(*at),
+        Trigger::At(at) if kind == MAIN => Some(*at),
         _ => None,
     };
     let at_begin = since_begin == Some(Duration::ZERO);
     // A fault at an instant after the first signal is meant for a step that has begun by then.
-    let stops = |timed: &Timed| match timed.when {
-        When::At(at) if matches!(timed.verb, Verb::Signal(_)) => Some(at),
+    let stops = |timed: &Timed| match timed.trigger {
+        Trigger::At(at) if matches!(timed.verb, Verb::Signal(_)) => Some(at),
         _ => None,
     };
     let stop = scenario.timeline.iter().find_map(stops);
-    let is_later = match &timed.when {
-        When::At(at) => stop.is_some_and(|stop| *at > stop),
-        When::On(..) => since_begin.is_some(),
+    let is_later = match &timed.trigger {
+        Trigger::At(at) => stop.is_some_and(|stop| *at > stop),
+        Trigger::On { .. } => since_begin.is_some(),
+        Trigger::OnEnd { .. } | Trigger::AfterEvent(_) => false,
     };
     let ends_in = match &timed.verb {
         Verb::Hang { lasts, .. } | Verb::Ignore { lasts, .. } | Verb::Hold { lasts, .. } => *lasts,

@@ -25,3 +25,5 @@ mod real;
 mod runtimes;
 #[path = "kit/told.rs"]
 mod told;
+#[path = "kit/triggers.rs"]
+mod triggers;

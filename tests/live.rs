@@ -303,6 +303,19 @@ fn files_not_for_live_runs_are_counted_and_too_fast_refused() {
         "{stdout}"
     );
 
+    let between_turns = format!(
+        "{}events = [{{ after-event = 12, signal = \"SIGTERM\" }}]\n",
+        DRAIN.trim_start().split("events").next().unwrap_or("")
+    );
+    let output = live(&[&file("between.toml", &between_turns), "--verbose"]);
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(4), "{stdout}");
+    assert!(
+        stdout.contains("between: `after-event` strikes between two turns"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("1 cannot be live"), "{stdout}");
+
     let output = live(&["scenarios/tasks/one-millisecond.toml", "--speed", "10"]);
     let stdout = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{stdout}");

@@ -367,6 +367,43 @@ fn schema_and_parser_agree_on_combinations_of_keys() {
         (false, file(db, r#"{ panic = "main", code = 3 }"#)),
         (false, file(db, r#"{ at = "1s", on = "db", hang = "db" }"#)),
         (false, file(db, r#"{ after = "1s", hang = "db" }"#)),
+        (true, file(db, r#"{ on-end = "db", hang = "db" }"#)),
+        (
+            true,
+            file(db, r#"{ on-end = "main", after = "1s", hang = "db" }"#),
+        ),
+        (true, file(db, r#"{ after-event = 0, hang = "db" }"#)),
+        (
+            false,
+            file(db, r#"{ at = "1s", on-end = "db", hang = "db" }"#),
+        ),
+        (
+            false,
+            file(db, r#"{ on = "db", on-end = "db", hang = "db" }"#),
+        ),
+        (
+            false,
+            file(db, r#"{ at = "1s", after-event = 3, hang = "db" }"#),
+        ),
+        (
+            false,
+            file(db, r#"{ on-end = "db", after-event = 3, hang = "db" }"#),
+        ),
+        (
+            false,
+            file(db, r#"{ after = "1s", after-event = 3, hang = "db" }"#),
+        ),
+        (
+            false,
+            file(db, r#"{ at = "1s", after = "1s", hang = "db" }"#),
+        ),
+        (
+            false,
+            file(
+                db,
+                r#"{ after = "1s", fail = "main", before = "db", code = 3 }"#,
+            ),
+        ),
         (
             false,
             file(db, r#"{ hang = "db", slow = "db", by = "1s" }"#),
@@ -389,6 +426,8 @@ fn schema_and_parser_agree_on_combinations_of_keys() {
         (false, file("", r#"{ hang = "" }"#)),
         (false, file("", r#"{ hang = "a\nb" }"#)),
         (false, file("", r#"{ on = "kill", hang = "db" }"#)),
+        (false, file("", r#"{ on-end = "kill", hang = "db" }"#)),
+        (true, file("", r#"{ on-end = "main", hang = "db" }"#)),
         (false, file("", "") + "[expect]\nclosed = [\"\"]\n"),
         (false, file("", "") + "[expect]\nleaked = [\"executor\"]\n"),
     ] {

@@ -132,6 +132,12 @@ const HAZARDS: &[Hazard] = &[
     ("threads/sleeps-through-stop", &["ledger/accounted"], &[]),
     ("threads/stalled-pipe", &["steps/bounded"], &[]),
     ("threads/wrong-flag", &["ledger/accounted"], &[]),
+    ("triggers/db-fails-with-its-last-writer", &["uses/closed-after-users", "ledger/accounted"], &["closed", "failed"]),
+    ("triggers/db-hangs-after-an-abort", &["ledger/accounted", "exit/code"], &["aborted", "leaked"]),
+    ("triggers/registered-as-the-last-step-ends", &["late/refused", "steps/isolated"], &[]),
+    ("triggers/second-signal-at-an-end", &["steps/isolated", "cleanup/floor"], &[]),
+    // The plan's journal has fewer events, so that the request never comes, and the db stays open.
+    ("triggers/stop-between-two-turns", &["ledger/accounted"], &["closed"]),
     // The plan does kill, as it should, but with the exit code of a kill from outside.
     ("watchdog/answers-late", &["exit/code"], &[]),
     ("watchdog/body-stalls", &["exit/code"], &[]),
@@ -198,6 +204,18 @@ const HARMLESS: &[(&str, &str)] = &[
     (
         "platform/unhandled-signal-after-done",
         "a signal that nobody handles ends either alike: the file is about its exit code",
+    ),
+    (
+        "triggers/end-of-the-server-stops-the-worker",
+        "the file is about the moment of the signal; all that is then to do is to close the db",
+    ),
+    (
+        "triggers/second-signal-between-two-turns",
+        "the plan's journal has fewer events: the second signal never comes",
+    ),
+    (
+        "triggers/signal-as-main-ends",
+        "main has opened everything by then, and either context closes it",
     ),
     (
         "platform/sigkill",

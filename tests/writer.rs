@@ -10,7 +10,7 @@ use deadstop::context::Limits;
 use deadstop_harness::journal::{Kind, Name};
 use deadstop_harness::scenario::keys::{KEYS, Place};
 use deadstop_harness::scenario::{
-    self, Component, Layout, Scenario, Spanned, Spot, Timed, Verb, When, limits, write,
+    self, Component, Layout, Scenario, Spanned, Spot, Timed, Trigger, Verb, limits, write,
 };
 use deadstop_harness::sim::{self, Options};
 use proptest::collection::vec;
@@ -330,7 +330,7 @@ proptest! {
         scenario.timeline = texts.iter().map(|text| {
             let (name, message) = (name.clone(), Some(text.clone()));
             let verb = Verb::Panic { name: name.clone(), message, before: None };
-            Timed::new(When::On(name, Duration::from_millis(1)), verb)
+            Timed::new(Trigger::On { name, after: Duration::from_millis(1) }, verb)
         }).collect();
         let parts: Vec<_> = texts.into_iter().map(Spanned::from).collect();
         scenario.expect.lines = Some(parts.into());

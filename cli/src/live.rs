@@ -176,6 +176,11 @@ impl Live {
                 not_live.push((at, "it is for a worker of your own".to_owned()));
                 continue;
             }
+            let mut timeline = scenario.timeline.iter();
+            if let Some(reason) = timeline.find_map(|timed| timed.trigger.not_live()) {
+                not_live.push((at, reason.to_owned()));
+                continue;
+            }
             if let Some(why) = why_stuck(runners, &scenario, case)
                 .map_err(|error| (Exit::Internal, error.to_string()))?
             {

@@ -10,7 +10,9 @@ use super::output::out;
 use super::{Done, Exit, place};
 use deadstop_harness::journal::{Kind, SignalName};
 use deadstop_harness::scenario::keys::Place;
-use deadstop_harness::scenario::{Component, Layout, Scenario, Spanned, Spot, Timed, Verb, When};
+use deadstop_harness::scenario::{
+    Component, Layout, Scenario, Spanned, Spot, Timed, Trigger, Verb,
+};
 use deadstop_harness::words::shown_path;
 
 /// Write a new scenario with comments, to start from.
@@ -86,7 +88,10 @@ fn text(name: &str) -> String {
         count: 1,
         takes: Some(Duration::from_secs(3)),
     };
-    scenario.timeline = vec![Timed::new(When::At(Duration::from_secs(9)), job), sigterm()];
+    scenario.timeline = vec![
+        Timed::new(Trigger::At(Duration::from_secs(9)), job),
+        sigterm(),
+    ];
     scenario.expect.exit = Some(Spanned::from(0));
     scenario.expect.closed = Some(Spanned::from(vec!["thread pool".into(), "db".into()]));
     scenario.expect.leaked = Some(Spanned::from(Vec::new()));
@@ -152,7 +157,7 @@ const SUGGESTED_EVENTS: &str = r#"Try these: the pool's close never returns, or 
 
 fn sigterm() -> Timed {
     Timed::new(
-        When::At(Duration::from_secs(10)),
+        Trigger::At(Duration::from_secs(10)),
         Verb::Signal(SignalName::Sigterm),
     )
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use deadstop_harness::journal::Kind;
 use deadstop_harness::report::figures::grouped;
 use deadstop_harness::scenario::keys::{self, Place};
-use deadstop_harness::scenario::{Component, Scenario, When};
+use deadstop_harness::scenario::{Component, Scenario, Trigger};
 
 /// Numbers of events that struck, by verb and by kind of component.
 #[derive(Default)]
@@ -53,10 +53,13 @@ impl Coverage {
                 Some(name) => scenario.component(name).map_or("main", column),
             };
             *self.cells.entry((timed.verb.key(), about)).or_default() += 1;
-            let moment = match &timed.when {
-                When::At(_) => "at",
-                When::On(_, after) if after.is_zero() => "on",
-                When::On(..) => "on, after",
+            let moment = match &timed.trigger {
+                Trigger::At(_) => "at",
+                Trigger::On { after, .. } if after.is_zero() => "on",
+                Trigger::On { .. } => "on, after",
+                Trigger::OnEnd { after, .. } if after.is_zero() => "on-end",
+                Trigger::OnEnd { .. } => "on-end, after",
+                Trigger::AfterEvent(_) => "after-event",
             };
             *self.moments.entry(moment).or_default() += 1;
         }

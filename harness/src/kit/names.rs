@@ -7,7 +7,7 @@ use crate::journal::{How, Kind, Name, RefusedReason, Registered, What};
 use crate::report::{Problem, ProblemKind};
 use crate::scenario::keys::{self, Place};
 use crate::scenario::{
-    Diagnostic, Scenario, Span, Spanned, Timed, Verb, When, all_of, any_of, did_you_mean,
+    Diagnostic, Scenario, Span, Spanned, Timed, Verb, all_of, any_of, did_you_mean,
 };
 use crate::sim::Journal;
 
@@ -93,7 +93,12 @@ fn mentions(scenario: &Scenario) -> Vec<Mention<'_>> {
     let reserved_words =
         |place, key: &str| keys::find(place, key).map_or(Vec::new(), |key| key.ty.also());
     let mut all = Vec::new();
-    for Timed { when, verb, span } in &scenario.timeline {
+    for Timed {
+        trigger,
+        verb,
+        span,
+    } in &scenario.timeline
+    {
         if let Some(name) = verb.about() {
             all.push(Mention {
                 name,
@@ -105,7 +110,8 @@ fn mentions(scenario: &Scenario) -> Vec<Mention<'_>> {
                 },
             });
         }
-        if let When::On(name, _) = when {
+        if let Some(name) = trigger.component() {
+            // `on` and `on-end` allow the same words.
             all.push(Mention {
                 name,
                 span,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::journal::{At, Event, How, MAIN, State, What};
 use crate::report::{Problem, ProblemKind};
-use crate::scenario::{Expect, Scenario, Timed, Verb, When, all_of};
+use crate::scenario::{Expect, Scenario, Timed, Trigger, Verb, all_of};
 use crate::sim::{Journal, Run};
 
 /// Time for which main is followed to see whether it would go on by itself, in milliseconds of virtual time.
@@ -107,10 +107,13 @@ fn problem(message: String, help: &str) -> Problem {
     }
 }
 
-/// Returns whether the scenario itself is about main: it has a fault for main, or an event at main's begin.
+/// Returns whether the scenario itself is about main: it has a fault for main, or an event at main's begin or end.
 fn is_about_start(scenario: &Scenario) -> bool {
     let about = |timed: &Timed| {
-        let on_main = matches!(&timed.when, When::On(name, _) if **name == *"main");
+        let on_main = timed
+            .trigger
+            .component()
+            .is_some_and(|name| **name == *"main");
         on_main || timed.verb.about().is_some_and(|name| **name == *"main")
     };
     scenario.timeline.iter().any(about)
@@ -121,7 +124,7 @@ pub(super) fn left_alone(run: &Run) -> Run {
     let mut scenario = Scenario::clone(&run.scenario);
     scenario.expect = Expect::default();
     scenario.timeline = vec![Timed {
-        when: When::At(Duration::from_millis(FOLLOWED_MS)),
+        trigger: Trigger::At(Duration::from_millis(FOLLOWED_MS)),
         verb: Verb::Signal(crate::journal::SignalName::Sigkill),
         span: 0..0,
     }];

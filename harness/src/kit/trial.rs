@@ -35,8 +35,9 @@ impl Time for Duration {
 /// One run of an own worker: what happens to it, and when.
 ///
 /// A trial has the keys of a scenario file, and is parsed as one. A mistake in it is reported as in a file, together
-/// with that file. [`at`](Trial::at) and [`on`](Trial::on) set when the events after them strike. A verb (`hang`,
-/// `fail`, `signal`, …) adds an event. `lasting`, `message`, `callers` and the like belong to the event before them.
+/// with that file. [`at`](Trial::at), [`on`](Trial::on), [`on_end`](Trial::on_end) and
+/// [`after_event`](Trial::after_event) set when the events after them strike. A verb (`hang`, `fail`, `signal`, …) adds
+/// an event. `lasting`, `message`, `callers` and the like belong to the event before them.
 ///
 /// ```
 /// # use deadstop::context::{CallOpts, MainError, WorkerCtx};
@@ -154,7 +155,36 @@ impl Trial {
         self
     }
 
-    /// Delays the events that follow by a time after the begin that [`on`](Self::on) names.
+    /// Makes the events that follow strike when the code of that component first ends, or when `main` ends, however it
+    /// ends: before any other code goes on.
+    ///
+    /// ```
+    /// # use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
+    /// # use deadstop_harness::kit::Trial;
+    /// # async fn register(ctx: WorkerCtx) -> Result<(), MainError> {
+    /// #     ctx.add_task("writer", BodyOpts::new(), |token| async move { token.cancelled().await })?;
+    /// #     ctx.add_closeable_with("db", CallOpts::new(), (), |(), _scope| {})?;
+    /// #     Ok(())
+    /// # }
+    /// // The database fails as soon as its last writer is gone.
+    /// let trial = Trial::of(register).at("10s").signal("SIGTERM").on_end("writer").fail("db");
+    /// assert_eq!(trial.run().exit_code(), Some(1));
+    /// ```
+    pub fn on_end(mut self, name: &str) -> Self {
+        self.when = format!("on-end = {}", toml_string(name));
+        self
+    }
+
+    /// Makes the events that follow strike between two turns of one instant: after the turn in which the journal's event
+    /// of that number is written (its [`seq`](crate::journal::Event::seq)), and before the next turn. The number is that
+    /// of a run with this trial's [seed](Self::seed).
+    pub fn after_event(mut self, number: u64) -> Self {
+        self.when = format!("after-event = {number}");
+        self
+    }
+
+    /// Delays the events that follow by a time after the begin that [`on`](Self::on) names, or after the end that
+    /// [`on_end`](Self::on_end) names.
     pub fn after(mut self, after: impl Time) -> Self {
         let _ = write!(self.when, ", after = {}", toml_string(&after.said()));
         self

@@ -27,7 +27,7 @@ use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use crate::journal::{At, By, Event, How, Id, Ms, Name, State, What, is_cut_off, text};
 use crate::laws;
-use crate::scenario::{Scenario, When};
+use crate::scenario::{Scenario, Trigger};
 use crate::sim::{Journal, Options, RunError, Runners};
 use crate::stage::millis;
 
@@ -310,9 +310,9 @@ impl Known {
         let strikes = scenario
             .timeline
             .iter()
-            .filter_map(|event| match event.when {
-                When::At(at) => Some(millis(at)),
-                When::On(..) => None,
+            .filter_map(|event| match event.trigger {
+                Trigger::At(at) => Some(millis(at)),
+                Trigger::On { .. } | Trigger::OnEnd { .. } | Trigger::AfterEvent(_) => None,
             });
         known.instants.extend(strikes);
         Ok(known)

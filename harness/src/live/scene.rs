@@ -258,7 +258,8 @@ impl Scene {
 
     /// Returns whether code of the worker may go on.
     pub fn may_go_on(&self) -> bool {
-        let waits_for_others = self.script.borrow().awaits_a_begin() && self.open_turns.get() > 0;
+        let waits_for_others =
+            self.script.borrow().awaits_a_begin_or_end() && self.open_turns.get() > 0;
         !(self.is_striking.get() || self.is_due() || waits_for_others)
     }
 

@@ -4,9 +4,10 @@
 //! the worker runs in *turns*, each from a wake to the next wait. A turn begins only when nothing is about to strike,
 //! and a strike waits for the turns that are open. Otherwise turns overlap as the operating system schedules them.
 //!
-//! Turns do not overlap while an event waits for the begin of a step, to strike in the very instant of that begin.
-//! This includes the driver's turns. The driver tells a component and announces the begin of its step in one turn,
-//! and the component must not go on before the event has struck.
+//! Turns do not overlap while an event waits for the begin of a step or for the end of a component, to strike in that
+//! very instant. This includes the driver's turns. The driver tells a component and announces the begin of its step in
+//! one turn, and the component must not go on before the event has struck. A component's end is recorded in its last
+//! turn, and no other code must go on before the event has struck.
 
 use std::future::poll_fn;
 use std::pin::Pin;

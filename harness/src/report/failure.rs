@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::journal::{Event, text};
 use crate::laws;
-use crate::scenario::{Scenario, line_of};
+use crate::scenario::{Scenario, Trigger, line_of};
 
 use super::{Problem, ProblemKind, Source, Style, diff};
 
@@ -42,6 +42,15 @@ pub fn never_struck(scenario: &Scenario, source: Source<'_>, unstruck: &[usize])
                 out,
                 "; it happens inside \"{inside}\", whose code has to run then"
             );
+        }
+        match &timed.trigger {
+            Trigger::OnEnd { name, .. } => {
+                let _ = write!(out, "; it waits for the end of \"{name}\"");
+            }
+            Trigger::AfterEvent(number) => {
+                let _ = write!(out, "; it waits for event {number} of the journal");
+            }
+            Trigger::At(_) | Trigger::On { .. } => {}
         }
         out.push('\n');
     }

@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use super::model::{
-    Component, Expect, Scenario, Spanned, Timed, Verb, WatchdogLimits, When, Worker, limits,
+    Component, Expect, Scenario, Spanned, Timed, Verb, WatchdogLimits, Worker, limits,
 };
+use super::trigger::Trigger;
 use crate::journal::{Kind, Name, Ties, Told};
 
 impl Scenario {
@@ -107,10 +108,10 @@ impl Default for WatchdogLimits {
 }
 
 impl Timed {
-    /// Returns an event that strikes at that moment.
-    pub fn new(when: When, verb: Verb) -> Self {
+    /// Returns an event that strikes by that trigger.
+    pub fn new(trigger: Trigger, verb: Verb) -> Self {
         Timed {
-            when,
+            trigger,
             verb,
             span: 0..0,
         }

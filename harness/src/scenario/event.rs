@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::component::{DeclaredNames, lookup};
 use super::diagnostic::{Diagnostic, any_of};
-use super::keys::{self, ANSWERS, Place, Type};
-use super::model::{Answer, Component, Lasts, Span, Timed, Verb, When};
+use super::keys::{self, AFTER_EVENT, ANSWERS, DELAYED_TRIGGERS, Place, TRIGGERS, Type};
+use super::model::{Answer, Component, Lasts, Span, Timed, Verb};
 use super::read::{Fields, Reader};
+use super::trigger::Trigger;
 use crate::journal::{Call, Kind, Name, SignalName};
 
 /// Returns the event of a table, or `None` if a mistake leaves it unclear; the mistake is noted.
@@ -18,7 +19,7 @@ pub(super) fn event(
 ) -> Option<Timed> {
     let verb = fields.selector?;
     let key = keys::find(Place::Event, verb)?;
-    let when = moment(reader, names, fields);
+    let trigger = trigger(reader, names, fields);
     let mut other = |name: &str| {
         let key = keys::find(Place::Event, name)?;
         lookup(
@@ -91,7 +92,7 @@ pub(super) fn event(
         _ => return None,
     };
     Some(Timed {
-        when: when?,
+        trigger: trigger?,
         verb,
         span: fields.span.clone(),
     })
@@ -121,46 +122,73 @@ fn note_main_only_keys(reader: &mut Reader, fields: &Fields, about: &str) {
     }
 }
 
-/// Returns when an event strikes, or `None` if a mistake leaves that unclear; the mistake is noted.
-fn moment(reader: &mut Reader, names: Option<&DeclaredNames>, fields: &Fields) -> Option<When> {
-    let (at, on) = (fields.time("at"), fields.text("on"));
-    if let (Some(on_span), Some(at_span)) = (fields.span_of("on"), fields.span_of("at")) {
+/// Returns what makes an event strike, or `None` if a mistake leaves that unclear; the mistake is noted.
+fn trigger(reader: &mut Reader, names: Option<&DeclaredNames>, fields: &Fields) -> Option<Trigger> {
+    let mut found: Vec<(Span, &str)> = TRIGGERS
+        .iter()
+        .filter_map(|key| Some((fields.span_of(key)?, *key)))
+        .collect();
+    found.sort_by_key(|(span, _)| span.start);
+    if let [(first_span, first), (second_span, second), ..] = found.as_slice() {
         reader.note(
             Diagnostic::error(
                 "two-moments",
-                on_span,
-                "an event strikes `at` a moment or `on` a step, not both",
+                second_span.clone(),
+                format!(
+                    "an event strikes at one moment, and this has both `{first}` and `{second}`"
+                ),
                 "a second moment",
             )
-            .also(at_span, "the first moment")
-            .help("`after` counts from the begin of the step that `on` names"),
+            .also(first_span.clone(), "the first moment")
+            .help("make them two events, or leave one out: `after` counts from the begin or the end that `on` or `on-end` names"),
         );
         return None;
     }
-    match on {
-        Some(on) => {
-            let key = keys::find(Place::Event, "on")?;
-            let on = lookup(reader, names, key, on, fields.span_of("on")?)?;
-            Some(When::On(on, fields.time("after").unwrap_or_default()))
+    note_after_without_place(reader, fields);
+    let after = fields.time("after").unwrap_or_default();
+    let Some((span, key)) = found.into_iter().next() else {
+        return Some(Trigger::At(Duration::ZERO));
+    };
+    match key {
+        "at" => fields.time(key).map(Trigger::At),
+        AFTER_EVENT => {
+            let number = u64::try_from(fields.int(key)?).ok();
+            number.map(Trigger::AfterEvent)
         }
-        None => {
-            // An `on` with a wrong value has been noted, and is not missing.
-            if let Some(span) = fields.span_of("after")
-                && !fields.has("on")
-            {
-                reader.note(
-                    Diagnostic::error(
-                        "missing-key",
-                        span,
-                        "`after` counts from the begin of a step",
-                        "expected `on = NAME` beside it",
-                    )
-                    .help("a moment of its own is `at`"),
-                );
-            }
-            Some(When::At(at.unwrap_or_default()))
+        _ => {
+            let key = keys::find(Place::Event, key)?;
+            let name = lookup(reader, names, key, fields.text(key.name)?, span)?;
+            Some(match key.name {
+                "on" => Trigger::On { name, after },
+                _ => Trigger::OnEnd { name, after },
+            })
         }
     }
+}
+
+/// Notes an `after` without a begin or an end from which it could count.
+fn note_after_without_place(reader: &mut Reader, fields: &Fields) {
+    // A name with a wrong value has been noted, and is not missing.
+    let Some(span) = fields
+        .span_of("after")
+        .filter(|_| !DELAYED_TRIGGERS.iter().any(|key| fields.has(key)))
+    else {
+        return;
+    };
+    let help = if fields.has(AFTER_EVENT) {
+        "what strikes between two turns has no delay; a moment of its own is `at`"
+    } else {
+        "a moment of its own is `at`"
+    };
+    reader.note(
+        Diagnostic::error(
+            "missing-key",
+            span,
+            "`after` counts from the begin of a step, or from an end",
+            "expected `on = NAME` or `on-end = NAME` beside it",
+        )
+        .help(help),
+    );
 }
 
 /// Returns `None`, and notes the reason, if a verb cannot be about that component.

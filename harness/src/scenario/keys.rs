@@ -1,7 +1,7 @@
 //! The table of keys of a scenario file. The parser's checks, its suggestions for misspelt keys, the grammar's page,
 //! the editor's schema and the random scenarios all come from this one table.
 
-use super::model::Answer;
+use super::model::{Answer, limits};
 use crate::journal::{Call, Cause, SignalName, Ties, Told};
 use crate::laws;
 
@@ -100,6 +100,15 @@ impl Type {
 
 /// Names that no component of a file can have, because they mean something else.
 pub const RESERVED: &[&str] = &["main", "kill", "executor"];
+
+/// Key of the trigger between two turns.
+pub(super) const AFTER_EVENT: &str = "after-event";
+
+/// Keys that say what makes an event strike. An event has at most one of them.
+pub const TRIGGERS: &[&str] = &["at", "on", "on-end", AFTER_EVENT];
+
+/// The triggers from which `after` counts.
+pub const DELAYED_TRIGGERS: &[&str] = &["on", "on-end"];
 
 /// One key of the grammar.
 #[derive(Clone, Copy, Debug)]
@@ -316,7 +325,9 @@ pub static KEYS: &[Key] = &[
     key(Event, "health", Type::Answer, "", "What the health endpoint answers from here on. `silent` accepts and says nothing, `half-line` sends half of a status line and then nothing, `stalls` all of it and then nothing. `drip` is 200 byte by byte, over the whole of `takes`, or without it a byte a second for ever; `endless` is 200 with a body that does not end. `cut` ends in the middle, `reset` tears the connection down, `garbage` is no HTTP.", r#"{ at = "5s", health = "503", takes = "2s" }"#).selects(),
     key(Event, "at", TIME, "the start", "When it strikes: so long after the worker began.", r#"{ at = "10s", signal = "SIGTERM" }"#),
     key(Event, "on", NAME_OR_MAIN, "", "When it strikes: at the first begin of that component's step, or of `main`.", r#"{ on = "flush", signal = "SIGTERM" }"#),
-    key(Event, "after", TIME, "0ms", "So long after the begin of the step that `on` names.", r#"{ on = "flush", after = "500ms", signal = "SIGTERM" }"#),
+    key(Event, "on-end", NAME_OR_MAIN, "", "When it strikes: at the first end of that component's code, or of `main`, however it ends.", r#"{ on-end = "flush", signal = "SIGTERM" }"#),
+    key(Event, AFTER_EVENT, Type::Int(0, limits::EVENT_NUMBER as i64), "", "When it strikes: after the turn in which the journal's event of that number (`seq`) is written, and before the next turn. Not in a live run.", r#"{ after-event = 12, signal = "SIGTERM" }"#),
+    key(Event, "after", TIME, "0ms", "So long after the begin of the step that `on` names, or after the end that `on-end` names.", r#"{ on = "flush", after = "500ms", signal = "SIGTERM" }"#),
     key(Event, "from", NAME_OR_MAIN, "from outside", "The component inside which it is called or registered.", r#"{ at = "5s", call = "stop", from = "writer" }"#).with(&["call", "register"]),
     key(Event, "callers", Type::Int(1, 1_000), "1", "How many call at once.", r#"{ at = "5s", call = "cleanup", callers = 3 }"#).with(&["call"]),
     key(Event, "message", Type::Text, "scripted failure, scripted panic", "The error's or panic's words; the reason given with `request-stop`.", r#"{ at = "5s", fail = "db", message = "broken pipe" }"#).with(&["fail", "panic", "call"]),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, time};
-use super::model::{Component, Scenario, Span, Verb, WatchdogVerdict, When, limits};
+use super::model::{Component, Scenario, Span, Verb, WatchdogVerdict, limits};
+use super::trigger::Trigger;
 use crate::journal::{Call, Kind, SignalName, Told};
 
 /// Every lint: its name, and the fault that it reports.
@@ -198,6 +199,16 @@ fn events_without_effect(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
     let watchdog = components(scenario).any(|component| component.kind == Kind::Watchdog);
     for event in &scenario.timeline {
         let (label, help) = match &event.verb {
+            // A component ends once. What calls or registers inside of it never strikes, which is another lint.
+            verb if !matches!(verb, Verb::Call { .. } | Verb::Register { .. })
+                && matches!(&event.trigger, Trigger::OnEnd { name, .. } if verb.about() == Some(name)) =>
+            {
+                let name = verb.about().map_or("", |name| name);
+                (
+                    format!("\"{name}\" has ended by then"),
+                    "let it strike earlier, or strike another component",
+                )
+            }
             // The components of a user's own worker are not known.
             Verb::Health { .. } if !watchdog && scenario.worker.components.is_some() => (
                 "no watchdog asks the health endpoint".to_owned(),
@@ -235,9 +246,9 @@ fn events_without_effect(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
 
 /// Returns the instant at which the process has ended at the latest, or `None` if the file does not determine it.
 fn latest_end(scenario: &Scenario) -> Option<Duration> {
-    let at = |event: &super::model::Timed| match event.when {
-        When::At(at) => Some(at),
-        When::On(..) => None,
+    let at = |event: &super::model::Timed| match event.trigger {
+        Trigger::At(at) => Some(at),
+        Trigger::On { .. } | Trigger::OnEnd { .. } | Trigger::AfterEvent(_) => None,
     };
     let first = |ends_at_once: bool| {
         let signals = scenario.timeline.iter().filter(move |event| {
@@ -253,8 +264,8 @@ fn latest_end(scenario: &Scenario) -> Option<Duration> {
 fn never_strikes(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
     let end = latest_end(scenario);
     for event in &scenario.timeline {
-        let (label, help) = match (&event.when, &event.verb) {
-            (When::At(at), _) if end.is_some_and(|end| *at > end) => (
+        let (label, help) = match (&event.trigger, &event.verb) {
+            (Trigger::At(at), _) if end.is_some_and(|end| *at > end) => (
                 format!(
                     "the process ends at {} at the latest",
                     time(end.unwrap_or_default())
@@ -262,13 +273,34 @@ fn never_strikes(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
                 "let it strike earlier; a signal ends the process when the grace is over",
             ),
             (
-                When::On(name, _),
+                Trigger::On { name, .. },
                 Verb::Register {
                     name: registered, ..
                 },
             ) if name == registered => (
                 "it waits for a step of what it registers".to_owned(),
                 "let it strike `at` a moment, or `on` another step",
+            ),
+            (
+                Trigger::OnEnd { name, .. },
+                Verb::Register {
+                    name: registered, ..
+                },
+            ) if name == registered => (
+                "it waits for the end of what it registers".to_owned(),
+                "let it strike `at` a moment, or at the end of another component",
+            ),
+            (
+                Trigger::OnEnd { name, .. },
+                Verb::Call {
+                    from: Some(from), ..
+                }
+                | Verb::Register {
+                    from: Some(from), ..
+                },
+            ) if name == from => (
+                format!("it happens inside \"{from}\", whose code has ended by then"),
+                "leave `from` out, or let it strike earlier",
             ),
             _ => continue,
         };
@@ -363,12 +395,12 @@ fn cannot_hold(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
 
 /// Returns the instant at which the worker is first asked to stop, or killed.
 ///
-/// Returns `None` if the file does not determine the instant: main may fail before, and a step on which a request waits
-/// may begin earlier or later than expected.
+/// Returns `None` if the file does not determine the instant: main may fail before, and what a request waits for may
+/// come earlier or later than expected.
 fn first_request(scenario: &Scenario) -> Option<Duration> {
     let mut first = None;
     for event in &scenario.timeline {
-        match (&event.verb, &event.when) {
+        match (&event.verb, &event.trigger) {
             (Verb::Fail { .. } | Verb::Panic { .. }, _) => return None,
             (
                 Verb::Call {
@@ -376,10 +408,10 @@ fn first_request(scenario: &Scenario) -> Option<Duration> {
                 },
                 _,
             ) => {}
-            (Verb::Signal(_) | Verb::Call { .. }, When::At(at)) => {
+            (Verb::Signal(_) | Verb::Call { .. }, Trigger::At(at)) => {
                 first = Some(first.map_or(*at, |first: Duration| first.min(*at)));
             }
-            (Verb::Signal(_) | Verb::Call { .. }, When::On(..)) => return None,
+            (Verb::Signal(_) | Verb::Call { .. }, _) => return None,
             _ => {}
         }
     }

@@ -19,6 +19,7 @@ mod random;
 mod read;
 mod schema;
 mod spans;
+mod trigger;
 mod value;
 mod write;
 
@@ -31,11 +32,12 @@ pub use judge::{Unmet, judge};
 pub use lint::{LINTS, lint};
 pub use model::{
     Answer, Cause, Component, Expect, Lasts, Needs, Scenario, Span, Spanned, Timed, Verb,
-    WatchdogLimits, WatchdogVerdict, When, Worker, limits,
+    WatchdogLimits, WatchdogVerdict, Worker, limits,
 };
 pub use page::{examples, page};
 pub use parse::{parse, parse_bytes, parse_with};
 pub use random::{LAST_STOP, random, random_plain};
 pub use schema::schema;
+pub use trigger::Trigger;
 pub(crate) use value::duration;
 pub use write::{Layout, Spot, write};

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::keys::ANSWERS;
+use super::trigger::Trigger;
 use crate::journal::{Call, Kind, Name, SignalName, Ties, Told};
 
 pub use crate::journal::Cause;
@@ -19,6 +20,8 @@ pub mod limits {
     pub const FILE_BYTES: usize = 64 * 1024;
     /// Maximum number of components in a file.
     pub const COMPONENTS: usize = 1_000;
+    /// Largest number of a journal's event that an event of the timeline can wait for: a run with more events is stuck.
+    pub const EVENT_NUMBER: u64 = 200_000;
     /// Maximum number of timeline events in a file; also of the jobs and of the callers of one event.
     pub const EVENTS: usize = 1_000;
     /// Longest duration in a file.
@@ -159,24 +162,15 @@ pub struct WatchdogLimits {
     pub start_grace: Option<Duration>,
 }
 
-/// An event of the timeline: its moment and its verb.
+/// An event of the timeline: its trigger and its verb.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Timed {
-    /// Its moment.
-    pub when: When,
+    /// What makes it strike.
+    pub trigger: Trigger,
     /// Its verb.
     pub verb: Verb,
     /// Its table in the file.
     pub span: Span,
-}
-
-/// Moment at which an event of the timeline strikes: before everything else in its instant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum When {
-    /// This long after the worker began.
-    At(Duration),
-    /// This long after the step of that component (or `main`) began for the first time.
-    On(Name, Duration),
 }
 
 /// Verb of an event of the timeline: the signal, call, registration or fault that strikes.

@@ -33,6 +33,7 @@ pub fn page() -> String {
             table(&mut page, keys::of(place));
         }
     }
+    page.push_str(TRIGGERS);
     page.push_str(LINTS_TITLE);
     for (name, says) in LINTS {
         let _ = writeln!(page, "| `{name}` | {says} |");
@@ -242,8 +243,9 @@ ends-at = "10500ms"
 1. Say in `title` what goes wrong, or must not go wrong.
 2. List the components as a program would register them. Each is one table: its kind with its name (`closeable = "db"`), then what
    differs from the defaults. A component does its work at once unless `takes`, a job or a fault says otherwise.
-3. List the events. Each is one table: a verb with its object (`hang = "db"`), then when it strikes: `at` a time since the start, or
-   `on` the begin of a component's step and so long `after` it; without either it strikes at the start.
+3. List the events. Each is one table: a verb with its object (`hang = "db"`), then its trigger, which says when it strikes: `at` a time
+   since the start, `on` the begin of a component's step, `on-end` of a component, or `after-event` of the journal. `on` and
+   `on-end` can have a delay (`after`). Without a trigger it strikes at the start. See [below](#when-an-event-strikes).
 4. Say what is expected. What is left out is not checked, except the laws: none may break that `breaks` does not name.
 
 What a stop does, in short: it tells all threads and tasks, joins, awaits and calls what is for stop in ascending `order`, then calls
@@ -258,6 +260,38 @@ aborted or left behind, and the next step begins.
 - *The plan* is a context as it was first sketched, with its flaws, against which a file can be run too. `told-by` and `kill` are for it.
 
 `deadstop run FILE` runs one file and shows what happened; `deadstop check` runs all of them.
+"#;
+
+const TRIGGERS: &str = r#"
+## When an event strikes
+
+A run is made of *turns*: what a component, or the context, does without being interrupted, from where it goes on to where it waits
+again. What the clock ends at an instant (jobs, holds) is one turn too. An event strikes between two turns: after the one in which its
+trigger comes, and before any other. So it strikes before all else that is still to come in that instant, and sees nothing half
+done. Each strikes once. The code of a component that begins has not had a turn yet when its begin is written.
+
+- `at`: before the first turn of that instant.
+- `on`: when the component's step begins (`step-started` in the journal), for the first time; of `main`, when its code does.
+- `on-end`: when the component's code ends (`ended` in the journal), for the first time, and however it ends: well, by a failure or a
+  panic, or dropped. The outcome of its step comes later: the context has not had a turn since. What is left behind ends, if at
+  all, when its code does. What never ends strikes nothing.
+- `on` or `on-end` with `after`: before the first turn of the instant so long after that begin or end.
+- `after-event = N`: when the journal has its event number N, counted from 0 (`seq` in `deadstop run --format json FILE`). The events
+  that strikes write are counted too. The numbers of one turn are one place, and a number that a strike writes is the place of
+  that strike. With N, an event strikes at one exact place between two turns, and nothing before that place changes.
+  It goes with no `at`, since event N has an instant already, and with no `after`.
+
+Several that strike at one place strike in the order of the file, whatever triggers they have; what one of them triggers strikes at this
+place too, in the same order, before the next turn. Their calls come after all of them, one after another.
+
+An event whose trigger never comes, or comes with the end of the run, never strikes: a component that does not end, a number past the
+last event, an instant after the exit. `deadstop run` notes it, and in a test of a worker of your own it is a failure. The lint
+`never-strikes` names what can be known from the file alone.
+
+Numbers belong to one run: the same file, seed and context, in this version. With another seed the same number may be elsewhere, as
+with every change of the file before it. So a file that is kept says with `on`, `on-end` and `at` what it can, and expects of
+`after-event` what holds in every order. A live run has no place between two turns: `deadstop live` passes over a file with
+`after-event`, and counts it.
 "#;
 
 const LINTS_TITLE: &str = r"

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, Key, Place, RESERVED, Type, answers};
+use super::keys::{self, DELAYED_TRIGGERS, Key, Place, RESERVED, TRIGGERS, Type, answers};
 use super::model::limits;
 
 /// Returns the JSON schema of a scenario file, for editors.
@@ -53,20 +53,25 @@ fn object(place: Place, selector: Option<&'static Key>) -> Value {
         object["description"] = json!(selector.doc);
     }
     if place == Place::Event {
-        // An event strikes `at` a moment or `on` a step, not both; `after` counts from a step's begin.
-        object["not"] = json!({ "required": ["at", "on"] });
-        object["dependentRequired"] = json!({ "after": ["on"] });
+        // An event has one trigger, and `after` counts from a begin or an end.
+        let two = |(n, first): (usize, &&'static str)| {
+            let others = TRIGGERS[n + 1..].iter();
+            let first = *first;
+            others.map(move |other| json!({ "required": [first, other] }))
+        };
+        let two: Vec<_> = TRIGGERS.iter().enumerate().flat_map(two).collect();
+        object["not"] = json!({ "anyOf": two });
+        let delayed = DELAYED_TRIGGERS.iter();
+        let delayed: Vec<_> = delayed.map(|key| json!({ "required": [key] })).collect();
+        let mut dependent = Map::new();
+        dependent.insert("after".to_owned(), json!({ "anyOf": delayed }));
         if let Some(selector) = selector {
             let about_main = json!({ "properties": { selector.name: { "const": "main" } } });
             let of_main =
                 keys::of(place).filter(|key| key.main_only && key.goes_with(selector.name));
-            let dependent: Map<_, _> = of_main
-                .map(|key| (key.name.to_owned(), about_main.clone()))
-                .collect();
-            if !dependent.is_empty() {
-                object["dependentSchemas"] = Value::Object(dependent);
-            }
+            dependent.extend(of_main.map(|key| (key.name.to_owned(), about_main.clone())));
         }
+        object["dependentSchemas"] = Value::Object(dependent);
     }
     object
 }

@@ -639,7 +639,7 @@ mod tests {
         unknown.name = "of an unknown".into();
         unknown.worker.components = Some(Vec::new());
         unknown.timeline.push(crate::scenario::Timed {
-            when: crate::scenario::When::At(Duration::from_secs(5)),
+            trigger: crate::scenario::Trigger::At(Duration::from_secs(5)),
             verb: crate::scenario::Verb::End {
                 name: "nobody".into(),
             },

@@ -322,9 +322,16 @@ impl World {
         }
     }
 
+    /// Adds an event to the journal, and returns the number of events so far.
     fn push(&self, what: What) -> usize {
         let t = self.now();
-        self.observed.push(|seq| Event { t, seq, what })
+        let mut number = 0;
+        let events = self.observed.push(|seq| {
+            number = seq;
+            Event { t, seq, what }
+        });
+        self.script.borrow_mut().wrote(number, t);
+        events
     }
 
     /// Records a claim of the context, and then the running flag if it has changed.
@@ -613,7 +620,7 @@ impl Drop for World {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::{Timed, Verb, When};
+    use crate::scenario::{Timed, Trigger, Verb};
     use crate::sim::laid::lay;
     use crate::sim::{Options, Own, Run, Runners, Subject, host, run};
     use deadstop::context::WorkerCtx;
@@ -699,7 +706,7 @@ mod tests {
             scenario.worker.run = runs;
             // A file cannot script this of main, but a user's own main can do it.
             scenario.timeline.push(Timed {
-                when: When::At(Duration::from_secs(5)),
+                trigger: Trigger::At(Duration::from_secs(5)),
                 verb: Verb::Hang {
                     name: "main".into(),
                     lasts: None,

@@ -398,6 +398,7 @@ impl dyn Stage + '_ {
                 .get()
                 .filter(|_| id == MAIN && how == How::Failed),
         });
+        self.script().borrow_mut().ended(&part.name, self.now());
         // Jobs that the end has not waited for are lost with it.
         for _ in part.jobs.take() {
             self.record(What::Lost {

@@ -1,10 +1,14 @@
-//! Strikes the events of a scenario's timeline: each in its instant, before everything else in that instant.
+//! Strikes the events of a scenario's timeline: each when its trigger comes, before every turn that could come next.
+//!
+//! An event whose instant has come, or for which no time is left to wait, is *due*. Events that are due strike between
+//! two turns, in the order of the file.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{EndpointBehaviour, NEVER, Stage, Strike, millis};
 use crate::journal::{FaultVerb, Ms, Name, SignalName, What};
-use crate::scenario::{Answer, Scenario, Timed, Verb, When};
+use crate::scenario::{Answer, Scenario, Timed, Trigger, Verb};
 
 /// Interval within which a SIGTERM or SIGINT after the last counted one is the same signal, in milliseconds.
 const DOUBLED_SIGNAL_MS: u64 = 200;
@@ -18,8 +22,10 @@ pub(crate) struct Script {
     timeline: Arc<[Timed]>,
     /// Events with a known instant, and the instant of each. The next one is last.
     due: Vec<(u64, usize)>,
-    /// Events that wait for the begin of a step.
+    /// Events that wait for the begin of a step or for the end of a component.
     waiting: Vec<usize>,
+    /// Events that wait for an event of the journal, and the number of each. The next one is last.
+    awaiting_events: Vec<(u64, usize)>,
     /// Events that could not happen when they were due.
     could_not_happen: Vec<usize>,
     grace_ms: u64,
@@ -32,18 +38,21 @@ impl Script {
     pub fn new(scenario: &Scenario) -> Self {
         let mut due = Vec::new();
         let mut waiting = Vec::new();
+        let mut awaiting_events = Vec::new();
         for (index, event) in scenario.timeline.iter().enumerate() {
-            match &event.when {
-                When::At(at) => {
-                    insert_sorted(&mut due, (millis(*at), index));
+            match &event.trigger {
+                Trigger::At(at) => insert_sorted(&mut due, (millis(*at), index)),
+                Trigger::On { .. } | Trigger::OnEnd { .. } => waiting.push(index),
+                Trigger::AfterEvent(number) => {
+                    insert_sorted(&mut awaiting_events, (*number, index));
                 }
-                When::On(..) => waiting.push(index),
             }
         }
         Script {
             timeline: scenario.timeline.as_slice().into(),
             due,
             waiting,
+            awaiting_events,
             could_not_happen: Vec::new(),
             grace_ms: millis(scenario.worker.grace),
             handles_signals: scenario.worker.run,
@@ -58,6 +67,7 @@ impl Script {
         let mut unstruck: Vec<_> = due
             .filter(|index| *index != PLATFORM_KILL)
             .chain(self.waiting.iter().copied())
+            .chain(self.awaiting_events.iter().map(|(_, index)| *index))
             .chain(self.could_not_happen.iter().copied())
             .collect();
         unstruck.sort_unstable();
@@ -71,28 +81,54 @@ impl Script {
 
     /// Sets the instants of the events that wait for this step, or main, to begin.
     pub fn began(&mut self, name: &Name, now: u64) {
+        self.come(now, |trigger| match trigger {
+            Trigger::On { name: on, after } if on == name => Some(*after),
+            _ => None,
+        });
+    }
+
+    /// Sets the instants of the events that wait for this component, or main, to end.
+    pub fn ended(&mut self, name: &Name, now: u64) {
+        self.come(now, |trigger| match trigger {
+            Trigger::OnEnd { name: of, after } if of == name => Some(*after),
+            _ => None,
+        });
+    }
+
+    /// Sets the instants of the waiting events for whose triggers `delay` returns a delay from now on.
+    fn come(&mut self, now: u64, delay: impl Fn(&Trigger) -> Option<Duration>) {
         let Script {
             timeline,
             due,
             waiting,
             ..
         } = self;
-        waiting.retain(|index| match &timeline[*index].when {
-            When::On(on, after) if on == name => {
-                insert_sorted(due, (now.saturating_add(millis(*after)), *index));
+        waiting.retain(|index| match delay(&timeline[*index].trigger) {
+            Some(delay) => {
+                insert_sorted(due, (now.saturating_add(millis(delay)), *index));
                 false
             }
-            _ => true,
+            None => true,
         });
     }
 
-    /// Returns whether an event waits for a step to begin, in order to strike in the very instant of that begin.
+    /// Makes the events due that wait for the journal's event of this number. The numbers of the calls ascend.
+    pub fn wrote(&mut self, number: u64, now: u64) {
+        while let Some(&(awaited, index)) = self.awaiting_events.last()
+            && awaited <= number
+        {
+            self.awaiting_events.pop();
+            insert_sorted(&mut self.due, (now, index));
+        }
+    }
+
+    /// Returns whether an event waits for a begin or an end, in order to strike in that very instant.
     #[cfg(all(feature = "live", unix))]
-    pub fn awaits_a_begin(&self) -> bool {
+    pub fn awaits_a_begin_or_end(&self) -> bool {
         let mut waiting = self.waiting.iter();
-        waiting.any(|index| match &self.timeline[*index].when {
-            When::On(_, after) => after.is_zero(),
-            When::At(_) => false,
+        waiting.any(|index| match &self.timeline[*index].trigger {
+            Trigger::On { after, .. } | Trigger::OnEnd { after, .. } => after.is_zero(),
+            Trigger::At(_) | Trigger::AfterEvent(_) => false,
         })
     }
 

@@ -83,7 +83,7 @@ pub enum Spot {
 ///
 /// [worker]
 /// components = [
-///   # The last writer.
+///   ## The last writer.
 ///   { thread = "flusher", join-timeout = "2s" }, # fails below 3s
 /// ]
 /// "#

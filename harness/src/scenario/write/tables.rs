@@ -9,9 +9,10 @@ use crate::journal::Name;
 use crate::scenario::keys::{self, Place};
 use crate::scenario::model::{
     Component, Expect, Lasts, Needs, Scenario, Spanned, Timed, Verb, WatchdogLimits,
-    WatchdogVerdict, When, Worker,
+    WatchdogVerdict, Worker,
 };
 use crate::scenario::parse::default_worker;
+use crate::scenario::trigger::Trigger;
 use deadstop::context::ResolvedLimits;
 
 /// One key of a table with its value.
@@ -223,17 +224,22 @@ fn set_watchdog(table: &mut Table, watchdog: &WatchdogLimits) {
 
 fn event(timed: &Timed) -> Table {
     let Timed {
-        when,
+        trigger,
         verb,
         span: _,
     } = timed;
     let mut table = Table::default();
-    match when {
-        When::At(at) => table.set_or_default("at", *at, Duration::ZERO, time),
-        When::On(on, after) => {
-            table.set("on", quoted(on));
+    match trigger {
+        Trigger::At(at) => table.set_or_default("at", *at, Duration::ZERO, time),
+        Trigger::On { name, after } => {
+            table.set("on", quoted(name));
             table.set_or_default("after", *after, Duration::ZERO, time);
         }
+        Trigger::OnEnd { name, after } => {
+            table.set("on-end", quoted(name));
+            table.set_or_default("after", *after, Duration::ZERO, time);
+        }
+        Trigger::AfterEvent(number) => table.set("after-event", number.to_string()),
     }
     set_verb(&mut table, verb);
     table
