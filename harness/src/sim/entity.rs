@@ -15,6 +15,7 @@ use tokio::task::unconstrained;
 use super::bodies::Bodies;
 use super::foreign::OutsideMailbox;
 use super::ready::ReadySet;
+use super::schedule::{Candidate, Lend, Point, PointKind};
 use super::watched::{Activity, Kept, KeptBy};
 use super::world::{self, World};
 use crate::journal::{How, Id, MAIN, Name};
@@ -163,6 +164,12 @@ impl Entities {
         self.all[id as usize].name.clone()
     }
 
+    /// Returns the entity as a schedule is told of it.
+    pub fn candidate(&self, id: EntityId) -> Candidate<'_> {
+        let name = &self.all[id as usize].name;
+        Candidate { id, name }
+    }
+
     /// Returns the entity that runs.
     pub fn current(&self) -> Option<EntityId> {
         self.current
@@ -221,19 +228,33 @@ impl Entities {
     }
 }
 
+/// Lends the ready entities.
+impl Lend for Entities {
+    fn len(&self) -> usize {
+        self.ready.len()
+    }
+
+    fn nth(&self, index: usize) -> Option<Candidate<'_>> {
+        self.ready.nth(index).map(|id| self.candidate(id))
+    }
+}
+
 impl World {
     /// Grants one of the ready entities its poll, and returns that entity.
     pub fn grant(&self) -> Option<EntityId> {
         let mut entities = self.entities.borrow_mut();
-        let n = entities.ready.len();
-        if n == 0 {
+        if entities.ready.len() == 0 {
             return None;
         }
+        let (turn, at_ms) = (PointKind::Turn, self.time());
         let caller = entities.sent_callers.pop_front();
         let id = match caller.filter(|id| entities.ready.remove(*id)) {
-            Some(id) => id,
+            Some(id) => {
+                self.choose(&Point::alone(turn, at_ms, &entities.candidate(id)))?;
+                id
+            }
             None => {
-                let nth = self.choice.borrow_mut().below(n);
+                let nth = self.choose(&Point::lent(turn, at_ms, &*entities))?;
                 let id = entities.ready.nth(nth)?;
                 entities.ready.remove(id);
                 id

@@ -368,7 +368,11 @@ impl Future for Settle {
         if std::mem::replace(&mut self.asked, true) {
             return Poll::Ready(());
         }
-        world::with(|world| world.settlers.borrow_mut().push(cx.waker().clone()));
+        world::with(|world| {
+            let id = world.entities.borrow().current();
+            let mut settlers = world.settlers.borrow_mut();
+            settlers.push(id, cx.waker().clone());
+        });
         Poll::Pending
     }
 }

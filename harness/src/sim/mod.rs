@@ -1,5 +1,5 @@
 //! The simulator: runs a scenario in virtual time, with simulated threads, endpoints and faults and one source of
-//! choice.
+//! choice, the [`Schedule`].
 //!
 //! [`run`] drives a worker context through a scenario and returns the journal of the run. The same scenario and the
 //! same seed give the same journal, to the byte, on any machine. The `stage` scripts the components. The
@@ -8,7 +8,6 @@
 mod baton;
 mod bell;
 mod bodies;
-mod choose;
 mod clock;
 mod coroutine;
 mod endpoint;
@@ -26,6 +25,8 @@ mod plan;
 mod pool;
 mod ready;
 mod runners;
+mod schedule;
+mod settlers;
 mod stack;
 mod stage;
 mod stall;
@@ -36,7 +37,7 @@ mod worker;
 mod workers;
 mod world;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::journal::{Event, Kind, Name, What};
 use crate::scenario::Scenario;
@@ -50,6 +51,10 @@ pub use own::Own;
 #[doc(hidden)]
 pub use runners::cores;
 pub use runners::{Ran, Run, RunError, Runners, Running, WorkerId};
+pub use schedule::{
+    Candidate, Candidates, Choice, Choices, Halt, MAX_POINTS, NotChoices, Noted, Point, PointKind,
+    Points, Recorded, Recording, Repeated, Replayed, Schedule, Seeded,
+};
 pub use stack::{Frame, Stack};
 pub use stall::{Code, Doing, Stall, Waiting};
 pub use twice::{FURTHER_SEEDS, TWICE_AT_ONCE, Twice, twice};
@@ -157,7 +162,30 @@ impl Eq for Journal {}
 /// If the simulator itself has a fault, if the system has no thread or stack left, or if called inside another run or
 /// runtime. Simulated code can have a thread of its own call this function, but cannot call it itself.
 pub fn run(scenario: &Scenario, options: &Options) -> Journal {
-    or_panic(|| run_watched(scenario, options, None, None))
+    or_panic(|| run_seeded(scenario, options, None))
+}
+
+/// Runs a scenario by a schedule, on this thread and [without a guard](run), and returns the schedule as the run has
+/// left it. The seed of the options decides nothing then; the journal only names it.
+///
+/// # Errors
+///
+/// The journal is an error if the schedule has [ended](Halt) the run.
+///
+/// # Panics
+///
+/// As [`run`], and if the schedule panics.
+pub fn run_with<S: Schedule + 'static>(
+    scenario: &Scenario,
+    options: &Options,
+    schedule: S,
+) -> (Result<Journal, Halt>, S) {
+    let schedule = Arc::new(Mutex::new(schedule));
+    let lent = Box::new(Arc::clone(&schedule));
+    let journal = or_panic(|| run_watched(scenario, options, None, None, lent));
+    let schedule = Arc::into_inner(schedule).expect("a run drops its world and its schedule");
+    let schedule = schedule.into_inner();
+    (journal, schedule.unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Runs a scenario for a user's own worker on this thread, [without a guard](run).
@@ -166,13 +194,13 @@ pub fn run(scenario: &Scenario, options: &Options) -> Journal {
 ///
 /// As [`run`].
 pub fn run_own(scenario: &Scenario, options: &Options, own: &Own) -> Journal {
-    or_panic(|| run_watched(scenario, options, Some(own), None))
+    or_panic(|| run_seeded(scenario, options, Some(own)))
 }
 
 /// Turns the private payload of a run for which the simulator lacks something into a panic with a message.
-fn or_panic(run: impl FnOnce() -> Journal) -> Journal {
+fn or_panic<R>(run: impl FnOnce() -> R) -> R {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
-        Ok(journal) => journal,
+        Ok(result) => result,
         Err(payload) => match payload.downcast_ref::<bodies::MissingResource>() {
             Some(bodies::MissingResource(why)) => panic!("the scenario was not run: {why}"),
             None => std::panic::resume_unwind(payload),
@@ -180,17 +208,24 @@ fn or_panic(run: impl FnOnce() -> Journal) -> Journal {
     }
 }
 
+fn run_seeded(scenario: &Scenario, options: &Options, own: Option<&Own>) -> Journal {
+    let seeded = Box::new(Seeded::new(options.seed));
+    let journal = run_watched(scenario, options, own, None, seeded);
+    journal.expect("a seed ends no run")
+}
+
 fn run_watched(
     scenario: &Scenario,
     options: &Options,
     own: Option<&Own>,
     watched: Option<&Arc<watched::Watched>>,
-) -> Journal {
+    schedule: Box<dyn Schedule>,
+) -> Result<Journal, Halt> {
     inside::refuse();
     let foreign = own.is_some();
     let world = world::World::new(
         scenario,
-        options.seed,
+        schedule,
         options.bodies,
         foreign,
         watched.cloned(),
@@ -249,13 +284,16 @@ fn run_watched(
     if let Some(simulator_panic) = simulator_panic {
         std::panic::resume_unwind(simulator_panic);
     }
+    if let Some(halt) = world.take_halt() {
+        return Err(halt);
+    }
     let outside = world.foreign.as_ref();
     let outside = outside.and_then(|foreign| foreign.outside.first_request());
     let found = world.foreign.as_ref();
     let found = found
         .map(|foreign| foreign.found.take())
         .unwrap_or_default();
-    Journal {
+    Ok(Journal {
         events,
         instants,
         unstruck,
@@ -267,7 +305,7 @@ fn run_watched(
             stall: None,
             kept: world.observed.long_turns(),
         }),
-    }
+    })
 }
 
 /// Records a panic of a user's own code in its run, and returns whether it was one.

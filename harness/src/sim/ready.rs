@@ -1,12 +1,14 @@
 //! The ready set: the entities that can run in this instant. The gate takes the entity of the next turn from it.
 
+use std::cell::Cell;
+
 /// A set of entities' numbers that can be read by rank: the lowest, or the `nth` lowest.
 #[derive(Debug, Default)]
 pub(crate) struct ReadySet {
     words: Vec<u64>,
     len: usize,
     /// Index of a word below which no word has a bit set.
-    lowest: usize,
+    lowest: Cell<usize>,
 }
 
 impl ReadySet {
@@ -22,7 +24,7 @@ impl ReadySet {
         if self.words[word] & bit == 0 {
             self.words[word] |= bit;
             self.len += 1;
-            self.lowest = self.lowest.min(word);
+            self.lowest.set(self.lowest.get().min(word));
         }
     }
 
@@ -38,14 +40,16 @@ impl ReadySet {
     }
 
     /// Returns the `nth` lowest number, from 0.
-    pub fn nth(&mut self, mut nth: usize) -> Option<u32> {
+    pub fn nth(&self, mut nth: usize) -> Option<u32> {
         if nth >= self.len {
             return None;
         }
-        while self.words[self.lowest] == 0 {
-            self.lowest += 1;
+        let mut lowest = self.lowest.get();
+        while self.words[lowest] == 0 {
+            lowest += 1;
         }
-        for (index, bits) in self.words.iter().enumerate().skip(self.lowest) {
+        self.lowest.set(lowest);
+        for (index, bits) in self.words.iter().enumerate().skip(lowest) {
             let ones = bits.count_ones() as usize;
             if nth < ones {
                 let mut bits = *bits;

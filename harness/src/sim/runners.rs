@@ -3,9 +3,11 @@
 //! A body that keeps its thread for good cannot be rescued. Its run gets its verdict, the thread is left behind, and
 //! another thread takes its place.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::schedule::{Halt, Recording, Schedule};
 use super::workers::{Batch, QueuedRun, Shared, lock};
 use super::{Journal, Options, Own};
 use crate::journal::Name;
@@ -34,6 +36,18 @@ pub struct Run {
     /// The user's own worker; `None` for the components of the file.
     pub own: Option<Own>,
     pub(super) not_on: Option<WorkerId>,
+    pub(super) schedule: Option<MakeSchedule>,
+    pub(super) is_recorded: bool,
+}
+
+/// Creates the schedule of a run on the thread that executes the run.
+#[derive(Clone)]
+pub(super) struct MakeSchedule(pub Arc<dyn Fn() -> Box<dyn Schedule> + Send + Sync>);
+
+impl fmt::Debug for MakeSchedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MakeSchedule")
+    }
 }
 
 impl Run {
@@ -44,6 +58,8 @@ impl Run {
             options,
             own: None,
             not_on: None,
+            schedule: None,
+            is_recorded: false,
         }
     }
 
@@ -58,6 +74,41 @@ impl Run {
     #[must_use]
     pub fn not_on(mut self, worker: WorkerId) -> Self {
         self.not_on = Some(worker);
+        self
+    }
+
+    /// Sets the schedule that decides the run. `make` creates it on the thread that executes the run; it is called
+    /// once for each execution. The seed of the options decides nothing then; the journal only names it.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use deadstop_harness::{scenario, sim::{Choices, Options, Replayed, Run, Runners, Seeded}};
+    ///
+    /// let text = "title = 'Two pools are closed'\n[worker]\n\
+    ///             components = [{ closeable = 'a' }, { closeable = 'b' }]\n\
+    ///             [timeline]\nevents = [{ at = '10s', signal = 'SIGTERM' }]\n";
+    /// let scenario = Arc::new(scenario::parse("two-pools", text)?);
+    ///
+    /// let choices: Choices = "1".parse()?;
+    /// let replayed = move || Replayed::new(choices.clone(), Seeded::new(0));
+    /// let run = Run::new(scenario, Options::default()).scheduled(replayed).recorded();
+    /// let ran = Runners::new(2)?.run_all([run]).next().expect("one result")?;
+    /// assert_eq!(ran.recording.expect("it is recorded").made()[0].index, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn scheduled<S: Schedule + 'static>(
+        mut self,
+        make: impl Fn() -> S + Send + Sync + 'static,
+    ) -> Self {
+        self.schedule = Some(MakeSchedule(Arc::new(move || Box::new(make()))));
+        self
+    }
+
+    /// Makes the [result](Ran::recording) contain the choices of the run.
+    #[must_use]
+    pub fn recorded(mut self) -> Self {
+        self.is_recorded = true;
         self
     }
 }
@@ -75,6 +126,8 @@ pub struct Ran {
     pub on: WorkerId,
     /// Whether a body keeps that thread for good.
     pub kept_its_thread: bool,
+    /// The choices of the run, if they were to be [recorded](Run::recorded) and its thread was not kept.
+    pub recording: Option<Recording>,
 }
 
 /// The reason why a run has no journal.
@@ -100,6 +153,16 @@ pub enum RunError {
         seed: u64,
         /// What the simulator lacks, in one line.
         why: Name,
+    },
+    /// The schedule of the run has ended it.
+    #[error("scenario \"{scenario}\", seed {seed}, was not run to its end: {halt}")]
+    Halted {
+        /// The scenario.
+        scenario: Name,
+        /// The seed.
+        seed: u64,
+        /// The schedule's reason.
+        halt: Halt,
     },
     /// Too many bodies keep their threads for good, or a thread could not be replaced: these [`Runners`] run nothing
     /// more.

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::bodies::{Bodies, MissingResource};
 use super::guard::{LOOK_INTERVAL, Patience, TurnWatch};
-use super::runners::{Ran, Run, RunError, WorkerId};
+use super::runners::{MakeSchedule, Ran, Run, RunError, WorkerId};
+use super::schedule::{Halt, Recorded, Recording, Schedule, Seeded};
 use super::stall::Stall;
 use super::watched::Watched;
 use super::{Aside, Journal, header, run_watched};
@@ -183,23 +184,22 @@ impl Shared {
     fn work(&self, me: WorkerId, place: &Place) {
         place.watched.set_thread();
         while let Some(run) = self.take(me, place) {
-            let ran = catch_unwind(AssertUnwindSafe(|| {
-                run_watched(
-                    &run.scenario,
-                    &run.options,
-                    run.own.as_ref(),
-                    Some(&place.watched),
-                )
-            }));
+            let ran = catch_unwind(AssertUnwindSafe(|| run_scheduled(&run, &place.watched)));
             let Some(job) = lock(&place.job).take() else {
                 // The guard has given this worker up, and another thread has its place.
                 return;
             };
             job.answer(match ran {
-                Ok(journal) => Ok(Ran {
+                Ok((Ok(journal), recording)) => Ok(Ran {
                     journal,
                     on: me,
                     kept_its_thread: false,
+                    recording,
+                }),
+                Ok((Err(halt), _)) => Err(RunError::Halted {
+                    scenario: run.scenario.name.clone(),
+                    seed: run.options.seed,
+                    halt,
                 }),
                 Err(payload) => Err(failed(&run, &*payload, &place.watched)),
             });
@@ -325,6 +325,7 @@ impl Shared {
             journal,
             on: worker.id,
             kept_its_thread: true,
+            recording: None,
         }));
     }
 
@@ -339,6 +340,26 @@ impl Shared {
             job.answer(Err(error.clone()));
         }
     }
+}
+
+/// Executes a run by its schedule, or else by its seed, and returns what was recorded, if that was asked for.
+fn run_scheduled(run: &Run, watched: &Arc<Watched>) -> (Result<Journal, Halt>, Option<Recording>) {
+    let seed = run.options.seed;
+    let schedule: Box<dyn Schedule> = match &run.schedule {
+        Some(MakeSchedule(make)) => make(),
+        None => Box::new(Seeded::new(seed)),
+    };
+    let execute = |schedule: Box<dyn Schedule>| {
+        let own = run.own.as_ref();
+        run_watched(&run.scenario, &run.options, own, Some(watched), schedule)
+    };
+    if !run.is_recorded {
+        return (execute(schedule), None);
+    }
+    let recorded = Arc::new(Mutex::new(Recorded::new(schedule)));
+    let journal = execute(Box::new(Arc::clone(&recorded)));
+    let recording = lock(&recorded).recording().clone();
+    (journal, Some(recording))
 }
 
 /// Returns the reason why a run has no journal, from the panic that ended it.

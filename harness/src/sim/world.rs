@@ -2,8 +2,8 @@
 //!
 //! An *entity* is a task on tokio's executor. Its wakes do not reach tokio; they only put it into the
 //! [ready set](super::ready). When nothing else can run, tokio calls a hook, which calls [`World::quiet`]. It grants a
-//! poll to one ready entity, which the one [source of choice](super::choose) picks. If none is ready, it moves time to
-//! the next timer.
+//! poll to one ready entity, which the run's [schedule](super::schedule) picks. If none is ready, it moves time to the
+//! next timer.
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -18,10 +18,11 @@ use tokio::runtime::Handle;
 
 use super::baton;
 use super::bodies::{Bodies, SimBody};
-use super::choose::Choice;
 use super::clock::{TimerAction, Timers};
 use super::entity::{Entities, EntityId};
 use super::foreign::Foreign;
+use super::schedule::{Halt, Point, PointKind, Schedule};
+use super::settlers::Settlers;
 use super::subject::DrivenSubject;
 use super::watched::{Observed, Watched};
 use crate::journal::{Cause, Event, Name, StuckWhy, What};
@@ -61,10 +62,12 @@ pub(crate) struct World {
     instants: RefCell<Vec<u64>>,
     over: Cell<bool>,
     over_waker: RefCell<Option<Waker>>,
-    pub choice: RefCell<Choice>,
+    schedule: RefCell<Box<dyn Schedule>>,
+    /// The reason why the schedule has ended the run.
+    halt: Cell<Option<Halt>>,
     pub timers: RefCell<Timers>,
     pub entities: RefCell<Entities>,
-    pub settlers: RefCell<Vec<Waker>>,
+    pub settlers: RefCell<Settlers>,
     /// The bodies, each with the entity that runs it.
     pub bodies: RefCell<Vec<LiveBody>>,
     /// What bodies run on.
@@ -159,7 +162,7 @@ impl Drop for Entered {
 impl World {
     pub fn new(
         scenario: &Scenario,
-        seed: u64,
+        schedule: Box<dyn Schedule>,
         body_kind: Bodies,
         foreign: bool,
         watched: Option<Arc<Watched>>,
@@ -179,7 +182,8 @@ impl World {
             instants: RefCell::default(),
             over: Cell::new(false),
             over_waker: RefCell::new(None),
-            choice: RefCell::new(Choice::new(seed)),
+            schedule: RefCell::new(schedule),
+            halt: Cell::new(None),
             timers: RefCell::default(),
             entities: RefCell::default(),
             settlers: RefCell::default(),
@@ -393,7 +397,11 @@ impl World {
             if self.is_over() {
                 return;
             }
-            if let Some(id) = self.grant() {
+            let granted = self.grant();
+            if self.is_over() {
+                return;
+            }
+            if let Some(id) = granted {
                 self.turns_now.set(self.turns_now.get() + 1);
                 self.turns.set(self.turns.get() + 1);
                 self.made_progress();
@@ -406,14 +414,12 @@ impl World {
             if self.wake_pollers() {
                 continue;
             }
-            let settler = {
-                let mut settlers = self.settlers.borrow_mut();
-                let n = settlers.len();
-                (n > 0).then(|| settlers.remove(self.choice.borrow_mut().below(n)))
-            };
-            if let Some(settler) = settler {
+            if let Some(settler) = self.choose_settler() {
                 settler.wake();
                 continue;
+            }
+            if self.is_over() {
+                return;
             }
             if self.end_if_returned() {
                 return;
@@ -446,6 +452,37 @@ impl World {
             }
             self.advance(next);
         }
+    }
+
+    /// Returns the index of the candidate that the schedule takes. If it takes none, ends the run.
+    pub fn choose(&self, point: &Point<'_>) -> Option<usize> {
+        let answer = self.schedule.borrow_mut().choose(point);
+        let halt = match answer {
+            Ok(index) if index < point.candidates().len() => return Some(index),
+            Ok(index) => Halt::no_such_candidate(point, index),
+            Err(halt) => halt,
+        };
+        self.halt.set(Some(halt));
+        self.end();
+        None
+    }
+
+    /// Removes the waker of the call of `settle` that returns next, if there is one.
+    fn choose_settler(&self) -> Option<Waker> {
+        let mut settlers = self.settlers.borrow_mut();
+        if settlers.is_empty() {
+            return None;
+        }
+        let entities = self.entities.borrow();
+        let named = settlers.named(&entities);
+        let index = self.choose(&Point::lent(PointKind::Return, self.time(), &named))?;
+        Some(settlers.remove(index))
+    }
+
+    /// Tells the schedule that the run is over, and returns why the schedule does not accept it.
+    pub fn take_halt(&self) -> Option<Halt> {
+        let halt = self.halt.take();
+        halt.or_else(|| self.schedule.borrow_mut().end().err())
     }
 
     /// Moves time, strikes the events of the timeline that are due, and fires the timers that are due.
