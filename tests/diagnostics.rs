@@ -179,6 +179,16 @@ components = [{ task = "writer" }, { closeable = "db" }]
 events = [{ fail = "writer", before = "db", code = 3 }]
 "#,
     ),
+    (
+        "misplaced-key-kill",
+        r#"
+title = "The kill tool fails without a word"
+[worker]
+components = [{ watchdog = "w" }]
+[timeline]
+events = [{ fail = "kill", message = "no such process" }]
+"#,
+    ),
     ("missing-key", "tags = [\"drain\"]\n"),
     (
         "missing-key-event",

@@ -13,6 +13,8 @@ mod repository;
 
 use repository::{files, root};
 
+#[path = "docs/faults.rs"]
+mod faults;
 #[path = "docs/language.rs"]
 mod language;
 #[path = "docs/last_lines.rs"]

@@ -7,6 +7,8 @@ use std::fmt;
 use std::time::Duration;
 
 use common::corpus;
+use deadstop_harness::journal::FaultVerb;
+use deadstop_harness::scenario::keys::{self, Place};
 use deadstop_harness::scenario::{Component, Scenario, Timed, Trigger, Verb, parse};
 
 /// Kinds of components in all their variants, as a file writes them, and main.
@@ -26,10 +28,18 @@ const KINDS: &[&str] = &[
 /// Main, which is in every file and in no list of components.
 const MAIN: &str = "main";
 
-/// Faults that may have an end.
-const BOUNDED: &[&str] = &["hang", "ignore", "hold"];
-/// Faults that have no end.
-const OTHERS: &[&str] = &["slow", "fail", "panic", "end"];
+/// Returns the verbs of the faults that change how a component's code runs; jobs do not.
+fn faults() -> impl Iterator<Item = &'static str> {
+    let words = FaultVerb::ALL
+        .iter()
+        .filter(|verb| !matches!(verb, FaultVerb::Job | FaultVerb::Health));
+    words.map(|verb| verb.as_str())
+}
+
+/// Returns whether a fault may have an end.
+fn is_bounded(verb: &str) -> bool {
+    keys::find(Place::Event, "for").is_some_and(|key| key.goes_with(verb))
+}
 
 /// When a fault strikes, and how long it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,12 +82,11 @@ fn kind_of(component: &Component) -> Option<&'static str> {
 fn allowed() -> BTreeSet<Combination> {
     let mut combinations = BTreeSet::new();
     for kind in KINDS {
-        for verb in BOUNDED.iter().chain(OTHERS) {
-            let keys = match *verb {
-                "slow" => ", by = \"1s\"",
-                "hang" | "ignore" | "hold" => ", for = \"1s\"",
-                _ => "",
-            };
+        for verb in faults() {
+            let lasts = ["by", "for"]
+                .into_iter()
+                .find(|key| keys::find(Place::Event, key).is_some_and(|key| key.goes_with(verb)));
+            let keys = lasts.map_or(String::new(), |key| format!(", {key} = \"1s\""));
             let (components, name) = match *kind {
                 MAIN => ("", MAIN),
                 kind => (kind, "it"),
@@ -90,12 +99,12 @@ fn allowed() -> BTreeSet<Combination> {
                 continue;
             }
             let mut moments = vec![Begin];
-            if BOUNDED.contains(verb) {
+            if is_bounded(verb) {
                 moments.push(PastBound);
             }
             // A callback holds the executor only while it is called.
             let called = !kind.contains("thread") && !kind.contains("task");
-            if BOUNDED.contains(verb) && !(*verb == "hold" && called) {
+            if is_bounded(verb) && !(verb == "hold" && called) {
                 // Main's step is its whole life.
                 if *kind != MAIN {
                     moments.push(Before);
@@ -130,8 +139,7 @@ fn combinations_of(scenario: &Scenario, timed: &Timed) -> Vec<Combination> {
         return Vec::new();
     };
     let key = timed.verb.key();
-    let all = || BOUNDED.iter().chain(OTHERS).copied();
-    let Some(verb) = all().find(|verb| *verb == key) else {
+    let Some(verb) = faults().find(|verb| *verb == key) else {
         return Vec::new();
     };
     let since_begin = match &timed.trigger {
@@ -153,11 +161,11 @@ fn combinations_of(scenario: &Scenario, timed: &Timed) -> Vec<Combination> {
         Trigger::OnEnd { .. } | Trigger::AfterEvent(_) => false,
     };
     let ends_in = match &timed.verb {
-        Verb::Hang { lasts, .. } | Verb::Ignore { lasts, .. } | Verb::Hold { lasts, .. } => *lasts,
+        Verb::Fault { fault, .. } => fault.lasts(),
         _ => None,
     };
     let mut moments = Vec::new();
-    if BOUNDED.contains(&verb) {
+    if is_bounded(verb) {
         match ends_in {
             Some(time) if time > bound => moments.push(PastBound),
             Some(_) if at_begin => moments.push(Begin),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use deadstop_harness::journal::{Call, Event, MAIN, Name, SignalName, What, text};
-use deadstop_harness::scenario::{self, Scenario, Timed, Trigger, Verb};
+use deadstop_harness::scenario::{self, Fault, Scenario, Timed, Trigger, Verb};
 use deadstop_harness::sim::{self, Journal, Options};
 use deadstop_harness::{journal, laws};
 
@@ -44,9 +44,11 @@ fn call(call: Call) -> Verb {
 fn verbs(scenario: &Scenario) -> Vec<Verb> {
     let components = scenario.worker.components.iter().flatten();
     let names = components.map(|component| component.name.clone());
-    let hang = |name: Name| Verb::Hang {
+    let hang = |name: Name| Verb::Fault {
         name,
-        lasts: Some(Duration::from_millis(300)),
+        fault: Fault::Hang {
+            lasts: Some(Duration::from_millis(300)),
+        },
     };
     let faults = names.chain([Name::from("main")]).map(hang);
     let signals = [SignalName::Sigterm, SignalName::Sigkill].map(Verb::Signal);

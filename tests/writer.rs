@@ -10,7 +10,7 @@ use deadstop::context::Limits;
 use deadstop_harness::journal::{Kind, Name};
 use deadstop_harness::scenario::keys::{KEYS, Place};
 use deadstop_harness::scenario::{
-    self, Component, Layout, Scenario, Spanned, Spot, Timed, Trigger, Verb, limits, write,
+    self, Component, Fault, Layout, Scenario, Spanned, Spot, Timed, Trigger, Verb, limits, write,
 };
 use deadstop_harness::sim::{self, Options};
 use proptest::collection::vec;
@@ -329,7 +329,7 @@ proptest! {
         scenario.worker.components = Some(vec![Component::new(Kind::Thread, name.clone())]);
         scenario.timeline = texts.iter().map(|text| {
             let (name, message) = (name.clone(), Some(text.clone()));
-            let verb = Verb::Panic { name: name.clone(), message, before: None };
+            let verb = Verb::Fault { name: name.clone(), fault: Fault::Panic { message, before: None } };
             Timed::new(Trigger::On { name, after: Duration::from_millis(1) }, verb)
         }).collect();
         let parts: Vec<_> = texts.into_iter().map(Spanned::from).collect();

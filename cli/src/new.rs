@@ -11,7 +11,7 @@ use super::{Done, Exit, place};
 use deadstop_harness::journal::{Kind, SignalName};
 use deadstop_harness::scenario::keys::Place;
 use deadstop_harness::scenario::{
-    Component, Layout, Scenario, Spanned, Spot, Timed, Trigger, Verb,
+    Component, Fault, Layout, Scenario, Spanned, Spot, Timed, Trigger, Verb,
 };
 use deadstop_harness::words::shown_path;
 
@@ -83,10 +83,12 @@ fn text(name: &str) -> String {
         },
         Component::new(Kind::Closeable, "db"),
     ]);
-    let job = Verb::Job {
+    let job = Verb::Fault {
         name: "thread pool".into(),
-        count: 1,
-        takes: Some(Duration::from_secs(3)),
+        fault: Fault::Job {
+            count: 1,
+            takes: Some(Duration::from_secs(3)),
+        },
     };
     scenario.timeline = vec![
         Timed::new(Trigger::At(Duration::from_secs(9)), job),

@@ -311,7 +311,7 @@ struct CapturedExecutor {
 
 /// Returns the step that the code belongs to; `None` for kinds of components that run from their registration on.
 fn step_of(who: &Who) -> Option<StepKey> {
-    let is_step = matches!(who.kind, Kind::Stop | Kind::Cleanup | Kind::Closeable);
+    let is_step = who.kind.is_callback();
     is_step.then_some(StepKey {
         context: who.context,
         id: who.id,

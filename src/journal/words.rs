@@ -51,6 +51,13 @@ words! {
     }
 }
 
+impl Kind {
+    /// Returns whether it is a callback or a resource: what stop or cleanup calls, once.
+    pub fn is_callback(self) -> bool {
+        matches!(self, Kind::Stop | Kind::Cleanup | Kind::Closeable)
+    }
+}
+
 words! {
     /// The three phases of a worker's life.
     Phase {

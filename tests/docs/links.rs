@@ -28,7 +28,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
 }
 
 /// Returns the targets of a page's links. Skips code, in which a bracket is not a link.
-fn links(page: &str) -> Vec<String> {
+pub fn links(page: &str) -> Vec<String> {
     let mut links = Vec::new();
     for line in without_fences(page) {
         let plain: String = line.split('`').step_by(2).collect();

@@ -102,6 +102,19 @@ words! {
     }
 }
 
+impl FaultVerb {
+    /// Returns the word of a picture for a component whose step this fault explains, if it explains a step that has
+    /// begun. `is_over` is whether the fault was over by then.
+    pub(crate) fn explains(self, is_over: bool) -> Option<&'static str> {
+        match self {
+            FaultVerb::Hang if !is_over => Some("hung"),
+            FaultVerb::Ignore if !is_over => Some("heedless"),
+            FaultVerb::Slow => Some("slow"),
+            _ => None,
+        }
+    }
+}
+
 /// Returns whether a process that ends by this is cut off in the middle of what its threads do.
 pub(crate) fn is_cut_off(cause: Cause) -> bool {
     matches!(

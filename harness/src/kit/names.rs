@@ -38,33 +38,17 @@ pub(super) fn not_overlayable(scenario: &Scenario, text: &str) -> Vec<Diagnostic
 
 fn cannot_strike(timed: &Timed, text: &str) -> Option<Diagnostic> {
     let key = timed.verb.key();
+    let not_own = keys::find(Place::Event, key).and_then(|key| key.not_own);
     let (what, help) = match &timed.verb {
-        Verb::Hold { .. } => (
-            "`hold`".to_owned(),
-            "a task that holds its executor does so in its code; here `hang` keeps it from going on",
-        ),
-        Verb::Job { .. } => (
-            "`job`".to_owned(),
-            "jobs in flight are real code here: start them in the function that registers",
-        ),
-        Verb::Register { .. } => (
-            "`register`".to_owned(),
-            "what is registered late is registered by code: in a task of the worker's, after a `tokio::time::sleep`",
-        ),
-        Verb::Fail { name, .. } if &**name == "kill" => (
+        Verb::KillFails => (
             "`fail = \"kill\"`".to_owned(),
             "the kill tool is the plan's; a worker of your own has none",
         ),
-        Verb::Fail {
-            before: Some(_), ..
-        }
-        | Verb::Panic {
-            before: Some(_), ..
-        } => (
+        Verb::Fault { fault, .. } if fault.before().is_some() => (
             "`before`".to_owned(),
             "main is real code here: it is struck where it awaits, so say when with `at`",
         ),
-        _ => return None,
+        _ => (format!("`{key}`"), not_own?),
     };
     Some(
         Diagnostic::error(

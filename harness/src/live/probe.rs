@@ -7,7 +7,7 @@ use super::play::Play;
 use super::server::ScriptedAnswer;
 use crate::journal::{Name, What};
 use crate::scenario::Answer;
-use crate::stage::{NEVER, Stage, Strike};
+use crate::stage::{Met, NEVER, Part, Stage, Struck, blocking, meet};
 use crate::words::one_line;
 use deadstop::host::Host;
 use deadstop::watchdog::{HttpProbe, Probe, Probing};
@@ -129,36 +129,41 @@ impl Drop for ProbeInFlight<'_> {
     }
 }
 
-/// Lets the faults of a watchdog strike: unwinds its body if it is to panic or fail, and blocks its thread while it
-/// is hung. A watchdog runs its production body, so this is called where the body waits and where it asks.
-pub(super) fn meet_faults(play: &Play, part: usize) {
-    loop {
-        let (strike, hung) =
-            play.with_part(part, |stage, part| (part.strike(), part.hung(stage.now())));
-        match strike {
-            Some(Strike::Panic { message } | Strike::Fail { message, .. }) => {
-                std::panic::resume_unwind(Box::new(
-                    message.unwrap_or_else(|| "scripted panic".to_owned()),
-                ))
-            }
-            Some(Strike::End) | None => {}
-        }
-        let Some(until) = hung else { return };
-        // A hung body blocks its thread until the hang ends or another fault strikes.
+/// The body of a live watchdog.
+struct WatchdogBody<'a> {
+    play: &'a Play,
+    part: usize,
+}
+
+impl Struck for WatchdogBody<'_> {
+    fn look<R>(&self, look: impl FnOnce(&dyn Stage, &Part) -> R) -> Option<R> {
+        Some(self.play.with_part(self.part, look))
+    }
+
+    /// Blocks the thread until `until`, or until another fault strikes.
+    async fn stay(&self, until: u64) {
+        let WatchdogBody { play, part } = *self;
         let wakes = play
             .clock
             .time_map
             .wakes_at(std::time::Duration::from_millis(until));
-        let until = (until != crate::stage::NEVER).then_some(wakes);
-        let hang = || {
+        let until = (until != NEVER).then_some(wakes);
+        let stay = || {
             play.wait_for_scene(until, |scene| {
-                let part = &scene.parts.all[part];
-                part.strike().is_some() || part.hung(scene.now()).is_none()
+                !scene.parts.all[part].faults.keep_stuck(scene.now())
             });
         };
         match play.blocker_of(part) {
-            Some(blocker) => blocker.outside(hang),
-            None => hang(),
+            Some(blocker) => blocker.outside(stay),
+            None => stay(),
         }
+    }
+}
+
+/// Lets the faults of a watchdog strike: unwinds its body if it is to panic or fail, and blocks its thread while it
+/// is hung. A watchdog runs its production body, so this is called where the body waits and where it asks.
+pub(super) fn meet_faults(play: &Play, part: usize) {
+    if let Met::End(end) = blocking(meet(&WatchdogBody { play, part })) {
+        end.unwind();
     }
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::component::{DeclaredNames, lookup};
 use super::diagnostic::{Diagnostic, any_of};
+use super::fault::Fault;
 use super::keys::{self, AFTER_EVENT, ANSWERS, DELAYED_TRIGGERS, Place, TRIGGERS, Type};
-use super::model::{Answer, Component, Lasts, Span, Timed, Verb};
+use super::model::{Answer, Component, Span, Timed, Verb};
 use super::read::{Fields, Reader};
 use super::trigger::Trigger;
-use crate::journal::{Call, Kind, Name, SignalName};
+use crate::journal::{Call, FaultVerb, Kind, Name, SignalName};
 
 /// Returns the event of a table, or `None` if a mistake leaves it unclear; the mistake is noted.
 pub(super) fn event(
@@ -34,7 +35,7 @@ pub(super) fn event(
     let message = fields.text("message").map(str::to_owned);
     let text = fields.text(verb)?.to_owned();
     let span = fields.span_of(verb)?;
-    note_main_only_keys(reader, fields, &text);
+    note_misplaced_keys(reader, fields, &text);
     let name = match key.ty {
         Type::Name(_) => {
             let name = lookup(reader, names, key, &text, span.clone())?;
@@ -43,7 +44,6 @@ pub(super) fn event(
         }
         _ => Name::from(""),
     };
-    let lasts: Lasts = fields.time_or_forever("for").flatten();
     let verb = match verb {
         "signal" => Verb::Signal(
             *SignalName::ALL
@@ -57,39 +57,20 @@ pub(super) fn event(
             message,
         },
         "register" => Verb::Register { name, from },
-        "hang" => Verb::Hang { name, lasts },
-        "ignore" => Verb::Ignore { name, lasts },
-        "slow" => Verb::Slow {
-            name,
-            by: fields.time("by")?,
-        },
-        "fail" => Verb::Fail {
-            name,
-            message,
-            before,
-            code: fields.int("code").and_then(|code| i32::try_from(code).ok()),
-        },
-        "panic" => Verb::Panic {
-            name,
-            message,
-            before,
-        },
-        "end" => Verb::End { name },
-        "hold" => Verb::Hold { name, lasts },
-        "job" => Verb::Job {
-            name,
-            count: fields.count("count").unwrap_or(1),
-            takes: fields.time_or_forever("takes")?,
-        },
+        "fail" if *name == *"kill" => Verb::KillFails,
         "health" => Verb::Health {
             answer: answer(&text)?,
             takes: fields
                 .time_or_forever("takes")
                 .unwrap_or(Some(Duration::ZERO)),
-            lasts,
+            lasts: fields.time_or_forever("for").flatten(),
             every: fields.count("every").unwrap_or(1),
         },
-        _ => return None,
+        verb => {
+            let verb = FaultVerb::ALL.iter().find(|fault| fault.as_str() == verb)?;
+            let fault = Fault::read(*verb, fields, before)?;
+            Verb::Fault { name, fault }
+        }
     };
     Some(Timed {
         trigger: trigger?,
@@ -105,16 +86,23 @@ fn answer(word: &str) -> Option<Answer> {
     }
 }
 
-/// Notes the keys that go with `main` only, if the event is about another component.
-fn note_main_only_keys(reader: &mut Reader, fields: &Fields, about: &str) {
-    for key in keys::of(Place::Event).filter(|key| key.main_only && about != "main") {
+/// Notes the keys that do not go with what the event is about.
+fn note_misplaced_keys(reader: &mut Reader, fields: &Fields, about: &str) {
+    for key in keys::of(Place::Event) {
+        let label = if key.main_only && about != "main" {
+            "goes with \"main\" only"
+        } else if key.not_about.contains(&about) {
+            "goes with others only"
+        } else {
+            continue;
+        };
         if let Some(span) = fields.span_of(key.name) {
             reader.note(
                 Diagnostic::error(
                     "misplaced-key",
                     span,
                     format!("`{}` does not go with \"{about}\"", key.name),
-                    "goes with \"main\" only",
+                    label,
                 )
                 .help(format!("for example: {}", key.example)),
             );
@@ -204,7 +192,7 @@ fn check_target(
     let Some((kind, declared)) = names.and_then(|names| names.get(name)) else {
         return Some(());
     };
-    if !key.on.is_empty() && !key.on.contains(&kind.as_str()) {
+    if !key.can_strike(*kind) {
         reader.note(
             Diagnostic::error(
                 "wrong-kind",
@@ -234,7 +222,7 @@ fn check_target(
         );
         return None;
     }
-    if verb == "hold" && kind != &Kind::Task && !component.is_async {
+    if key.on_executor && kind != &Kind::Task && !component.is_async {
         reader.note(
             Diagnostic::error(
                 "wrong-kind",
@@ -242,7 +230,9 @@ fn check_target(
                 format!("\"{name}\" does not run on the executor"),
                 "it blocks a thread of its own",
             )
-            .help("only a task, or a callback with `async = true`, can hold the executor"),
+            .help(format!(
+                "`{verb}` is for a task, or a callback with `async = true`"
+            )),
         );
         return None;
     }

@@ -2,7 +2,7 @@
 //! the editor's schema and the random scenarios all come from this one table.
 
 use super::model::{Answer, limits};
-use crate::journal::{Call, Cause, SignalName, Ties, Told};
+use crate::journal::{Call, Cause, FaultVerb, Kind, SignalName, Ties, Told};
 use crate::laws;
 
 /// The table of the file to which a key belongs.
@@ -132,8 +132,14 @@ pub struct Key {
     pub required: Option<&'static [&'static str]>,
     /// Whether it goes only with an event about `main`.
     pub main_only: bool,
+    /// Names with which it does not go: an event about one of them cannot have it.
+    pub not_about: &'static [&'static str],
     /// For a verb: the kinds of component that it can be about; empty for all.
     pub on: &'static [&'static str],
+    /// For a verb: whether it is only about what runs on the executor: a task, or a callback with `async = true`.
+    pub on_executor: bool,
+    /// For a verb: the reason why it cannot happen to a user's own worker, if it cannot.
+    pub not_own: Option<&'static str>,
     /// Example, in one line.
     pub example: &'static str,
 }
@@ -218,7 +224,10 @@ const fn key(
         with: &[],
         required: None,
         main_only: false,
+        not_about: &[],
         on: &[],
+        on_executor: false,
+        not_own: None,
         example,
     }
 }
@@ -239,6 +248,21 @@ impl Key {
         self
     }
 
+    const fn on_executor(mut self) -> Self {
+        self.on_executor = true;
+        self
+    }
+
+    const fn not_about(mut self, names: &'static [&'static str]) -> Self {
+        self.not_about = names;
+        self
+    }
+
+    const fn not_own(mut self, reason: &'static str) -> Self {
+        self.not_own = Some(reason);
+        self
+    }
+
     const fn required(mut self, with: &'static [&'static str]) -> Self {
         self.required = Some(with);
         self
@@ -256,10 +280,29 @@ impl Key {
         })
     }
 
+    /// Returns whether a verb can be about a component of that kind, or about `main`.
+    pub fn can_strike(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Main => self.ty.also().contains(&kind.as_str()),
+            kind => self.on.is_empty() || self.on.contains(&kind.as_str()),
+        }
+    }
+
     /// Returns whether the key goes with that kind or verb.
     pub fn goes_with(&self, selector: &str) -> bool {
         self.with.is_empty() || self.with.contains(&selector)
     }
+}
+
+/// Returns the verbs that are faults of components, in the order of the table.
+pub fn faults() -> impl Iterator<Item = &'static Key> {
+    let is_fault = |key: &&Key| {
+        FaultVerb::ALL
+            .iter()
+            .any(|fault| fault.as_str() == key.name)
+    };
+    of(Place::Event)
+        .filter(move |key| key.selects && matches!(key.ty, Type::Name(_)) && is_fault(key))
 }
 
 use Place::{Component, Event, Expect, Timeline, Top, Worker};
@@ -313,15 +356,15 @@ pub static KEYS: &[Key] = &[
     //
     key(Event, "signal", Type::Word(|| words(SignalName::ALL, SignalName::as_str)), "", "A signal arrives.", r#"{ at = "10s", signal = "SIGTERM" }"#).selects(),
     key(Event, "call", Type::Word(calls), "", "Somebody calls the context.", r#"{ at = "10s", call = "stop", callers = 2 }"#).selects(),
-    key(Event, "register", NAME, "", "A component that is `late` is registered.", r#"{ on = "drain", register = "late pool" }"#).selects(),
+    key(Event, "register", NAME, "", "A component that is `late` is registered.", r#"{ on = "drain", register = "late pool" }"#).selects().not_own("what is registered late is registered by code: in a task of the worker's, after a `tokio::time::sleep`"),
     key(Event, "hang", NAME_OR_MAIN, "", "Stuck from here on: it does no work and heeds nothing.", r#"{ at = "5s", hang = "flush" }"#).selects(),
     key(Event, "ignore", NAME, "", "It works on, and does not heed stop.", r#"{ at = "5s", ignore = "writer", for = "8s" }"#).selects().on(BODIES),
     key(Event, "slow", NAME_OR_MAIN, "", "It takes so much longer.", r#"{ at = "5s", slow = "flush", by = "3s" }"#).selects().on(&["thread", "task", "stop", "cleanup", "closeable"]),
     key(Event, "fail", Type::Name(&["main", "kill"]), "", "It returns an error: a thread or task now, a callback when called, `main` now or before a registration; the watchdog, which can return none, panics. `kill`: the plan's kill tool fails from here on.", r#"{ at = "5s", fail = "db", message = "already closed" }"#).selects(),
     key(Event, "panic", NAME_OR_MAIN, "", "It panics, likewise.", r#"{ at = "5s", panic = "flush" }"#).selects(),
     key(Event, "end", NAME, "", "It ends early, and well.", r#"{ at = "5s", end = "writer" }"#).selects().on(BODIES),
-    key(Event, "hold", NAME_OR_MAIN, "", "It holds the executor, so that no task and no async callback runs: a task now, an async callback when it is called.", r#"{ at = "5s", hold = "writer", for = "3s" }"#).selects().on(&["task", "stop", "cleanup", "closeable"]),
-    key(Event, "job", NAME, "", "It has jobs in flight; its end waits for them.", r#"{ at = "5s", job = "thread pool", count = 4, takes = "3s" }"#).selects().on(&["thread", "task", "stop", "cleanup", "closeable"]),
+    key(Event, "hold", NAME_OR_MAIN, "", "It holds the executor, so that no task and no async callback runs: a task now, an async callback when it is called.", r#"{ at = "5s", hold = "writer", for = "3s" }"#).selects().on(&["task", "stop", "cleanup", "closeable"]).on_executor().not_own("a task that holds its executor does so in its code; here `hang` keeps it from going on"),
+    key(Event, "job", NAME, "", "It has jobs in flight; its end waits for them.", r#"{ at = "5s", job = "thread pool", count = 4, takes = "3s" }"#).selects().on(&["thread", "task", "stop", "cleanup", "closeable"]).not_own("jobs in flight are real code here: start them in the function that registers"),
     key(Event, "health", Type::Answer, "", "What the health endpoint answers from here on. `silent` accepts and says nothing, `half-line` sends half of a status line and then nothing, `stalls` all of it and then nothing. `drip` is 200 byte by byte, over the whole of `takes`, or without it a byte a second for ever; `endless` is 200 with a body that does not end. `cut` ends in the middle, `reset` tears the connection down, `garbage` is no HTTP.", r#"{ at = "5s", health = "503", takes = "2s" }"#).selects(),
     key(Event, "at", TIME, "the start", "When it strikes: so long after the worker began.", r#"{ at = "10s", signal = "SIGTERM" }"#),
     key(Event, "on", NAME_OR_MAIN, "", "When it strikes: at the first begin of that component's step, or of `main`.", r#"{ on = "flush", signal = "SIGTERM" }"#),
@@ -330,7 +373,7 @@ pub static KEYS: &[Key] = &[
     key(Event, "after", TIME, "0ms", "So long after the begin of the step that `on` names, or after the end that `on-end` names.", r#"{ on = "flush", after = "500ms", signal = "SIGTERM" }"#),
     key(Event, "from", NAME_OR_MAIN, "from outside", "The component inside which it is called or registered.", r#"{ at = "5s", call = "stop", from = "writer" }"#).with(&["call", "register"]),
     key(Event, "callers", Type::Int(1, 1_000), "1", "How many call at once.", r#"{ at = "5s", call = "cleanup", callers = 3 }"#).with(&["call"]),
-    key(Event, "message", Type::Text, "scripted failure, scripted panic", "The error's or panic's words; the reason given with `request-stop`.", r#"{ at = "5s", fail = "db", message = "broken pipe" }"#).with(&["fail", "panic", "call"]),
+    key(Event, "message", Type::Text, "scripted failure, scripted panic", "The error's or panic's words; the reason given with `request-stop`.", r#"{ at = "5s", fail = "db", message = "broken pipe" }"#).with(&["fail", "panic", "call"]).not_about(&["kill"]),
     key(Event, "for", TIME_OR_FOREVER, "forever", "How long it lasts.", r#"{ at = "5s", hang = "flush", for = "3s" }"#).with(&["hang", "ignore", "hold", "health"]),
     key(Event, "by", TIME, "", "How much longer it takes.", r#"{ at = "5s", slow = "flush", by = "3s" }"#).with(&["slow"]).required(&["slow"]),
     key(Event, "before", NAME, "now", "Main comes to its end just before it registers that.", r#"{ fail = "main", before = "db" }"#).with(&["fail", "panic"]).main_only(),

@@ -214,17 +214,13 @@ fn events_without_effect(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
                 "no watchdog asks the health endpoint".to_owned(),
                 "add a component { watchdog = NAME }",
             ),
-            Verb::Fail {
-                before: Some(before),
-                ..
-            }
-            | Verb::Panic {
-                before: Some(before),
-                ..
-            } if scenario
-                .component(before)
-                .is_some_and(|component| component.late) =>
+            Verb::Fault { fault, .. }
+                if fault
+                    .before()
+                    .and_then(|before| scenario.component(before))
+                    .is_some_and(|component| component.late) =>
             {
+                let before = fault.before().map_or("", |before| before);
                 (
                     format!("main never comes to register \"{before}\", which is late"),
                     "name a component without `late`",
@@ -401,7 +397,8 @@ fn first_request(scenario: &Scenario) -> Option<Duration> {
     let mut first = None;
     for event in &scenario.timeline {
         match (&event.verb, &event.trigger) {
-            (Verb::Fail { .. } | Verb::Panic { .. }, _) => return None,
+            (Verb::KillFails, _) => return None,
+            (Verb::Fault { fault, .. }, _) if fault.is_failure() => return None,
             (
                 Verb::Call {
                     call: Call::Start, ..

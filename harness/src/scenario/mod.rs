@@ -8,6 +8,7 @@ mod component;
 mod defaults;
 mod diagnostic;
 mod event;
+mod fault;
 mod files;
 mod judge;
 pub mod keys;
@@ -25,6 +26,7 @@ mod write;
 
 pub use diagnostic::{CODES, Diagnostic, Invalid, Severity, column_of, line_of, render};
 pub(crate) use diagnostic::{all_of, any_of, did_you_mean, time};
+pub use fault::Fault;
 #[doc(hidden)]
 pub use files::read_whole;
 pub use files::{ScenarioFile, ScenarioFiles, scenario_files};

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::fault::Fault;
 use super::keys::ANSWERS;
 use super::trigger::Trigger;
 use crate::journal::{Call, Kind, Name, SignalName, Ties, Told};
@@ -196,69 +197,15 @@ pub enum Verb {
         /// Component inside which it is registered, if it is registered inside one.
         from: Option<Name>,
     },
-    /// A component is stuck: it does no work and heeds nothing.
-    Hang {
-        /// Name of the component.
+    /// A fault strikes a component, or `main`.
+    Fault {
+        /// Name of the component, or `main`.
         name: Name,
-        /// Time for which it is stuck.
-        lasts: Lasts,
+        /// The fault.
+        fault: Fault,
     },
-    /// A component works on and does not heed stop.
-    Ignore {
-        /// Name of the component.
-        name: Name,
-        /// Time for which it does not heed stop.
-        lasts: Lasts,
-    },
-    /// A component takes longer.
-    Slow {
-        /// Name of the component.
-        name: Name,
-        /// Time that it takes in addition.
-        by: Duration,
-    },
-    /// A component returns an error: a body now, a callback when called, `main` now or before a registration, `kill`
-    /// from here on. A watchdog can return no error and panics.
-    Fail {
-        /// Name of the component, or `kill`.
-        name: Name,
-        /// Text of the error.
-        message: Option<String>,
-        /// For main: the component before whose registration it fails.
-        before: Option<Name>,
-        /// For main: the exit code that it asks for.
-        code: Option<i32>,
-    },
-    /// A component panics, at the same points.
-    Panic {
-        /// Name of the component.
-        name: Name,
-        /// Text of the panic.
-        message: Option<String>,
-        /// For main: the component before whose registration it panics.
-        before: Option<Name>,
-    },
-    /// A component ends early and well.
-    End {
-        /// Name of the component.
-        name: Name,
-    },
-    /// A component holds the executor.
-    Hold {
-        /// Name of the component.
-        name: Name,
-        /// Time for which it holds the executor.
-        lasts: Lasts,
-    },
-    /// A component has jobs in flight; its end waits for them.
-    Job {
-        /// Name of the component.
-        name: Name,
-        /// Number of jobs.
-        count: u32,
-        /// Time that each job takes.
-        takes: Lasts,
-    },
+    /// The plan's tool that kills processes fails from here on.
+    KillFails,
     /// The health endpoint answers like this from here on.
     Health {
         /// Its answer.
@@ -276,17 +223,9 @@ impl Verb {
     /// Returns the component that the event is about: the one that it strikes, or inside which it makes a call.
     pub fn about(&self) -> Option<&Name> {
         match self {
-            Verb::Signal(_) | Verb::Health { .. } => None,
+            Verb::Signal(_) | Verb::KillFails | Verb::Health { .. } => None,
             Verb::Call { from, .. } => from.as_ref(),
-            Verb::Register { name, .. }
-            | Verb::Hang { name, .. }
-            | Verb::Ignore { name, .. }
-            | Verb::Slow { name, .. }
-            | Verb::Fail { name, .. }
-            | Verb::Panic { name, .. }
-            | Verb::End { name }
-            | Verb::Hold { name, .. }
-            | Verb::Job { name, .. } => Some(name),
+            Verb::Register { name, .. } | Verb::Fault { name, .. } => Some(name),
         }
     }
 
@@ -304,14 +243,8 @@ impl Verb {
             Verb::Signal(_) => "signal",
             Verb::Call { .. } => "call",
             Verb::Register { .. } => "register",
-            Verb::Hang { .. } => "hang",
-            Verb::Ignore { .. } => "ignore",
-            Verb::Slow { .. } => "slow",
-            Verb::Fail { .. } => "fail",
-            Verb::Panic { .. } => "panic",
-            Verb::End { .. } => "end",
-            Verb::Hold { .. } => "hold",
-            Verb::Job { .. } => "job",
+            Verb::Fault { fault, .. } => fault.verb().as_str(),
+            Verb::KillFails => "fail",
             Verb::Health { .. } => "health",
         }
     }

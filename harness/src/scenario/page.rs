@@ -6,6 +6,7 @@ use super::diagnostic::any_of;
 use super::keys::{self, KEYS, Key, Place, Type, answers};
 use super::lint::LINTS;
 use super::value::type_words;
+use crate::journal::Kind;
 use crate::laws;
 
 /// Returns the grammar as a page: every key with its type, its default, its purpose and an example, then the lints, the
@@ -34,6 +35,7 @@ pub fn page() -> String {
         }
     }
     page.push_str(TRIGGERS);
+    faults(&mut page);
     page.push_str(LINTS_TITLE);
     for (name, says) in LINTS {
         let _ = writeln!(page, "| `{name}` | {says} |");
@@ -54,6 +56,31 @@ fn table<'k>(page: &mut String, keys: impl Iterator<Item = &'k Key>) {
     );
     for key in keys {
         row(page, key, true);
+    }
+}
+
+/// Adds the table of the kinds that each fault can strike.
+fn faults(page: &mut String) {
+    page.push_str(FAULTS_TITLE);
+    let kinds = Kind::ALL.iter().filter(|kind| **kind != Kind::Main);
+    let kinds: Vec<Kind> = kinds.chain([&Kind::Main]).copied().collect();
+    let heads: String = kinds.iter().map(|kind| format!(" `{kind}` |")).collect();
+    let _ = writeln!(page, "| |{heads} a worker of your own |");
+    let _ = writeln!(page, "| --- |{}", " --- |".repeat(kinds.len() + 1));
+    for key in keys::faults() {
+        let cell = |kind: &Kind| match key.can_strike(*kind) {
+            false => "",
+            true if key.on_executor && kind.is_callback() => "if `async`",
+            true => "yes",
+        };
+        let cells: String = kinds
+            .iter()
+            .map(|kind| format!(" {} |", cell(kind)))
+            .collect();
+        let own = key
+            .not_own
+            .map_or("yes".to_owned(), |reason| format!("no: {reason}"));
+        let _ = writeln!(page, "| `{}` |{cells} {own} |", key.name);
     }
 }
 
@@ -293,6 +320,11 @@ with every change of the file before it. So a file that is kept says with `on`, 
 `after-event` what holds in every order. A live run has no place between two turns: `deadstop live` passes over a file with
 `after-event`, and counts it.
 "#;
+
+const FAULTS_TITLE: &str = r"
+## Which fault goes with which kind
+
+";
 
 const LINTS_TITLE: &str = r"
 ## Lints

@@ -66,10 +66,24 @@ fn object(place: Place, selector: Option<&'static Key>) -> Value {
         let mut dependent = Map::new();
         dependent.insert("after".to_owned(), json!({ "anyOf": delayed }));
         if let Some(selector) = selector {
-            let about_main = json!({ "properties": { selector.name: { "const": "main" } } });
-            let of_main =
-                keys::of(place).filter(|key| key.main_only && key.goes_with(selector.name));
-            dependent.extend(of_main.map(|key| (key.name.to_owned(), about_main.clone())));
+            let with_selector = keys::of(place).filter(|key| key.goes_with(selector.name));
+            dependent.extend(with_selector.filter_map(|key| {
+                let about = if key.main_only {
+                    json!({ "const": "main" })
+                } else if !key.not_about.is_empty()
+                    && selector
+                        .ty
+                        .also()
+                        .iter()
+                        .any(|also| key.not_about.contains(also))
+                {
+                    json!({ "not": { "enum": key.not_about } })
+                } else {
+                    return None;
+                };
+                let about = json!({ "properties": { selector.name: about } });
+                Some((key.name.to_owned(), about))
+            }));
         }
         object["dependentSchemas"] = Value::Object(dependent);
     }

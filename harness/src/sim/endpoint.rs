@@ -7,12 +7,12 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 
-use super::bodies;
 use super::clock::Sleep;
+use super::overlay;
 use super::world::{self, World};
-use crate::journal::{Kind, Name, What};
+use crate::journal::{Id, Kind, Name, What};
 use crate::scenario::Answer;
-use crate::stage::{Ends, NEVER, Strike, serve};
+use crate::stage::{Ends, NEVER, serve};
 use deadstop::host::{BoxFuture, Stream};
 use deadstop::watchdog::HttpProbe;
 
@@ -26,8 +26,8 @@ pub(crate) fn probe() -> HttpProbe {
 
 /// Connects to the world's endpoint, whatever name was asked for.
 pub(crate) async fn connect() -> io::Result<Box<dyn Stream>> {
-    if let Some(part) = asking_watchdog() {
-        meet_faults(part);
+    if let Some(id) = asking_watchdog() {
+        overlay::meet_watchdog_faults(id);
     }
     let (n, answer, takes, began) = world::with(|world| {
         let now = world.now();
@@ -68,13 +68,14 @@ pub(crate) async fn connect() -> io::Result<Box<dyn Stream>> {
     }))
 }
 
-/// Returns the index of the watchdog that asks, if a scripted watchdog does.
-fn asking_watchdog() -> Option<usize> {
+/// Returns the id of the watchdog that asks, if a scripted watchdog does.
+fn asking_watchdog() -> Option<Id> {
     world::with(|world| {
         let role = world.entities.borrow().current_role()?;
         let part = world.part_of(role)?;
         // An own worker's watchdog gets its faults from the host, wherever it waits.
-        (part.kind() == Kind::Watchdog && !world.is_foreign()).then_some(part.index)
+        let asks = part.kind() == Kind::Watchdog && !world.is_foreign();
+        part.id.get().filter(|_| asks)
     })
 }
 
@@ -190,30 +191,5 @@ impl Drop for OpenProbe {
                 });
             }
         });
-    }
-}
-
-/// Meets the faults of a scripted watchdog. Its body is the production one, so faults strike it where it waits and
-/// where it asks.
-pub(crate) fn meet_faults(part: usize) {
-    loop {
-        let (strike, hung) = world::with(|world| {
-            let part = &world.parts.all[part];
-            (part.strike(), part.hung(world.now()))
-        });
-        match strike {
-            Some(Strike::Panic { message } | Strike::Fail { message, .. }) => {
-                std::panic::resume_unwind(Box::new(
-                    message.unwrap_or_else(|| "scripted panic".to_owned()),
-                ))
-            }
-            Some(Strike::End) | None => {}
-        }
-        match hung {
-            Some(until) if bodies::is_body() => {
-                super::host::block(super::pace::Pause::new(until, None))
-            }
-            _ => return,
-        }
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::baton;
 use super::bodies::{self, MissingResource, SimBody, Turned};
 use super::clock::Sleep;
-use super::endpoint::{self, meet_faults};
+use super::endpoint;
 use super::entity::{AbortEntity, Class, Role};
 use super::foreign::OutsideMailbox;
 use super::overlay;
@@ -426,11 +426,7 @@ impl FaultTarget {
     fn meet_faults(self) -> bool {
         match self {
             FaultTarget::None => return false,
-            FaultTarget::Watchdog(id) => {
-                if let Some(part) = world::with(|world| world.parts.index_by_id(id)) {
-                    meet_faults(part);
-                }
-            }
+            FaultTarget::Watchdog(id) => overlay::meet_watchdog_faults(id),
             FaultTarget::Own(id) => overlay::meet_faults(id),
         }
         true

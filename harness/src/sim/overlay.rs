@@ -1,36 +1,35 @@
 //! Faults laid over a user's own code: its bodies, its callbacks, its tasks, its main. The [host](super::host) lays
 //! them.
 //!
-//! The code meets the faults that the script has put on its component before it begins, and wherever it waits. During
-//! a hang the code waits in virtual time, and does nothing else. A failure, a panic or an end strikes instead of what
-//! the code would do next. Code that a fault has struck is not called any more.
+//! The code [meets](crate::stage::meet) the faults that the script has put on its component before it begins, and
+//! wherever it waits. A failure, a panic or an end strikes instead of what the code would do next. Code that has ended so
+//! is not called any more.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use tokio_util::sync::CancellationToken;
 
-use super::bodies::WorldEnded;
-use super::clock::{Sleep, TimerAction};
+use super::bodies::{self, WorldEnded};
+use super::clock::TimerAction;
 use super::host::block;
 use super::pace::Pause;
 use super::world::{self, World};
 use crate::journal::{Id, Kind, MAIN};
-use crate::stage::{NEVER, Part, Strike};
+use crate::stage::{Met, NEVER, Part, Stage, Struck, blocking, look_once, meet, take_time};
 use deadstop::context::MainError;
 use deadstop::host::{BoxError, BoxFuture, Who};
 
 /// Payload that unwinds a body that was struck, with its result. Only main uses the exit code.
-struct Struck(Result<(), MainError>);
+struct Ended(Result<(), MainError>);
 
-/// Fault that the script has put on a component's code.
-enum ScriptedFault {
-    None,
-    Struck(Strike),
-    Hung(u64),
-}
+/// Code of the component of that id. It waits in its entity: a task awaits.
+struct Task(Id);
+
+/// Code of the component of that id, on a thread of its own: it blocks where it waits.
+struct Body(Id);
 
 fn of_part<R>(id: Id, look: impl FnOnce(&World, &Part) -> R) -> Option<R> {
     world::with(|world| {
@@ -41,66 +40,53 @@ fn of_part<R>(id: Id, look: impl FnOnce(&World, &Part) -> R) -> Option<R> {
     })
 }
 
-fn scripted_fault(id: Id) -> ScriptedFault {
-    let scripted_fault = of_part(id, |world, part| match part.strike() {
-        Some(strike) => ScriptedFault::Struck(strike),
-        None => part
-            .hung(world.now())
-            .map_or(ScriptedFault::None, ScriptedFault::Hung),
-    });
-    scripted_fault.unwrap_or(ScriptedFault::None)
-}
+impl Struck for Task {
+    fn look<R>(&self, look: impl FnOnce(&dyn Stage, &Part) -> R) -> Option<R> {
+        of_part(self.0, |world, part| look(world.stage(), part))
+    }
 
-/// Returns the instant until which the code is delayed from now on, and clears the delay.
-fn delayed_until(id: Id) -> u64 {
-    let until = of_part(id, |world, part| {
-        world.now().saturating_add(part.take_slow())
-    });
-    until.unwrap_or(0)
-}
-
-fn error(message: Option<String>) -> BoxError {
-    message
-        .unwrap_or_else(|| "scripted failure".to_owned())
-        .into()
-}
-
-/// Panics without calling the panic hook, since the panic is scripted.
-fn panics(message: Option<String>) -> ! {
-    resume_unwind(Box::new(
-        message.unwrap_or_else(|| "scripted panic".to_owned()),
-    ))
-}
-
-fn is_call(kind: Kind) -> bool {
-    matches!(kind, Kind::Stop | Kind::Cleanup | Kind::Closeable)
-}
-
-/// Meets the faults of a body, inside of it: the call may hang, and may unwind the body.
-pub(super) fn meet_faults(id: Id) {
-    // A body that unwinds already must not be unwound again: that would end the process.
-    while !std::thread::panicking() {
-        match scripted_fault(id) {
-            ScriptedFault::None => return,
-            ScriptedFault::Hung(until) => block(Pause::new(until, None)),
-            ScriptedFault::Struck(Strike::End) => resume_unwind(Box::new(Struck(Ok(())))),
-            ScriptedFault::Struck(Strike::Fail { message, code }) => {
-                resume_unwind(Box::new(Struck(Err(main_error(message, code)))))
-            }
-            ScriptedFault::Struck(Strike::Panic { message }) => panics(message),
-        }
+    fn stay(&self, until: u64) -> impl Future<Output = ()> + Send {
+        Pause::new(until, None)
     }
 }
 
-fn delay_body(id: Id) {
-    let mut until = delayed_until(id);
-    while of_part(id, |world, _| world.now() < until) == Some(true) {
+impl Struck for Body {
+    fn look<R>(&self, look: impl FnOnce(&dyn Stage, &Part) -> R) -> Option<R> {
+        Task(self.0).look(look)
+    }
+
+    async fn stay(&self, until: u64) {
         block(Pause::new(until, None));
-        meet_faults(id);
-        // The script may have added to the delay meanwhile.
-        if let Some(more) = of_part(id, |_, part| part.take_slow()) {
-            until = until.saturating_add(more);
-        }
+    }
+}
+
+/// Meets the faults of a user's body, inside of it: the call may hang, and may unwind the body.
+pub(super) fn meet_faults(id: Id) {
+    // A body that unwinds already must not be unwound again: that would end the process.
+    if !std::thread::panicking() {
+        unwind_if_ended(blocking(meet(&Body(id))));
+    }
+}
+
+/// Meets the faults of a scripted watchdog, where it waits and where it asks: its body is the production one, which can
+/// return no error.
+pub(super) fn meet_watchdog_faults(id: Id) {
+    if std::thread::panicking() {
+        return;
+    }
+    let body = Body(id);
+    let met = match bodies::is_body() {
+        true => blocking(meet(&body)),
+        false => look_once(&body),
+    };
+    if let Met::End(end) = met {
+        end.unwind();
+    }
+}
+
+fn unwind_if_ended(met: Met) {
+    if let Met::End(end) = met {
+        resume_unwind(Box::new(Ended(end.result())));
     }
 }
 
@@ -114,31 +100,32 @@ pub(super) fn run(
         // Main's faults are laid over what the context is given, since the context looks at main's error itself.
         return body();
     }
-    with_faults(id, kind, body).unwrap_or_else(|Struck(result)| result.map_err(|error| error.error))
+    with_faults(id, kind, body).unwrap_or_else(|Ended(result)| result.map_err(|error| error.error))
 }
 
 /// Runs the user's blocking main with its faults laid over it.
 pub(super) fn blocking_main(main: impl FnOnce() -> Result<(), MainError>) -> Result<(), MainError> {
-    let ended = with_faults(MAIN, Kind::Main, main).unwrap_or_else(|Struck(result)| result);
+    let ended = with_faults(MAIN, Kind::Main, main).unwrap_or_else(|Ended(result)| result);
     main_ended(ended)
 }
 
-fn with_faults<R>(id: Id, kind: Kind, body: impl FnOnce() -> R) -> Result<R, Struck> {
+fn with_faults<R>(id: Id, kind: Kind, body: impl FnOnce() -> R) -> Result<R, Ended> {
     let ran = catch_unwind(AssertUnwindSafe(|| {
-        meet_faults(id);
-        if is_call(kind) {
-            delay_body(id);
-        }
+        let code = Body(id);
+        unwind_if_ended(match kind.is_callback() {
+            true => blocking(take_time(&code, 0)),
+            false => blocking(meet(&code)),
+        });
         // The process has ended while the body hung: a body that never began does not begin now.
         if world::with(|world| world.is_over()) {
             resume_unwind(Box::new(WorldEnded));
         }
         let result = body();
-        delay_body(id);
+        unwind_if_ended(blocking(take_time(&code, 0)));
         result
     }));
-    ran.map_err(|payload| match payload.downcast::<Struck>() {
-        Ok(struck) => *struck,
+    ran.map_err(|payload| match payload.downcast::<Ended>() {
+        Ok(ended) => *ended,
         Err(payload) => resume_unwind(payload),
     })
 }
@@ -147,12 +134,13 @@ fn with_faults<R>(id: Id, kind: Kind, body: impl FnOnce() -> R) -> Result<R, Str
 /// causes a poll.
 pub(super) struct WithFaults<E> {
     id: Id,
-    is_call: bool,
+    /// Whether the code takes the time of a slow component before it goes on: a callback when it is called, and all code
+    /// at its end.
+    takes_time: bool,
     inner: Option<BoxFuture<Result<(), E>>>,
     result: Option<Result<(), E>>,
-    make_error: fn(Option<String>, Option<i32>) -> E,
-    delayed_until: Option<u64>,
-    nap: Option<(u64, Sleep)>,
+    to_error: fn(MainError) -> E,
+    meeting: Option<BoxFuture<Met>>,
 }
 
 /// Returns a task or an async callback with its faults laid over it.
@@ -164,8 +152,8 @@ pub(super) fn task(
         // Main's faults are laid over what the context is given, since the context looks at main's error itself.
         return future;
     }
-    Box::pin(WithFaults::new(who.id, who.kind, future, |message, _| {
-        error(message)
+    Box::pin(WithFaults::new(who.id, who.kind, future, |error| {
+        error.error
     }))
 }
 
@@ -173,14 +161,7 @@ pub(super) fn task(
 pub(super) async fn main(
     main: impl Future<Output = Result<(), MainError>> + Send + 'static,
 ) -> Result<(), MainError> {
-    main_ended(WithFaults::new(MAIN, Kind::Main, Box::pin(main), main_error).await)
-}
-
-fn main_error(message: Option<String>, code: Option<i32>) -> MainError {
-    MainError {
-        code,
-        error: error(message),
-    }
+    main_ended(WithFaults::new(MAIN, Kind::Main, Box::pin(main), |error| error).await)
 }
 
 /// Keeps the exit code that main asks for, so that the journal can record it.
@@ -196,48 +177,34 @@ impl<E> WithFaults<E> {
         id: Id,
         kind: Kind,
         future: BoxFuture<Result<(), E>>,
-        make_error: fn(Option<String>, Option<i32>) -> E,
+        to_error: fn(MainError) -> E,
     ) -> Self {
         WithFaults {
             id,
-            is_call: is_call(kind),
+            takes_time: kind.is_callback(),
             inner: Some(future),
             result: None,
-            make_error,
-            delayed_until: None,
-            nap: None,
+            to_error,
+            meeting: None,
         }
     }
 
-    /// Waits until the instant `until`, or until the next poll for another reason.
-    fn nap(&mut self, until: u64, cx: &mut Context<'_>) -> Poll<()> {
-        if until == NEVER {
-            return Poll::Pending;
+    /// Meets the component's faults.
+    fn poll_faults(&mut self, cx: &mut Context<'_>) -> Poll<Met> {
+        let (code, takes_time) = (Task(self.id), self.takes_time);
+        let meeting = self.meeting.get_or_insert_with(|| {
+            Box::pin(async move {
+                match takes_time {
+                    true => take_time(&code, 0).await,
+                    false => meet(&code).await,
+                }
+            })
+        });
+        let met = meeting.as_mut().poll(cx);
+        if met.is_ready() {
+            self.meeting = None;
         }
-        let nap = match self.nap.take() {
-            Some((at, nap)) if at == until => nap,
-            _ => Sleep::until(until),
-        };
-        let (_, nap) = self.nap.insert((until, nap));
-        let napped = Pin::new(nap).poll(cx);
-        if napped.is_ready() {
-            self.nap = None;
-        }
-        napped
-    }
-
-    /// Waits until the delays that the script has set are over. A callback is delayed before it runs, and all code at
-    /// its end.
-    fn delay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let more = of_part(self.id, |_, part| part.take_slow()).unwrap_or(0);
-        let now = world::with(|world| world.now());
-        let until = self.delayed_until.unwrap_or(now).saturating_add(more);
-        self.delayed_until = Some(until);
-        if now < until {
-            return self.nap(until, cx);
-        }
-        self.delayed_until = None;
-        Poll::Ready(())
+        met
     }
 }
 
@@ -246,40 +213,21 @@ impl<E: Unpin> Future for WithFaults<E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            match scripted_fault(self.id) {
-                ScriptedFault::None => {}
-                ScriptedFault::Hung(until) => {
-                    if self.nap(until, cx).is_pending() {
-                        return Poll::Pending;
-                    }
-                    continue;
-                }
-                ScriptedFault::Struck(strike) => {
-                    self.inner = None;
-                    return Poll::Ready(match strike {
-                        Strike::End => Ok(()),
-                        Strike::Fail { message, code } => Err((self.make_error)(message, code)),
-                        Strike::Panic { message } => panics(message),
-                    });
-                }
-            }
-            if (self.is_call || self.result.is_some()) && self.delay(cx).is_pending() {
-                return Poll::Pending;
+            if let Met::End(end) = ready!(self.poll_faults(cx)) {
+                self.inner = None;
+                return Poll::Ready(end.result().map_err(self.to_error));
             }
             if let Some(result) = self.result.take() {
                 return Poll::Ready(result);
             }
-            self.is_call = false;
+            self.takes_time = false;
             let Some(inner) = &mut self.inner else {
                 return Poll::Pending;
             };
-            match inner.as_mut().poll(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(result) => {
-                    self.inner = None;
-                    self.result = Some(result);
-                }
-            }
+            let result = ready!(inner.as_mut().poll(cx));
+            self.inner = None;
+            self.result = Some(result);
+            self.takes_time = true;
         }
     }
 }
@@ -311,7 +259,7 @@ impl TokenRelay {
             self.token.cancel();
             return;
         };
-        match part.ignoring(world.now()) {
+        match part.faults.ignoring(world.now()) {
             None => {
                 self.token.cancel();
                 world.stage().reached(part);

@@ -703,8 +703,9 @@ mod tests {
         unknown.worker.components = Some(Vec::new());
         unknown.timeline.push(crate::scenario::Timed {
             trigger: crate::scenario::Trigger::At(Duration::from_secs(5)),
-            verb: crate::scenario::Verb::End {
+            verb: crate::scenario::Verb::Fault {
                 name: "nobody".into(),
+                fault: crate::scenario::Fault::End,
             },
             span: 0..0,
         });

@@ -657,7 +657,7 @@ impl Drop for World {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::{Timed, Trigger, Verb};
+    use crate::scenario::{Fault, Timed, Trigger, Verb};
     use crate::sim::laid::lay;
     use crate::sim::{Options, Own, Run, Runners, Subject, host, run};
     use deadstop::context::WorkerCtx;
@@ -744,9 +744,9 @@ mod tests {
             // A file cannot script this of main, but a user's own main can do it.
             scenario.timeline.push(Timed {
                 trigger: Trigger::At(Duration::from_secs(5)),
-                verb: Verb::Hang {
+                verb: Verb::Fault {
                     name: "main".into(),
-                    lasts: None,
+                    fault: Fault::Hang { lasts: None },
                 },
                 span: 0..0,
             });

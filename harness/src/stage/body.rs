@@ -4,11 +4,11 @@
 //! pace of a task awaits. If something about the component changes, its pause ends early and the behaviour looks again.
 
 use std::any::Any;
-use std::panic::resume_unwind;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use super::part::{MAIN_PART, NEVER, Part, Strike};
+use super::fault::{Met, ScriptedEnd, Struck, meet, take_time};
+use super::part::{MAIN_PART, NEVER, Part};
 use super::{Stage, millis};
 use crate::scenario::Needs;
 use deadstop::context::MainError;
@@ -70,24 +70,31 @@ pub(crate) fn blocking<T>(behaviour: impl Future<Output = T>) -> T {
     }
 }
 
-/// Ends a body as its strike requires: returns its result, or panics.
-pub(crate) fn end_by_strike(pace: &impl Pace, strike: Strike) -> Result<(), MainError> {
-    match strike {
-        Strike::End => Ok(()),
-        Strike::Fail { message, code } => {
-            let error: BoxError = message
-                .unwrap_or_else(|| "scripted failure".to_owned())
-                .into();
-            if code.is_some() {
-                pace.look(|stage| stage.parts().main_code.set(code));
-            }
-            Err(MainError { code, error })
-        }
-        // `resume_unwind` does not call the panic hook: this panic is part of the script, and prints nothing.
-        Strike::Panic { message } => resume_unwind(Box::new(
-            message.unwrap_or_else(|| "scripted panic".to_owned()),
-        )),
+/// A scripted component's code, which meets the faults of the component.
+struct Scripted<'a, P> {
+    index: usize,
+    pace: &'a P,
+}
+
+impl<P: Pace> Struck for Scripted<'_, P> {
+    fn look<R>(&self, look: impl FnOnce(&dyn Stage, &Part) -> R) -> Option<R> {
+        Some(self.pace.look_at(self.index, look))
     }
+
+    fn stay(&self, until: u64) -> impl Future<Output = ()> + Send {
+        self.pace.pause(Wait::until(until))
+    }
+}
+
+/// Ends code as it is scripted: returns its result, or panics.
+fn end_code(pace: &impl Pace, end: ScriptedEnd) -> Result<(), MainError> {
+    if let ScriptedEnd::Fail {
+        code: Some(code), ..
+    } = end
+    {
+        pace.look(|stage| stage.parts().main_code.set(Some(code)));
+    }
+    end.result()
 }
 
 /// Runs a thread or task: works until told, then takes its time to end.
@@ -100,29 +107,18 @@ pub(crate) async fn live(
     cycle_ends_when_told: bool,
 ) -> Result<(), BoxError> {
     let _held = pace.enter(index);
+    let code = Scripted { index, pace };
     loop {
-        let (over, strike, now, hung, ignoring, period) = pace.look_at(index, |stage, part| {
+        match meet(&code).await {
+            // The process has ended. A body that returns by itself costs least, and leaves nothing behind.
+            Met::Over => return Ok(()),
+            Met::End(end) => return end_code(pace, end).map_err(|error| error.error),
+            Met::Nothing | Met::Stuck(_) => {}
+        }
+        let (now, ignoring, period) = pace.look_at(index, |stage, part| {
             let now = stage.now();
-            (
-                stage.is_over(),
-                part.strike_noting_return(),
-                now,
-                part.hung(now),
-                part.ignoring(now),
-                part.spec().period,
-            )
+            (now, part.faults.ignoring(now), part.spec().period)
         });
-        // The process has ended. A body that returns by itself costs least, and leaves nothing behind.
-        if over {
-            return Ok(());
-        }
-        if let Some(strike) = strike {
-            return end_by_strike(pace, strike).map_err(|error| error.error);
-        }
-        if let Some(until) = hung {
-            pace.pause(Wait::until(until)).await;
-            continue;
-        }
         let told = pace.told();
         if told && ignoring.is_none() {
             break;
@@ -153,42 +149,26 @@ pub(crate) async fn called(index: usize, pace: &impl Pace) -> Result<(), BoxErro
         .map_err(|error| error.error)
 }
 
-/// Works for `left` milliseconds, not counting the time for which it is stuck. Then waits for its jobs and for the
-/// condition on which its end waits, and touches the components that it uses.
+/// Works for `left` milliseconds. Then waits for its jobs and for the condition on which its end waits, and touches the
+/// components that it uses.
 pub(crate) async fn work_then_wait(
     index: usize,
     pace: &impl Pace,
     mut left: u64,
 ) -> Result<(), MainError> {
+    let code = Scripted { index, pace };
     let mut asked_executor = false;
     loop {
-        let (over, strike, now, hung) = pace.look_at(index, |stage, part| {
-            left = left.saturating_add(part.take_slow());
-            (
-                stage.is_over(),
-                part.strike_noting_return(),
-                stage.now(),
-                part.hung(stage.now()),
-            )
-        });
-        if over {
-            return Ok(());
+        match take_time(&code, std::mem::take(&mut left)).await {
+            Met::Over => return Ok(()),
+            Met::End(end) => return end_code(pace, end),
+            Met::Nothing | Met::Stuck(_) => {}
         }
-        if let Some(strike) = strike {
-            return end_by_strike(pace, strike);
-        }
-        if let Some(until) = hung {
-            pace.pause(Wait::until(until)).await;
-        } else if left > 0 {
-            pace.pause(Wait::until(now.saturating_add(left))).await;
-            left = left.saturating_sub(pace.look_at(index, |stage, _| stage.now() - now));
-        } else if pace.look_at(index, |stage, part| {
-            must_wait(stage, part, &mut asked_executor)
-        }) {
-            pace.pause(Wait::until(NEVER)).await;
-        } else {
+        let waits = |stage: &dyn Stage, part: &Part| must_wait(stage, part, &mut asked_executor);
+        if !pace.look_at(index, waits) {
             break;
         }
+        pace.pause(Wait::until(NEVER)).await;
     }
     pace.look_at(index, |stage, part| {
         stage.touch(part);
@@ -229,15 +209,15 @@ pub(crate) async fn main(pace: &impl Pace) -> Result<(), MainError> {
             (
                 spec.late,
                 millis(spec.after),
-                parts.all[MAIN_PART].strike_before(&spec.name),
+                parts.all[MAIN_PART].faults.end_before(&spec.name),
             )
         });
         if late {
             continue;
         }
         work_then_wait(MAIN_PART, pace, after).await?;
-        if let Some(strike) = before {
-            return end_by_strike(pace, strike);
+        if let Some(end) = before {
+            return end_code(pace, end);
         }
         pace.register(index);
     }

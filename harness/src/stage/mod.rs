@@ -6,6 +6,7 @@
 
 mod body;
 mod endpoint;
+mod fault;
 mod growing;
 mod own;
 mod part;
@@ -21,7 +22,8 @@ use crate::journal::{Call, Name, SignalName, What};
 
 pub(crate) use body::{Pace, Wait, blocking, called, live, main};
 pub(crate) use endpoint::{Endpoint, EndpointBehaviour};
-pub(crate) use part::{MAIN_PART, NEVER, Part, Parts, Strike};
+pub(crate) use fault::{Met, Struck, look_once, meet, take_time};
+pub(crate) use part::{MAIN_PART, NEVER, Part, Parts};
 pub(crate) use peer::{Ends, serve};
 pub(crate) use register::{Cast, register};
 pub(crate) use said::{Said, call};

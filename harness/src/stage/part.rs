@@ -1,32 +1,19 @@
-//! The components of a scripted worker, each with its state in a run, and the effects of faults on them.
+//! The components of a scripted worker, each with its state in a run.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
+use super::fault::Faults;
 use super::growing::Growing;
-use super::{Later, Stage, millis};
-use crate::journal::{FaultVerb, How, Id, Kind, LostWhat, MAIN, Name, Registered, What};
-use crate::scenario::{Component, Lasts, Scenario};
+use super::{Stage, millis};
+use crate::journal::{How, Id, Kind, LostWhat, MAIN, Name, Registered, What};
+use crate::scenario::{Component, Scenario};
 
 /// An instant that never comes.
 pub(crate) const NEVER: u64 = u64::MAX;
 
 /// Index of main among the components.
 pub(crate) const MAIN_PART: usize = 0;
-
-/// Scripted end of a body, or of a callback when it is called.
-#[derive(Clone, Debug)]
-pub(crate) enum Strike {
-    Fail {
-        message: Option<String>,
-        code: Option<i32>,
-    },
-    Panic {
-        message: Option<String>,
-    },
-    End,
-}
 
 /// One component, or main, with its state in a run.
 pub(crate) struct Part {
@@ -40,14 +27,8 @@ pub(crate) struct Part {
     pub id: Cell<Option<Id>>,
     /// Number of the simulator's entity that runs its code; 0 in a live run.
     pub runs_as: Cell<Option<u32>>,
-    hung_until: Cell<u64>,
-    ignoring_until: Cell<u64>,
-    slow_by_ms: Cell<u64>,
-    strike: RefCell<Option<Strike>>,
-    /// Strikes of main that wait for a registration.
-    strikes_before: RefCell<Vec<(Name, Strike)>>,
-    pending_hold: Cell<Option<Lasts>>,
-    jobs: RefCell<Vec<u32>>,
+    pub faults: Faults,
+    pub(super) jobs: RefCell<Vec<u32>>,
     /// Number of runs or calls of its code.
     run_count: Cell<u32>,
     runs: Cell<bool>,
@@ -76,12 +57,7 @@ impl Part {
             component,
             id: Cell::new(None),
             runs_as: Cell::new(None),
-            hung_until: Cell::new(0),
-            ignoring_until: Cell::new(0),
-            slow_by_ms: Cell::new(0),
-            strike: RefCell::new(None),
-            strikes_before: RefCell::default(),
-            pending_hold: Cell::new(None),
+            faults: Faults::default(),
             jobs: RefCell::default(),
             run_count: Cell::new(0),
             runs: Cell::new(false),
@@ -113,7 +89,7 @@ impl Part {
     }
 
     fn is_callback(&self) -> bool {
-        matches!(self.kind(), Kind::Stop | Kind::Cleanup | Kind::Closeable)
+        self.kind().is_callback()
     }
 
     /// Returns whether the component can still be used: a callback or closeable until its call begins, a body until it
@@ -142,43 +118,6 @@ impl Part {
 
     pub fn has_jobs(&self) -> bool {
         !self.jobs.borrow().is_empty()
-    }
-
-    /// Returns the instant until which the component is stuck, if it is stuck at `now`.
-    pub fn hung(&self, now: u64) -> Option<u64> {
-        Some(self.hung_until.get()).filter(|until| *until > now)
-    }
-
-    /// Returns the instant until which the component does not heed stop, if it does not at `now`.
-    pub fn ignoring(&self, now: u64) -> Option<u64> {
-        Some(self.ignoring_until.get()).filter(|until| *until > now)
-    }
-
-    pub fn take_slow(&self) -> u64 {
-        self.slow_by_ms.take()
-    }
-
-    pub fn strike(&self) -> Option<Strike> {
-        self.strike.borrow().clone()
-    }
-
-    /// Returns the strike that ends the component's code, if there is one, and then notes that the code
-    /// [only returns](Self::note_returning) from now on.
-    pub(super) fn strike_noting_return(&self) -> Option<Strike> {
-        let strike = self.strike();
-        if strike.is_some() {
-            self.note_returning();
-        }
-        strike
-    }
-
-    /// Returns the strike that waits for main to come to that registration.
-    pub fn strike_before(&self, name: &str) -> Option<Strike> {
-        self.strikes_before
-            .borrow()
-            .iter()
-            .find(|(before, _)| &**before == name)
-            .map(|(_, strike)| strike.clone())
     }
 }
 
@@ -245,6 +184,13 @@ impl Parts {
         let count = counts.entry(name.clone()).or_default();
         *count += 1;
         *count
+    }
+
+    /// Returns the number of a new job.
+    pub(super) fn next_job(&self) -> u32 {
+        let job = self.jobs_begun.get() + 1;
+        self.jobs_begun.set(job);
+        job
     }
 
     pub fn index_by_name(&self, name: &str) -> Option<usize> {
@@ -362,9 +308,7 @@ impl dyn Stage + '_ {
         if id == MAIN {
             self.script().borrow_mut().began(&part.name, self.now());
         }
-        if let Some(lasts) = part.pending_hold.take() {
-            self.begin_hold(part, lasts);
-        }
+        self.strike_begun(part);
         part.run_count.get()
     }
 
@@ -452,130 +396,5 @@ impl dyn Stage + '_ {
                 });
             }
         }
-    }
-
-    fn fault(&self, part: &Part, fault: FaultVerb, lasts: Lasts) {
-        self.record(What::Fault {
-            fault,
-            name: part.name.clone(),
-            id: part.id.get(),
-            lasts: lasts.map(millis),
-            answer: None,
-        });
-    }
-
-    pub fn hang(&self, part: &Part, lasts: Lasts) {
-        self.fault(part, FaultVerb::Hang, lasts);
-        part.hung_until.set(self.instant_after(lasts));
-        self.interrupt(part);
-    }
-
-    pub fn ignore(&self, part: &Part, lasts: Lasts) {
-        self.fault(part, FaultVerb::Ignore, lasts);
-        part.ignoring_until.set(self.instant_after(lasts));
-        self.interrupt(part);
-    }
-
-    pub fn slow(&self, part: &Part, by: Duration) {
-        self.fault(part, FaultVerb::Slow, Some(by));
-        part.slow_by_ms
-            .set(part.slow_by_ms.get().saturating_add(millis(by)));
-        self.interrupt(part);
-    }
-
-    pub fn strike_end(&self, part: &Part, fault: FaultVerb, strike: Strike, before: Option<Name>) {
-        self.fault(part, fault, None);
-        match before {
-            Some(before) => part.strikes_before.borrow_mut().push((before, strike)),
-            None => {
-                *part.strike.borrow_mut() = Some(strike);
-                self.interrupt(part);
-            }
-        }
-    }
-
-    /// Holds the executor: now if the component's code runs, or else when it begins. Code that has ended holds nothing.
-    pub fn strike_hold(&self, part: &Part, lasts: Lasts) {
-        self.fault(part, FaultVerb::Hold, lasts);
-        if part.runs.get() {
-            self.begin_hold(part, lasts);
-        } else if !part.ended.get() {
-            part.pending_hold.set(Some(lasts));
-        }
-    }
-
-    fn begin_hold(&self, part: &Part, lasts: Lasts) {
-        let (Some(id), name) = (part.id.get(), part.name.clone()) else {
-            return;
-        };
-        self.record(What::Held {
-            id,
-            name: name.clone(),
-        });
-        self.hold_executor(part, true);
-        if let Some(lasts) = lasts {
-            self.schedule(millis(lasts), Later::Release(part.index));
-        }
-    }
-
-    /// Ends a hold of the executor.
-    fn release(&self, part: &Part) {
-        self.hold_executor(part, false);
-        if let Some(id) = part.id.get() {
-            let name = part.name.clone();
-            self.record(What::Released { id, name });
-        }
-    }
-
-    /// Makes `later` happen after `delay` milliseconds; without a delay it happens at once, within the strike.
-    fn schedule(&self, delay: u64, later: Later) {
-        match delay {
-            0 => self.happen(later),
-            delay => self.later(delay, later),
-        }
-    }
-
-    /// Carries out an effect that was set for later.
-    pub fn happen(&self, later: Later) {
-        match later {
-            Later::Release(index) => self.release(&self.parts().all[index]),
-            Later::JobDone(index, job) => self.job_done(index, job),
-        }
-    }
-
-    pub fn strike_jobs(&self, index: usize, count: u32, takes: Lasts) {
-        let part = &self.parts().all[index];
-        self.fault(part, FaultVerb::Job, takes);
-        let Some(id) = part.id.get() else { return };
-        if part.ended.get() {
-            return;
-        }
-        for _ in 0..count {
-            let job = self.parts().jobs_begun.get() + 1;
-            self.parts().jobs_begun.set(job);
-            part.jobs.borrow_mut().push(job);
-            self.record(What::JobBegan { id, job });
-            if let Some(takes) = takes {
-                self.schedule(millis(takes), Later::JobDone(index, job));
-            }
-        }
-    }
-
-    fn job_done(&self, index: usize, job: u32) {
-        let part = &self.parts().all[index];
-        let Some(id) = part.id.get() else { return };
-        let mut jobs = part.jobs.borrow_mut();
-        let Some(position) = jobs.iter().position(|open| *open == job) else {
-            return;
-        };
-        jobs.remove(position);
-        drop(jobs);
-        self.touch(part);
-        self.record(What::JobEnded { id, job });
-        self.interrupt(part);
-    }
-
-    fn instant_after(&self, lasts: Lasts) -> u64 {
-        lasts.map_or(NEVER, |lasts| self.now().saturating_add(millis(lasts)))
     }
 }

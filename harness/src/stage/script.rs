@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{EndpointBehaviour, NEVER, Stage, Strike, millis};
+use super::{EndpointBehaviour, NEVER, Stage, millis};
 use crate::journal::{FaultVerb, Ms, Name, SignalName, What};
 use crate::scenario::{Answer, Scenario, Timed, Trigger, Verb};
 
@@ -204,11 +204,6 @@ impl dyn Stage + '_ {
     }
 
     fn strike_event(&self, verb: &Verb) {
-        let part = |name: &Name| {
-            self.parts()
-                .named(name)
-                .expect("a scenario's names are known")
-        };
         match verb {
             Verb::Signal(signal) => self.strike_signal(*signal),
             Verb::Call {
@@ -226,47 +221,19 @@ impl dyn Stage + '_ {
                     self.register(index);
                 }
             }
-            Verb::Hang { name, lasts } => self.hang(part(name), *lasts),
-            Verb::Ignore { name, lasts } => self.ignore(part(name), *lasts),
-            Verb::Slow { name, by } => self.slow(part(name), *by),
-            Verb::Fail { name, .. } if &**name == "kill" => {
+            Verb::Fault { name, fault } => {
+                let part = self.parts().named(name);
+                self.strike_fault(part.expect("a scenario's names are known"), fault);
+            }
+            Verb::KillFails => {
                 self.record(What::Fault {
                     fault: FaultVerb::Fail,
-                    name: name.clone(),
+                    name: "kill".into(),
                     id: None,
                     lasts: None,
                     answer: None,
                 });
                 self.parts().kill_fails.set(true);
-            }
-            Verb::Fail {
-                name,
-                message,
-                before,
-                code,
-            } => {
-                let strike = Strike::Fail {
-                    message: message.clone(),
-                    code: *code,
-                };
-                self.strike_end(part(name), FaultVerb::Fail, strike, before.clone());
-            }
-            Verb::Panic {
-                name,
-                message,
-                before,
-            } => {
-                let strike = Strike::Panic {
-                    message: message.clone(),
-                };
-                self.strike_end(part(name), FaultVerb::Panic, strike, before.clone());
-            }
-            Verb::End { name } => self.strike_end(part(name), FaultVerb::End, Strike::End, None),
-            Verb::Hold { name, lasts } => self.strike_hold(part(name), *lasts),
-            Verb::Job { name, count, takes } => {
-                if let Some(index) = self.parts().index_by_name(name) {
-                    self.strike_jobs(index, *count, *takes);
-                }
             }
             Verb::Health {
                 answer,

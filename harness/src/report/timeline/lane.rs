@@ -355,15 +355,8 @@ fn ok_after(took: u64) -> String {
 fn explaining_fault(component: &ComponentStory) -> Option<(&'static str, u64)> {
     let begun = component.steps.first().map_or(0, |step| step.from);
     component.faults.iter().rev().find_map(|fault| {
-        // A fault that was over before the step began explains nothing of its end.
-        let over = fault.until.is_some_and(|until| until <= begun);
-        let word = match fault.verb {
-            FaultVerb::Hang if !over => "hung",
-            FaultVerb::Ignore if !over => "heedless",
-            FaultVerb::Slow => "slow",
-            _ => return None,
-        };
-        Some((word, fault.at))
+        let is_over = fault.until.is_some_and(|until| until <= begun);
+        Some((fault.verb.explains(is_over)?, fault.at))
     })
 }
 

@@ -9,3 +9,5 @@ mod tables;
 mod value;
 
 pub use layout::{Layout, Spot, write};
+pub(super) use tables::Table;
+pub(super) use value::{quoted, time, time_or_forever};

@@ -8,15 +8,15 @@ use super::value::{all_quoted, quoted, time, time_or_forever, word};
 use crate::journal::Name;
 use crate::scenario::keys::{self, Place};
 use crate::scenario::model::{
-    Component, Expect, Lasts, Needs, Scenario, Spanned, Timed, Verb, WatchdogLimits,
-    WatchdogVerdict, Worker,
+    Component, Expect, Needs, Scenario, Spanned, Timed, Verb, WatchdogLimits, WatchdogVerdict,
+    Worker,
 };
 use crate::scenario::parse::default_worker;
 use crate::scenario::trigger::Trigger;
 use deadstop::context::ResolvedLimits;
 
 /// One key of a table with its value.
-pub(super) struct Field {
+pub(in crate::scenario) struct Field {
     pub key: &'static str,
     pub value: Value,
     /// Whether the key can be left out: its value is the default.
@@ -24,7 +24,7 @@ pub(super) struct Field {
 }
 
 /// The value of a key, as TOML.
-pub(super) enum Value {
+pub(in crate::scenario) enum Value {
     One(String),
     List(Vec<String>),
     Tables(Vec<Table>),
@@ -32,7 +32,7 @@ pub(super) enum Value {
 
 /// The keys of a table, in the order of the file.
 #[derive(Default)]
-pub(super) struct Table {
+pub(in crate::scenario) struct Table {
     pub fields: Vec<Field>,
 }
 
@@ -47,19 +47,19 @@ impl Table {
     }
 
     /// Adds a key that has no default.
-    fn set(&mut self, key: &'static str, value: String) {
+    pub(in crate::scenario) fn set(&mut self, key: &'static str, value: String) {
         self.put(key, Value::One(value), false);
     }
 
     /// Adds a key if it has a value.
-    fn set_some(&mut self, key: &'static str, value: Option<String>) {
+    pub(in crate::scenario) fn set_some(&mut self, key: &'static str, value: Option<String>) {
         if let Some(value) = value {
             self.set(key, value);
         }
     }
 
     /// Adds a key whose default is `default`.
-    fn set_or_default<T: PartialEq>(
+    pub(in crate::scenario) fn set_or_default<T: PartialEq>(
         &mut self,
         key: &'static str,
         value: T,
@@ -250,9 +250,6 @@ fn set_verb(table: &mut Table, verb: &Verb) {
     let count = |n: u32| n.to_string();
     let name_of = |name: &Option<Name>| name.as_deref().map(quoted);
     let text_of = |text: &Option<String>| text.as_deref().map(quoted);
-    let set_lasts = |table: &mut Table, lasts: &Lasts| {
-        table.set_or_default("for", *lasts, None, time_or_forever);
-    };
     match verb {
         Verb::Signal(signal) => table.set(key, word(signal.as_str())),
         Verb::Call {
@@ -270,44 +267,11 @@ fn set_verb(table: &mut Table, verb: &Verb) {
             table.set(key, quoted(name));
             table.set_some("from", name_of(from));
         }
-        Verb::Hang { name, lasts } | Verb::Ignore { name, lasts } | Verb::Hold { name, lasts } => {
+        Verb::Fault { name, fault } => {
             table.set(key, quoted(name));
-            set_lasts(table, lasts);
+            fault.write(table);
         }
-        Verb::Slow { name, by } => {
-            table.set(key, quoted(name));
-            table.set("by", time(*by));
-        }
-        Verb::Fail {
-            name,
-            message,
-            before,
-            code,
-        } => {
-            table.set(key, quoted(name));
-            table.set_some("before", name_of(before));
-            table.set_some("code", code.map(|code| code.to_string()));
-            table.set_some("message", text_of(message));
-        }
-        Verb::Panic {
-            name,
-            message,
-            before,
-        } => {
-            table.set(key, quoted(name));
-            table.set_some("before", name_of(before));
-            table.set_some("message", text_of(message));
-        }
-        Verb::End { name } => table.set(key, quoted(name)),
-        Verb::Job {
-            name,
-            count: n,
-            takes,
-        } => {
-            table.set(key, quoted(name));
-            table.set_or_default("count", *n, 1, count);
-            table.set("takes", time_or_forever(*takes));
-        }
+        Verb::KillFails => table.set(key, word("kill")),
         Verb::Health {
             answer,
             takes,
@@ -316,7 +280,7 @@ fn set_verb(table: &mut Table, verb: &Verb) {
         } => {
             table.set(key, word(answer));
             table.set_or_default("takes", *takes, Some(Duration::ZERO), time_or_forever);
-            set_lasts(table, lasts);
+            table.set_or_default("for", *lasts, None, time_or_forever);
             table.set_or_default("every", *every, 1, count);
         }
     }
