@@ -354,8 +354,9 @@ fn check_json_has_a_line_per_scenario_and_one_of_totals() {
     let out = project.run(&["check", "--format", "json"]).code(1).out;
     let mut lines: Vec<_> = out.lines().map(json).collect();
     assert_eq!(lines.len(), 5, "{out}");
-    let laws = lines[2]["problems"].as_array_mut().unwrap();
-    // A second problem is that the pool finds the db closed.
+    let laws = lines[2]["findings"].as_array_mut().unwrap();
+    // A second finding is that the pool finds the db closed.
+    assert_eq!(laws.len(), 2, "{laws:?}");
     laws.truncate(1);
     let law = &mut laws[0];
     let message = law["message"].take();
@@ -365,7 +366,13 @@ fn check_json_has_a_line_per_scenario_and_one_of_totals() {
             .unwrap()
             .contains("\"db\" was closed at 10.000")
     );
-    assert!(law["seq"].take().is_u64());
+    // The number of the event leads to it in the journal.
+    let journal = project.run(&["run", "c", "--format", "json"]).code(1).out;
+    let event = journal.lines().map(json);
+    let mut event = event.filter(|event| event["seq"] == law["event"]);
+    assert_eq!(event.next().unwrap()["name"], "db");
+    law["event"].take();
+    lines[1]["findings"][0]["event"].take();
     let events = lines[4]["totals"]["events"].take();
     assert!(events.is_u64());
     assert_eq!(
@@ -373,36 +380,47 @@ fn check_json_has_a_line_per_scenario_and_one_of_totals() {
         [
             serde_json::json!({
                 "scenario": "a", "path": "scenarios/a.toml", "verdict": "ok",
-                "problems": [], "replay": null,
+                "findings": [], "replay": null,
             }),
             serde_json::json!({
                 "scenario": "b", "path": "scenarios/b.toml", "verdict": "failed",
-                "problems": [{
-                    "kind": "expectation", "law": null, "message": "expected the exit code 1: it was 0",
-                    "line": 8, "column": 8, "component": null, "t": null, "seq": null, "seed": 0,
+                "findings": [{
+                    "check": "expectation", "law": null, "expectation": "exit",
+                    "message": "expected the exit code 1: it was 0",
+                    "path": "scenarios/b.toml", "line": 8, "column": 8,
+                    "component": null, "at": 10_100, "event": null,
+                    "seed": 0, "replay": "deadstop replay b --seed 0",
                 }],
                 "replay": "deadstop replay b --seed 0",
             }),
             serde_json::json!({
                 "scenario": "c", "path": "scenarios/c.toml", "verdict": "failed",
-                "problems": [{
-                    "kind": "law", "law": "uses/closed-after-users", "message": null,
-                    "line": null, "column": null, "component": "db", "t": 10_000, "seq": null, "seed": 0,
+                "findings": [{
+                    "check": "law", "law": "uses/closed-after-users", "expectation": null,
+                    "message": null,
+                    // The table of the db.
+                    "path": "scenarios/c.toml", "line": 4, "column": 15,
+                    "component": "db", "at": 10_000, "event": null,
+                    "seed": 0, "replay": "deadstop replay c --seed 0",
                 }],
                 "replay": "deadstop replay c --seed 0",
             }),
             serde_json::json!({
                 "scenario": "d", "path": "scenarios/d.toml", "verdict": "not-run",
-                "problems": [], "replay": null,
+                "findings": [], "replay": null,
             }),
             // Three scenarios run twice, and the good one also runs with three further seeds.
             serde_json::json!({
-                "totals": { "scenarios": 4, "runs": 9, "events": null, "not_followed": 0, "not_run": 1 },
+                "totals": {
+                    "scenarios": 4, "passed": 1, "failed": 2, "skipped": 1, "findings": 4,
+                    "runs": 9, "events": null, "not_followed": 0,
+                },
                 "verdicts": { "failed": 2, "not-run": 1, "ok": 1 },
-                "problems": [{
-                    "kind": "snapshot-unreferenced", "law": null,
+                "findings": [{
+                    "check": "snapshot-unreferenced", "law": null, "expectation": null,
                     "message": "snapshots/gone.snap: no scenario has this snapshot; delete it with `deadstop accept --unreferenced`",
-                    "line": null, "column": null, "component": null, "t": null, "seq": null, "seed": null,
+                    "path": "snapshots/gone.snap", "line": null, "column": null,
+                    "component": null, "at": null, "event": null, "seed": null, "replay": null,
                 }],
             }),
         ]

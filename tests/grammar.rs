@@ -29,7 +29,7 @@ fn assert_holds(text: &str) {
     let log = journal::text(&journal.events);
     let broken: Vec<&str> = laws::judge(&journal.events)
         .iter()
-        .map(|broken| broken.law)
+        .map(|broken| broken.law.name)
         .collect();
     for law in &broken {
         let expected = scenario.expect.breaks.value.iter().any(|it| &**it == *law);

@@ -1,7 +1,7 @@
 //! The limits of a run. A run that passes a limit gets a verdict with the limit's name, and costs no more than the
 //! limit allows.
 use deadstop_harness::journal::{StuckWhy, What};
-use deadstop_harness::report::{ProblemKind, Source, Style, judge};
+use deadstop_harness::report::{Check, SourceFile, judge};
 use deadstop_harness::sim::{self, Options, ROWS_A_RUN};
 use deadstop_harness::{journal, scenario};
 
@@ -41,19 +41,19 @@ fn run_with_too_many_report_rows_is_too_large() {
     assert_eq!((last.t, &last.what), (1_000, &too_large));
     // The answer that passes the limit is the last one: there are 201 answers of a thousand rows.
     assert_eq!(report_rows(&journal.events), ROWS_A_RUN + 1_000);
-    let source = Source {
-        path: "crowded.toml",
-        text: &text,
+    let file = SourceFile {
+        path: "crowded.toml".to_owned(),
+        text,
     };
-    let problems = judge(&scenario, source, &journal.events, Style::default());
-    let messages: Vec<_> = problems
+    let findings = judge(&scenario, &file.into(), &journal.events);
+    let messages: Vec<_> = findings
         .iter()
-        .map(|problem| (problem.kind, problem.message.as_str()))
+        .map(|finding| (finding.check, finding.message.as_str()))
         .collect();
     assert_eq!(
         messages,
         [(
-            ProblemKind::Stuck,
+            Check::End,
             "the run was given up (too-large): its reports have more than 200,000 rows in all, the last of them \
              for \"caller\"; let fewer callers ask, or split the file"
         )]

@@ -473,7 +473,7 @@ fn problems_of(text: &str, seed: u64) -> Vec<String> {
         .broken
         .iter()
         // The worker chooses the orders of the components that use each other, here at random.
-        .filter(|broken| broken.law != "uses/closed-after-users")
+        .filter(|broken| broken.law.name != "uses/closed-after-users")
         .map(|broken| format!("{} at {}: {}", broken.law, broken.t, broken.message))
         .collect();
     if scenario.worker.run

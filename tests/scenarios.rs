@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use deadstop_harness::journal::text;
-use deadstop_harness::report::{Source, Style, judge};
+use deadstop_harness::report::{SourceFile, Style, judge, listed};
 use deadstop_harness::scenario::{Scenario, parse_bytes, render};
 use deadstop_harness::sim::{Options, Runners};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -30,26 +30,20 @@ fn main() {
 fn scenario_holds(runners: &Runners, path: &Path) -> Result<(), Failed> {
     let name = repository::scenario_name(path);
     let bytes = std::fs::read(path)?;
-    let source = String::from_utf8_lossy(&bytes);
-    let file = format!("scenarios/{name}.toml");
+    let file = Arc::new(SourceFile {
+        path: format!("scenarios/{name}.toml"),
+        text: String::from_utf8_lossy(&bytes).into_owned(),
+    });
     let scenario: Scenario = parse_bytes(&name, &bytes)
-        .map_err(|invalid| render(&invalid.diagnostics, &file, &source, false))?;
+        .map_err(|invalid| render(&invalid.diagnostics, &file.path, &file.text, false))?;
     let scenario = Arc::new(scenario);
     let events = runners
         .run(Arc::clone(&scenario), Options::default())?
         .events;
     let log = text(&events);
-    let source = Source {
-        path: &file,
-        text: &source,
-    };
-    let problems = judge(&scenario, source, &events, Style::default());
-    if !problems.is_empty() {
-        let messages: Vec<_> = problems
-            .iter()
-            .map(|problem| format!("{}: {problem}\n{}", problem.kind, problem.detail))
-            .collect();
-        return Err(messages.join("\n").into());
+    let findings = judge(&scenario, &file, &events);
+    if !findings.is_empty() {
+        return Err(listed(&findings, Style::default()).into());
     }
     let (folder, stem) = name.rsplit_once('/').unwrap_or(("", &name));
     let mut settings = insta::Settings::new();

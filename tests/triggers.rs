@@ -59,7 +59,7 @@ fn verbs(scenario: &Scenario) -> Vec<Verb> {
 /// Asserts that no law breaks, but for what the orders of a random file may contradict.
 fn assert_lawful(journal: &Journal) {
     let mut broken = laws::judge(&journal.events);
-    broken.retain(|broken| broken.law != "uses/closed-after-users");
+    broken.retain(|broken| broken.law.name != "uses/closed-after-users");
     assert!(broken.is_empty(), "{broken:?}\n{}", text(&journal.events));
 }
 

@@ -5,14 +5,13 @@ use std::path::Path;
 use clap::Args;
 
 use deadstop_harness::journal::text;
-use deadstop_harness::report::{Policy, SnapshotError, Source, Store, Style, judge};
+use deadstop_harness::report::{Finding, Policy, SnapshotError, Store, judge};
 use deadstop_harness::sim::{FURTHER_SEEDS, Journal, Options};
 
 use super::output::{err, out};
 use super::place::{self, FoundFile};
 use super::view::{load, run_guarded};
 use super::{Done, Exit};
-use deadstop_harness::report::sentence;
 use deadstop_harness::words::{escaped, shown_path};
 
 /// Accept pending snapshots.
@@ -216,13 +215,9 @@ fn check_acceptable(
             "the pending log is not what the scenario gives now; check it again".to_owned(),
         ));
     }
-    let source = Source {
-        path: &loaded.path,
-        text: &loaded.text,
-    };
     let judged = |journal: &Journal| {
-        let problems = judge(&loaded.scenario, source, &journal.events, Style::default());
-        problems.first().map(sentence)
+        let findings = judge(&loaded.scenario, &loaded.file, &journal.events);
+        findings.first().map(Finding::sentence)
     };
     if let Some(wrong) = judged(&journal) {
         return Ok(Err(format!("{wrong}; mend it, and check it again")));

@@ -1,29 +1,26 @@
 //! One scenario of a check: reads its file, judges its runs, and words what is wrong. `deadstop live` uses it, too.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
-use serde::Serialize;
-
-use deadstop_harness::journal::text;
+use deadstop_harness::journal::{Event, text};
 use deadstop_harness::report::{
-    Policy, Problem, ProblemKind, SnapshotError, Source, State, Store, Style, Wrote, diff, differs,
-    invalid, judge, shown, timeline,
+    Check, Detail, Finding, Place, Policy, SnapshotError, SnapshotFault, SourceFile, State, Store,
+    Wrote, differs, invalid, judge,
 };
 use deadstop_harness::scenario::{self, Scenario};
 use deadstop_harness::sim::{Journal, Options, Run, Twice, cores};
 
+use super::Exit;
 use super::place::FoundFile;
 use super::view::replay_line;
-use super::{Context, Exit};
 
 /// A scenario file, and what is wrong with it and with its runs.
 pub struct Case {
     pub found: FoundFile,
-    pub path: String,
-    pub text: String,
+    pub file: Arc<SourceFile>,
     pub scenario: Option<Arc<Scenario>>,
-    pub findings: Vec<Finding>,
+    /// Runs with findings: first the file itself, then by seed.
+    pub failed: Vec<RunFindings>,
     /// Log of seed 0 that meets all laws and expectations, and is not the accepted one.
     unaccepted: Option<Unaccepted>,
 }
@@ -32,64 +29,24 @@ pub struct Case {
 struct Unaccepted {
     log: String,
     state: Result<State, SnapshotError>,
-    /// Picture of the run; empty unless another log is accepted.
-    picture: String,
+    /// Events of the run; empty unless another log is accepted.
+    events: Vec<Event>,
 }
 
-/// The problems of one run of a scenario, or of its file.
-pub struct Finding {
+/// The findings on one run of a scenario, or on its file.
+pub struct RunFindings {
     /// Seed of the run; `None` if the file is wrong.
     pub seed: Option<u64>,
-    pub problems: Vec<Problem>,
-    /// Picture of the run.
-    pub picture: String,
+    pub findings: Vec<Finding>,
+    /// Events of the run, for its picture. Empty if the picture shows nothing that is wrong, or if the picture of an
+    /// earlier seed is shown.
+    pub events: Vec<Event>,
 }
 
-impl Finding {
+impl RunFindings {
     /// Returns whether it is more than a log that is not accepted yet.
     pub fn is_failure(&self) -> bool {
-        Exit::of(&self.problems) != Exit::Snapshots
-    }
-}
-
-/// JSON object that is written for a scenario.
-#[derive(Serialize)]
-struct Line<'a> {
-    scenario: &'a str,
-    path: &'a str,
-    verdict: &'a str,
-    problems: Vec<ProblemLine<'a>>,
-    /// Command that shows the first of its failures again.
-    replay: Option<String>,
-}
-
-#[derive(Serialize)]
-pub struct ProblemLine<'a> {
-    kind: &'a str,
-    law: Option<&'a str>,
-    message: &'a str,
-    line: Option<usize>,
-    column: Option<usize>,
-    component: Option<&'a str>,
-    t: Option<u64>,
-    seq: Option<u64>,
-    seed: Option<u64>,
-}
-
-impl<'a> ProblemLine<'a> {
-    pub fn new(problem: &'a Problem, seed: Option<u64>) -> Self {
-        let at = problem.at.as_ref();
-        ProblemLine {
-            kind: problem.kind.as_str(),
-            law: problem.law,
-            message: &problem.message,
-            line: problem.line,
-            column: problem.column,
-            component: at.and_then(|at| at.component.as_deref()),
-            t: at.map(|at| at.t),
-            seq: at.map(|at| at.seq),
-            seed,
-        }
+        Exit::of(&self.findings) != Exit::Snapshots
     }
 }
 
@@ -98,8 +55,8 @@ const MIN_FILES_PER_THREAD: usize = 16;
 
 impl Case {
     /// Reads and parses all files that were found, on several threads.
-    pub fn read_all(found: Vec<FoundFile>, style: Style) -> Vec<Case> {
-        let read = |found: &FoundFile| Case::read(found.clone(), style);
+    pub fn read_all(found: Vec<FoundFile>) -> Vec<Case> {
+        let read = |found: &FoundFile| Case::read(found.clone());
         let each = found.len().div_ceil(cores()).max(MIN_FILES_PER_THREAD);
         let (here, beside) = found.split_at(each.min(found.len()));
         std::thread::scope(|scope| {
@@ -123,46 +80,75 @@ impl Case {
     }
 
     /// Reads and parses a file.
-    pub fn read(found: FoundFile, style: Style) -> Case {
-        let path = found.shown();
-        let (text, parsed) = match found.read() {
+    pub fn read(found: FoundFile) -> Case {
+        let file = |text| {
+            Arc::new(SourceFile {
+                path: found.shown(),
+                text,
+            })
+        };
+        let (file, parsed) = match found.read() {
             Ok(bytes) => {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                let parsed = scenario::parse_bytes(&found.name, &bytes).map_err(|errors| {
-                    invalid(
-                        Source {
-                            path: &path,
-                            text: &text,
-                        },
-                        &errors,
-                        style,
-                    )
-                });
-                (text, parsed)
+                let file = file(String::from_utf8_lossy(&bytes).into_owned());
+                let parsed = scenario::parse_bytes(&found.name, &bytes);
+                let parsed = parsed.map_err(|mistakes| invalid(&file, &mistakes));
+                (file, parsed)
             }
             Err(message) => (
-                String::new(),
-                Err(vec![Problem::new(ProblemKind::Invalid, message)]),
+                file(String::new()),
+                Err(vec![Finding::new(Check::File, message)]),
             ),
         };
-        let (scenario, findings) = match parsed {
-            Ok(scenario) => (Some(Arc::new(scenario)), Vec::new()),
-            Err(problems) => (
-                None,
-                vec![Finding {
-                    seed: None,
-                    problems,
-                    picture: String::new(),
-                }],
-            ),
-        };
-        Case {
+        let mut case = Case {
             found,
-            path,
-            text,
-            scenario,
-            findings,
+            file,
+            scenario: None,
+            failed: Vec::new(),
             unaccepted: None,
+        };
+        match parsed {
+            Ok(scenario) => case.scenario = Some(Arc::new(scenario)),
+            Err(findings) => case.push(None, findings),
+        }
+        case
+    }
+
+    /// Adds a finding on the run with a seed, or on the file.
+    pub fn add(&mut self, seed: Option<u64>, finding: Finding) {
+        self.push(seed, vec![finding]);
+    }
+
+    fn push(&mut self, seed: Option<u64>, mut findings: Vec<Finding>) {
+        self.locate(&mut findings, None);
+        self.failed.push(RunFindings {
+            seed,
+            findings,
+            events: Vec::new(),
+        });
+    }
+
+    /// Adds the findings on the run with a seed, in the order of the seeds. Of many runs that fail, only the first
+    /// keeps its events.
+    pub fn add_run(&mut self, run: RunFindings) {
+        let at = self.failed.partition_point(|other| other.seed <= run.seed);
+        self.failed.insert(at, run);
+        for other in self.failed.iter_mut().skip(1) {
+            other.events = Vec::new();
+        }
+    }
+
+    /// Sets the file that findings are about, and the command that shows them again.
+    fn locate(&self, findings: &mut [Finding], options: Option<&Options>) {
+        let replay = options.and_then(|options| {
+            let scenario = self.scenario.as_ref()?;
+            Some(replay_line(&self.file.path, scenario, options))
+        });
+        for finding in findings {
+            finding.place.get_or_insert_with(|| Place {
+                file: Arc::clone(&self.file),
+                span: None,
+            });
+            finding.replay.clone_from(&replay);
         }
     }
 
@@ -173,69 +159,79 @@ impl Case {
         run: &Run,
         ran: Twice,
         snapshots: Option<Policy>,
-        style: Style,
-    ) -> Option<Finding> {
+    ) -> Option<RunFindings> {
         let seed = run.options.seed;
         let (first, second) = match ran {
             Twice::Ran(first, second) => (first, second),
             Twice::Broke(error) => {
-                let problems = vec![Problem::new(ProblemKind::Internal, error.to_string())];
-                return Some(Finding {
-                    seed: Some(seed),
-                    problems,
-                    picture: String::new(),
-                });
+                let finding = Finding::new(Check::Internal, error.to_string());
+                return self.found_in(run, vec![finding], Vec::new());
             }
         };
-        let mut problems = Vec::from_iter(differs(&first.events, &second.events, seed, style));
-        problems.extend(self.problems_of(run, &first, style));
+        let mut findings = Vec::from_iter(differs(&first.events, &second.events, seed));
+        findings.extend(judge(&run.scenario, &self.file, &first.events));
         if let (Some(policy), Some(store)) = (snapshots, self.found.store()) {
             let log = text(&first.events);
             let state = store.compare(&self.found.name, &log);
-            if problems.is_empty() && !matches!(state, Ok(State::Same)) {
-                let picture = match state {
-                    Ok(State::Differs { .. } | State::Pending { old: Some(_) }) => {
-                        timeline(&first.events, style)
-                    }
-                    _ => String::new(),
+            if findings.is_empty() && !matches!(state, Ok(State::Same)) {
+                let events = match state {
+                    Ok(State::Differs { .. } | State::Pending { old: Some(_) }) => first.events,
+                    _ => Vec::new(),
                 };
-                self.unaccepted = Some(Unaccepted {
-                    log,
-                    state,
-                    picture,
-                });
-            } else {
-                let is_well = problems.is_empty();
-                problems.extend(self.settle(&store, &log, state, (policy, is_well), style));
+                self.unaccepted = Some(Unaccepted { log, state, events });
+                return None;
             }
+            let is_well = findings.is_empty();
+            findings.extend(self.settle(&store, &log, state, (policy, is_well)));
         }
-        if problems.is_empty() {
+        self.found_in(run, findings, first.events)
+    }
+
+    /// Judges one run by laws and expectations alone, and returns what is wrong.
+    pub fn judge_one(&self, run: &Run, journal: &Journal) -> Option<RunFindings> {
+        let findings = judge(&run.scenario, &self.file, &journal.events);
+        if findings.is_empty() {
             return None;
         }
-        Some(Finding {
-            seed: Some(seed),
-            picture: timeline(&first.events, style),
-            problems,
+        self.found_in(run, findings, journal.events.clone())
+    }
+
+    /// Returns the findings on a run, each with its file and the command that shows it again; `None` if there are none.
+    fn found_in(
+        &self,
+        run: &Run,
+        mut findings: Vec<Finding>,
+        events: Vec<Event>,
+    ) -> Option<RunFindings> {
+        if findings.is_empty() {
+            return None;
+        }
+        self.locate(&mut findings, Some(&run.options));
+        Some(RunFindings {
+            seed: Some(run.options.seed),
+            findings,
+            events,
         })
     }
 
     /// Compares the log that was kept with its snapshot. If further seeds failed, nothing is written.
-    pub fn compare_log(&mut self, policy: Policy, style: Style) {
+    pub fn compare_log(&mut self, policy: Policy) {
         let (Some(unaccepted), Some(store)) = (self.unaccepted.take(), self.found.store()) else {
             return;
         };
-        let Unaccepted {
-            log,
-            state,
-            picture,
-        } = unaccepted;
-        let is_well = self.findings.is_empty();
-        let mismatch = self.settle(&store, &log, state, (policy, is_well), style);
-        self.findings.extend(mismatch.map(|problem| Finding {
+        let Unaccepted { log, state, events } = unaccepted;
+        let is_well = self.is_well();
+        let mismatch = self.settle(&store, &log, state, (policy, is_well));
+        let mut findings = Vec::from_iter(mismatch);
+        if findings.is_empty() {
+            return;
+        }
+        self.locate(&mut findings, Some(&Options::default()));
+        self.failed.push(RunFindings {
             seed: Some(0),
-            problems: vec![problem],
-            picture,
-        }));
+            findings,
+            events,
+        });
     }
 
     /// Writes what the policy allows for a log that was compared with its snapshot, and returns what is wrong. A log that
@@ -247,105 +243,33 @@ impl Case {
         log: &str,
         state: Result<State, SnapshotError>,
         (policy, is_well): (Policy, bool),
-        style: Style,
-    ) -> Option<Problem> {
+    ) -> Option<Finding> {
         let policy = if is_well { policy } else { Policy::Nothing };
         let settled = state.and_then(|state| {
             let wrote = store.settle(&self.found.name, log, &state, policy)?;
             Ok((state, wrote))
         });
-        let mismatch = mismatch(settled, log, policy, style);
-        mismatch.filter(|problem| is_well || Exit::from(problem.kind) == Exit::Failed)
+        let mismatch = mismatch(settled, log, policy);
+        mismatch.filter(|finding| is_well || Exit::from(finding.check) == Exit::Failed)
     }
 
-    /// Judges one run by laws and expectations alone, and returns what is wrong.
-    pub fn judge_one(&self, run: &Run, journal: &Journal, style: Style) -> Option<Finding> {
-        let problems = self.problems_of(run, journal, style);
-        (!problems.is_empty()).then(|| Finding {
-            seed: Some(run.options.seed),
-            picture: timeline(&journal.events, style),
-            problems,
-        })
+    /// Returns all findings.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.failed.iter().flat_map(|run| &run.findings)
     }
 
-    /// Returns a problem for each law and expectation that a run does not meet.
-    fn problems_of(&self, run: &Run, journal: &Journal, style: Style) -> Vec<Problem> {
-        let source = Source {
-            path: &self.path,
-            text: &self.text,
-        };
-        judge(&run.scenario, source, &journal.events, style)
+    /// Returns whether there are no findings.
+    pub fn is_well(&self) -> bool {
+        self.failed.is_empty()
     }
 
-    /// Returns the text of a failure for people.
-    pub fn failure_text(&self, finding: &Finding, context: Context, in_full: bool) -> String {
-        let mut text = String::new();
-        if finding.problems.is_empty() {
-            return text;
-        }
-        text.push_str(&shown(
-            &self.found.name,
-            &finding.problems,
-            &finding.picture,
-            in_full,
-        ));
-        let failed = self.failures().count();
-        if failed > 1 {
-            let seeds: Vec<_> = self
-                .failures()
-                .filter_map(|finding| finding.seed)
-                .take(10)
-                .map(|seed| seed.to_string())
-                .collect();
-            let more = if failed > seeds.len() { ", …" } else { "" };
-            let _ = writeln!(
-                text,
-                "it fails with {failed} seeds: {}{more}",
-                seeds.join(", ")
-            );
-        }
-        if let Some(replay) = self.replay_command(finding, context) {
-            let _ = writeln!(text, "replay: {replay}");
-        }
-        text.push('\n');
-        text
-    }
-
-    /// Returns the command that shows a failure again.
-    fn replay_command(&self, finding: &Finding, context: Context) -> Option<String> {
-        let options = Options {
-            seed: finding.seed?,
-            subject: context.into(),
-            ..Options::default()
-        };
-        Some(replay_line(&self.path, self.scenario.as_ref()?, &options))
-    }
-
-    /// Returns the findings that are more than a log that is not accepted yet.
-    pub fn failures(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| finding.is_failure())
-    }
-
-    pub fn json(&self, context: Context) -> String {
-        let problems = self.findings.iter().flat_map(|finding| {
-            let line = |problem| ProblemLine::new(problem, finding.seed);
-            finding.problems.iter().map(line)
-        });
-        let line = Line {
-            scenario: &self.found.name,
-            path: &self.path,
-            verdict: self.verdict(),
-            problems: problems.collect(),
-            replay: self
-                .failures()
-                .find_map(|finding| self.replay_command(finding, context)),
-        };
-        // The object contains only texts and numbers, which can always be written as JSON.
-        serde_json::to_string(&line).unwrap_or_default() + "\n"
+    /// Returns the runs whose findings are more than a log that is not accepted yet.
+    pub fn failures(&self) -> impl Iterator<Item = &RunFindings> {
+        self.failed.iter().filter(|run| run.is_failure())
     }
 
     pub fn exit(&self) -> Exit {
-        Exit::of(self.findings.iter().flat_map(|finding| &finding.problems))
+        Exit::of(self.findings())
     }
 
     /// Returns the verdict in one word. A scenario for an own worker is not run here.
@@ -372,13 +296,11 @@ fn mismatch(
     settled: Result<(State, Wrote), SnapshotError>,
     log: &str,
     policy: Policy,
-    style: Style,
-) -> Option<Problem> {
+) -> Option<Finding> {
+    let finding = |fault, message: &str| Finding::new(Check::Snapshot(fault), message);
     let (state, wrote) = match settled {
         Ok(settled) => settled,
-        Err(error) => {
-            return Some(Problem::new(ProblemKind::SnapshotError, error.to_string()));
-        }
+        Err(error) => return Some(finding(SnapshotFault::Error, &error.to_string())),
     };
     if wrote == Wrote::Snapshot {
         return None; // Accepted at once, as the environment asks.
@@ -389,20 +311,18 @@ fn mismatch(
     };
     match state {
         State::Same => None,
-        State::Missing => Some(Problem::new(
-            ProblemKind::SnapshotMissing,
-            format!("no log was accepted yet; {waits}"),
+        State::Missing => Some(finding(
+            SnapshotFault::Missing,
+            &format!("no log was accepted yet; {waits}"),
         )),
-        State::Pending { old: None } => Some(Problem::new(
-            ProblemKind::SnapshotPending,
+        State::Pending { old: None } => Some(finding(
+            SnapshotFault::Pending,
             "its first log is pending: if it is right, accept it",
         )),
-        State::Differs { old } | State::Pending { old: Some(old) } => Some(Problem {
-            detail: diff(&old, log, style),
-            ..Problem::new(
-                ProblemKind::SnapshotDiffers,
-                format!("the log is not the accepted one (- accepted, + now); {waits}"),
-            )
-        }),
+        State::Differs { old } | State::Pending { old: Some(old) } => {
+            let message = format!("the log is not the accepted one (- accepted, + now); {waits}");
+            let new = log.to_owned();
+            Some(finding(SnapshotFault::Differs, &message).with(Detail::Logs { old, new }))
+        }
     }
 }

@@ -1,13 +1,17 @@
 //! `deadstop check`, the gate: runs scenarios and judges them by laws, expectations and snapshots.
 
-use std::collections::BTreeMap;
+mod json;
+mod text;
+
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
 use deadstop_harness::report::figures::plural;
-use deadstop_harness::report::{Policy, Problem, ProblemKind, SnapshotError, Store, Style};
+use deadstop_harness::report::{
+    Check as Checked, Finding, Policy, SnapshotError, SnapshotFault, SourceFile, Store, Style,
+};
 use deadstop_harness::scenario::Scenario;
 use deadstop_harness::sim::{
     FURTHER_SEEDS, Journal, Options, Run, Runners, Subject, Twice, cores, twice,
@@ -15,7 +19,7 @@ use deadstop_harness::sim::{
 use deadstop_harness::words::{escaped, shown_path};
 use serde::Serialize;
 
-use super::case::{Case, ProblemLine};
+use super::case::Case;
 use super::output::{err, out, style};
 use super::place;
 use super::progress::Progress;
@@ -52,39 +56,26 @@ pub struct Check {
 #[derive(Default, Serialize)]
 struct Totals {
     scenarios: usize,
+    /// Number of scenarios without a finding.
+    passed: usize,
+    /// Number of scenarios with findings.
+    failed: usize,
+    /// Number of scenarios for workers of somebody's own, which are not run here.
+    skipped: usize,
+    /// Number of findings, those that belong to no scenario included.
+    findings: usize,
     runs: usize,
     events: u64,
-    #[serde(rename = "not_run")]
-    skipped: usize,
     not_followed: usize,
 }
 
-/// JSON object of the totals, which is written last.
-#[derive(Serialize)]
-struct TotalsLine<'a> {
-    totals: &'a Totals,
-    /// Number of scenarios with each verdict.
-    verdicts: BTreeMap<&'a str, usize>,
-    /// Problems that belong to no scenario: snapshots that are left over.
-    problems: Vec<ProblemLine<'a>>,
-}
-
 impl Totals {
-    fn json(&self, cases: &[Case], leftovers: &[Problem]) -> String {
-        let mut verdicts = BTreeMap::new();
-        for case in cases {
-            *verdicts.entry(case.verdict()).or_default() += 1;
-        }
-        let problems = leftovers
-            .iter()
-            .map(|problem| ProblemLine::new(problem, None));
-        let line = TotalsLine {
-            totals: self,
-            verdicts,
-            problems: problems.collect(),
-        };
-        // The object contains only texts and numbers, which can always be written as JSON.
-        serde_json::to_string(&line).unwrap_or_default() + "\n"
+    /// Counts the scenarios by how they ended, and the findings.
+    fn count(&mut self, cases: &[Case], leftovers: &[Finding]) {
+        self.failed = cases.iter().filter(|case| !case.is_well()).count();
+        self.passed = cases.len() - self.failed - self.skipped;
+        let of_cases = cases.iter().flat_map(Case::findings).count();
+        self.findings = of_cases + leftovers.len();
     }
 }
 
@@ -97,31 +88,33 @@ impl Check {
         let began = std::time::Instant::now();
         let selection = place::select_or_fail(&self.what)?;
         let style = style();
-        let mut cases = Case::read_all(selection.found, style);
+        let mut cases = Case::read_all(selection.found);
         let mut totals = Totals {
             scenarios: cases.len(),
             not_followed: selection.not_followed,
             ..Totals::default()
         };
-        self.judge(&mut cases, style, &mut totals)?;
+        self.judge(&mut cases, &mut totals)?;
         let mut leftovers = Vec::new();
         if self.compares_logs() {
             for root in &selection.whole_roots {
-                leftovers.extend(leftover_problems(root, &cases)?);
+                leftovers.extend(leftover_findings(root, &cases)?);
             }
         }
+        totals.count(&cases, &leftovers);
         let exit = cases
             .iter()
             .fold(Exit::of(&leftovers), |exit, case| exit.and(case.exit()));
         match self.format {
             Format::Json => {
-                let lines = cases.iter().map(|case| case.json(self.context));
-                out(&(lines.collect::<String>() + &totals.json(&cases, &leftovers)))?;
+                let lines = cases.iter().map(json::scenario_line);
+                let totals = json::totals_line(&cases, &leftovers, &totals);
+                out(&(lines.collect::<String>() + &totals))?;
             }
             Format::Text => {
-                let mut text = self.failures_text(&cases);
-                for problem in &leftovers {
-                    let _ = writeln!(text, "{problem}");
+                let mut text = failures_text(&cases, style);
+                for finding in &leftovers {
+                    let _ = writeln!(text, "{finding}");
                 }
                 text.push_str(&summary(&cases, &leftovers, &totals, began.elapsed()));
                 out(&text)?;
@@ -141,12 +134,7 @@ impl Check {
 
     /// Runs every scenario twice with each seed, and judges it. If logs are compared, also runs further seeds, and
     /// then compares the logs.
-    fn judge(
-        &self,
-        cases: &mut [Case],
-        style: Style,
-        totals: &mut Totals,
-    ) -> Result<(), (Exit, String)> {
+    fn judge(&self, cases: &mut [Case], totals: &mut Totals) -> Result<(), (Exit, String)> {
         let variable = |name| std::env::var(name).ok();
         let bad = |error: SnapshotError| (Exit::Usage, error.to_string());
         let policy = Policy::from_env(
@@ -187,55 +175,47 @@ impl Check {
                 format!("cannot start {jobs} threads: {error}"),
             )
         })?;
-        let mut findings = Vec::new();
         let mut progress = Progress::new(total);
         let done = |at: &usize, run: &Run, ran: Twice| {
             totals.runs += 2;
             totals.events += ran.events();
-            let finding = cases[*at].judge_both(run, ran, snapshots, style);
-            findings.extend(finding.map(|finding| (*at, run.options.seed, finding)));
+            if let Some(failed) = cases[*at].judge_both(run, ran, snapshots) {
+                cases[*at].add_run(failed);
+            }
         };
         twice(&runners, items, done, |runs| progress.advance(runs));
         progress.clear();
-        findings.sort_by_key(|(at, seed, _)| (*at, *seed));
-        for (at, _, finding) in findings {
-            cases[at].findings.push(finding);
-        }
         if self.compares_logs() {
-            judge_further_seeds(&runners, &runnable, cases, style, totals);
+            judge_further_seeds(&runners, &runnable, cases, totals);
             for case in cases {
-                case.compare_log(policy, style);
+                case.compare_log(policy);
             }
         }
         Ok(())
     }
+}
 
-    /// Returns the text on the scenarios with findings.
-    fn failures_text(&self, cases: &[Case]) -> String {
-        let mut text = String::new();
-        let mut shown = 0;
-        for case in cases {
-            if let Some(finding) = case.failures().next() {
-                shown += 1;
-                text.push_str(&case.failure_text(
-                    finding,
-                    self.context,
-                    shown <= MAX_SHOWN_IN_FULL,
-                ));
-                continue;
-            }
-            for problem in case.findings.iter().flat_map(|finding| &finding.problems) {
-                let _ = writeln!(text, "{}: {problem}", case.found.name);
-            }
+/// Returns the text on the scenarios with findings.
+fn failures_text(cases: &[Case], style: Style) -> String {
+    let mut text = String::new();
+    let mut shown = 0;
+    for case in cases {
+        if case.failures().next().is_some() {
+            shown += 1;
+            text.push_str(&text::failure(case, shown <= MAX_SHOWN_IN_FULL, style));
+            continue;
         }
-        if shown > MAX_SHOWN_IN_FULL {
-            let _ = writeln!(
-                text,
-                "the first {MAX_SHOWN_IN_FULL} of {shown} failures are shown in full; `deadstop check NAME` shows one"
-            );
+        for finding in case.findings() {
+            let _ = writeln!(text, "{}: {finding}", case.found.name);
         }
-        text
     }
+    if shown > MAX_SHOWN_IN_FULL {
+        let _ = writeln!(
+            text,
+            "the first {MAX_SHOWN_IN_FULL} of {shown} failures are shown in full; `deadstop check NAME` shows one"
+        );
+    }
+    text
 }
 
 /// Runs the scenarios that meet laws and expectations with seed 0 once more with each further seed. A law or an
@@ -244,7 +224,6 @@ fn judge_further_seeds(
     runners: &Runners,
     runnable: &[(usize, Arc<Scenario>)],
     cases: &mut [Case],
-    style: Style,
     totals: &mut Totals,
 ) {
     let well = runnable
@@ -261,7 +240,6 @@ fn judge_further_seeds(
             })
         })
         .collect();
-    let mut findings = Vec::new();
     // If there is nothing to choose, all seeds give the same events, and judging one of the runs is enough.
     let mut judged: Option<(usize, Journal)> = None;
     let ran = runners.run_all(runs.iter().map(|(_, run)| run.clone()));
@@ -270,8 +248,9 @@ fn judge_further_seeds(
         let journal = match ran {
             Ok(ran) => ran.journal,
             Err(error) => {
-                let finding = cases[*at].judge_both(run, Twice::Broke(error), None, style);
-                findings.extend(finding.map(|finding| (*at, finding)));
+                if let Some(failed) = cases[*at].judge_both(run, Twice::Broke(error), None) {
+                    cases[*at].add_run(failed);
+                }
                 continue;
             }
         };
@@ -283,20 +262,17 @@ fn judge_further_seeds(
         if same {
             continue;
         }
-        match cases[*at].judge_one(run, &journal, style) {
+        match cases[*at].judge_one(run, &journal) {
             None => judged = Some((*at, journal)),
             // A failure is counted for each seed, so the next run is judged again.
-            Some(finding) => findings.push((*at, finding)),
+            Some(failed) => cases[*at].add_run(failed),
         }
-    }
-    for (at, finding) in findings {
-        cases[at].findings.push(finding);
     }
 }
 
-/// Returns a problem for each snapshot that no scenario has, and for each pending log that no scenario of this check
+/// Returns a finding for each snapshot that no scenario has, and for each pending log that no scenario of this check
 /// gave.
-fn leftover_problems(scenarios: &Path, cases: &[Case]) -> Result<Vec<Problem>, (Exit, String)> {
+fn leftover_findings(scenarios: &Path, cases: &[Case]) -> Result<Vec<Finding>, (Exit, String)> {
     let failed = |error: SnapshotError| (Exit::Failed, error.to_string());
     let store = Store::new(place::snapshots(scenarios));
     let mut leftovers = Vec::new();
@@ -304,18 +280,27 @@ fn leftover_problems(scenarios: &Path, cases: &[Case]) -> Result<Vec<Problem>, (
         .unreferenced(cases.iter().map(|case| case.found.name.as_str()))
         .map_err(failed)?
     {
-        leftovers.push(Problem::new(
-            ProblemKind::SnapshotUnreferenced,
-            format!("{}: no scenario has this snapshot; delete it with `deadstop accept --unreferenced`", shown_path(&path)),
-        ));
+        let path = shown_path(&path);
+        let message = format!(
+            "{path}: no scenario has this snapshot; delete it with `deadstop accept --unreferenced`"
+        );
+        let finding = Finding::new(Checked::Snapshot(SnapshotFault::Unreferenced), message);
+        let text = String::new();
+        leftovers.push(finding.in_file(&Arc::new(SourceFile { path, text }), None));
     }
     for name in store.pending().map_err(failed)? {
         let reported = cases
             .iter()
-            .any(|case| case.found.name == name && !case.findings.is_empty());
+            .any(|case| case.found.name == name && !case.is_well());
         if !reported {
             let name = escaped(&name);
-            leftovers.push(Problem::new(ProblemKind::SnapshotPending, format!("{name}: a log is pending that the scenario does not give; `deadstop reject {name}`")));
+            let message = format!(
+                "{name}: a log is pending that the scenario does not give; `deadstop reject {name}`"
+            );
+            leftovers.push(Finding::new(
+                Checked::Snapshot(SnapshotFault::Pending),
+                message,
+            ));
         }
     }
     Ok(leftovers)
@@ -324,7 +309,7 @@ fn leftover_problems(scenarios: &Path, cases: &[Case]) -> Result<Vec<Problem>, (
 /// Returns the one line of totals.
 fn summary(
     cases: &[Case],
-    leftovers: &[Problem],
+    leftovers: &[Finding],
     totals: &Totals,
     took: std::time::Duration,
 ) -> String {

@@ -1,6 +1,6 @@
 //! The exit codes of the command.
 
-use deadstop_harness::report::{Problem, ProblemKind};
+use deadstop_harness::report::{Check, Finding, SnapshotFault};
 
 /// Exit code of the command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,10 +45,10 @@ impl Exit {
         }
     }
 
-    /// Returns the gravest exit code of these problems.
-    pub fn of<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Exit {
-        let problems = problems.into_iter();
-        problems.fold(Exit::Well, |exit, problem| exit.and(problem.kind.into()))
+    /// Returns the gravest exit code of these findings.
+    pub fn of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Exit {
+        let findings = findings.into_iter();
+        findings.fold(Exit::Well, |exit, finding| exit.and(finding.check.into()))
     }
 
     /// Returns the exit code as a number.
@@ -57,24 +57,23 @@ impl Exit {
     }
 }
 
-impl From<ProblemKind> for Exit {
-    fn from(kind: ProblemKind) -> Self {
-        match kind {
-            ProblemKind::Internal => Exit::Internal,
-            ProblemKind::Invalid => Exit::Invalid,
-            ProblemKind::NotDeterministic => Exit::NotDeterministic,
-            ProblemKind::Stuck
-            | ProblemKind::RealTime
-            | ProblemKind::TestsNothing
-            | ProblemKind::Law
-            | ProblemKind::Expectation
-            | ProblemKind::LiveDiffers
-            | ProblemKind::NotLive
-            | ProblemKind::SnapshotDiffers
-            | ProblemKind::SnapshotError => Exit::Failed,
-            ProblemKind::SnapshotMissing
-            | ProblemKind::SnapshotPending
-            | ProblemKind::SnapshotUnreferenced => Exit::Snapshots,
+impl From<Check> for Exit {
+    fn from(check: Check) -> Self {
+        match check {
+            Check::Internal => Exit::Internal,
+            Check::File => Exit::Invalid,
+            Check::Determinism => Exit::NotDeterministic,
+            Check::End
+            | Check::RealTime
+            | Check::TestsNothing
+            | Check::Law(_)
+            | Check::Expectation(_)
+            | Check::Live
+            | Check::NotLive
+            | Check::Snapshot(SnapshotFault::Differs | SnapshotFault::Error) => Exit::Failed,
+            Check::Snapshot(
+                SnapshotFault::Missing | SnapshotFault::Pending | SnapshotFault::Unreferenced,
+            ) => Exit::Snapshots,
         }
     }
 }

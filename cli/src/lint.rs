@@ -1,12 +1,15 @@
 //! `deadstop lint`: looks for scenarios that cannot mean what they say.
 
+use std::sync::Arc;
+
 use clap::Args;
 
 use deadstop_harness::report::figures::plural;
-use deadstop_harness::report::{Source, invalid};
+use deadstop_harness::report::{SourceFile, invalid};
 use deadstop_harness::scenario::{self, LINTS};
 
 use super::output::{err, out, style};
+use super::view::details;
 use super::{Done, Exit, place};
 
 /// Look for scenarios that cannot mean what they say.
@@ -43,7 +46,7 @@ impl Lint {
                     continue;
                 }
             };
-            let text = String::from_utf8_lossy(&bytes);
+            let text = String::from_utf8_lossy(&bytes).into_owned();
             match scenario::parse_bytes(&found.name, &bytes) {
                 Ok(scenario) => {
                     let lints = scenario::lint(&scenario);
@@ -55,19 +58,9 @@ impl Lint {
                 }
                 Err(errors) => {
                     exit = exit.and(Exit::Invalid);
-                    let problems = invalid(
-                        Source {
-                            path: &path,
-                            text: &text,
-                        },
-                        &errors,
-                        style,
-                    );
-                    count += problems.len();
-                    out(&problems
-                        .iter()
-                        .map(|problem| problem.detail.as_str())
-                        .collect::<String>())?;
+                    let findings = invalid(&Arc::new(SourceFile { path, text }), &errors);
+                    count += findings.len();
+                    out(&details(&findings, style))?;
                 }
             }
         }

@@ -15,14 +15,13 @@ use std::time::Duration;
 use clap::Args;
 
 use self::play::{FIRST_SEEDS, LiveResult, NotPlayed, Play, play, run_in_parallel};
-use self::verdict::LiveJudge;
 use super::case::Case;
 use super::output::{out, shell_quoted, stderr_is_terminal, style};
 use super::seeds::one_seed;
 use super::{Done, Exit, place};
 use deadstop_harness::live::{Players, perform};
 use deadstop_harness::report::figures::plural;
-use deadstop_harness::report::{Problem, ProblemKind, Source, Style, judge, listed};
+use deadstop_harness::report::{Check, Finding, Style, judge, listed};
 use deadstop_harness::scenario::Scenario;
 use deadstop_harness::sim::{Options, RunError, Runners, cores};
 
@@ -98,41 +97,28 @@ impl Live {
         let began = std::time::Instant::now();
         let selection = place::select_or_fail(&self.what)?;
         let style = style();
-        let mut cases = Case::read_all(selection.found, style);
+        let mut cases = Case::read_all(selection.found);
         let broken = |error: &dyn std::fmt::Display| (Exit::Internal, error.to_string());
         let runners = Runners::new(cores()).map_err(|error| broken(&error))?;
         let (plays, not_live) = self.prepare(&runners, &mut cases)?;
-        let live_judge = LiveJudge {
-            runners: &runners,
-            style,
-        };
-        let ran = self.play_all(&plays, &live_judge)?;
+        let ran = self.play_all(&plays, &runners)?;
         let mut text = String::new();
         let mut exit = cases
             .iter()
             .fold(Exit::Well, |exit, case| exit.and(case.exit()));
-        for case in cases.iter().filter(|case| !case.findings.is_empty()) {
-            for problem in case.findings.iter().flat_map(|finding| &finding.problems) {
-                let _ = writeln!(
-                    text,
-                    "FAIL {}: {problem}\n{}",
-                    case.found.name, problem.detail
-                );
+        for case in &cases {
+            for finding in case.findings() {
+                let details = finding.details.iter().map(|detail| detail.text(style));
+                let details = details.collect::<String>();
+                let _ = writeln!(text, "FAIL {}: {finding}\n{details}", case.found.name);
             }
         }
         for LiveRun { at, result } in &ran {
-            exit = exit.and(Exit::of(&result.verdict.problems));
+            exit = exit.and(Exit::of(&result.verdict.findings));
             let case = &cases[*at];
-            text += &run_text(&case.found.name, result, self.verbose);
-            if !result.verdict.problems.is_empty() {
-                let speed = self
-                    .speed
-                    .map_or_else(String::new, |speed| format!(" --speed {speed}"));
-                let _ = writeln!(
-                    text,
-                    "again: deadstop live{speed} {}\n",
-                    shell_quoted(&case.path)
-                );
+            text += &run_text(&case.found.name, result, self.verbose, style);
+            if !result.verdict.findings.is_empty() {
+                text += &again_text(result);
             }
         }
         if self.verbose {
@@ -186,16 +172,14 @@ impl Live {
             {
                 let message =
                     format!("{why}; so there is nothing that a live run could agree with");
-                case.findings.push(super::case::Finding {
-                    seed: Some(0),
-                    problems: vec![Problem::new(ProblemKind::Stuck, message)],
-                    picture: String::new(),
-                });
+                case.add(Some(0), Finding::new(Check::End, message));
                 continue;
             }
-            let (path, text) = (case.path.clone(), case.text.clone());
-            match Play::new(runners, scenario, path, text, self.speed) {
-                Ok(play) => plays.push((at, play)),
+            match Play::new(runners, scenario, Arc::clone(&case.file), self.speed) {
+                Ok(mut play) => {
+                    play.replay = self.replay_command(&case.file.path);
+                    plays.push((at, play));
+                }
                 Err(NotPlayed::Broken(error)) => return Err((Exit::Internal, error.to_string())),
                 Err(NotPlayed::NoFeasibleTempo(why)) => {
                     let write = if self.speed.is_some() {
@@ -203,23 +187,27 @@ impl Live {
                     } else {
                         "if it has to be so, write `live = \"no: REASON\"` at the top of the file"
                     };
-                    let problem = Problem::new(ProblemKind::NotLive, format!("{why}; {write}"));
-                    case.findings.push(super::case::Finding {
-                        seed: None,
-                        problems: vec![problem],
-                        picture: String::new(),
-                    });
+                    let message = format!("{why}; {write}");
+                    case.add(None, Finding::new(Check::NotLive, message));
                 }
             }
         }
         Ok((plays, not_live))
     }
 
+    /// Returns the command that runs a file live again.
+    fn replay_command(&self, path: &str) -> String {
+        let speed = self
+            .speed
+            .map_or_else(String::new, |speed| format!(" --speed {speed}"));
+        format!("deadstop live{speed} {}", shell_quoted(path))
+    }
+
     /// Runs all of them live, several at once and the longest first.
     fn play_all(
         &self,
         plays: &[(usize, Play)],
-        live_judge: &LiveJudge<'_>,
+        runners: &Runners,
     ) -> Result<Vec<LiveRun>, (Exit, String)> {
         let program = std::env::current_exe()
             .map_err(|error| (Exit::Internal, format!("cannot find itself: {error}")))?;
@@ -234,10 +222,10 @@ impl Live {
             move || queue.next(),
             |(at, it)| LiveRun {
                 at: *at,
-                result: play(&players, live_judge, it),
+                result: play(&players, runners, it),
             },
             |one: LiveRun| {
-                failed += usize::from(!one.result.verdict.problems.is_empty());
+                failed += usize::from(!one.result.verdict.findings.is_empty());
                 ran.push(one);
                 if stderr_is_terminal() {
                     let _ = write!(
@@ -293,8 +281,8 @@ impl Live {
         );
         let failed = ran
             .iter()
-            .filter(|one| !one.result.verdict.problems.is_empty());
-        let invalid = cases.iter().filter(|case| !case.findings.is_empty());
+            .filter(|one| !one.result.verdict.findings.is_empty());
+        let invalid = cases.iter().filter(|case| !case.is_well());
         line += &match (failed.count(), invalid.count()) {
             (0, 0) => "all agree with the simulation".to_owned(),
             (failed, 0) => format!("{failed} failed"),
@@ -312,19 +300,15 @@ fn why_stuck(
     case: &Case,
 ) -> Result<Option<String>, RunError> {
     let simulated = runners.run(Arc::clone(scenario), Options::default())?;
-    let source = Source {
-        path: &case.path,
-        text: &case.text,
-    };
-    let problems = judge(scenario, source, &simulated.events, Style::default());
-    let stuck = problems
+    let findings = judge(scenario, &case.file, &simulated.events);
+    let stuck = findings
         .into_iter()
-        .find(|problem| problem.kind == ProblemKind::Stuck);
-    Ok(stuck.map(|problem| problem.message))
+        .find(|finding| finding.check == Check::End);
+    Ok(stuck.map(|finding| finding.message))
 }
 
 /// Returns the text on a live run; empty if it agreed the first time and `verbose` is not set.
-fn run_text(name: &str, one: &LiveResult, verbose: bool) -> String {
+fn run_text(name: &str, one: &LiveResult, verbose: bool, style: Style) -> String {
     let mut text = String::new();
     if verbose {
         let _ = writeln!(
@@ -339,12 +323,23 @@ fn run_text(name: &str, one: &LiveResult, verbose: bool) -> String {
             }
         );
     }
-    if one.verdict.problems.is_empty() {
-        if let Some(first) = &one.first_problem {
+    if one.verdict.findings.is_empty() {
+        if let Some(first) = &one.first_finding {
             let _ = writeln!(text, "again {name}: {first}; then it agreed");
         }
         return text;
     }
-    let _ = write!(text, "FAIL {name}: {}", listed(&one.verdict.problems));
+    let _ = write!(
+        text,
+        "FAIL {name}: {}",
+        listed(&one.verdict.findings, style)
+    );
     text
+}
+
+/// Returns the line with the command that runs a failed run again.
+fn again_text(one: &LiveResult) -> String {
+    let mut findings = one.verdict.findings.iter();
+    let replay = findings.find_map(|finding| finding.replay.as_ref());
+    replay.map_or_else(String::new, |replay| format!("again: {replay}\n\n"))
 }

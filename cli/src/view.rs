@@ -6,7 +6,7 @@ use std::sync::Arc;
 use deadstop_harness::journal::{Event, json, text};
 use deadstop_harness::laws;
 use deadstop_harness::report::{
-    Problem, Source, Style, invalid, judge, listed, never_struck, timeline,
+    Finding, SourceFile, Style, invalid, judge, listed, never_struck, timeline,
 };
 use deadstop_harness::scenario::{self, Scenario};
 use deadstop_harness::sim::{self, Journal, Options, Runners, Subject};
@@ -17,34 +17,33 @@ use super::{Exit, Format, place};
 
 /// A scenario that was read and parsed.
 pub struct LoadedScenario {
-    pub path: String,
-    pub text: String,
+    pub file: Arc<SourceFile>,
     pub scenario: Arc<Scenario>,
 }
 
-/// Parses a scenario. If it is invalid, its problems are written to standard error.
+/// Returns the details of findings, whose rendered lines of the file say what is wrong.
+pub fn details(findings: &[Finding], style: Style) -> String {
+    let details = findings.iter().flat_map(|finding| &finding.details);
+    details.map(|detail| detail.text(style)).collect()
+}
+
+/// Parses a scenario. If it is invalid, its mistakes are written to standard error.
 pub fn load(name: &str, path: &str, bytes: &[u8]) -> Option<LoadedScenario> {
-    let text = String::from_utf8_lossy(bytes).into_owned();
+    let file = Arc::new(SourceFile {
+        path: path.to_owned(),
+        text: String::from_utf8_lossy(bytes).into_owned(),
+    });
     match scenario::parse_bytes(name, bytes) {
         Ok(scenario) => Some(LoadedScenario {
-            path: path.to_owned(),
-            text,
+            file,
             scenario: Arc::new(scenario),
         }),
         Err(errors) => {
-            let problems = invalid(
-                Source { path, text: &text },
-                &errors,
-                Style {
-                    color: false,
-                    ..style()
-                },
-            );
-            let detail: String = problems
-                .iter()
-                .map(|problem| problem.detail.as_str())
-                .collect();
-            err(detail.trim_end());
+            let style = Style {
+                color: false,
+                ..style()
+            };
+            err(details(&invalid(&file, &errors), style).trim_end());
             None
         }
     }
@@ -71,7 +70,7 @@ pub fn run_and_show(
     if loaded.scenario.worker.components.is_none() {
         err(&format!(
             "{}: it has no [worker] components: it is for a worker of your own, whose tests run it with `deadstop_harness::scenarios!`",
-            loaded.path
+            loaded.file.path
         ));
         return Ok((Exit::Nothing, Vec::new()));
     }
@@ -79,11 +78,11 @@ pub fn run_and_show(
         events, unstruck, ..
     } = run_guarded(&loaded.scenario, options).map_err(|message| (Exit::Internal, message))?;
     let style = style();
-    let source = Source {
-        path: &loaded.path,
-        text: &loaded.text,
-    };
-    let problems = judge(&loaded.scenario, source, &events, style);
+    let mut findings = judge(&loaded.scenario, &loaded.file, &events);
+    let replay = replay_line(&loaded.file.path, &loaded.scenario, options);
+    for finding in &mut findings {
+        finding.replay = Some(replay.clone());
+    }
     match how.format {
         Format::Json => out(&json(&events))?,
         Format::Text if how.brief => out(&format!(
@@ -101,23 +100,23 @@ pub fn run_and_show(
             ))?;
         }
     }
-    let verdict = verdict_text(loaded, options, &events, &problems)
-        + &never_struck(&loaded.scenario, source, &unstruck);
+    let verdict = verdict_text(loaded, &events, &findings, style)
+        + &never_struck(&loaded.scenario, &loaded.file, &unstruck);
     match how.format {
         Format::Json => err(verdict.trim_end()),
         Format::Text => out(&verdict)?,
     }
-    Ok((Exit::of(&problems), events))
+    Ok((Exit::of(&findings), events))
 }
 
 fn verdict_text(
     loaded: &LoadedScenario,
-    options: &Options,
     events: &[Event],
-    problems: &[Problem],
+    findings: &[Finding],
+    style: Style,
 ) -> String {
     let mut text = String::new();
-    if problems.is_empty() {
+    if findings.is_empty() {
         let breaks = loaded.scenario.expect.breaks.value.len();
         let _ = write!(
             text,
@@ -135,12 +134,10 @@ fn verdict_text(
         text.push('\n');
         return text;
     }
-    text.push_str(&listed(problems));
-    let _ = writeln!(
-        text,
-        "replay: {}",
-        replay_line(&loaded.path, &loaded.scenario, options)
-    );
+    text.push_str(&listed(findings, style));
+    if let Some(replay) = findings.iter().find_map(|finding| finding.replay.as_ref()) {
+        let _ = writeln!(text, "replay: {replay}");
+    }
     text
 }
 

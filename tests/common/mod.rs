@@ -54,7 +54,7 @@ impl Verdict {
         .events;
         let log = journal::text(&events);
         let broken = laws::judge(&events);
-        let names: Vec<&str> = broken.iter().map(|broken| broken.law).collect();
+        let names: Vec<&str> = broken.iter().map(|broken| broken.law.name).collect();
         let unmet = scenario::judge(scenario, &events, &names);
         Verdict {
             events,
@@ -65,7 +65,7 @@ impl Verdict {
     }
 
     pub fn breaks(&self, law: &str) -> bool {
-        self.broken.iter().any(|broken| broken.law == law)
+        self.broken.iter().any(|broken| broken.law.name == law)
     }
 
     pub fn misses(&self, key: &str) -> bool {
@@ -78,7 +78,7 @@ impl Verdict {
         let broken = self
             .broken
             .iter()
-            .filter(|broken| !allowed.iter().any(|law| **law == *broken.law))
+            .filter(|broken| !allowed.iter().any(|law| **law == *broken.law.name))
             .map(|broken| format!("{} at {}: {}", broken.law, broken.t, broken.message));
         let unmet = self
             .unmet

@@ -62,7 +62,7 @@ async fn worker_that(ctx: WorkerCtx<&'static str>) -> Result<(), MainError> {
 #[track_caller]
 fn broken_laws_of(trial: Trial) -> Vec<(&'static str, String)> {
     let broken = trial.observe().broken_laws();
-    let words = |broken: deadstop_harness::laws::Broken| (broken.law, broken.message);
+    let words = |broken: deadstop_harness::laws::Broken| (broken.law.name, broken.message);
     broken.into_iter().map(words).collect()
 }
 

@@ -133,7 +133,7 @@ fn adopted_task_aborted_by_its_own_side_is_a_death() {
     assert_eq!(deaths, [(1, How::Dropped)]);
     // No fault struck the task, so the law of own workers asks for an explanation.
     let broken = journal.broken_laws();
-    let laws: Vec<_> = broken.iter().map(|broken| broken.law).collect();
+    let laws: Vec<_> = broken.iter().map(|broken| broken.law.name).collect();
     assert_eq!(laws, ["ends/explained"], "{broken:?}");
 }
 

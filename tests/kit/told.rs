@@ -196,7 +196,7 @@ fn broken_law_fails_a_trial_unless_it_is_expected() {
         &["broken law uses/closed-after-users"],
     );
     let broken = trial().observe().broken_laws();
-    assert!(!broken.is_empty() && broken.iter().all(|broken| broken.law == law));
+    assert!(!broken.is_empty() && broken.iter().all(|broken| broken.law.name == law));
     assert_eq!(trial().breaks(law).run().closed(), ["predictor", "pool"]);
 }
 

@@ -5,8 +5,9 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::verdict::{LiveJudge, LiveVerdict, judge_live};
+use super::verdict::{LiveVerdict, judge_live};
 use deadstop_harness::live::{Failed, Known, Pace, Players, Request, Tempo};
+use deadstop_harness::report::{Place, SourceFile};
 use deadstop_harness::scenario::Scenario;
 use deadstop_harness::sim::{RunError, Runners};
 
@@ -24,12 +25,13 @@ const MAX_REPEATS: u32 = 3;
 /// A scenario to be run live.
 pub struct Play {
     pub scenario: Arc<Scenario>,
-    /// Path of its file, as the user knows it.
-    pub path: String,
+    pub file: Arc<SourceFile>,
     pub known: Known,
     pub request: Request,
     /// Whether a law may break if it breaks in the simulation, too: a random file does not state what is right.
     pub random: bool,
+    /// Command that runs it again.
+    pub replay: String,
 }
 
 /// Why a scenario is not run live.
@@ -45,8 +47,7 @@ impl Play {
     pub fn new(
         runners: &Runners,
         scenario: Arc<Scenario>,
-        path: String,
-        text: String,
+        file: Arc<SourceFile>,
         speed: Option<f64>,
     ) -> Result<Play, NotPlayed> {
         let known = Known::new(runners, &scenario, FIRST_SEEDS).map_err(NotPlayed::Broken)?;
@@ -61,13 +62,14 @@ impl Play {
                 MAX_LIVE_TIME.as_secs()
             )));
         }
-        let name = scenario.name.to_string();
+        let (name, text) = (scenario.name.to_string(), file.text.clone());
         Ok(Play {
             scenario,
-            path,
+            file,
             known,
             request: Request { name, text, tempo },
             random: false,
+            replay: String::new(),
         })
     }
 }
@@ -76,17 +78,17 @@ impl Play {
 pub struct LiveResult {
     /// Number of times that the machine held it up and it was run again.
     pub repeats: u32,
-    /// Problem of the first time, if it was run again.
-    pub first_problem: Option<String>,
+    /// Finding of the first time, if it was run again.
+    pub first_finding: Option<String>,
     pub lag: Duration,
     pub late: Duration,
     pub verdict: LiveVerdict,
 }
 
 /// Runs one scenario live. A run that fails while the machine holds it up is repeated, more slowly.
-pub fn play(players: &Players, live_judge: &LiveJudge<'_>, it: &Play) -> LiveResult {
+pub fn play(players: &Players, runners: &Runners, it: &Play) -> LiveResult {
     let mut request = it.request.clone();
-    let (mut repeats, mut first_problem) = (0, None);
+    let (mut repeats, mut first_finding) = (0, None);
     loop {
         let played = players.play(&request);
         let (lag, late) = match &played {
@@ -96,25 +98,33 @@ pub fn play(players: &Players, live_judge: &LiveJudge<'_>, it: &Play) -> LiveRes
             Err(_) => (Duration::ZERO, Duration::ZERO),
         };
         let held_up = lag > request.tempo.patience();
-        let mut verdict = judge_live(it, live_judge, played);
-        let problems = &mut verdict.problems;
-        if !problems.is_empty() && held_up {
+        let mut verdict = judge_live(it, runners, played);
+        for finding in &mut verdict.findings {
+            let file = || Place {
+                file: Arc::clone(&it.file),
+                span: None,
+            };
+            finding.place.get_or_insert_with(file);
+            finding.replay = Some(it.replay.clone());
+        }
+        let findings = &mut verdict.findings;
+        if !findings.is_empty() && held_up {
             if repeats < MAX_REPEATS {
                 repeats += 1;
                 let late = lag.as_millis();
                 let describe = || {
                     format!(
                         "{}, where a thread that only waits was woken {late} ms late",
-                        problems[0]
+                        findings[0]
                     )
                 };
-                first_problem = first_problem.or_else(|| Some(describe()));
+                first_finding = first_finding.or_else(|| Some(describe()));
                 request.tempo = request.tempo.slower();
                 continue;
             }
-            if let Some(problem) = problems.first_mut() {
+            if let Some(finding) = findings.first_mut() {
                 let _ = write!(
-                    problem.message,
+                    finding.message,
                     " (the machine may be to blame: a thread that only waits was woken {} ms late)",
                     lag.as_millis()
                 );
@@ -122,7 +132,7 @@ pub fn play(players: &Players, live_judge: &LiveJudge<'_>, it: &Play) -> LiveRes
         }
         return LiveResult {
             repeats,
-            first_problem,
+            first_finding,
             lag,
             late,
             verdict,

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::coverage::Coverage;
 use super::play::{FIRST_SEEDS, LiveResult, NotPlayed, Play, play, run_in_parallel};
-use super::verdict::LiveJudge;
-use super::{Live, PERFORM, run_text};
+use super::{Live, PERFORM, again_text, run_text};
 use crate::output::{out, stderr_is_terminal, style};
 use crate::{Done, Exit};
 use deadstop_harness::live::Players;
+use deadstop_harness::report::SourceFile;
 use deadstop_harness::report::figures::plural;
 use deadstop_harness::scenario::{self, Scenario};
 use deadstop_harness::sim::{Runners, cores};
@@ -41,10 +41,6 @@ impl Live {
         let runners = Runners::new(cores()).map_err(|error| broken(&error))?;
         let program = std::env::current_exe().map_err(|error| broken(&error))?;
         let players = Players::new(program, &[PERFORM]);
-        let live_judge = LiveJudge {
-            runners: &runners,
-            style: style(),
-        };
         let first = self.seed.unwrap_or(0);
         let seeds = (0..u64::from(count)).map(|n| first.saturating_add(n));
         let mut left = seeds.flat_map(|seed| std::iter::repeat_n(seed, usize::from(self.times)));
@@ -55,7 +51,7 @@ impl Live {
         run_in_parallel(
             self.jobs(),
             move || left.next(),
-            |seed| (seed, self.play_random(seed, &players, &live_judge)),
+            |seed| (seed, self.play_random(seed, &players, &runners)),
             |(seed, random)| {
                 let failed_before = tally.failed;
                 let result_text = tally.count(seed, random, self);
@@ -85,37 +81,30 @@ impl Live {
         }
     }
 
-    fn play_random(
-        &self,
-        seed: u64,
-        players: &Players,
-        live_judge: &LiveJudge<'_>,
-    ) -> RandomResult {
-        let text = scenario::random(seed);
-        let scenario = match scenario::parse(&scenario_name(seed), &text) {
+    fn play_random(&self, seed: u64, players: &Players, runners: &Runners) -> RandomResult {
+        let file = Arc::new(SourceFile {
+            path: file_name(seed),
+            text: scenario::random(seed),
+        });
+        let scenario = match scenario::parse(&scenario_name(seed), &file.text) {
             Ok(scenario) => Arc::new(scenario),
             Err(invalid) => {
                 return RandomResult::Broken(scenario::render(
                     &invalid.diagnostics,
-                    &file_name(seed),
-                    &text,
+                    &file.path,
+                    &file.text,
                     false,
                 ));
             }
         };
-        let made = Play::new(
-            live_judge.runners,
-            scenario.clone(),
-            file_name(seed),
-            text,
-            self.speed,
-        );
+        let made = Play::new(runners, scenario.clone(), file, self.speed);
         match made {
             Ok(mut made) => RandomResult::Played {
                 unstruck: made.known.unstruck().to_vec(),
                 result: Box::new({
                     made.random = true;
-                    play(players, live_judge, &made)
+                    made.replay = repeat_command(seed, self);
+                    play(players, runners, &made)
                 }),
                 scenario,
             },
@@ -190,14 +179,14 @@ impl Tally {
         self.further += u64::from(result.verdict.agrees_with_further);
         self.late = self.late.max(result.late);
         self.coverage.count(&scenario, &unstruck);
-        let failed = !result.verdict.problems.is_empty();
-        let mut text = run_text(&scenario_name(seed), &result, live.verbose);
+        let failed = !result.verdict.findings.is_empty();
+        let mut text = run_text(&scenario_name(seed), &result, live.verbose, style());
         if failed {
             self.failed += 1;
-            self.exit = self.exit.and(Exit::of(&result.verdict.problems));
+            self.exit = self.exit.and(Exit::of(&result.verdict.findings));
             let file_text = scenario::random(seed);
             let _ = writeln!(text, "the file:\n\n{file_text}");
-            let _ = writeln!(text, "again: {}\n", repeat_command(seed, live));
+            text += &again_text(&result);
         }
         text
     }

@@ -1,6 +1,5 @@
-//! Judges a live run: finds what is wrong with it, and puts the problems in order.
+//! Judges a live run: finds what is wrong with it, and puts the findings in order.
 
-use std::fmt::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -8,40 +7,30 @@ use super::play::{COMPARED_SEEDS, FIRST_SEEDS, Play};
 use crate::output::shell_quoted;
 use crate::place;
 use deadstop_harness::journal::{Event, text};
-use deadstop_harness::laws;
+use deadstop_harness::laws::{self, Law};
 use deadstop_harness::live::{Difference, Failed, Played, agrees, compare};
-use deadstop_harness::report::{Problem, ProblemKind, Source, Style, judge, side_by_side};
+use deadstop_harness::report::{Check, Detail, Finding, judge};
 use deadstop_harness::scenario;
 use deadstop_harness::sim::{Journal, Options, Run, Runners};
 
-/// The means to judge live runs.
-pub struct LiveJudge<'a> {
-    pub runners: &'a Runners,
-    pub style: Style,
-}
-
 /// The verdict on a live run.
 pub struct LiveVerdict {
-    pub problems: Vec<Problem>,
+    pub findings: Vec<Finding>,
     /// Whether it agrees with a later seed, and with none of the first ones.
     pub agrees_with_further: bool,
 }
 
 impl LiveVerdict {
-    fn of(problem: Problem) -> Self {
+    fn of(finding: Finding) -> Self {
         LiveVerdict {
-            problems: vec![problem],
+            findings: vec![finding],
             agrees_with_further: false,
         }
     }
 }
 
 /// Judges a live run.
-pub fn judge_live(
-    play: &Play,
-    live_judge: &LiveJudge<'_>,
-    played: Result<Played, Failed>,
-) -> LiveVerdict {
+pub fn judge_live(play: &Play, runners: &Runners, played: Result<Played, Failed>) -> LiveVerdict {
     let output = |played: &Played| {
         let output = played.said.trim();
         if output.is_empty() {
@@ -53,7 +42,7 @@ pub fn judge_live(
     let events = match played {
         Ok(played) => played.events,
         Err(Failed::System(error)) => {
-            return LiveVerdict::of(Problem::new(ProblemKind::Internal, error.to_string()));
+            return LiveVerdict::of(Finding::new(Check::Internal, error.to_string()));
         }
         Err(error) => {
             let detail = match &error {
@@ -62,67 +51,62 @@ pub fn judge_live(
                 }
                 _ => String::new(),
             };
-            return LiveVerdict::of(Problem {
-                detail,
-                ..Problem::new(ProblemKind::Stuck, error.to_string())
-            });
+            let finding = Finding::new(Check::End, error.to_string());
+            return LiveVerdict::of(finding.with(Detail::Text(detail)));
         }
     };
     let difference = compare(&play.known, &events);
     let another = difference
         .as_ref()
-        .and_then(|_| agrees_with_another(play, live_judge.runners, &events));
+        .and_then(|_| agrees_with_another(play, runners, &events));
     let agrees_with_further = another.is_some();
     let difference = difference.filter(|_| !agrees_with_further);
-    let mut problems = judge_alone(play, live_judge, &events);
+    let mut findings = judge(&play.scenario, &play.file, &events);
     // An expectation that the simulation misses, too, is not missed because the run is late.
-    let missed = match problems.iter().any(is_unmet) {
-        true => missed_by_seeds(play, live_judge.runners, another.as_ref()),
+    let missed = match findings.iter().any(is_unmet) {
+        true => missed_by_seeds(play, runners, another.as_ref()),
         false => Vec::new(),
     };
     if play.random {
         let broken = another.map(|(_, journal)| laws::judge(&journal.events));
         let broken = broken.unwrap_or_default();
-        let breaks = |law| play.known.breaks(law) || broken.iter().any(|broken| broken.law == law);
-        problems.retain(|problem| !problem.law.is_some_and(breaks));
+        let breaks =
+            |law| play.known.breaks(law) || broken.iter().any(|broken| broken.law.name == law);
+        findings.retain(|finding| !finding.law().is_some_and(|law| breaks(law.name)));
     }
     if let Some(difference) = difference {
         if let Some(late) = difference.late {
-            merge_late_problems(&mut problems, &events, late.due, &missed);
+            merge_late_findings(&mut findings, &events, late.due, &missed);
         }
-        problems.insert(0, differs(&difference, live_judge.style));
+        findings.insert(0, differs(difference));
     }
-    for problem in problems.iter_mut().filter(|problem| is_unmet(problem)) {
-        if let Some(seed) = seed_that_misses(problem, &missed) {
-            let _ = writeln!(
-                problem.detail,
-                "seed {seed} of the simulation breaks it too: deadstop check {} --seed {seed}",
+    for finding in findings.iter_mut().filter(|finding| is_unmet(finding)) {
+        if let Some(seed) = seed_that_misses(finding, &missed) {
+            finding.details.push(Detail::Text(format!(
+                "seed {seed} of the simulation breaks it too: deadstop check {} --seed {seed}\n",
                 shell_quoted(&argument_of(play))
-            );
+            )));
         }
     }
     LiveVerdict {
-        problems,
+        findings,
         agrees_with_further,
     }
 }
 
-fn is_unmet(problem: &Problem) -> bool {
-    problem.kind == ProblemKind::Expectation
+fn is_unmet(finding: &Finding) -> bool {
+    matches!(finding.check, Check::Expectation(_))
 }
 
 /// Returns the seed of the simulation that misses an expectation as well, if one does.
-fn seed_that_misses(problem: &Problem, missed: &[(usize, u64)]) -> Option<u64> {
+fn seed_that_misses(finding: &Finding, missed: &[(usize, u64)]) -> Option<u64> {
     let mut missed = missed.iter();
-    let (_, seed) = missed.find(|(line, _)| Some(*line) == problem.line)?;
+    let (_, seed) = missed.find(|(line, _)| Some(*line) == finding.line())?;
     Some(*seed)
 }
 
-fn differs(difference: &Difference, style: Style) -> Problem {
-    Problem {
-        detail: side_by_side(difference, style),
-        ..Problem::new(ProblemKind::LiveDiffers, difference.headline.clone())
-    }
+fn differs(difference: Difference) -> Finding {
+    Finding::new(Check::Live, difference.headline.clone()).with(Detail::Sides(Box::new(difference)))
 }
 
 /// Returns the first of the further seeds with which a run agrees. If much happens in one instant, the first seeds do
@@ -151,15 +135,6 @@ fn simulated(
         .filter_map(|(seed, ran)| Some((seed, ran.ok()?.journal)))
 }
 
-/// Returns what is wrong with a run by the laws and by the file, without the simulation.
-fn judge_alone(play: &Play, live_judge: &LiveJudge<'_>, events: &[Event]) -> Vec<Problem> {
-    let source = Source {
-        path: &play.path,
-        text: &play.request.text,
-    };
-    judge(&play.scenario, source, events, live_judge.style)
-}
-
 /// Returns the expectations that the simulation misses with one of the first seeds, or with `another`, with which the
 /// run agrees: the line of each, and the first such seed.
 fn missed_by_seeds(
@@ -173,10 +148,10 @@ fn missed_by_seeds(
         let events = &journal.events;
         let broken: Vec<&str> = laws::judge(events)
             .iter()
-            .map(|broken| broken.law)
+            .map(|broken| broken.law.name)
             .collect();
         for unmet in scenario::judge(&play.scenario, events, &broken) {
-            let line = scenario::line_of(&play.request.text, unmet.span.start);
+            let line = scenario::line_of(&play.file.text, unmet.span.start);
             if !missed.iter().any(|(known, _)| *known == line) {
                 missed.push((line, seed));
             }
@@ -188,37 +163,37 @@ fn missed_by_seeds(
 /// Returns how a command names the scenario: by its name if that selects its file, or else by its path.
 fn argument_of(play: &Play) -> String {
     let name = &play.scenario.name;
-    match place::selects_file(name, &play.path) {
+    match place::selects_file(name, &play.file.path) {
         true => name.to_string(),
-        false => play.path.clone(),
+        false => play.file.path.clone(),
     }
 }
 
-/// Merges the problems that only follow from a run being late into one problem at the end: a law that breaks at that
+/// Merges the findings that only follow from a run being late into one finding at the end: a law that breaks at that
 /// instant or later, and every expectation except those that the simulation misses, too.
-fn merge_late_problems(
-    problems: &mut Vec<Problem>,
+fn merge_late_findings(
+    findings: &mut Vec<Finding>,
     events: &[Event],
     due: u64,
     missed: &[(usize, u64)],
 ) {
-    let before: Vec<(&str, String)> = laws::judge(events)
+    let before: Vec<(&Law, String)> = laws::judge(events)
         .into_iter()
         .filter(|broken| broken.t < due)
         .map(|broken| (broken.law, broken.message))
         .collect();
     let (mut laws, mut expectations) = (Vec::new(), 0);
-    problems.retain(|problem| match (problem.kind, problem.law) {
-        (ProblemKind::Law, Some(law)) => {
+    findings.retain(|finding| match finding.check {
+        Check::Law(law) => {
             let early = before
                 .iter()
-                .any(|(one, message)| *one == law && *message == problem.message);
-            if !early && !laws.contains(&law) {
-                laws.push(law);
+                .any(|(one, message)| *one == law && *message == finding.message);
+            if !early && !laws.contains(&law.name) {
+                laws.push(law.name);
             }
             early
         }
-        (ProblemKind::Expectation, _) if seed_that_misses(problem, missed).is_none() => {
+        Check::Expectation(_) if seed_that_misses(finding, missed).is_none() => {
             expectations += 1;
             false
         }
@@ -232,8 +207,8 @@ fn merge_late_problems(
         parts.push(format!("{expectations} of the file's expectations"));
     }
     if !parts.is_empty() {
-        problems.push(Problem::new(
-            ProblemKind::LiveDiffers,
+        findings.push(Finding::new(
+            Check::Live,
             format!(
                 "in a run that late these fail too, and tell nothing more: {}",
                 parts.join(", and ")
@@ -246,24 +221,26 @@ fn merge_late_problems(
 mod tests {
     use super::*;
     use deadstop_harness::journal::What;
+    use deadstop_harness::report::SourceFile;
 
-    fn unmet(line: usize) -> Problem {
-        Problem {
-            line: Some(line),
-            ..Problem::new(ProblemKind::Expectation, format!("line {line}"))
-        }
+    fn unmet(line: usize) -> Finding {
+        let file = Arc::new(SourceFile {
+            path: "a.toml".to_owned(),
+            text: "\n".repeat(line),
+        });
+        let finding = Finding::new(Check::Expectation("exit"), format!("line {line}"));
+        finding.in_file(&file, Some(line - 1..line - 1))
     }
 
     #[test]
-    fn what_follows_from_being_late_is_one_problem_at_the_end() {
-        let law = Problem {
-            law: Some("steps/bounded"),
-            ..Problem::new(ProblemKind::Law, "it took too long".to_owned())
-        };
-        let mut problems = vec![unmet(3), law, unmet(5)];
+    fn what_follows_from_being_late_is_one_finding_at_the_end() {
+        let law = laws::all().iter().find(|law| law.name == "steps/bounded");
+        let law = Check::Law(law.expect("it is a law"));
+        let law = Finding::new(law, "it took too long");
+        let mut findings = vec![unmet(3), law, unmet(5)];
         // Line 5 is missed by seed 2 of the simulation, which is never late.
-        merge_late_problems(&mut problems, &[], 10_000, &[(5, 2)]);
-        let messages: Vec<&str> = problems.iter().map(|problem| &*problem.message).collect();
+        merge_late_findings(&mut findings, &[], 10_000, &[(5, 2)]);
+        let messages: Vec<&str> = findings.iter().map(|finding| &*finding.message).collect();
         assert_eq!(
             messages,
             [
@@ -284,18 +261,15 @@ mod tests {
         });
         let broken = laws::judge(&events);
         assert!(!broken.is_empty());
-        let mut problems: Vec<Problem> = broken
-            .iter()
-            .map(|broken| Problem {
-                law: Some(broken.law),
-                ..Problem::new(ProblemKind::Law, broken.message.clone())
-            })
+        let mut findings: Vec<Finding> = broken
+            .into_iter()
+            .map(|broken| Finding::new(Check::Law(broken.law), broken.message))
             .collect();
-        let before = problems.len();
-        merge_late_problems(&mut problems, &events, 1, &[]);
-        assert_eq!(problems.len(), before);
+        let before = findings.len();
+        merge_late_findings(&mut findings, &events, 1, &[]);
+        assert_eq!(findings.len(), before);
         // From that instant on, it follows from being late.
-        merge_late_problems(&mut problems, &events, 0, &[]);
-        assert_eq!(problems.len(), 1);
+        merge_late_findings(&mut findings, &events, 0, &[]);
+        assert_eq!(findings.len(), 1);
     }
 }

@@ -132,7 +132,10 @@ fn plans_order_breaks_the_law_of_users_and_this_one_breaks_none() {
         };
         let trial = Trial::of_own(Own::with_app(app, register));
         let broken = trial.at("10s").signal("SIGTERM").observe().broken_laws();
-        broken.iter().map(|broken| broken.law).collect::<Vec<_>>()
+        broken
+            .iter()
+            .map(|broken| broken.law.name)
+            .collect::<Vec<_>>()
     };
     let planned = laws_broken_with(order::PREDICTOR);
     assert_eq!(planned, ["uses/closed-after-users"]);

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::report::{
-    Problem, ProblemKind, Source, Style, differs, invalid, judge, never_struck, shown, timeline,
+    Check, Detail, Finding, SourceFile, Style, differs, invalid, judge, never_struck, shown,
+    timeline,
 };
 use crate::scenario::{self, Diagnostic, Invalid, Scenario, Timed};
 use crate::sim::{Bodies, Journal, Options, Own, Ran, Run, RunError, Twice};
@@ -27,18 +28,16 @@ and\nkeep what is one in the process (a port, a global) behind the state, so tha
 const ADVICE_OUTSIDE: &str = "threads of `std::thread` and of `spawn_blocking` run in real time: what they ask for is in no journal, and when\n\
      it is heard is chance. Ask from main, a task, a thread or a callback of the context's";
 
-/// A scenario: its name, and the path and text of its file.
+/// A scenario: its name and its file.
 pub(super) struct OwnCase {
     pub name: String,
-    /// Path of the file, as the user knows it.
-    pub path: String,
-    pub text: String,
+    pub file: Arc<SourceFile>,
 }
 
 /// The verdict on the runs of one scenario.
 pub(super) struct Verdict {
-    pub problems: Vec<Problem>,
-    /// Findings that are no failures, one sentence each.
+    pub findings: Vec<Finding>,
+    /// What is worth knowing and no failure, one sentence each.
     pub notes: Vec<String>,
     picture: String,
     /// Journal of the first run; `None` if nothing was run.
@@ -46,9 +45,9 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    fn without_run(problems: Vec<Problem>) -> Self {
+    fn without_run(findings: Vec<Finding>) -> Self {
         Verdict {
-            problems,
+            findings,
             notes: Vec::new(),
             picture: String::new(),
             journal: None,
@@ -56,14 +55,28 @@ impl Verdict {
     }
 
     pub fn is_well(&self) -> bool {
-        self.problems.is_empty()
+        self.findings.is_empty()
     }
 
-    /// Returns the problems and notes as text for people. How to run the scenario again is left to the caller.
+    /// Sets the command that runs the scenario again.
+    pub fn set_replay(&mut self, command: &str) {
+        for finding in &mut self.findings {
+            finding.replay = Some(command.to_owned());
+        }
+    }
+
+    /// Returns the findings and notes as text for people, and the command that runs the scenario again.
     pub fn text_of(&self, name: &str) -> String {
-        let mut text = shown(name, &self.problems, &self.picture, true);
+        let mut text = shown(name, &self.findings, &self.picture, Style::default());
         for note in &self.notes {
             let _ = writeln!(text, "note: {note}");
+        }
+        let mut replays = self
+            .findings
+            .iter()
+            .filter_map(|finding| finding.replay.as_ref());
+        if let Some(replay) = replays.next() {
+            let _ = writeln!(text, "run it again: {replay}");
         }
         text
     }
@@ -77,48 +90,48 @@ impl Verdict {
 
     /// Returns whether main was given up, so that the verdict needs a run that shows what main does when left alone.
     pub fn needs_main_alone(&self) -> bool {
-        self.problems
+        self.findings
             .iter()
-            .any(|problem| self.is_explained_by_main(problem))
+            .any(|finding| self.is_explained_by_main(finding))
     }
 
-    /// Returns whether a problem is explained better by what main does when left alone: main was given up, or nothing
+    /// Returns whether a finding is explained better by what main does when left alone: main was given up, or nothing
     /// was tested because main was not done.
-    fn is_explained_by_main(&self, problem: &Problem) -> bool {
+    fn is_explained_by_main(&self, finding: &Finding) -> bool {
         let journal = self.journal.as_ref();
         journal.is_some_and(|journal| !main_is_over(journal))
-            && (is_about_main(problem) || problem.kind == ProblemKind::TestsNothing)
+            && (is_about_main(finding) || finding.check == Check::TestsNothing)
     }
 
-    /// Adds to the problem with main what main does when left alone.
+    /// Adds to the finding on main what main does when left alone.
     pub fn add_main_alone(&mut self, alone: Option<&Journal>) {
         let Some(journal) = &self.journal else { return };
-        let mut problems = self.problems.iter();
-        let Some(at) = problems.position(|problem| self.is_explained_by_main(problem)) else {
+        let mut findings = self.findings.iter();
+        let Some(at) = findings.position(|finding| self.is_explained_by_main(finding)) else {
             return;
         };
-        let explanation = main_given_up(journal, alone);
-        let problem = &mut self.problems[at];
-        problem.detail = match problem.kind {
-            // This problem has its own advice, which stays at the end.
-            ProblemKind::TestsNothing => explanation + &problem.detail,
-            _ => explanation,
-        };
+        let explanation = Detail::Text(main_given_up(journal, alone));
+        let finding = &mut self.findings[at];
+        // A test that tests nothing has its own advice, which stays at the end.
+        if finding.check != Check::TestsNothing {
+            finding.details.clear();
+        }
+        finding.details.insert(0, explanation);
     }
 }
 
 impl OwnCase {
     /// Parses the scenario. The error is the verdict on a file that cannot be run.
     pub fn parse(&self, own: &Own) -> Result<Arc<Scenario>, Box<Verdict>> {
-        let parsed = scenario::parse_with(&self.name, &self.text, own.own_limits());
+        let parsed = scenario::parse_with(&self.name, &self.file.text, own.own_limits());
         let scenario = parsed
-            .map_err(|invalid| Box::new(Verdict::without_run(self.invalid_problems(&invalid))))?;
-        let not_overlayable = not_overlayable(&scenario, &self.text);
+            .map_err(|mistakes| Box::new(Verdict::without_run(invalid(&self.file, &mistakes))))?;
+        let not_overlayable = not_overlayable(&scenario, &self.file.text);
         if not_overlayable.is_empty() {
             Ok(Arc::new(scenario))
         } else {
             Err(Box::new(Verdict::without_run(
-                self.problems_of(not_overlayable),
+                self.findings_of(not_overlayable),
             )))
         }
     }
@@ -139,35 +152,35 @@ impl OwnCase {
         let (first, second) = match ran {
             Twice::Ran(first, second) => (first, second),
             Twice::Broke(error) => {
-                let problem = Problem::new(ProblemKind::Internal, error.to_string());
-                return Verdict::without_run(vec![problem]);
+                let finding = Finding::new(Check::Internal, error.to_string());
+                return Verdict::without_run(vec![finding]);
             }
         };
-        let mut problems = self.not_simulated(run, &first, &second);
+        let mut findings = self.not_simulated(run, &first, &second);
         let unknown = self.unknown_names(run, &first);
         // Unknown names explain every other failure, unless the run was over before main could register them.
         let over = main_is_over(&first) && first.aside.stall.is_none();
-        let is_invalid = |problem: &Problem| problem.kind == ProblemKind::Invalid;
-        if laws && !problems.iter().any(is_invalid) && (unknown.is_empty() || !over) {
-            problems.extend(self.problems_of_run(run, &first));
+        let is_invalid = |finding: &Finding| finding.check == Check::File;
+        if laws && !findings.iter().any(is_invalid) && (unknown.is_empty() || !over) {
+            findings.extend(self.findings_of_run(run, &first));
         }
-        if over || problems.is_empty() {
-            problems.splice(0..0, unknown);
+        if over || findings.is_empty() {
+            findings.splice(0..0, unknown);
         }
         let mut picture = String::new();
-        if problems.is_empty() {
+        if findings.is_empty() {
             // All runs are the same: an event that has not struck in this one never strikes, and tests nothing.
             if laws {
                 let unstruck = run.scenario.events_at(&first.unstruck);
-                problems.extend(unstruck.map(|timed| self.never_struck(timed)));
+                findings.extend(unstruck.map(|timed| self.never_struck(timed)));
             }
         } else {
-            let notes = never_struck(&run.scenario, self.source(), &first.unstruck);
+            let notes = never_struck(&run.scenario, &self.file, &first.unstruck);
             picture = timeline(&first.events, Style::default()) + &notes;
         }
         Verdict {
             picture,
-            problems,
+            findings,
             notes: notes::of(run, &first),
             journal: Some(first),
         }
@@ -178,148 +191,140 @@ impl OwnCase {
         let journal = match ran {
             Ok(ran) => ran.journal,
             Err(error) => {
-                let problem = Problem::new(ProblemKind::Internal, error.to_string());
-                return Verdict::without_run(vec![problem]);
+                let finding = Finding::new(Check::Internal, error.to_string());
+                return Verdict::without_run(vec![finding]);
             }
         };
-        let mut problems = self.problems_of_run(run, &journal);
+        let mut findings = self.findings_of_run(run, &journal);
         // If main fails by a fault in the file, no law about main breaks, and a shared resource is not to blame.
-        let main_failed = journal.main_failed().is_some() && problems.iter().any(is_about_main);
-        if let Some(problem) = problems.first_mut() {
+        let main_failed = journal.main_failed().is_some() && findings.iter().any(is_about_main);
+        if let Some(finding) = findings.first_mut() {
             let seed = run.options.seed;
-            problem.message = format!("with seed {seed}: {}", problem.message);
+            finding.message = format!("with seed {seed}: {}", finding.message);
             if main_failed {
-                let _ = writeln!(problem.detail, "{ADVICE_SHARED}");
+                finding
+                    .details
+                    .push(Detail::Text(format!("{ADVICE_SHARED}\n")));
             }
         }
         Verdict {
             picture: timeline(&journal.events, Style::default()),
-            problems,
+            findings,
             notes: Vec::new(),
             journal: Some(journal),
         }
     }
 
-    /// Returns a problem for each name in the file or in `uses` that the worker did not register.
-    fn unknown_names(&self, run: &Run, first: &Journal) -> Vec<Problem> {
-        let mut problems = self.problems_of(not_registered(&run.scenario, &self.text, first));
-        if let (Some(error), false) = (first.main_failed(), problems.is_empty()) {
+    /// Returns a finding for each name in the file or in `uses` that the worker did not register.
+    fn unknown_names(&self, run: &Run, first: &Journal) -> Vec<Finding> {
+        let mut findings = self.findings_of(not_registered(&run.scenario, &self.file.text, first));
+        if let (Some(error), false) = (first.main_failed(), findings.is_empty()) {
             // The failure of main is why the names are missing.
             let failed = format!("main failed: {error}");
-            problems.insert(0, Problem::new(ProblemKind::Invalid, failed));
+            findings.insert(0, Finding::new(Check::File, failed));
         }
-        problems.extend(unknown_uses(first));
-        problems
+        findings.extend(unknown_uses(first));
+        findings
     }
 
-    /// Returns the problems of code that the simulator cannot run, or cannot run twice with the same result.
-    fn not_simulated(&self, run: &Run, first: &Journal, second: &Journal) -> Vec<Problem> {
-        let style = Style::default();
+    /// Returns the findings on code that the simulator cannot run, or cannot run twice with the same result.
+    fn not_simulated(&self, run: &Run, first: &Journal, second: &Journal) -> Vec<Finding> {
         let adopted = not_adopted(first).into_iter().map(|name| {
-            Problem::new(
-                ProblemKind::Invalid,
+            Finding::new(
+                Check::File,
                 format!(
                     "the thread \"{name}\" runs already, in real time, and cannot be simulated: register it with \
                      `add_thread`, or leave it out under test"
                 ),
             )
         });
-        let mut problems: Vec<_> = adopted.collect();
+        let mut findings: Vec<_> = adopted.collect();
         let outside = first.outside.as_ref().or(second.outside.as_ref());
-        problems.extend(outside.map(|asked| Problem {
-            detail: format!("{ADVICE_OUTSIDE}\n"),
-            ..Problem::new(
-                ProblemKind::Invalid,
+        findings.extend(outside.map(|asked| {
+            Finding::new(
+                Check::File,
                 format!("the context was asked for {asked} by a thread that the simulator knows nothing of"),
             )
+            .with(Detail::Text(format!("{ADVICE_OUTSIDE}\n")))
         }));
         // If either run stands still, the stall is reported instead of the difference that follows from it.
         if first.aside.stall.is_some() || outside.is_some() {
-            return problems;
+            return findings;
         }
         if let Some(stall) = real::stall(second) {
-            problems.push(stall);
-            return problems;
+            findings.push(stall);
+            return findings;
         }
-        let differ = differs(&first.events, &second.events, run.options.seed, style);
-        problems.extend(differ.map(|problem| with_likely_cause(problem, first, second)));
-        problems
+        let differ = differs(&first.events, &second.events, run.options.seed);
+        findings.extend(differ.map(|finding| with_likely_cause(finding, first, second)));
+        findings
     }
 
-    /// Returns the problems of a run: it stands still, tests nothing, exceeds a bound in real time, or breaks laws or
+    /// Returns the findings on a run: it stands still, tests nothing, exceeds a bound in real time, or breaks laws or
     /// the file's expectations.
-    fn problems_of_run(&self, run: &Run, journal: &Journal) -> Vec<Problem> {
-        let style = Style::default();
-        let mut judged = judge(&run.scenario, self.source(), &journal.events, style);
+    fn findings_of_run(&self, run: &Run, journal: &Journal) -> Vec<Finding> {
+        let mut judged = judge(&run.scenario, &self.file, &journal.events);
         if let Some(stall) = real::stall(journal) {
             // The law about bodies reports the same event again. The file's expectations cannot be judged on a run
             // that was cut off.
             let same = real::message_at_last_event(journal);
-            judged.retain(|problem| {
-                !matches!(problem.kind, ProblemKind::Stuck | ProblemKind::Expectation)
-                    && Some(&problem.message) != same.as_ref()
+            judged.retain(|finding| {
+                !matches!(finding.check, Check::End | Check::Expectation(_))
+                    && Some(&finding.message) != same.as_ref()
             });
             judged.insert(0, stall);
             return judged;
         }
-        for problem in &mut judged {
-            if problem.law == Some("ends/explained") {
-                problem.detail = explained::detail(journal, problem);
+        for finding in &mut judged {
+            if finding
+                .law()
+                .is_some_and(|law| law.name == "ends/explained")
+            {
+                finding.details = explained::details(journal, finding);
             }
         }
-        let mut problems = real::turns_over_bound(journal);
+        let mut findings = real::turns_over_bound(journal);
         if !judged.iter().any(is_about_main) {
-            problems.extend(tests_nothing(&run.scenario, journal));
+            findings.extend(tests_nothing(&run.scenario, journal));
         }
-        problems.extend(judged);
-        problems
+        findings.extend(judged);
+        findings
     }
 
-    fn never_struck(&self, timed: &Timed) -> Problem {
-        let message = "expected this event to strike: it never did";
-        let wrong = Diagnostic::error("unmet-expectation", timed.span.clone(), message, "never struck")
-            .help("the run was over by then, or what it waits for never came: leave it out, or have it strike earlier");
-        Problem {
-            line: Some(scenario::line_of(&self.text, timed.span.start)),
-            detail: scenario::render(&[wrong], &self.path, &self.text, false),
-            ..Problem::new(ProblemKind::Expectation, message)
+    fn never_struck(&self, timed: &Timed) -> Finding {
+        let wrong = Diagnostic::error(
+            "unmet-expectation",
+            timed.span.clone(),
+            "expected this event to strike: it never did",
+            "never struck",
+        )
+        .help("the run was over by then, or what it waits for never came: leave it out, or have it strike earlier");
+        let finding = Finding::of_diagnostic(Check::Expectation("events"), &self.file, wrong);
+        Finding {
+            component: timed.verb.about().cloned(),
+            ..finding
         }
     }
 
-    fn problems_of(&self, diagnostics: Vec<Diagnostic>) -> Vec<Problem> {
-        self.invalid_problems(&Invalid { diagnostics })
-    }
-
-    fn invalid_problems(&self, wrong: &Invalid) -> Vec<Problem> {
-        invalid(self.source(), wrong, Style::default())
-    }
-
-    fn source(&self) -> Source<'_> {
-        Source {
-            path: &self.path,
-            text: &self.text,
-        }
+    fn findings_of(&self, diagnostics: Vec<Diagnostic>) -> Vec<Finding> {
+        invalid(&self.file, &Invalid { diagnostics })
     }
 }
 
-/// Adds the likely cause to the problem that two runs differ.
-fn with_likely_cause(mut problem: Problem, first: &Journal, second: &Journal) -> Problem {
+/// Adds the likely cause to the finding that two runs differ.
+fn with_likely_cause(finding: Finding, first: &Journal, second: &Journal) -> Finding {
     let failed = [("first", first), ("second", second)].map(|(which, journal)| {
         let error = journal.main_failed()?;
         Some((which, error))
     });
     match failed {
-        [Some((which, error)), None] | [None, Some((which, error))] => Problem {
-            detail: format!("{ADVICE_SHARED}\n"),
-            ..Problem::new(
-                ProblemKind::NotDeterministic,
-                format!("main failed in the {which} of two runs only: {error}"),
-            )
+        [Some((which, error)), None] | [None, Some((which, error))] => Finding {
+            message: format!("main failed in the {which} of two runs only: {error}"),
+            component: Some("main".into()),
+            details: vec![Detail::Text(format!("{ADVICE_SHARED}\n"))],
+            ..finding
         },
-        _ => {
-            let _ = writeln!(problem.detail, "\n{ADVICE_DIFFERS}");
-            problem
-        }
+        _ => finding.with(Detail::Text(format!("\n{ADVICE_DIFFERS}\n"))),
     }
 }
 
@@ -339,8 +344,12 @@ mod tests {
         });
         let case = OwnCase {
             name: "one".to_owned(),
-            path: "one.toml".to_owned(),
-            text: format!("title = \"One\"\n[timeline]\nevents = [{events}]\n[expect]\nexit = 3\n"),
+            file: Arc::new(SourceFile {
+                path: "one.toml".to_owned(),
+                text: format!(
+                    "title = \"One\"\n[timeline]\nevents = [{events}]\n[expect]\nexit = 3\n"
+                ),
+            }),
         };
         let Ok(scenario) = case.parse(&own) else {
             panic!("a valid file");
@@ -349,9 +358,9 @@ mod tests {
         let runners = Runners::new(1).expect("a thread");
         let ran = runners.run_all([run.clone()]).next().expect("one run");
         let verdict = case.judge_seed(&run, ran);
-        let problems = verdict.problems.iter();
-        problems
-            .map(|problem| format!("{}\n{}", problem.message, problem.detail))
+        let findings = verdict.findings.iter();
+        findings
+            .map(|finding| format!("{}\n{:?}", finding.message, finding.details))
             .collect()
     }
 
@@ -359,9 +368,10 @@ mod tests {
     fn shared_resources_are_suspected_if_main_fails_by_itself() {
         let by_itself = report_of_seed(true, r#"{ at = "10s", signal = "SIGTERM" }"#);
         assert!(by_itself.contains("with seed 7: "), "{by_itself}");
-        assert!(by_itself.contains(ADVICE_SHARED), "{by_itself}");
+        let advice = &format!("{ADVICE_SHARED:?}")[1..60];
+        assert!(by_itself.contains(advice), "{by_itself}");
         let scripted = report_of_seed(false, r#"{ on = "main", fail = "main" }"#);
         assert!(scripted.contains("with seed 7: "), "{scripted}");
-        assert!(!scripted.contains(ADVICE_SHARED), "{scripted}");
+        assert!(!scripted.contains(advice), "{scripted}");
     }
 }

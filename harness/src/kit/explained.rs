@@ -2,19 +2,26 @@
 //! `ends/explained`.
 
 use crate::journal::{At, Kind, Ms, Outcome, What};
-use crate::report::Problem;
+use crate::report::{Detail, Finding};
 use crate::sim::Journal;
 
 use super::notes;
 
 /// Returns what the message of the law leaves out: where the component panicked, or when it was told to stop and how
 /// its code can learn of it.
-pub(super) fn detail(journal: &Journal, problem: &Problem) -> String {
-    if problem.message.contains("panicked at") {
-        return notes::panic_places(journal, &problem.message);
+pub(super) fn details(journal: &Journal, finding: &Finding) -> Vec<Detail> {
+    let text = text(journal, finding);
+    if text.is_empty() {
+        return Vec::new();
     }
-    let name = problem.at.as_ref().and_then(|at| at.component.as_ref());
-    let Some(name) = name else {
+    vec![Detail::Text(text)]
+}
+
+fn text(journal: &Journal, finding: &Finding) -> String {
+    if finding.message.contains("panicked at") {
+        return notes::panic_places(journal, &finding.message);
+    }
+    let Some(name) = &finding.component else {
         return String::new();
     };
     let events = || journal.events.iter().map(|event| (event.t, &event.what));

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::journal::{How, Kind, Name, RefusedReason, Registered, What};
-use crate::report::{Problem, ProblemKind};
+use crate::report::{Check, Detail, Finding};
 use crate::scenario::keys::{self, Place};
 use crate::scenario::{
     Diagnostic, Scenario, Span, Spanned, Timed, Verb, all_of, any_of, did_you_mean,
@@ -239,8 +239,8 @@ pub(super) fn not_adopted(journal: &Journal) -> Vec<&Name> {
     refused.collect()
 }
 
-/// Returns a problem for each name in a component's `uses` by which nothing was registered in the whole run.
-pub(super) fn unknown_uses(journal: &Journal) -> Vec<Problem> {
+/// Returns a finding for each name in a component's `uses` by which nothing was registered in the whole run.
+pub(super) fn unknown_uses(journal: &Journal) -> Vec<Finding> {
     let registered = || {
         journal.events.iter().filter_map(|event| match &event.what {
             What::Registered(it) => Some(&**it),
@@ -262,22 +262,22 @@ pub(super) fn unknown_uses(journal: &Journal) -> Vec<Problem> {
         let used = user.uses.iter().filter(|used| !known.contains(&&***used));
         used.map(move |used| (user, used))
     });
-    let problem = |(user, used): (&Registered, &Name)| {
+    let finding = |(user, used): (&Registered, &Name)| {
         let meant = did_you_mean(used, known.iter().copied());
         let meant = meant.map_or_else(String::new, |meant| format!("did you mean \"{meant}\"? "));
         let others = known.iter().copied().filter(|name| *name != &*user.name);
-        Problem {
-            detail: format!("{meant}registered are {}\n", all_of('"', others)),
-            ..Problem::new(
-                ProblemKind::Invalid,
-                format!(
-                    "\"{}\" uses \"{used}\", and nothing is registered by that name",
-                    user.name
-                ),
-            )
+        let registered = format!("{meant}registered are {}\n", all_of('"', others));
+        let message = format!(
+            "\"{}\" uses \"{used}\", and nothing is registered by that name",
+            user.name
+        );
+        Finding {
+            component: Some(user.name.clone()),
+            details: vec![Detail::Text(registered)],
+            ..Finding::new(Check::File, message)
         }
     };
-    unknown.map(problem).collect()
+    unknown.map(finding).collect()
 }
 
 /// Returns where a key stands in the file: the first place where a line or a table begins with it, and so not in a

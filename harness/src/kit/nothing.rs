@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::journal::{At, Event, How, MAIN, State, What};
-use crate::report::{Problem, ProblemKind};
+use crate::report::{Check, Detail, Finding};
 use crate::scenario::{Expect, Scenario, Timed, Trigger, Verb, all_of};
 use crate::sim::{Journal, Run};
 
@@ -34,9 +34,9 @@ const ADVICE_TAKES_LONG: &str = "\
 A stop that comes while main runs waits for it as long as `start-timeout` says: give main more of it, have main look at
 `ctx.stop_requested()`, or have the signal come later in the file";
 
-/// Returns the problem of a test in which the worker registers and runs nothing, or in which every event strikes
+/// Returns the finding on a test in which the worker registers and runs nothing, or in which every event strikes
 /// before main is done.
-pub(super) fn tests_nothing(scenario: &Scenario, journal: &Journal) -> Option<Problem> {
+pub(super) fn tests_nothing(scenario: &Scenario, journal: &Journal) -> Option<Finding> {
     let registers =
         |event: &Event| matches!(event.what, What::Registered(_) | What::Refused { .. });
     let ran = journal.aside.found.futures > 0 || journal.events.iter().any(registers);
@@ -58,7 +58,7 @@ pub(super) fn tests_nothing(scenario: &Scenario, journal: &Journal) -> Option<Pr
             || "main was never done".to_owned(),
             |done| format!("main was done at {}", At(done.t)),
         );
-        return Some(problem(
+        return Some(finding(
             format!("tests nothing: {main}, and nothing was registered or run by then"),
             "If that is so on purpose, the file says `registered = []` in [expect], and a trial `.registers([])`",
         ));
@@ -75,7 +75,7 @@ pub(super) fn tests_nothing(scenario: &Scenario, journal: &Journal) -> Option<Pr
     if ready.is_some() || became_ready || is_about_start(scenario) || failed {
         return None;
     }
-    Some(problem(
+    Some(finding(
         "tests nothing of a worker that runs: every event struck before main was done".to_owned(),
         "If the stop is to come during the start, the file says `ready = false` in [expect], and a trial `.before_ready()`",
     ))
@@ -100,11 +100,8 @@ fn ends_main(event: &Event) -> bool {
     matches!(&event.what, What::Ended { id: MAIN, how, .. } if *how != How::Dropped)
 }
 
-fn problem(message: String, help: &str) -> Problem {
-    Problem {
-        detail: format!("{help}\n"),
-        ..Problem::new(ProblemKind::TestsNothing, message)
-    }
+fn finding(message: String, help: &str) -> Finding {
+    Finding::new(Check::TestsNothing, message).with(Detail::Text(format!("{help}\n")))
 }
 
 /// Returns whether the scenario itself is about main: it has a fault for main, or an event at main's begin or end.
@@ -217,8 +214,8 @@ fn registered_until(journal: &Journal, by: u64) -> String {
     }
 }
 
-/// Returns whether a problem is the broken law about how main ended, or did not end.
-pub(super) fn is_about_main(problem: &Problem) -> bool {
-    let of = problem.at.as_ref().and_then(|at| at.component.as_deref());
-    problem.law == Some("ends/explained") && of == Some("main")
+/// Returns whether a finding is the broken law about how main ended, or did not end.
+pub(super) fn is_about_main(finding: &Finding) -> bool {
+    let law = finding.law().map(|law| law.name);
+    law == Some("ends/explained") && finding.component.as_deref() == Some("main")
 }

@@ -1,10 +1,10 @@
-//! Problems that real time shows: a run that stands still, and code that keeps its thread for longer than its bound.
+//! Findings that real time shows: a run that stands still, and code that keeps its thread for longer than its bound.
 
 use std::time::Duration;
 
 use crate::journal::{At, Ms, StuckWhy, What};
 use crate::laws;
-use crate::report::{Problem, ProblemKind};
+use crate::report::{Check, Detail, Finding};
 use crate::sim::{Journal, Kept, KeptBy, Stall};
 
 /// Advice about code that keeps its thread for longer than its bound.
@@ -13,8 +13,8 @@ Code that waits past its scope, or computes, takes no virtual time: here it is i
 left behind. `scope.wait`, `scope.sleep` and `scope.block_on`, in a task any `.await` of tokio's, take virtual time. Is it
 real work, the bound is too short for it, or the machine is slow";
 
-/// Returns the problem of a run that stands still; `None` if it does not.
-pub(super) fn stall(journal: &Journal) -> Option<Problem> {
+/// Returns the finding on a run that stands still; `None` if it does not.
+pub(super) fn stall(journal: &Journal) -> Option<Finding> {
     let stall: &Stall = journal.aside.stall.as_ref()?;
     let at = At(stall.at);
     let message = match stall.why {
@@ -24,9 +24,11 @@ pub(super) fn stall(journal: &Journal) -> Option<Problem> {
         ),
         _ => format!("the run stands still at {at}: {stall}"),
     };
-    Some(Problem {
-        detail: stall.detail(),
-        ..Problem::new(ProblemKind::Stuck, message)
+    Some(Finding {
+        component: Some(stall.name.clone()),
+        at: Some(stall.at),
+        details: vec![Detail::Text(stall.detail())],
+        ..Finding::new(Check::End, message)
     })
 }
 
@@ -39,8 +41,8 @@ pub(super) fn message_at_last_event(journal: &Journal) -> Option<String> {
     same.next().map(|broken| broken.message)
 }
 
-/// Returns a problem for each turn that took longer in real time than the component's own bound.
-pub(super) fn turns_over_bound(journal: &Journal) -> Vec<Problem> {
+/// Returns a finding for each turn that took longer in real time than the component's own bound.
+pub(super) fn turns_over_bound(journal: &Journal) -> Vec<Finding> {
     let over = |kept: &Kept| {
         let bound = bound_overrun(journal, kept)?;
         let name = &kept.name;
@@ -49,17 +51,17 @@ pub(super) fn turns_over_bound(journal: &Journal) -> Vec<Problem> {
             KeptBy::Component => format!("\"{name}\" kept its thread for"),
             KeptBy::Spawned => return None,
         };
-        Some(Problem {
-            detail: format!("{OVER_BOUND}\n"),
-            ..Problem::new(
-                ProblemKind::RealTime,
-                format!(
-                    "{what} {} of real time at {}, longer than its bound of {}",
-                    Ms(whole_ms(kept.took)),
-                    At(kept.at),
-                    Ms(bound)
-                ),
-            )
+        let message = format!(
+            "{what} {} of real time at {}, longer than its bound of {}",
+            Ms(whole_ms(kept.took)),
+            At(kept.at),
+            Ms(bound)
+        );
+        Some(Finding {
+            component: Some(name.clone()),
+            at: Some(kept.at),
+            details: vec![Detail::Text(format!("{OVER_BOUND}\n"))],
+            ..Finding::new(Check::RealTime, message)
         })
     };
     journal.aside.kept.iter().filter_map(over).collect()

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::report::SourceFile;
 use crate::report::figures::plural;
 use crate::scenario::{Scenario, ScenarioFile, scenario_files};
 use crate::sim::{FURTHER_SEEDS, Own, Run, Runners, Twice, cores, twice};
@@ -73,7 +74,7 @@ impl Suite {
         let mut failed = Vec::new();
         // Nothing is printed before it is known that standard output is not locked for good.
         let mut text = String::new();
-        let left_behind = self.run(&cases, None, |case, verdict| {
+        let left_behind = self.run(&cases, None, |case, mut verdict| {
             if shows_logs && let Some(run) = verdict.run_text() {
                 let _ = writeln!(text, "\n{}\n{run}", case.name);
             }
@@ -81,13 +82,12 @@ impl Suite {
                 write_notes(&case.name, &verdict.notes);
             } else {
                 failed.push(&*case.name);
-                let _ = writeln!(
-                    text,
-                    "\n{}run it again: {PICK_VAR}={} cargo test{} -- --nocapture",
-                    verdict.text_of(&case.name),
+                verdict.set_replay(&format!(
+                    "{PICK_VAR}={} cargo test{} -- --nocapture",
                     shell_quoted(&case.name),
                     self.target
-                );
+                ));
+                let _ = write!(text, "\n{}", verdict.text_of(&case.name));
             }
         });
         if left_behind > 0 {
@@ -154,7 +154,7 @@ impl Suite {
         let mut failures = String::new();
         let mut failed = Vec::new();
         let mut notes: Vec<String> = Vec::new();
-        let left_behind = self.run(&cases, flags.threads, |case, verdict| {
+        let left_behind = self.run(&cases, flags.threads, |case, mut verdict| {
             let well = verdict.is_well();
             output::out(&match (flags.terse, well) {
                 (true, true) => ".".to_owned(),
@@ -181,13 +181,10 @@ impl Suite {
                 );
             }
             if !well {
-                let again = format!(
-                    "run it again: cargo test{} -- --exact {}",
-                    self.target,
-                    shell_quoted(&case.name)
-                );
+                let name = shell_quoted(&case.name);
+                verdict.set_replay(&format!("cargo test{} -- --exact {name}", self.target));
                 let text = verdict.text_of(&case.name);
-                let _ = write!(failures, "---- {} ----\n{text}{again}\n\n", case.name);
+                let _ = write!(failures, "---- {} ----\n{text}\n", case.name);
                 failed.push(&case.name);
             }
         });
@@ -258,8 +255,7 @@ impl Suite {
                 .map_err(|_| format!("cannot read {path}: it is not UTF-8"))?;
             Ok(OwnCase {
                 name: file.name.clone(),
-                path,
-                text,
+                file: Arc::new(SourceFile { path, text }),
             })
         };
         found.files.iter().map(read).collect()

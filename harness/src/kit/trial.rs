@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::report::SourceFile;
 use crate::scenario::time;
 use crate::sim::{Journal, Own, Run, Twice, twice};
 use deadstop::context::{MainError, WorkerCtx};
@@ -382,8 +384,10 @@ impl Trial {
     fn try_run(&self, laws: bool) -> (Journal, Vec<String>) {
         let case = OwnCase {
             name: "trial".to_owned(),
-            path: "the trial".to_owned(),
-            text: self.file(),
+            file: Arc::new(SourceFile {
+                path: "the trial".to_owned(),
+                text: self.file(),
+            }),
         };
         let verdict = case.parse(&self.own).map_or_else(
             |invalid| *invalid,
@@ -405,11 +409,15 @@ impl Trial {
         match verdict {
             Verdict {
                 journal: Some(journal),
-                problems,
+                findings,
                 notes,
                 ..
-            } if problems.is_empty() => (journal, notes),
-            wrong => panic!("\n{}the trial:\n{}", wrong.text_of(&case.name), case.text),
+            } if findings.is_empty() => (journal, notes),
+            wrong => panic!(
+                "\n{}the trial:\n{}",
+                wrong.text_of(&case.name),
+                case.file.text
+            ),
         }
     }
 

@@ -413,7 +413,10 @@ impl ByHand {
             !broken.is_empty(),
             "it should break {law}, and breaks nothing"
         );
-        let others: Vec<_> = broken.iter().filter(|broken| broken.law != law).collect();
+        let others: Vec<_> = broken
+            .iter()
+            .filter(|broken| broken.law.name != law)
+            .collect();
         assert!(
             others.is_empty(),
             "it should break {law} alone: {others:#?}"
@@ -424,7 +427,7 @@ impl ByHand {
     #[track_caller]
     pub fn breaks_exactly(self, laws: &[&str]) {
         let broken = judge(&self.events());
-        let mut names: Vec<_> = broken.iter().map(|broken| broken.law).collect();
+        let mut names: Vec<_> = broken.iter().map(|broken| broken.law.name).collect();
         names.sort_unstable();
         names.dedup();
         let mut laws = laws.to_vec();
@@ -435,7 +438,7 @@ impl ByHand {
     /// Returns the messages of a law about the journal.
     pub fn messages(self, law: &str) -> Vec<String> {
         let broken = judge(&self.events()).into_iter();
-        let broken = broken.filter(|broken| broken.law == law);
+        let broken = broken.filter(|broken| broken.law.name == law);
         broken.map(|broken| broken.message).collect()
     }
 

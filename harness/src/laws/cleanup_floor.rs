@@ -198,7 +198,7 @@ mod tests {
     fn floor_not_had_by_the_end_of_a_platforms_grace_breaks() {
         let broken = crate::laws::judge(&killed_in_cleanup("run").events());
         assert!(
-            broken.iter().any(|broken| broken.law == LAW.name),
+            broken.iter().any(|broken| *broken.law == LAW),
             "{broken:#?}"
         );
     }

@@ -43,6 +43,8 @@ mod waits_named;
 mod watchdog_disarmed_first;
 mod watchdog_just;
 
+use std::fmt;
+
 use crate::journal::Event;
 #[cfg(all(feature = "live", unix))]
 pub(crate) use outcome_true::freed_by_another_abort;
@@ -60,11 +62,26 @@ pub struct Law {
     judge: fn(&Record<'_>, &mut Breaks<'_>),
 }
 
+/// Two laws are the same if they have the same name.
+impl PartialEq for Law {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Law {}
+
+impl fmt::Display for Law {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name)
+    }
+}
+
 /// A law that a journal breaks, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
-    /// The law's name.
-    pub law: &'static str,
+    /// The law.
+    pub law: &'static Law,
     /// The instant of the break, in milliseconds since the worker began.
     pub t: u64,
     /// The number of the event at which the break shows.
@@ -78,7 +95,7 @@ pub const BREAKS_A_LAW: usize = 20;
 
 /// Collects the breaks of one law.
 struct Breaks<'a> {
-    law: &'static str,
+    law: &'static Law,
     events: &'a [Event],
     found: &'a mut Vec<Broken>,
     count: usize,
@@ -152,7 +169,7 @@ pub fn judge(events: &[Event]) -> Vec<Broken> {
     let mut found = Vec::new();
     for law in all() {
         let mut breaks = Breaks {
-            law: law.name,
+            law,
             events,
             found: &mut found,
             count: 0,

@@ -344,7 +344,9 @@ impl Known {
                 }
             }
             let broken = laws::judge(&journal.events);
-            known.broken.extend(broken.iter().map(|broken| broken.law));
+            known
+                .broken
+                .extend(broken.iter().map(|broken| broken.law.name));
             let tracks = Tracks::of(&journal.events);
             if seen.insert((tracks.tracks.clone(), tracks.ended_before.clone())) {
                 known.journals.push((seed, tracks));

@@ -4,21 +4,17 @@
 use std::fmt::Write;
 
 use crate::journal::{Event, text};
-use crate::laws;
 use crate::scenario::{Scenario, Trigger, line_of};
 
-use super::{Problem, ProblemKind, Source, Style, diff};
+use super::Style;
+use super::finding::{Check, Detail, Finding, SourceFile};
 
-/// Returns what is wrong with a run: each problem with its details, then the picture. Unless `in_full`, returns only
-/// the sentence of the first problem.
-pub fn shown(name: &str, problems: &[Problem], picture: &str, in_full: bool) -> String {
-    let Some(first) = problems.first() else {
+/// Returns what is wrong with a run: each finding with its details, then the picture.
+pub fn shown(name: &str, findings: &[Finding], picture: &str, style: Style) -> String {
+    if findings.is_empty() {
         return String::new();
-    };
-    if !in_full {
-        return format!("FAIL {name}: {}\n", sentence(first));
     }
-    let mut out = format!("FAIL {name}: {}", listed(problems));
+    let mut out = format!("FAIL {name}: {}", listed(findings, style));
     if !picture.is_empty() && !out.ends_with("\n\n") {
         out.push('\n');
     }
@@ -28,15 +24,11 @@ pub fn shown(name: &str, problems: &[Problem], picture: &str, in_full: bool) -> 
 
 /// Returns a note for each event of the timeline that never struck: a test of a second signal that never came tests
 /// nothing.
-pub fn never_struck(scenario: &Scenario, source: Source<'_>, unstruck: &[usize]) -> String {
+pub fn never_struck(scenario: &Scenario, file: &SourceFile, unstruck: &[usize]) -> String {
     let mut out = String::new();
     for timed in scenario.events_at(unstruck) {
-        let line = line_of(source.text, timed.span.start);
-        let _ = write!(
-            out,
-            "note: the event at {}:{line} never struck",
-            source.path
-        );
+        let line = line_of(&file.text, timed.span.start);
+        let _ = write!(out, "note: the event at {}:{line} never struck", file.path);
         if let Some(inside) = timed.verb.inside() {
             let _ = write!(
                 out,
@@ -57,9 +49,9 @@ pub fn never_struck(scenario: &Scenario, source: Source<'_>, unstruck: &[usize])
     out
 }
 
-/// Returns the problem that two runs of the same scenario with the same seed differ: where, and how. `None` if they
+/// Returns the finding that two runs of the same scenario with the same seed differ: where, and how. `None` if they
 /// are equal.
-pub fn differs(first: &[Event], second: &[Event], seed: u64, style: Style) -> Option<Problem> {
+pub fn differs(first: &[Event], second: &[Event], seed: u64) -> Option<Finding> {
     if first == second {
         return None;
     }
@@ -73,41 +65,43 @@ pub fn differs(first: &[Event], second: &[Event], seed: u64, style: Style) -> Op
         let line = line.unwrap_or_else(|| "the end".to_owned());
         line.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    Some(Problem {
-        detail: diff(&text(first), &text(second), style),
-        ..Problem::new(
-            ProblemKind::NotDeterministic,
-            format!(
-                "two runs with seed {seed} gave two journals (- the first, + the second): they part where one has \
-                 `{}` and the other `{}`",
-                line(one),
-                line(other)
-            ),
-        )
-    })
+    let message = format!(
+        "two runs with seed {seed} gave two journals (- the first, + the second): they part where one has `{}` and the \
+         other `{}`",
+        line(one),
+        line(other)
+    );
+    let finding = Finding::new(Check::Determinism, message);
+    let finding = match one.or(other) {
+        Some(event) => finding.at_event(event),
+        None => finding,
+    };
+    Some(finding.with(Detail::Logs {
+        old: text(first),
+        new: text(second),
+    }))
 }
 
-/// Returns what is wrong, in one sentence.
-pub fn sentence(problem: &Problem) -> String {
-    match problem.law {
-        Some(law) => format!("broken law {law}: {problem}"),
-        None => problem.to_string(),
-    }
-}
-
-/// Returns the details of a problem beyond its sentence, with the law's statement if `statement`: only the first of a
-/// law's breaks has that.
-fn details(problem: &Problem, statement: bool) -> String {
+/// Returns what a finding says beyond its sentence. `statement` is whether a law's statement is part of it: only the
+/// first of a law's breaks has that.
+fn details(finding: &Finding, statement: bool, style: Style) -> String {
     let mut out = String::new();
-    if let Some(law) = problem
-        .law
-        .filter(|_| statement)
-        .and_then(|law| laws::all().iter().find(|one| one.name == law))
-    {
-        let _ = writeln!(out, "  it says: {}", law.statement);
+    if let Some(law) = finding.law() {
+        // The lines of a file show their place themselves.
+        if let Some(place) = finding.place.as_ref().filter(|place| place.span.is_some()) {
+            let _ = writeln!(out, "  --> {place}");
+        }
+        if statement {
+            let _ = writeln!(out, "  it says: {}", law.statement);
+        }
     }
-    if !problem.detail.is_empty() {
-        out.push_str(problem.detail.trim_end());
+    let detail: String = finding
+        .details
+        .iter()
+        .map(|detail| detail.text(style))
+        .collect();
+    if !detail.is_empty() {
+        out.push_str(detail.trim_end());
         out.push('\n');
     }
     if !out.is_empty() {
@@ -116,22 +110,22 @@ fn details(problem: &Problem, statement: bool) -> String {
     out
 }
 
-/// Returns each problem: its sentence and its details.
-pub fn listed(problems: &[Problem]) -> String {
+/// Returns each finding: its sentence and its details.
+pub fn listed(findings: &[Finding], style: Style) -> String {
     let mut out = String::new();
     let mut law = None;
-    for problem in problems {
+    for finding in findings {
         // Rendered lines of a file begin with the sentence already.
-        let mut lines = problem.detail.lines();
-        let rendered = lines
-            .next()
-            .is_some_and(|first| first.contains(&problem.message));
+        let rendered = matches!(
+            finding.details.first(),
+            Some(Detail::Source(_, diagnostic)) if diagnostic.message == finding.message
+        );
         if !rendered {
-            out.push_str(&sentence(problem));
+            out.push_str(&finding.sentence());
             out.push('\n');
         }
-        out.push_str(&details(problem, problem.law != law));
-        law = problem.law;
+        out.push_str(&details(finding, finding.law() != law, style));
+        law = finding.law();
     }
     out
 }

@@ -1,4 +1,4 @@
-//! Reports for people: the picture of a run, its problems, the snapshots that it is compared with, and their
+//! Reports: the picture of a run, the findings on it, the snapshots that it is compared with, and their
 //! difference. The command and the test kit use them.
 //!
 //! Except for the [`Store`], which reads and writes files, everything here works from texts and journals alone: the
@@ -8,6 +8,7 @@ mod diff;
 mod failure;
 #[doc(hidden)]
 pub mod figures;
+mod finding;
 mod paint;
 mod policy;
 #[cfg(all(feature = "live", unix))]
@@ -18,15 +19,14 @@ mod verdict;
 
 pub use diff::diff;
 #[doc(hidden)]
-pub use failure::{differs, never_struck, shown};
-#[doc(hidden)]
-pub use failure::{listed, sentence};
+pub use failure::{differs, listed, never_struck, shown};
+pub use finding::{Check, Detail, Finding, Place, SnapshotFault, SourceFile};
 pub use policy::Policy;
 #[cfg(all(feature = "live", unix))]
 pub use sides::side_by_side;
 pub use snapshot::{SnapshotError, State, Store, Wrote};
 pub use timeline::timeline;
-pub use verdict::{InJournal, Problem, ProblemKind, Source, invalid, judge};
+pub use verdict::{invalid, judge};
 
 /// The style of a report: its width and its colours.
 ///

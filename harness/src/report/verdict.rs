@@ -1,223 +1,197 @@
-//! The problems of a run: their kinds, and the verdict by the laws and by the file's expectations. The command adds
-//! the problems with snapshots and live runs, the test kit those of its own.
+//! The verdict on a run: by the laws, and by the file's expectations. The command adds the findings on snapshots and live
+//! runs, the test kit those of its own.
 
-use std::fmt;
+use std::sync::Arc;
 
-use crate::journal::{Event, Name, StuckWhy, What};
+use crate::journal::{Event, FaultVerb, Name, SignalName, StuckWhy, What};
 use crate::laws;
-use crate::scenario::{self, Scenario};
-
-use super::Style;
-use super::figures::grouped;
+use crate::scenario::{self, Scenario, Span, Timed, Trigger, Verb};
 use crate::sim::ROWS_A_RUN;
 
-/// The kind of a problem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ProblemKind {
-    /// Deadstop itself has failed.
-    Internal,
-    /// The file is no scenario, or cannot be read.
-    Invalid,
-    /// Two runs of the same scenario with the same seed gave two journals.
-    NotDeterministic,
-    /// The run never came to an end.
-    Stuck,
-    /// The code of a component kept its thread longer than its bound, in real time.
-    RealTime,
-    /// The test would pass whatever the worker does.
-    TestsNothing,
-    /// A law is broken.
-    Law,
-    /// An expectation of the file is not met.
-    Expectation,
-    /// A live run does not agree with the simulation.
-    LiveDiffers,
-    /// The scenario cannot be run live, and its file does not declare that.
-    NotLive,
-    /// The log is not the one that was accepted.
-    SnapshotDiffers,
-    /// The snapshot cannot be read or written.
-    SnapshotError,
-    /// No log has been accepted yet.
-    SnapshotMissing,
-    /// A log waits to be accepted.
-    SnapshotPending,
-    /// A snapshot belongs to no scenario.
-    SnapshotUnreferenced,
-}
-
-impl ProblemKind {
-    /// Returns the word for the kind.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            ProblemKind::Internal => "internal",
-            ProblemKind::Invalid => "invalid",
-            ProblemKind::NotDeterministic => "not-deterministic",
-            ProblemKind::Stuck => "stuck",
-            ProblemKind::RealTime => "real-time",
-            ProblemKind::TestsNothing => "tests-nothing",
-            ProblemKind::Law => "law",
-            ProblemKind::Expectation => "expectation",
-            ProblemKind::LiveDiffers => "live-differs",
-            ProblemKind::NotLive => "not-live",
-            ProblemKind::SnapshotDiffers => "snapshot-differs",
-            ProblemKind::SnapshotError => "snapshot-error",
-            ProblemKind::SnapshotMissing => "snapshot-missing",
-            ProblemKind::SnapshotPending => "snapshot-pending",
-            ProblemKind::SnapshotUnreferenced => "snapshot-unreferenced",
-        }
-    }
-}
-
-impl fmt::Display for ProblemKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// One thing that is wrong with a run, a file or a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The kind of the problem.
-    pub kind: ProblemKind,
-    /// The law that is broken, if it is about a law.
-    pub law: Option<&'static str>,
-    /// What is wrong, in one sentence.
-    pub message: String,
-    /// The line of the file that it is about, from 1.
-    pub line: Option<usize>,
-    /// The column in that line, in characters from 1.
-    pub column: Option<usize>,
-    /// The event of the journal at which it shows.
-    pub at: Option<InJournal>,
-    /// Details: the lines of the file, or the difference of the logs. Empty, or ends with a line break.
-    pub detail: String,
-}
-
-/// The event of a journal at which a problem shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InJournal {
-    /// The number of the event.
-    pub seq: u64,
-    /// The time of the event, in milliseconds since the worker began.
-    pub t: u64,
-    /// The component that the event is about.
-    pub component: Option<Name>,
-}
-
-impl InJournal {
-    fn of(event: &Event) -> Self {
-        InJournal {
-            seq: event.seq,
-            t: event.t,
-            component: event.what.component().cloned(),
-        }
-    }
-}
-
-impl Problem {
-    /// Creates a problem that has a sentence and nothing more.
-    pub fn new(kind: ProblemKind, message: impl Into<String>) -> Self {
-        Problem {
-            kind,
-            law: None,
-            message: message.into(),
-            line: None,
-            column: None,
-            at: None,
-            detail: String::new(),
-        }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-/// A scenario's file, for messages that point into it.
-#[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
-    /// Its path, as the user knows it.
-    pub path: &'a str,
-    /// Its text.
-    pub text: &'a str,
-}
+use super::figures::grouped;
+use super::finding::{Check, Finding, SourceFile};
 
 /// Returns every error in a file that is no scenario.
-pub fn invalid(source: Source<'_>, invalid: &scenario::Invalid, style: Style) -> Vec<Problem> {
-    let problem = |diagnostic: &scenario::Diagnostic| Problem {
-        line: Some(scenario::line_of(source.text, diagnostic.span.start)),
-        column: Some(scenario::column_of(source.text, diagnostic.span.start)),
-        detail: scenario::render(
-            std::slice::from_ref(diagnostic),
-            source.path,
-            source.text,
-            style.color,
-        ),
-        ..Problem::new(ProblemKind::Invalid, diagnostic.message.clone())
-    };
-    invalid.diagnostics.iter().map(problem).collect()
+pub fn invalid(file: &Arc<SourceFile>, invalid: &scenario::Invalid) -> Vec<Finding> {
+    let diagnostics = invalid.diagnostics.iter().cloned();
+    diagnostics
+        .map(|diagnostic| Finding::of_diagnostic(Check::File, file, diagnostic))
+        .collect()
 }
 
-/// Judges a run. Returns a problem if the run is stuck, then one for each break of a law, then one for each
+/// Judges a run. Returns a finding if the run is stuck, then one for each break of a law, then one for each
 /// expectation that is not met.
-pub fn judge(
-    scenario: &Scenario,
-    source: Source<'_>,
-    events: &[Event],
-    style: Style,
-) -> Vec<Problem> {
+pub fn judge(scenario: &Scenario, file: &Arc<SourceFile>, events: &[Event]) -> Vec<Finding> {
     let broken = laws::judge(events);
-    let mut names: Vec<&str> = broken.iter().map(|broken| broken.law).collect();
+    let mut names: Vec<&str> = broken.iter().map(|broken| broken.law.name).collect();
     names.dedup();
-    let mut problems = Vec::new();
-    if let Some(What::Stuck { why, name }) = events.last().map(|event| &event.what) {
-        let asks =
-            |event: &Event| matches!(event.what, What::Signal { .. } | What::Requested { .. });
-        let message = match why {
-            StuckWhy::Horizon if !events.iter().any(asks) => {
-                "the run never came to an end: nothing in the file asks the worker to stop"
-                    .to_owned()
-            }
-            StuckWhy::TooLarge => format!(
-                "the run was given up ({why}): its reports have more than {} rows in all, the last of them for \
-                 \"{name}\"; let fewer callers ask, or split the file",
-                grouped(ROWS_A_RUN as u64)
-            ),
-            _ => format!("the run never came to an end ({why}): \"{name}\" is to blame"),
-        };
-        problems.push(Problem {
-            at: events.last().map(InJournal::of),
-            ..Problem::new(ProblemKind::Stuck, message)
-        });
-    }
+    let mut findings = Vec::from_iter(stuck(scenario, file, events));
     let allowed = |law: &str| {
-        scenario
-            .expect
-            .breaks
-            .value
-            .iter()
-            .any(|name| &**name == law)
+        let breaks = &scenario.expect.breaks.value;
+        breaks.iter().any(|name| &**name == law)
     };
-    for broken in broken.iter().filter(|broken| !allowed(broken.law)) {
-        problems.push(Problem {
-            law: Some(broken.law),
-            at: events
-                .iter()
-                .find(|event| event.seq == broken.seq)
-                .map(InJournal::of),
-            ..Problem::new(ProblemKind::Law, broken.message.clone())
+    for broken in broken.iter().filter(|broken| !allowed(broken.law.name)) {
+        let finding = Finding::new(Check::Law(broken.law), broken.message.clone());
+        let event = events.iter().find(|event| event.seq == broken.seq);
+        findings.push(match event {
+            Some(event) => at_event(finding, scenario, file, (events, event)),
+            None => finding.in_file(file, None),
         });
     }
+    let exit = events
+        .iter()
+        .find(|event| matches!(event.what, What::Exit { .. }));
     for unmet in scenario::judge(scenario, events, &names) {
-        problems.push(Problem {
-            line: Some(scenario::line_of(source.text, unmet.span.start)),
-            column: Some(scenario::column_of(source.text, unmet.span.start)),
-            detail: scenario::render(&[unmet.diagnostic()], source.path, source.text, style.color),
-            ..Problem::new(ProblemKind::Expectation, unmet.message)
+        let finding =
+            Finding::of_diagnostic(Check::Expectation(unmet.key), file, unmet.diagnostic());
+        // Other expectations are about a list of components, which no single event decides.
+        let is_of_exit = matches!(unmet.key, "exit" | "cause" | "ends-at" | "within");
+        findings.push(match exit.filter(|_| is_of_exit) {
+            Some(exit) => finding.at_event(exit),
+            None => finding,
         });
     }
-    problems
+    findings
+}
+
+/// Returns the finding that a run never came to an end, if its last event says so.
+fn stuck(scenario: &Scenario, file: &Arc<SourceFile>, events: &[Event]) -> Option<Finding> {
+    let last = events.last()?;
+    let What::Stuck { why, name } = &last.what else {
+        return None;
+    };
+    let asks = |event: &Event| matches!(event.what, What::Signal { .. } | What::Requested { .. });
+    let message = match why {
+        StuckWhy::Horizon if !events.iter().any(asks) => {
+            "the run never came to an end: nothing in the file asks the worker to stop".to_owned()
+        }
+        StuckWhy::TooLarge => format!(
+            "the run was given up ({why}): its reports have more than {} rows in all, the last of them for \
+             \"{name}\"; let fewer callers ask, or split the file",
+            grouped(ROWS_A_RUN as u64)
+        ),
+        _ => format!("the run never came to an end ({why}): \"{name}\" is to blame"),
+    };
+    Some(at_event(
+        Finding::new(Check::End, message),
+        scenario,
+        file,
+        (events, last),
+    ))
+}
+
+/// Sets the event at which a finding shows, and the place in the file from which that event comes.
+fn at_event(
+    finding: Finding,
+    scenario: &Scenario,
+    file: &Arc<SourceFile>,
+    (events, event): (&[Event], &Event),
+) -> Finding {
+    let mut finding = finding.at_event(event);
+    if finding.component.is_none() {
+        finding.component = numbered(events, &event.what);
+    }
+    let span = span_of(scenario, event, finding.component.as_ref());
+    finding.in_file(file, span)
+}
+
+/// Returns the name of the component that an event gives by its number alone.
+fn numbered(events: &[Event], what: &What) -> Option<Name> {
+    let (What::Used { id, .. } | What::JobBegan { id, .. } | What::JobEnded { id, .. }) = what
+    else {
+        return None;
+    };
+    events.iter().find_map(|event| match &event.what {
+        What::Registered(it) if it.id == *id => Some(it.name.clone()),
+        _ => None,
+    })
+}
+
+/// Returns the place in the file from which an event of a journal comes: the event of the timeline, if it is a fault or
+/// a signal; or else the table of its component. The components of an own worker stand in no file: of these it is the first
+/// event of the timeline that is about the component.
+fn span_of(scenario: &Scenario, event: &Event, name: Option<&Name>) -> Option<Span> {
+    let timeline = || scenario.timeline.iter();
+    let struck = match &event.what {
+        What::Fault { fault, name, .. } => timeline()
+            .find(|timed| is_fault(&timed.verb, *fault) && timed.verb.about() == Some(name)),
+        What::Signal { name, .. } => signal_at(scenario, *name, event.t),
+        _ => None,
+    };
+    let table = || Some(scenario.component(name?)?.span.clone());
+    let about = || {
+        let about = timeline().find(|timed| name.is_some() && timed.verb.about() == name);
+        about.map(|timed| timed.span.clone())
+    };
+    struck
+        .map(|timed| timed.span.clone())
+        .or_else(table)
+        .or_else(about)
+}
+
+fn is_fault(verb: &Verb, fault: FaultVerb) -> bool {
+    verb.key() == fault.as_str()
+}
+
+/// Returns the event of the timeline by which a signal came at an instant. One whose trigger is no instant is taken if
+/// none fits.
+fn signal_at(scenario: &Scenario, name: SignalName, t: u64) -> Option<&Timed> {
+    let signals = || {
+        let timeline = scenario.timeline.iter();
+        timeline.filter(move |timed| matches!(&timed.verb, Verb::Signal(signal) if *signal == name))
+    };
+    let at_t = |timed: &&Timed| matches!(&timed.trigger, Trigger::At(at) if at.as_millis() == u128::from(t));
+    let without_instant = |timed: &&Timed| !matches!(timed.trigger, Trigger::At(_));
+    signals()
+        .find(at_t)
+        .or_else(|| signals().find(without_instant))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::parse_json;
+
+    const TEXT: &str = "title = \"A pool and its db\"\n\
+        [worker]\n\
+        components = [\n  { closeable = \"db\" },\n  { closeable = \"pool\" },\n]\n\
+        [timeline]\n\
+        events = [\n  { at = \"10s\", signal = \"SIGTERM\" },\n  { at = \"11s\", signal = \"SIGTERM\" },\n  \
+        { at = \"9s\", hang = \"db\" },\n]\n";
+
+    /// Returns the line of the file from which an event comes.
+    fn line_of_event(text: &str, own: bool, event: &str) -> Option<usize> {
+        let mut scenario = scenario::parse("pool", text).expect("a valid file");
+        if own {
+            scenario.worker.components = None;
+        }
+        let event = parse_json(event).expect("an event").remove(0);
+        let span = span_of(&scenario, &event, event.what.component())?;
+        Some(scenario::line_of(text, span.start))
+    }
+
+    #[test]
+    fn an_event_comes_from_its_table_or_from_the_timeline() {
+        let line = |event| line_of_event(TEXT, false, event);
+        let outcome = r#"{"t":10000,"seq":9,"event":"lost","id":1,"name":"pool","what":"running"}"#;
+        assert_eq!(line(outcome), Some(5));
+        let signal = r#"{"t":11000,"seq":9,"event":"signal","name":"SIGTERM","nth":2}"#;
+        assert_eq!(line(signal), Some(10));
+        let fault = r#"{"t":9000,"seq":9,"event":"fault","fault":"hang","name":"db","id":1}"#;
+        assert_eq!(line(fault), Some(11));
+        let exit = r#"{"t":9000,"seq":9,"event":"exit","code":0,"cause":"stopped"}"#;
+        assert_eq!(line(exit), None);
+    }
+
+    #[test]
+    fn what_an_own_worker_registers_has_the_place_of_its_fault() {
+        let line = |name: &str| {
+            let event = format!(
+                r#"{{"t":10000,"seq":9,"event":"lost","id":1,"name":"{name}","what":"running"}}"#
+            );
+            line_of_event(TEXT, true, &event)
+        };
+        assert_eq!(line("db"), Some(11));
+        assert_eq!(line("pool"), None);
+    }
 }
