@@ -29,6 +29,8 @@ fn live(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_deadstop"))
         .arg("live")
         .args(arguments)
+        .env_remove("GITHUB_ACTIONS")
+        .env_remove("GITHUB_STEP_SUMMARY")
         .current_dir(repository::root())
         .output()
         .expect("it can be run")

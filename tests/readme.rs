@@ -110,7 +110,14 @@ fn readme_commands_print_what_the_readme_shows() {
             let mut words = command.trim_start_matches("$ ").split(' ');
             assert_eq!(words.next(), Some("deadstop"), "{command}");
             let mut deadstop = Command::new(env!("CARGO_BIN_EXE_deadstop"));
-            for variable in ["CI", "TF_BUILD", "INSTA_UPDATE", "INSTA_FORCE_PASS"] {
+            for variable in [
+                "CI",
+                "TF_BUILD",
+                "INSTA_UPDATE",
+                "INSTA_FORCE_PASS",
+                "GITHUB_ACTIONS",
+                "GITHUB_STEP_SUMMARY",
+            ] {
                 deadstop.env_remove(variable);
             }
             let ended = deadstop.args(words).current_dir(&project).output().unwrap();

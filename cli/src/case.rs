@@ -11,6 +11,7 @@ use deadstop_harness::scenario::{self, Scenario};
 use deadstop_harness::sim::{Journal, Options, Run, Twice, cores};
 
 use super::Exit;
+use super::output::cut_lines;
 use super::place::FoundFile;
 use super::view::replay_line;
 
@@ -21,6 +22,14 @@ pub struct Case {
     pub scenario: Option<Arc<Scenario>>,
     /// Runs with findings: first the file itself, then by seed.
     pub failed: Vec<RunFindings>,
+    /// Number of its runs.
+    pub runs: u64,
+    /// Number of events of its runs.
+    pub events: u64,
+    /// Whether the log of a run is kept for a reporter.
+    pub keeps_log: bool,
+    /// Log of the run with the lowest seed so far, cut to [`MAX_LOG_BYTES`], and that seed.
+    log: Option<(u64, String)>,
     /// Log of seed 0 that meets all laws and expectations, and is not the accepted one.
     unaccepted: Option<Unaccepted>,
 }
@@ -48,7 +57,18 @@ impl RunFindings {
     pub fn is_failure(&self) -> bool {
         Exit::of(&self.findings) != Exit::Snapshots
     }
+
+    /// Forgets what is told of it beyond its sentences.
+    fn forget(&mut self) {
+        self.events = Vec::new();
+        for finding in &mut self.findings {
+            finding.details = Vec::new();
+        }
+    }
 }
+
+/// Maximum size of a log that is kept for a reporter, in bytes. Logs of this repository's scenarios are a tenth of that.
+const MAX_LOG_BYTES: usize = 64 << 10;
 
 /// Minimum number of files for each thread to read: for fewer, a further thread is not worth its start.
 const MIN_FILES_PER_THREAD: usize = 16;
@@ -104,6 +124,10 @@ impl Case {
             file,
             scenario: None,
             failed: Vec::new(),
+            runs: 0,
+            events: 0,
+            keeps_log: false,
+            log: None,
             unaccepted: None,
         };
         match parsed {
@@ -127,13 +151,14 @@ impl Case {
         });
     }
 
-    /// Adds the findings on the run with a seed, in the order of the seeds. Of many runs that fail, only the first
-    /// keeps its events.
+    /// Adds the findings on the run with a seed, in the order of the seeds. Of many runs that fail, only the first is
+    /// shown, and so only that one keeps its events and the details of its findings.
     pub fn add_run(&mut self, run: RunFindings) {
         let at = self.failed.partition_point(|other| other.seed <= run.seed);
         self.failed.insert(at, run);
-        for other in self.failed.iter_mut().skip(1) {
-            other.events = Vec::new();
+        // The second is this run, or the one that was first until now.
+        if let Some(second) = self.failed.get_mut(at.max(1)) {
+            second.forget();
         }
     }
 
@@ -168,6 +193,7 @@ impl Case {
                 return self.found_in(run, vec![finding], Vec::new());
             }
         };
+        self.keep_log(seed, &first.events);
         let mut findings = Vec::from_iter(differs(&first.events, &second.events, seed));
         findings.extend(judge(&run.scenario, &self.file, &first.events));
         if let (Some(policy), Some(store)) = (snapshots, self.found.store()) {
@@ -185,6 +211,30 @@ impl Case {
             findings.extend(self.settle(&store, &log, state, (policy, is_well)));
         }
         self.found_in(run, findings, first.events)
+    }
+
+    /// Forgets the events and logs of its runs, once the reporters have made their output of them.
+    pub fn forget_runs(&mut self) {
+        self.log = None;
+        self.failed.iter_mut().for_each(RunFindings::forget);
+    }
+
+    /// Keeps the log of a run, if a reporter asks for it.
+    fn keep_log(&mut self, seed: u64, events: &[Event]) {
+        let is_first = self.log.as_ref().is_none_or(|(kept, _)| seed < *kept);
+        if self.keeps_log && is_first {
+            self.log = Some((seed, cut_lines(&text(events), MAX_LOG_BYTES)));
+        }
+    }
+
+    /// Returns the log of its first run that failed, or else of its first run; `None` if nothing was run, or if no log
+    /// is kept.
+    pub fn log(&self) -> Option<String> {
+        let first = self.failures().next();
+        match first.filter(|run| !run.events.is_empty()) {
+            Some(run) => Some(cut_lines(&text(&run.events), MAX_LOG_BYTES)),
+            None => self.log.as_ref().map(|(_, log)| log.clone()),
+        }
     }
 
     /// Judges one run by laws and expectations alone, and returns what is wrong.
@@ -285,7 +335,8 @@ impl Case {
         }
     }
 
-    fn is_for_own_worker(&self) -> bool {
+    /// Returns whether it is for a worker of a user's own, whose tests run it.
+    pub fn is_for_own_worker(&self) -> bool {
         let scenario = self.scenario.as_ref();
         scenario.is_some_and(|scenario| scenario.worker.components.is_none())
     }

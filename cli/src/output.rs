@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use super::Exit;
 use deadstop_harness::report::Style;
+use deadstop_harness::report::figures::plural;
 use deadstop_harness::words::escaped;
 
 /// Maximum width of pictures, in columns: wider ones are no easier to read.
@@ -53,6 +54,23 @@ pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Returns a text, cut to its first lines if it has more than `most` bytes. The last line says then how many are left
+/// out.
+pub fn cut_lines(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let mut kept = 0;
+    for line in text.split_inclusive('\n') {
+        if kept + line.len() > most {
+            break;
+        }
+        kept += line.len();
+    }
+    let left_out = text[kept..].lines().count() as u64;
+    format!("{}… and {}\n", &text[..kept], plural(left_out, "more line"))
+}
+
 /// Returns a word, quoted for a shell if it has to be.
 pub fn shell_quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./@:,+=".contains(c);
@@ -65,7 +83,14 @@ pub fn shell_quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::shell_quoted;
+    use super::{cut_lines, shell_quoted};
+
+    #[test]
+    fn a_long_text_is_cut_between_lines() {
+        assert_eq!(cut_lines("a\nbb\n", 5), "a\nbb\n");
+        assert_eq!(cut_lines("a\nbb\n", 4), "a\n… and 1 more line\n");
+        assert_eq!(cut_lines("äöü\nb\n", 4), "… and 2 more lines\n");
+    }
 
     #[test]
     fn a_word_is_quoted_where_a_shell_would_break_it() {

@@ -48,7 +48,7 @@ pub fn snapshots(scenarios: &Path) -> PathBuf {
 
 /// Returns the absolute form of a path, without `.` and `..`. Links stay, except where `..` follows one: only the
 /// system can resolve that.
-fn absolute(path: &Path) -> PathBuf {
+pub fn absolute(path: &Path) -> PathBuf {
     let mut whole = std::env::current_dir().unwrap_or_default();
     for part in path.components() {
         match part {
@@ -178,6 +178,11 @@ impl FoundFile {
     /// Returns the path, for people.
     pub fn shown(&self) -> String {
         self.file.shown()
+    }
+
+    /// Returns the path of the file; `None` if it was piped.
+    pub fn path(&self) -> Option<&Path> {
+        Some(&*self.file.path).filter(|path| *path != Path::new(STDIN))
     }
 
     /// Returns the store of its snapshot; `None` if it can have none.

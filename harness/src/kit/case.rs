@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use crate::laws::Law;
 use crate::report::{
     Check, Detail, Finding, SourceFile, Style, differs, invalid, judge, never_struck, shown,
     timeline,
@@ -276,10 +277,7 @@ impl OwnCase {
             return judged;
         }
         for finding in &mut judged {
-            if finding
-                .law()
-                .is_some_and(|law| law.name == "ends/explained")
-            {
+            if finding.law().is_some_and(Law::is_ends_explained) {
                 finding.details = explained::details(journal, finding);
             }
         }

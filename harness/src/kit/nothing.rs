@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::journal::{At, Event, How, MAIN, State, What};
+use crate::laws::Law;
 use crate::report::{Check, Detail, Finding};
 use crate::scenario::{Expect, Scenario, Timed, Trigger, Verb, all_of};
 use crate::sim::{Journal, Run};
@@ -216,6 +217,6 @@ fn registered_until(journal: &Journal, by: u64) -> String {
 
 /// Returns whether a finding is the broken law about how main ended, or did not end.
 pub(super) fn is_about_main(finding: &Finding) -> bool {
-    let law = finding.law().map(|law| law.name);
-    law == Some("ends/explained") && finding.component.as_deref() == Some("main")
+    finding.law().is_some_and(Law::is_ends_explained)
+        && finding.component.as_deref() == Some("main")
 }

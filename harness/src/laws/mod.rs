@@ -62,6 +62,13 @@ pub struct Law {
     judge: fn(&Record<'_>, &mut Breaks<'_>),
 }
 
+impl Law {
+    /// Returns whether it is the law that each end is explained.
+    pub(crate) fn is_ends_explained(&self) -> bool {
+        *self == ends_explained::LAW
+    }
+}
+
 /// Two laws are the same if they have the same name.
 impl PartialEq for Law {
     fn eq(&self, other: &Self) -> bool {

@@ -16,6 +16,8 @@ mod sides;
 mod snapshot;
 mod timeline;
 mod verdict;
+#[doc(hidden)]
+pub mod whole;
 
 pub use diff::diff;
 #[doc(hidden)]

@@ -7,12 +7,12 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Component, Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::policy::Policy;
+use super::whole::{DRAFT_PREFIX, DRAFT_SUFFIX, write_whole};
 use crate::scenario::read_whole;
 
 /// Header that insta writes before the content. `cargo insta` finds only files that begin so, and drops keys that it
@@ -23,9 +23,6 @@ const FENCE: &str = "---";
 const MAX_FILE_BYTES: u64 = 64 << 20;
 const SNAPSHOT_SUFFIX: &str = ".snap";
 const PENDING_SUFFIX: &str = ".snap.new";
-/// Begin and end of the name of a file that is still being written.
-const DRAFT_PREFIX: &str = ".deadstop-";
-const DRAFT_SUFFIX: &str = ".tmp";
 /// Age from which on a draft is taken as left behind by a command that was killed.
 const MAX_DRAFT_AGE: Duration = Duration::from_secs(3_600);
 
@@ -407,28 +404,11 @@ fn split<'a>(path: &Path, text: &'a str) -> Result<(&'a str, &'a str)> {
     }))
 }
 
-/// Writes a file whole or not at all: first a draft beside it, which is then renamed.
+/// Writes a file whole or not at all, and the folder in which it lies.
 fn write(path: &Path, text: &str) -> Result<()> {
-    // Several checks may write at once, in one process or in many.
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
     let folder = path.parent().unwrap_or(Path::new(""));
     fs::create_dir_all(folder).map_err(io_error("make the folder", folder))?;
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let beside = folder.join(format!(
-        "{DRAFT_PREFIX}{}-{number}{DRAFT_SUFFIX}",
-        std::process::id()
-    ));
-    let written = fs::File::create(&beside)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            // A file that is renamed before it is on the disk may be empty after a crash.
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&beside, path));
-    written.map_err(|error| {
-        let _ = fs::remove_file(&beside);
-        io_error("write", path)(error)
-    })
+    write_whole(path, text).map_err(io_error("write", path))
 }
 
 /// Removes a file if it is there. Returns whether it was.

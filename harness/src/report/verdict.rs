@@ -21,6 +21,25 @@ pub fn invalid(file: &Arc<SourceFile>, invalid: &scenario::Invalid) -> Vec<Findi
 
 /// Judges a run. Returns a finding if the run is stuck, then one for each break of a law, then one for each
 /// expectation that is not met.
+///
+/// # Example
+///
+/// ```
+/// # use deadstop_harness::report::{SourceFile, judge};
+/// # use deadstop_harness::{scenario, sim};
+/// let file = SourceFile {
+///     path: "scenarios/a.toml".to_owned(),
+///     text: "title = \"A\"\n[worker]\ncomponents = [{ closeable = \"db\" }]\n[timeline]\n\
+///         events = [{ at = \"10s\", signal = \"SIGTERM\" }]\n[expect]\nexit = 1\n"
+///         .to_owned(),
+/// };
+/// let scenario = scenario::parse("a", &file.text).expect("a valid file");
+/// let journal = sim::run(&scenario, &sim::Options::default());
+/// let findings = judge(&scenario, &file.into(), &journal.events);
+/// let place = findings[0].place.as_ref().expect("an expectation has a place");
+/// assert_eq!(place.to_string(), "scenarios/a.toml:7:8");
+/// assert_eq!(findings[0].message, "expected the exit code 1: it was 0");
+/// ```
 pub fn judge(scenario: &Scenario, file: &Arc<SourceFile>, events: &[Event]) -> Vec<Finding> {
     let broken = laws::judge(events);
     let mut names: Vec<&str> = broken.iter().map(|broken| broken.law.name).collect();

@@ -1,12 +1,32 @@
-//! What `check --format json` writes: one object a scenario, and one of the totals.
+//! JSON lines: one object a scenario, and one of the totals. `schema/check-lines.json` describes them.
 
 use std::collections::BTreeMap;
 
 use deadstop_harness::report::{Check, Finding, Place};
 use serde::Serialize;
 
-use super::Totals;
+use super::event::{CheckEvent, Reporter, Summary, Totals};
+use super::target::Target;
+use crate::Exit;
 use crate::case::Case;
+
+/// Writes JSON lines.
+pub struct JsonLines(pub Target);
+
+impl Reporter for JsonLines {
+    fn report(&mut self, event: CheckEvent<'_>) -> Result<(), (Exit, String)> {
+        match event {
+            CheckEvent::ScenarioFinished(case) => self.0.write(&scenario_line(case)),
+            CheckEvent::Finished(summary) => {
+                self.0.write(&totals_line(summary))?;
+                self.0.finish()
+            }
+            CheckEvent::Started { .. }
+            | CheckEvent::ScenarioStarted(_)
+            | CheckEvent::Progress { .. } => Ok(()),
+        }
+    }
+}
 
 /// JSON object that is written for a scenario.
 #[derive(Serialize)]
@@ -44,7 +64,7 @@ struct FindingObject<'a> {
 struct TotalsLine<'a> {
     totals: &'a Totals,
     /// Number of scenarios with each verdict.
-    verdicts: BTreeMap<&'a str, usize>,
+    verdicts: &'a BTreeMap<&'static str, usize>,
     /// Findings that belong to no scenario: snapshots that are left over.
     findings: Vec<FindingObject<'a>>,
 }
@@ -73,7 +93,7 @@ impl<'a> FindingObject<'a> {
 }
 
 /// Returns the line of a scenario.
-pub fn scenario_line(case: &Case) -> String {
+fn scenario_line(case: &Case) -> String {
     let findings = case.failed.iter().flat_map(|run| {
         let object = |finding| FindingObject::new(finding, run.seed);
         run.findings.iter().map(object)
@@ -89,18 +109,14 @@ pub fn scenario_line(case: &Case) -> String {
 }
 
 /// Returns the line of the totals.
-pub fn totals_line(cases: &[Case], leftovers: &[Finding], totals: &Totals) -> String {
-    let mut verdicts = BTreeMap::new();
-    for case in cases {
-        *verdicts.entry(case.verdict()).or_default() += 1;
-    }
-    let findings = leftovers
-        .iter()
-        .map(|finding| FindingObject::new(finding, None));
+fn totals_line(summary: &Summary) -> String {
+    let leftovers = summary.leftovers.iter();
     line(&TotalsLine {
-        totals,
-        verdicts,
-        findings: findings.collect(),
+        totals: &summary.totals,
+        verdicts: &summary.verdicts,
+        findings: leftovers
+            .map(|finding| FindingObject::new(finding, None))
+            .collect(),
     })
 }
 
