@@ -158,7 +158,7 @@ fn combinations_of(scenario: &Scenario, timed: &Timed) -> Vec<Combination> {
     let is_later = match &timed.trigger {
         Trigger::At(at) => stop.is_some_and(|stop| *at > stop),
         Trigger::On { .. } => since_begin.is_some(),
-        Trigger::OnEnd { .. } | Trigger::AfterEvent(_) => false,
+        _ => false,
     };
     let ends_in = match &timed.verb {
         Verb::Fault { fault, .. } => fault.lasts(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
 use deadstop::host::Scope;
+use deadstop_harness::journal::SignalName;
 use deadstop_harness::kit::{Own, Trial};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::{Instant, sleep};
@@ -84,7 +85,7 @@ fn simulated<T: Clone + Send + 'static>(look: LookFn<T>) -> Vec<(&'static str, T
         move || Arc::clone(&app),
         move |ctx| look_everywhere(ctx, look),
     );
-    Trial::of_own(own).at("10s").signal("SIGTERM").run();
+    Trial::of_own(own).at("10s", SignalName::Sigterm).run();
     sorted(&found)
 }
 
@@ -224,7 +225,7 @@ fn std_clock_is_real_and_tokios_is_virtual_in_a_runtime() {
             Ok(())
         },
     );
-    Trial::of_own(own).at("10s").signal("SIGTERM").run();
+    Trial::of_own(own).at("10s", SignalName::Sigterm).run();
     for [_std, _tokio, inside] in seen.lock().expect("not poisoned").iter() {
         assert_eq!(*inside, SECOND / 10, "exactly");
     }
@@ -275,8 +276,7 @@ fn task_spawned_in_block_on_outlives_it_only_simulated() {
     let app = Arc::clone(&found);
     let own = Own::with_app(move || Arc::clone(&app), spawns_in_block_on);
     Trial::of_own(own)
-        .at("10s")
-        .signal("SIGTERM")
+        .at("10s", SignalName::Sigterm)
         .ended(["spawns"])
         .run();
     assert_eq!(sorted(&found), [("thread", true)]);
@@ -292,7 +292,7 @@ fn panic_hook_is_not_called_in_the_test_kit() {
         })?;
         Ok(())
     };
-    let (journal, notes) = Trial::of(register).at("10s").signal("SIGTERM").notes();
+    let (journal, notes) = Trial::of(register).at("10s", SignalName::Sigterm).notes();
     // The panic is in the notes instead, or in the failure, with its place and its stack.
     let [panicked] = &journal.aside.panics[..] else {
         panic!("{:?}", journal.aside.panics)

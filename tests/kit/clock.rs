@@ -5,8 +5,9 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
-use deadstop_harness::journal::{How, Outcome, What};
+use deadstop_harness::journal::{How, Outcome, SignalName, What};
 use deadstop_harness::kit::{Own, Trial};
+use deadstop_harness::scenario::Health;
 use deadstop_harness::sim::Journal;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -92,7 +93,7 @@ async fn every_wait(ctx: WorkerCtx) -> Result<(), MainError> {
 
 #[test]
 fn tokio_waits_take_exactly_their_time() {
-    let journal = Trial::of(every_wait).at("10s").signal("SIGTERM").run();
+    let journal = Trial::of(every_wait).at("10s", SignalName::Sigterm).run();
     let expected = [
         ("sleep", 1_500),
         // tokio rounds up to a millisecond.
@@ -133,7 +134,7 @@ fn endless_timers_are_cut_off_at_the_horizon() {
 #[test]
 fn main_that_waits_for_ever_reaches_the_horizon() {
     let waits = |_: WorkerCtx| async { std::future::pending().await };
-    let journal = Trial::of(waits).at("1s").health("503").observe();
+    let journal = Trial::of(waits).at("1s", Health::status(503)).observe();
     assert_eq!(journal.stuck(), Some("main"));
 }
 
@@ -152,7 +153,7 @@ fn main_and_cleanup_wait_on_the_same_clock() {
         })?;
         Ok(())
     };
-    let trial = Trial::of(register).at("400ms").signal("SIGTERM");
+    let trial = Trial::of(register).at("400ms", SignalName::Sigterm);
     let journal = trial.before_ready().breaks("ends/explained").run();
     // Main is asked to stop at 400 ms and ends at 700 ms. The two callbacks take 299 and 300 ms.
     assert_eq!(journal.closed(), ["flush"]);
@@ -214,7 +215,7 @@ proptest! {
                 Ok(())
             }
         });
-        let journal = Trial::of_own(own).at("1m").signal("SIGTERM").run();
+        let journal = Trial::of_own(own).at("1m", SignalName::Sigterm).run();
         for (nth, (_, waits)) in program.iter().enumerate() {
             prop_assert_eq!(ended(&journal, &format!("part {nth}")), Some(waits.iter().sum()));
         }
@@ -238,7 +239,7 @@ fn busy_task_yields_within_its_instant() {
         })?;
         Ok(())
     };
-    let journal = Trial::of(register).at("10s").signal("SIGTERM").run();
+    let journal = Trial::of(register).at("10s", SignalName::Sigterm).run();
     assert_eq!(ended(&journal, "sends"), Some(0), "{journal}");
     assert_eq!(ended(&journal, "listens"), Some(0));
 }
@@ -270,7 +271,7 @@ fn spawned_tasks_have_their_turns_before_a_deadline_is_over() {
         )?;
         Ok(())
     };
-    let journal = Trial::of(register).at("10s").signal("SIGTERM").run();
+    let journal = Trial::of(register).at("10s", SignalName::Sigterm).run();
     assert_eq!(journal.outcome("asks"), Some(Outcome::Ok), "{journal}");
     assert_eq!(journal.took("asks"), Some(ms(2_000)));
 }
@@ -286,7 +287,7 @@ fn job_on_the_blocking_pool_takes_no_virtual_time() {
         })?;
         Ok(())
     };
-    let journal = Trial::of(register).at("10s").signal("SIGTERM").run();
+    let journal = Trial::of(register).at("10s", SignalName::Sigterm).run();
     assert_eq!(ended(&journal, "asks the pool"), Some(5), "{journal}");
 }
 
@@ -294,7 +295,7 @@ fn job_on_the_blocking_pool_takes_no_virtual_time() {
 fn waits_take_the_same_time_at_every_seed() {
     for seed in 0..20 {
         let trial = Trial::of(every_wait).seed(seed);
-        let journal = trial.at("10s").signal("SIGTERM").run();
+        let journal = trial.at("10s", SignalName::Sigterm).run();
         assert_eq!(ended(&journal, "receives in a thread"), Some(666), "{seed}");
         assert_eq!(ended(&journal, "spawns"), Some(60), "{seed}");
         assert_eq!(journal.ended_at(), Some(ms(10_000)), "{seed}");
@@ -324,7 +325,7 @@ fn waking_an_ended_task_delays_nothing() {
         ctx.defer_cleanup("db", CallOpts::new(), |scope| scope.sleep(ms(100)))?;
         Ok(())
     };
-    let journal = Trial::of(register).at("10s").signal("SIGTERM").run();
+    let journal = Trial::of(register).at("10s", SignalName::Sigterm).run();
     assert_eq!(ended(&journal, "over"), Some(0), "{journal}");
     assert_eq!(journal.ended_at(), Some(ms(10_100)));
 }

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
+use deadstop_harness::journal::SignalName;
 use deadstop_harness::kit::{Own, Trial};
+use deadstop_harness::scenario::{Fault, Health};
 use tokio::time::sleep;
 
 /// Returns a trial of a worker that does one thing.
@@ -90,11 +92,11 @@ fn bad_end_by_itself_breaks_the_law() {
         ("a callback fails", "failed at 10.000 (broken pipe)"),
         ("a callback panics", "panicked at 10.000 (poisoned)"),
     ] {
-        let broken = broken_laws_of(trial_of(behaviour).at("10s").signal("SIGTERM"));
+        let broken = broken_laws_of(trial_of(behaviour).at("10s", SignalName::Sigterm));
         let words = format!("\"it\" {words}, and no fault and no second signal came before that");
         assert_eq!(broken, [("ends/explained", words)], "{behaviour}");
     }
-    let broken = broken_laws_of(trial_of("main fails").at("10s").signal("SIGTERM"));
+    let broken = broken_laws_of(trial_of("main fails").at("10s", SignalName::Sigterm));
     let words =
         "\"main\" failed at 0.000 (no model), and no fault and no second signal came before that";
     assert_eq!(broken, [("ends/explained", words.to_owned())]);
@@ -103,21 +105,16 @@ fn bad_end_by_itself_breaks_the_law() {
 #[test]
 fn fault_or_second_signal_explains_a_bad_end() {
     let struck = trial_of("a thread works on for a minute")
-        .at("10s")
-        .ignore("it")
-        .signal("SIGTERM");
+        .at("10s", Fault::ignore("it"))
+        .at("10s", SignalName::Sigterm);
     assert_eq!(broken_laws_of(struck), []);
     let hurried = trial_of("a callback does not return")
-        .at("10s")
-        .signal("SIGTERM")
-        .at("11s")
-        .signal("SIGTERM");
+        .at("10s", SignalName::Sigterm)
+        .at("11s", SignalName::Sigterm);
     assert_eq!(broken_laws_of(hurried), []);
     let of_the_endpoint = trial_of("a thread dies")
-        .at("1s")
-        .health("503")
-        .at("10s")
-        .signal("SIGTERM");
+        .at("1s", Health::status(503))
+        .at("10s", SignalName::Sigterm);
     assert_eq!(broken_laws_of(of_the_endpoint).len(), 1);
 }
 
@@ -128,7 +125,7 @@ fn adopted_task_and_main_told_to_stop_may_end_badly() {
         "main takes two seconds and fails",
     ] {
         assert_eq!(
-            broken_laws_of(trial_of(behaviour).at("1s").signal("SIGTERM")),
+            broken_laws_of(trial_of(behaviour).at("1s", SignalName::Sigterm)),
             [],
             "{behaviour}"
         );
@@ -137,9 +134,9 @@ fn adopted_task_and_main_told_to_stop_may_end_badly() {
 
 #[test]
 fn main_that_does_not_heed_its_stop_breaks_the_law() {
-    let broken = broken_laws_of(trial_of("main takes a minute").at("1s").signal("SIGTERM"));
+    let broken = broken_laws_of(trial_of("main takes a minute").at("1s", SignalName::Sigterm));
     let words = "\"main\" was aborted at 6.000, after 5 s of its 5 s of `start-timeout`, and no fault and no second signal came before that";
     assert_eq!(broken, [("ends/explained", words.to_owned())]);
-    let struck = trial_of("main takes a minute").at("500ms").fail("main");
+    let struck = trial_of("main takes a minute").at("500ms", Fault::fail("main"));
     assert_eq!(broken_laws_of(struck), [], "a fault explains it");
 }

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
-use deadstop_harness::journal::{How, Outcome, What};
+use deadstop_harness::journal::{Call, How, Outcome, SignalName, What};
 use deadstop_harness::kit::{Own, Trial};
+use deadstop_harness::scenario::{Calling, Fault, Lasting, Trigger, Verb};
 use deadstop_harness::sim::Journal;
 
 const fn ms(ms: u64) -> Duration {
@@ -34,11 +35,11 @@ async fn one_of_each(ctx: WorkerCtx) -> Result<(), MainError> {
     Ok(())
 }
 
-/// Runs the worker with faults at 5 s and a SIGTERM at 10 s.
-fn run_with_faults(faults: impl FnOnce(Trial) -> Trial) -> Journal {
-    faults(Trial::of(one_of_each).at("5s"))
-        .at("10s")
-        .signal("SIGTERM")
+/// Runs the worker with a fault at 5 s and a SIGTERM at 10 s.
+fn run_with(fault: impl Into<Verb>) -> Journal {
+    Trial::of(one_of_each)
+        .at("5s", fault)
+        .at("10s", SignalName::Sigterm)
         .run()
 }
 
@@ -61,7 +62,7 @@ fn ended(journal: &Journal, component: &str) -> Option<(How, u64)> {
 
 #[test]
 fn without_faults_each_takes_its_time() {
-    let journal = run_with_faults(|trial| trial);
+    let journal = Trial::of(one_of_each).at("10s", SignalName::Sigterm).run();
     assert_outcome_and_end(&journal, "async close", Outcome::Ok, 11_400);
     let closed = ["cleanup", "async cleanup", "close", "async close"];
     assert_eq!(journal.closed(), closed);
@@ -70,7 +71,7 @@ fn without_faults_each_takes_its_time() {
 #[test]
 fn component_that_hangs_for_ever_is_given_up_at_its_bound() {
     // A join or cancel has 2 s from 10 s on. Then the six others take 1.2 s.
-    let hung = |name| run_with_faults(|trial| trial.hang(name));
+    let hung = |name| run_with(Fault::hang(name));
     assert_outcome_and_end(&hung("thread"), "thread", Outcome::Leaked, 13_200);
     assert_outcome_and_end(&hung("task"), "task", Outcome::Aborted, 13_200);
     // A callback takes its bound of 10 s instead of 200 ms.
@@ -91,7 +92,7 @@ fn component_that_hangs_for_ever_is_given_up_at_its_bound() {
 #[test]
 fn after_a_bounded_hang_the_real_code_goes_on() {
     // Each hangs until 11 s, and then takes its 200 ms.
-    let hung = |name| run_with_faults(|trial| trial.hang(name).lasting("6s"));
+    let hung = |name| run_with(Fault::hang(name).lasting("6s"));
     // The six others begin at 11.2 s.
     assert_outcome_and_end(&hung("thread"), "thread", Outcome::Ok, 12_400);
     assert_outcome_and_end(&hung("task"), "task", Outcome::Ok, 12_400);
@@ -117,11 +118,11 @@ fn a_failure_or_panic_strikes_instead_of_the_callback() {
         "close",
         "async close",
     ] {
-        let failed = run_with_faults(|trial| trial.fail(name).message("broken pipe"));
+        let failed = run_with(Fault::fail(name).message("broken pipe"));
         // The run is 200 ms shorter, because the callback never ran.
         assert_outcome_and_end(&failed, name, Outcome::Failed, 11_200);
         assert!(failed.log().contains("broken pipe"), "{failed}");
-        let panicked = run_with_faults(|trial| trial.panic(name));
+        let panicked = run_with(Fault::panic(name));
         assert_outcome_and_end(&panicked, name, Outcome::Panicked, 11_200);
     }
 }
@@ -137,7 +138,7 @@ const CALLED: [&str; 6] = [
 ];
 
 /// Returns the callbacks that were called, with the time of the call in milliseconds.
-fn called(fault: impl FnOnce(Trial) -> Trial) -> Vec<(&'static str, u64)> {
+fn called(fault: impl Into<Verb>) -> Vec<(&'static str, u64)> {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sees = Arc::clone(&seen);
     let own = Own::new(move |ctx: WorkerCtx| {
@@ -168,8 +169,8 @@ fn called(fault: impl FnOnce(Trial) -> Trial) -> Vec<(&'static str, u64)> {
             Ok(())
         }
     });
-    let trial = fault(Trial::of_own(own).at("5s"));
-    trial.at("10s").signal("SIGTERM").run();
+    let trial = Trial::of_own(own).at("5s", fault);
+    trial.at("10s", SignalName::Sigterm).run();
     let mut seen = seen.lock().expect("nobody panics with it").clone();
     // The trial ran the worker twice.
     let second = seen.split_off(seen.len() / 2);
@@ -182,13 +183,13 @@ fn called(fault: impl FnOnce(Trial) -> Trial) -> Vec<(&'static str, u64)> {
 #[test]
 fn a_callback_that_hangs_fails_or_panics_is_never_called() {
     for struck in CALLED {
-        let faults: [fn(Trial, &str) -> Trial; 3] = [
-            |trial, name| trial.hang(name),
-            |trial, name| trial.fail(name),
-            |trial, name| trial.panic(name),
+        let faults = [
+            Verb::from(Fault::hang(struck)),
+            Fault::fail(struck).into(),
+            Fault::panic(struck).into(),
         ];
         for fault in faults {
-            let called = called(|trial| fault(trial, struck));
+            let called = called(fault);
             let names: Vec<_> = called.into_iter().map(|(name, _)| name).collect();
             let others = CALLED.into_iter().filter(|name| *name != struck);
             assert_eq!(names, others.collect::<Vec<_>>(), "{struck}");
@@ -199,7 +200,7 @@ fn a_callback_that_hangs_fails_or_panics_is_never_called() {
 #[test]
 fn slow_callback_is_called_that_much_later() {
     for slow in CALLED {
-        let called = called(|trial| trial.slow(slow, "1s"));
+        let called = called(Fault::slow(slow, "1s"));
         // The slow callback and those after it are called at 11 s, because they are called one after another.
         let nth = CALLED.iter().position(|name| *name == slow);
         let at = |n| if Some(n) < nth { 10_000 } else { 11_000 };
@@ -212,11 +213,11 @@ fn slow_callback_is_called_that_much_later() {
 #[test]
 fn threads_and_tasks_are_struck_where_they_wait() {
     for name in ["thread", "task"] {
-        let failed = run_with_faults(|trial| trial.fail(name));
+        let failed = run_with(Fault::fail(name));
         assert_eq!(ended(&failed, name), Some((How::Failed, 5_000)), "{failed}");
-        let panicked = run_with_faults(|trial| trial.panic(name).message("poisoned"));
+        let panicked = run_with(Fault::panic(name).message("poisoned"));
         assert_eq!(ended(&panicked, name), Some((How::Panicked, 5_000)));
-        let over = run_with_faults(|trial| trial.end(name));
+        let over = run_with(Fault::end(name));
         assert_eq!(ended(&over, name), Some((How::Ok, 5_000)));
         for journal in [failed, panicked, over] {
             // The component has no step any more, and its end before the stop changes nothing.
@@ -241,47 +242,55 @@ fn slow_component_takes_that_much_longer() {
         "close",
         "async close",
     ] {
-        let journal = run_with_faults(|trial| trial.slow(name, "1s"));
+        let journal = run_with(Fault::slow(name, "1s"));
         assert_outcome_and_end(&journal, name, Outcome::Ok, 12_400);
         assert_eq!(journal.took(name), Some(ms(1_200)), "{name}");
     }
     // 3 s exceed the 2 s of a join. The thread is left behind and ends later.
-    let journal = run_with_faults(|trial| trial.slow("thread", ms(3_000)));
+    let journal = run_with(Fault::slow("thread", ms(3_000)));
     assert_outcome_and_end(&journal, "thread", Outcome::Leaked, 13_200);
 }
 
 #[test]
 fn ignoring_body_does_not_see_its_token() {
-    let ignores = |name| Trial::of(one_of_each).at("9500ms").ignore(name);
-    let term = |trial: Trial| trial.at("10s").signal("SIGTERM").run();
+    let run = |fault: Lasting| {
+        let trial = Trial::of(one_of_each).at("9500ms", fault);
+        trial.at("10s", SignalName::Sigterm).run()
+    };
     // Each ignores its token until 11 s and then takes 200 ms. The six others follow.
     for name in ["thread", "task"] {
-        let journal = term(ignores(name).lasting("1500ms"));
+        let journal = run(Fault::ignore(name).lasting("1500ms"));
         assert_outcome_and_end(&journal, name, Outcome::Ok, 12_400);
     }
-    assert_outcome_and_end(&term(ignores("thread")), "thread", Outcome::Leaked, 13_200);
-    assert_outcome_and_end(&term(ignores("task")), "task", Outcome::Aborted, 13_200);
+    assert_outcome_and_end(
+        &run(Fault::ignore("thread")),
+        "thread",
+        Outcome::Leaked,
+        13_200,
+    );
+    assert_outcome_and_end(
+        &run(Fault::ignore("task")),
+        "task",
+        Outcome::Aborted,
+        13_200,
+    );
 }
 
 #[test]
 fn a_callback_can_be_struck_in_its_middle() {
-    let struck = |name, strike: fn(Trial) -> Trial| {
-        let trial = Trial::of(one_of_each).at("10s").signal("SIGTERM");
-        strike(trial.on(name).after("100ms")).run()
+    let struck = |name, fault: Verb| {
+        let trial = Trial::of(one_of_each).at("10s", SignalName::Sigterm);
+        trial.when(Trigger::on(name).after("100ms"), fault).run()
     };
     for name in ["cleanup", "async cleanup"] {
-        let fail: fn(Trial) -> Trial = match name {
-            "cleanup" => |trial| trial.fail("cleanup"),
-            _ => |trial| trial.fail("async cleanup"),
-        };
         // The run is 100 ms shorter.
-        let failed = struck(name, fail);
+        let failed = struck(name, Fault::fail(name).into());
         assert_outcome_and_end(&failed, name, Outcome::Failed, 11_300);
     }
     // The callback's own sleep was over at 10.8 s. It is let go at 11.7 s, 900 ms later.
-    let hung = struck("cleanup", |trial| trial.hang("cleanup").lasting("1s"));
+    let hung = struck("cleanup", Fault::hang("cleanup").lasting("1s").into());
     assert_outcome_and_end(&hung, "cleanup", Outcome::Ok, 12_300);
-    let slow = struck("cleanup", |trial| trial.slow("cleanup", "1s"));
+    let slow = struck("cleanup", Fault::slow("cleanup", "1s"));
     assert_outcome_and_end(&slow, "cleanup", Outcome::Ok, 12_400);
 }
 
@@ -305,13 +314,13 @@ fn both_mains(takes: Duration) -> [Own; 2] {
 #[test]
 fn main_is_struck_where_it_waits() {
     for main in both_mains(ms(700)) {
-        let trial = || Trial::of_own(main.clone()).at("300ms");
-        let failed = trial().fail("main").message("no model").code(7).run();
+        let run = |fault: Verb| Trial::of_own(main.clone()).at("300ms", fault).run();
+        let failed = run(Fault::fail("main").message("no model").code(7).into());
         assert_eq!(failed.exit_code(), Some(7), "{failed}");
         assert_eq!(failed.closed(), ["db"]);
         assert_eq!(failed.ended_at(), Some(ms(300)));
         assert_eq!(ended(&failed, "main"), Some((How::Failed, 300)));
-        let panicked = trial().panic("main").run();
+        let panicked = run(Fault::panic("main").into());
         assert_eq!(panicked.exit_code(), Some(1), "{panicked}");
         assert_eq!(ended(&panicked, "main"), Some((How::Panicked, 300)));
     }
@@ -324,21 +333,19 @@ fn main_hangs_and_is_slow_like_any_component() {
         .into_iter()
         .zip([Outcome::Aborted, Outcome::Leaked])
     {
-        let trial = || Trial::of_own(main.clone()).at("300ms");
+        let run = |fault: Verb| {
+            let trial = Trial::of_own(main.clone()).at("300ms", fault);
+            trial.at("2s", SignalName::Sigterm).run()
+        };
         // Main is stuck until 1.3 s, when its own wait is long over.
-        let hung = trial()
-            .hang("main")
-            .lasting("1s")
-            .at("2s")
-            .signal("SIGTERM")
-            .run();
+        let hung = run(Fault::hang("main").lasting("1s").into());
         assert_eq!(ended(&hung, "main"), Some((How::Ok, 1_300)), "{hung}");
         assert_eq!(hung.closed(), ["db", "pool"]);
         assert_eq!(hung.exit_code(), Some(0), "{hung}");
-        let slow = trial().slow("main", "1s").at("2s").signal("SIGTERM").run();
+        let slow = run(Fault::slow("main", "1s"));
         assert_eq!(ended(&slow, "main"), Some((How::Ok, 1_700)), "{slow}");
         // A hang without an end is given up 5 s after the SIGTERM, before the pool is registered.
-        let given_up = trial().hang("main").at("2s").signal("SIGTERM").run();
+        let given_up = run(Fault::hang("main").into());
         assert_eq!(given_up.outcome("main"), Some(outcome), "{given_up}");
         assert_eq!(given_up.ended_at(), Some(ms(7_000)), "{given_up}");
         assert_eq!(given_up.closed(), ["db"]);
@@ -349,7 +356,7 @@ fn main_hangs_and_is_slow_like_any_component() {
 #[test]
 fn call_from_main_is_made_from_inside() {
     for main in both_mains(ms(700)) {
-        let trial = Trial::of_own(main).at("300ms").call("stop").from("main");
+        let trial = Trial::of_own(main).at("300ms", Calling::new(Call::Stop).from("main"));
         let journal = trial.run();
         let inside = journal.events.iter().any(|event| {
             matches!(&event.what, What::Returned { result, .. } if &**result == "called-from-inside")
@@ -377,7 +384,7 @@ fn main_that_is_asked_to_stop_ends_in_its_bound_or_is_given_up() {
     for (takes, ends, closed, outcomes) in [(5_100, 5_100, 2, in_time), (5_101, 5_100, 1, given_up)]
     {
         for (main, outcome) in both_mains(ms(takes)).into_iter().zip(outcomes) {
-            let trial = Trial::of_own(main).at("100ms").signal("SIGTERM");
+            let trial = Trial::of_own(main).at("100ms", SignalName::Sigterm);
             let trial = trial.before_ready();
             let journal = match outcome {
                 Some(Outcome::Ok) => trial.run(),
@@ -407,8 +414,8 @@ fn struck_thread_drops_what_it_holds() {
         })?;
         Ok(())
     };
-    let trial = Trial::of(register).at("5s").fail("holds");
-    let journal = trial.at("10s").signal("SIGTERM").run();
+    let trial = Trial::of(register).at("5s", Fault::fail("holds"));
+    let journal = trial.at("10s", SignalName::Sigterm).run();
     assert_eq!(
         ended(&journal, "holds"),
         Some((How::Failed, 5_050)),
@@ -445,7 +452,7 @@ fn code_that_waits_when_the_process_ends_never_goes_on() {
             Ok(())
         }
     });
-    Trial::of_own(own).at("10s").signal("SIGKILL").observe();
+    Trial::of_own(own).at("10s", SignalName::Sigkill).observe();
     let done = done.lock().expect("nobody panics with it");
     assert!(
         !done.is_empty() && done.iter().all(|what| *what == "dropped"),

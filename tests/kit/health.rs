@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use deadstop::context::{BodyOpts, MainError, WorkerCtx};
 use deadstop::watchdog::Watchdog;
-use deadstop_harness::journal::{Cause, What};
+use deadstop_harness::journal::{Cause, SignalName, What};
 use deadstop_harness::kit::Trial;
+use deadstop_harness::scenario::{Answer, Fault, Health};
 use deadstop_harness::sim::Journal;
 
 /// Registers a watchdog that probes at once, and then 10 s after each good probe. It probes again 4·n² s after the
@@ -28,7 +29,7 @@ fn probes(journal: &Journal) -> Vec<u64> {
 #[test]
 fn watchdog_fires_after_three_failures_in_a_row() {
     // The answers at 0 and 10 s are good; those at 20, 24 and 40 s are 503.
-    let journal = Trial::of(watched).at("15s").health("503").run();
+    let journal = Trial::of(watched).at("15s", Health::status(503)).run();
     assert_eq!(probes(&journal), [0, 10_000, 20_000, 24_000, 40_000]);
     assert_eq!(journal.cause(), Some(Cause::Watchdog), "{journal}");
     assert_eq!(journal.exit_code(), Some(75));
@@ -38,7 +39,9 @@ fn watchdog_fires_after_three_failures_in_a_row() {
 #[test]
 fn late_answer_is_a_failure_at_the_request_timeout() {
     // From 20 s on each probe takes 120 s. They begin at 20, 144 and 280 s; the third ends at 400 s.
-    let journal = Trial::of(watched).at("15s").health("silent").run();
+    let journal = Trial::of(watched)
+        .at("15s", Health::answers(Answer::Silent))
+        .run();
     assert_eq!(probes(&journal), [0, 10_000, 20_000, 144_000, 280_000]);
     assert_eq!(
         journal.ended_at(),
@@ -49,20 +52,22 @@ fn late_answer_is_a_failure_at_the_request_timeout() {
 
 #[test]
 fn first_request_to_stop_disarms_the_watchdog() {
-    let trial = Trial::of(watched).at("15s").health("refused");
-    let journal = trial.at("21s").signal("SIGTERM").run();
+    let trial = Trial::of(watched).at("15s", Health::answers(Answer::Refused));
+    let journal = trial.at("21s", SignalName::Sigterm).run();
     assert_eq!(journal.exit_code(), Some(0), "{journal}");
     assert_eq!(journal.ended_at(), Some(Duration::from_secs(21)));
 }
 
 #[test]
 fn faults_strike_the_watchdog_where_it_waits() {
-    let failed = Trial::of(watched).at("15s").fail("watchdog").health("503");
-    let journal = failed.at("1m").signal("SIGTERM").run();
+    let failed = Trial::of(watched)
+        .at("15s", Fault::fail("watchdog"))
+        .at("15s", Health::status(503));
+    let journal = failed.at("1m", SignalName::Sigterm).run();
     assert_eq!(probes(&journal), [0, 10_000], "{journal}");
     assert_eq!(journal.exit_code(), Some(0));
     // The watchdog hangs from 15 s to 45 s. It probes then, and once more after its interval.
-    let hung = Trial::of(watched).at("15s").hang("watchdog").lasting("30s");
-    let journal = hung.at("1m").signal("SIGTERM").run();
+    let hung = Trial::of(watched).at("15s", Fault::hang("watchdog").lasting("30s"));
+    let journal = hung.at("1m", SignalName::Sigterm).run();
     assert_eq!(probes(&journal), [0, 10_000, 45_000, 55_000], "{journal}");
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, Limits, MainError, WorkerCtx};
+use deadstop_harness::journal::SignalName;
 use deadstop_harness::kit::{Own, Trial};
+use deadstop_harness::scenario::Fault;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -15,7 +17,7 @@ where
     F: Fn(WorkerCtx) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<(), MainError>> + Send + 'static,
 {
-    let trial = Trial::of(register).at("10s").signal("SIGTERM");
+    let trial = Trial::of(register).at("10s", SignalName::Sigterm);
     trial.notes().1
 }
 
@@ -30,16 +32,14 @@ fn bodies_that_end_by_themselves_are_noted_unless_expected() {
         ctx.spawn_or_block_on("migration", sleep(SECOND))?;
         Ok(())
     };
-    let trial = || Trial::of(register).at("10s").signal("SIGTERM");
+    let trial = || Trial::of(register).at("10s", SignalName::Sigterm);
     let notes = "\"import\" at 2.000, \"warm-up\" at 3.000 ended by themselves";
     assert_eq!(trial().notes().1, [notes]);
     assert_eq!(trial().ended(["warm-up", "import"]).notes().1, [""; 0]);
     // A body that ends by a fault of the file is not noted.
     let struck = Trial::of(register)
-        .at("5s")
-        .end("works")
-        .at("10s")
-        .signal("SIGTERM");
+        .at("5s", Fault::end("works"))
+        .at("10s", SignalName::Sigterm);
     assert_eq!(struck.notes().1, [notes]);
 }
 
@@ -143,8 +143,11 @@ fn limits_of_the_service_hold_where_the_file_names_none() {
         Ok(())
     };
     let trial = || Trial::of_own(Own::new(register).limits(production()));
-    let with_sigterm_at_10s =
-        |trial: Trial| trial.on("drain").hang("drain").at("10s").signal("SIGTERM");
+    let with_sigterm_at_10s = |trial: Trial| {
+        trial
+            .on("drain", Fault::hang("drain"))
+            .at("10s", SignalName::Sigterm)
+    };
     // 20 s less the reserve and a margin of 500 ms.
     let (journal, notes) = with_sigterm_at_10s(trial()).notes();
     assert_eq!(

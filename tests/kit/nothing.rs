@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
+use deadstop_harness::journal::SignalName;
 use deadstop_harness::kit::Trial;
+use deadstop_harness::scenario::Fault;
 use tokio::time::sleep;
 
 use super::told::{assert_contains, failure_of};
@@ -22,7 +24,7 @@ async fn slow_start(ctx: WorkerCtx) -> Result<(), MainError> {
 }
 
 fn with_sigterm_at_10s(trial: Trial) -> Trial {
-    trial.at("10s").signal("SIGTERM")
+    trial.at("10s", SignalName::Sigterm)
 }
 
 #[test]
@@ -76,7 +78,7 @@ fn registered_names_are_held_to_the_expected_ones() {
 
 #[test]
 fn events_that_all_strike_before_main_is_done_fail() {
-    let failure = failure_of(Trial::of(slow_start).at("3s").signal("SIGTERM"));
+    let failure = failure_of(Trial::of(slow_start).at("3s", SignalName::Sigterm));
     assert_contains(
         &failure,
         &[
@@ -85,7 +87,7 @@ fn events_that_all_strike_before_main_is_done_fail() {
         ],
     );
     // A SIGKILL tests no more of the worker.
-    let killed = failure_of(Trial::of(slow_start).at("3s").signal("SIGKILL"));
+    let killed = failure_of(Trial::of(slow_start).at("3s", SignalName::Sigkill));
     assert_contains(&killed, &["tests nothing of a worker that runs"]);
 }
 
@@ -95,7 +97,7 @@ fn stop_before_main_begins_is_reported_as_such() {
         ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
         Ok::<_, MainError>(())
     };
-    let failure = failure_of(Trial::of(at_once).at("0s").signal("SIGTERM"));
+    let failure = failure_of(Trial::of(at_once).at("0s", SignalName::Sigterm));
     assert_contains(
         &failure,
         &[
@@ -105,12 +107,12 @@ fn stop_before_main_begins_is_reported_as_such() {
         ],
     );
     assert!(!failure.contains("real world"), "{failure}");
-    Trial::of(at_once).at("1ms").signal("SIGTERM").run();
+    Trial::of(at_once).at("1ms", SignalName::Sigterm).run();
 }
 
 #[test]
 fn stop_during_the_start_on_purpose_passes() {
-    let trial = || Trial::of(slow_start).at("3s").signal("SIGTERM");
+    let trial = || Trial::of(slow_start).at("3s", SignalName::Sigterm);
     // Main is told at 3 s, and done at 4 s.
     let journal = trial().before_ready().run();
     assert_eq!(
@@ -120,8 +122,7 @@ fn stop_during_the_start_on_purpose_passes() {
     );
     let late = failure_of(
         Trial::of(slow_start)
-            .at("5s")
-            .signal("SIGTERM")
+            .at("5s", SignalName::Sigterm)
             .before_ready(),
     );
     assert_contains(
@@ -129,7 +130,7 @@ fn stop_during_the_start_on_purpose_passes() {
         &["the worker was expected never to become ready: it was ready"],
     );
     // Here the trial is about main.
-    let at_main = Trial::of(slow_start).at("1s").fail("main");
+    let at_main = Trial::of(slow_start).at("1s", Fault::fail("main"));
     assert_eq!(at_main.run().exit_code(), Some(1));
 }
 
@@ -236,13 +237,12 @@ fn waiting_main_is_reported_instead_of_missing_names() {
 fn unknown_name_of_a_fault_fails_though_start_is_cut_off() {
     let cut = || {
         Trial::of(slow_start)
-            .at("3s")
-            .signal("SIGKILL")
+            .at("3s", SignalName::Sigkill)
             .before_ready()
     };
     cut().run();
     assert_contains(
-        &failure_of(cut().at("500ms").hang("cash")),
+        &failure_of(cut().at("500ms", Fault::hang("cash"))),
         &["nothing is registered by the name \"cash\""],
     );
 }
@@ -262,12 +262,8 @@ fn unknown_used_name_is_allowed_if_start_is_cut_off() {
         Ok::<_, MainError>(())
     };
     // With SIGTERM main fails at 4 s, because the cache is refused. With SIGKILL it does not run until then.
-    for signal in ["SIGTERM", "SIGKILL"] {
-        Trial::of(register)
-            .at("3s")
-            .signal(signal)
-            .before_ready()
-            .run();
+    for signal in [SignalName::Sigterm, SignalName::Sigkill] {
+        Trial::of(register).at("3s", signal).before_ready().run();
     }
 }
 
@@ -288,7 +284,7 @@ fn main_that_fails_since_it_was_stopped_hides_nothing() {
 #[test]
 fn fault_elsewhere_does_not_hide_a_main_that_waits() {
     let failure = failure_of(with_sigterm_at_10s(
-        Trial::of(connects).at("5s").hang("flusher"),
+        Trial::of(connects).at("5s", Fault::hang("flusher")),
     ));
     assert_contains(
         &failure,

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
-use deadstop_harness::journal::Outcome;
+use deadstop_harness::journal::{Outcome, SignalName};
 use deadstop_harness::kit::Trial;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -16,7 +16,7 @@ use super::told::{assert_contains, failure_of};
 const MS: Duration = Duration::from_millis(1);
 
 fn with_sigterm_at_10s(trial: Trial) -> Trial {
-    trial.at("10s").signal("SIGTERM")
+    trial.at("10s", SignalName::Sigterm)
 }
 
 /// Returns a trial of a task, with the given bound, that is told and then keeps its thread for 150 ms.
@@ -309,7 +309,7 @@ fn destructor_of_a_spawned_task_is_not_blamed_on_a_component() {
     };
     // The process is killed while the server still runs, which is dropped first.
     let trial = Trial::of(register).patience("300ms");
-    let failure = failure_of(trial.at("10s").signal("SIGKILL"));
+    let failure = failure_of(trial.at("10s", SignalName::Sigkill));
     assert_contains(
         &failure,
         &[

@@ -62,8 +62,7 @@ fn all_ok() -> BTreeMap<String, Outcome> {
 #[test]
 fn tasks_registered_on_a_thread_live_until_stop() {
     let journal = Trial::of_own(Own::new(registers))
-        .at("10s")
-        .signal("SIGTERM")
+        .at("10s", SignalName::Sigterm)
         .run();
     let registered = journal.registered();
     assert_eq!(
@@ -118,8 +117,7 @@ async fn aborts_its_own(ctx: WorkerCtx) -> Result<(), MainError> {
 #[test]
 fn adopted_task_aborted_by_its_own_side_is_a_death() {
     let journal = Trial::of(aborts_its_own)
-        .at("10s")
-        .signal("SIGTERM")
+        .at("10s", SignalName::Sigterm)
         .observe();
     assert_eq!(journal.outcome("legacy"), None, "it has no step");
     let log = journal.log();
@@ -145,8 +143,7 @@ fn block_on_inside_block_on_panics_as_live() {
         })?;
         Ok(())
     })
-    .at("10s")
-    .signal("SIGTERM")
+    .at("10s", SignalName::Sigterm)
     .observe();
     assert_eq!(journal.outcome("nests"), Some(Outcome::Panicked));
     let words =

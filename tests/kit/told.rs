@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
-use deadstop_harness::journal::{Cause, Kind, Outcome};
+use deadstop_harness::journal::{Call, Cause, Kind, Outcome, SignalName};
 use deadstop_harness::kit::Trial;
+use deadstop_harness::scenario::{Calling, Fault, Health};
 
 async fn two_dbs(ctx: WorkerCtx) -> Result<(), MainError> {
     ctx.defer_cleanup("db", CallOpts::new(), |_| {})?;
@@ -43,10 +44,8 @@ pub fn assert_contains(failure: &str, words: &[&str]) {
 #[test]
 fn second_component_of_a_name_is_numbered() {
     let journal = Trial::of(two_dbs)
-        .at("5s")
-        .hang("db#2")
-        .at("10s")
-        .signal("SIGTERM")
+        .at("5s", Fault::hang("db#2"))
+        .at("10s", SignalName::Sigterm)
         .run();
     assert_eq!(journal.closed(), ["db"]);
     assert_eq!(journal.outcome("db#2"), Some(Outcome::Leaked));
@@ -63,13 +62,13 @@ fn second_component_of_a_name_is_numbered() {
 
 #[test]
 fn unregistered_name_is_reported_at_its_line() {
-    let trial = Trial::of(two_dbs).at("5s").hang("poler");
-    let failure = failure_of(trial.at("10s").signal("SIGTERM"));
+    let trial = Trial::of(two_dbs).at("5s", Fault::hang("poler"));
+    let failure = failure_of(trial.at("10s", SignalName::Sigterm));
     assert_contains(
         &failure,
         &[
             "FAIL trial: error[unknown-name]: nothing is registered by the name \"poler\"",
-            "--> the trial:7:",
+            "--> the trial:5:",
             "did you mean \"poller\"?",
             "registered are \"db\", \"db#2\", \"legacy\" and \"poller\"",
         ],
@@ -78,7 +77,7 @@ fn unregistered_name_is_reported_at_its_line() {
 
 #[test]
 fn unregistered_name_in_an_expectation_is_reported() {
-    let trial = Trial::of(two_dbs).at("10s").signal("SIGTERM");
+    let trial = Trial::of(two_dbs).at("10s", SignalName::Sigterm);
     assert_contains(
         &failure_of(trial.ended(["poler"])),
         &[
@@ -90,8 +89,10 @@ fn unregistered_name_in_an_expectation_is_reported() {
 
 #[test]
 fn fault_that_does_not_fit_its_component_is_reported() {
-    let trial = Trial::of(two_dbs).at("5s").ignore("db").hang("legacy");
-    let failure = failure_of(trial.at("10s").signal("SIGTERM"));
+    let trial = Trial::of(two_dbs)
+        .at("5s", Fault::ignore("db"))
+        .at("5s", Fault::hang("legacy"));
+    let failure = failure_of(trial.at("10s", SignalName::Sigterm));
     assert_contains(
         &failure,
         &[
@@ -109,7 +110,7 @@ fn adopted_thread_is_refused_by_name() {
         let _ = ctx.adopt_thread("legacy", BodyOpts::new(), thread);
         Ok(())
     };
-    let failure = failure_of(Trial::of(register).at("10s").signal("SIGTERM"));
+    let failure = failure_of(Trial::of(register).at("10s", SignalName::Sigterm));
     assert_contains(
         &failure,
         &["the thread \"legacy\" runs already, in real time, and cannot be simulated"],
@@ -123,7 +124,7 @@ fn failure_of_a_call_aside(ask: fn(&WorkerCtx)) -> String {
         let _ = tokio::task::spawn_blocking(move || ask(&ctx)).await;
         Ok(())
     };
-    failure_of(Trial::of(register).at("10s").signal("SIGTERM"))
+    failure_of(Trial::of(register).at("10s", SignalName::Sigterm))
 }
 
 #[test]
@@ -172,7 +173,7 @@ fn std_thread_may_query_the_context_but_not_change_it() {
             })?;
             Ok(())
         };
-        Trial::of(register).at("10s").signal("SIGTERM")
+        Trial::of(register).at("10s", SignalName::Sigterm)
     };
     let failure = failure_of(with(|ctx| ctx.request_stop("enough")));
     assert_contains(&failure, &["asked for a stop (\"enough\") by a thread"]);
@@ -189,7 +190,7 @@ fn broken_law_fails_a_trial_unless_it_is_expected() {
         ctx.add_closeable_with("pool", late.uses(["predictor"]), (), |(), _| {})?;
         Ok(())
     };
-    let trial = || Trial::of(register).at("10s").signal("SIGTERM");
+    let trial = || Trial::of(register).at("10s", SignalName::Sigterm);
     let law = "uses/closed-after-users";
     assert_contains(
         &failure_of(trial()),
@@ -210,7 +211,7 @@ fn state_kept_between_runs_is_reported_with_its_event() {
         })?;
         Ok(())
     };
-    let failure = failure_of(Trial::of(register).at("10s").signal("SIGTERM"));
+    let failure = failure_of(Trial::of(register).at("10s", SignalName::Sigterm));
     assert_contains(
         &failure,
         &[
@@ -224,7 +225,7 @@ fn state_kept_between_runs_is_reported_with_its_event() {
 #[test]
 fn failed_main_is_reported_before_missing_names() {
     let register = |_: WorkerCtx| async { Err::<(), _>("no model".into()) };
-    let failure = failure_of(Trial::of(register).at("5s").hang("db"));
+    let failure = failure_of(Trial::of(register).at("5s", Fault::hang("db")));
     assert_contains(
         &failure,
         &[
@@ -238,25 +239,34 @@ fn failed_main_is_reported_before_missing_names() {
 fn calls_take_the_place_of_signals() {
     let journal = Trial::of(two_dbs)
         .without_signals()
-        .at("10s")
-        .call("cleanup")
-        .callers(2)
+        .at("10s", Calling::new(Call::Cleanup).callers(2))
         .run();
     assert_eq!(journal.closed(), ["db", "db#2"]);
     assert_eq!(journal.cause(), Some(Cause::Returned), "{journal}");
     // From inside a task the call is refused; it only requests the stop.
     let journal = Trial::of(two_dbs)
-        .at("10s")
-        .call("stop")
-        .from("poller")
+        .at("10s", Calling::new(Call::Stop).from("poller"))
         .run();
     assert_eq!(journal.exit_code(), Some(0), "{journal}");
 }
 
 #[test]
-fn misspelt_words_are_reported_as_in_a_file() {
-    let failure = failure_of(Trial::of(two_dbs).at("10 s").signal("SIGTREM"));
-    assert_contains(&failure, &["bad-duration", "SIGTERM", "the trial:"]);
+fn mistakes_of_a_trial_are_reported_as_in_a_file() {
+    let two_hours = Duration::from_secs(7_200);
+    let trial = Trial::of(two_dbs).at(two_hours, Health::status(99));
+    let failure = failure_of(trial.breaks("told/frist"));
+    assert_contains(
+        &failure,
+        &["bad-duration", "out-of-range", "unknown-word", "the trial:"],
+    );
+}
+
+#[test]
+#[should_panic(
+    expected = "\"10 s\" is no duration: expected a whole number and ms, s, m or h; write"
+)]
+fn text_that_is_no_duration_panics_where_it_is_given() {
+    let _ = Trial::of(two_dbs).grace("10 s");
 }
 
 #[test]
@@ -278,39 +288,41 @@ fn thread_locals_and_locks_are_a_threads_own() {
         }
         Ok(())
     };
-    let journal = Trial::of(register).at("1s").signal("SIGTERM").run();
+    let journal = Trial::of(register).at("1s", SignalName::Sigterm).run();
     assert_eq!(journal.exit_code(), Some(0), "{journal}");
 }
 
 #[test]
 fn unstruck_event_fails_an_otherwise_good_trial() {
-    let trial = || Trial::of(two_dbs).at("10s").signal("SIGTERM");
-    let failure = failure_of(trial().at("20s").fail("db"));
+    let trial = || Trial::of(two_dbs).at("10s", SignalName::Sigterm);
+    let failure = failure_of(trial().at("20s", Fault::fail("db")));
     assert_contains(
         &failure,
         &[
             "expected this event to strike: it never did",
-            "--> the trial:8:",
+            "--> the trial:6:",
         ],
     );
     // `observe` does not fail.
-    let journal = trial().at("20s").fail("db").observe();
+    let journal = trial().at("20s", Fault::fail("db")).observe();
     assert_eq!(journal.unstruck, [1]);
 }
 
 #[test]
 #[should_panic = "nothing was registered by the name \"poler\" (did you mean \"poller\"?), only \"db\", \"db#2\""]
 fn outcome_of_an_unknown_name_panics_with_a_suggestion() {
-    let journal = Trial::of(two_dbs).at("10s").signal("SIGTERM").run();
+    let journal = Trial::of(two_dbs).at("10s", SignalName::Sigterm).run();
     assert_eq!(journal.outcome("main"), None, "it had no step");
     let _ = journal.outcome("poler");
 }
 
 #[test]
 fn unstruck_event_is_noted_in_a_failure() {
-    let trial = Trial::of(two_dbs).at("10s").fail("db").signal("SIGTERM");
-    let failure = failure_of(trial.at("20s").signal("SIGTERM").breaks("told/first"));
-    assert_contains(&failure, &["note: the event at the trial:9 never struck"]);
+    let trial = Trial::of(two_dbs)
+        .at("10s", Fault::fail("db"))
+        .at("10s", SignalName::Sigterm);
+    let failure = failure_of(trial.at("20s", SignalName::Sigterm).breaks("told/first"));
+    assert_contains(&failure, &["note: the event at the trial:7 never struck"]);
 }
 
 #[test]
@@ -322,8 +334,7 @@ fn a_wake_that_panics_is_in_the_log() {
         })?;
         Ok(())
     })
-    .at("10s")
-    .signal("SIGTERM")
+    .at("10s", SignalName::Sigterm)
     .run();
     let log = journal.log();
     let line = "    10.000  error  wake-panicked  the wake of it (#1) panicked: no such queue";

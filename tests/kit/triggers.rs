@@ -4,8 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
-use deadstop_harness::journal::What;
+use deadstop_harness::journal::{SignalName, What};
 use deadstop_harness::kit::Trial;
+use deadstop_harness::scenario::{Fault, Trigger};
 use deadstop_harness::sim::Journal;
 
 const STEP: Duration = Duration::from_millis(200);
@@ -29,7 +30,7 @@ async fn register(ctx: WorkerCtx) -> Result<(), MainError> {
 }
 
 fn stopped() -> Trial {
-    Trial::of(register).at("10s").signal("SIGTERM")
+    Trial::of(register).at("10s", SignalName::Sigterm)
 }
 
 fn place_of(journal: &Journal, fits: impl Fn(&What) -> bool) -> usize {
@@ -62,7 +63,7 @@ fn end_of_each_kind_strikes_before_the_context_sees_it() {
         "close",
         "async close",
     ] {
-        let journal = stopped().on_end(name).slow("last", "1s").run();
+        let journal = stopped().on_end(name, Fault::slow("last", "1s")).run();
         let (ended, struck) = (
             end_of(&journal, name),
             place_of(&journal, |what| matches!(what, What::Fault { .. })),
@@ -70,7 +71,9 @@ fn end_of_each_kind_strikes_before_the_context_sees_it() {
         assert_eq!(struck, ended + 1, "{name}\n{journal}");
         assert_eq!(journal.events[struck].t, journal.events[ended].t, "{name}");
         let number = journal.events[ended].seq;
-        let placed = stopped().after_event(number).slow("last", "1s").run();
+        let placed = stopped()
+            .after_event(number, Fault::slow("last", "1s"))
+            .run();
         assert_eq!(placed, journal, "{name}");
     }
 }
@@ -78,9 +81,7 @@ fn end_of_each_kind_strikes_before_the_context_sees_it() {
 #[test]
 fn delay_after_an_end_is_counted_in_virtual_time() {
     let journal = stopped()
-        .on_end("task")
-        .after("300ms")
-        .signal("SIGINT")
+        .when(Trigger::on_end("task").after("300ms"), SignalName::Sigint)
         .run();
     let second = place_of(&journal, |what| matches!(what, What::Signal { nth: 2, .. }));
     assert_eq!(journal.events[second].t, 10_500, "{journal}");
@@ -91,11 +92,9 @@ fn delay_after_an_end_is_counted_in_virtual_time() {
 fn trigger_that_never_comes_fails_the_trial() {
     for trial in [
         stopped()
-            .at("9s")
-            .hang("close")
-            .on_end("close")
-            .fail("last"),
-        stopped().after_event(9_000).fail("last"),
+            .at("9s", Fault::hang("close"))
+            .on_end("close", Fault::fail("last")),
+        stopped().after_event(9_000, Fault::fail("last")),
     ] {
         let words = failure_of(trial);
         assert!(
@@ -107,7 +106,7 @@ fn trigger_that_never_comes_fails_the_trial() {
 
 #[test]
 fn trigger_of_an_unknown_component_is_named() {
-    let words = failure_of(stopped().on_end("tusk").fail("last"));
+    let words = failure_of(stopped().on_end("tusk", Fault::fail("last")));
     assert!(
         words.contains("nothing is registered by the name \"tusk\""),
         "{words}"

@@ -6,14 +6,14 @@ use std::fmt::Write;
 use deadstop_harness::journal::Kind;
 use deadstop_harness::report::figures::grouped;
 use deadstop_harness::scenario::keys::{self, Place};
-use deadstop_harness::scenario::{Component, Scenario, Trigger};
+use deadstop_harness::scenario::{Component, Scenario};
 
 /// Numbers of events that struck, by verb and by kind of component.
 #[derive(Default)]
 pub struct Coverage {
     cells: BTreeMap<(&'static str, &'static str), u64>,
     /// Numbers of events that struck, by how the file gives their time.
-    moments: BTreeMap<&'static str, u64>,
+    moments: BTreeMap<String, u64>,
 }
 
 /// Column of events about no component.
@@ -53,14 +53,12 @@ impl Coverage {
                 Some(name) => scenario.component(name).map_or("main", column),
             };
             *self.cells.entry((timed.verb.key(), about)).or_default() += 1;
-            let moment = match &timed.trigger {
-                Trigger::At(_) => "at",
-                Trigger::On { after, .. } if after.is_zero() => "on",
-                Trigger::On { .. } => "on, after",
-                Trigger::OnEnd { after, .. } if after.is_zero() => "on-end",
-                Trigger::OnEnd { .. } => "on-end, after",
-                Trigger::AfterEvent(_) => "after-event",
+            let after = if timed.trigger.delay().is_zero() {
+                ""
+            } else {
+                ", after"
             };
+            let moment = format!("{}{after}", timed.trigger.key());
             *self.moments.entry(moment).or_default() += 1;
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use deadstop::context::{StartError, WorkerCtx};
 use deadstop::journal::{Claim, Record, Sink};
+use deadstop_harness::journal::SignalName;
 use deadstop_harness::kit::{Own, Trial};
 use model_server::listen::{Callers, Listening};
 use model_server::store::Database;
@@ -131,7 +132,7 @@ fn plans_order_breaks_the_law_of_users_and_this_one_breaks_none() {
             ..App::default()
         };
         let trial = Trial::of_own(Own::with_app(app, register));
-        let broken = trial.at("10s").signal("SIGTERM").observe().broken_laws();
+        let broken = trial.at("10s", SignalName::Sigterm).observe().broken_laws();
         broken
             .iter()
             .map(|broken| broken.law.name)

@@ -8,8 +8,9 @@
 //! ```
 //! use std::time::Duration;
 //! use deadstop::context::{BodyOpts, CallOpts, MainError, WorkerCtx};
-//! use deadstop_harness::journal::Outcome;
+//! use deadstop_harness::journal::{Outcome, SignalName};
 //! use deadstop_harness::kit::Trial;
+//! use deadstop_harness::scenario::Fault;
 //!
 //! /// What a service registers: the same function that its `main` starts with.
 //! async fn register(ctx: WorkerCtx) -> Result<(), MainError> {
@@ -28,8 +29,8 @@
 //! }
 //!
 //! let journal = Trial::of(register)
-//!     .at("5s").hang("db")
-//!     .at("10s").signal("SIGTERM")
+//!     .at("5s", Fault::hang("db"))
+//!     .at("10s", SignalName::Sigterm)
 //!     .run();
 //! assert_eq!(journal.outcome("poller"), Some(Outcome::Ok));
 //! assert_eq!(journal.outcome("db"), Some(Outcome::Leaked));
@@ -54,7 +55,7 @@ mod trial;
 
 pub use crate::sim::Own;
 pub use suite::Suite;
-pub use trial::{Time, Trial};
+pub use trial::Trial;
 
 /// Turns each scenario file in a folder into a test of the worker that a function registers.
 ///
@@ -64,7 +65,7 @@ pub use trial::{Time, Trial};
 /// "scenarios/", app = || App::for_tests())`.
 ///
 /// The last argument gives the limits that the service has in production, `limits = my_service::limits()` (a
-/// [`Builder`](deadstop::context::Builder)). They hold where a file sets none. Without this argument, a limit that a
+/// [`Limits`](deadstop::context::Limits)). They hold where a file sets none. Without this argument, a limit that a
 /// file does not set has the default of scenario files.
 ///
 /// For a main that may block, `fn(WorkerCtx<A>, &Scope) -> Result<(), MainError>`, write `blocking` before it:

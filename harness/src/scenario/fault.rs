@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
-use super::model::Lasts;
+use super::happening::{Failing, Lasting, Panicking};
+use super::model::{Lasts, Verb};
 use super::read::Fields;
+use super::time::Time;
 use super::write::{Table, quoted, time, time_or_forever};
 use crate::journal::{FaultVerb, Name};
 
@@ -61,7 +63,61 @@ pub enum Fault {
     },
 }
 
+/// Faults in code, for an event. A user's own component meets them where it begins and wherever it waits.
+///
+/// ```
+/// use deadstop_harness::scenario::{Fault, Verb};
+///
+/// let hang: Verb = Fault::hang("flush").lasting("3s").into();
+/// let fail: Verb = Fault::fail("db").message("broken pipe").into();
+/// ```
 impl Fault {
+    /// Makes a component hang: it does no work and heeds nothing.
+    pub fn hang(name: impl Into<Name>) -> Lasting {
+        Lasting::new(name.into(), |lasts| Fault::Hang { lasts })
+    }
+
+    /// Keeps a thread or task from seeing that it is to stop.
+    pub fn ignore(name: impl Into<Name>) -> Lasting {
+        Lasting::new(name.into(), |lasts| Fault::Ignore { lasts })
+    }
+
+    /// Makes a callback begin later, or a thread or task end later, by that time.
+    #[track_caller]
+    pub fn slow(name: impl Into<Name>, by: impl Time) -> Verb {
+        let by = by.duration();
+        Fault::Slow { by }.of(name)
+    }
+
+    /// Makes a component return an error: a thread, a task or `main` where it waits, a callback instead of its real
+    /// code or where it waits.
+    pub fn fail(name: impl Into<Name>) -> Failing {
+        Failing::new(name.into(), |message, code| Fault::Fail {
+            message,
+            before: None,
+            code,
+        })
+    }
+
+    /// Makes a component panic, in the same places as [`fail`](Self::fail).
+    pub fn panic(name: impl Into<Name>) -> Panicking {
+        Panicking::new(name.into(), |message| Fault::Panic {
+            message,
+            before: None,
+        })
+    }
+
+    /// Makes a thread or task end early, and well.
+    pub fn end(name: impl Into<Name>) -> Verb {
+        Fault::End.of(name)
+    }
+
+    /// Returns the event in which this fault strikes that component.
+    fn of(self, name: impl Into<Name>) -> Verb {
+        let name = name.into();
+        Verb::Fault { name, fault: self }
+    }
+
     /// Returns the verb that states the fault in a file and names it in the journal.
     pub fn verb(&self) -> FaultVerb {
         match self {

@@ -10,6 +10,7 @@ mod diagnostic;
 mod event;
 mod fault;
 mod files;
+mod happening;
 mod judge;
 pub mod keys;
 mod lint;
@@ -20,6 +21,7 @@ mod random;
 mod read;
 mod schema;
 mod spans;
+mod time;
 mod trigger;
 mod value;
 mod write;
@@ -30,6 +32,7 @@ pub use fault::Fault;
 #[doc(hidden)]
 pub use files::read_whole;
 pub use files::{ScenarioFile, ScenarioFiles, scenario_files};
+pub use happening::{Calling, Failing, Health, Lasting, Panicking};
 pub use judge::{Unmet, judge};
 pub use lint::{LINTS, lint};
 pub use model::{
@@ -37,9 +40,11 @@ pub use model::{
     WatchdogLimits, WatchdogVerdict, Worker, limits,
 };
 pub use page::{examples, page};
+pub(crate) use parse::default_worker;
 pub use parse::{parse, parse_bytes, parse_with};
 pub use random::{LAST_STOP, random, random_plain};
 pub use schema::schema;
+pub use time::Time;
 pub use trigger::Trigger;
 pub(crate) use value::duration;
 pub use write::{Layout, Spot, write};

@@ -337,7 +337,7 @@ fn worker(reader: &mut Reader, fields: &Fields, own: Option<&ResolvedLimits>) ->
 
 /// Returns a worker with the limits that hold where a file gives none, and without components. `grace` is the file's,
 /// if it gives one, and `own` are the limits of a user's own worker.
-pub(super) fn default_worker(grace: Option<Duration>, own: Option<&ResolvedLimits>) -> Worker {
+pub(crate) fn default_worker(grace: Option<Duration>, own: Option<&ResolvedLimits>) -> Worker {
     let Some(own) = own else {
         return Worker::with_grace(grace.unwrap_or(limits::GRACE));
     };

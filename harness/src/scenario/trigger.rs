@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use super::keys::AFTER_EVENT;
+use super::time::Time;
 use crate::journal::Name;
 
 /// What makes an event of the timeline strike. It strikes before every turn that could come next, and once only.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Trigger {
     /// `at`: an instant.
     At(Duration),
@@ -28,7 +31,67 @@ pub enum Trigger {
     AfterEvent(u64),
 }
 
+/// Triggers in code.
+///
+/// ```
+/// use deadstop_harness::scenario::Trigger;
+///
+/// let later = Trigger::on("flush").after("500ms");
+/// ```
 impl Trigger {
+    /// Creates the trigger at an instant.
+    #[track_caller]
+    pub fn at(at: impl Time) -> Self {
+        Trigger::At(at.duration())
+    }
+
+    /// Creates the trigger at the first begin of a component's step, or of `main`.
+    pub fn on(name: impl Into<Name>) -> Self {
+        let (name, after) = (name.into(), Duration::ZERO);
+        Trigger::On { name, after }
+    }
+
+    /// Creates the trigger at the first end of a component's code, or of `main`, however it ends.
+    pub fn on_end(name: impl Into<Name>) -> Self {
+        let (name, after) = (name.into(), Duration::ZERO);
+        Trigger::OnEnd { name, after }
+    }
+
+    /// Delays the trigger.
+    ///
+    /// # Panics
+    ///
+    /// If the trigger is a place between two turns, from which no time is counted.
+    #[must_use]
+    #[track_caller]
+    pub fn after(mut self, delay: impl Time) -> Self {
+        let delay = delay.duration();
+        match &mut self {
+            Trigger::At(at) => *at += delay,
+            Trigger::On { after, .. } | Trigger::OnEnd { after, .. } => *after += delay,
+            Trigger::AfterEvent(_) => panic!("no time is counted from a place between two turns"),
+        }
+        self
+    }
+
+    /// Returns the trigger's key in the file.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Trigger::At(_) => "at",
+            Trigger::On { .. } => "on",
+            Trigger::OnEnd { .. } => "on-end",
+            Trigger::AfterEvent(_) => AFTER_EVENT,
+        }
+    }
+
+    /// Returns the time from the begin or end that is waited for to the strike.
+    pub fn delay(&self) -> Duration {
+        match self {
+            Trigger::On { after, .. } | Trigger::OnEnd { after, .. } => *after,
+            Trigger::At(_) | Trigger::AfterEvent(_) => Duration::ZERO,
+        }
+    }
+
     /// Returns the component, or `main`, whose begin or end is waited for.
     pub fn component(&self) -> Option<&Name> {
         match self {

@@ -105,7 +105,7 @@ impl Own {
     /// ```
     /// # use std::time::Duration;
     /// # use deadstop::context::{CallOpts, Limits, MainError, WorkerCtx};
-    /// # use deadstop_harness::kit::{Own, Trial};
+    /// # use deadstop_harness::{journal::SignalName, kit::{Own, Trial}, scenario::Fault};
     /// # async fn register(ctx: WorkerCtx) -> Result<(), MainError> {
     /// #     ctx.defer_cleanup("db", CallOpts::new(), |scope| scope.sleep(Duration::MAX))?;
     /// #     Ok(())
@@ -116,7 +116,7 @@ impl Own {
     /// }
     ///
     /// let trial = Trial::of_own(Own::new(register).limits(limits()));
-    /// let journal = trial.at("1s").hang("db").at("10s").signal("SIGTERM").run();
+    /// let journal = trial.at("1s", Fault::hang("db")).at("10s", SignalName::Sigterm).run();
     /// assert_eq!(journal.took("db"), Some(Duration::from_millis(9_500)), "a grace of 10 s less its margin");
     /// ```
     ///
