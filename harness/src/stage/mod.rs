@@ -7,7 +7,6 @@
 mod body;
 mod endpoint;
 mod fault;
-mod growing;
 mod own;
 mod part;
 mod peer;

@@ -27,7 +27,7 @@ impl Parts {
         let index = self.all.len();
         // A placeholder: the kind is known once the component is registered.
         self.all
-            .push(Part::new(index, name.clone(), Kind::Main, None));
+            .push(Box::new(Part::new(index, name.clone(), Kind::Main, None)));
         self.bind_name(name.clone(), index);
         index
     }

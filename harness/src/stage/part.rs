@@ -3,8 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
+use elsa::FrozenVec;
+
 use super::fault::Faults;
-use super::growing::Growing;
 use super::{Stage, millis};
 use crate::journal::{How, Id, Kind, LostWhat, MAIN, Name, Registered, What};
 use crate::scenario::{Component, Scenario};
@@ -123,7 +124,8 @@ impl Part {
 
 /// All components of a run: main, then the others in the order of the file.
 pub(crate) struct Parts {
-    pub all: Growing<Part>,
+    /// A user's own worker registers components while others are borrowed.
+    pub all: FrozenVec<Box<Part>>,
     by_name: RefCell<BTreeMap<Name, usize>>,
     /// Index of each id's component; `None` for the id of a registration that was refused.
     by_id: RefCell<Vec<Option<usize>>>,
@@ -149,14 +151,15 @@ impl Parts {
                 Some(component.clone()),
             )
         });
-        let all: Vec<Part> = std::iter::once(main).chain(parts).collect();
+        let all = std::iter::once(main).chain(parts);
+        let all: Vec<Box<Part>> = all.map(Box::new).collect();
         let by_name = all
             .iter()
             .enumerate()
             .map(|(index, part)| (part.name.clone(), index))
             .collect();
         Parts {
-            all: Growing::new(all),
+            all: all.into(),
             by_name: RefCell::new(by_name),
             by_id: RefCell::new(vec![Some(MAIN_PART)]),
             registration_counts: RefCell::default(),
