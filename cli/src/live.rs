@@ -16,7 +16,7 @@ use clap::Args;
 
 use self::play::{FIRST_SEEDS, LiveResult, NotPlayed, Play, play, run_in_parallel};
 use super::case::Case;
-use super::output::{out, shell_quoted, stderr_is_terminal, style};
+use super::output::{out, stderr_is_terminal, style};
 use super::seeds::one_seed;
 use super::{Done, Exit, place};
 use deadstop_harness::live::{Players, perform};
@@ -24,6 +24,7 @@ use deadstop_harness::report::figures::plural;
 use deadstop_harness::report::{Check, Finding, Style, judge, listed};
 use deadstop_harness::scenario::Scenario;
 use deadstop_harness::sim::{Options, RunError, Runners, cores};
+use deadstop_harness::words::shell_quoted;
 
 /// Name of the hidden subcommand that runs one scenario in its own process.
 pub const PERFORM: &str = "perform";

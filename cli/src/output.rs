@@ -71,31 +71,14 @@ pub fn cut_lines(text: &str, most: usize) -> String {
     format!("{}… and {}\n", &text[..kept], plural(left_out, "more line"))
 }
 
-/// Returns a word, quoted for a shell if it has to be.
-pub fn shell_quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./@:,+=".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{cut_lines, shell_quoted};
+    use super::cut_lines;
 
     #[test]
     fn a_long_text_is_cut_between_lines() {
         assert_eq!(cut_lines("a\nbb\n", 5), "a\nbb\n");
         assert_eq!(cut_lines("a\nbb\n", 4), "a\n… and 1 more line\n");
         assert_eq!(cut_lines("äöü\nb\n", 4), "… and 2 more lines\n");
-    }
-
-    #[test]
-    fn a_word_is_quoted_where_a_shell_would_break_it() {
-        assert_eq!(shell_quoted("context/ties@7"), "context/ties@7");
-        assert_eq!(shell_quoted("two words"), "'two words'");
-        assert_eq!(shell_quoted("it's"), r"'it'\''s'");
     }
 }

@@ -10,8 +10,9 @@ use deadstop_harness::report::{
 };
 use deadstop_harness::scenario::{self, Scenario};
 use deadstop_harness::sim::{self, Journal, Options, Runners, Subject};
+use deadstop_harness::words::shell_quoted;
 
-use super::output::{err, out, shell_quoted, style};
+use super::output::{err, out, style};
 use super::run::RunArgs;
 use super::{Exit, Format, place};
 

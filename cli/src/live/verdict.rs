@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::play::{COMPARED_SEEDS, FIRST_SEEDS, Play};
-use crate::output::shell_quoted;
 use crate::place;
 use deadstop_harness::journal::{Event, text};
 use deadstop_harness::laws::{self, Law};
@@ -12,6 +11,7 @@ use deadstop_harness::live::{Difference, Failed, Played, agrees, compare};
 use deadstop_harness::report::{Check, Detail, Finding, judge};
 use deadstop_harness::scenario;
 use deadstop_harness::sim::{Journal, Options, Run, Runners};
+use deadstop_harness::words::shell_quoted;
 
 /// The verdict on a live run.
 pub struct LiveVerdict {

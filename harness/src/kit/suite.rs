@@ -13,6 +13,7 @@ use crate::report::SourceFile;
 use crate::report::figures::plural;
 use crate::scenario::{Scenario, ScenarioFile, scenario_files};
 use crate::sim::{FURTHER_SEEDS, Own, Run, Runners, Twice, cores, twice};
+use crate::words::shell_quoted;
 
 use super::case::{OwnCase, Verdict};
 use super::flags::{Flags, HELP};
@@ -378,16 +379,6 @@ pub(super) fn write_notes(name: &str, notes: &[String]) {
         .collect();
     if !notes.is_empty() {
         output::err(&notes);
-    }
-}
-
-/// Returns a name, quoted for a shell if it has to be.
-fn shell_quoted(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    if name.chars().all(plain) {
-        name.to_owned()
-    } else {
-        format!("'{}'", name.replace('\'', r"'\''"))
     }
 }
 
