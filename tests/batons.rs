@@ -1,31 +1,18 @@
 //! Compares coroutines and batons: both have to give the same journals.
-use std::fs;
+
+mod common;
+
 use std::sync::Arc;
 
 use deadstop_harness::journal;
-use deadstop_harness::scenario::{self, Scenario};
 use deadstop_harness::sim::{Bodies, Options, Run, Runners, Subject};
 
-#[path = "common/repository.rs"]
-mod repository;
-
-/// Returns all scenarios that can be run.
-fn runnable_scenarios() -> Vec<Arc<Scenario>> {
-    repository::scenario_files()
-        .iter()
-        .filter_map(|path| {
-            let bytes = fs::read(path).expect("a scenario can be read");
-            scenario::parse_bytes(&repository::scenario_name(path), &bytes).ok()
-        })
-        .filter(|scenario| scenario.worker.components.is_some())
-        .map(Arc::new)
-        .collect()
-}
+use common::corpus;
 
 /// Runs every file of the corpus with both subjects and several seeds, and compares the journals to the byte.
 #[test]
 fn corpus_journals_are_equal_on_coroutines_and_batons() {
-    let corpus = runnable_scenarios();
+    let corpus: Vec<_> = corpus().into_iter().map(Arc::new).collect();
     assert!(corpus.len() > 50, "{}", corpus.len());
     let mut runs = Vec::new();
     for scenario in &corpus {

@@ -6,12 +6,12 @@ use std::fs;
 use std::path::Path;
 
 use deadstop_harness::journal::{self, Event, What};
-use deadstop_harness::{laws, scenario, sim};
+use deadstop_harness::{laws, sim};
 
-#[path = "common/repository.rs"]
-mod repository;
+mod common;
 
-use repository::{files, root};
+use common::corpus;
+use common::repository::{files, root};
 
 #[path = "docs/faults.rs"]
 mod faults;
@@ -259,21 +259,18 @@ fn journal_page_examples_are_events_to_the_letter() {
 fn events_of_the_corpus_match_the_journal_page() {
     let sections = sections();
     let mut seen = BTreeSet::new();
-    for path in repository::scenario_files() {
-        let name = repository::scenario_name(&path);
-        let Ok(parsed) = scenario::parse_bytes(&name, &fs::read(&path).unwrap()) else {
-            continue; // Some files show a mistake on purpose, and are no scenarios.
-        };
+    for scenario in corpus() {
         for subject in [sim::Subject::Worker, sim::Subject::Plan] {
             let options = sim::Options {
                 subject,
                 ..Default::default()
             };
-            for event in sim::run(&parsed, &options).events {
+            for event in sim::run(&scenario, &options).events {
                 assert_eq!(
                     difference_from_page(&sections, &event),
                     None,
-                    "{name}: {event:?}"
+                    "{}: {event:?}",
+                    scenario.name
                 );
                 seen.insert(event.what.name().to_owned());
             }

@@ -1,40 +1,36 @@
 //! One test for each scenario file: its laws, its expectations, and its log, which insta compares with the snapshot
 //! that `deadstop accept` writes.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use deadstop_harness::journal::text;
 use deadstop_harness::report::{SourceFile, Style, judge, listed};
-use deadstop_harness::scenario::{Scenario, parse_bytes, render};
+use deadstop_harness::scenario::{Scenario, ScenarioFile, parse_bytes, render};
 use deadstop_harness::sim::{Options, Runners};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-#[path = "common/repository.rs"]
-mod repository;
+mod common;
 
 fn main() {
     let runners = Arc::new(Runners::new(2).expect("threads to run scenarios on"));
-    let trials = repository::scenario_files()
+    let trials = common::scenario_files()
         .into_iter()
-        .map(|path| {
+        .map(|file| {
             let runners = Arc::clone(&runners);
-            Trial::test(repository::scenario_name(&path), move || {
-                scenario_holds(&runners, &path)
-            })
+            Trial::test(file.name.clone(), move || scenario_holds(&runners, &file))
         })
         .collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-fn scenario_holds(runners: &Runners, path: &Path) -> Result<(), Failed> {
-    let name = repository::scenario_name(path);
-    let bytes = std::fs::read(path)?;
+fn scenario_holds(runners: &Runners, file: &ScenarioFile) -> Result<(), Failed> {
+    let name = &file.name;
+    let bytes = file.read()?;
     let file = Arc::new(SourceFile {
         path: format!("scenarios/{name}.toml"),
         text: String::from_utf8_lossy(&bytes).into_owned(),
     });
-    let scenario: Scenario = parse_bytes(&name, &bytes)
+    let scenario: Scenario = parse_bytes(name, &bytes)
         .map_err(|invalid| render(&invalid.diagnostics, &file.path, &file.text, false))?;
     let scenario = Arc::new(scenario);
     let events = runners
@@ -45,9 +41,9 @@ fn scenario_holds(runners: &Runners, path: &Path) -> Result<(), Failed> {
     if !findings.is_empty() {
         return Err(listed(&findings, Style::default()).into());
     }
-    let (folder, stem) = name.rsplit_once('/').unwrap_or(("", &name));
+    let (folder, stem) = name.rsplit_once('/').unwrap_or(("", name));
     let mut settings = insta::Settings::new();
-    settings.set_snapshot_path(repository::root().join("snapshots").join(folder));
+    settings.set_snapshot_path(common::repository::root().join("snapshots").join(folder));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!(stem, log));

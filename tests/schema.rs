@@ -11,8 +11,7 @@ use regex::Regex;
 use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
 
-#[path = "common/repository.rs"]
-mod repository;
+mod common;
 
 /// Returns whether a value fits a schema. Panics at a keyword that is unknown here, because it would be ignored.
 fn fits(schema: &Value, value: &Value) -> bool {
@@ -443,12 +442,11 @@ fn schema_and_parser_agree_on_combinations_of_keys() {
 #[test]
 fn scenarios_of_the_corpus_fit_the_schema() {
     let schema = schema();
-    let files = repository::scenario_files();
+    let files = common::scenario_files();
     assert!(files.len() > 100);
     for file in files {
-        let text = std::fs::read_to_string(&file).expect("a scenario is text");
-        if let Some(disagreement) = disagreement(&schema, &text) {
-            panic!("{}: {disagreement}", file.display());
+        if let Some(disagreement) = disagreement(&schema, &common::text_of(&file)) {
+            panic!("{}: {disagreement}", file.name);
         }
     }
 }

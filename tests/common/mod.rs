@@ -5,20 +5,34 @@
 
 pub mod repository;
 
-use std::path::PathBuf;
-
 use deadstop_harness::journal::{self, Event};
 use deadstop_harness::laws::{self, Broken};
-use deadstop_harness::scenario::{self, Scenario, Unmet};
+use deadstop_harness::scenario::{self, Scenario, ScenarioFile, Unmet};
 use deadstop_harness::sim::{self, Options, Subject};
+
+/// Finds every file of the corpus, in the order of the names.
+pub fn scenario_files() -> Vec<ScenarioFile> {
+    let folder = repository::root().join("scenarios");
+    let found = scenario::scenario_files(&folder).expect("the corpus can be read");
+    assert_eq!(found.not_followed, [""; 0]);
+    assert!(
+        !found.files.is_empty(),
+        "no scenarios in {}",
+        folder.display()
+    );
+    found.files
+}
+
+/// Returns the text of a file of the corpus.
+pub fn text_of(file: &ScenarioFile) -> String {
+    let bytes = file.read().expect("a scenario can be read");
+    String::from_utf8(bytes).expect("a scenario is text")
+}
 
 /// Reads every file of the corpus, in the order of the names.
 pub fn corpus() -> Vec<Scenario> {
-    let read = |path: PathBuf| {
-        let text = std::fs::read_to_string(&path).expect("a scenario is text");
-        parse(&repository::scenario_name(&path), &text)
-    };
-    repository::scenario_files().into_iter().map(read).collect()
+    let read = |file: &ScenarioFile| parse(&file.name, &text_of(file));
+    scenario_files().iter().map(read).collect()
 }
 
 /// Parses a scenario from its text. If the text has a mistake, panics with its rendering.

@@ -1,4 +1,4 @@
-//! The root of the repository and its corpus, for tests of every package.
+//! The root of the repository and the files below a folder, for tests of every package.
 
 // Each test is a crate of its own and uses only some of these helpers.
 #![allow(dead_code)]
@@ -16,25 +16,6 @@ pub fn root() -> &'static Path {
             .expect("the repository has a Cargo.lock")
     });
     &ROOT
-}
-
-/// Returns the paths of the corpus, in the order of the names.
-pub fn scenario_files() -> Vec<PathBuf> {
-    let folder = root().join("scenarios");
-    let mut found = Vec::new();
-    files(&folder, ".toml", &mut found);
-    assert!(!found.is_empty(), "no scenarios in {}", folder.display());
-    found
-}
-
-/// Returns a scenario's name: its path below the folder of scenarios, without the extension.
-pub fn scenario_name(path: &Path) -> String {
-    let below = path
-        .strip_prefix(root().join("scenarios"))
-        .expect("a file of the corpus")
-        .with_extension("");
-    let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
-    parts.join("/")
 }
 
 /// Collects the files below a folder that end with `end`, in the order of their paths. Skips hidden folders and build output.
