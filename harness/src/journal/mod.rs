@@ -10,6 +10,7 @@ mod claims;
 mod display;
 mod event;
 mod json;
+mod ms;
 mod names;
 mod row;
 mod text;
@@ -23,6 +24,7 @@ pub use deadstop::journal::{
 };
 pub use event::{Event, VERSION, What};
 pub use json::{NoEvent, json, parse_json};
+pub(crate) use ms::{ms_rounded_down, ms_rounded_up};
 pub use row::Row;
 pub use text::text;
 pub(crate) use words::is_cut_off;

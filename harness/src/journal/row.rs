@@ -1,6 +1,6 @@
 //! One row of a report, as the journal holds it.
 
-use std::time::Duration;
+use super::ms::ms_rounded_down;
 
 use deadstop::context::StepReport;
 use deadstop::journal::{BoundBy, Id, Outcome};
@@ -54,14 +54,13 @@ impl From<Row> for RowTuple {
 impl From<&StepReport> for Row {
     fn from(step: &StepReport) -> Row {
         // Rounded down, like every time in a report.
-        let ms = |time: Duration| time.as_millis().try_into().unwrap_or(u64::MAX);
         Row {
             id: step.id,
             outcome: step.outcome,
-            bound: ms(step.bound),
+            bound: ms_rounded_down(step.bound),
             bound_by: step.bound_by,
-            started: ms(step.started),
-            took: ms(step.took),
+            started: ms_rounded_down(step.started),
+            took: ms_rounded_down(step.took),
         }
     }
 }

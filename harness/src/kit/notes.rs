@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::journal::{At, FaultVerb, How, Id, Kind, Ms, Name, What};
+use crate::journal::{At, FaultVerb, How, Id, Kind, Ms, Name, What, ms_rounded_down};
 use crate::report::figures::plural;
 use crate::scenario::{Scenario, all_of, time};
 use crate::sim::{Journal, Kept, KeptBy, Own, Run};
 
-use super::real::{bound_overrun, whole_ms};
+use super::real::bound_overrun;
 
 /// Maximum number of functions of the stack that are shown for a panic.
 const MAX_FRAMES: usize = 4;
@@ -180,10 +180,10 @@ fn ended_by_themselves(journal: &Journal) -> Option<String> {
 fn long_turn_note(first: &Kept, times: u64, in_all: Duration) -> String {
     let (name, at) = (&first.name, At(first.at));
     let took = match times {
-        1 => format!("{} of real time at {at}", Ms(whole_ms(first.took))),
+        1 => format!("{} of real time at {at}", Ms(ms_rounded_down(first.took))),
         _ => format!(
             "{} of real time, {times} times from {at} on",
-            Ms(whole_ms(in_all))
+            Ms(ms_rounded_down(in_all))
         ),
     };
     let who = match first.by {

@@ -1,8 +1,6 @@
 //! Findings that real time shows: a run that stands still, and code that keeps its thread for longer than its bound.
 
-use std::time::Duration;
-
-use crate::journal::{At, Ms, StuckWhy, What};
+use crate::journal::{At, Ms, StuckWhy, What, ms_rounded_down};
 use crate::laws;
 use crate::report::{Check, Detail, Finding};
 use crate::sim::{Journal, Kept, KeptBy, Stall};
@@ -20,7 +18,7 @@ pub(super) fn stall(journal: &Journal) -> Option<Finding> {
     let message = match stall.why {
         StuckWhy::Overtime => format!(
             "the run has not ended after {} of real time: at {at}, {stall}",
-            Ms(whole_ms(stall.after))
+            Ms(ms_rounded_down(stall.after))
         ),
         _ => format!("the run stands still at {at}: {stall}"),
     };
@@ -53,7 +51,7 @@ pub(super) fn turns_over_bound(journal: &Journal) -> Vec<Finding> {
         };
         let message = format!(
             "{what} {} of real time at {}, longer than its bound of {}",
-            Ms(whole_ms(kept.took)),
+            Ms(ms_rounded_down(kept.took)),
             At(kept.at),
             Ms(bound)
         );
@@ -85,9 +83,5 @@ pub(super) fn bound_overrun(journal: &Journal, kept: &Kept) -> Option<u64> {
         What::Worker { start_timeout, .. } if *kept.name == *"main" => Some(*start_timeout),
         _ => None,
     })?;
-    (whole_ms(kept.took) > bound).then_some(bound)
-}
-
-pub(super) fn whole_ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    (ms_rounded_down(kept.took) > bound).then_some(bound)
 }

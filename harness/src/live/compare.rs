@@ -25,11 +25,12 @@ use std::sync::Arc;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use crate::journal::{At, By, Event, How, Id, Ms, Name, State, What, is_cut_off, text};
+use crate::journal::{
+    At, By, Event, How, Id, Ms, Name, State, What, is_cut_off, ms_rounded_up, text,
+};
 use crate::laws;
 use crate::scenario::{Scenario, Trigger};
 use crate::sim::{Journal, Options, RunError, Runners};
-use crate::stage::millis;
 
 /// Column at which an event's words begin in a line of the log, in bytes.
 const WORDS_COLUMN: usize = 19;
@@ -311,7 +312,7 @@ impl Known {
             .timeline
             .iter()
             .filter_map(|event| match event.trigger {
-                Trigger::At(at) => Some(millis(at)),
+                Trigger::At(at) => Some(ms_rounded_up(at)),
                 Trigger::On { .. } | Trigger::OnEnd { .. } | Trigger::AfterEvent(_) => None,
             });
         known.instants.extend(strikes);

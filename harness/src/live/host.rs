@@ -14,8 +14,8 @@ use super::play::Play;
 use super::probe::meet_faults;
 use super::scene::Scene;
 use super::turns::{InTurns, PolledIn, TurnExtension, Turns, Unbegun};
-use crate::journal::{Cause, Claim, Id, Kind, Name};
-use crate::stage::{NEVER, Stage as _, millis};
+use crate::journal::{Cause, Claim, Id, Kind, Name, ms_rounded_up};
+use crate::stage::{NEVER, Stage as _};
 use deadstop::host::{
     Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, HarnessHost, Host,
     Live, OnEnd, Scope, SpawnError, Stream, Who,
@@ -290,7 +290,7 @@ impl Blocker for ScenarioBlocker {
             return self.wait_until(told, until);
         };
         loop {
-            let instant = until.map_or(NEVER, millis);
+            let instant = until.map_or(NEVER, ms_rounded_up);
             self.play
                 .wait_interruptibly(part, told.child_token(), instant, |token| {
                     self.wait_until(&token, until);

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::play::Play;
 use super::tempo::{TimeMap, nanos};
 use super::turns::InTurns;
-use crate::journal::{Call, Cause, Event, Kind, Name, SignalName, What};
+use crate::journal::{Call, Cause, Event, Kind, Name, SignalName, What, ms_rounded_down};
 use crate::scenario::Scenario;
 use crate::stage::{Endpoint, Later, Part, Parts, Script, Stage};
 
@@ -369,7 +369,7 @@ impl Stage for Scene {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.clock.now().as_millis()).unwrap_or(u64::MAX)
+        ms_rounded_down(self.clock.now())
     }
 
     fn is_over(&self) -> bool {

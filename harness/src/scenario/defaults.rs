@@ -8,7 +8,7 @@ use super::model::{
     Component, Expect, Scenario, Spanned, Timed, Verb, WatchdogLimits, Worker, limits,
 };
 use super::trigger::Trigger;
-use crate::journal::{Kind, Name, Ties, Told};
+use crate::journal::{Kind, Name, Ties, Told, ms_rounded_down};
 
 impl Scenario {
     /// Returns a scenario in which nothing happens and nothing is expected. Its worker is a user's own.
@@ -45,7 +45,7 @@ impl Default for Worker {
 impl Worker {
     /// Returns a worker with that grace, the default limits beside it, and no components.
     pub fn with_grace(grace: Duration) -> Self {
-        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        let grace_ms = ms_rounded_down(grace);
         Worker {
             grace,
             reserve: Duration::from_millis(grace_ms / 3),

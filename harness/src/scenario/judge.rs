@@ -3,7 +3,8 @@
 use super::diagnostic::Diagnostic;
 use super::model::{Expect, Scenario, Span, Spanned, WatchdogVerdict};
 use crate::journal::{
-    Cause, Event, How, Id, Kind, LostWhat, Ms, Name, Outcome, Phase, State, What, text,
+    Cause, Event, How, Id, Kind, LostWhat, Ms, Name, Outcome, Phase, State, What, ms_rounded_down,
+    text,
 };
 
 /// An expectation that was not met.
@@ -192,7 +193,7 @@ pub fn judge(scenario: &Scenario, events: &[Event], broken: &[&str]) -> Vec<Unme
         &actual,
         "ends-at",
         ends_at,
-        |at| format!("the end at {}", Ms(millis(*at))),
+        |at| format!("the end at {}", Ms(ms_rounded_down(*at))),
         |(_, _, t), at| {
             (
                 u128::from(*t) == at.as_millis(),
@@ -208,7 +209,7 @@ pub fn judge(scenario: &Scenario, events: &[Event], broken: &[&str]) -> Vec<Unme
         |within| {
             format!(
                 "the end within {} of the first request",
-                Ms(millis(*within))
+                Ms(ms_rounded_down(*within))
             )
         },
         |(_, _, t), within| match asked {
@@ -442,8 +443,4 @@ fn quoted_list(names: &[Name]) -> String {
             .collect::<Vec<_>>()
             .join(", ")
     }
-}
-
-fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -13,6 +13,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::keys::{self, Key, Place, Type};
 use super::model::limits;
+use crate::journal::ms_rounded_down;
 
 /// Instant at which a random scenario's worker is asked to stop at the latest.
 pub const LAST_STOP: Duration = Duration::from_millis(LAST_STOP_MS);
@@ -219,7 +220,7 @@ impl Draft {
     fn component(&mut self, n: usize) -> Vec<String> {
         let kind = self.components[n].kind;
         let mut fields = vec![format!("{kind} = {:?}", self.components[n].name)];
-        let mut bound = limits::CALL_TIMEOUT.as_millis() as u64;
+        let mut bound = ms_rounded_down(limits::CALL_TIMEOUT);
         for key in keys::of(Place::Component) {
             let unfit = key.selects || !key.goes_with(kind) || SKIPPED_KEYS.contains(&key.name);
             let not_plain = ["uses", "needs", "period"].contains(&key.name);

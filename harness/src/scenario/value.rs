@@ -9,6 +9,7 @@ use super::diagnostic::{Diagnostic, any_of, did_you_mean, time};
 use super::keys::{Key, Type, answers};
 use super::model::{Span, Spanned, limits};
 use super::read::Reader;
+use crate::journal::ms_rounded_down;
 
 /// A value that has the type of its key.
 #[derive(Clone, Debug)]
@@ -221,7 +222,7 @@ pub(crate) fn duration(text: &str, min: u64, forever: bool) -> Result<Option<Dur
         "" if digits > 0 => return Err("it has no unit".to_owned()),
         _ => return Err("expected a whole number and ms, s, m or h".to_owned()),
     };
-    let max_ms = u64::try_from(limits::DURATION.as_millis()).unwrap_or(u64::MAX);
+    let max_ms = ms_rounded_down(limits::DURATION);
     let ms = number
         .parse::<u64>()
         .ok()

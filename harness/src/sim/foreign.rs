@@ -18,7 +18,7 @@ use super::baton;
 use super::entity::EntityId;
 use super::workers::lock;
 use super::world::World;
-use crate::journal::Name;
+use crate::journal::{Name, ms_rounded_down};
 
 /// State that only a foreign world has.
 #[derive(Default)]
@@ -147,7 +147,7 @@ impl Foreign {
     /// Returns the milliseconds since the world began.
     pub fn now(&self) -> Option<u64> {
         let began = self.began.get()?;
-        u64::try_from((Instant::now() - *began).as_millis()).ok()
+        Some(ms_rounded_down(Instant::now() - *began))
     }
 
     /// Makes tokio move its clock no further than to `at`.

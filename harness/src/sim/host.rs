@@ -19,8 +19,8 @@ use super::overlay;
 use super::pace::{Pause, TokenListener};
 use super::watched::Activity;
 use super::world::{self, World};
-use crate::journal::{Cause, Claim, How, Id, Kind, MAIN, Name, Registered};
-use crate::stage::{NEVER, millis};
+use crate::journal::{Cause, Claim, How, Id, Kind, MAIN, Name, Registered, ms_rounded_up};
+use crate::stage::NEVER;
 use deadstop::host::{
     Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, HarnessHost, Host,
     OnEnd, Scope, SpawnError, Stream, Who,
@@ -70,7 +70,7 @@ impl Host for SimHost {
     }
 
     fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
-        Box::pin(Sleep::until(millis(at)))
+        Box::pin(Sleep::until(ms_rounded_up(at)))
     }
 
     fn drive(&self, future: BoxFuture<()>) -> Result<(), SpawnError> {
@@ -496,7 +496,11 @@ impl Blocker for SimBlocker {
 }
 
 fn deadline(limit: Option<Duration>) -> u64 {
-    world::with(|world| limit.map_or(NEVER, |limit| world.now().saturating_add(millis(limit))))
+    world::with(|world| {
+        limit.map_or(NEVER, |limit| {
+            world.now().saturating_add(ms_rounded_up(limit))
+        })
+    })
 }
 
 /// Suspends the body until the future is ready. At the world's end it returns although the future is not.

@@ -39,9 +39,8 @@ mod world;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::journal::{Event, Kind, Name, What};
+use crate::journal::{Event, Kind, Name, What, ms_rounded_up};
 use crate::scenario::Scenario;
-use crate::stage::millis;
 use crate::words::{one_line, panic_message};
 use deadstop::context::{Budget, Line};
 
@@ -360,12 +359,12 @@ pub(crate) fn header(scenario: &Scenario, options: &Options, own: bool, host: &s
             host: host.into(),
         },
         What::Worker {
-            grace: millis(limits.grace),
-            reserve: millis(limits.reserve),
-            margin: millis(limits.margin),
+            grace: ms_rounded_up(limits.grace),
+            reserve: ms_rounded_up(limits.reserve),
+            margin: ms_rounded_up(limits.margin),
             ties: limits.ties,
-            start_timeout: millis(limits.start_timeout),
-            pre_stop: (!limits.pre_stop.is_zero()).then(|| millis(limits.pre_stop)),
+            start_timeout: ms_rounded_up(limits.start_timeout),
+            pre_stop: (!limits.pre_stop.is_zero()).then(|| ms_rounded_up(limits.pre_stop)),
         },
     ]
 }

@@ -22,11 +22,12 @@ use super::workers::lock;
 use super::world::{self, World};
 use crate::journal::{
     BoundBy, Call, Cause, How, Id, Kind, MAIN, Name, Outcome, Phase, SignalName, What,
+    ms_rounded_up,
 };
 use crate::plan::{Callback, Line, PlanCtx, Task, Thread};
 use crate::scenario::Component;
 use crate::stage::Said;
-use crate::stage::{self, blocking, called, live, millis};
+use crate::stage::{self, blocking, called, live};
 use crate::words::{one_line, panic_message};
 use deadstop::context::MainError;
 use deadstop::host::Host as _;
@@ -200,7 +201,7 @@ fn log(world: &World, line: &Line) {
             phase,
             name,
             order,
-            bound: millis(spec.timeout),
+            bound: ms_rounded_up(spec.timeout),
             bound_by: own_bound(part.kind()),
             id,
             kind: part.kind(),
@@ -241,7 +242,7 @@ impl Thread for PlanThread {
     }
 
     fn join(&self, _scope: &Scope, timeout: Duration) {
-        let until = world::with(|world| world.now().saturating_add(millis(timeout)));
+        let until = world::with(|world| world.now().saturating_add(ms_rounded_up(timeout)));
         let ended = Arc::clone(&self.ended);
         block(async move {
             tokio::select! {

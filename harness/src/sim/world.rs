@@ -25,7 +25,7 @@ use super::schedule::{Halt, Point, PointKind, Schedule};
 use super::settlers::Settlers;
 use super::subject::DrivenSubject;
 use super::watched::{Observed, Watched};
-use crate::journal::{Cause, Event, Name, StuckWhy, What};
+use crate::journal::{Cause, Event, Name, StuckWhy, What, ms_rounded_down};
 use crate::scenario::Scenario;
 use crate::stage::{Endpoint, MAIN_PART, Parts, Script};
 use deadstop::host::BoxError;
@@ -428,7 +428,7 @@ impl World {
                 self.timers.borrow().next_instant(),
                 self.script.borrow().first(),
             ];
-            let horizon = u64::try_from(HORIZON.as_millis()).unwrap_or(u64::MAX);
+            let horizon = ms_rounded_down(HORIZON);
             let mut next = next
                 .into_iter()
                 .flatten()

@@ -7,9 +7,10 @@ use std::any::Any;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use super::Stage;
 use super::fault::{Met, ScriptedEnd, Struck, meet, take_time};
 use super::part::{MAIN_PART, NEVER, Part};
-use super::{Stage, millis};
+use crate::journal::ms_rounded_up;
 use crate::scenario::Needs;
 use deadstop::context::MainError;
 use deadstop::host::BoxError;
@@ -123,7 +124,7 @@ pub(crate) async fn live(
         if told && ignoring.is_none() {
             break;
         }
-        let cycle = period.map_or(NEVER, |period| now.saturating_add(millis(period)));
+        let cycle = period.map_or(NEVER, |period| now.saturating_add(ms_rounded_up(period)));
         let ignores = ignoring.filter(|_| told).unwrap_or(NEVER);
         pace.pause(Wait {
             until: cycle.min(ignores),
@@ -134,7 +135,7 @@ pub(crate) async fn live(
         .await;
     }
     pace.look_at(index, |stage, part| stage.heard(part));
-    let takes = pace.look_at(index, |_, part| millis(part.spec().takes));
+    let takes = pace.look_at(index, |_, part| ms_rounded_up(part.spec().takes));
     work_then_wait(index, pace, takes)
         .await
         .map_err(|error| error.error)
@@ -143,7 +144,7 @@ pub(crate) async fn live(
 /// Runs a callback: takes its time from the call to the return.
 pub(crate) async fn called(index: usize, pace: &impl Pace) -> Result<(), BoxError> {
     let _held = pace.enter(index);
-    let takes = pace.look_at(index, |_, part| millis(part.spec().takes));
+    let takes = pace.look_at(index, |_, part| ms_rounded_up(part.spec().takes));
     work_then_wait(index, pace, takes)
         .await
         .map_err(|error| error.error)
@@ -208,7 +209,7 @@ pub(crate) async fn main(pace: &impl Pace) -> Result<(), MainError> {
             let spec = parts.all[index].spec();
             (
                 spec.late,
-                millis(spec.after),
+                ms_rounded_up(spec.after),
                 parts.all[MAIN_PART].faults.end_before(&spec.name),
             )
         });

@@ -9,8 +9,8 @@ use std::cell::{Cell, RefCell};
 use std::panic::resume_unwind;
 
 use super::part::{NEVER, Part};
-use super::{Later, Stage, millis};
-use crate::journal::{Id, Name, What};
+use super::{Later, Stage};
+use crate::journal::{Id, Name, What, ms_rounded_up};
 use crate::scenario::{Fault, Lasts};
 use deadstop::context::MainError;
 
@@ -171,7 +171,7 @@ impl dyn Stage + '_ {
             fault: fault.verb(),
             name: part.name.clone(),
             id: part.id.get(),
-            lasts: fault.lasts().map(millis),
+            lasts: fault.lasts().map(ms_rounded_up),
             answer: None,
         });
         let faults = &part.faults;
@@ -179,7 +179,7 @@ impl dyn Stage + '_ {
             Fault::Hang { lasts } => faults.hung_until.set(self.instant_after(*lasts)),
             Fault::Ignore { lasts } => faults.ignoring_until.set(self.instant_after(*lasts)),
             Fault::Slow { by } => {
-                let slow_by_ms = faults.slow_by_ms.get().saturating_add(millis(*by));
+                let slow_by_ms = faults.slow_by_ms.get().saturating_add(ms_rounded_up(*by));
                 faults.slow_by_ms.set(slow_by_ms);
             }
             Fault::Fail {
@@ -226,7 +226,7 @@ impl dyn Stage + '_ {
         self.record(What::Held { id, name });
         self.hold_executor(part, true);
         if let Some(lasts) = lasts {
-            self.schedule(millis(lasts), Later::Release(part.index));
+            self.schedule(ms_rounded_up(lasts), Later::Release(part.index));
         }
     }
 
@@ -246,7 +246,7 @@ impl dyn Stage + '_ {
         for _ in 0..count {
             let job = self.begin_job(part, id);
             if let Some(takes) = takes {
-                self.schedule(millis(takes), Later::JobDone(part.index, job));
+                self.schedule(ms_rounded_up(takes), Later::JobDone(part.index, job));
             }
         }
     }
@@ -289,7 +289,9 @@ impl dyn Stage + '_ {
     }
 
     fn instant_after(&self, lasts: Lasts) -> u64 {
-        lasts.map_or(NEVER, |lasts| self.now().saturating_add(millis(lasts)))
+        lasts.map_or(NEVER, |lasts| {
+            self.now().saturating_add(ms_rounded_up(lasts))
+        })
     }
 }
 

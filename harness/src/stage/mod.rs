@@ -15,7 +15,6 @@ mod said;
 mod script;
 
 use std::cell::RefCell;
-use std::time::Duration;
 
 use crate::journal::{Call, Name, SignalName, What};
 
@@ -81,9 +80,4 @@ pub(crate) enum Later {
     Release(usize),
     /// The job of this number is done, of the component of this index.
     JobDone(usize, u32),
-}
-
-/// Returns a duration in whole milliseconds, rounded up.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use elsa::FrozenVec;
 
+use super::Stage;
 use super::fault::Faults;
-use super::{Stage, millis};
-use crate::journal::{How, Id, Kind, LostWhat, MAIN, Name, Registered, What};
+use crate::journal::{How, Id, Kind, LostWhat, MAIN, Name, Registered, What, ms_rounded_up};
 use crate::scenario::{Component, Scenario};
 
 /// An instant that never comes.
@@ -279,19 +279,19 @@ impl dyn Stage + '_ {
             kind: part.kind(),
             name: part.name.clone(),
             order: spec.order,
-            timeout: millis(spec.timeout),
-            floor: spec.floor.map(millis),
+            timeout: ms_rounded_up(spec.timeout),
+            floor: spec.floor.map(ms_rounded_up),
             uses: spec.uses.clone(),
             told: spec.told,
             is_async: spec.is_async || part.kind() == Kind::Task,
             adopted: spec.adopted,
             once: false,
-            interval: watchdog.map(|watchdog| millis(watchdog.interval)),
+            interval: watchdog.map(|watchdog| ms_rounded_up(watchdog.interval)),
             attempts: watchdog.map(|watchdog| watchdog.attempts),
-            request_timeout: watchdog.map(|watchdog| millis(watchdog.request_timeout)),
+            request_timeout: watchdog.map(|watchdog| ms_rounded_up(watchdog.request_timeout)),
             start_grace: watchdog
                 .and_then(|watchdog| watchdog.start_grace)
-                .map(millis),
+                .map(ms_rounded_up),
         })));
     }
 

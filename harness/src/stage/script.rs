@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{EndpointBehaviour, NEVER, Stage, millis};
-use crate::journal::{FaultVerb, Ms, Name, SignalName, What};
+use super::{EndpointBehaviour, NEVER, Stage};
+use crate::journal::{FaultVerb, Ms, Name, SignalName, What, ms_rounded_up};
 use crate::scenario::{Answer, Scenario, Timed, Trigger, Verb};
 
 /// Interval within which a SIGTERM or SIGINT after the last counted one is the same signal, in milliseconds.
@@ -41,7 +41,7 @@ impl Script {
         let mut awaiting_events = Vec::new();
         for (index, event) in scenario.timeline.iter().enumerate() {
             match &event.trigger {
-                Trigger::At(at) => insert_sorted(&mut due, (millis(*at), index)),
+                Trigger::At(at) => insert_sorted(&mut due, (ms_rounded_up(*at), index)),
                 Trigger::On { .. } | Trigger::OnEnd { .. } => waiting.push(index),
                 Trigger::AfterEvent(number) => {
                     insert_sorted(&mut awaiting_events, (*number, index));
@@ -54,7 +54,7 @@ impl Script {
             waiting,
             awaiting_events,
             could_not_happen: Vec::new(),
-            grace_ms: millis(scenario.worker.grace),
+            grace_ms: ms_rounded_up(scenario.worker.grace),
             handles_signals: scenario.worker.run,
             counted_signals: 0,
             last_counted_ms: None,
@@ -105,7 +105,7 @@ impl Script {
         } = self;
         waiting.retain(|index| match delay(&timeline[*index].trigger) {
             Some(delay) => {
-                insert_sorted(due, (now.saturating_add(millis(delay)), *index));
+                insert_sorted(due, (now.saturating_add(ms_rounded_up(delay)), *index));
                 false
             }
             None => true,
@@ -245,12 +245,13 @@ impl dyn Stage + '_ {
                     fault: FaultVerb::Health,
                     name: "health".into(),
                     id: None,
-                    lasts: lasts.map(millis),
-                    answer: Some(answer_words(*answer, takes.map(millis), *every)),
+                    lasts: lasts.map(ms_rounded_up),
+                    answer: Some(answer_words(*answer, takes.map(ms_rounded_up), *every)),
                 });
-                let until_ms =
-                    lasts.map_or(NEVER, |lasts| self.now().saturating_add(millis(lasts)));
-                let takes_ms = takes.map_or(NEVER, millis);
+                let until_ms = lasts.map_or(NEVER, |lasts| {
+                    self.now().saturating_add(ms_rounded_up(lasts))
+                });
+                let takes_ms = takes.map_or(NEVER, ms_rounded_up);
                 self.endpoint()
                     .borrow_mut()
                     .begin_behaviour(EndpointBehaviour {

@@ -1,6 +1,7 @@
 //! Marks: check characters of a recorded schedule.
 
 use super::point::{Point, PointKind};
+use crate::journal::ms_rounded_down;
 
 /// Maximum number of candidates of one choice that a mark covers, besides their number.
 const MAX_COVERED: usize = 32;
@@ -27,7 +28,7 @@ impl Marker {
             PointKind::Turn => 0,
             PointKind::Return => 1,
         }]);
-        let at_ms = u64::try_from(point.at().as_millis()).unwrap_or(u64::MAX);
+        let at_ms = ms_rounded_down(point.at());
         self.bytes(&at_ms.to_le_bytes());
         self.bytes(&(candidates.len() as u64).to_le_bytes());
         for candidate in candidates.iter().take(MAX_COVERED) {

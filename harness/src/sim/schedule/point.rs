@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::journal::ms_rounded_down;
+
 /// Kind of a [`Point`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -82,7 +84,7 @@ pub struct Point<'a> {
 impl<'a> Point<'a> {
     /// Creates a point, as a test of a schedule needs it. The instant has whole milliseconds.
     pub fn new(kind: PointKind, at: Duration, candidates: &'a [Candidate<'a>]) -> Self {
-        let at_ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
+        let at_ms = ms_rounded_down(at);
         Point {
             kind,
             at_ms,
