@@ -1,6 +1,5 @@
 //! `deadstop new`: writes a scenario to start from.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use clap::Args;
 use super::output::out;
 use super::{Done, Exit, place};
 use deadstop_harness::journal::{Kind, SignalName};
+use deadstop_harness::report::whole::write_new;
 use deadstop_harness::scenario::keys::Place;
 use deadstop_harness::scenario::{
     Component, Fault, Layout, Scenario, Spanned, Spot, Timed, Trigger, Verb,
@@ -47,7 +47,7 @@ impl New {
         let root = place::scenarios().unwrap_or_else(|| PathBuf::from("scenarios"));
         let path = root.join(format!("{name}.toml"));
         let own = for_own_workers();
-        write_new(&path, &if own { own_text(name) } else { text(name) })
+        write_scenario(&path, &if own { own_text(name) } else { text(name) })
             .map_err(|message| (Exit::Failed, message))?;
         if own {
             out(&format!(
@@ -176,8 +176,8 @@ fn for_own_workers() -> bool {
     own.next().is_some_and(|first| first) && own.all(|own| own)
 }
 
-/// Writes a file that must not exist yet, either whole or not at all.
-fn write_new(path: &Path, text: &str) -> Result<(), String> {
+/// Writes a file that must not exist yet, and the folder in which it lies.
+fn write_scenario(path: &Path, text: &str) -> Result<(), String> {
     if path.exists() {
         return Err(format!(
             "{} is there already; choose another name, or edit it",
@@ -187,22 +187,7 @@ fn write_new(path: &Path, text: &str) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("cannot write {}: {error}", path.display());
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(failed)?;
-    let draft = path.with_extension(format!("toml.{}", std::process::id()));
-    let written = std::fs::File::create_new(&draft)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())
-                .and_then(|()| file.sync_all())
-        })
-        // A hard link fails if the file has been made meanwhile; a rename would replace that file.
-        .and_then(|()| match std::fs::hard_link(&draft, path) {
-            // Not every file system has hard links.
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists && !path.exists() => {
-                std::fs::rename(&draft, path)
-            }
-            linked => linked,
-        });
-    let _ = std::fs::remove_file(&draft);
-    written.map_err(failed)
+    write_new(path, text).map_err(failed)
 }
 
 #[cfg(test)]

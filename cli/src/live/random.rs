@@ -13,6 +13,7 @@ use crate::{Done, Exit};
 use deadstop_harness::live::Players;
 use deadstop_harness::report::SourceFile;
 use deadstop_harness::report::figures::plural;
+use deadstop_harness::report::whole::write_whole;
 use deadstop_harness::scenario::{self, Scenario};
 use deadstop_harness::sim::{Runners, cores};
 
@@ -120,7 +121,7 @@ impl Live {
         };
         let path = folder.join(file_name(seed));
         let written = std::fs::create_dir_all(folder)
-            .and_then(|()| std::fs::write(&path, scenario::random(seed)));
+            .and_then(|()| write_whole(&path, &scenario::random(seed)));
         written.map_err(|error| format!("cannot write {}: {error}", path.display()))
     }
 }

@@ -15,18 +15,31 @@ pub(super) const DRAFT_SUFFIX: &str = ".tmp";
 ///
 /// If the file system refuses.
 pub fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let draft = draft_beside(path);
-    let written = fs::File::create(&draft)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            // A file that is renamed before it is on the disk may be empty after a crash.
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&draft, path));
-    if written.is_err() {
+    let draft = write_draft(path, text)?;
+    let renamed = fs::rename(&draft, path);
+    if renamed.is_err() {
         let _ = fs::remove_file(&draft);
     }
-    written
+    renamed
+}
+
+/// Writes a file as [`write_whole`] does, but only if there is none at the path.
+///
+/// # Errors
+///
+/// If there is a file at the path, or the file system refuses.
+pub fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let draft = write_draft(path, text)?;
+    // A hard link fails if the file has been made meanwhile; a rename would replace that file.
+    let linked = match fs::hard_link(&draft, path) {
+        // Not every file system has hard links.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !path.exists() => {
+            fs::rename(&draft, path)
+        }
+        linked => linked,
+    };
+    let _ = fs::remove_file(&draft);
+    linked
 }
 
 /// Checks whether [`write_whole`] can write a file: whether a draft can be made beside it.
@@ -38,6 +51,23 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
     let draft = draft_beside(path);
     fs::File::create(&draft)?;
     fs::remove_file(&draft)
+}
+
+/// Writes a text to a new file beside a path, and returns the path of that file.
+fn write_draft(path: &Path, text: &str) -> io::Result<PathBuf> {
+    let draft = draft_beside(path);
+    let written = fs::File::create(&draft).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        // A file that is renamed before it is on the disk may be empty after a crash.
+        file.sync_all()
+    });
+    match written {
+        Ok(()) => Ok(draft),
+        Err(error) => {
+            let _ = fs::remove_file(&draft);
+            Err(error)
+        }
+    }
 }
 
 fn draft_beside(path: &Path) -> PathBuf {
@@ -75,6 +105,19 @@ mod tests {
         write_whole(&folder.join("taken"), "three").expect_err("it is a folder");
         assert_eq!(names(), ["a", "taken"]);
         check_writable(&folder.join("none/a")).expect_err("its folder is not there");
+        fs::remove_dir_all(&folder).expect("it is the test's own");
+    }
+
+    #[test]
+    fn new_file_replaces_none_and_leaves_no_draft() {
+        let folder = std::env::temp_dir().join(format!("deadstop-new-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder of the test's own");
+        let path = folder.join("a");
+        write_new(&path, "one").expect("it can be written");
+        let error = write_new(&path, "two").expect_err("it is there already");
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), "one");
+        assert_eq!(fs::read_dir(&folder).expect("it is there").count(), 1);
         fs::remove_dir_all(&folder).expect("it is the test's own");
     }
 }
