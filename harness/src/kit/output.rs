@@ -4,6 +4,8 @@ use std::io::Write;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::sim::start_thread;
+
 /// Exit code of a failed test binary, as in every Rust test.
 pub(super) const EXIT_FAILED: u8 = 101;
 
@@ -43,13 +45,9 @@ pub(super) fn exit(code: u8) -> ! {
 
 /// Ends the process, after writing `text`, if code that was left behind holds std's lock on standard output: the
 /// harness would wait for it for good.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "it is not known whether the lock can be had, and it is waited for in real time"
-)]
 pub(super) fn exit_if_stdout_locked(text: &str) {
     let (has, had) = mpsc::channel();
-    let asks = std::thread::Builder::new().spawn(move || {
+    let asks = start_thread("standard output", move || {
         drop(std::io::stdout().lock());
         let _ = has.send(());
     });

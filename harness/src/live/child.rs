@@ -18,7 +18,7 @@ use super::timeline;
 use super::turns::{Turns, await_in_turns};
 use crate::journal::{Call, What};
 use crate::scenario;
-use crate::sim::{Options, header, limits_of};
+use crate::sim::{Options, header, limits_of, start_thread};
 use crate::stage::{Said, Stage};
 use deadstop::context::{Life, LifeEnd, WorkerCtx};
 use deadstop::host::block_on;
@@ -188,9 +188,4 @@ fn measure_lag(clock: &Arc<Clock>) -> std::io::Result<()> {
                 .fetch_max(super::tempo::nanos(lag), Ordering::Relaxed);
         }
     })
-}
-
-fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    let builder = std::thread::Builder::new().name(name.to_owned());
-    builder.spawn(run).map(drop)
 }

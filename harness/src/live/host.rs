@@ -15,6 +15,7 @@ use super::probe::meet_faults;
 use super::scene::Scene;
 use super::turns::{InTurns, PolledIn, TurnExtension, Turns, Unbegun};
 use crate::journal::{Cause, Claim, Id, Kind, Name, ms_rounded_up};
+use crate::sim::start_thread;
 use crate::stage::{NEVER, Stage as _};
 use deadstop::host::{
     Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, HarnessHost, Host,
@@ -211,9 +212,7 @@ impl HarnessHost for LiveHost {
             play.wait_for_scene(Some(late), quiet);
             drop(over);
         };
-        let waits = std::thread::Builder::new()
-            .name("settle".to_owned())
-            .spawn(wait);
+        let waits = start_thread("settle", wait);
         Box::pin(async move {
             if waits.is_ok() {
                 let _ = is_over.await;

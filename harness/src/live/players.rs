@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tempo::Tempo;
 use crate::journal::{Cause, Event, SignalName, What};
+use crate::sim::start_thread;
 
 /// Time that a run may take beyond twice the time that its tempo gives it.
 const DEFAULT_MARGIN: Duration = Duration::from_secs(5);
@@ -141,8 +142,7 @@ fn run_child(child: &mut Child, request: &Request, margin: Duration) -> Result<P
         .write_all(line.as_bytes())
         .and_then(|()| input.write_all(b"\n"));
     let (lines, read) = mpsc::channel();
-    let builder = || std::thread::Builder::new();
-    builder().spawn(move || {
+    start_thread("journal", move || {
         for line in BufReader::new(output).lines() {
             if line.is_err() || lines.send(line.unwrap_or_default()).is_err() {
                 return;
@@ -150,7 +150,7 @@ fn run_child(child: &mut Child, request: &Request, margin: Duration) -> Result<P
         }
     })?;
     let (text_sender, stderr_text) = mpsc::channel();
-    builder().spawn(move || {
+    start_thread("errors", move || {
         let mut text = Vec::new();
         let mut errors = errors;
         let _ = (&mut errors).take(MAX_STDERR_BYTES).read_to_end(&mut text);

@@ -7,6 +7,7 @@ use super::play::Play;
 use super::server::ScriptedAnswer;
 use crate::journal::{Name, What};
 use crate::scenario::Answer;
+use crate::sim::start_thread;
 use crate::stage::{Met, NEVER, Part, Stage, Struck, blocking, meet};
 use crate::words::one_line;
 use deadstop::host::Host;
@@ -123,8 +124,7 @@ impl Drop for ProbeInFlight<'_> {
                     });
                 });
             };
-            let builder = std::thread::Builder::new().name("late answer".to_owned());
-            let _ = builder.spawn(comes);
+            let _ = start_thread("late answer", comes);
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::scene::Clock;
 use crate::scenario::Answer;
+use crate::sim::start_thread;
 use crate::stage::{Ends, NEVER, serve};
 
 /// The scripted answer to a request and the time it takes, and when the request was made; in milliseconds of the
@@ -61,8 +62,7 @@ impl Server {
             runtime.block_on(accept(address, clock, requests));
             drop(reserved);
         };
-        let builder = std::thread::Builder::new().name("health".to_owned());
-        builder.spawn(serve)?;
+        start_thread("health", serve)?;
         Ok(Server { address, next })
     }
 

@@ -13,6 +13,7 @@ use super::play::Play;
 use super::scene::{PendingCall, Scene, UnlockedAction};
 use super::turns::{InTurns, Turns, await_in_turns};
 use crate::journal::{Cause, Kind, SignalName, What};
+use crate::sim::start_thread;
 use crate::stage::{self, Said, Stage};
 use deadstop::context::Main;
 use deadstop::host::{Host, Who, block_on};
@@ -201,8 +202,7 @@ fn make_call(play: &Arc<Play>, pending: PendingCall) -> Receiver<()> {
                 let _on = executor.enter();
                 block_on(called);
             };
-            let builder = std::thread::Builder::new().name("caller".to_owned());
-            builder.spawn(calls).is_ok()
+            start_thread("caller", calls).is_ok()
         }
     };
     assert!(spawned, "a live run can start its threads");

@@ -29,6 +29,7 @@ use super::bell::Bell;
 use super::bodies::{Resume, Turned, WorldEnded, too_many_left};
 use super::foreign::LONG_TURN;
 use super::guard::Usage;
+use super::thread::start_thread;
 use super::watched::{KernelThreadId, Watched};
 use super::world::{self, World};
 use crate::journal::Name;
@@ -204,10 +205,6 @@ pub(crate) struct Baton<T: 'static> {
 }
 
 impl<T: Send + 'static> Baton<T> {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "a simulated body's thread is started here"
-    )]
     pub fn new(
         name: &Name,
         watched: Option<Arc<Watched>>,
@@ -231,9 +228,7 @@ impl<T: Send + 'static> Baton<T> {
         // later.
         let dispatch = (!dispatch.is::<NoSubscriber>()).then_some(dispatch);
         let (at, put) = (Arc::clone(&handover), Arc::clone(&result));
-        // The operating system truncates names; std refuses only the NUL character.
-        let name = name.chars().filter(|c| *c != '\0').collect();
-        std::thread::Builder::new().name(name).spawn(move || {
+        start_thread(name, move || {
             let thread = KernelThreadId::current_if(at.watched.is_some());
             HANDOVER.with(|guard| *guard.0.borrow_mut() = Some((Arc::clone(&at), thread)));
             let turn = at.await_turn(thread);

@@ -31,6 +31,7 @@ mod stack;
 mod stage;
 mod stall;
 mod subject;
+mod thread;
 mod twice;
 mod watched;
 mod worker;
@@ -56,6 +57,7 @@ pub use schedule::{
 };
 pub use stack::{Frame, Stack};
 pub use stall::{Code, Doing, Stall, Waiting};
+pub(crate) use thread::start_thread;
 pub use twice::{FURTHER_SEEDS, TWICE_AT_ONCE, Twice, twice};
 pub use watched::{Kept, KeptBy, Panicked};
 pub(crate) use worker::limits_of;

@@ -15,6 +15,7 @@ use super::guard::{LOOK_INTERVAL, Patience, TurnWatch};
 use super::runners::{MakeSchedule, Ran, Run, RunError, WorkerId};
 use super::schedule::{Halt, Recorded, Recording, Schedule, Seeded};
 use super::stall::Stall;
+use super::thread::start_thread;
 use super::watched::Watched;
 use super::{Aside, Journal, header, run_watched};
 use crate::journal::{Event, StuckWhy, What};
@@ -159,17 +160,11 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the simulator's threads are started here"
-    )]
     pub fn add_worker(self: &Arc<Self>, guard: &mut GuardState) -> std::io::Result<()> {
         let id = WorkerId(guard.ever);
         let place = Arc::new(Place::default());
         let (shared, at) = (Arc::clone(self), Arc::clone(&place));
-        std::thread::Builder::new()
-            .name(format!("runner {}", id.0))
-            .spawn(move || shared.work(id, &at))?;
+        start_thread(&format!("runner {}", id.0), move || shared.work(id, &at))?;
         guard.ever += 1;
         guard.workers.push(Worker {
             id,
