@@ -51,6 +51,29 @@ fn late_answer_is_a_failure_at_the_request_timeout() {
 }
 
 #[test]
+fn slow_answer_within_the_request_timeout_is_good() {
+    // The answer to the probe of 20 s comes at 80 s. The one to the probe of 90 s is still to come at the stop.
+    let journal = Trial::of(watched)
+        .at("15s", Health::status(200).taking("60s"))
+        .at("100s", SignalName::Sigterm)
+        .run();
+    assert_eq!(probes(&journal), [0, 10_000, 20_000, 90_000]);
+    assert_eq!(journal.exit_code(), Some(0), "{journal}");
+}
+
+#[test]
+fn bad_answer_to_every_second_probe_does_not_fire() {
+    // From 15 s on the second probe gets the first bad answer. Each bad one is followed by a good one, 4 s later.
+    let journal = Trial::of(watched)
+        .at("15s", Health::status(503).every(2))
+        .at("50s", SignalName::Sigterm)
+        .run();
+    let at = [0, 10_000, 20_000, 30_000, 34_000, 44_000, 48_000];
+    assert_eq!(probes(&journal), at, "{journal}");
+    assert_eq!(journal.exit_code(), Some(0));
+}
+
+#[test]
 fn first_request_to_stop_disarms_the_watchdog() {
     let trial = Trial::of(watched).at("15s", Health::answers(Answer::Refused));
     let journal = trial.at("21s", SignalName::Sigterm).run();
