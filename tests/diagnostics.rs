@@ -565,14 +565,12 @@ title = "What it needs has ended by then"
 components = [
   { task = "writer" },
   { closeable = "late pool", late = true },
-  { closeable = "other pool", late = true },
 ]
 [timeline]
 events = [
   { at = "1s", signal = "SIGTERM" },
   { on-end = "late pool", register = "late pool" },
   { on-end = "writer", after = "1s", call = "stop", from = "writer" },
-  { on-end = "writer", register = "other pool", from = "writer" },
   { on-end = "main", call = "stop", from = "main" },
 ]
 "#,

@@ -56,7 +56,7 @@ pub(super) fn event(
             callers: fields.count("callers").unwrap_or(1),
             message,
         },
-        "register" => Verb::Register { name, from },
+        "register" => Verb::Register { name },
         "fail" if *name == *"kill" => Verb::KillFails,
         "health" => Verb::Health {
             answer: answer(&text)?,

@@ -371,7 +371,7 @@ pub static KEYS: &[Key] = &[
     key(Event, "on-end", NAME_OR_MAIN, "", "When it strikes: at the first end of that component's code, or of `main`, however it ends.", r#"{ on-end = "flush", signal = "SIGTERM" }"#),
     key(Event, AFTER_EVENT, Type::Int(0, limits::EVENT_NUMBER as i64), "", "When it strikes: after the turn in which the journal's event of that number (`seq`) is written, and before the next turn. Not in a live run.", r#"{ after-event = 12, signal = "SIGTERM" }"#),
     key(Event, "after", TIME, "0ms", "So long after the begin of the step that `on` names, or after the end that `on-end` names.", r#"{ on = "flush", after = "500ms", signal = "SIGTERM" }"#),
-    key(Event, "from", NAME_OR_MAIN, "from outside", "The component inside which it is called or registered.", r#"{ at = "5s", call = "stop", from = "writer" }"#).with(&["call", "register"]),
+    key(Event, "from", NAME_OR_MAIN, "from outside", "The component inside which it is called.", r#"{ at = "5s", call = "stop", from = "writer" }"#).with(&["call"]),
     key(Event, "callers", Type::Int(1, 1_000), "1", "How many call at once.", r#"{ at = "5s", call = "cleanup", callers = 3 }"#).with(&["call"]),
     key(Event, "message", Type::Text, "scripted failure, scripted panic", "The error's or panic's words; the reason given with `request-stop`.", r#"{ at = "5s", fail = "db", message = "broken pipe" }"#).with(&["fail", "panic", "call"]).not_about(&["kill"]),
     key(Event, "for", TIME_OR_FOREVER, "forever", "How long it lasts.", r#"{ at = "5s", hang = "flush", for = "3s" }"#).with(&["hang", "ignore", "hold", "health"]),

@@ -152,9 +152,10 @@ fn floors_cannot_fit(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
 
 fn never_registered(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
     for component in components(scenario).filter(|component| component.late) {
-        let registered = scenario.timeline.iter().any(
-            |event| matches!(&event.verb, Verb::Register { name, .. } if *name == component.name),
-        );
+        let registered = scenario
+            .timeline
+            .iter()
+            .any(|event| matches!(&event.verb, Verb::Register { name } if *name == component.name));
         if !registered {
             found.push(
                 Diagnostic::warning(
@@ -199,7 +200,7 @@ fn events_without_effect(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
     let watchdog = components(scenario).any(|component| component.kind == Kind::Watchdog);
     for event in &scenario.timeline {
         let (label, help) = match &event.verb {
-            // A component ends once. What calls or registers inside of it never strikes, which is another lint.
+            // A component ends once. What calls inside of it never strikes, which is another lint.
             verb if !matches!(verb, Verb::Call { .. } | Verb::Register { .. })
                 && matches!(&event.trigger, Trigger::OnEnd { name, .. } if verb.about() == Some(name)) =>
             {
@@ -268,30 +269,25 @@ fn never_strikes(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
                 ),
                 "let it strike earlier; a signal ends the process when the grace is over",
             ),
-            (
-                Trigger::On { name, .. },
-                Verb::Register {
-                    name: registered, ..
-                },
-            ) if name == registered => (
-                "it waits for a step of what it registers".to_owned(),
-                "let it strike `at` a moment, or `on` another step",
-            ),
-            (
-                Trigger::OnEnd { name, .. },
-                Verb::Register {
-                    name: registered, ..
-                },
-            ) if name == registered => (
-                "it waits for the end of what it registers".to_owned(),
-                "let it strike `at` a moment, or at the end of another component",
-            ),
+            (Trigger::On { name, .. }, Verb::Register { name: registered })
+                if name == registered =>
+            {
+                (
+                    "it waits for a step of what it registers".to_owned(),
+                    "let it strike `at` a moment, or `on` another step",
+                )
+            }
+            (Trigger::OnEnd { name, .. }, Verb::Register { name: registered })
+                if name == registered =>
+            {
+                (
+                    "it waits for the end of what it registers".to_owned(),
+                    "let it strike `at` a moment, or at the end of another component",
+                )
+            }
             (
                 Trigger::OnEnd { name, .. },
                 Verb::Call {
-                    from: Some(from), ..
-                }
-                | Verb::Register {
                     from: Some(from), ..
                 },
             ) if name == from => (

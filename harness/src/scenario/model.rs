@@ -194,8 +194,6 @@ pub enum Verb {
     Register {
         /// Name of the component.
         name: Name,
-        /// Component inside which it is registered, if it is registered inside one.
-        from: Option<Name>,
     },
     /// A fault strikes a component, or `main`.
     Fault {
@@ -232,7 +230,7 @@ impl Verb {
     /// Returns the component inside whose code the event happens, if it happens inside one.
     pub(crate) fn inside(&self) -> Option<&Name> {
         match self {
-            Verb::Call { from, .. } | Verb::Register { from, .. } => from.as_ref(),
+            Verb::Call { from, .. } => from.as_ref(),
             _ => None,
         }
     }

@@ -120,7 +120,7 @@ fn subtable<'t, 'i>(table: &'t DeTable<'i>, name: &str) -> Option<(Span, &'t DeT
 fn check_registered_once(reader: &mut Reader, timeline: &[Timed]) {
     let mut first: BTreeMap<&str, &Span> = BTreeMap::new();
     for Timed { verb, span, .. } in timeline {
-        let Verb::Register { name, .. } = verb else {
+        let Verb::Register { name } = verb else {
             continue;
         };
         if let Some(first) = first.get(&**name) {

@@ -196,7 +196,7 @@ impl dyn Stage + '_ {
     /// Returns whether an event can happen now. Inside a component it can only while the component's code runs.
     fn can_happen(&self, verb: &Verb) -> bool {
         match verb {
-            Verb::Call { from, .. } | Verb::Register { from, .. } => from
+            Verb::Call { from, .. } => from
                 .as_ref()
                 .is_none_or(|from| self.parts().named(from).is_some_and(super::Part::runs)),
             _ => true,
@@ -216,7 +216,7 @@ impl dyn Stage + '_ {
                     self.call(*call, from.clone(), message.clone());
                 }
             }
-            Verb::Register { name, .. } => {
+            Verb::Register { name } => {
                 if let Some(index) = self.parts().index_by_name(name) {
                     self.register(index);
                 }

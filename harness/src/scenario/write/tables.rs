@@ -263,10 +263,7 @@ fn set_verb(table: &mut Table, verb: &Verb) {
             table.set_or_default("callers", *callers, 1, count);
             table.set_some("message", text_of(message));
         }
-        Verb::Register { name, from } => {
-            table.set(key, quoted(name));
-            table.set_some("from", name_of(from));
-        }
+        Verb::Register { name } => table.set(key, quoted(name)),
         Verb::Fault { name, fault } => {
             table.set(key, quoted(name));
             fault.write(table);
