@@ -392,7 +392,7 @@ fn output_does_not_depend_on_the_number_of_jobs() {
 fn help_texts_match_their_snapshots() {
     let project = Project::new("help");
     for command in [
-        "", "run", "check", "accept", "reject", "replay", "lint", "new", "schema",
+        "", "run", "check", "accept", "reject", "replay", "live", "lint", "new", "schema",
     ] {
         let mut arguments = vec![command, "--help"];
         arguments.retain(|argument| !argument.is_empty());
