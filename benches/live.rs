@@ -7,8 +7,8 @@
     reason = "a benchmark measures real time, and the version by hand starts what it stops"
 )]
 
-#[path = "by_hand/service.rs"]
-mod by_hand;
+#[path = "tokio_only/service.rs"]
+mod tokio_only;
 
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ async fn deadstop(load: Load) -> Duration {
 }
 
 async fn by_hand(load: Load) -> Duration {
-    let service = by_hand::Service::start(load.threads, load.tasks);
+    let service = tokio_only::Service::start(load.threads, load.tasks);
     wait_until_idle().await;
     let began = Instant::now();
     service.stop().await;

@@ -1,7 +1,7 @@
 //! Measures one scenario: written by hand and simulated; then judged, rendered, compared and parsed. Also measures
 //! the gate.
 
-mod by_hand;
+mod tokio_only;
 
 use std::hint::black_box;
 use std::process::Command;
@@ -25,7 +25,7 @@ fn shape() -> Scenario {
 fn one_scenario(criterion: &mut Criterion) {
     let scenario = shape();
     let journal = run(&scenario, &Options::default());
-    let by_hand = by_hand::run();
+    let by_hand = tokio_only::run();
     let end = (
         by_hand.last().map(|line| line.0),
         journal.events.last().map(|event| u128::from(event.t)),
@@ -38,7 +38,7 @@ fn one_scenario(criterion: &mut Criterion) {
     );
     let mut group = criterion.benchmark_group("one scenario");
     group.bench_function("by hand", |bencher| {
-        bencher.iter(|| black_box(by_hand::run()))
+        bencher.iter(|| black_box(tokio_only::run()))
     });
     group.bench_function("simulated", |bencher| {
         bencher.iter(|| black_box(run(&scenario, &Options::default())))

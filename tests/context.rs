@@ -1,11 +1,10 @@
 //! The contract of a worker context, rule by rule, on a host that the test drives by hand: there is no clock and no
 //! thread, and a test can look at every moment in between.
 
-mod by_hand;
+mod manual_host;
 
 use std::sync::{Arc, Mutex};
 
-use by_hand::{ByHand, ms};
 use deadstop::context::{
     BlockingError, BodyOpts, CallOpts, CalledFromInside, Close, Life, Limits, MainError, Report,
     StartError, WorkerCtx,
@@ -14,11 +13,12 @@ use deadstop::host::{BoxError, Host, Scope};
 use deadstop::journal::{
     BoundBy, By, Cause, Claim, How, Outcome, Phase, Record, RefusedReason, SignalName, Sink,
 };
+use manual_host::{ManualHost, ms};
 use tokio_test::task::spawn;
 use tokio_test::{assert_pending, assert_ready};
 
-fn worker() -> (Arc<ByHand>, WorkerCtx) {
-    let host = ByHand::new();
+fn worker() -> (Arc<ManualHost>, WorkerCtx) {
+    let host = ManualHost::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
     (host, ctx)
 }
@@ -179,7 +179,7 @@ mod stop {
 
     #[test]
     fn steps_after_stops_share_begin_but_are_not_awaited() {
-        let host = ByHand::new();
+        let host = ManualHost::new();
         // The grace of 100 ms less 5 ms of margin and 45 ms of reserve leaves stop 50 ms.
         let limits = Limits::new().grace(ms(100)).reserve(ms(45));
         let ctx = host.ctx(WorkerCtx::<()>::builder().limits(limits));
@@ -216,7 +216,7 @@ mod cleaning_up {
             (false, ["pool", "a", "b", "db"]),
             (true, ["pool", "b", "a", "db"]),
         ] {
-            let host = ByHand::new();
+            let host = ManualHost::new();
             let mut limits = Limits::new();
             if last_first {
                 limits = limits.last_registered_first();
@@ -242,7 +242,7 @@ mod cleaning_up {
 
     #[test]
     fn a_hung_close_leaves_the_later_ones_their_floors() {
-        let host = ByHand::new();
+        let host = ManualHost::new();
         // 1000 ms of grace, 50 ms of margin, 300 ms of reserve: cleanup ends at 950 ms.
         let limits = Limits::new().grace(ms(1_000)).reserve(ms(300));
         let ctx = host.ctx(WorkerCtx::<()>::builder().limits(limits));
@@ -870,7 +870,7 @@ mod claims {
     use super::*;
 
     /// A sink that notes, at each claim, what has already been done.
-    struct StateAtClaim(Arc<ByHand>, Notes);
+    struct StateAtClaim(Arc<ManualHost>, Notes);
 
     impl Sink for StateAtClaim {
         fn record(&self, record: &Record<'_>) {
@@ -893,8 +893,8 @@ mod claims {
         }
     }
 
-    fn worker_that_notes_claims() -> (Arc<ByHand>, WorkerCtx, Notes) {
-        let (host, notes) = (ByHand::new(), Notes::default());
+    fn worker_that_notes_claims() -> (Arc<ManualHost>, WorkerCtx, Notes) {
+        let (host, notes) = (ManualHost::new(), Notes::default());
         let sink = Arc::new(StateAtClaim(Arc::clone(&host), notes.clone()));
         let ctx = host.ctx(WorkerCtx::<()>::builder().sink(sink));
         (host, ctx, notes)
@@ -949,7 +949,7 @@ mod claims {
 
     /// A sink that calls stop as a second caller in the middle of one claim, and lets that stop go on.
     struct InterruptedSink {
-        host: Arc<ByHand>,
+        host: Arc<ManualHost>,
         notes: Notes,
         interrupts: fn(&Claim) -> bool,
         caller: Mutex<Option<WorkerCtx>>,
@@ -977,7 +977,7 @@ mod claims {
 
     /// Returns what is claimed of a stop by two callers. The second calls while the first makes the given claim.
     fn claims_interrupted_at(interrupts: fn(&Claim) -> bool) -> Vec<String> {
-        let (host, notes) = (ByHand::new(), Notes::default());
+        let (host, notes) = (ManualHost::new(), Notes::default());
         let sink = Arc::new(InterruptedSink {
             host: Arc::clone(&host),
             notes: notes.clone(),

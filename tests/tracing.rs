@@ -3,13 +3,13 @@
 //! The test turns the host by hand, so that everything happens on the test's own thread: `tracing-test` listens
 //! there.
 
-mod by_hand;
+mod manual_host;
 
-use by_hand::{ByHand, ms};
 use deadstop::context::{BodyOpts, CallOpts, Life, WeakCtx, WorkerCtx};
 use deadstop::host::Host;
 use deadstop::journal::{How, SignalName};
 use deadstop::watchdog::{Probe, ProbeError, Probing, Watchdog};
+use manual_host::{ManualHost, ms};
 use tokio_test::{assert_pending, assert_ready};
 use tracing_test::traced_test;
 
@@ -29,7 +29,7 @@ macro_rules! assert_logged {
 #[traced_test]
 #[test]
 fn the_steps_are_logged_in_the_plans_words() {
-    let host = ByHand::new();
+    let host = ManualHost::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
     ctx.defer_stop("drain", CallOpts::new(), |_| Err("no connection"))
         .expect("accepted");
@@ -50,7 +50,7 @@ fn the_steps_are_logged_in_the_plans_words() {
 #[traced_test]
 #[test]
 fn awaited_and_leaked_components_are_logged_by_name() {
-    let host = ByHand::new();
+    let host = ManualHost::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
     let line = line!() + 1;
     let registered = ctx.add_thread("hangs", BodyOpts::new().timeout(ms(50)), |_| {});
@@ -77,7 +77,7 @@ fn awaited_and_leaked_components_are_logged_by_name() {
 #[traced_test]
 #[test]
 fn second_signal_is_logged_as_the_second() {
-    let host = ByHand::new();
+    let host = ManualHost::new();
     let life = Life::new(&host.ctx(WorkerCtx::<()>::builder()));
     life.signal(SignalName::Sigterm);
     assert!(!logs_contain("a second signal"));
@@ -114,7 +114,7 @@ impl Probe for FailsAfterOnce {
 #[traced_test]
 #[test]
 fn failed_probe_is_logged_with_its_cause() {
-    let host = ByHand::new();
+    let host = ManualHost::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
     let watchdog = Watchdog::new(FailsAfterOnce(0, ctx.downgrade())).attempts(2);
     ctx.add_watchdog("watchdog", BodyOpts::new(), watchdog)
@@ -130,7 +130,7 @@ fn failed_probe_is_logged_with_its_cause() {
 #[traced_test]
 #[test]
 fn dropping_the_last_handle_logs_once_what_is_left_running() {
-    let host = ByHand::new();
+    let host = ManualHost::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
     for name in ["flusher", "poller"] {
         ctx.add_thread(name, BodyOpts::new(), |_| {})
@@ -151,7 +151,7 @@ fn dropping_the_last_handle_logs_once_what_is_left_running() {
 #[traced_test]
 #[test]
 fn a_death_before_stop_is_an_error_and_a_refusal_a_warning() {
-    let host = ByHand::new();
+    let host = ManualHost::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
     ctx.add_thread("flusher", BodyOpts::new(), |_| {})
         .expect("accepted");
@@ -193,7 +193,7 @@ impl tracing::Subscriber for PanickingSubscriber {
 
 #[test]
 fn a_subscriber_that_panics_does_not_end_the_stop() {
-    let host = ByHand::new();
+    let host = ManualHost::new();
     tracing::subscriber::with_default(PanickingSubscriber, || {
         let ctx = host.ctx(WorkerCtx::<()>::builder());
         ctx.defer_stop("drain", CallOpts::new(), |_| {})
@@ -210,7 +210,7 @@ fn a_subscriber_that_panics_does_not_end_the_stop() {
 #[traced_test]
 #[test]
 fn a_wake_that_panics_is_logged() {
-    let host = ByHand::new();
+    let host = ManualHost::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
     let panics = || std::panic::resume_unwind(Box::new("no such queue"));
     ctx.add_thread("receives", BodyOpts::new().wake(panics), |_| {})

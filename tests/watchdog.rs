@@ -1,15 +1,15 @@
 //! Rule 18: the watchdog arms itself, counts failures in a row, and ends the process. A request to stop disarms it.
 //! Here its body runs on the test's own thread, and its waits set the clock forward.
 
-mod by_hand;
+mod manual_host;
 
 use std::time::Duration;
 
-use by_hand::{ByHand, ms};
 use deadstop::context::{BodyOpts, WeakCtx, WorkerCtx, exit_code};
 use deadstop::host::Host;
 use deadstop::journal::{Cause, RefusedReason};
 use deadstop::watchdog::{Probe, ProbeError, Probing, Watchdog};
+use manual_host::{ManualHost, ms};
 
 /// The answer of an endpoint to one probe.
 #[derive(Clone, Copy)]
@@ -26,7 +26,7 @@ use Answer::{FailsAsStopIsRequested, Never, Refuses, Status};
 struct Script {
     answers: std::vec::IntoIter<Answer>,
     asked_at: std::sync::mpsc::Sender<Duration>,
-    host: std::sync::Arc<ByHand>,
+    host: std::sync::Arc<ManualHost>,
     ctx: WeakCtx,
 }
 
@@ -59,7 +59,7 @@ fn run_watchdog(
     answers: &[Answer],
     with: impl FnOnce(Watchdog) -> Watchdog,
 ) -> (Vec<u128>, Vec<(i32, Cause)>) {
-    let host = ByHand::new();
+    let host = ManualHost::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
     let (asked_at, asked) = std::sync::mpsc::channel();
     let script = Script {
@@ -145,7 +145,7 @@ fn watchdog_checks_for_a_stop_request_before_it_fires() {
 
 /// Returns a watchdog for a registration. Its body is never run, so it asks nothing.
 fn idle_watchdog() -> Watchdog {
-    let host = ByHand::new();
+    let host = ManualHost::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
     Watchdog::new(Script {
         answers: Vec::new().into_iter(),
@@ -157,7 +157,7 @@ fn idle_watchdog() -> Watchdog {
 
 #[test]
 fn watchdog_with_impossible_limits_is_handed_back() {
-    let ctx = ByHand::new().ctx(WorkerCtx::<()>::builder());
+    let ctx = ManualHost::new().ctx(WorkerCtx::<()>::builder());
     for (dog, what) in [
         (idle_watchdog().interval(Duration::ZERO), "interval"),
         (
@@ -181,7 +181,7 @@ fn watchdog_with_impossible_limits_is_handed_back() {
 
 #[test]
 fn a_second_watchdog_is_refused() {
-    let host = ByHand::new();
+    let host = ManualHost::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
     ctx.add_watchdog("inference", BodyOpts::new(), idle_watchdog())
         .expect("it is the first");

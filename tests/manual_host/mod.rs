@@ -25,7 +25,7 @@ pub const fn ms(milliseconds: u64) -> Duration {
 }
 
 #[derive(Default)]
-pub struct ByHand {
+pub struct ManualHost {
     now: Arc<Mutex<Duration>>,
     state: Mutex<State>,
     inside: AtomicBool,
@@ -58,13 +58,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl fmt::Debug for ByHand {
+impl fmt::Debug for ManualHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ByHand")
+        f.write_str("ManualHost")
     }
 }
 
-impl ByHand {
+impl ManualHost {
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
@@ -215,7 +215,7 @@ impl ByHand {
     }
 }
 
-impl Host for ByHand {
+impl Host for ManualHost {
     fn now(&self) -> Duration {
         *lock(&self.now)
     }
@@ -280,7 +280,7 @@ impl Host for ByHand {
     }
 }
 
-impl HarnessHost for ByHand {
+impl HarnessHost for ManualHost {
     fn settle(&self) -> BoxFuture<()> {
         Box::pin(std::future::ready(()))
     }
@@ -296,7 +296,7 @@ impl Abort for AbortByHand {
 }
 
 /// The blocker of a body: a wait advances the clock, and does not block the test's thread.
-struct Hand(Arc<ByHand>);
+struct Hand(Arc<ManualHost>);
 
 impl Blocker for Hand {
     fn wait(&self, told: &CancellationToken, limit: Option<Duration>) {
