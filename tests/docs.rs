@@ -15,6 +15,8 @@ use common::repository::{files, root};
 
 #[path = "docs/faults.rs"]
 mod faults;
+#[path = "docs/folders.rs"]
+mod folders;
 #[path = "docs/language.rs"]
 mod language;
 #[path = "docs/last_lines.rs"]
