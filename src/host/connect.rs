@@ -5,19 +5,13 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::SetOnce;
 
-use super::live::spawn;
 use super::passing::has_io;
 use super::reserve::ReserveThreads;
-use super::{BoxFuture, SpawnError};
-
-/// A connection that [`Host::connect`](super::Host::connect) makes.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+use super::thread::spawn;
+use super::{BoxFuture, SpawnError, Stream};
 
 /// The lookups in progress, by name.
 ///

@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{BoxFuture, Host, Who};
+use super::code::{BoxFuture, Who};
 
 /// The part of a host that only the harness implements: what a simulated or recorded run needs beyond a service's.
 pub trait HarnessHost {
@@ -21,14 +21,4 @@ pub trait HarnessHost {
     fn adopts_threads(&self) -> bool {
         true
     }
-}
-
-/// A host of a service, which has no such part.
-struct Plain;
-
-impl HarnessHost for Plain {}
-
-/// Returns the part of a host that only the harness implements.
-pub(crate) fn harness_part(host: &dyn Host) -> &dyn HarnessHost {
-    host.harness_part().unwrap_or(&Plain)
 }

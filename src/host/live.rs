@@ -14,7 +14,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -24,9 +23,11 @@ use tokio_util::sync::CancellationToken;
 use super::passing::{around, lasting};
 use super::reapers::Reapers;
 use super::reserve::{ReserveThreads, StepKey};
+use super::small_runtime::small_runtime;
+use super::thread::spawn;
 use super::{
     Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd,
-    PassingRuntime, Scope, SpawnError, Who, small_runtime,
+    PassingRuntime, Scope, SpawnError, Who,
 };
 use crate::journal::{Cause, How, Id, Kind, Name};
 use crate::words::{contained, one_line, panic_message};
@@ -364,16 +365,6 @@ fn spawn_on(runtime: &Handle, task: Task) -> Result<Box<dyn Abort>, SpawnError> 
         Some(SpawnState::Dropped) => Err(SpawnError::RuntimeGone),
         _ => Ok(Box::new(handle.abort_handle())),
     }
-}
-
-/// Starts a thread. If none can be started, `run` is dropped here.
-pub(super) fn spawn(
-    name: &str,
-    run: impl FnOnce() + Send + 'static,
-) -> std::io::Result<JoinHandle<()>> {
-    // The operating system cuts thread names short; it does not refuse long ones.
-    let name: String = name.chars().filter(|c| *c != '\0').collect();
-    std::thread::Builder::new().name(name).spawn(run)
 }
 
 fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {

@@ -5,7 +5,8 @@ use std::cell::Cell;
 use tokio::runtime::{Builder, Handle, Id, Runtime};
 use tokio::task::JoinHandle;
 
-use super::{Around, small_runtime};
+use super::executor::Around;
+use super::small_runtime::small_runtime;
 
 thread_local! {
     /// The passing runtime that this thread drives, and whether it has I/O.

@@ -13,8 +13,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::live::spawn;
 use super::reserve::ReserveThreads;
+use super::thread::spawn;
 
 /// Time that a reaper without work stays.
 const IDLE_TIME: Duration = Duration::from_secs(1);

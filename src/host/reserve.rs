@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender};
 
-use super::live::spawn;
+use super::thread::spawn;
 use super::{BoxFuture, ContextId, SpawnError};
 use crate::journal::Id;
 use crate::words::contained;
