@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::core::Core;
-use super::limits::{MAX_CONFIRMATION, ResolvedLimits, cleanup_bound, cleanup_key, floors, ms};
+use super::limits::{MAX_CONFIRMATION, ResolvedLimits, cleanup_bound, cleanup_key, floors};
+use super::millis::ms;
 use super::registry::is_stop_kind;
 use crate::journal::{Id, Kind, Ms, Name};
 

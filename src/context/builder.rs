@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::WorkerCtx;
 use super::core::Core;
+use super::ctx::WorkerCtx;
 use super::error::LimitsError;
 use super::limits::Limits;
 use crate::host::Host;
@@ -74,5 +74,23 @@ impl Builder {
             state: State::Created,
         });
         Ok(WorkerCtx::of(Arc::new(core), app))
+    }
+}
+
+impl WorkerCtx {
+    /// Returns a builder, with which to set the limits: grace, reserve, margin.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
+impl<A> WorkerCtx<A> {
+    /// Returns a worker context with the default limits, around the service's own state.
+    pub fn new(app: A) -> Self {
+        Builder::default()
+            .build(app)
+            .unwrap_or_else(|error: LimitsError| {
+                unreachable!("the default limits are within their limits: {error}")
+            })
     }
 }

@@ -4,9 +4,8 @@ use std::panic::Location;
 use std::sync::{Arc, Weak};
 
 use super::budget::Budget;
-use super::builder::Builder;
 use super::core::Core;
-use super::error::{BlockingError, CalledFromInside, LimitsError, MainError, StartError};
+use super::error::{BlockingError, CalledFromInside, MainError, StartError};
 use super::report::{Reason, Report};
 use super::start::Main;
 use crate::host::{BoxFuture, Scope};
@@ -113,22 +112,7 @@ impl<A> WorkerCtx<A> {
     }
 }
 
-impl WorkerCtx {
-    /// Returns a builder, with which to set the limits: grace, reserve, margin.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-}
-
 impl<A> WorkerCtx<A> {
-    /// Returns a worker context with the default limits, around the service's own state.
-    pub fn new(app: A) -> Self {
-        Builder::default()
-            .build(app)
-            .unwrap_or_else(|error: LimitsError| {
-                unreachable!("the default limits are within their limits: {error}")
-            })
-    }
     pub(super) fn of(core: Arc<Core>, app: A) -> Self {
         WorkerCtx {
             core,

@@ -11,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, outcome_of, tell};
 use super::handle::ComponentHandle;
-use super::limits::{Bound, MAX_CONFIRMATION, ms};
+use super::limits::{Bound, MAX_CONFIRMATION};
 use super::members::{Stage, StepInProgress, StepsInProgress};
+use super::millis::ms;
 use super::registry::{Callback, Code, RegisteredComponent};
 use super::report::StepReport;
 use crate::host::{Ended, SpawnError, harness_part};

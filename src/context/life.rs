@@ -7,26 +7,13 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::core::Core;
-use super::error::StartError;
+use super::ctx::WorkerCtx;
+use super::error::{MainError, StartError};
+use super::exit_code;
 use super::report::{Reason, Report};
 use super::start::Main;
-use super::{MainError, WorkerCtx};
 use crate::host::harness_part;
 use crate::journal::{By, Cause, Name, SignalName};
-
-/// Exit codes of a worker process, besides those of signals (128 + the signal's number) and main's own.
-pub mod exit_code {
-    /// Code if every step ended well.
-    pub const OK: i32 = 0;
-    /// Code if a step did not end well, or main failed without a code of its own.
-    pub const FAILED: i32 = 1;
-    /// Code if the watchdog ended the process.
-    pub const WATCHDOG: i32 = 75;
-    /// Code if the last resort ended the process.
-    pub const LAST_RESORT: i32 = 124;
-    /// Base of the codes of signals, to which the signal's number is added.
-    pub const SIGNAL: i32 = 128;
-}
 
 /// How a life ended.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::error::LimitsError;
+use super::millis::{ms, whole_ms};
 use crate::journal::{BoundBy, Id, Kind, Ties};
 
 /// Minimum of a bound, and of the durations of builder and watchdog. A pre-stop delay of zero is none.
@@ -226,18 +227,6 @@ pub(crate) fn cleanup_key(order: i32, id: Id, ties: Ties) -> (i64, i128) {
         Ties::Last => -id,
     };
     (-i64::from(order), among_equals)
-}
-
-/// Returns a duration rounded up to whole milliseconds.
-pub(crate) fn whole_ms(duration: Duration) -> Duration {
-    Duration::from_millis(
-        u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX),
-    )
-}
-
-/// Returns a duration in whole milliseconds, as journals contain it.
-pub(crate) fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The bound of a step, and the limit that set it.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::core::{Core, is_told_at_once, tell};
 use super::group::{self, Group};
-use super::limits::{cleanup_bound, cleanup_key, floors, ms, stop_bound};
+use super::limits::{cleanup_bound, cleanup_key, floors, stop_bound};
+use super::millis::ms;
 use super::registry::{Code, RegisteredComponent};
 use crate::host::BoxFuture;
 use crate::journal::{Claim, Phase, State};

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::Refusal;
 use super::handle::ComponentHandle;
-use super::limits::{BOUND_MAX, BOUND_MIN, Instants, MAX_DEATHS, NAME_BYTES, ms, whole_ms};
+use super::limits::{BOUND_MAX, BOUND_MIN, Instants, MAX_DEATHS, NAME_BYTES};
+use super::millis::{ms, whole_ms};
 use super::opts::Opts;
 use super::report::{Death, Reason, WakePanic};
 use crate::host::{Abort, Body, BoxError, BoxFuture, Ended, Executor};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::journal::{BoundBy, By, How, Id, Kind, Ms, Name, Outcome, Phase, SignalName};
 
-use super::limits::ms;
+use super::millis::ms;
 
 /// A step of stop or cleanup, and how it ended. Main, if it was awaited, is a step of start.
 #[derive(Clone, Debug)]

@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
 use super::error::{MainError, StartError};
+use super::exit_code;
 use super::group::{self, Group};
 use super::handle::ComponentHandle;
-use super::life::exit_code;
 use super::limits::stop_bound;
 use super::opts::Opts;
 use super::registry::{Code, RegisteredComponent, Running};

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::core::Core;
-use super::limits::{DEFAULT_CALL_TIMEOUT, DEFAULT_JOIN_TIMEOUT, ResolvedLimits, cleanup_key, ms};
+use super::limits::{DEFAULT_CALL_TIMEOUT, DEFAULT_JOIN_TIMEOUT, ResolvedLimits, cleanup_key};
+use super::millis::ms;
 use super::registry::{Code, MAX_ENDED_IN_START, RegisteredComponent, Registry, is_stop_kind};
 use crate::journal::{Claim, Id, Kind, Name, Phase, Ties, Told};
 
