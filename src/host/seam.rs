@@ -116,8 +116,9 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
     /// Connects to `HOST:PORT`, where `HOST` is a name, an IPv4 address, or an IPv6 address in brackets. The live
     /// host connects over TCP; in the simulator the scenario's health endpoint answers, whatever the name.
     ///
-    /// On the live host, the future has to be polled where tokio has I/O, as it has in [`Scope::block_on`](super::Scope::block_on). If it is
-    /// dropped, it gives up; a lookup of a name that is in progress then goes on, on a thread of its own.
+    /// On the live host, the future has to be polled where tokio has I/O, as it has in
+    /// [`Scope::block_on`](super::Scope::block_on). If it is dropped, it gives up; a lookup of a name that is in
+    /// progress then goes on, on a thread of its own.
     ///
     /// # Errors
     ///
