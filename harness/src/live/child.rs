@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::clock::Clock;
 use super::host::{LiveHost, LiveSink};
+use super::pace;
 use super::play::Play;
 use super::players::Request;
-use super::scene::{Clock, Scene};
+use super::scene::Scene;
 use super::server::Server;
 use super::timeline;
 use super::turns::{Turns, await_in_turns};
@@ -134,7 +136,7 @@ fn run_worker(play: &Arc<Play>, uses_run: bool) -> ExitCode {
         });
         start_timeline(theirs, uses_run);
         let _on = play.executor.enter();
-        let life = pin!(play.life().live(play.main()));
+        let life = pin!(play.life().live(pace::main(play)));
         let turns = Turns::new(play, false);
         let lives = await_in_turns(&turns, life, |end| {
             let LifeEnd {

@@ -18,8 +18,8 @@ use crate::journal::{Cause, Claim, Id, Kind, Name, ms_rounded_up};
 use crate::sim::start_thread;
 use crate::stage::{NEVER, Stage as _};
 use deadstop::host::{
-    Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Executor, HarnessHost, Host,
-    Live, OnEnd, Scope, SpawnError, Stream, Who,
+    Abort, Around, Blocker, Body, BoxError, BoxFuture, ContextId, Ended, Executor, HarnessHost,
+    Host, Live, OnEnd, Scope, SpawnError, Stream, Who,
 };
 use deadstop::journal::{Record, Sink};
 
@@ -56,7 +56,7 @@ fn recorded_task(
     let part = play.index_of(who.id);
     let nth = Arc::new(AtomicU32::new(0));
     let turns = Arc::new(Turns::new(play, true));
-    let ended = play.on_end(part, &nth, &turns, ended);
+    let ended = on_end(play, part, &nth, &turns, ended);
     (
         Box::pin(RecordedTask::new(
             Arc::clone(play),
@@ -135,7 +135,7 @@ impl Host for LiveHost {
         let part = play.index_of(who.id);
         let nth = Arc::new(AtomicU32::new(0));
         let turns = Arc::new(Turns::new(&play, false));
-        let ended = play.on_end(part, &nth, &turns, ended);
+        let ended = on_end(&play, part, &nth, &turns, ended);
         let unbegun = Unbegun::new(&play, false);
         // A watchdog runs its production body, so its faults strike where that body waits.
         let struck_component = part.filter(|_| who.kind == Kind::Watchdog);
@@ -337,4 +337,27 @@ impl Sink for LiveSink {
             self.0.claim(record.claim.into());
         }
     }
+}
+
+/// Returns an `OnEnd` that records the end, at the clock's time, before it notifies the context. Both belong to
+/// the last turn of the code, which is still open unless the code was dropped.
+fn on_end(
+    play: &Arc<Play>,
+    part: Option<usize>,
+    nth: &Arc<AtomicU32>,
+    turns: &Arc<Turns>,
+    ended: OnEnd,
+) -> OnEnd {
+    let (play, nth, turns) = (Arc::clone(play), Arc::clone(nth), Arc::clone(turns));
+    Box::new(move |end: Ended| {
+        turns.begin();
+        if let Some(part) = part {
+            play.record_end(part, nth.load(Ordering::SeqCst), end.how, end.error.clone());
+        }
+        ended(Ended {
+            at: play.clock.now(),
+            ..end
+        });
+        turns.end();
+    })
 }

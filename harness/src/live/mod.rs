@@ -16,9 +16,11 @@
 )]
 
 mod child;
+mod clock;
 mod compare;
 mod executor;
 mod host;
+mod lock;
 mod pace;
 mod play;
 mod players;

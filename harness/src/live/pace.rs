@@ -9,13 +9,14 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::executor::{EndRecorder, RecordedTask};
-use super::play::{Play, lock};
+use super::lock::lock;
+use super::play::Play;
 use super::probe::LiveProbe;
 use super::turns::Turns;
 use crate::journal::Name;
-use crate::stage::{self, Cast, NEVER, Pace, Stage, Wait};
-use deadstop::context::{BodyOpts, ComponentHandle, WorkerCtx};
-use deadstop::host::Scope;
+use crate::stage::{self, Cast, MAIN_PART, NEVER, Pace, Stage, Wait};
+use deadstop::context::{BodyOpts, ComponentHandle, MainError, WorkerCtx};
+use deadstop::host::{BoxFuture, Scope};
 
 /// The cast of a live run: scripted components on threads and tasks.
 #[derive(Clone)]
@@ -86,7 +87,7 @@ impl Pace for Blocks<'_> {
     }
 
     fn register(&self, index: usize) {
-        self.play.register(index);
+        register(&self.play, index);
     }
 
     async fn pause(&self, wait: Wait) {
@@ -132,7 +133,7 @@ impl Pace for Awaits {
     }
 
     fn register(&self, index: usize) {
-        self.play.register(index);
+        register(&self.play, index);
     }
 
     async fn pause(&self, wait: Wait) {
@@ -171,4 +172,32 @@ impl Pace for Awaits {
             .as_ref()
             .is_some_and(CancellationToken::is_cancelled)
     }
+}
+
+/// Registers a component, unless the context refuses it.
+pub(super) fn register(play: &Arc<Play>, index: usize) {
+    let _registering = lock(&play.registering);
+    let spec = play.with_scene(|scene| scene.parts.all[index].spec().clone());
+    let cast = LiveCast(Arc::clone(play));
+    // A task belongs to the executor around the thread that registers it.
+    let _on = play.executor.enter();
+    if let Some(id) = stage::register(play.ctx(), &cast, index, &spec) {
+        play.with_scene(|scene| {
+            if scene.parts.all[index].id.get().is_none() {
+                scene.stage().registered(index, id);
+            }
+        });
+    }
+    // Lets an adopted task begin. If it was refused, it was aborted before.
+    if let Some(gate) = lock(&play.gates).remove(&index) {
+        let _ = gate.send(());
+    }
+}
+
+/// Returns the scripted main.
+pub(super) fn main(
+    play: &Arc<Play>,
+) -> impl FnOnce() -> BoxFuture<Result<(), MainError>> + Send + 'static {
+    let play = Arc::clone(play);
+    move || Box::pin(async move { stage::main(&Awaits::new(play, MAIN_PART, None)).await })
 }

@@ -1,23 +1,22 @@
 //! The shared state of a live run: the scene behind its lock, and the rest that the run's threads share.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::clock::Clock;
 use super::host::{LiveHost, ScenarioBlocker};
-use super::pace::{Awaits, LiveCast};
-use super::scene::{Clock, Scene};
+use super::lock::lock;
+use super::scene::Scene;
 use super::server::Server;
-use super::turns::Turns;
 use crate::journal::{Cause, How, Id, MAIN, Name, What};
-use crate::stage::{MAIN_PART, Part, Stage, register};
-use deadstop::context::{Life, MainError, WorkerCtx};
-use deadstop::host::{BoxFuture, ContextId, Ended, OnEnd, Who};
+use crate::stage::{MAIN_PART, Part, Stage};
+use deadstop::context::{Life, WorkerCtx};
+use deadstop::host::{ContextId, Who};
 
 pub(super) struct Play {
     scene: Mutex<Scene>,
@@ -32,7 +31,7 @@ pub(super) struct Play {
     pub host: OnceLock<Arc<LiveHost>>,
     context: Mutex<Option<ContextId>>,
     /// Held during a registration, so that ids are recorded in their order.
-    registering: Mutex<()>,
+    pub registering: Mutex<()>,
     /// By component, the sender that lets a task begin which was started before its registration.
     pub gates: Mutex<BTreeMap<usize, oneshot::Sender<()>>>,
     /// By component, the blocker with which its thread waits.
@@ -51,10 +50,6 @@ fn by_the_driver(claim: &What) -> bool {
             | What::Refused { .. }
             | What::Registered(_)
     )
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Play {
@@ -174,26 +169,6 @@ impl Play {
         *lock(&self.context)
     }
 
-    /// Registers a component, unless the context refuses it.
-    pub fn register(self: &Arc<Self>, index: usize) {
-        let _registering = lock(&self.registering);
-        let spec = self.with_scene(|scene| scene.parts.all[index].spec().clone());
-        let cast = LiveCast(Arc::clone(self));
-        // A task belongs to the executor around the thread that registers it.
-        let _on = self.executor.enter();
-        if let Some(id) = register(self.ctx(), &cast, index, &spec) {
-            self.with_scene(|scene| {
-                if scene.parts.all[index].id.get().is_none() {
-                    scene.stage().registered(index, id);
-                }
-            });
-        }
-        // Lets an adopted task begin. If it was refused, it was aborted before.
-        if let Some(gate) = lock(&self.gates).remove(&index) {
-            let _ = gate.send(());
-        }
-    }
-
     /// Returns the stage's index of the component with that id.
     pub fn index_of(&self, id: Id) -> Option<usize> {
         if id == MAIN {
@@ -222,29 +197,6 @@ impl Play {
                 scene.stage().ended(part, nth, how, error);
             }
         });
-    }
-
-    /// Returns an `OnEnd` that records the end, at the clock's time, before it notifies the context. Both belong to
-    /// the last turn of the code, which is still open unless the code was dropped.
-    pub fn on_end(
-        self: &Arc<Self>,
-        part: Option<usize>,
-        nth: &Arc<AtomicU32>,
-        turns: &Arc<Turns>,
-        ended: OnEnd,
-    ) -> OnEnd {
-        let (play, nth, turns) = (Arc::clone(self), Arc::clone(nth), Arc::clone(turns));
-        Box::new(move |end: Ended| {
-            turns.begin();
-            if let Some(part) = part {
-                play.record_end(part, nth.load(Ordering::SeqCst), end.how, end.error.clone());
-            }
-            ended(Ended {
-                at: play.clock.now(),
-                ..end
-            });
-            turns.end();
-        })
     }
 
     /// Waits until code of the worker may go on, and begins a turn of it. Returns whether it had to wait.
@@ -318,16 +270,6 @@ impl Play {
             wait(token);
         }
         self.with_scene(|scene| scene.disarm(part));
-    }
-
-    /// Returns the scripted main.
-    pub fn main(
-        self: &Arc<Self>,
-    ) -> impl FnOnce() -> BoxFuture<Result<(), MainError>> + Send + 'static {
-        let play = Arc::clone(self);
-        move || {
-            Box::pin(async move { crate::stage::main(&Awaits::new(play, MAIN_PART, None)).await })
-        }
     }
 
     /// Records that the process ends. Returns true for the first caller only.

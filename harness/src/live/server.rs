@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 
-use super::scene::Clock;
+use super::clock::Clock;
 use crate::scenario::Answer;
 use crate::sim::start_thread;
 use crate::stage::{Ends, NEVER, serve};

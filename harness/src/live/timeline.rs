@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::pace;
 use super::play::Play;
 use super::scene::{PendingCall, Scene, UnlockedAction};
 use super::turns::{InTurns, Turns, await_in_turns};
@@ -127,7 +128,7 @@ fn perform_action(play: &Arc<Play>, action: UnlockedAction) {
             }
         }
         UnlockedAction::Kill(signal) => die(signal),
-        UnlockedAction::Register(index) => play.register(index),
+        UnlockedAction::Register(index) => pace::register(play, index),
     }
 }
 
@@ -157,7 +158,7 @@ fn make_call(play: &Arc<Play>, pending: PendingCall) -> Receiver<()> {
     let theirs = Arc::clone(play);
     let called = async move {
         theirs.with_scene(|scene| scene.record(What::CallBegan { call, caller, from }));
-        let main = theirs.main();
+        let main = pace::main(&theirs);
         let main = move |_| Main::Async(Box::pin(main()));
         let mut said = pin!(stage::call(theirs.ctx(), call, message, main));
         let first = poll_fn(|cx| Poll::Ready(said.as_mut().poll(cx))).await;
