@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::clock::Clock;
+use super::executor::ask_executor;
 use super::host::{LiveHost, LiveSink};
 use super::pace;
 use super::play::Play;
@@ -85,7 +86,10 @@ fn prepare() -> Result<(Arc<Play>, bool), Box<dyn std::error::Error>> {
     let server = Server::start(Arc::clone(&clock))?;
     let out = Box::new(Out(std::io::stdout().as_fd().try_clone_to_owned()?.into()));
     let play = Play::new(
-        |play| Scene::new(&scenario, Arc::clone(&clock), executor.clone(), play, out),
+        |play| {
+            let asks = ask_executor(play, executor.clone());
+            Scene::new(&scenario, Arc::clone(&clock), Box::new(asks), out)
+        },
         Arc::clone(&clock),
         executor.clone(),
         server,
@@ -96,7 +100,7 @@ fn prepare() -> Result<(Arc<Play>, bool), Box<dyn std::error::Error>> {
         }
     });
     let host = Arc::new(LiveHost::new(Arc::clone(&play)));
-    let _ = play.host.set(Arc::clone(&host));
+    let _ = play.live.set(Arc::clone(&host.live));
     let ctx = WorkerCtx::builder()
         .limits(limits_of(&scenario.worker))
         .host(host)

@@ -3,12 +3,14 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
+use tokio::runtime::Handle;
+
 use super::play::Play;
-use super::turns::{Turns, Unbegun};
+use super::turns::{InTurns, Turns, Unbegun};
 use crate::journal::{How, Name};
 use crate::words::{one_line, panic_message};
 use deadstop::host::{BoxError, BoxFuture};
@@ -140,5 +142,21 @@ impl EndRecorder {
 impl Drop for EndRecorder {
     fn drop(&mut self) {
         self.record(How::Dropped, None);
+    }
+}
+
+/// Returns what asks the executor to run code of a component, and notes that it ran.
+pub(super) fn ask_executor(play: Weak<Play>, executor: Handle) -> impl Fn(usize) + Send {
+    move |index| {
+        let Some(play) = play.upgrade() else { return };
+        let theirs = Arc::clone(&play);
+        let ask = Box::pin(async move {
+            theirs.with_scene(|scene| {
+                let part = &scene.parts.all[index];
+                part.executor_ran.set(true);
+                scene.stage().interrupt(part);
+            });
+        });
+        drop(executor.spawn(InTurns::on_the_executor(&play, ask)));
     }
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::blocker::TurnBlocker;
 use super::executor::RecordedTask;
 use super::play::Play;
 use super::probe::meet_faults;
 use super::scene::Scene;
-use super::turns::{InTurns, PolledIn, TurnExtension, Turns, Unbegun};
+use super::turns::{InTurns, PolledIn, Turns, Unbegun};
 use crate::journal::{Cause, Claim, Id, Kind, Name, ms_rounded_up};
 use crate::sim::start_thread;
 use crate::stage::{NEVER, Stage as _};
@@ -26,12 +27,12 @@ use deadstop::journal::{Record, Sink};
 /// The host of a live run. Its threads, tasks and waits are those of [`Live`].
 pub(super) struct LiveHost {
     play: Arc<Play>,
-    pub live: Live,
+    pub live: Arc<Live>,
 }
 
 impl LiveHost {
     pub fn new(play: Arc<Play>) -> Self {
-        let live = Live::new();
+        let live = Arc::new(Live::new());
         LiveHost { play, live }
     }
 
@@ -143,16 +144,20 @@ impl Host for LiveHost {
             // The last turn of the body stays open until its end is recorded.
             turns.begin();
             drop(unbegun);
-            let blocker = Arc::new(ScenarioBlocker {
-                play,
+            let blocker = Arc::new(TurnBlocker {
+                clock: Arc::clone(&play.clock),
                 inner: scope.blocker(),
                 turns,
-                struck_component,
             });
             if let Some(part) = part {
-                blocker.play.set_blocker(part, &blocker);
-                nth.store(blocker.play.record_begin(part), Ordering::SeqCst);
+                play.set_blocker(part, &blocker);
+                nth.store(play.record_begin(part), Ordering::SeqCst);
             }
+            let blocker = Arc::new(ScenarioBlocker {
+                play,
+                blocker,
+                struck_component,
+            });
             blocker.meet_faults();
             body(&Scope::new(scope.token().clone(), blocker))
         };
@@ -242,8 +247,7 @@ impl Executor for HomeExecutor {
 /// Blocker that waits as the live host's does, but for durations of the scenario.
 pub(super) struct ScenarioBlocker {
     play: Arc<Play>,
-    inner: Arc<dyn Blocker>,
-    turns: Arc<Turns>,
+    blocker: Arc<TurnBlocker>,
     /// The component whose faults strike while it waits; only a watchdog has one here. A scripted behaviour meets its
     /// own faults.
     struck_component: Option<usize>,
@@ -255,30 +259,6 @@ impl ScenarioBlocker {
             .map(|part| meet_faults(&self.play, part))
             .is_some()
     }
-
-    /// Keeps the thread's turn open where a future waits, until the returned value is dropped.
-    pub fn extend_turn(&self) -> TurnExtension {
-        self.turns.extend()
-    }
-
-    /// Ends the turn, runs `wait`, and begins another turn.
-    pub fn outside<R>(&self, wait: impl FnOnce() -> R) -> R {
-        self.turns.outside(wait)
-    }
-
-    /// Waits in the live host until a time of the scenario, or until `told` is cancelled.
-    pub fn wait_until(&self, told: &CancellationToken, until: Option<Duration>) {
-        let clock = &self.play.clock;
-        self.outside(|| {
-            loop {
-                let limit = until.map(|until| clock.until(until));
-                self.inner.wait(told, limit);
-                if until.is_none_or(|until| clock.now() >= until) || told.is_cancelled() {
-                    return;
-                }
-            }
-        });
-    }
 }
 
 impl Blocker for ScenarioBlocker {
@@ -286,13 +266,13 @@ impl Blocker for ScenarioBlocker {
         let now = self.play.clock.now();
         let until = limit.and_then(|limit| now.checked_add(limit));
         let Some(part) = self.struck_component else {
-            return self.wait_until(told, until);
+            return self.blocker.wait_until(told, until);
         };
         loop {
             let instant = until.map_or(NEVER, ms_rounded_up);
             self.play
                 .wait_interruptibly(part, told.child_token(), instant, |token| {
-                    self.wait_until(&token, until);
+                    self.blocker.wait_until(&token, until);
                 });
             self.meet_faults();
             // A fault ends the pause early; the wait then goes on.
@@ -305,25 +285,25 @@ impl Blocker for ScenarioBlocker {
 
     fn sleep(&self, duration: Duration) {
         let until = self.play.clock.now().checked_add(duration);
-        self.outside(|| {
+        self.blocker.outside(|| {
             while let Some(until) = until.filter(|until| self.play.clock.now() < *until) {
-                self.inner.sleep(self.play.clock.until(until));
+                self.blocker.inner.sleep(self.play.clock.until(until));
             }
         });
     }
 
     fn block_on(&self, future: Pin<&mut (dyn Future<Output = ()> + Send)>) {
         let future = std::pin::pin!(PolledIn {
-            turns: &self.turns,
+            turns: &self.blocker.turns,
             future,
         });
         // The current turn stays open up to the first await.
-        self.inner.block_on(future);
-        self.turns.begin();
+        self.blocker.inner.block_on(future);
+        self.blocker.turns.begin();
     }
 
     fn running(&self, told: &CancellationToken) -> bool {
-        self.inner.running(told)
+        self.blocker.inner.running(told)
     }
 }
 

@@ -15,6 +15,7 @@
     reason = "a live run is a host: it has threads of its own, reads the clock, and ends its process"
 )]
 
+mod blocker;
 mod child;
 mod clock;
 mod compare;

@@ -8,15 +8,16 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::blocker::TurnBlocker;
 use super::clock::Clock;
-use super::host::{LiveHost, ScenarioBlocker};
 use super::lock::lock;
 use super::scene::Scene;
 use super::server::Server;
+use super::turns::Gate;
 use crate::journal::{Cause, How, Id, MAIN, Name, What};
 use crate::stage::{MAIN_PART, Part, Stage};
 use deadstop::context::{Life, WorkerCtx};
-use deadstop::host::{ContextId, Who};
+use deadstop::host::{ContextId, Live, Who};
 
 pub(super) struct Play {
     scene: Mutex<Scene>,
@@ -28,14 +29,15 @@ pub(super) struct Play {
     pub server: Server,
     /// The context and its life, once they are built.
     worker: OnceLock<(WorkerCtx, Life)>,
-    pub host: OnceLock<Arc<LiveHost>>,
+    /// The live host, once it is made.
+    pub live: OnceLock<Arc<Live>>,
     context: Mutex<Option<ContextId>>,
     /// Held during a registration, so that ids are recorded in their order.
     pub registering: Mutex<()>,
     /// By component, the sender that lets a task begin which was started before its registration.
     pub gates: Mutex<BTreeMap<usize, oneshot::Sender<()>>>,
     /// By component, the blocker with which its thread waits.
-    blockers: Mutex<BTreeMap<usize, Arc<ScenarioBlocker>>>,
+    blockers: Mutex<BTreeMap<usize, Arc<TurnBlocker>>>,
     /// Exit code of a program that only calls, once it has nothing more to do.
     exit_code: OnceLock<i32>,
 }
@@ -66,7 +68,7 @@ impl Play {
             executor,
             server,
             worker: OnceLock::new(),
-            host: OnceLock::new(),
+            live: OnceLock::new(),
             context: Mutex::new(None),
             registering: Mutex::new(()),
             gates: Mutex::default(),
@@ -199,32 +201,6 @@ impl Play {
         });
     }
 
-    /// Waits until code of the worker may go on, and begins a turn of it. Returns whether it had to wait.
-    pub fn begin_turn(&self, on_executor: bool) -> bool {
-        let mut scene = lock(&self.scene);
-        let mut waited = false;
-        if on_executor {
-            scene.add_waiting_turns(1);
-            self.changed.notify_all();
-        }
-        loop {
-            let is_held = on_executor && scene.is_held();
-            if scene.is_over() || !is_held && scene.may_go_on() {
-                break;
-            }
-            waited = true;
-            scene = self
-                .changed
-                .wait(scene)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        if on_executor {
-            scene.add_waiting_turns(-1);
-        }
-        scene.begin_turn();
-        waited
-    }
-
     /// Waits until the code that was woken on the executor has run, but not past `late`, in nanoseconds of real time.
     /// Does not wait if the executor is held.
     pub fn ping_executor(&self, late: u64) {
@@ -237,18 +213,13 @@ impl Play {
         let _ = has_run.recv_timeout(Duration::from_nanos(left));
     }
 
-    /// Ends a turn.
-    pub fn end_turn(&self) {
-        self.with_scene(Scene::end_turn);
-    }
-
     /// Sets the blocker with which a component's thread waits.
-    pub fn set_blocker(&self, part: usize, blocker: &Arc<ScenarioBlocker>) {
+    pub fn set_blocker(&self, part: usize, blocker: &Arc<TurnBlocker>) {
         lock(&self.blockers).insert(part, Arc::clone(blocker));
     }
 
     /// Returns the blocker with which a component's thread waits.
-    pub fn blocker_of(&self, part: usize) -> Option<Arc<ScenarioBlocker>> {
+    pub fn blocker_of(&self, part: usize) -> Option<Arc<TurnBlocker>> {
         lock(&self.blockers).get(&part).cloned()
     }
 
@@ -291,5 +262,40 @@ impl Play {
     /// Returns the exit code of a program that only calls, once it has nothing more to do.
     pub fn exit_code(&self) -> Option<i32> {
         self.exit_code.get().copied()
+    }
+}
+
+impl Gate for Play {
+    fn begin_turn(&self, on_executor: bool) -> bool {
+        let mut scene = lock(&self.scene);
+        let mut waited = false;
+        if on_executor {
+            scene.add_waiting_turns(1);
+            self.changed.notify_all();
+        }
+        loop {
+            let is_held = on_executor && scene.is_held();
+            if scene.is_over() || !is_held && scene.may_go_on() {
+                break;
+            }
+            waited = true;
+            scene = self
+                .changed
+                .wait(scene)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        if on_executor {
+            scene.add_waiting_turns(-1);
+        }
+        scene.begin_turn();
+        waited
+    }
+
+    fn end_turn(&self) {
+        self.with_scene(Scene::end_turn);
+    }
+
+    fn add_unbegun(&self, on_executor: bool, by: i32) {
+        self.with_scene(|scene| scene.add_unbegun(on_executor, by));
     }
 }

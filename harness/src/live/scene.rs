@@ -8,12 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
-use super::play::Play;
-use super::turns::InTurns;
 use crate::journal::{Call, Cause, Event, Kind, Name, SignalName, What, ms_rounded_down};
 use crate::scenario::Scenario;
 use crate::stage::{Endpoint, Later, Part, Parts, Script, Stage};
@@ -83,9 +80,8 @@ pub(super) struct Scene {
     bells: RefCell<Vec<Bell>>,
     /// Number of holds of the executor by each component that holds it.
     holds: RefCell<BTreeMap<usize, u32>>,
-    executor: Handle,
-    /// The live run, for code that the executor is asked to run.
-    play: std::sync::Weak<Play>,
+    /// Asks the executor to run code of a component.
+    ask_executor: Box<dyn Fn(usize) + Send>,
     callers: Cell<u32>,
     pub open_calls: Cell<u32>,
 }
@@ -94,8 +90,7 @@ impl Scene {
     pub fn new(
         scenario: &Scenario,
         clock: Arc<Clock>,
-        executor: Handle,
-        play: std::sync::Weak<Play>,
+        ask_executor: Box<dyn Fn(usize) + Send>,
         out: Box<dyn Write + Send>,
     ) -> Self {
         let parts = Parts::new(scenario);
@@ -120,8 +115,7 @@ impl Scene {
             later_actions: RefCell::default(),
             bells: RefCell::new(bells),
             holds: RefCell::default(),
-            executor,
-            play,
+            ask_executor,
             callers: Cell::new(0),
             open_calls: Cell::new(0),
         }
@@ -362,17 +356,7 @@ impl Stage for Scene {
     }
 
     fn ask_executor(&self, part: &Part) {
-        let (index, play) = (part.index, self.play.clone());
-        let Some(play) = play.upgrade() else { return };
-        let theirs = Arc::clone(&play);
-        let ask = Box::pin(async move {
-            theirs.with_scene(|scene| {
-                let part = &scene.parts.all[index];
-                part.executor_ran.set(true);
-                scene.stage().interrupt(part);
-            });
-        });
-        drop(self.executor.spawn(InTurns::on_the_executor(&play, ask)));
+        (self.ask_executor)(part.index);
     }
 
     fn later(&self, delay: u64, later: Later) {

@@ -177,8 +177,8 @@ fn make_call(play: &Arc<Play>, pending: PendingCall) -> Receiver<()> {
             }
         }
     };
-    let spawned = match (inside, play.context(), play.host.get()) {
-        (Some(name), Some(context), Some(host)) => {
+    let spawned = match (inside, play.context(), play.live.get()) {
+        (Some(name), Some(context), Some(live)) => {
             let who = Who {
                 context,
                 id: 0,
@@ -191,9 +191,7 @@ fn make_call(play: &Arc<Play>, pending: PendingCall) -> Receiver<()> {
                 Ok(())
             });
             let told = CancellationToken::new();
-            host.live
-                .spawn_body(who, told, body, Box::new(|_| {}))
-                .is_ok()
+            live.spawn_body(who, told, body, Box::new(|_| {})).is_ok()
         }
         _ => {
             let executor = play.executor.clone();

@@ -15,12 +15,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use super::play::Play;
 use deadstop::host::BoxFuture;
+
+/// What turns begin and end at: it knows when the code of the worker may go on.
+pub(super) trait Gate: Send + Sync {
+    /// Waits until code of the worker may go on, and begins a turn of it. Returns whether it had to wait.
+    fn begin_turn(&self, on_executor: bool) -> bool;
+
+    /// Ends a turn.
+    fn end_turn(&self);
+
+    /// Adds `by` to the number of pieces of code that were started and have not begun.
+    fn add_unbegun(&self, on_executor: bool, by: i32);
+}
 
 /// The turns of one thread, task or future. At most one of them is open.
 pub(super) struct Turns {
-    play: Arc<Play>,
+    gate: Arc<dyn Gate>,
     /// Whether its code runs on the service's executor.
     on_executor: bool,
     open: AtomicBool,
@@ -29,9 +40,9 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    pub fn new(play: &Arc<Play>, on_executor: bool) -> Self {
+    pub fn new(gate: &Arc<impl Gate + 'static>, on_executor: bool) -> Self {
         Turns {
-            play: Arc::clone(play),
+            gate: gate.clone(),
             on_executor,
             open: AtomicBool::new(false),
             is_extended: AtomicBool::new(false),
@@ -44,13 +55,13 @@ impl Turns {
         if self.open.swap(true, Ordering::SeqCst) {
             return false;
         }
-        self.play.begin_turn(self.on_executor)
+        self.gate.begin_turn(self.on_executor)
     }
 
     /// Ends the turn, if one is open.
     pub fn end(&self) {
         if self.open.swap(false, Ordering::SeqCst) {
-            self.play.end_turn();
+            self.gate.end_turn();
         }
     }
 
@@ -81,15 +92,15 @@ impl Drop for TurnExtension {
 
 /// Marker of code that was started and has not begun. It is dropped when the code begins, or never will.
 pub(super) struct Unbegun {
-    play: Arc<Play>,
+    gate: Arc<dyn Gate>,
     on_executor: bool,
 }
 
 impl Unbegun {
-    pub fn new(play: &Arc<Play>, on_executor: bool) -> Self {
-        play.with_scene(|scene| scene.add_unbegun(on_executor, 1));
+    pub fn new(gate: &Arc<impl Gate + 'static>, on_executor: bool) -> Self {
+        gate.add_unbegun(on_executor, 1);
         Unbegun {
-            play: Arc::clone(play),
+            gate: gate.clone(),
             on_executor,
         }
     }
@@ -97,8 +108,7 @@ impl Unbegun {
 
 impl Drop for Unbegun {
     fn drop(&mut self) {
-        self.play
-            .with_scene(|scene| scene.add_unbegun(self.on_executor, -1));
+        self.gate.add_unbegun(self.on_executor, -1);
     }
 }
 
@@ -110,14 +120,17 @@ pub(super) struct InTurns<F> {
 
 impl InTurns<BoxFuture<()>> {
     /// Wraps a future of the context's own.
-    pub fn of_the_context(play: &Arc<Play>, future: BoxFuture<()>) -> BoxFuture<()> {
-        let turns = Turns::new(play, false);
+    pub fn of_the_context(gate: &Arc<impl Gate + 'static>, future: BoxFuture<()>) -> BoxFuture<()> {
+        let turns = Turns::new(gate, false);
         Box::pin(InTurns { turns, future })
     }
 
     /// Wraps a future on the service's executor.
-    pub fn on_the_executor(play: &Arc<Play>, future: BoxFuture<()>) -> BoxFuture<()> {
-        let turns = Turns::new(play, true);
+    pub fn on_the_executor(
+        gate: &Arc<impl Gate + 'static>,
+        future: BoxFuture<()>,
+    ) -> BoxFuture<()> {
+        let turns = Turns::new(gate, true);
         Box::pin(InTurns { turns, future })
     }
 }
