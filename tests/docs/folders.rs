@@ -43,6 +43,8 @@ struct Source {
     paths: Vec<Vec<String>>,
     /// The items of a `mod.rs` that do not belong into one.
     logic: usize,
+    /// How many modules within the file are around the code that is read.
+    depth: usize,
 }
 
 /// The sources of one package, each under the path of its module.
@@ -127,7 +129,24 @@ impl Source {
             }
             UseTree::Glob(_) => "*".to_owned(),
         };
-        self.imports.push(Import { path, name, public });
+        if let Some(path) = self.below(path) {
+            self.imports.push(Import { path, name, public });
+        }
+    }
+
+    /// Returns a path as the file's own module has it; `None` if it does not leave a module within the file.
+    fn below(&self, mut path: Vec<String>) -> Option<Vec<String>> {
+        let up = path.iter().take_while(|part| *part == "super").count();
+        if self.depth == 0 || path.first()? == "crate" {
+            return Some(path);
+        }
+        (up >= self.depth).then(|| {
+            path.drain(..self.depth);
+            if up == self.depth {
+                path.insert(0, "self".to_owned());
+            }
+            path
+        })
     }
 }
 
@@ -143,9 +162,16 @@ impl<'ast> Visit<'ast> for Source {
         self.import(&item.tree, Vec::new(), public);
     }
 
+    fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
+        self.depth += 1;
+        visit::visit_item_mod(self, module);
+        self.depth -= 1;
+    }
+
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let names = path.segments.iter().map(|part| part.ident.to_string());
-        self.paths.push(names.collect());
+        let path_below = self.below(names.collect());
+        self.paths.extend(path_below);
         visit::visit_path(self, path);
     }
 
@@ -154,8 +180,10 @@ impl<'ast> Visit<'ast> for Source {
         let text = given.tokens.to_string().replace(" :: ", "::");
         let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
         let paths = words.filter(|word| word.contains("::"));
-        self.paths
-            .extend(paths.map(|path| path.split("::").map(str::to_owned).collect()));
+        for path in paths {
+            let path_below = self.below(path.split("::").map(str::to_owned).collect());
+            self.paths.extend(path_below);
+        }
         visit::visit_macro(self, given);
     }
 

@@ -26,11 +26,13 @@ use tracing::dispatcher::{get_default, set_default};
 use tracing::subscriber::NoSubscriber;
 
 use super::bell::Bell;
-use super::bodies::{Resume, Turned, WorldEnded, too_many_left};
-use super::foreign::LONG_TURN;
-use super::guard::Usage;
+use super::body_turn::{Resume, Turned, WorldEnded};
+use super::left_behind::too_many_left;
+use super::meter::LONG_TURN;
 use super::thread::start_thread;
-use super::watched::{KernelThreadId, Watched};
+use super::thread_id::KernelThreadId;
+use super::usage::Usage;
+use super::watched::Watched;
 use super::world::{self, World};
 use crate::journal::Name;
 

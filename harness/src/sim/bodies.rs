@@ -6,10 +6,12 @@
 
 use std::cell::Cell;
 use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::baton::{self, Baton};
+use super::body_turn::{Resume, Turned, WorldEnded};
 use super::coroutine::{self, Coroutine};
+use super::left_behind::LEFT_LAST;
 use super::watched::Watched;
 use super::world;
 use crate::journal::Name;
@@ -49,29 +51,11 @@ pub enum Bodies {
     Batons,
 }
 
-/// Reason why a body is resumed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resume {
-    Run,
-    End,
-}
-
-/// How a body's turn ended.
-pub(crate) enum Turned<T> {
-    /// The body waits.
-    Waits,
-    /// The body returned, or panicked with this payload.
-    Done(std::thread::Result<T>),
-}
-
 /// Maximum number of waits of a scripted body that return at once after the world's end, before the body is unwound:
 /// it may end by itself. A user's body gets none, since it would go on with its work in a process that is gone.
 const WAITS_AFTER_END: u32 = 64;
 /// Maximum number of times that a body is unwound before it is given up.
 const MAX_UNWINDS: u32 = 8;
-
-/// Payload that unwinds a body at the world's end.
-pub(crate) struct WorldEnded;
 
 /// Payload that ends a run for which the simulator lacks something, with a description. Such a run has no journal.
 pub(crate) struct MissingResource(pub String);
@@ -80,19 +64,6 @@ thread_local! {
     /// Number of waits, since the world's end, of the body that is being ended on this thread.
     static WAITS_SINCE_END: Cell<u32> = const { Cell::new(0) };
     static UNWINDS_SINCE_END: Cell<u32> = const { Cell::new(0) };
-}
-
-/// Name of the body that was left behind last in this process.
-static LEFT_LAST: Mutex<Option<Name>> = Mutex::new(None);
-
-/// Returns the error for a body that is not started because `left` others were left behind.
-pub(super) fn too_many_left(left: u32) -> std::io::Error {
-    let last = LEFT_LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    let last = last.as_deref().unwrap_or("?");
-    std::io::Error::other(format!(
-        "{left} bodies of this thread could not be ended, the last of them \"{last}\": code that catches \
-         every panic keeps its stack for good"
-    ))
 }
 
 /// Body with its own stack, and perhaps its own thread.

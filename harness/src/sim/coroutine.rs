@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use corosensei::stack::DefaultStack;
 use corosensei::{CoroutineResult, Yielder};
 
-use super::bodies::{Resume, Turned, WorldEnded, too_many_left};
+use super::body_turn::{Resume, Turned, WorldEnded};
+use super::left_behind::too_many_left;
 
 /// Size of the stack of one body, in bytes.
 const STACK_BYTES: usize = 256 * 1024;

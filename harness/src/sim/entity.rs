@@ -15,39 +15,16 @@ use tokio::task::unconstrained;
 use super::bodies::Bodies;
 use super::foreign::OutsideMailbox;
 use super::ready::ReadySet;
+use super::role::{Class, EntityId, Role};
 use super::schedule::{Candidate, Lend, Point, PointKind};
 use super::watched::{Activity, Kept, KeptBy};
 use super::world::{self, World};
-use crate::journal::{How, Id, MAIN, Name};
+use crate::journal::{How, MAIN, Name};
 use crate::words::{one_line, panic_message};
 use deadstop::host::{Abort, Around, BoxError, BoxFuture, Ended, OnEnd, SpawnError};
 
-pub(crate) type EntityId = u32;
-
 /// Maximum number of components that are recorded as having held a handle.
 const MAX_HELD_HANDLES: usize = 1_000;
-
-/// Kind of thread that an entity runs on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// The service's executor, which can be held.
-    Executor,
-    /// A thread of its own: a body, a blocking callback, or the context's driver.
-    OwnThread,
-}
-
-/// What an entity stands for in the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// Nothing: the entity belongs to the context, or to the world.
-    Internal,
-    /// Code inside the context that is not recorded.
-    Inside,
-    /// The code of a component, with a begin and an end that are recorded as facts.
-    Component(Id),
-    /// The code of the component with that index, which may have no id yet.
-    ComponentAt(usize),
-}
 
 struct Entity {
     name: Name,

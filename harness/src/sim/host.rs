@@ -10,13 +10,15 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::baton;
-use super::bodies::{self, MissingResource, SimBody, Turned};
+use super::bodies::{self, MissingResource, SimBody};
+use super::body_turn::Turned;
 use super::clock::Sleep;
 use super::endpoint;
-use super::entity::{AbortEntity, Class, Role};
+use super::entity::AbortEntity;
 use super::foreign::OutsideMailbox;
 use super::overlay;
 use super::pace::{Pause, TokenListener};
+use super::role::{Class, Role};
 use super::watched::Activity;
 use super::world::{self, World};
 use crate::journal::{Cause, Claim, How, Id, Kind, MAIN, Name, Registered, ms_rounded_up};

@@ -12,7 +12,8 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 
 use tokio_util::sync::CancellationToken;
 
-use super::bodies::{self, WorldEnded};
+use super::bodies;
+use super::body_turn::WorldEnded;
 use super::clock::TimerAction;
 use super::host::block;
 use super::pace::Pause;

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
 
-use super::guard::Usage;
-use super::watched::KernelThreadId;
+use super::thread_id::KernelThreadId;
+use super::usage::Usage;
 use super::world;
 use crate::journal::Name;
 

@@ -3,14 +3,14 @@
 //! A body that keeps its thread for good cannot be rescued. Its run gets its verdict, the thread is left behind, and
 //! another thread takes its place.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::schedule::{Halt, Recording, Schedule};
-use super::workers::{Batch, QueuedRun, Shared, lock};
-use super::{Journal, Options, Own};
-use crate::journal::Name;
+use super::job::{Ran, Run, RunError};
+use super::journal::Journal;
+use super::lock::lock;
+use super::options::Options;
+use super::workers::{Batch, QueuedRun, Shared};
 use crate::scenario::Scenario;
 
 /// Maximum number of runs that are taken from the caller ahead of the run that it waits for.
@@ -24,155 +24,6 @@ const MAX_SIZE_AHEAD: usize = 500_000;
 /// Returns the number of runs to execute at once: one for each core.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// A run to execute: a scenario, its options and its worker.
-#[derive(Clone, Debug)]
-pub struct Run {
-    /// The scenario.
-    pub scenario: Arc<Scenario>,
-    /// How the scenario is run.
-    pub options: Options,
-    /// The user's own worker; `None` for the components of the file.
-    pub own: Option<Own>,
-    pub(super) not_on: Option<WorkerId>,
-    pub(super) schedule: Option<MakeSchedule>,
-    pub(super) is_recorded: bool,
-}
-
-/// Creates the schedule of a run on the thread that executes the run.
-#[derive(Clone)]
-pub(super) struct MakeSchedule(pub Arc<dyn Fn() -> Box<dyn Schedule> + Send + Sync>);
-
-impl fmt::Debug for MakeSchedule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MakeSchedule")
-    }
-}
-
-impl Run {
-    /// Creates a run of the file's components, which any thread may execute.
-    pub fn new(scenario: Arc<Scenario>, options: Options) -> Self {
-        Run {
-            scenario,
-            options,
-            own: None,
-            not_on: None,
-            schedule: None,
-            is_recorded: false,
-        }
-    }
-
-    /// Sets a user's own worker, which runs instead of the file's components.
-    #[must_use]
-    pub fn of(mut self, own: Own) -> Self {
-        self.own = Some(own);
-        self
-    }
-
-    /// Excludes one thread from executing this run. A journal that depends on the thread then differs from the first.
-    #[must_use]
-    pub fn not_on(mut self, worker: WorkerId) -> Self {
-        self.not_on = Some(worker);
-        self
-    }
-
-    /// Sets the schedule that decides the run. `make` creates it on the thread that executes the run; it is called
-    /// once for each execution. The seed of the options decides nothing then; the journal only names it.
-    ///
-    /// ```
-    /// use std::sync::Arc;
-    /// use deadstop_harness::{scenario, sim::{Choices, Options, Replayed, Run, Runners, Seeded}};
-    ///
-    /// let text = "title = 'Two pools are closed'\n[worker]\n\
-    ///             components = [{ closeable = 'a' }, { closeable = 'b' }]\n\
-    ///             [timeline]\nevents = [{ at = '10s', signal = 'SIGTERM' }]\n";
-    /// let scenario = Arc::new(scenario::parse("two-pools", text)?);
-    ///
-    /// let choices: Choices = "1".parse()?;
-    /// let replayed = move || Replayed::new(choices.clone(), Seeded::new(0));
-    /// let run = Run::new(scenario, Options::default()).scheduled(replayed).recorded();
-    /// let ran = Runners::new(2)?.run_all([run]).next().expect("one result")?;
-    /// assert_eq!(ran.recording.expect("it is recorded").made()[0].index, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn scheduled<S: Schedule + 'static>(
-        mut self,
-        make: impl Fn() -> S + Send + Sync + 'static,
-    ) -> Self {
-        self.schedule = Some(MakeSchedule(Arc::new(move || Box::new(make()))));
-        self
-    }
-
-    /// Makes the [result](Ran::recording) contain the choices of the run.
-    #[must_use]
-    pub fn recorded(mut self) -> Self {
-        self.is_recorded = true;
-        self
-    }
-}
-
-/// One of the threads of [`Runners`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct WorkerId(pub(super) usize);
-
-/// The result of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ran {
-    /// What happened. For a run that keeps its thread for good: the events up to there, and then `stuck`.
-    pub journal: Journal,
-    /// The thread that executed the run.
-    pub on: WorkerId,
-    /// Whether a body keeps that thread for good.
-    pub kept_its_thread: bool,
-    /// The choices of the run, if they were to be [recorded](Run::recorded) and its thread was not kept.
-    pub recording: Option<Recording>,
-}
-
-/// The reason why a run has no journal.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RunError {
-    /// The simulator itself panicked: this is a bug of its own, no scripted fault.
-    #[error("scenario \"{scenario}\", seed {seed}: the simulator panicked: {message}")]
-    Fault {
-        /// The scenario.
-        scenario: Name,
-        /// The seed.
-        seed: u64,
-        /// The panic's message, in one line.
-        message: Name,
-    },
-    /// The simulator lacks a thread or a stack that the run needs. It makes no journal then, since a scenario's journal
-    /// must depend neither on the machine nor on earlier runs.
-    #[error("scenario \"{scenario}\", seed {seed}, was not run: {why}")]
-    NotRun {
-        /// The scenario.
-        scenario: Name,
-        /// The seed.
-        seed: u64,
-        /// What the simulator lacks, in one line.
-        why: Name,
-    },
-    /// The schedule of the run has ended it.
-    #[error("scenario \"{scenario}\", seed {seed}, was not run to its end: {halt}")]
-    Halted {
-        /// The scenario.
-        scenario: Name,
-        /// The seed.
-        seed: u64,
-        /// The schedule's reason.
-        halt: Halt,
-    },
-    /// Too many bodies keep their threads for good, or a thread could not be replaced: these [`Runners`] run nothing
-    /// more.
-    #[error(
-        "too many bodies keep their threads for good, the last of them \"{last}\": nothing more is run"
-    )]
-    GivenUp {
-        /// The last body that kept its thread.
-        last: Name,
-    },
 }
 
 /// Threads that run scenarios.
@@ -248,7 +99,7 @@ impl Runners {
         self
     }
 
-    /// Sets how long a whole run of [a user's own worker](Own) may take in real time. A run that takes longer is
+    /// Sets how long a whole run of [a user's own worker](super::Own) may take in real time. A run that takes longer is
     /// [`stuck`](crate::journal::What::Stuck). The limit is never less than twice the patience. By default it is 60 s;
     /// a run normally takes milliseconds.
     ///

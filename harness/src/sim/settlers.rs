@@ -2,7 +2,8 @@
 
 use std::task::Waker;
 
-use super::entity::{Entities, EntityId};
+use super::entity::Entities;
+use super::role::EntityId;
 use super::schedule::{Candidate, Lend};
 
 /// The calls of `settle` that have not returned, in the order in which they were made.

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::entity::{Class, EntityId, Role};
+use super::role::{Class, EntityId, Role};
 use super::world::{self, World};
 use crate::journal::{Call, Cause, How, Name, SignalName, What};
 use crate::stage::{Endpoint, Later, Part, Parts, Script, Stage};

@@ -9,10 +9,11 @@ use std::fmt::{self, Write as _};
 use std::panic::Location;
 use std::time::Duration;
 
-use super::entity::Role;
-use super::guard::{State, Usage};
+use super::role::Role;
 use super::stack::{Frame, Stack};
-use super::watched::{Activity, KernelThreadId, Watched};
+use super::thread_id::KernelThreadId;
+use super::usage::{State, Usage};
+use super::watched::{Activity, Watched};
 use crate::journal::{At, Id, Name, StuckWhy, What};
 
 /// Maximum number of functions of the user's own code that are shown.

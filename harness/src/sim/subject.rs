@@ -3,7 +3,7 @@
 //! Three types implement it: [`WorkerSubject`](super::worker::WorkerSubject),
 //! [`PlanSubject`](super::plan::PlanSubject), and the one of [`Own`](super::Own).
 
-use super::entity::{Class, Role};
+use super::role::{Class, Role};
 use super::world::{self, World};
 use crate::journal::{Call, Cause, Id, Name, SignalName, What};
 use crate::stage::Said;

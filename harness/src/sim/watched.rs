@@ -6,59 +6,21 @@
 
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use super::entity::{EntityId, Role};
-use super::guard::Usage;
+use super::lock::lock;
 use super::pool::{Pool, PoolJob};
+use super::role::{EntityId, Role};
 use super::stack::Stack;
+use super::thread_id::KernelThreadId;
+use super::usage::Usage;
 use crate::journal::{Event, Name};
 
 /// Number that stands for no entity: the simulator's own code runs, or a task that the context does not know.
 const NO_ENTITY: EntityId = EntityId::MAX;
 /// Maximum number of long turns, and of panics, that are kept of a run.
 const MAX_KEPT: usize = 100;
-
-/// The kernel's number of a thread, or a mark that it is not known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct KernelThreadId(u32);
-
-impl KernelThreadId {
-    /// The thread that runs the worlds.
-    pub const OWN: KernelThreadId = KernelThreadId(0);
-    /// A thread whose number is not known yet.
-    pub const UNKNOWN: KernelThreadId = KernelThreadId(u32::MAX);
-    /// A thread that did not look up its number, or could not: only Linux has it.
-    pub const UNAVAILABLE: KernelThreadId = KernelThreadId(u32::MAX - 1);
-
-    /// Returns the number of the calling thread, or [`UNAVAILABLE`](Self::UNAVAILABLE) unless `wanted`: the
-    /// look-up takes time.
-    pub fn current_if(wanted: bool) -> Self {
-        let id = || {
-            // The link is "PID/task/TID". Only Linux has it, and it needs no call to the C library.
-            let link = std::fs::read_link("/proc/thread-self").ok()?;
-            link.file_name()?.to_str()?.parse().ok()
-        };
-        let id = wanted.then(id).flatten();
-        id.map_or(KernelThreadId::UNAVAILABLE, KernelThreadId)
-    }
-
-    /// Returns the id of the thread with that number.
-    pub const fn of(thread: u32) -> Self {
-        KernelThreadId(thread)
-    }
-
-    /// Returns the kernel's number, if it is known.
-    pub fn known(self) -> Option<u32> {
-        let special = [
-            KernelThreadId::OWN,
-            KernelThreadId::UNKNOWN,
-            KernelThreadId::UNAVAILABLE,
-        ];
-        (!special.contains(&self)).then_some(self.0)
-    }
-}
 
 /// A thread's current world as its guard sees it: whether it still takes turns, which entity has the turn, and the
 /// virtual time.
@@ -380,8 +342,4 @@ impl Observed {
     pub fn left_on_pool(&self) -> Vec<Name> {
         self.pool.live().iter().map(PoolJob::by).collect()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

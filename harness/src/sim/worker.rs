@@ -6,9 +6,10 @@ use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
 
 use super::endpoint;
-use super::entity::{AbortEntity, Class, EntityId, Role};
+use super::entity::AbortEntity;
 use super::host::SimHost;
 use super::pace::{Awaits, Blocks};
+use super::role::{Class, EntityId, Role};
 use super::subject::{DrivenSubject, Ending};
 use super::world::{self, World};
 use crate::journal::{Call, How, Id, Name, SignalName, Ties};

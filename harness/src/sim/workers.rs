@@ -7,17 +7,20 @@
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::bodies::{Bodies, MissingResource};
 use super::guard::{LOOK_INTERVAL, Patience, TurnWatch};
-use super::runners::{MakeSchedule, Ran, Run, RunError, WorkerId};
+use super::header::header;
+use super::job::{MakeSchedule, Ran, Run, RunError, WorkerId};
+use super::journal::{Aside, Journal};
+use super::lock::lock;
+use super::run::run_watched;
 use super::schedule::{Halt, Recorded, Recording, Schedule, Seeded};
 use super::stall::Stall;
 use super::thread::start_thread;
 use super::watched::Watched;
-use super::{Aside, Journal, header, run_watched};
 use crate::journal::{Event, StuckWhy, What};
 use crate::words::{one_line, panic_message};
 
@@ -153,10 +156,6 @@ struct Worker {
 struct Place {
     job: Mutex<Option<QueuedRun>>,
     watched: Arc<Watched>,
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {
