@@ -269,7 +269,7 @@ fn resolve(package: &Package, module: &[String], path: &[String]) -> Option<Vec<
             let named = imports.iter().filter(|import| import.name == *next);
             let named = named.map(|import| import.path.clone());
             let globs = imports.iter().filter(|import| import.name == "*");
-            let globs = globs.map(|import| [&import.path[..], &[next.clone()]].concat());
+            let globs = globs.map(|import| [&import.path[..], std::slice::from_ref(next)].concat());
             let mut elsewhere = named.chain(globs).filter(|path| path.len() > 1);
             return elsewhere
                 .find_map(|path| resolve(package, &at, &path))
@@ -333,7 +333,7 @@ fn circle(uses: &Uses, start: &str) -> Option<Vec<String>> {
                     return Some(way.clone());
                 }
                 if seen.insert(next.clone()) {
-                    longer.push([&way[..], &[next.clone()]].concat());
+                    longer.push([&way[..], std::slice::from_ref(next)].concat());
                 }
             }
         }

@@ -342,7 +342,7 @@ mod tests {
     use super::*;
     use crate::sim::laid::lay;
     use crate::sim::pace::Pause;
-    use crate::sim::{Bodies, Journal, Options, host, run};
+    use crate::sim::{Bodies, Journal, Options, run, wait};
 
     /// Runs threads of these names, which work until they are told at 10 s.
     fn stopped(names: [&str; 2]) -> Journal {
@@ -373,7 +373,7 @@ mod tests {
     }
 
     fn wait_until(at: u64) {
-        host::block(Pause::new(at, None));
+        wait::block(Pause::new(at, None));
     }
 
     fn now() -> u64 {

@@ -179,6 +179,7 @@ pub(crate) fn suspend(over: bool) {
 #[cfg(test)]
 mod tests {
     use std::panic::catch_unwind;
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
     use std::time::Duration;
@@ -187,7 +188,7 @@ mod tests {
     use crate::journal::{Event, How, What};
     use crate::sim::laid::lay;
     use crate::sim::pace::Pause;
-    use crate::sim::{Journal, Options, Subject, host, run};
+    use crate::sim::{Journal, Options, Subject, run, wait};
     use crate::stage::NEVER;
 
     const BOTH: [Bodies; 2] = [Bodies::Coroutines, Bodies::Batons];
@@ -237,7 +238,7 @@ mod tests {
     }
 
     fn wait() {
-        host::block(Pause::new(NEVER, None));
+        wait::block(Pause::new(NEVER, None));
     }
 
     /// Value that calls a function when dropped.
@@ -279,7 +280,7 @@ mod tests {
     #[test]
     fn destructor_waits_while_its_body_panics_on_a_baton_only() {
         lay("panics and waits as it goes", || {
-            let _waits = Drops(|| host::block(Pause::new(5_000, None)));
+            let _waits = Drops(|| wait::block(Pause::new(5_000, None)));
             resume_unwind(Box::new("scripted"))
         });
         let ended = |bodies| end_of_first(&killed_in_time("panics and waits as it goes", bodies));

@@ -145,6 +145,7 @@ impl TurnWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::thread_id::KernelThreadId;
     use crate::sim::watched::Watched;
 
     const fn ms(ms: u64) -> Duration {

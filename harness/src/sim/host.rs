@@ -19,6 +19,7 @@ use super::foreign::OutsideMailbox;
 use super::overlay;
 use super::pace::{Pause, TokenListener};
 use super::role::{Class, Role};
+use super::wait::{block, wait_for};
 use super::watched::Activity;
 use super::world::{self, World};
 use crate::journal::{Cause, Claim, How, Id, Kind, MAIN, Name, Registered, ms_rounded_up};
@@ -433,6 +434,13 @@ impl FaultTarget {
         }
         true
     }
+
+    /// Meets the faults of a component with a user's own body.
+    fn meet_own(self) {
+        if let FaultTarget::Own(id) = self {
+            overlay::meet_faults(id);
+        }
+    }
 }
 
 impl Blocker for SimBlocker {
@@ -474,7 +482,9 @@ impl Blocker for SimBlocker {
             return;
         }
         loop {
-            wait_for(pin!(PollAgain { asked: false }), true, self.target);
+            wait_for(pin!(PollAgain { asked: false }), true, || {
+                self.target.meet_own()
+            });
             if attempt() {
                 return;
             }
@@ -505,11 +515,6 @@ fn deadline(limit: Option<Duration>) -> u64 {
     })
 }
 
-/// Suspends the body until the future is ready. At the world's end it returns although the future is not.
-pub(crate) fn block(future: impl Future<Output = ()>) {
-    wait_for(pin!(future), false, FaultTarget::None);
-}
-
 /// Drives a body's future to its end. Meanwhile the executor around its code is a [passing](Around::Passing) one, as
 /// it is live.
 fn drive(future: Pin<&mut (dyn Future<Output = ()> + Send)>, target: FaultTarget) {
@@ -527,40 +532,5 @@ fn drive(future: Pin<&mut (dyn Future<Output = ()> + Send)>, target: FaultTarget
         .then(|| world::with(World::runtime))
         .flatten();
     let _inside = runtime.as_ref().map(|runtime| runtime.enter());
-    wait_for(future, true, target);
-}
-
-/// Polls with the waker of the body's entity, and switches back to the executor between polls. With
-/// `unwinds_at_end` the caller needs the result of the future: at the world's end the body is unwound instead of
-/// returning without it.
-fn wait_for<F: Future<Output = ()> + ?Sized>(
-    mut future: Pin<&mut F>,
-    unwinds_at_end: bool,
-    target: FaultTarget,
-) {
-    let waker = world::with(|world| world.entities.borrow().current_waker());
-    let mut cx = Context::from_waker(&waker);
-    loop {
-        let over = world::with(|world| world.is_over());
-        if over {
-            bodies::suspend(true);
-            if !unwinds_at_end {
-                return;
-            }
-        }
-        if future.as_mut().poll(&mut cx).is_ready() {
-            return;
-        }
-        if !over {
-            // If the body cannot switch, no time passes either. A wait in a destructor while its body panics then
-            // returns at once, since it would never end.
-            if !unwinds_at_end && !bodies::can_wait() {
-                return;
-            }
-            bodies::suspend(false);
-            if let FaultTarget::Own(id) = target {
-                overlay::meet_faults(id);
-            }
-        }
-    }
+    wait_for(future, true, || target.meet_own());
 }

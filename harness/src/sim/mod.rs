@@ -46,6 +46,7 @@ mod thread;
 mod thread_id;
 mod twice;
 mod usage;
+mod wait;
 mod watched;
 mod worker;
 mod workers;

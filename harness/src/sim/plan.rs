@@ -15,11 +15,12 @@ use tokio_util::sync::CancellationToken;
 use super::clock::Sleep;
 use super::endpoint;
 use super::entity::AbortEntity;
-use super::host::{SimHost, block, scope};
+use super::host::{SimHost, scope};
 use super::lock::lock;
 use super::pace::{Awaits, Blocks};
 use super::role::{Class, EntityId, Role};
 use super::subject::{DrivenSubject, Ending};
+use super::wait::block;
 use super::world::{self, World};
 use crate::journal::{
     BoundBy, Call, Cause, How, Id, Kind, MAIN, Name, Outcome, Phase, SignalName, What,

@@ -239,12 +239,13 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::journal::Name;
     use crate::journal::{Cause, Event, StuckWhy, What};
     use crate::sim::guard::LOOK_INTERVAL;
     use crate::sim::laid::lay;
     use crate::sim::pace::Pause;
     use crate::sim::watched::Watched;
-    use crate::sim::{self, Bodies, Subject, host};
+    use crate::sim::{self, Bodies, Subject, wait};
 
     fn scenario(name: &str, text: &str) -> Arc<Scenario> {
         let parsed = crate::scenario::parse(name, text);
@@ -459,7 +460,7 @@ mod tests {
         static LOCK: Mutex<()> = Mutex::new(());
         lay("has the lock", || {
             let _held = lock(&LOCK);
-            host::block(Pause::new(5_000, None));
+            wait::block(Pause::new(5_000, None));
         });
         lay("wants the lock", || drop(lock(&LOCK)));
         let text = "title = \"Two threads\"\n[worker]\ncomponents = [{ thread = \"has the lock\" }, { thread = \"wants the lock\" }]\n\
@@ -593,7 +594,7 @@ mod tests {
         lay("catches every panic", || {
             loop {
                 let _ =
-                    std::panic::catch_unwind(|| host::block(Pause::new(crate::stage::NEVER, None)));
+                    std::panic::catch_unwind(|| wait::block(Pause::new(crate::stage::NEVER, None)));
             }
         });
         let killed = "title = \"Killed\"\n[worker]\ncomponents = [{ thread = \"catches every panic\" }]\n\

@@ -660,7 +660,7 @@ mod tests {
     use super::*;
     use crate::scenario::{Fault, Timed, Trigger, Verb};
     use crate::sim::laid::lay;
-    use crate::sim::{Options, Own, Run, Runners, Subject, host, run};
+    use crate::sim::{Options, Own, Run, Runners, Subject, run, wait};
     use deadstop::context::WorkerCtx;
 
     fn parsed(worker: &str, events: &str) -> Scenario {
@@ -692,7 +692,7 @@ mod tests {
     fn spin() {
         while !with(|world| world.is_over()) {
             let mut woken = false;
-            host::block(std::future::poll_fn(move |cx| {
+            wait::block(std::future::poll_fn(move |cx| {
                 if std::mem::replace(&mut woken, true) {
                     return Poll::Ready(());
                 }
@@ -813,7 +813,7 @@ mod tests {
             for n in 0..1_000 {
                 let _ = give.send(n);
             }
-            host::block(async move {
+            wait::block(async move {
                 for _ in 0..1_000 {
                     let _ = take.recv().await;
                 }
