@@ -550,24 +550,39 @@ struct Step {
 /// of steps and their groups, ties, when bodies are told, bounds, floors, the end of stop's share, and the outcomes
 /// of overdue steps. It does not cover faults, a held executor, second signals, or a stop while main runs.
 fn model(scenario: &Scenario) -> (Vec<Step>, u64) {
-    let ms = |duration: std::time::Duration| duration.as_millis() as u64;
-    let (worker, mut now) = (&scenario.worker, LAST_STOP_MS);
+    let worker = &scenario.worker;
     let (grace, reserve) = (ms(worker.grace), ms(worker.reserve));
-    let cleanup_ends = now + grace - grace.div_ceil(20).min(500);
-    let stop_ends = cleanup_ends - reserve;
-    let joins = |component: &Component| matches!(component.kind, Kind::Thread | Kind::Task);
-    let cleans = |component: &Component| matches!(component.kind, Kind::Cleanup | Kind::Closeable);
-    // The outcome of a component that takes longer than its bound.
-    let overdue = |component: &Component| match component.kind {
+    let cleanup_ends = LAST_STOP_MS + grace - grace.div_ceil(20).min(500);
+    let mut steps = Vec::new();
+    let now = model_stop(scenario, cleanup_ends - reserve, &mut steps);
+    let now = model_cleanup(scenario, now, cleanup_ends, &mut steps);
+    (steps, now)
+}
+
+fn ms(duration: std::time::Duration) -> u64 {
+    duration.as_millis() as u64
+}
+
+fn cleans(component: &Component) -> bool {
+    matches!(component.kind, Kind::Cleanup | Kind::Closeable)
+}
+
+/// Returns the outcome of a component that takes longer than its bound.
+fn overdue(component: &Component) -> Outcome {
+    match component.kind {
         Kind::Task => Outcome::Aborted,
         Kind::Thread => Outcome::Leaked,
         _ if component.is_async => Outcome::TimedOut,
         _ => Outcome::Leaked,
-    };
-    let mut steps = Vec::new();
-    let all = || worker.components.iter().flatten();
+    }
+}
 
-    let mut stop: Vec<&Component> = all().filter(|component| !cleans(component)).collect();
+/// Adds the steps of stop, and returns the instant of its end.
+fn model_stop(scenario: &Scenario, stop_ends: u64, steps: &mut Vec<Step>) -> u64 {
+    let mut now = LAST_STOP_MS;
+    let all = scenario.worker.components.iter().flatten();
+    let joins = |component: &Component| matches!(component.kind, Kind::Thread | Kind::Task);
+    let mut stop: Vec<&Component> = all.filter(|component| !cleans(component)).collect();
     stop.sort_by_key(|component| component.order);
     for (group, members) in stop
         .chunk_by(|a, b| joins(a) && joins(b) && a.order == b.order)
@@ -614,8 +629,20 @@ fn model(scenario: &Scenario) -> (Vec<Step>, u64) {
         }
         now = until;
     }
+    now
+}
 
-    let mut cleanup: Vec<&Component> = all().filter(|component| cleans(component)).collect();
+/// Adds the steps of cleanup, and returns the instant of its end.
+fn model_cleanup(
+    scenario: &Scenario,
+    mut now: u64,
+    cleanup_ends: u64,
+    steps: &mut Vec<Step>,
+) -> u64 {
+    let worker = &scenario.worker;
+    let reserve = ms(worker.reserve);
+    let all = worker.components.iter().flatten();
+    let mut cleanup: Vec<&Component> = all.filter(|component| cleans(component)).collect();
     if worker.ties == Ties::Last {
         cleanup.reverse();
     }
@@ -674,7 +701,7 @@ fn model(scenario: &Scenario) -> (Vec<Step>, u64) {
         });
         now += took;
     }
-    (steps, now)
+    now
 }
 
 /// Returns the steps in the journal, in the order in which they began.

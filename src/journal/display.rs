@@ -63,66 +63,11 @@ impl Display for Claim {
                     write!(out, ", its share ends at {}", At(ends))
                 })
             }
-            Claim::StepStarted {
-                phase,
-                name,
-                order,
-                bound,
-                bound_by,
-                id,
-                kind,
-                group,
-            } => {
-                match phase {
-                    Phase::Cleanup => write!(out, "WorkerCtx cleanup: {name}")?,
-                    Phase::Start => write!(out, "Waiting for start: {name}")?,
-                    Phase::Stop => write!(out, "Stopping: {name}")?,
-                }
-                write!(
-                    out,
-                    " (#{id}, {kind}, order {order}, group {group}, bound {} by {bound_by})",
-                    Ms(*bound)
-                )
-            }
-            Claim::StillWaiting {
-                name,
-                waited,
-                bound,
-                id,
-            } => {
-                write!(
-                    out,
-                    "still waiting for {name} (#{id}): {} of {}",
-                    Ms(*waited),
-                    Ms(*bound)
-                )
+            Claim::StepStarted { .. } | Claim::StillWaiting { .. } | Claim::StepEnded { .. } => {
+                write_step(out, self)
             }
             Claim::Told { name, id } => write!(out, "{name} (#{id})"),
             Claim::Abort { name, id } => write!(out, "aborting {name} (#{id})"),
-            Claim::StepEnded {
-                phase,
-                name,
-                order,
-                outcome,
-                took,
-                id,
-                error,
-            } => {
-                let bad = error.is_some() || *outcome != Outcome::Ok;
-                match (phase, bad) {
-                    (_, false) => write!(out, "{name}")?,
-                    (Phase::Cleanup, true) => write!(out, "Cleanup failed for {name}")?,
-                    (_, true) => write!(out, "Error during {phase} of {name}")?,
-                }
-                if let Some(error) = error {
-                    write!(out, ": {error}")?;
-                }
-                write!(
-                    out,
-                    " (#{id}, {phase}, order {order}): {outcome} after {}",
-                    Ms(*took)
-                )
-            }
             Claim::Ended {
                 id,
                 name,
@@ -151,45 +96,121 @@ impl Display for Claim {
             Claim::WakePanicked { id, name, error } => {
                 write!(out, "the wake of {name} (#{id}) panicked: {error}")
             }
-            Claim::ClosesBeforeUser {
-                name,
-                order,
-                id,
-                user,
-                user_order,
-                user_id,
-            } => write!(
-                out,
-                "{name} ({order}) closes before {user} ({user_order}), which uses it (#{id}, #{user_id})"
-            ),
-            Claim::EndsBeforeUser {
-                name,
-                id,
-                user,
-                user_id,
-            } => write!(
-                out,
-                "{name} (#{id}) may end before {user} (#{user_id}), which uses it"
-            ),
-            Claim::BoundOverShare {
-                id,
-                name,
-                bound,
-                phase,
-                share,
-            } => write!(
-                out,
-                "{name} (#{id}) has a bound of {}, and {phase} has {} at most",
-                Ms(*bound),
-                Ms(*share)
-            ),
-            Claim::UsesUnknown { id, name, used } => {
-                write!(
-                    out,
-                    "{name} (#{id}) uses {used}, and nothing is registered by that name"
-                )
-            }
+            Claim::ClosesBeforeUser { .. }
+            | Claim::EndsBeforeUser { .. }
+            | Claim::BoundOverShare { .. }
+            | Claim::UsesUnknown { .. } => write_warning(out, self),
         }
+    }
+}
+
+/// Writes the begin or the end of a step, or that it is still waited for.
+fn write_step(out: &mut Formatter<'_>, claim: &Claim) -> fmt::Result {
+    match claim {
+        Claim::StepStarted {
+            phase,
+            name,
+            order,
+            bound,
+            bound_by,
+            id,
+            kind,
+            group,
+        } => {
+            match phase {
+                Phase::Cleanup => write!(out, "WorkerCtx cleanup: {name}")?,
+                Phase::Start => write!(out, "Waiting for start: {name}")?,
+                Phase::Stop => write!(out, "Stopping: {name}")?,
+            }
+            write!(
+                out,
+                " (#{id}, {kind}, order {order}, group {group}, bound {} by {bound_by})",
+                Ms(*bound)
+            )
+        }
+        Claim::StillWaiting {
+            name,
+            waited,
+            bound,
+            id,
+        } => {
+            write!(
+                out,
+                "still waiting for {name} (#{id}): {} of {}",
+                Ms(*waited),
+                Ms(*bound)
+            )
+        }
+        Claim::StepEnded {
+            phase,
+            name,
+            order,
+            outcome,
+            took,
+            id,
+            error,
+        } => {
+            let bad = error.is_some() || *outcome != Outcome::Ok;
+            match (phase, bad) {
+                (_, false) => write!(out, "{name}")?,
+                (Phase::Cleanup, true) => write!(out, "Cleanup failed for {name}")?,
+                (_, true) => write!(out, "Error during {phase} of {name}")?,
+            }
+            if let Some(error) = error {
+                write!(out, ": {error}")?;
+            }
+            write!(
+                out,
+                " (#{id}, {phase}, order {order}): {outcome} after {}",
+                Ms(*took)
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a warning about how components are registered.
+fn write_warning(out: &mut Formatter<'_>, claim: &Claim) -> fmt::Result {
+    match claim {
+        Claim::ClosesBeforeUser {
+            name,
+            order,
+            id,
+            user,
+            user_order,
+            user_id,
+        } => write!(
+            out,
+            "{name} ({order}) closes before {user} ({user_order}), which uses it (#{id}, #{user_id})"
+        ),
+        Claim::EndsBeforeUser {
+            name,
+            id,
+            user,
+            user_id,
+        } => write!(
+            out,
+            "{name} (#{id}) may end before {user} (#{user_id}), which uses it"
+        ),
+        Claim::BoundOverShare {
+            id,
+            name,
+            bound,
+            phase,
+            share,
+        } => write!(
+            out,
+            "{name} (#{id}) has a bound of {}, and {phase} has {} at most",
+            Ms(*bound),
+            Ms(*share)
+        ),
+        Claim::UsesUnknown { id, name, used } => {
+            write!(
+                out,
+                "{name} (#{id}) uses {used}, and nothing is registered by that name"
+            )
+        }
+        _ => Ok(()),
     }
 }
 

@@ -320,12 +320,29 @@ fn blocked_at(limits: Limits, word: fn(&Claim) -> bool) -> Worker<()> {
 
 /// Plays a role to its end.
 pub fn play(role: &'static str) -> ExitCode {
-    if let Some(code) = crate::starved::play(role) {
-        return code;
-    }
+    let plays: [fn(&'static str) -> Option<ExitCode>; 7] = [
+        crate::starved::play,
+        play_service,
+        play_deaf,
+        play_raising,
+        play_blocked,
+        play_held_up,
+        play_by_hand,
+    ];
+    plays
+        .into_iter()
+        .find_map(|play| play(role))
+        .unwrap_or_else(|| {
+            print_line(&format!("nobody plays {role:?}"));
+            ExitCode::FAILURE
+        })
+}
+
+/// Plays a service that stops as it should, or cannot begin.
+fn play_service(role: &'static str) -> Option<ExitCode> {
     let two = grace(Duration::from_secs(2));
     let long = grace(Duration::from_secs(600));
-    match role {
+    Some(match role {
         "service" => deadstop::run(Worker::new((), service)),
         "service on one thread" => deadstop::run(Worker::new((), service).current_thread()),
         "service on a given runtime" => {
@@ -347,6 +364,44 @@ pub fn play(role: &'static str) -> ExitCode {
             })?;
             add_printing_cleanup(&ctx)
         })),
+        "nothing" => ExitCode::SUCCESS,
+        "masks" => run_comparing_masks(),
+        "pre-stop" => deadstop::run(Worker::new((), service).limits(two.pre_stop(ms(300)))),
+        "long pre-stop" => {
+            let main = |ctx: WorkerCtx| async move {
+                add_announcer(&ctx)?;
+                let weak = ctx.downgrade();
+                ctx.add_thread("watches", BodyOpts::new(), move |scope: &Scope| {
+                    let ready_and_running =
+                        || weak.upgrade().map(|ctx| (ctx.ready(), ctx.running()));
+                    while ready_and_running() != Some((true, true)) && scope.wait(ms(1)).elapsed() {
+                    }
+                    print_line("seen ready");
+                    while ready_and_running() != Some((false, true)) && scope.wait(ms(1)).elapsed()
+                    {
+                    }
+                    print_line("unready");
+                    scope.sleep(LATER);
+                    print_line("later");
+                })?;
+                add_printing_cleanup(&ctx)
+            };
+            let delay = Duration::from_secs(60);
+            deadstop::run(Worker::new((), main).limits(long.pre_stop(delay)))
+        }
+        "fails" => deadstop::run(Worker::new((), |ctx: WorkerCtx| async move {
+            add_printing_cleanup(&ctx)?;
+            Err(MainError::with_code(42, "no model"))
+        })),
+        "cannot begin" => deadstop::run(Worker::new((), service).limits(grace(Duration::ZERO))),
+        _ => return None,
+    })
+}
+
+/// Plays a service with code that takes no notice of the stop.
+fn play_deaf(role: &'static str) -> Option<ExitCode> {
+    let long = grace(Duration::from_secs(600));
+    Some(match role {
         "deaf" | "raises though deaf" => {
             let main = |ctx| async move {
                 add_announcer(&ctx)?;
@@ -375,6 +430,35 @@ pub fn play(role: &'static str) -> ExitCode {
             })
             .limits(long),
         ),
+        "wedged" | "wedged workers" => {
+            let main = |ctx: WorkerCtx| async move {
+                add_announcer(&ctx)?;
+                add_printing_cleanup(&ctx)?;
+                let bound = BodyOpts::new().timeout(ms(100));
+                let weak = ctx.downgrade();
+                ctx.add_task("wedges", bound, move |_| async move {
+                    while !weak.upgrade().is_some_and(|ctx| ctx.ready()) {
+                        tokio::task::yield_now().await;
+                    }
+                    print_line("wedged");
+                    park_for_ever();
+                })?;
+                Ok(())
+            };
+            let worker = Worker::new((), main).limits(grace(Duration::from_secs(30)));
+            deadstop::run(match role {
+                "wedged" => worker.current_thread(),
+                _ => worker.worker_threads(1),
+            })
+        }
+        _ => return None,
+    })
+}
+
+/// Plays a service that ends by a signal, or holds locks meanwhile.
+fn play_raising(role: &'static str) -> Option<ExitCode> {
+    let two = grace(Duration::from_secs(2));
+    Some(match role {
         "doubled" => deadstop::run(Worker::new((), |ctx: WorkerCtx| async move {
             add_announcer(&ctx)?;
             add_printing_cleanup(&ctx)?;
@@ -384,8 +468,6 @@ pub fn play(role: &'static str) -> ExitCode {
             })?;
             Ok(())
         })),
-        "nothing" => ExitCode::SUCCESS,
-        "masks" => run_comparing_masks(),
         "holds locks" | "raises and holds locks" | "fails and holds locks" => {
             let main = move |ctx: WorkerCtx| async move {
                 thread::spawn(|| {
@@ -422,55 +504,15 @@ pub fn play(role: &'static str) -> ExitCode {
             })
             .raise_again(),
         ),
-        "pre-stop" => deadstop::run(Worker::new((), service).limits(two.pre_stop(ms(300)))),
-        "long pre-stop" => {
-            let main = |ctx: WorkerCtx| async move {
-                add_announcer(&ctx)?;
-                let weak = ctx.downgrade();
-                ctx.add_thread("watches", BodyOpts::new(), move |scope: &Scope| {
-                    let ready_and_running =
-                        || weak.upgrade().map(|ctx| (ctx.ready(), ctx.running()));
-                    while ready_and_running() != Some((true, true)) && scope.wait(ms(1)).elapsed() {
-                    }
-                    print_line("seen ready");
-                    while ready_and_running() != Some((false, true)) && scope.wait(ms(1)).elapsed()
-                    {
-                    }
-                    print_line("unready");
-                    scope.sleep(LATER);
-                    print_line("later");
-                })?;
-                add_printing_cleanup(&ctx)
-            };
-            let delay = Duration::from_secs(60);
-            deadstop::run(Worker::new((), main).limits(long.pre_stop(delay)))
-        }
-        "fails" => deadstop::run(Worker::new((), |ctx: WorkerCtx| async move {
-            add_printing_cleanup(&ctx)?;
-            Err(MainError::with_code(42, "no model"))
-        })),
-        "cannot begin" => deadstop::run(Worker::new((), service).limits(grace(Duration::ZERO))),
-        "wedged" | "wedged workers" => {
-            let main = |ctx: WorkerCtx| async move {
-                add_announcer(&ctx)?;
-                add_printing_cleanup(&ctx)?;
-                let bound = BodyOpts::new().timeout(ms(100));
-                let weak = ctx.downgrade();
-                ctx.add_task("wedges", bound, move |_| async move {
-                    while !weak.upgrade().is_some_and(|ctx| ctx.ready()) {
-                        tokio::task::yield_now().await;
-                    }
-                    print_line("wedged");
-                    park_for_ever();
-                })?;
-                Ok(())
-            };
-            let worker = Worker::new((), main).limits(grace(Duration::from_secs(30)));
-            deadstop::run(match role {
-                "wedged" => worker.current_thread(),
-                _ => worker.worker_threads(1),
-            })
-        }
+        _ => return None,
+    })
+}
+
+/// Plays a service whose sink or main blocks.
+fn play_blocked(role: &'static str) -> Option<ExitCode> {
+    let two = grace(Duration::from_secs(2));
+    let long = grace(Duration::from_secs(600));
+    Some(match role {
         "blocked sink" => deadstop::run(
             Worker::new((), |ctx| async move { add_announcer(&ctx) })
                 .limits(two)
@@ -529,6 +571,14 @@ pub fn play(role: &'static str) -> ExitCode {
             let worker = Worker::blocking((), move |ctx, _| main(&ctx));
             deadstop::run(worker.limits(two).sink(sink))
         }
+        _ => return None,
+    })
+}
+
+/// Plays a service that something else holds up at its end.
+fn play_held_up(role: &'static str) -> Option<ExitCode> {
+    let two = grace(Duration::from_secs(2));
+    Some(match role {
         "late" => {
             let (release, released) = std::sync::mpsc::channel();
             let main = |ctx: WorkerCtx| async move {
@@ -570,6 +620,14 @@ pub fn play(role: &'static str) -> ExitCode {
             AT_EXIT.with(|_| {});
             deadstop::run(Worker::new((), service).limits(two))
         }
+        _ => return None,
+    })
+}
+
+/// Plays a program that leads its life itself.
+fn play_by_hand(role: &'static str) -> Option<ExitCode> {
+    let two = grace(Duration::from_secs(2));
+    Some(match role {
         "by hand" => {
             let ctx = WorkerCtx::builder()
                 .limits(two)
@@ -634,9 +692,6 @@ pub fn play(role: &'static str) -> ExitCode {
             short_lives();
             ExitCode::SUCCESS
         }
-        _ => {
-            print_line(&format!("nobody plays {role:?}"));
-            ExitCode::FAILURE
-        }
-    }
+        _ => return None,
+    })
 }

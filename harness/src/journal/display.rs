@@ -71,43 +71,7 @@ impl What {
     /// Only if `out` fails.
     pub(super) fn write_fact(&self, out: &mut impl Write, names: &Names) -> fmt::Result {
         match self {
-            What::Journal {
-                version,
-                scenario,
-                seed,
-                subject,
-                host,
-            } => {
-                let whose = match &**subject {
-                    "own-worker" => "a worker of one's own".to_owned(),
-                    subject => format!("the {subject}'s context"),
-                };
-                write!(
-                    out,
-                    "{scenario}, seed {seed}, {whose} on {host} (journal version {version})"
-                )
-            }
-            What::Worker {
-                grace,
-                reserve,
-                margin,
-                ties,
-                start_timeout,
-                pre_stop,
-            } => {
-                write!(
-                    out,
-                    "grace {}, reserve {}, margin {}, ties {ties}, start timeout {}",
-                    Ms(*grace),
-                    Ms(*reserve),
-                    Ms(*margin),
-                    Ms(*start_timeout)
-                )?;
-                match pre_stop {
-                    Some(delay) => write!(out, ", pre-stop delay {}", Ms(*delay)),
-                    None => Ok(()),
-                }
-            }
+            What::Journal { .. } | What::Worker { .. } => write_header(out, self),
             What::Running { value } => write!(out, "{value}"),
             // SIGKILL cannot be caught, and so is not counted.
             What::Signal {
@@ -186,6 +150,50 @@ impl What {
             What::Exit { code, cause } => write!(out, "code {code}, {cause}"),
             _ => Ok(()),
         }
+    }
+}
+
+/// Writes one of the two facts with which a journal begins.
+fn write_header(out: &mut impl Write, what: &What) -> fmt::Result {
+    match what {
+        What::Journal {
+            version,
+            scenario,
+            seed,
+            subject,
+            host,
+        } => {
+            let whose = match &**subject {
+                "own-worker" => "a worker of one's own".to_owned(),
+                subject => format!("the {subject}'s context"),
+            };
+            write!(
+                out,
+                "{scenario}, seed {seed}, {whose} on {host} (journal version {version})"
+            )
+        }
+        What::Worker {
+            grace,
+            reserve,
+            margin,
+            ties,
+            start_timeout,
+            pre_stop,
+        } => {
+            write!(
+                out,
+                "grace {}, reserve {}, margin {}, ties {ties}, start timeout {}",
+                Ms(*grace),
+                Ms(*reserve),
+                Ms(*margin),
+                Ms(*start_timeout)
+            )?;
+            match pre_stop {
+                Some(delay) => write!(out, ", pre-stop delay {}", Ms(*delay)),
+                None => Ok(()),
+            }
+        }
+        _ => Ok(()),
     }
 }
 

@@ -177,6 +177,7 @@ impl<'a> Record<'a> {
         record
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each event")]
     fn read(&mut self, at: EventIndex, event: &'a Event) {
         let t = event.t;
         match &event.what {

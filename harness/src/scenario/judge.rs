@@ -164,6 +164,7 @@ impl Actual {
 
 /// Returns the expectations that were not met, in the order of the file. `broken` are the names of the laws that the
 /// journal breaks.
+#[expect(clippy::too_many_lines, reason = "one expectation after the other")]
 pub fn judge(scenario: &Scenario, events: &[Event], broken: &[&str]) -> Vec<Unmet> {
     let actual = Actual::new(events);
     let mut judge = Judge { unmet: Vec::new() };

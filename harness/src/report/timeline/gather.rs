@@ -43,6 +43,7 @@ impl Reader {
         components.filter(|component| component.kind == Some(Kind::Watchdog))
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each event")]
     fn event(&mut self, n: usize, t: u64, what: &What) {
         let mut change = true;
         match what {
