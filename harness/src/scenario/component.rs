@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::diagnostic::{Diagnostic, all_of, any_of, did_you_mean};
 use super::keys::{self, KEYS, Key, Place, RESERVED};
-use super::model::{Component, Needs, Span, Spanned, WatchdogLimits, limits};
+use super::limits;
+use super::model::{Component, Needs, WatchdogLimits};
 use super::read::{Fields, Reader};
+use super::span::{Span, Spanned};
 use crate::journal::{Kind, Name, Told};
 use crate::words::steers;
 

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use super::model::{
-    Component, Expect, Scenario, Spanned, Timed, Verb, WatchdogLimits, Worker, limits,
-};
+use super::limits;
+use super::model::{Component, Expect, Scenario, Timed, Verb, WatchdogLimits, Worker};
+use super::span::Spanned;
 use super::trigger::Trigger;
 use crate::journal::{Kind, Name, Ties, Told, ms_rounded_down};
 

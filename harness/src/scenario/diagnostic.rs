@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::model::Span;
+use super::span::Span;
 
 /// Codes of the mistakes that make a file invalid. The codes of the lints are in [`LINTS`](super::LINTS).
 pub const CODES: &[&str] = &[

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use super::answer::{ANSWERS, Answer};
 use super::component::{DeclaredNames, lookup};
 use super::diagnostic::{Diagnostic, any_of};
 use super::fault::Fault;
-use super::keys::{self, AFTER_EVENT, ANSWERS, DELAYED_TRIGGERS, Place, TRIGGERS, Type};
-use super::model::{Answer, Component, Span, Timed, Verb};
+use super::keys::{self, AFTER_EVENT, DELAYED_TRIGGERS, Place, TRIGGERS, Type};
+use super::model::{Component, Timed, Verb};
 use super::read::{Fields, Reader};
+use super::span::Span;
 use super::trigger::Trigger;
 use crate::journal::{Call, FaultVerb, Kind, Name, SignalName};
 

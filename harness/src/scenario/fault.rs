@@ -5,11 +5,15 @@
 use std::time::Duration;
 
 use super::happening::{Failing, Lasting, Panicking};
-use super::model::{Lasts, Verb};
+use super::model::Verb;
 use super::read::Fields;
+use super::table::Table;
 use super::time::Time;
-use super::write::{Table, quoted, time, time_or_forever};
+use super::written::{quoted, time, time_or_forever};
 use crate::journal::{FaultVerb, Name};
+
+/// Time that something lasts or takes; `None` is forever.
+pub type Lasts = Option<Duration>;
 
 /// A fault of a component, or of `main`.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::model::limits;
+use super::limits;
 use crate::words::{escaped, shown_path, steers};
 
 /// Maximum number of files below one folder.

@@ -1,7 +1,8 @@
 //! Judges the expectations of a scenario by the journal of a run.
 
 use super::diagnostic::Diagnostic;
-use super::model::{Expect, Scenario, Span, Spanned, WatchdogVerdict};
+use super::model::{Expect, Scenario, WatchdogVerdict};
+use super::span::{Span, Spanned};
 use crate::journal::{
     Cause, Event, How, Id, Kind, LostWhat, Ms, Name, Outcome, Phase, State, What, ms_rounded_down,
     text,

@@ -1,9 +1,12 @@
 //! The table of keys of a scenario file. The parser's checks, its suggestions for misspelt keys, the grammar's page,
 //! the editor's schema and the random scenarios all come from this one table.
 
-use super::model::{Answer, limits};
+use super::limits;
+use super::lint_names::LINTS;
 use crate::journal::{Call, Cause, FaultVerb, Kind, SignalName, Ties, Told};
 use crate::laws;
+
+pub use super::answer::ANSWERS;
 
 /// The table of the file to which a key belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +148,7 @@ pub struct Key {
 }
 
 fn lints() -> Vec<&'static str> {
-    super::lint::LINTS.iter().map(|(name, _)| *name).collect()
+    LINTS.iter().map(|(name, _)| *name).collect()
 }
 
 fn law_names() -> Vec<&'static str> {
@@ -163,19 +166,6 @@ pub fn calls() -> Vec<&'static str> {
         .filter(|call| *call != Call::Run.as_str())
         .collect()
 }
-
-/// Answers of the health endpoint other than a status, each with its word.
-pub const ANSWERS: &[(&str, Answer)] = &[
-    ("refused", Answer::Refused),
-    ("silent", Answer::Silent),
-    ("half-line", Answer::HalfLine),
-    ("stalls", Answer::Stalls),
-    ("drip", Answer::Drip),
-    ("endless", Answer::Endless),
-    ("cut", Answer::Cut),
-    ("reset", Answer::Reset),
-    ("garbage", Answer::Garbage),
-];
 
 /// Returns the words of [`ANSWERS`].
 pub fn answers() -> Vec<&'static str> {

@@ -6,55 +6,13 @@
 
 use std::time::Duration;
 
-use super::fault::Fault;
-use super::keys::ANSWERS;
+use super::answer::Answer;
+use super::fault::{Fault, Lasts};
+use super::span::{Span, Spanned};
 use super::trigger::Trigger;
 use crate::journal::{Call, Kind, Name, SignalName, Ties, Told};
 
 pub use crate::journal::Cause;
-
-/// The limits of a scenario file.
-pub mod limits {
-    use std::time::Duration;
-
-    /// Maximum size of a file, in bytes.
-    pub const FILE_BYTES: usize = 64 * 1024;
-    /// Maximum number of components in a file.
-    pub const COMPONENTS: usize = 1_000;
-    /// Largest number of a journal's event that an event of the timeline can wait for: a run with more events is stuck.
-    pub const EVENT_NUMBER: u64 = 200_000;
-    /// Maximum number of timeline events in a file; also of the jobs and of the callers of one event.
-    pub const EVENTS: usize = 1_000;
-    /// Longest duration in a file.
-    pub const DURATION: Duration = Duration::from_secs(3_600);
-    /// Maximum number of mistakes of one file that are shown: more would not help its author.
-    pub const DIAGNOSTICS: usize = 100;
-    /// Default time from the stop signal to SIGKILL.
-    pub const GRACE: Duration = Duration::from_secs(30);
-    /// Default of the longest time for which main is awaited if a stop is requested while it runs.
-    pub const START_TIMEOUT: Duration = Duration::from_secs(5);
-    /// Default bound of a thread, task or watchdog.
-    pub const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
-    /// Default bound of a callback or closeable.
-    pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-    /// Maximum length of a name, in bytes.
-    pub const NAME_BYTES: usize = 200;
-}
-
-/// A range of bytes in the file.
-pub type Span = std::ops::Range<usize>;
-
-/// A value with its place in the file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Spanned<T> {
-    /// The value.
-    pub value: T,
-    /// Its bytes in the file.
-    pub span: Span,
-}
-
-/// Time that something lasts or takes; `None` is forever.
-pub type Lasts = Option<Duration>;
 
 /// A scenario: a worker, the events that happen to it, and the expectations of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -248,41 +206,6 @@ impl Verb {
     }
 }
 
-/// Answer of the health endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// A status, 200 to 599.
-    Status(u16),
-    /// The connection is refused.
-    Refused,
-    /// The connection is accepted, and nothing is sent.
-    Silent,
-    /// Half of a status line, then nothing.
-    HalfLine,
-    /// A status line, then nothing.
-    Stalls,
-    /// A good answer, byte by byte.
-    Drip,
-    /// A good status, and a body that does not end.
-    Endless,
-    /// The connection is closed in the middle of the answer.
-    Cut,
-    /// The connection is torn down before the answer.
-    Reset,
-    /// Something that is not HTTP.
-    Garbage,
-}
-
-impl std::fmt::Display for Answer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if let Answer::Status(status) = self {
-            return write!(f, "{status}");
-        }
-        let mut words = ANSWERS.iter().filter(|(_, answer)| answer == self);
-        words.try_for_each(|(word, _)| f.write_str(word))
-    }
-}
-
 /// Expected behaviour of the watchdog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WatchdogVerdict {
@@ -336,15 +259,6 @@ pub struct Expect {
     pub lines: Option<Spanned<Vec<Spanned<String>>>>,
     /// The laws that must break; no other may.
     pub breaks: Spanned<Vec<Name>>,
-}
-
-impl<T: Default> Default for Spanned<T> {
-    fn default() -> Self {
-        Spanned {
-            value: T::default(),
-            span: 0..0,
-        }
-    }
 }
 
 impl Scenario {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::diagnostic::any_of;
 use super::keys::{self, KEYS, Key, Place, Type, answers};
-use super::lint::LINTS;
+use super::lint_names::LINTS;
 use super::value::type_words;
 use crate::journal::Kind;
 use crate::laws;

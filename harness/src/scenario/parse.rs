@@ -9,10 +9,10 @@ use super::component::{DeclaredNames, component, declare_names, lookup_all};
 use super::diagnostic::{Diagnostic, Invalid, time};
 use super::event::event;
 use super::keys::{self, Place};
-use super::model::{
-    Component, Expect, Scenario, Span, Timed, Verb, WatchdogVerdict, Worker, limits,
-};
+use super::limits;
+use super::model::{Component, Expect, Scenario, Timed, Verb, WatchdogVerdict, Worker};
 use super::read::{Fields, Reader};
+use super::span::Span;
 use crate::journal::{Cause, Ties};
 use crate::words::steers;
 use deadstop::context::ResolvedLimits;

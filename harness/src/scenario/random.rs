@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::keys::{self, Key, Place, Type};
-use super::model::limits;
+use super::limits;
 use crate::journal::ms_rounded_down;
 
 /// Instant at which a random scenario's worker is asked to stop at the latest.
@@ -123,7 +123,10 @@ impl Draft {
     }
 
     fn text(mut self) -> String {
-        let lints: Vec<&str> = super::lint::LINTS.iter().map(|(name, _)| *name).collect();
+        let lints: Vec<&str> = super::lint_names::LINTS
+            .iter()
+            .map(|(name, _)| *name)
+            .collect();
         let mut text = format!(
             "title = \"A random scenario, seed {}\"\nallow = {lints:?}\n\n[worker]\n",
             self.seed

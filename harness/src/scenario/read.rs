@@ -8,8 +8,19 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, all_of, any_of, did_you_mean};
 use super::keys::{self, KEYS, Key, Place};
-use super::model::{Span, Spanned, limits};
-use super::value::Value;
+use super::limits;
+use super::span::{Span, Spanned};
+
+/// A value that has the type of its key.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    Text(String),
+    Texts(Vec<Spanned<String>>),
+    Flag(bool),
+    Int(i64),
+    /// `None` is forever.
+    Time(Option<Duration>),
+}
 
 /// The values of one table, by key.
 pub(crate) struct Fields {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::keys::{self, DELAYED_TRIGGERS, Key, Place, RESERVED, TRIGGERS, Type, answers};
-use super::model::limits;
+use super::limits;
 
 /// Returns the JSON schema of a scenario file, for editors.
 pub fn schema() -> String {

@@ -1,6 +1,7 @@
 //! Removes the places in a file from a model, so that two models can be compared by what they say.
 
-use super::model::{Component, Expect, Scenario, Spanned, Timed};
+use super::model::{Component, Expect, Scenario, Timed};
+use super::span::Spanned;
 
 impl Scenario {
     /// Returns the scenario with an empty span in place of each place in its file. Two files that say the same in

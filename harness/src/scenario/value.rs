@@ -7,20 +7,10 @@ use toml::de::DeValue;
 
 use super::diagnostic::{Diagnostic, any_of, did_you_mean, time};
 use super::keys::{Key, Type, answers};
-use super::model::{Span, Spanned, limits};
-use super::read::Reader;
+use super::limits;
+use super::read::{Reader, Value};
+use super::span::{Span, Spanned};
 use crate::journal::ms_rounded_down;
-
-/// A value that has the type of its key.
-#[derive(Clone, Debug)]
-pub(crate) enum Value {
-    Text(String),
-    Texts(Vec<Spanned<String>>),
-    Flag(bool),
-    Int(i64),
-    /// `None` is forever.
-    Time(Option<Duration>),
-}
 
 impl Reader {
     /// Reads a value by the type of its key. Returns `None` for a wrong value, which it notes, for a table, and for a

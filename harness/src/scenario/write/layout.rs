@@ -1,9 +1,10 @@
 //! Writes a whole scenario file: its tables, and the comments between them.
 
 use super::lines::Lines;
-use super::tables::{self, Field, Table, Value};
+use super::tables;
 use crate::scenario::keys::Place;
 use crate::scenario::model::Scenario;
+use crate::scenario::table::{Field, Table, Value};
 use deadstop::context::ResolvedLimits;
 
 /// Maximum number of characters of a line with a list; a longer list has one line for each item.

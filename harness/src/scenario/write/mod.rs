@@ -6,8 +6,5 @@
 mod layout;
 mod lines;
 mod tables;
-mod value;
 
 pub use layout::{Layout, Spot, write};
-pub(super) use tables::Table;
-pub(super) use value::{quoted, time, time_or_forever};

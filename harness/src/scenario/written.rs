@@ -12,7 +12,7 @@ const MIN_IN_MINUTES_MS: u128 = 300_000;
 ///
 /// A text with quotes or backslashes is written between single quotes if it can be. Characters that control a terminal
 /// are escaped, also those that TOML allows, since a person reads the file.
-pub(in crate::scenario) fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     if text.contains(['"', '\\']) && !text.contains(|c| c == '\'' || steers(c)) {
         return format!("'{text}'");
     }
@@ -50,7 +50,7 @@ pub(super) fn word(word: impl Display) -> String {
 
 /// Returns a duration in quotes, in the unit in which people write it. It is cut off to whole milliseconds, since the
 /// grammar has nothing shorter.
-pub(in crate::scenario) fn time(duration: Duration) -> String {
+pub(super) fn time(duration: Duration) -> String {
     match duration.as_millis() {
         0 => word("0s"),
         ms if ms % 3_600_000 == 0 => format!("\"{}h\"", ms / 3_600_000),
@@ -61,7 +61,7 @@ pub(in crate::scenario) fn time(duration: Duration) -> String {
 }
 
 /// Returns a duration in quotes; `None` is forever.
-pub(in crate::scenario) fn time_or_forever(lasts: Option<Duration>) -> String {
+pub(super) fn time_or_forever(lasts: Option<Duration>) -> String {
     lasts.map_or_else(|| word("forever"), time)
 }
 
