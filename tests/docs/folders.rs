@@ -292,8 +292,9 @@ fn folders(package: &Package) -> Folders {
     let mut folders = Folders::new();
     for (module, source) in package {
         let imports = source.imports.iter();
-        // What stands for a folder passes names on, which is no use of them.
-        let imports = imports.filter(|import| !(source.owner && import.public));
+        // What only says what its folder has passes names on, which is no use of them.
+        let imports =
+            imports.filter(|import| !(source.owner && import.public && source.logic == 0));
         let paths = imports.map(|import| &import.path);
         for path in paths.chain(source.paths.iter().filter(|path| path.len() > 1)) {
             let Some(target) = resolve(package, module, path) else {

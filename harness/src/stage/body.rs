@@ -7,9 +7,9 @@ use std::any::Any;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use super::Stage;
 use super::fault::{Met, ScriptedEnd, Struck, meet, take_time};
 use super::part::{MAIN_PART, NEVER, Part};
+use super::seam::Stage;
 use crate::journal::ms_rounded_up;
 use crate::scenario::Needs;
 use deadstop::context::MainError;

@@ -1,6 +1,6 @@
 //! State of the scripted health endpoint: the answer that the next probe gets.
 
-use super::NEVER;
+use super::part::NEVER;
 use crate::scenario::Answer;
 
 /// Behaviour of the endpoint from some instant on.

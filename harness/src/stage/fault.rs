@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::resume_unwind;
 
 use super::part::{NEVER, Part};
-use super::{Later, Stage};
+use super::seam::{Later, Stage};
 use crate::journal::{Id, Name, What, ms_rounded_up};
 use crate::scenario::{Fault, Lasts};
 use deadstop::context::MainError;

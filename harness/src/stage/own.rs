@@ -1,8 +1,8 @@
 //! The components of a user's own worker. Until a component is registered, only the name that the file has for it is
 //! known.
 
-use super::Stage;
 use super::part::{Part, Parts};
+use super::seam::Stage;
 use crate::journal::{How, Id, Kind, MAIN, Name, Registered, What};
 use crate::scenario::Scenario;
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use elsa::FrozenVec;
 
-use super::Stage;
 use super::fault::Faults;
+use super::seam::Stage;
 use crate::journal::{How, Id, Kind, LostWhat, MAIN, Name, Registered, What, ms_rounded_up};
 use crate::scenario::{Component, Scenario};
 

@@ -7,7 +7,7 @@ use std::io;
 use hyper::StatusCode;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::NEVER;
+use super::part::NEVER;
 use crate::scenario::Answer;
 
 /// Maximum size of a request, in bytes.

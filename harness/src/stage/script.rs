@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{EndpointBehaviour, NEVER, Stage};
+use super::endpoint::EndpointBehaviour;
+use super::part::NEVER;
+use super::seam::Stage;
 use crate::journal::{FaultVerb, Ms, Name, SignalName, What, ms_rounded_up};
 use crate::scenario::{Answer, Scenario, Timed, Trigger, Verb};
 
