@@ -78,6 +78,9 @@ impl From<Check> for Exit {
     }
 }
 
+/// Result of a command: its exit code, or an exit code with a message for standard error.
+pub type Done = Result<Exit, (Exit, String)>;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 mod coverage;
 mod play;
 mod random;
+mod repeat;
 mod verdict;
 
 use std::fmt::Write;
@@ -14,7 +15,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use self::play::{FIRST_SEEDS, LiveResult, NotPlayed, Play, play, run_in_parallel};
+use self::play::{FIRST_SEEDS, NotPlayed, Play};
+use self::repeat::{LiveResult, play, run_in_parallel};
 use super::case::Case;
 use super::output::{out, stderr_is_terminal, style};
 use super::seeds::one_seed;

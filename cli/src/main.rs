@@ -7,6 +7,7 @@ mod exit;
 mod lint;
 mod live;
 mod new;
+mod options;
 mod output;
 mod place;
 mod replay;
@@ -20,11 +21,11 @@ use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
-use deadstop_harness::sim::Subject;
 use deadstop_harness::words::{contained, escaped};
-use exit::Exit;
+use exit::{Done, Exit};
+use options::{Context, Format};
 
 /// Tests how a worker process shuts down: scenario files script failures, a simulator drives a worker
 /// context through them in virtual time, and laws judge the journal of what happened.
@@ -65,35 +66,6 @@ enum Command {
     New(new::New),
     /// Print the JSON schema of scenario files, for editors
     Schema(schema::Schema),
-}
-
-/// The context under test.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Context {
-    /// The worker context of this crate
-    #[default]
-    Worker,
-    /// The plan as it was written, flaws included
-    Plan,
-}
-
-impl From<Context> for Subject {
-    fn from(context: Context) -> Self {
-        match context {
-            Context::Worker => Subject::Worker,
-            Context::Plan => Subject::Plan,
-        }
-    }
-}
-
-/// What is written to standard output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    #[default]
-    Text,
-    /// For programs
-    Json,
 }
 
 fn main() -> ExitCode {
@@ -161,9 +133,6 @@ fn dispatch(command: Command) -> Exit {
         exit
     })
 }
-
-/// Result of a command: its exit code, or an exit code with a message for standard error.
-type Done = Result<Exit, (Exit, String)>;
 
 #[cfg(test)]
 mod tests {

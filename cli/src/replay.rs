@@ -10,8 +10,9 @@ use deadstop_harness::scenario::read_whole;
 use deadstop_harness::sim::{Options, Own, Subject};
 use deadstop_harness::words::shown_path;
 
+use super::options::RunArgs;
 use super::output::{err, out, style};
-use super::run::{self, RunArgs};
+use super::run;
 use super::view::run_and_show;
 use super::{Context, Done, Exit};
 

@@ -2,12 +2,10 @@
 
 use clap::Args;
 
-use deadstop_harness::sim::Options;
-
+use super::options::RunArgs;
 use super::place::{self, FoundFile};
-use super::seeds::one_seed;
 use super::view::{LoadedScenario, load, run_and_show};
-use super::{Context, Done, Exit, Format};
+use super::{Done, Exit};
 
 /// Run one scenario and look at it.
 #[derive(Debug, Args)]
@@ -16,33 +14,6 @@ pub struct Run {
     scenario: String,
     #[command(flatten)]
     how: RunArgs,
-}
-
-/// How a scenario is run and shown.
-#[derive(Debug, Args)]
-pub struct RunArgs {
-    /// What to write: text for people, or the journal alone, one JSON object a line
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
-    /// The picture and the verdict alone, without budget and log
-    #[arg(long)]
-    pub brief: bool,
-    /// The context under test
-    #[arg(long, value_enum, default_value_t)]
-    pub context: Context,
-    /// The number that fixes every choice among what could happen in one instant
-    #[arg(long, default_value_t = 0, value_parser = one_seed)]
-    pub seed: u64,
-}
-
-impl RunArgs {
-    pub fn options(&self) -> Options {
-        Options {
-            seed: self.seed,
-            subject: self.context.into(),
-            ..Options::default()
-        }
-    }
 }
 
 impl Run {

@@ -12,8 +12,8 @@ use deadstop_harness::scenario::{self, Scenario};
 use deadstop_harness::sim::{self, Journal, Options, Runners, Subject};
 use deadstop_harness::words::shell_quoted;
 
+use super::options::RunArgs;
 use super::output::{err, out, style};
-use super::run::RunArgs;
 use super::{Exit, Format, place};
 
 /// A scenario that was read and parsed.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::coverage::Coverage;
-use super::play::{FIRST_SEEDS, LiveResult, NotPlayed, Play, play, run_in_parallel};
+use super::play::{FIRST_SEEDS, NotPlayed, Play};
+use super::repeat::{LiveResult, play, run_in_parallel};
 use super::{Live, PERFORM, again_text, run_text};
 use crate::output::{out, stderr_is_terminal, style};
 use crate::{Done, Exit};
