@@ -14,13 +14,34 @@ use super::{files, root};
 const PACKAGES: [&str; 3] = ["src", "harness/src", "cli/src"];
 
 /// The files that may take part in every circle of their folder, with the reason. One a folder.
-const HUBS: [(&str, &str); 0] = [];
+const HUBS: [(&str, &str); 2] = [
+    (
+        "harness/src/sim/world",
+        "what the world does is written as its methods, each beside the state that it changes",
+    ),
+    (
+        "harness/src/stage/seam",
+        "what a script does is written as methods of `dyn Stage`, each beside the state that it changes",
+    ),
+];
 
 /// The folders whose circles are not mended yet, with the number of files in the largest. It may only fall.
-const CIRCLES: [(&str, usize); 0] = [];
+const CIRCLES: [(&str, usize); 5] = [
+    // The context runs the watchdog, which takes the context's exit codes and the limits of its bounds.
+    ("src", 2),
+    ("harness/src/laws", 33),
+    ("harness/src/report", 6),
+    ("harness/src/report/timeline", 2),
+    // A component has its faults, which are in one file with what they do to it.
+    ("harness/src/stage", 2),
+];
 
 /// The `mod.rs` that still have logic, with the number of its items. It may only fall.
-const LOGIC: [(&str, usize); 0] = [];
+const LOGIC: [(&str, usize); 3] = [
+    ("harness/src/kit/mod.rs", 1),
+    ("harness/src/laws/mod.rs", 8),
+    ("harness/src/report/mod.rs", 2),
+];
 
 /// A `use` of one name, or of all names of a module (`*`).
 struct Import {
