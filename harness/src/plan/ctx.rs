@@ -70,7 +70,7 @@ impl fmt::Display for Line {
     }
 }
 
-/// The plan's worker context: a specimen, not for use. The [module](self) lists its flaws.
+/// The plan's worker context: a specimen, not for use. The [module](super) lists its flaws.
 pub struct PlanCtx {
     running: AtomicBool,
     on_stop: Mutex<Calls>,

@@ -14,6 +14,8 @@ mod policy;
 #[cfg(all(feature = "live", unix))]
 mod sides;
 mod snapshot;
+mod snapshot_error;
+mod style;
 mod timeline;
 mod verdict;
 #[doc(hidden)]
@@ -26,32 +28,8 @@ pub use finding::{Check, Detail, Finding, Place, SnapshotFault, SourceFile};
 pub use policy::Policy;
 #[cfg(all(feature = "live", unix))]
 pub use sides::side_by_side;
-pub use snapshot::{SnapshotError, State, Store, Wrote};
+pub use snapshot::{State, Store, Wrote};
+pub use snapshot_error::SnapshotError;
+pub use style::Style;
 pub use timeline::timeline;
 pub use verdict::{invalid, judge};
-
-/// The style of a report: its width and its colours.
-///
-/// # Example
-///
-/// ```
-/// let style = deadstop_harness::report::Style { width: 120, ..Default::default() };
-/// assert!(!style.color);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Style {
-    /// Maximum number of columns of a line. [`timeline()`] takes fewer than 40 as 40.
-    pub width: usize,
-    /// Whether to use the terminal's colours. Colour alone never carries a meaning.
-    pub color: bool,
-}
-
-impl Default for Style {
-    /// Returns a style of 80 columns, without colour.
-    fn default() -> Self {
-        Style {
-            width: 80,
-            color: false,
-        }
-    }
-}

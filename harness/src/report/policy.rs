@@ -2,7 +2,7 @@
 //!
 //! The caller passes the values in, so that nothing here depends on where it runs.
 
-use super::snapshot::SnapshotError;
+use super::snapshot_error::SnapshotError;
 
 /// What may be written if a text is not its snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

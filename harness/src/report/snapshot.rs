@@ -12,6 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::policy::Policy;
+use super::snapshot_error::SnapshotError;
 use super::whole::{DRAFT_PREFIX, DRAFT_SUFFIX, write_whole};
 use crate::scenario::read_whole;
 
@@ -76,54 +77,6 @@ pub enum Wrote {
     Pending,
     /// The snapshot.
     Snapshot,
-}
-
-/// Reason why a snapshot could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum SnapshotError {
-    /// The file system refused.
-    #[error("cannot {doing} {path}: {error}; check that it may be read and written, and that the disk has room", path = path.display())]
-    Io {
-        /// The action, as a verb.
-        doing: &'static str,
-        /// The file or folder of the action.
-        path: PathBuf,
-        /// The error of the system.
-        #[source]
-        error: io::Error,
-    },
-    /// The file is no snapshot.
-    #[error("{path} is no snapshot: {why}; delete it, check again and accept the result", path = path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// The name would lead out of the folder.
-    #[error("{name:?} cannot be a snapshot's name; use words joined by single slashes")]
-    Name {
-        /// The name.
-        name: String,
-    },
-    /// No text with this name waits to be accepted or rejected.
-    #[error("nothing is pending for {name}: there is no {path}; check the scenario first", path = path.display())]
-    NotPending {
-        /// The name.
-        name: String,
-        /// The file that would hold it.
-        path: PathBuf,
-    },
-    /// A variable of the environment has a value that insta does not know either.
-    #[error("{variable} is {value:?}; set it to one of {allowed}, or unset it")]
-    Variable {
-        /// Its name.
-        variable: &'static str,
-        /// Its value.
-        value: String,
-        /// The values that it may have.
-        allowed: &'static str,
-    },
 }
 
 type Result<T, E = SnapshotError> = std::result::Result<T, E>;

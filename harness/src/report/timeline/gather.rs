@@ -3,12 +3,48 @@
 
 use std::collections::BTreeMap;
 
-use crate::journal::{Event, FaultVerb, Id, Kind, Name, WatchdogIs, What};
+use crate::journal::{Event, FaultVerb, Id, Kind, MAIN, Name, WatchdogIs, What};
 
 use super::story::{Body, ComponentStory, End, FaultPeriod, PhasePeriod, Step, StepEnd, Story};
 
+impl Story {
+    /// Returns the story of a journal.
+    pub(super) fn of(events: &[Event]) -> Self {
+        let mut story = gather(events);
+        story.first = events.iter().map(|event| event.t).min().unwrap_or(0);
+        story.last = events.iter().map(|event| event.t).max().unwrap_or(0);
+        if story.is_plan() {
+            story.infer_plan_ends();
+        }
+        if !events.is_empty() {
+            story.instants.extend([story.first, story.last]);
+        }
+        let shares = story
+            .phases
+            .iter()
+            .filter_map(|phase| phase.share_used_up(story.last));
+        story.instants.extend(shares);
+        story.instants.sort_unstable();
+        story.instants.dedup();
+        // Main, then the components with a step in the order of their first steps, then the others in the order of
+        // their first events.
+        let mut numbered: Vec<(usize, ComponentStory)> =
+            story.components.into_iter().enumerate().collect();
+        numbered.sort_by_key(|(n, component)| match component.place {
+            _ if component.id == Some(MAIN) => (0, 0),
+            Some(place) => (1, place),
+            None => (2, *n),
+        });
+        story.components = numbered
+            .into_iter()
+            .map(|(_, component)| component)
+            .collect();
+        story
+    }
+}
+
 /// Gathers the events of a journal into a story.
-pub(super) fn gather(events: &[Event]) -> Story {
+fn gather(events: &[Event]) -> Story {
     let mut reader = Reader::default();
     for (n, event) in events.iter().enumerate() {
         reader.event(n, event.t, &event.what);

@@ -1,11 +1,9 @@
 //! The story of a run, from which its picture is drawn: the journal by component, and what follows from it.
 
 use crate::journal::{
-    Cause, Event, FaultVerb, How, Id, Kind, LostWhat, MAIN, Name, Outcome, Phase, RefusedReason,
+    Cause, FaultVerb, How, Id, Kind, LostWhat, MAIN, Name, Outcome, Phase, RefusedReason,
     SignalName, StuckWhy,
 };
-
-use super::gather::gather;
 
 /// Everything that a picture is drawn from.
 #[derive(Debug, Default)]
@@ -126,39 +124,6 @@ pub(super) struct StepEnd {
 }
 
 impl Story {
-    pub(super) fn of(events: &[Event]) -> Self {
-        let mut story = gather(events);
-        story.first = events.iter().map(|event| event.t).min().unwrap_or(0);
-        story.last = events.iter().map(|event| event.t).max().unwrap_or(0);
-        if story.is_plan() {
-            story.infer_plan_ends();
-        }
-        if !events.is_empty() {
-            story.instants.extend([story.first, story.last]);
-        }
-        let shares = story
-            .phases
-            .iter()
-            .filter_map(|phase| phase.share_used_up(story.last));
-        story.instants.extend(shares);
-        story.instants.sort_unstable();
-        story.instants.dedup();
-        // Main, then the components with a step in the order of their first steps, then the others in the order of
-        // their first events.
-        let mut numbered: Vec<(usize, ComponentStory)> =
-            story.components.into_iter().enumerate().collect();
-        numbered.sort_by_key(|(n, component)| match component.place {
-            _ if component.id == Some(MAIN) => (0, 0),
-            Some(place) => (1, place),
-            None => (2, *n),
-        });
-        story.components = numbered
-            .into_iter()
-            .map(|(_, component)| component)
-            .collect();
-        story
-    }
-
     /// Returns the stretches in which a step was awaited, main ran, or a component held the executor: sorted, and
     /// apart from each other.
     pub(super) fn busy_periods(&self) -> Vec<(u64, u64)> {
@@ -192,7 +157,7 @@ impl Story {
     /// Works out when the plan's steps and phases ended. The plan's context announces that a step begins, and that it
     /// ended only if it failed. It takes one step after the other: a step has ended when its body has, or when the
     /// next step began.
-    fn infer_plan_ends(&mut self) {
+    pub(super) fn infer_plan_ends(&mut self) {
         let steps = self
             .components
             .iter()
