@@ -466,7 +466,7 @@ fn mod_files_only_say_what_their_folder_has() {
             let file = source.file.to_string_lossy();
             let listed = logic.remove(&*file).unwrap_or_default();
             let advice = format!(
-                "move its {} items to files that are named by what they are, and re-export them",
+                "move what it defines ({} items) to files that are named by what they are, and re-export it",
                 source.logic
             );
             to_do.extend(compare(&file, listed, source.logic, &advice));
