@@ -1,7 +1,7 @@
 //! Entities: everything in a world that takes turns, and the gate that every turn passes.
 //!
 //! The [world](super::world) grants one turn at a time to an entity of the [ready set](super::ready). The
-//! [host](super::host) and the [subject](super::subject) start entities.
+//! [host](super::host) and the [subject](super::driven) start entities.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use tokio::task::unconstrained;
 
-use super::bodies::Bodies;
+use super::body::bodies::Bodies;
 use super::foreign::OutsideMailbox;
+use super::guard::watched::{Activity, Kept, KeptBy};
 use super::ready::ReadySet;
 use super::role::{Class, EntityId, Role};
 use super::schedule::{Candidate, Lend, Point, PointKind};
-use super::watched::{Activity, Kept, KeptBy};
 use super::world::{self, World};
 use crate::journal::{How, MAIN, Name};
 use crate::words::{one_line, panic_message};

@@ -14,9 +14,9 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::baton;
+use super::body::baton;
+use super::guard::meter::Meter;
 use super::lock::lock;
-use super::meter::Meter;
 use super::role::EntityId;
 use super::world::World;
 use crate::journal::{Name, ms_rounded_down};

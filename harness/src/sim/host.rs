@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::baton;
-use super::bodies::{self, MissingResource, SimBody};
-use super::body_turn::Turned;
+use super::body::baton;
+use super::body::bodies::{self, MissingResource, SimBody};
+use super::body::turn::Turned;
+use super::body::wait::{block, wait_for};
 use super::clock::Sleep;
 use super::endpoint;
 use super::entity::AbortEntity;
 use super::foreign::OutsideMailbox;
+use super::guard::watched::Activity;
 use super::overlay;
 use super::pace::{Pause, TokenListener};
 use super::role::{Class, Role};
-use super::wait::{block, wait_for};
-use super::watched::Activity;
 use super::world::{self, World};
 use crate::journal::{Cause, Claim, How, Id, Kind, MAIN, Name, Registered, ms_rounded_up};
 use crate::stage::NEVER;

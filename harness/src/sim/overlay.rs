@@ -12,11 +12,11 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 
 use tokio_util::sync::CancellationToken;
 
-use super::bodies;
-use super::body_turn::WorldEnded;
+use super::body::bodies;
+use super::body::turn::WorldEnded;
+use super::body::wait::block;
 use super::clock::TimerAction;
 use super::pace::Pause;
-use super::wait::block;
 use super::world::{self, World};
 use crate::journal::{Id, Kind, MAIN};
 use crate::stage::{Met, NEVER, Part, Stage, Struck, blocking, look_once, meet, take_time};

@@ -46,7 +46,7 @@ impl Pace for Blocks<'_> {
     async fn pause(&self, wait: Wait) {
         if wait.is_idle {
             // A scope has no idle wait, so this one goes past it.
-            return super::wait::block(Pause::of(wait, Some(&self.listener)));
+            return super::body::wait::block(Pause::of(wait, Some(&self.listener)));
         }
         let limit = world::with(|world| match wait.until {
             NEVER => Duration::MAX,

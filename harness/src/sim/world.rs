@@ -16,16 +16,16 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::baton;
-use super::bodies::{Bodies, SimBody};
+use super::body::baton;
+use super::body::bodies::{Bodies, SimBody};
 use super::clock::{TimerAction, Timers};
+use super::driven::DrivenSubject;
 use super::entity::Entities;
 use super::foreign::Foreign;
+use super::guard::watched::{Observed, Watched};
 use super::role::EntityId;
 use super::schedule::{Halt, Point, PointKind, Schedule};
 use super::settlers::Settlers;
-use super::subject::DrivenSubject;
-use super::watched::{Observed, Watched};
 use crate::journal::{Cause, Event, Name, StuckWhy, What, ms_rounded_down};
 use crate::scenario::Scenario;
 use crate::stage::{Endpoint, MAIN_PART, Parts, Script};
@@ -659,8 +659,9 @@ impl Drop for World {
 mod tests {
     use super::*;
     use crate::scenario::{Fault, Timed, Trigger, Verb};
+    use crate::sim::body::wait;
     use crate::sim::laid::lay;
-    use crate::sim::{Options, Own, Run, Runners, Subject, run, wait};
+    use crate::sim::{Options, Own, Run, Runners, Subject, run};
     use deadstop::context::WorkerCtx;
 
     fn parsed(worker: &str, events: &str) -> Scenario {

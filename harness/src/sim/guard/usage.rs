@@ -37,7 +37,7 @@ impl Usage {
         Usage::of(thread).map_or(Duration::ZERO, |usage| usage.starved)
     }
 
-    pub(super) fn parse(stat: &str, schedstat: &str) -> Option<Self> {
+    pub(in crate::sim) fn parse(stat: &str, schedstat: &str) -> Option<Self> {
         // The thread's name comes before the state, in brackets, and may contain anything.
         let state = match stat.rsplit_once(')')?.1.trim_start().chars().next()? {
             'R' => State::Runs,

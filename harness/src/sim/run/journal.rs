@@ -1,9 +1,9 @@
 //! What a run gives: its journal, and what was observed beside the events.
 
-use super::foreign::Found;
-use super::stall::Stall;
-use super::watched::{Kept, Panicked};
 use crate::journal::{Event, Name, What};
+use crate::sim::foreign::Found;
+use crate::sim::guard::stall::Stall;
+use crate::sim::guard::watched::{Kept, Panicked};
 
 /// Journal of a run, and what was observed beside its events.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +17,7 @@ pub struct Journal {
     /// Events of the timeline that never struck, as their positions in the file. Either the run ended first, or the
     /// step that they waited for never began.
     pub unstruck: Vec<usize>,
-    /// First request that a [user's own](super::Own) context got from a thread that the simulator does not know: a
+    /// First request that a [user's own](crate::sim::Own) context got from a thread that the simulator does not know: a
     /// thread of std's, or of `spawn_blocking`. What such a thread does is not in the journal, and the rest of the run
     /// is not reproducible.
     pub outside: Option<Name>,
@@ -39,14 +39,14 @@ impl Journal {
 /// Observations of a run beside its events.
 #[derive(Clone, Debug, Default)]
 pub struct Aside {
-    /// Findings about a [user's own](super::Own) code that no event records.
+    /// Findings about a [user's own](crate::sim::Own) code that no event records.
     pub found: Found,
     /// Jobs that a user's own code has left on the runtime's blocking pool, by the component that handed each in.
     /// Which of them are over in time may differ from run to run.
     pub jobs: Vec<Name>,
     /// Panics of a user's own code, if the test kit records them.
     pub panics: Vec<Panicked>,
-    /// Why the run stands still, if [`Runners`](super::Runners) gave it up.
+    /// Why the run stands still, if [`Runners`](crate::sim::Runners) gave it up.
     pub stall: Option<Stall>,
     /// Turns and jobs on the blocking pool that took long in real time. Which they are, and how long they took,
     /// differs from run to run.

@@ -9,7 +9,7 @@ use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// Bell that wakes one thread, once for each ring.
-pub(super) struct Bell {
+pub(in crate::sim) struct Bell {
     pipe: Option<(PipeReader, PipeWriter)>,
     has_rung: Mutex<bool>,
     rung_changed: Condvar,

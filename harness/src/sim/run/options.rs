@@ -1,6 +1,6 @@
 //! How a scenario is run.
 
-use super::bodies::Bodies;
+use crate::sim::body::bodies::Bodies;
 
 /// The context under test.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

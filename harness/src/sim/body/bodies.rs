@@ -9,12 +9,12 @@ use std::panic::resume_unwind;
 use std::sync::{Arc, PoisonError};
 
 use super::baton::{self, Baton};
-use super::body_turn::{Resume, Turned, WorldEnded};
 use super::coroutine::{self, Coroutine};
 use super::left_behind::LEFT_LAST;
-use super::watched::Watched;
-use super::world;
+use super::turn::{Resume, Turned, WorldEnded};
 use crate::journal::Name;
+use crate::sim::guard::watched::Watched;
+use crate::sim::world;
 
 /// What simulated bodies run on.
 ///
@@ -22,9 +22,9 @@ use crate::journal::Name;
 /// with thread-locals, locks, destructors and span guards, batons are right.
 ///
 /// In both ways a body waits through its [`Scope`](deadstop::host::Scope). A body that blocks otherwise keeps its turn,
-/// and nothing else runs: in [`run`](super::run) for as long as it blocks, in [`Runners`](super::Runners) until their
-/// [patience](super::Runners::patience) is over. The same holds for a body that waits for a lock which another body
-/// holds across a wait.
+/// and nothing else runs: in [`run`](fn@crate::sim::run) for as long as it blocks, in [`Runners`](crate::sim::Runners)
+/// until their [patience](crate::sim::Runners::patience) is over. The same holds for a body that waits for a lock which
+/// another body holds across a wait.
 ///
 /// ```
 /// use deadstop_harness::{scenario, sim::{self, Bodies, Options}};
@@ -186,9 +186,10 @@ mod tests {
 
     use super::*;
     use crate::journal::{Event, How, What};
+    use crate::sim::body::wait;
     use crate::sim::laid::lay;
     use crate::sim::pace::Pause;
-    use crate::sim::{Journal, Options, Subject, run, wait};
+    use crate::sim::{Journal, Options, Subject, run};
     use crate::stage::NEVER;
 
     const BOTH: [Bodies; 2] = [Bodies::Coroutines, Bodies::Batons];

@@ -2,24 +2,24 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::bodies::MissingResource;
 use super::header::header;
-use super::inside;
 use super::journal::{Aside, Journal};
-use super::meter::LONG_TURN;
 use super::options::{Options, Subject};
-use super::own::Own;
-use super::plan::PlanSubject;
-use super::schedule::{Halt, Schedule, Seeded};
-use super::subject::DrivenSubject;
-use super::watched::{Panicked, Watched};
-use super::worker::WorkerSubject;
-use super::world::{self, Entered, World};
 use crate::scenario::Scenario;
+use crate::sim::body::bodies::MissingResource;
+use crate::sim::driven::DrivenSubject;
+use crate::sim::guard::meter::LONG_TURN;
+use crate::sim::guard::watched::{Panicked, Watched};
+use crate::sim::inside;
+use crate::sim::schedule::{Halt, Schedule, Seeded};
+use crate::sim::subject::own::Own;
+use crate::sim::subject::plan::PlanSubject;
+use crate::sim::subject::worker::WorkerSubject;
+use crate::sim::world::{self, Entered, World};
 use crate::words::{one_line, panic_message};
 
 /// Runs a scenario on this thread, without a guard: code that blocks the thread for real blocks the caller.
-/// [`Runners`](super::Runners) run scenarios under a guard.
+/// [`Runners`](crate::sim::Runners) run scenarios under a guard.
 ///
 /// # Panics
 ///
@@ -78,7 +78,7 @@ fn run_seeded(scenario: &Scenario, options: &Options, own: Option<&Own>) -> Jour
     journal.expect("a seed ends no run")
 }
 
-pub(super) fn run_watched(
+pub(in crate::sim) fn run_watched(
     scenario: &Scenario,
     options: &Options,
     own: Option<&Own>,

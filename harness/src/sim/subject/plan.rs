@@ -12,22 +12,22 @@ use std::time::Duration;
 use tokio::sync::{Notify, SetOnce};
 use tokio_util::sync::CancellationToken;
 
-use super::clock::Sleep;
-use super::endpoint;
-use super::entity::AbortEntity;
-use super::host::{SimHost, scope};
-use super::lock::lock;
-use super::pace::{Awaits, Blocks};
-use super::role::{Class, EntityId, Role};
-use super::subject::{DrivenSubject, Ending};
-use super::wait::block;
-use super::world::{self, World};
 use crate::journal::{
     BoundBy, Call, Cause, How, Id, Kind, MAIN, Name, Outcome, Phase, SignalName, What,
     ms_rounded_up,
 };
 use crate::plan::{Callback, Line, PlanCtx, Task, Thread};
 use crate::scenario::Component;
+use crate::sim::body::wait::block;
+use crate::sim::clock::Sleep;
+use crate::sim::driven::{DrivenSubject, Ending};
+use crate::sim::endpoint;
+use crate::sim::entity::AbortEntity;
+use crate::sim::host::{SimHost, scope};
+use crate::sim::lock::lock;
+use crate::sim::pace::{Awaits, Blocks};
+use crate::sim::role::{Class, EntityId, Role};
+use crate::sim::world::{self, World};
 use crate::stage::Said;
 use crate::stage::{self, blocking, called, live};
 use crate::words::{one_line, panic_message};

@@ -1,5 +1,5 @@
-//! The machinery behind [`Runners`](super::Runners): the queue of jobs, the threads that take jobs from it, and the
-//! guard.
+//! The machinery behind [`Runners`](crate::sim::Runners): the queue of jobs, the threads that take jobs from it, and
+//! the guard.
 //!
 //! A worker here is one of these threads. The workers take jobs themselves, so that a run costs its caller next to
 //! nothing. The guard has no thread of its own: every thread that waits for a result looks at all workers periodically.
@@ -10,29 +10,29 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::bodies::{Bodies, MissingResource};
-use super::guard::{LOOK_INTERVAL, Patience, TurnWatch};
 use super::header::header;
 use super::job::{MakeSchedule, Ran, Run, RunError, WorkerId};
 use super::journal::{Aside, Journal};
-use super::lock::lock;
-use super::run::run_watched;
-use super::schedule::{Halt, Recorded, Recording, Schedule, Seeded};
-use super::stall::Stall;
-use super::thread::start_thread;
-use super::watched::Watched;
+use super::single::run_watched;
 use crate::journal::{Event, StuckWhy, What};
+use crate::sim::body::bodies::{Bodies, MissingResource};
+use crate::sim::guard::stall::Stall;
+use crate::sim::guard::turn_watch::{LOOK_INTERVAL, Patience, TurnWatch};
+use crate::sim::guard::watched::Watched;
+use crate::sim::lock::lock;
+use crate::sim::schedule::{Halt, Recorded, Recording, Schedule, Seeded};
+use crate::sim::thread::start_thread;
 use crate::words::{one_line, panic_message};
 
 /// Default of the longest real time for which a user's code may keep its turn.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(in crate::sim) const PATIENCE: Duration = Duration::from_secs(5);
 /// Default of the longest real time that a run of a user's own worker may take.
-pub(super) const TIME_LIMIT: Duration = Duration::from_secs(60);
+pub(in crate::sim) const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// Maximum number of threads left behind that are replaced.
 const REPLACEMENTS: usize = 3;
 
 #[derive(Debug)]
-pub(super) struct QueuedRun {
+pub(in crate::sim) struct QueuedRun {
     pub run: Run,
     pub batch: Arc<Batch>,
     pub index: usize,
@@ -85,7 +85,7 @@ impl QueuedRun {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub(in crate::sim) struct Batch {
     results: Mutex<Results>,
     ready: Condvar,
 }
@@ -98,14 +98,14 @@ struct Results {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+pub(in crate::sim) struct Shared {
     pub queue: Mutex<Queue>,
     pub work: Condvar,
     pub guard: Mutex<GuardState>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(in crate::sim) struct Queue {
     /// Jobs by the worker that must not run them, each with its position among all jobs.
     pub waiting: BTreeMap<Option<WorkerId>, VecDeque<(u64, QueuedRun)>>,
     next_position: u64,
@@ -128,7 +128,7 @@ impl Queue {
 
 /// What the guard knows about the workers. The threads that wait for results share it.
 #[derive(Debug, Default)]
-pub(super) struct GuardState {
+pub(in crate::sim) struct GuardState {
     workers: Vec<Worker>,
     /// Number of workers started so far.
     ever: usize,

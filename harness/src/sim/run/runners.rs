@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::job::{Ran, Run, RunError};
 use super::journal::Journal;
-use super::lock::lock;
 use super::options::Options;
 use super::workers::{Batch, QueuedRun, Shared};
 use crate::scenario::Scenario;
+use crate::sim::lock::lock;
 
 /// Maximum number of runs that are taken from the caller ahead of the run that it waits for.
 const MAX_AHEAD: usize = 64;
@@ -76,9 +76,9 @@ impl Runners {
     }
 
     /// Sets how long a body's code may keep its turn before its run is [`stuck`](crate::journal::What::Stuck), if
-    /// bodies run on [batons](super::Bodies::Batons). A turn that sleeps for `limit` of real time is *blocked*, and
-    /// one that uses `limit` of CPU time is *spinning*. Time spent waiting for a CPU does not count. While the thread
-    /// waits for a disk, or if the system reports nothing about threads, the limit is at least 10 s.
+    /// bodies run on [batons](crate::sim::Bodies::Batons). A turn that sleeps for `limit` of real time is *blocked*,
+    /// and one that uses `limit` of CPU time is *spinning*. Time spent waiting for a CPU does not count. While the
+    /// thread waits for a disk, or if the system reports nothing about threads, the limit is at least 10 s.
     ///
     /// This overrides the scenario's own patience. Without either it is 5 s, so that a slow disk or a debug build gets
     /// no verdict.
@@ -99,9 +99,9 @@ impl Runners {
         self
     }
 
-    /// Sets how long a whole run of [a user's own worker](super::Own) may take in real time. A run that takes longer is
-    /// [`stuck`](crate::journal::What::Stuck). The limit is never less than twice the patience. By default it is 60 s;
-    /// a run normally takes milliseconds.
+    /// Sets how long a whole run of [a user's own worker](crate::sim::Own) may take in real time. A run that takes
+    /// longer is [`stuck`](crate::journal::What::Stuck). The limit is never less than twice the patience. By default it
+    /// is 60 s; a run normally takes milliseconds.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -241,11 +241,12 @@ mod tests {
     use super::*;
     use crate::journal::Name;
     use crate::journal::{Cause, Event, StuckWhy, What};
-    use crate::sim::guard::LOOK_INTERVAL;
+    use crate::sim::body::wait;
+    use crate::sim::guard::turn_watch::LOOK_INTERVAL;
+    use crate::sim::guard::watched::Watched;
     use crate::sim::laid::lay;
     use crate::sim::pace::Pause;
-    use crate::sim::watched::Watched;
-    use crate::sim::{self, Bodies, Subject, wait};
+    use crate::sim::{self, Bodies, Subject};
 
     fn scenario(name: &str, text: &str) -> Arc<Scenario> {
         let parsed = crate::scenario::parse(name, text);

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
 
-use super::endpoint;
-use super::entity::AbortEntity;
-use super::host::SimHost;
-use super::pace::{Awaits, Blocks};
-use super::role::{Class, EntityId, Role};
-use super::subject::{DrivenSubject, Ending};
-use super::world::{self, World};
 use crate::journal::{Call, How, Id, Name, SignalName, Ties};
 use crate::scenario::{self, Scenario};
+use crate::sim::driven::{DrivenSubject, Ending};
+use crate::sim::endpoint;
+use crate::sim::entity::AbortEntity;
+use crate::sim::host::SimHost;
+use crate::sim::pace::{Awaits, Blocks};
+use crate::sim::role::{Class, EntityId, Role};
+use crate::sim::world::{self, World};
 use crate::stage::{self, Cast, Said};
 use deadstop::context::{
     BodyOpts, Builder, ComponentHandle, Life, LifeEnd, Limits, Main, WorkerCtx,
@@ -42,7 +42,7 @@ impl WorkerSubject {
 }
 
 /// Returns a builder of a simulated context with a scenario's limits.
-pub(super) fn builder(limits: &scenario::Worker) -> Builder {
+pub(in crate::sim) fn builder(limits: &scenario::Worker) -> Builder {
     let outside = |world: &World| Some(Arc::clone(&world.foreign.as_ref()?.outside));
     let host = Arc::new(SimHost::of(world::try_with(outside).flatten()));
     WorkerCtx::builder()
@@ -141,7 +141,7 @@ impl DrivenSubject for WorkerSubject {
 }
 
 /// Converts the end of a life.
-pub(super) fn ending(end: LifeEnd) -> Ending {
+pub(in crate::sim) fn ending(end: LifeEnd) -> Ending {
     let LifeEnd {
         code,
         cause,
@@ -157,7 +157,7 @@ pub(super) fn ending(end: LifeEnd) -> Ending {
 }
 
 /// Calls a context; `main` is what a start runs.
-pub(super) fn call<A, M>(
+pub(in crate::sim) fn call<A, M>(
     ctx: WorkerCtx<A>,
     call: Call,
     message: Option<String>,

@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use corosensei::stack::DefaultStack;
 use corosensei::{CoroutineResult, Yielder};
 
-use super::body_turn::{Resume, Turned, WorldEnded};
 use super::left_behind::too_many_left;
+use super::turn::{Resume, Turned, WorldEnded};
 
 /// Size of the stack of one body, in bytes.
 const STACK_BYTES: usize = 256 * 1024;
@@ -146,12 +146,12 @@ impl<T: 'static> Drop for Coroutine<T> {
 }
 
 /// Returns whether the caller runs inside a coroutine.
-pub(super) fn is_body() -> bool {
+pub(in crate::sim) fn is_body() -> bool {
     !YIELDER.get().is_null()
 }
 
 /// Switches from the coroutine back to the executor, until the coroutine's next turn.
-pub(super) fn suspend() {
+pub(in crate::sim) fn suspend() {
     let yielder = YIELDER.get();
     assert!(
         !yielder.is_null(),
@@ -166,7 +166,7 @@ pub(super) fn suspend() {
 
 /// Returns the number of bodies that this thread has left behind.
 #[cfg(test)]
-pub(super) fn left() -> u32 {
+pub(in crate::sim) fn left() -> u32 {
     LEAKED.get()
 }
 

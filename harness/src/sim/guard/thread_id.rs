@@ -2,7 +2,7 @@
 
 /// The kernel's number of a thread, or a mark that it is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct KernelThreadId(pub(super) u32);
+pub(crate) struct KernelThreadId(pub(in crate::sim) u32);
 
 impl KernelThreadId {
     /// The thread that runs the worlds.

@@ -284,7 +284,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::sim::thread_id::KernelThreadId;
+    use crate::sim::guard::thread_id::KernelThreadId;
 
     #[test]
     fn stack_names_what_the_thread_has_called() {

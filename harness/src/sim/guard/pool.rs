@@ -12,8 +12,8 @@ use tokio::runtime::Builder;
 
 use super::thread_id::KernelThreadId;
 use super::usage::Usage;
-use super::world;
 use crate::journal::Name;
+use crate::sim::world;
 
 /// Shortest real time of a finished job that is kept; a shorter one is forgotten.
 const MIN_KEPT_DURATION: Duration = Duration::from_millis(100);

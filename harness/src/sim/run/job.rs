@@ -1,14 +1,14 @@
-//! One run that [`Runners`](super::Runners) are asked for, and its result.
+//! One run that [`Runners`](crate::sim::Runners) are asked for, and its result.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::journal::Journal;
 use super::options::Options;
-use super::own::Own;
-use super::schedule::{Halt, Recording, Schedule};
 use crate::journal::Name;
 use crate::scenario::Scenario;
+use crate::sim::schedule::{Halt, Recording, Schedule};
+use crate::sim::subject::own::Own;
 
 /// A run to execute: a scenario, its options and its worker.
 #[derive(Clone, Debug)]
@@ -19,14 +19,14 @@ pub struct Run {
     pub options: Options,
     /// The user's own worker; `None` for the components of the file.
     pub own: Option<Own>,
-    pub(super) not_on: Option<WorkerId>,
-    pub(super) schedule: Option<MakeSchedule>,
-    pub(super) is_recorded: bool,
+    pub(in crate::sim) not_on: Option<WorkerId>,
+    pub(in crate::sim) schedule: Option<MakeSchedule>,
+    pub(in crate::sim) is_recorded: bool,
 }
 
 /// Creates the schedule of a run on the thread that executes the run.
 #[derive(Clone)]
-pub(super) struct MakeSchedule(pub Arc<dyn Fn() -> Box<dyn Schedule> + Send + Sync>);
+pub(in crate::sim) struct MakeSchedule(pub Arc<dyn Fn() -> Box<dyn Schedule> + Send + Sync>);
 
 impl fmt::Debug for MakeSchedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,9 +97,9 @@ impl Run {
     }
 }
 
-/// One of the threads of [`Runners`](super::Runners).
+/// One of the threads of [`Runners`](crate::sim::Runners).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct WorkerId(pub(super) usize);
+pub struct WorkerId(pub(in crate::sim) usize);
 
 /// The result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +149,7 @@ pub enum RunError {
         halt: Halt,
     },
     /// Too many bodies keep their threads for good, or a thread could not be replaced: these
-    /// [`Runners`](super::Runners) run nothing more.
+    /// [`Runners`](crate::sim::Runners) run nothing more.
     #[error(
         "too many bodies keep their threads for good, the last of them \"{last}\": nothing more is run"
     )]

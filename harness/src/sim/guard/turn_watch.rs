@@ -145,8 +145,8 @@ impl TurnWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::thread_id::KernelThreadId;
-    use crate::sim::watched::Watched;
+    use crate::sim::guard::thread_id::KernelThreadId;
+    use crate::sim::guard::watched::Watched;
 
     const fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)

@@ -6,11 +6,11 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::overlay;
-use super::subject::{DrivenSubject, Ending};
 use super::worker::{builder, call, ending};
 use crate::journal::{Call, Id, SignalName};
 use crate::scenario::Scenario;
+use crate::sim::driven::{DrivenSubject, Ending};
+use crate::sim::overlay;
 use crate::stage::Said;
 use deadstop::context::{Life, Limits, Main, MainError, ResolvedLimits, WorkerCtx};
 use deadstop::host::{BoxFuture, Scope};
@@ -136,7 +136,7 @@ impl Own {
         self.limits.as_ref()
     }
 
-    pub(super) fn subject(&self, scenario: &Scenario) -> Arc<dyn DrivenSubject> {
+    pub(in crate::sim) fn subject(&self, scenario: &Scenario) -> Arc<dyn DrivenSubject> {
         (self.make_subject)(scenario)
     }
 }

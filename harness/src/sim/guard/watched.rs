@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use super::lock::lock;
 use super::pool::{Pool, PoolJob};
-use super::role::{EntityId, Role};
 use super::stack::Stack;
 use super::thread_id::KernelThreadId;
 use super::usage::Usage;
 use crate::journal::{Event, Name};
+use crate::sim::lock::lock;
+use crate::sim::role::{EntityId, Role};
 
 /// Number that stands for no entity: the simulator's own code runs, or a task that the context does not know.
 const NO_ENTITY: EntityId = EntityId::MAX;
@@ -222,7 +222,7 @@ pub struct Panicked {
 
 impl Panicked {
     /// Captures a panic that happens now, on this thread, with its stack.
-    pub(super) fn now(name: Option<Name>, at: u64, message: Name, place: String) -> Self {
+    pub(in crate::sim) fn now(name: Option<Name>, at: u64, message: Name, place: String) -> Self {
         Panicked {
             name,
             at,

@@ -9,12 +9,12 @@ use std::fmt::{self, Write as _};
 use std::panic::Location;
 use std::time::Duration;
 
-use super::role::Role;
 use super::stack::{Frame, Stack};
 use super::thread_id::KernelThreadId;
 use super::usage::{State, Usage};
 use super::watched::{Activity, Watched};
 use crate::journal::{At, Id, Name, StuckWhy, What};
+use crate::sim::role::Role;
 
 /// Maximum number of functions of the user's own code that are shown.
 const SHOWN_FRAMES: usize = 8;
@@ -101,7 +101,7 @@ pub struct Waiting {
 
 impl Stall {
     /// Analyses a run that the guard has given up.
-    pub(super) fn of(watched: &Watched, why: StuckWhy, after: Duration) -> Self {
+    pub(in crate::sim) fn of(watched: &Watched, why: StuckWhy, after: Duration) -> Self {
         let observed = watched.observed();
         let mut entities = observed.entities();
         let registered: BTreeMap<Id, Name> = observed

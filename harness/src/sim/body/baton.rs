@@ -26,15 +26,15 @@ use tracing::dispatcher::{get_default, set_default};
 use tracing::subscriber::NoSubscriber;
 
 use super::bell::Bell;
-use super::body_turn::{Resume, Turned, WorldEnded};
 use super::left_behind::too_many_left;
-use super::meter::LONG_TURN;
-use super::thread::start_thread;
-use super::thread_id::KernelThreadId;
-use super::usage::Usage;
-use super::watched::Watched;
-use super::world::{self, World};
+use super::turn::{Resume, Turned, WorldEnded};
 use crate::journal::Name;
+use crate::sim::guard::meter::LONG_TURN;
+use crate::sim::guard::thread_id::KernelThreadId;
+use crate::sim::guard::usage::Usage;
+use crate::sim::guard::watched::Watched;
+use crate::sim::thread::start_thread;
+use crate::sim::world::{self, World};
 
 /// Number of threads left behind at which an executor takes no more bodies.
 const MAX_LEFT: u32 = 100;
@@ -292,14 +292,14 @@ impl Drop for Handover {
 }
 
 /// Returns whether the caller runs on the thread of a body.
-pub(super) fn is_body() -> bool {
+pub(in crate::sim) fn is_body() -> bool {
     HANDOVER
         .try_with(|guard| guard.0.borrow().is_some())
         .unwrap_or(false)
 }
 
 /// Hands the baton back and waits for the next turn. Returns false if this is not a body's thread.
-pub(super) fn suspend() -> bool {
+pub(in crate::sim) fn suspend() -> bool {
     let guard = HANDOVER
         .try_with(|guard| guard.0.borrow().clone())
         .ok()
@@ -313,7 +313,7 @@ pub(super) fn suspend() -> bool {
 }
 
 /// Calls `f` with the world, if the body of this thread has its turn.
-pub(super) fn with_lent<R>(f: impl FnOnce(&World) -> R) -> Option<R> {
+pub(in crate::sim) fn with_lent<R>(f: impl FnOnce(&World) -> R) -> Option<R> {
     let world = LENT_WORLD.get();
     // SAFETY: if the pointer is not null, the world was lent to this thread for a turn that goes on: `hand_back` sets
     // the pointer to null before it lets the executor continue. Until then the executor's thread is blocked in
@@ -325,7 +325,7 @@ pub(super) fn with_lent<R>(f: impl FnOnce(&World) -> R) -> Option<R> {
 
 /// Returns the number of bodies that this thread has left behind.
 #[cfg(test)]
-pub(super) fn left() -> u32 {
+pub(in crate::sim) fn left() -> u32 {
     EXECUTOR.with(|executor| executor.left.load(Ordering::Relaxed))
 }
 
@@ -340,9 +340,10 @@ mod tests {
     use tracing::{Event, Metadata, Subscriber, span};
 
     use super::*;
+    use crate::sim::body::wait;
     use crate::sim::laid::lay;
     use crate::sim::pace::Pause;
-    use crate::sim::{Bodies, Journal, Options, run, wait};
+    use crate::sim::{Bodies, Journal, Options, run};
 
     /// Runs threads of these names, which work until they are told at 10 s.
     fn stopped(names: [&str; 2]) -> Journal {

@@ -5,7 +5,9 @@
 use std::cell::{Cell, RefCell};
 use std::ops::RangeInclusive;
 
-use super::{Journal, Ran, Run, RunError, Runners};
+use super::job::{Ran, Run, RunError};
+use super::journal::Journal;
+use super::runners::Runners;
 
 /// Further seeds of a scenario that is well with seed 0. If chance decides the order of two things, these seeds show
 /// both orders in 7 of 8 scenarios.

@@ -1,8 +1,8 @@
 //! The budget of a scenario's worker.
 
-use super::worker::limits_of;
 use crate::journal::Kind;
 use crate::scenario::Scenario;
+use crate::sim::subject::worker::limits_of;
 use deadstop::context::{Budget, Line};
 
 /// Returns the budget of a scenario's worker after main has registered everything. Late registrations are not in it.

@@ -4,7 +4,7 @@ use std::pin::{Pin, pin};
 use std::task::Context;
 
 use super::bodies;
-use super::world;
+use crate::sim::world;
 
 /// Suspends the body until the future is ready. At the world's end it returns although the future is not.
 pub(crate) fn block(future: impl Future<Output = ()>) {
@@ -14,7 +14,7 @@ pub(crate) fn block(future: impl Future<Output = ()>) {
 /// Polls with the waker of the body's entity, and switches back to the executor between polls. With
 /// `unwinds_at_end` the caller needs the result of the future: at the world's end the body is unwound instead of
 /// returning without it. Calls `resumed` whenever the body goes on after a wait.
-pub(super) fn wait_for<F: Future<Output = ()> + ?Sized>(
+pub(in crate::sim) fn wait_for<F: Future<Output = ()> + ?Sized>(
     mut future: Pin<&mut F>,
     unwinds_at_end: bool,
     resumed: impl Fn(),

@@ -1,7 +1,7 @@
 //! The context under test, as the world drives it: one trait, and the callers that a scenario sends to it.
 //!
 //! Three types implement it: [`WorkerSubject`](super::worker::WorkerSubject),
-//! [`PlanSubject`](super::plan::PlanSubject), and the one of [`Own`](super::Own).
+//! [`PlanSubject`](super::plan::PlanSubject), and the one of [`Own`](crate::sim::Own).
 
 use super::role::{Class, Role};
 use super::world::{self, World};

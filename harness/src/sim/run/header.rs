@@ -1,9 +1,9 @@
 //! The events with which every journal begins.
 
 use super::options::Options;
-use super::own::Own;
 use crate::journal::{What, ms_rounded_up};
 use crate::scenario::Scenario;
+use crate::sim::subject::own::Own;
 
 /// Returns the events with which every journal begins.
 pub(crate) fn header(scenario: &Scenario, options: &Options, own: bool, host: &str) -> [What; 2] {
