@@ -14,7 +14,11 @@ use super::{files, root};
 const PACKAGES: [&str; 3] = ["src", "harness/src", "cli/src"];
 
 /// The files that may take part in every circle of their folder, with the reason. One a folder.
-const HUBS: [(&str, &str); 2] = [
+const HUBS: [(&str, &str); 3] = [
+    (
+        "harness/src/scenario/fault",
+        "what a file and code say of a fault is in one file, so that a new fault is written down in four",
+    ),
     (
         "harness/src/sim/world",
         "what the world does is written as its methods, each beside the state that it changes",

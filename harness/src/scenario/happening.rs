@@ -1,7 +1,8 @@
 //! What happens to a worker, written in code: each value here becomes a [`Verb`].
 
-use super::fault::Fault;
-use super::model::{Answer, Lasts, Verb};
+use super::answer::Answer;
+use super::fault::{Fault, Lasts};
+use super::model::Verb;
 use super::time::Time;
 use crate::journal::{Call, Name, SignalName};
 
