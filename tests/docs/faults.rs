@@ -39,12 +39,12 @@ const ELSEWHERE: &[(&str, FaultVerb, &str)] = &[
         "a job is no fault in a picture",
     ),
     (
-        "harness/src/stage/script.rs",
+        "harness/src/stage/strike.rs",
         FaultVerb::Fail,
         "the plan's kill tool is no component",
     ),
     (
-        "harness/src/stage/script.rs",
+        "harness/src/stage/strike.rs",
         FaultVerb::Health,
         "it strikes no component",
     ),

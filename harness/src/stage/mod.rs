@@ -9,11 +9,13 @@ mod endpoint;
 mod fault;
 mod own;
 mod part;
+mod part_events;
 mod peer;
 mod register;
 mod said;
 mod script;
 mod seam;
+mod strike;
 
 pub(crate) use body::{Pace, Wait, blocking, called, live, main};
 pub(crate) use endpoint::Endpoint;

@@ -1,4 +1,5 @@
-//! Strikes the events of a scenario's timeline: each when its trigger comes, before every turn that could come next.
+//! The script: the events of a scenario's timeline that are still to strike. Each strikes when its trigger comes, before
+//! every turn that could come next.
 //!
 //! An event whose instant has come, or for which no time is left to wait, is *due*. Events that are due strike between
 //! two turns, in the order of the file.
@@ -6,22 +7,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::endpoint::EndpointBehaviour;
-use super::part::NEVER;
-use super::seam::Stage;
-use crate::journal::{FaultVerb, Ms, Name, SignalName, What, ms_rounded_up};
-use crate::scenario::{Answer, Scenario, Timed, Trigger, Verb};
+use crate::journal::{Name, ms_rounded_up};
+use crate::scenario::{Scenario, Timed, Trigger};
 
 /// Interval within which a SIGTERM or SIGINT after the last counted one is the same signal, in milliseconds.
 const DOUBLED_SIGNAL_MS: u64 = 200;
 
 /// Index of the platform's own SIGKILL at the end of the grace. It is the largest, so that the signal strikes after all
 /// events of its instant.
-const PLATFORM_KILL: usize = usize::MAX;
+pub(super) const PLATFORM_KILL: usize = usize::MAX;
 
 /// State of a timeline: the events that are still to strike.
 pub(crate) struct Script {
-    timeline: Arc<[Timed]>,
+    pub(super) timeline: Arc<[Timed]>,
     /// Events with a known instant, and the instant of each. The next one is last.
     due: Vec<(u64, usize)>,
     /// Events that wait for the begin of a step or for the end of a component.
@@ -29,9 +27,9 @@ pub(crate) struct Script {
     /// Events that wait for an event of the journal, and the number of each. The next one is last.
     awaiting_events: Vec<(u64, usize)>,
     /// Events that could not happen when they were due.
-    could_not_happen: Vec<usize>,
+    pub(super) could_not_happen: Vec<usize>,
     grace_ms: u64,
-    handles_signals: bool,
+    pub(super) handles_signals: bool,
     counted_signals: u32,
     last_counted_ms: Option<u64>,
 }
@@ -134,7 +132,7 @@ impl Script {
         })
     }
 
-    fn pop_due(&mut self, now: u64) -> Option<usize> {
+    pub(super) fn pop_due(&mut self, now: u64) -> Option<usize> {
         let &(at, index) = self.due.last()?;
         (at <= now).then(|| {
             self.due.pop();
@@ -144,7 +142,7 @@ impl Script {
 
     /// Counts a signal as the contract does. Returns its number, from 1, or 0 for a doubled one. The first one sets the
     /// platform's SIGKILL for the end of the grace.
-    fn count_signal(&mut self, now: u64) -> u32 {
+    pub(super) fn count_signal(&mut self, now: u64) -> u32 {
         if self
             .last_counted_ms
             .is_some_and(|last| now - last <= DOUBLED_SIGNAL_MS)
@@ -165,130 +163,4 @@ impl Script {
 fn insert_sorted(due: &mut Vec<(u64, usize)>, event: (u64, usize)) {
     let place = due.partition_point(|other| *other > event);
     due.insert(place, event);
-}
-
-impl dyn Stage + '_ {
-    /// Strikes all events that are due.
-    pub fn strike_due(&self) {
-        while self.strike_next() {}
-    }
-
-    /// Strikes the next event that is due. Returns whether there was one.
-    pub fn strike_next(&self) -> bool {
-        if self.is_over() {
-            return false;
-        }
-        let Some(index) = self.script().borrow_mut().pop_due(self.now()) else {
-            return false;
-        };
-        if index == PLATFORM_KILL {
-            self.kill(SignalName::Sigkill);
-        } else {
-            let timeline = Arc::clone(&self.script().borrow().timeline);
-            let verb = &timeline[index].verb;
-            if self.can_happen(verb) {
-                self.strike_event(verb);
-            } else {
-                self.script().borrow_mut().could_not_happen.push(index);
-            }
-        }
-        true
-    }
-
-    /// Returns whether an event can happen now. Inside a component it can only while the component's code runs.
-    fn can_happen(&self, verb: &Verb) -> bool {
-        match verb {
-            Verb::Call { from, .. } => from
-                .as_ref()
-                .is_none_or(|from| self.parts().named(from).is_some_and(super::Part::runs)),
-            _ => true,
-        }
-    }
-
-    fn strike_event(&self, verb: &Verb) {
-        match verb {
-            Verb::Signal(signal) => self.strike_signal(*signal),
-            Verb::Call {
-                call,
-                from,
-                callers,
-                message,
-            } => {
-                for _ in 0..*callers {
-                    self.call(*call, from.clone(), message.clone());
-                }
-            }
-            Verb::Register { name } => {
-                if let Some(index) = self.parts().index_by_name(name) {
-                    self.register(index);
-                }
-            }
-            Verb::Fault { name, fault } => {
-                let part = self.parts().named(name);
-                self.strike_fault(part.expect("a scenario's names are known"), fault);
-            }
-            Verb::KillFails => {
-                self.record(What::Fault {
-                    fault: FaultVerb::Fail,
-                    name: "kill".into(),
-                    id: None,
-                    lasts: None,
-                    answer: None,
-                });
-                self.parts().kill_fails.set(true);
-            }
-            Verb::Health {
-                answer,
-                takes,
-                lasts,
-                every,
-            } => {
-                self.record(What::Fault {
-                    fault: FaultVerb::Health,
-                    name: "health".into(),
-                    id: None,
-                    lasts: lasts.map(ms_rounded_up),
-                    answer: Some(answer_words(*answer, takes.map(ms_rounded_up), *every)),
-                });
-                let until_ms = lasts.map_or(NEVER, |lasts| {
-                    self.now().saturating_add(ms_rounded_up(lasts))
-                });
-                let takes_ms = takes.map_or(NEVER, ms_rounded_up);
-                self.endpoint()
-                    .borrow_mut()
-                    .begin_behaviour(EndpointBehaviour {
-                        answer: *answer,
-                        takes_ms,
-                        every: (*every).max(1),
-                        until_ms,
-                    });
-            }
-        }
-    }
-
-    fn strike_signal(&self, name: SignalName) {
-        if name == SignalName::Sigkill || !self.script().borrow().handles_signals {
-            // No handler takes it: the process ends where it stands.
-            self.record(What::Signal { name, nth: 1 });
-            self.kill(name);
-            return;
-        }
-        let nth = self.script().borrow_mut().count_signal(self.now());
-        self.record(What::Signal { name, nth });
-        self.signal(name);
-    }
-}
-
-/// Returns the endpoint's answer in words.
-fn answer_words(answer: Answer, takes: Option<u64>, every: u32) -> Name {
-    let mut words = answer.to_string();
-    match takes {
-        Some(0) => {}
-        Some(takes) => words += &format!(" after {}", Ms(takes)),
-        None => words += " that never comes",
-    }
-    if every > 1 {
-        words += &format!(", one in {every}");
-    }
-    words.into()
 }
