@@ -39,15 +39,13 @@ fn watchdog_fires_after_three_failures_in_a_row() {
 #[test]
 fn late_answer_is_a_failure_at_the_request_timeout() {
     // From 20 s on each probe takes 120 s. They begin at 20, 144 and 280 s; the third ends at 400 s.
-    let journal = Trial::of(watched)
-        .at("15s", Health::answers(Answer::Silent))
-        .run();
-    assert_eq!(probes(&journal), [0, 10_000, 20_000, 144_000, 280_000]);
-    assert_eq!(
-        journal.ended_at(),
-        Some(Duration::from_secs(400)),
-        "{journal}"
-    );
+    let silent = Health::answers(Answer::Silent);
+    for health in [silent, Health::status(200).never()] {
+        let journal = Trial::of(watched).at("15s", health).run();
+        assert_eq!(probes(&journal), [0, 10_000, 20_000, 144_000, 280_000]);
+        let end = journal.ended_at();
+        assert_eq!(end, Some(Duration::from_secs(400)), "{journal}");
+    }
 }
 
 #[test]
