@@ -28,7 +28,9 @@ async fn ask(url: &str) -> Result<u16, String> {
     let mut probe = HttpProbe::new(url).expect("a URL");
     let host = Live::new();
     let asked = tokio::time::timeout(GUARD, probe.probe(&host)).await;
-    asked.expect("it comes to an end").map_err(|error| error.0)
+    asked
+        .expect("it comes to an end")
+        .map_err(|error| error.to_string())
 }
 
 /// Probes a URL, and gives the probe up when a future is ready, as a watchdog does at a stop.

@@ -103,7 +103,7 @@ impl Probe for FailsAfterOnce {
             let ctx = self.1.upgrade().expect("the test holds the worker");
             ctx.request_stop("it has failed");
         }
-        let gone = ProbeError("the connection\nwas refused".to_owned());
+        let gone = ProbeError::new("the connection\nwas refused");
         Box::pin(std::future::ready(match self.0 {
             1 => Ok(200),
             _ => Err(gone),

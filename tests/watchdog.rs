@@ -39,7 +39,7 @@ impl Probe for Script {
         };
         match self.answers.next() {
             Some(Status(status)) => Box::pin(std::future::ready(Ok(status))),
-            Some(Refuses) => Box::pin(std::future::ready(Err(ProbeError("refused".into())))),
+            Some(Refuses) => Box::pin(std::future::ready(Err(ProbeError::new("refused")))),
             Some(Never) => Box::pin(std::future::pending()),
             Some(FailsAsStopIsRequested) => {
                 request();

@@ -147,6 +147,7 @@ pub enum BlockingError {
 
 /// The failure of main: its error, and the exit code that main asks for.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct MainError {
     /// Exit code that main asks for.
     pub code: Option<i32>,

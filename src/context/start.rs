@@ -19,6 +19,7 @@ use crate::host::{Abort, Body, BoxError, BoxFuture, Scope};
 use crate::journal::{By, Claim, How, Kind, MAIN, Name, Outcome, Phase, RefusedReason, State};
 
 /// The main function of a worker.
+#[non_exhaustive]
 pub enum Main {
     /// A future, which a runtime drives.
     Async(BoxFuture<Result<(), MainError>>),

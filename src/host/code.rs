@@ -20,6 +20,7 @@ pub type OnEnd = Box<dyn FnOnce(Ended) + Send + 'static>;
 
 /// The component whose code a host is asked to run.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Who {
     /// The context that the component belongs to; hosts use it to know which callers are inside.
     pub context: ContextId,
@@ -31,12 +32,27 @@ pub struct Who {
     pub kind: Kind,
 }
 
+impl Who {
+    /// Creates the description of a component, for a host that runs code of its own.
+    pub fn new(context: ContextId, id: Id, name: Name, kind: Kind) -> Self {
+        Who {
+            context,
+            id,
+            name,
+            kind,
+        }
+    }
+}
+
 /// Identity of a context within its process.
+///
+/// It is exhaustive: it is a number and nothing more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContextId(pub usize);
 
 /// How a piece of code ended.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Ended {
     /// Returned, failed, panicked or dropped.
     pub how: How,
@@ -44,4 +60,11 @@ pub struct Ended {
     pub error: Option<Name>,
     /// The instant of the end, on the host's clock.
     pub at: Duration,
+}
+
+impl Ended {
+    /// Creates the end of a piece of code, as a host reports it.
+    pub fn new(how: How, error: Option<Name>, at: Duration) -> Self {
+        Ended { how, error, at }
+    }
 }

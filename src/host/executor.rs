@@ -27,6 +27,7 @@ pub trait Executor: Send + Sync {
 
 /// The executor around a caller that has a future to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Around {
     /// An executor that goes on after the caller has returned: the service's.
     Lasting,

@@ -62,6 +62,8 @@ pub struct Scope {
 }
 
 /// How a [`Scope::wait`] ended.
+///
+/// It is exhaustive: a body has to handle both.
 #[must_use = "a body that does not look whether it was told does not stop"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waited {

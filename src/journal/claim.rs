@@ -137,6 +137,8 @@ pub enum Claim {
 }
 
 /// A component as it was registered, with every limit that a law needs.
+///
+/// It is exhaustive: a simulator that writes one must not forget a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Registered {

@@ -267,6 +267,8 @@ fn write_registration(out: &mut Formatter<'_>, registered: &Registered) -> fmt::
 }
 
 /// A duration in milliseconds, displayed as people write it: `500 ms`, `2 s`, `2.5 s`.
+///
+/// It is exhaustive: it is a number and how it is shown.
 pub struct Ms(pub u64);
 
 impl Display for Ms {
@@ -282,6 +284,8 @@ impl Display for Ms {
 }
 
 /// An instant in milliseconds, displayed as in the first column of the text.
+///
+/// It is exhaustive: it is a number and how it is shown.
 pub struct At(pub u64);
 
 impl Display for At {
@@ -291,6 +295,8 @@ impl Display for At {
 }
 
 /// The number of a run of some code, displayed if it is not the first; 0 if the code never ran.
+///
+/// It is exhaustive: it is a number and how it is shown.
 pub struct RunNumber(pub u32);
 
 impl Display for RunNumber {

@@ -6,6 +6,8 @@ use super::claim::{Claim, Id};
 use super::words::{How, Outcome, Phase, State, WatchdogIs};
 
 /// How much a claim matters to a person who reads a log.
+///
+/// It is exhaustive: a sink has to map each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Useful in a search for something.

@@ -67,6 +67,7 @@ pub struct HttpProbe {
 /// A URL that cannot be probed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot probe {url:?}: {problem}")]
+#[non_exhaustive]
 pub struct InvalidUrl {
     /// The URL, without the user and password that it may name.
     pub url: String,
@@ -101,12 +102,12 @@ impl HttpProbe {
 
     async fn ask(&self, host: &dyn Host) -> Result<u16, ProbeError> {
         let stream = host.connect(&self.authority).await;
-        let stream = stream.map_err(|error| ProbeError(no_connection(&error)))?;
+        let stream = stream.map_err(|error| ProbeError::new(no_connection(&error)))?;
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_HEAD_BYTES)
             .handshake(LimitedStream::new(stream))
             .await
-            .map_err(|error| ProbeError(no_answer(&error)))?;
+            .map_err(|error| ProbeError::new(no_answer(&error)))?;
         let answer = async {
             let answer = sender.send_request(self.request()).await?;
             let status = answer.status().as_u16();
@@ -114,7 +115,7 @@ impl HttpProbe {
             Ok(status)
         };
         let answer = together(connection, answer).await;
-        answer.map_err(|error: hyper::Error| ProbeError(no_answer(&error)))
+        answer.map_err(|error: hyper::Error| ProbeError::new(no_answer(&error)))
     }
 }
 

@@ -26,4 +26,11 @@ pub trait Probe: Send + 'static {
 /// The reason why there was no whole answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct ProbeError(pub String);
+pub struct ProbeError(String);
+
+impl ProbeError {
+    /// Creates the error with its reason, for the log.
+    pub fn new(reason: impl Into<String>) -> Self {
+        ProbeError(reason.into())
+    }
+}

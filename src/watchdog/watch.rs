@@ -6,7 +6,7 @@ use std::time::Duration;
 #[cfg(feature = "http")]
 use super::http::{HttpProbe, InvalidUrl};
 use super::link::Link;
-use super::probe::{Probe, ProbeError};
+use super::probe::Probe;
 use crate::context::{BOUND_MAX, BOUND_MIN, exit_code};
 use crate::host::{BoxError, Scope, timeout_at};
 use crate::journal::{Cause, WatchdogIs};
@@ -207,7 +207,7 @@ impl Watchdog {
                     // Only 2xx is success.
                     Some(Ok(200..=299)) => Ok(()),
                     Some(Ok(status)) => Err(format!("the answer was {status}")),
-                    Some(Err(ProbeError(why))) => Err(why),
+                    Some(Err(error)) => Err(error.to_string()),
                     None => Err(format!("no whole answer in {:?}", self.request_timeout)),
                 })
             }

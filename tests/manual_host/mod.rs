@@ -119,11 +119,7 @@ impl ManualHost {
     }
 
     fn ended(&self, how: How, error: Option<String>) -> Ended {
-        Ended {
-            how,
-            error: error.map(Name::from),
-            at: self.now(),
-        }
+        Ended::new(how, error.map(Name::from), self.now())
     }
 
     /// Sets the clock forward, and polls nothing.

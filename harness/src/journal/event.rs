@@ -16,6 +16,8 @@ pub const VERSION: u32 = 1;
 ///
 /// In JSON an event is one object a line: `t`, `seq`, `event`, then the keys of [`What`] in their order of
 /// declaration.
+///
+/// It is exhaustive: a journal written by hand, as the tests of laws write them, has to give all of it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Event {
     /// Whole milliseconds since the worker began.
@@ -31,6 +33,7 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "each key is described at its variant")]
+#[non_exhaustive]
 pub enum What {
     /// Fact, the first event: which run this is.
     Journal {

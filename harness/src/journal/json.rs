@@ -16,6 +16,7 @@ pub fn json(events: &[Event]) -> String {
 /// A line that is not an event.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line} is no event: {error}")]
+#[non_exhaustive]
 pub struct NoEvent {
     /// The number of the line, from 1.
     pub line: usize,

@@ -8,6 +8,7 @@ use deadstop::journal::{BoundBy, Id, Outcome};
 /// One row of a report, as `returned` carries it: in JSON the array `[id, outcome, bound, bound_by, started, took]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(from = "RowTuple", into = "RowTuple")]
+#[non_exhaustive]
 pub struct Row {
     /// The component.
     pub id: Id,

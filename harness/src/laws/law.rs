@@ -7,6 +7,7 @@ use crate::journal::Event;
 
 /// A property that every journal must have.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Law {
     /// The law's name, as `breaks` in a scenario file and every verdict give it.
     pub name: &'static str,
@@ -34,6 +35,7 @@ impl fmt::Display for Law {
 
 /// A law that a journal breaks, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Broken {
     /// The law.
     pub law: &'static Law,

@@ -408,6 +408,7 @@ pub fn agrees(journal: &Journal, events: &[Event]) -> bool {
 
 /// The difference between a live run and the simulated run that comes nearest to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Difference {
     /// The one thing that went wrong first, in a sentence.
     pub headline: String,
@@ -423,6 +424,7 @@ pub struct Difference {
 
 /// The times of an event that came later than in the simulation, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Late {
     /// The instant at which the simulation has it. If nothing was due when it came, the last instant before that.
     pub due: u64,
@@ -432,6 +434,7 @@ pub struct Late {
 
 /// A line of the simulation and its live counterpart, each with its instant in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Side {
     /// The line of the simulation, if there is one.
     pub simulated: Option<(u64, String)>,

@@ -334,10 +334,7 @@ fn on_end(
         if let Some(part) = part {
             play.record_end(part, nth.load(Ordering::SeqCst), end.how, end.error.clone());
         }
-        ended(Ended {
-            at: play.clock.now(),
-            ..end
-        });
+        ended(Ended::new(end.how, end.error, play.clock.now()));
         turns.end();
     })
 }

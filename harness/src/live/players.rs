@@ -27,6 +27,8 @@ const MAX_EXIT_TIME: Duration = Duration::from_secs(2);
 const MAX_STDERR_BYTES: u64 = 16 * 1024;
 
 /// The run that a process is asked for.
+///
+/// It is exhaustive: the parent of a live run must not forget a part.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Request {
     /// The scenario's name.
@@ -39,6 +41,7 @@ pub struct Request {
 
 /// The journal of a live run, and how late it came.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Played {
     /// The journal. It includes what only an observer can record: that the process was killed, and its exit.
     pub events: Vec<Event>,
@@ -52,6 +55,7 @@ pub struct Played {
 
 /// Reason why a live run has no journal to judge.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Failed {
     /// The process could not be started, or read.
     #[error("no process for a live run: {0}")]

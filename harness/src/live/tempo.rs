@@ -27,6 +27,7 @@ pub struct Tempo {
 
 /// The speed of a live run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Pace {
     /// The clock takes this much real time from each instant to the next.
     Stretch(Duration),

@@ -179,12 +179,7 @@ fn make_call(play: &Arc<Play>, pending: PendingCall) -> Receiver<()> {
     };
     let spawned = match (inside, play.context(), play.live.get()) {
         (Some(name), Some(context), Some(live)) => {
-            let who = Who {
-                context,
-                id: 0,
-                name,
-                kind: Kind::Thread,
-            };
+            let who = Who::new(context, 0, name, Kind::Thread);
             // Runs as code of the context's own, which is not recorded.
             let body = Box::new(move |scope: &deadstop::host::Scope| {
                 scope.block_on(called);

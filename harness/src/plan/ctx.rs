@@ -31,6 +31,8 @@ pub trait Task: Send + Sync {
 }
 
 /// A line of the plan's log. It is displayed in the plan's words.
+///
+/// It is exhaustive: a reader of the plan has to handle each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
     /// Logged at debug level before a stop callback is called.

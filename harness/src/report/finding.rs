@@ -18,6 +18,7 @@ use crate::scenario::{Diagnostic, Span};
 
 /// One thing that is wrong with a run, a file or a snapshot.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Finding {
     /// The check that failed.
     pub check: Check,

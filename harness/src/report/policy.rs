@@ -6,6 +6,7 @@ use super::snapshot_error::SnapshotError;
 
 /// What may be written if a text is not its snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Policy {
     /// Nothing.
     Nothing,

@@ -50,6 +50,8 @@ pub struct Store {
 }
 
 /// The relation of a text to the snapshot of its name.
+///
+/// It is exhaustive: a new one needs words of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// The text is the snapshot.
@@ -70,6 +72,7 @@ pub enum State {
 
 /// The file that [`Store::record`] wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Wrote {
     /// Nothing.
     Nothing,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 /// Reason why a snapshot could not be read or written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SnapshotError {
     /// The file system refused.
     #[error("cannot {doing} {path}: {error}; check that it may be read and written, and that the disk has room", path = path.display())]

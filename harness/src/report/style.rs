@@ -8,6 +8,8 @@
 /// let style = deadstop_harness::report::Style { width: 120, ..Default::default() };
 /// assert!(!style.color);
 /// ```
+///
+/// It is exhaustive: a caller sets what it knows of its terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
     /// Maximum number of columns of a line. [`timeline()`](super::timeline()) takes fewer than 40 as 40.

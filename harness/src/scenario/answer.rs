@@ -2,6 +2,7 @@
 
 /// Answer of the health endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Answer {
     /// A status, 200 to 599.
     Status(u16),

@@ -43,6 +43,7 @@ pub const CODES: &[&str] = &[
 
 /// Severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Severity {
     /// The file can be run, but does not do what its author seems to want.
     Warning,
@@ -52,6 +53,7 @@ pub enum Severity {
 
 /// One mistake, with its place in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Diagnostic {
     /// Stable name of the kind of mistake.
     pub code: &'static str,
@@ -142,6 +144,7 @@ pub fn column_of(text: &str, at: usize) -> usize {
 
 /// Error for a file that cannot be run: all mistakes of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Invalid {
     /// The mistakes, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,

@@ -34,6 +34,7 @@ pub struct ScenarioFile {
 
 /// Result of a walk through a folder of scenarios.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct ScenarioFiles {
     /// The files, sorted by name.
     pub files: Vec<ScenarioFile>,

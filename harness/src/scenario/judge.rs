@@ -10,6 +10,7 @@ use crate::journal::{
 
 /// An expectation that was not met.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unmet {
     /// Its key in the file.
     pub key: &'static str,

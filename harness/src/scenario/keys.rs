@@ -9,6 +9,8 @@ use crate::laws;
 pub use super::answer::ANSWERS;
 
 /// The table of the file to which a key belongs.
+///
+/// It is exhaustive: a reader of the table has to handle each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The file itself.
@@ -49,6 +51,8 @@ impl Place {
 }
 
 /// Type of a key's value.
+///
+/// It is exhaustive: a reader of the table has to handle each.
 #[derive(Clone, Copy, Debug)]
 pub enum Type {
     /// A text.
@@ -115,6 +119,7 @@ pub const DELAYED_TRIGGERS: &[&str] = &["on", "on-end"];
 
 /// One key of the grammar.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Key {
     /// The table in which it stands.
     pub place: Place,

@@ -15,6 +15,8 @@ use crate::journal::{Call, Kind, Name, SignalName, Ties, Told};
 pub use crate::journal::Cause;
 
 /// A scenario: a worker, the events that happen to it, and the expectations of it.
+///
+/// It is exhaustive: the writer must not forget a part.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
     /// Its name: the file's path below the scenarios' folder, without `.toml`, with `/` between its segments.
@@ -38,6 +40,8 @@ pub struct Scenario {
 }
 
 /// The worker's limits and components.
+///
+/// It is exhaustive: the writer must not forget a part.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Worker {
     /// Time from the stop signal to SIGKILL.
@@ -60,6 +64,8 @@ pub struct Worker {
 }
 
 /// One component of a scripted worker.
+///
+/// It is exhaustive: the writer must not forget a part.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Component {
     /// Its name, unique in the file.
@@ -100,6 +106,8 @@ pub struct Component {
 }
 
 /// Condition on which a component's end waits.
+///
+/// It is exhaustive: a script has to handle both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Needs {
     /// Something of the component must have run on the executor.
@@ -109,6 +117,8 @@ pub enum Needs {
 }
 
 /// A watchdog's limits.
+///
+/// It is exhaustive: the writer must not forget a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WatchdogLimits {
     /// Pause after a good probe.
@@ -122,6 +132,8 @@ pub struct WatchdogLimits {
 }
 
 /// An event of the timeline: its trigger and its verb.
+///
+/// It is exhaustive: the writer must not forget a part.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Timed {
     /// What makes it strike.
@@ -134,6 +146,7 @@ pub struct Timed {
 
 /// Verb of an event of the timeline: the signal, call, registration or fault that strikes.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Verb {
     /// A signal arrives.
     Signal(SignalName),
@@ -207,6 +220,8 @@ impl Verb {
 }
 
 /// Expected behaviour of the watchdog.
+///
+/// It is exhaustive: a judge has to handle both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WatchdogVerdict {
     /// It does not end the process.
@@ -217,6 +232,8 @@ pub enum WatchdogVerdict {
 
 /// The expectations of a scenario. `None` is not checked. A list names exactly the expected components, in any order
 /// unless its field has one.
+///
+/// It is exhaustive: the writer must not forget a part.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expect {
     /// The exit code.

@@ -4,6 +4,8 @@
 pub type Span = std::ops::Range<usize>;
 
 /// A value with its place in the file.
+///
+/// It is exhaustive: it is a value and its place, and nothing more.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spanned<T> {
     /// The value.

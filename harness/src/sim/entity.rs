@@ -451,11 +451,7 @@ impl Gated {
         }
         world.ended(role, self.nth, how, error.clone());
         if let Some(on_end) = self.on_end.take() {
-            on_end(Ended {
-                how,
-                error,
-                at: Duration::from_millis(world.now()),
-            });
+            on_end(Ended::new(how, error, Duration::from_millis(world.now())));
         }
     }
 }

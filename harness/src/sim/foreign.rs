@@ -41,6 +41,7 @@ pub(crate) struct Foreign {
 
 /// Findings about a user's own code that no event records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Found {
     /// Number of tasks that the context does not know and that had not ended at the end of the run.
     pub tasks: usize,

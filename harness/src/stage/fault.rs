@@ -67,12 +67,13 @@ impl ScriptedEnd {
     pub fn result(self) -> Result<(), MainError> {
         match self {
             ScriptedEnd::Well => Ok(()),
-            ScriptedEnd::Fail { message, code } => Err(MainError {
-                code,
-                error: message
-                    .unwrap_or_else(|| "scripted failure".to_owned())
-                    .into(),
-            }),
+            ScriptedEnd::Fail { message, code } => {
+                let message = message.unwrap_or_else(|| "scripted failure".to_owned());
+                Err(match code {
+                    Some(code) => MainError::with_code(code, message),
+                    None => message.into(),
+                })
+            }
             ScriptedEnd::Panic { message } => unwind(message),
         }
     }

@@ -5,6 +5,8 @@ use std::fmt;
 use crate::laws::Law;
 
 /// A check that failed.
+///
+/// It is exhaustive: a new check needs an exit code of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
     /// Deadstop itself has failed.
@@ -32,6 +34,8 @@ pub enum Check {
 }
 
 /// What is wrong with a snapshot.
+///
+/// It is exhaustive: a new one needs an exit code of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnapshotFault {
     /// The log is not the one that was accepted.

@@ -13,6 +13,7 @@ use crate::scenario::{Diagnostic, render};
 
 /// A part of what is told about a finding.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Detail {
     /// Lines of text; they end with a line break.
     Text(String),

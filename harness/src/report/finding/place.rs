@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crate::scenario::{Span, column_of, line_of};
 
 /// A file that findings are about.
+///
+/// It is exhaustive: it is a path and a text, and nothing more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceFile {
     /// Its path, as the user knows it.
@@ -15,6 +17,8 @@ pub struct SourceFile {
 }
 
 /// A file, and a place in it.
+///
+/// It is exhaustive: a reader of the table has to handle each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file.

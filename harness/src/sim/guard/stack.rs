@@ -13,6 +13,7 @@ const MAX_FRAMES: usize = 128;
 
 /// One function on a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Frame {
     /// The function's path, as far as the binary has symbols.
     pub function: String,
@@ -22,6 +23,7 @@ pub struct Frame {
 
 /// The user's own functions on a stack, and what the innermost of them has called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stack {
     /// The functions of the standard library, of dependencies and of this crate that the innermost of `users` has
     /// called, the innermost first.

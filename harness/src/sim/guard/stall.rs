@@ -48,6 +48,7 @@ pub struct Stall {
 
 /// The kind of code that makes a run stand still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Code {
     /// A component's own code.
     Component,
@@ -90,6 +91,7 @@ pub enum Doing {
 
 /// A component that waits.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Waiting {
     /// Its name.
     pub name: Name,

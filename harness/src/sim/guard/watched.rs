@@ -183,6 +183,7 @@ pub(crate) enum Activity {
 
 /// A turn that took long in real time, in which no virtual time passes.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Kept {
     /// The component that had the turn, or words for other code.
     pub name: Name,
@@ -196,6 +197,7 @@ pub struct Kept {
 
 /// The kind of code with a turn that took long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeptBy {
     /// The component's own code.
     Component,

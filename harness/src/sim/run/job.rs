@@ -11,6 +11,8 @@ use crate::sim::schedule::{Halt, Recording, Schedule};
 use crate::sim::subject::own::Own;
 
 /// A run to execute: a scenario, its options and its worker.
+///
+/// It is exhaustive: a caller describes all of a run.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// The scenario.
@@ -103,6 +105,7 @@ pub struct WorkerId(pub(in crate::sim) usize);
 
 /// The result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Ran {
     /// What happened. For a run that keeps its thread for good: the events up to there, and then `stuck`.
     pub journal: Journal,
@@ -116,6 +119,7 @@ pub struct Ran {
 
 /// The reason why a run has no journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
     /// The simulator itself panicked: this is a bug of its own, no scripted fault.
     #[error("scenario \"{scenario}\", seed {seed}: the simulator panicked: {message}")]

@@ -7,6 +7,7 @@ use crate::sim::guard::watched::{Kept, Panicked};
 
 /// Journal of a run, and what was observed beside its events.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Journal {
     /// The events, in order.
     pub events: Vec<Event>,
@@ -38,6 +39,7 @@ impl Journal {
 
 /// Observations of a run beside its events.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Aside {
     /// Findings about a [user's own](crate::sim::Own) code that no event records.
     pub found: Found,

@@ -4,6 +4,7 @@ use crate::sim::body::bodies::Bodies;
 
 /// The context under test.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Subject {
     /// The worker context of this crate.
     #[default]
@@ -23,6 +24,8 @@ impl Subject {
 }
 
 /// Options of a run.
+///
+/// It is exhaustive: a caller sets what it needs, and takes the rest from the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Seed, which fixes every choice. Seed 0 takes the first of the possible choices; snapshots belong to it.

@@ -20,6 +20,8 @@ pub const TWICE_AT_ONCE: usize = 1_024;
 const MAX_BUFFERED_SIZE: usize = 250_000;
 
 /// The result of a run and of its second run.
+///
+/// It is exhaustive: a caller has to handle both.
 #[derive(Clone, Debug)]
 pub enum Twice {
     /// The two journals. A run that keeps its thread for good is not repeated: both are its one journal.

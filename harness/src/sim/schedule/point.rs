@@ -16,6 +16,8 @@ pub enum PointKind {
 }
 
 /// An entity that can go on at a [`Point`].
+///
+/// It is exhaustive: it is a number and a name, and nothing more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate<'a> {
     /// Number of the entity, in the order in which the run has started its entities. The same choices give an entity
