@@ -35,6 +35,7 @@
 //!
 //! The package `deadstop-harness` tests how a worker under this context shuts down: a simulator in virtual time,
 //! scenario files with failures, and laws that judge what happened.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod context;
 pub mod host;

@@ -664,7 +664,7 @@ mod signals {
         thread(&ctx, "hangs", BodyOpts::new());
         cleanup(&ctx, "hangs too", CallOpts::new().floor(ms(100)));
         let life = Life::new(&ctx);
-        let mut lives = spawn(life.live(|| async { Ok(()) }));
+        let mut lives = spawn(life.run(|| async { Ok(()) }));
         assert_pending!(lives.poll());
         host.poll_all();
         assert_pending!(lives.poll());
@@ -707,7 +707,7 @@ mod several_lives {
         let (host, ctx) = worker();
         thread(&ctx, "hangs", BodyOpts::new());
         let (one, other) = (Life::new(&ctx), Life::new(&ctx));
-        let mut lives = spawn(one.live(|| async { Ok(()) }));
+        let mut lives = spawn(one.run(|| async { Ok(()) }));
         assert_pending!(lives.poll());
         host.poll_all();
         one.signal(SignalName::Sigterm);

@@ -326,7 +326,7 @@ async fn step_of_main_has_the_place_of_its_start() {
         std::future::pending::<Result<(), MainError>>().await
     };
     let (life, line) = (Life::new(&ctx), line!() + 1);
-    let end = life.live(main).await;
+    let end = life.run(main).await;
     let step = &end.report.steps[0];
     assert_eq!((step.phase, step.outcome), (Phase::Start, Outcome::Aborted));
     assert_eq!((step.place.file(), step.place.line()), (file!(), line));

@@ -368,7 +368,7 @@ mod abandoned_life {
         })
         .expect("accepted");
         {
-            let lives = std::pin::pin!(life.live(|| async { Ok(()) }));
+            let lives = std::pin::pin!(life.run(|| async { Ok(()) }));
             tokio::select! {
                 end = lives => panic!("nobody has asked for it: {end:?}"),
                 () = wait_until_ready(&ctx) => {}
@@ -406,7 +406,7 @@ mod limits_and_ready {
         let ctx = builder.build(()).expect("the limits are right");
         assert!(!ctx.ready());
         let life = Life::new(&ctx);
-        let lived = tokio::spawn(life.live(|| async { Ok(()) }));
+        let lived = tokio::spawn(life.run(|| async { Ok(()) }));
         wait_until_ready(&ctx).await;
         life.signal(SignalName::Sigterm);
         assert!(!ctx.ready() && ctx.running(), "the delay is not over");

@@ -579,7 +579,7 @@ async fn failed_start_has_the_same_report_as_other_callers() {
     };
     let cleaned = ctx.cleanup().await.expect("from outside");
     assert!(std::sync::Arc::ptr_eq(&report, &cleaned));
-    let end = deadstop::context::Life::new(&ctx).live(|| async { Ok(()) });
+    let end = deadstop::context::Life::new(&ctx).run(|| async { Ok(()) });
     assert!(std::sync::Arc::ptr_eq(&report, &end.await.report));
 }
 

@@ -37,6 +37,7 @@
 //!
 //! Feature `live` runs scenarios with real threads, signals and sockets beside their simulation. It is not needed to
 //! test a service.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod journal;
 pub mod kit;

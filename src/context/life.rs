@@ -32,7 +32,7 @@ pub struct LifeEnd {
 
 /// The life of a process with one worker context.
 ///
-/// The code that receives signals passes them to [`Life::signal`]. [`Life::live`] leads the process through start, the
+/// The code that receives signals passes them to [`Life::signal`]. [`Life::run`] leads the process through start, the
 /// wait for a request, stop and cleanup.
 ///
 /// ```
@@ -43,7 +43,7 @@ pub struct LifeEnd {
 /// let life = Life::new(&ctx);
 /// // Other code receives the signals, and calls `life.signal`.
 /// ctx.request_stop("this example is over");
-/// let end = life.live(|| async { Ok(()) }).await;
+/// let end = life.run(|| async { Ok(()) }).await;
 /// assert_eq!(end.code, 0);
 /// # }
 /// ```
@@ -140,7 +140,7 @@ impl Life {
     ///
     /// If this future is dropped, whatever has begun goes on. After the start, requests are heeded all the same.
     #[track_caller]
-    pub fn live<M, F>(&self, main: M) -> impl Future<Output = LifeEnd> + Send + use<M, F>
+    pub fn run<M, F>(&self, main: M) -> impl Future<Output = LifeEnd> + Send + use<M, F>
     where
         M: FnOnce() -> F + Send + 'static,
         F: Future<Output = Result<(), MainError>> + Send + 'static,
@@ -148,11 +148,11 @@ impl Life {
         // The place of main is that of this call; an async function would record its own.
         let place = Location::caller();
         let main = || Main::Async(Box::pin(async move { main().await }));
-        self.clone().run(main, place)
+        self.clone().lead(main, place)
     }
 
     #[doc(hidden)]
-    pub async fn run(
+    pub async fn lead(
         self,
         main: impl FnOnce() -> Main + Send,
         place: &'static Location<'static>,

@@ -113,7 +113,7 @@ fn run_life<A: Send + Sync + 'static>(worker: Worker<A>) -> Result<LifeEnd, Begi
         let _on = service.handle().enter();
         let given = ctx.clone();
         // Parks this thread. It needs no runtime to wake it: what completes the future unparks it.
-        block_on(life.run(move || main(given), place))
+        block_on(life.lead(move || main(given), place))
     };
     service.shut_down();
     // The app's drop is a caller's code, and could block.

@@ -25,7 +25,7 @@ use crate::journal::SignalName;
 ///     let life = Life::new(&ctx);
 ///     let _signals = Signals::listen(&life)?;
 ///     LastResort::arm(&life)?.for_good();
-///     let end = life.live(|| async { /* register what the worker is made of */ Ok(()) }).await;
+///     let end = life.run(|| async { /* register what the worker is made of */ Ok(()) }).await;
 ///     std::process::exit(end.code);
 /// }
 /// ```

@@ -84,7 +84,7 @@ async fn tasks_registered_on_a_live_thread_live_until_stop() {
     let ctx = WorkerCtx::new(Arc::clone(&ready));
     let life = Life::new(&ctx);
     let given = ctx.clone();
-    let lives = tokio::spawn(life.live(move || registers(given)));
+    let lives = tokio::spawn(life.run(move || registers(given)));
     let is_ready = async {
         while !(ready.load(Ordering::SeqCst) && ctx.ready()) {
             tokio::task::yield_now().await;

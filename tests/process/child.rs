@@ -638,7 +638,7 @@ fn play_by_hand(role: &'static str) -> Option<ExitCode> {
             let _last = LastResort::arm(&life).expect("a thread can be had");
             let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
             let main = service(ctx.clone());
-            let end = runtime.block_on(life.live(|| main));
+            let end = runtime.block_on(life.run(|| main));
             print_line(&format!(
                 "{:?}",
                 end.report.reason.as_ref().and_then(|reason| reason.signal)
@@ -664,7 +664,7 @@ fn play_by_hand(role: &'static str) -> Option<ExitCode> {
                 Ok(())
             };
             let runtime = runtime.expect("a runtime can be built");
-            let end = runtime.block_on(life.live(|| main));
+            let end = runtime.block_on(life.run(|| main));
             print_line("it lived to the end");
             ExitCode::from(u8::try_from(end.code).expect("a code of one byte"))
         }

@@ -140,7 +140,7 @@ fn run_worker(play: &Arc<Play>, uses_run: bool) -> ExitCode {
         });
         start_timeline(theirs, uses_run);
         let _on = play.executor.enter();
-        let life = pin!(play.life().live(pace::main(play)));
+        let life = pin!(play.life().run(pace::main(play)));
         let turns = Turns::new(play, false);
         let lives = await_in_turns(&turns, life, |end| {
             let LifeEnd {

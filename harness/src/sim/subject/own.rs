@@ -172,7 +172,7 @@ impl<A: Send + Sync + 'static> DrivenSubject for OwnWorker<A> {
 
     fn run_life(&self) -> BoxFuture<Ending> {
         let (life, ctx, main) = (self.life.clone(), self.ctx.clone(), Arc::clone(&self.main));
-        let lives = life.run(move || main(ctx), Location::caller());
+        let lives = life.lead(move || main(ctx), Location::caller());
         Box::pin(async move { ending(lives.await) })
     }
 

@@ -122,7 +122,7 @@ impl DrivenSubject for WorkerSubject {
         let life = self.life.clone();
         Box::pin(async move {
             let main = || async { stage::main(&Awaits::new(None)).await };
-            ending(life.live(main).await)
+            ending(life.run(main).await)
         })
     }
 
