@@ -35,6 +35,7 @@ pub use guard::stack::{Frame, Stack};
 pub use guard::stall::{Code, Doing, Stall, Waiting};
 pub use guard::watched::{Kept, KeptBy, Panicked};
 pub use run::budget::budget;
+#[cfg(all(feature = "live", unix))]
 pub(crate) use run::header::header;
 pub use run::job::{Ran, Run, RunError, WorkerId};
 pub use run::journal::{Aside, Journal};
@@ -50,6 +51,7 @@ pub use schedule::{
     Points, Recorded, Recording, Repeated, Replayed, Schedule, Seeded,
 };
 pub use subject::own::Own;
+#[cfg(all(feature = "live", unix))]
 pub(crate) use subject::worker::limits_of;
 pub(crate) use thread::start_thread;
 pub use world::{EVENTS_A_MILLISECOND, EVENTS_A_RUN, HORIZON, ROWS_A_RUN, TURNS_A_RUN};
