@@ -255,7 +255,7 @@ impl Core {
                         place,
                         code,
                     };
-                    let claim = Claim::Registered(Box::new(component.registered()));
+                    let claim = Claim::Registered(Arc::new(component.registered()));
                     registry.insert(component);
                     drop(registry);
                     self.sink.record(&Record::of(&claim).at(place));

@@ -32,7 +32,7 @@ pub type Name = Arc<str>;
 #[allow(missing_docs, reason = "each key is described at its variant")]
 pub enum Claim {
     /// A component was accepted, with all of its limits. Its code may already run.
-    Registered(Box<Registered>),
+    Registered(Arc<Registered>),
     /// A registration or a call was refused.
     Refused {
         what: Name,

@@ -4,6 +4,7 @@ use deadstop::journal::{
     BoundBy, By, Cause, How, Id, Kind, Name, Outcome, Phase, RefusedReason, Registered, SignalName,
     State, Ties, WatchdogIs,
 };
+use std::sync::Arc;
 
 use super::row::Row;
 use super::words::{Call, FaultVerb, LostWhat, StuckWhy};
@@ -55,7 +56,7 @@ pub enum What {
         pre_stop: Option<u64>,
     },
     /// Fact: a component was registered, with all of its limits.
-    Registered(Box<Registered>),
+    Registered(Arc<Registered>),
     /// Claim: a registration or a call was refused.
     Refused {
         what: Name,

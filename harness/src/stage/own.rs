@@ -5,6 +5,7 @@ use super::part::{Part, Parts};
 use super::seam::Stage;
 use crate::journal::{How, Id, Kind, MAIN, Name, Registered, What};
 use crate::scenario::Scenario;
+use std::sync::Arc;
 
 impl Parts {
     /// Creates main, and a component for each name that the timeline mentions: a fault may strike before its component
@@ -68,7 +69,7 @@ impl dyn Stage + '_ {
         part.id.set(Some(registered.id));
         part.adopted.set(registered.adopted);
         parts.bind(registered.id, index);
-        self.record(What::Registered(Box::new(Registered {
+        self.record(What::Registered(Arc::new(Registered {
             name: part.name.clone(),
             ..registered.clone()
         })));

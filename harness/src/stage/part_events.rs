@@ -3,6 +3,7 @@
 use super::part::Part;
 use super::seam::Stage;
 use crate::journal::{How, Id, Kind, LostWhat, MAIN, Name, Registered, What, ms_rounded_up};
+use std::sync::Arc;
 
 impl dyn Stage + '_ {
     /// Records that a scripted component was registered. From now on it has an id, and its events are recorded.
@@ -20,7 +21,7 @@ impl dyn Stage + '_ {
         }
         let spec = part.spec();
         let watchdog = spec.watchdog;
-        self.record(What::Registered(Box::new(Registered {
+        self.record(What::Registered(Arc::new(Registered {
             id,
             kind: part.kind(),
             name: part.name.clone(),

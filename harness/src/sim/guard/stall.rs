@@ -110,7 +110,7 @@ impl Stall {
             .events()
             .into_iter()
             .filter_map(|event| match event.what {
-                What::Registered(it) => Some((it.id, it.name)),
+                What::Registered(it) => Some((it.id, it.name.clone())),
                 _ => None,
             })
             .collect();
