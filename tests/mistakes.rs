@@ -43,7 +43,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "main never gets ready",
         Fails,
         &[
-            r#"FAIL sigterm: broken law ends/explained: "main" was aborted at 15.000, after 5 s of its 5 s"#,
+            r#"FAIL sigterm: broken law ends/explained: "main" was aborted at 15.000, after 5 s of its bound of 5 s"#,
             "main has waited since 0.000; nothing had been registered by then",
             "no timer, task or body of this run could have woken it",
             "sqlx, a resolver, reqwest",
@@ -55,7 +55,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         Fails,
         &[
             r#"broken law ends/explained: "main" was aborted at 15.000"#,
-            "a thread or a socket of the real world?",
+            "such as a thread or a socket?",
         ],
     ),
     (
@@ -64,7 +64,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         &[
             r#"broken law ends/explained: "main" was aborted at 15.000"#,
             r#"main has waited since 0.000; "db" had been registered by then"#,
-            "left alone it is done at 60.000",
+            "without a stop, main is done at 60.000",
             "`start-timeout`",
         ],
     ),
@@ -72,7 +72,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "registers nothing",
         Fails,
         &[
-            "FAIL sigterm: tests nothing: main was done at 0.000, and nothing was registered or run by then",
+            "FAIL sigterm: tests nothing: main was done at 0.000, and no component was registered and no code was run before that",
             "`registered = []` in [expect]",
         ],
     ),
@@ -93,7 +93,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "uses an unknown name",
         Fails,
         &[
-            r#"FAIL sigterm: "indexer" uses "dbb", and nothing is registered by that name"#,
+            r#"FAIL sigterm: "indexer" uses "dbb", but no component is registered with that name"#,
             r#"did you mean "db"?"#,
         ],
     ),
@@ -118,7 +118,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "detached blocking job",
         Notes,
         &[
-            r#"note: 1 job on the blocking pool, handed in by "loader", had not ended when the process did"#,
+            r#"note: 1 job on the blocking pool, started by "loader", had not ended when the process ended"#,
         ],
     ),
     (
@@ -151,7 +151,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "computes for ever",
         Fails,
         &[
-            r#"the run stands still at 0.000: "trainer" computes without an end"#,
+            r#"the run stands still at 0.000: "trainer" computes without end"#,
             "scope.running()",
         ],
     ),
@@ -176,7 +176,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "joins a thread of std's",
         Fails,
         &[
-            r#"the run stands still at 0.000: "indexer" blocks its thread, waiting for another thread's end"#,
+            r#"the run stands still at 0.000: "indexer" blocks its thread, waiting for the end of another thread"#,
         ],
     ),
     (
@@ -195,12 +195,12 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
     (
         "none is picked",
         Fails,
-        &["DEADSTOP_SCENARIO picks none of the 1 scenario"],
+        &["DEADSTOP_SCENARIO matches none of the 1 scenario"],
     ),
     (
         "none is picked, in one test",
         Fails,
-        &["DEADSTOP_SCENARIO picks none of the 1 scenario"],
+        &["DEADSTOP_SCENARIO matches none of the 1 scenario"],
     ),
     (
         "timers without end",
@@ -208,7 +208,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         &[
             r#"FAIL sigterm: the run has not ended after 3 s of real time: at "#,
             r#", the last turn was that of "ticker""#,
-            "Every turn ends, and the run does not",
+            "Every turn ends, but the run does not",
         ],
     ),
     (
@@ -222,7 +222,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "destructor of the state blocks",
         Fails,
         &[
-            "FAIL sigterm: the run stands still at 10.000: a destructor at the run's end (of the state, of a task that the",
+            "FAIL sigterm: the run stands still at 10.000: a destructor at the end of the run (of the state, of a task that the",
             "blocks its thread on a channel",
             "\nserver        ─",
         ],
@@ -231,7 +231,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "destructor blocks beside a job on the pool",
         Fails,
         &[
-            "FAIL sigterm: the run stands still at 10.000: a destructor at the run's end (of the state, of a task that the",
+            "FAIL sigterm: the run stands still at 10.000: a destructor at the end of the run (of the state, of a task that the",
             "blocks its thread on a channel",
         ],
     ),
@@ -239,7 +239,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "destructor of a spawned task blocks",
         Fails,
         &[
-            "FAIL sigterm: the run stands still at 10.000: a destructor at the run's end (of the state, of a task that the",
+            "FAIL sigterm: the run stands still at 10.000: a destructor at the end of the run (of the state, of a task that the",
             "blocks its thread on a channel",
         ],
     ),
@@ -258,7 +258,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
             // Chance decides which seed it is, because the seeds run side by side.
             r#"FAIL sigterm: broken law ends/explained: with seed "#,
             r#": "main" failed at 0.000 (no more connections)"#,
-            "a port, a file or a lock that two runs share?",
+            "Do two runs share a port, a file or a lock?",
         ],
     ),
     (
@@ -269,7 +269,7 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
     (
         "holds a strong handle",
         Notes,
-        &[r#"note: "server" held a strong handle of the context to its end"#],
+        &[r#"note: "server" held a strong handle of the context until it ended"#],
     ),
     (
         "closed before its user",
@@ -280,14 +280,14 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "ends before its user",
         Notes,
         &[
-            r#"note: "writer" may end before "producer", which uses it: told in turn, and awaited after it, it does not"#,
+            r#"note: "writer" may end before "producer", which uses it: to prevent this, let it be told in turn, and give it an order after "producer""#,
         ],
     ),
     (
         "bounds do not fit",
         Notes,
         &[
-            r#"note: "reader" has a bound of 20 s, and stop has 19.5 s at most: it is never waited for so long"#,
+            r#"note: "reader" has a bound of 20 s, but stop has at most 19.5 s: it is never awaited for the whole bound"#,
             r#"note: "worker" has a bound of 20 s"#,
             r#"note: "writer" has a bound of 20 s"#,
         ],
@@ -296,16 +296,16 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "ignores stop",
         Fails,
         &[
-            r#"broken law ends/explained: "flusher" was leaked at 12.000, after 2 s of its 2 s"#,
+            r#"broken law ends/explained: "flusher" was leaked at 12.000, after 2 s of its bound of 2 s"#,
             "it was told to stop at 10.000",
-            "`scope.running()` is false then",
+            "`scope.running()` becomes false",
         ],
     ),
     (
         "task ignores stop",
         Fails,
         &[
-            r#"broken law ends/explained: "poller" was aborted at 12.000, after 2 s of its 2 s"#,
+            r#"broken law ends/explained: "poller" was aborted at 12.000, after 2 s of its bound of 2 s"#,
             "it was told to stop at 10.000",
             "await `token.cancelled()`",
         ],
@@ -314,8 +314,8 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "close waits for ever",
         Fails,
         &[
-            r#"broken law ends/explained: "db" was leaked at 20.000, after 10 s of its 10 s"#,
-            "Does what it waits for still come, after all that was stopped before it?",
+            r#"broken law ends/explained: "db" was leaked at 20.000, after 10 s of its bound of 10 s"#,
+            "Does it wait for something that cannot come, because stop or cleanup has already ended other components?",
         ],
     ),
     (
@@ -338,8 +338,8 @@ const EXPECTED: &[(&str, Ends, &[&str])] = &[
         "a fixed port",
         Fails,
         &[
-            "FAIL sigterm: main failed in the second of two runs only: Address already in use",
-            "bind port 0",
+            "FAIL sigterm: main failed only in the second of two runs: Address already in use",
+            "Bind port 0",
         ],
     ),
     ("right: flusher and db", Passes, &[]),

@@ -404,7 +404,7 @@ fn assert_uncalled_steps_are_reported(by: &[impl AsRef<OsStr>], of: &str) {
     }
     if called.len() < 6 {
         end.assert_stderr_has(": never called: no thread could be started (")
-            .assert_stderr_has("), and those in reserve were held");
+            .assert_stderr_has("), and the threads in reserve were busy");
     }
 }
 
@@ -413,7 +413,7 @@ fn assert_last_resort_strikes(by: &[impl AsRef<OsStr>], of: &str) {
     let Starved { end, sent, .. } = stop_starved(by, &format!("hangs in exit starved of {of}"));
     end.assert_code(124).assert_took_at_least(sent, LAST_RESORT);
     end.assert_stderr_has(
-        "by its last resort; left behind: cleanup 1 (leaked), cleanup 2 (leaked), ",
+        "the last resort ends the process; left behind: cleanup 1 (leaked), cleanup 2 (leaked), ",
     );
 }
 
@@ -688,7 +688,7 @@ const TESTS: &[Test] = &[
         let sent = process.signal("TERM");
         let end = process.wait_for_end();
         end.assert_code(124).assert_took_at_least(sent, LAST_RESORT);
-        end.assert_stderr_has("by its last resort")
+        end.assert_stderr_has("the last resort ends the process")
             .assert_stderr_has("thread announcer (not begun)");
     }),
     ("last_resort::names_those_whose_step_has_not_begun", || {

@@ -127,8 +127,8 @@ fn task_added_in_block_on_without_a_runtime_is_refused() {
     assert_eq!(reason, RefusedReason::Limit);
     assert_eq!(
         detail,
-        "the runtime here ends with the call that drives it, and the context knows no other: build the context, or \
-         start it, on the service's runtime"
+        "the runtime here ends with the call that drives it, and the context knows no other runtime: build or start \
+         the context on the service's runtime"
     );
     assert_eq!(
         receiver.recv_timeout(GUARD),
@@ -144,8 +144,8 @@ fn task_added_without_any_runtime_is_refused() {
     let ctx = WorkerCtx::new(());
     let refused = ctx.add_task("task", BodyOpts::new(), |_| async {});
     let detail = refused.map_err(|refused| refused.detail);
-    let words = "there is no tokio runtime here, and the context knows none: build the context, or start it, on the \
-                 service's runtime";
+    let words = "there is no tokio runtime here, and the context knows none: build or start the context on the service's \
+         runtime";
     assert_eq!(detail, Err(words.to_owned()));
 }
 
@@ -306,7 +306,7 @@ fn block_on_inside_block_on_panics_with_advice() {
     assert_eq!(
         report.steps[0].error.as_deref(),
         Some(
-            "`Scope::block_on` was called inside a future that it drives already: await there instead"
+            "`Scope::block_on` was called inside a future that it already drives: use `.await` there instead"
         )
     );
 }

@@ -85,10 +85,10 @@ fn second_signal_is_logged_as_the_second() {
     life.signal(SignalName::Sigterm);
     assert_logged!(
         "INFO",
-        "stop requested by signal: SIGTERM: a second signal, nothing is waited for any more but floors"
+        "stop requested by signal: SIGTERM: a second signal, from now on only the floors are awaited"
     );
     let page = include_str!("../docs/service.md");
-    let line = "| `stop requested by signal: SIGTERM: a second signal, nothing is waited for any more but floors` |";
+    let line = "| `stop requested by signal: SIGTERM: a second signal, from now on only the floors are awaited` |";
     assert!(page.contains(line), "{line}");
 }
 

@@ -191,7 +191,9 @@ fn a_second_watchdog_is_refused() {
     assert_eq!(refused.reason, RefusedReason::Limit);
     let words = refused.to_string();
     assert!(
-        words.contains(r#"a worker has one watchdog, and "inference" is it"#),
+        words.contains(
+            r#"a worker can have only one watchdog, and "inference" is registered already"#
+        ),
         "{words}"
     );
 }

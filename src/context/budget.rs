@@ -206,7 +206,7 @@ impl fmt::Display for Budget {
                     display_ms(*timeout)
                 )?;
                 if let Some(floor) = floor {
-                    write!(f, ", sure of {}", display_ms(*floor))?;
+                    write!(f, ", floor {}", display_ms(*floor))?;
                 }
                 if at_worst != timeout {
                     write!(f, ", at worst {}", display_ms(*at_worst))?;

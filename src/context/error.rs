@@ -106,7 +106,7 @@ pub enum LimitsError {
     },
     /// The reserve and the margin leave stop nothing of the grace.
     #[error(
-        "a reserve of {reserve:?} and a margin of {margin:?} leave stop nothing of a grace of {grace:?}"
+        "the reserve of {reserve:?} and the margin of {margin:?} leave no time for stop in the grace of {grace:?}"
     )]
     NoShare {
         /// The grace.
@@ -117,7 +117,7 @@ pub enum LimitsError {
         margin: Duration,
     },
     /// The pre-stop delay leaves stop nothing of its share.
-    #[error("a pre-stop delay of {delay:?} leaves stop nothing of its share of {share:?}")]
+    #[error("the pre-stop delay of {delay:?} must be shorter than stop's share of {share:?}")]
     PreStop {
         /// The delay.
         delay: Duration,
@@ -130,7 +130,7 @@ pub enum LimitsError {
 ///
 /// `stop` has requested the stop all the same; `cleanup` and `start` have done nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("called from inside a body, step or task of this context, which would wait for itself")]
+#[error("called from inside a body, step or task of this context: the call would wait for itself")]
 pub struct CalledFromInside;
 
 /// A blocking call that cannot wait here.
@@ -138,7 +138,7 @@ pub struct CalledFromInside;
 #[non_exhaustive]
 pub enum BlockingError {
     /// The caller is on a runtime, which the call would block. Use the async form there.
-    #[error("called on a runtime, which would be blocked: call the async form")]
+    #[error("called on a runtime, which the call would block: use the async form")]
     OnRuntime,
     /// See [`CalledFromInside`].
     #[error(transparent)]
@@ -219,7 +219,7 @@ pub enum StartError {
         report: Arc<Report>,
     },
     /// The worker was started before, or has been stopped. Nothing was done.
-    #[error("a context starts once, and not after a stop")]
+    #[error("a context can be started only once, and not after a stop")]
     Again,
     /// The call was made from inside. Nothing was done.
     #[error(transparent)]

@@ -66,7 +66,7 @@ pub(crate) struct Heard {
 }
 
 /// Explanation that the log adds to the request of a second signal, which otherwise reads like the first.
-const SECOND_SIGNAL_NOTE: &str = "a second signal, nothing is waited for any more but floors";
+const SECOND_SIGNAL_NOTE: &str = "a second signal, from now on only the floors are awaited";
 
 impl Life {
     /// Returns the life of the process around that context. All lives of one context are one: they count their

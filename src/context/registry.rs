@@ -243,13 +243,13 @@ impl Registry {
             && let Some(first) = &self.watchdog
         {
             return Err(Refusal::limit(format!(
-                "a worker has one watchdog, and \"{first}\" is it"
+                "a worker can have only one watchdog, and \"{first}\" is registered already"
             )));
         }
         opts.timeout = whole_ms(opts.timeout);
         if opts.timeout < BOUND_MIN || opts.timeout > BOUND_MAX {
             return Err(Refusal::limit(format!(
-                "its bound of {:?} is not from 1 ms to 1 h",
+                "its bound is {:?}: it must be from 1 ms to 1 h",
                 opts.timeout
             )));
         }
@@ -266,7 +266,7 @@ impl Registry {
             )
         } else if self.explicit_floors_sum + floor > reserve {
             format!(
-                "its floor of {floor:?} does not fit: the reserve is {reserve:?}, and {:?} of it is promised",
+                "its floor of {floor:?} does not fit: the reserve is {reserve:?}, and earlier floors take {:?} of it",
                 self.explicit_floors_sum
             )
         } else {

@@ -6,14 +6,14 @@
 pub enum SpawnError {
     /// Tasks need a runtime, and there is none.
     #[error(
-        "there is no tokio runtime here, and the context knows none: build the context, or start it, on the \
-         service's runtime"
+        "there is no tokio runtime here, and the context knows none: build or start the context on the service's \
+         runtime"
     )]
     NoRuntime,
     /// The only runtime would take the task with it when the current call returns.
     #[error(
-        "the runtime here ends with the call that drives it, and the context knows no other: build the context, or \
-         start it, on the service's runtime"
+        "the runtime here ends with the call that drives it, and the context knows no other runtime: build or start \
+         the context on the service's runtime"
     )]
     PassingRuntime,
     /// The runtime on which a task would run has been shut down.
@@ -23,7 +23,7 @@ pub enum SpawnError {
     #[error("no thread could be started: {0}")]
     Thread(#[from] std::io::Error),
     /// The code of a step had to wait for a thread, and has not begun.
-    #[error("no thread could be started ({0}), and those in reserve were held")]
+    #[error("no thread could be started ({0}), and the threads in reserve were busy")]
     NeverBegun(#[source] std::io::Error),
     /// The host cannot run such code.
     #[error("this host cannot run {0}")]

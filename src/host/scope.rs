@@ -286,8 +286,7 @@ impl Scope {
 }
 
 /// Message of the panic of a body that calls `block_on` inside a future that its scope drives.
-const NESTED_BLOCK_ON: &str =
-    "`Scope::block_on` was called inside a future that it drives already: await there instead";
+const NESTED_BLOCK_ON: &str = "`Scope::block_on` was called inside a future that it already drives: use `.await` there instead";
 
 /// Marks a scope as driving a future until dropped.
 struct DrivingMark<'a>(&'a AtomicBool);

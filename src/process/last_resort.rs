@@ -102,7 +102,7 @@ fn max_wait(margin: Duration) -> Duration {
 fn last_words(life: &Life) -> String {
     let left = life.core.left_behind();
     let left = match left.as_deref() {
-        None => "what was left behind is not known".to_owned(),
+        None => "it is not known what was left behind".to_owned(),
         Some([]) => "nothing of the worker was left behind".to_owned(),
         Some(left) => {
             let more = match left.len().saturating_sub(MAX_NAMED) {
@@ -113,7 +113,7 @@ fn last_words(life: &Life) -> String {
             format!("left behind: {}{more}", named.join(", "))
         }
     };
-    format!("deadstop: the grace is nearly over, and the process ends by its last resort; {left}\n")
+    format!("deadstop: the grace is nearly over, and the last resort ends the process; {left}\n")
 }
 
 #[cfg(test)]

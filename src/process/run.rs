@@ -55,7 +55,7 @@ const INIT: u32 = 1;
 pub fn run<A: Send + Sync + 'static>(worker: Worker<A>) -> ExitCode {
     let raise_again = worker.raise_again;
     let not_begun =
-        |error: BeginError| format!("deadstop: the worker could not be begun: {error}\n");
+        |error: BeginError| format!("deadstop: the worker could not be started: {error}\n");
     let side_threads = match SideThreads::start() {
         Ok(side_threads) => side_threads,
         Err(error) => {

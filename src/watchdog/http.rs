@@ -46,7 +46,7 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// let refused = HttpProbe::new("https://127.0.0.1:8000/health").unwrap_err();
 /// assert_eq!(
 ///     refused.to_string(),
-///     "cannot probe \"https://127.0.0.1:8000/health\": a health endpoint is asked in the clear, by http://",
+///     "cannot probe \"https://127.0.0.1:8000/health\": only http:// is supported",
 /// );
 /// # let _ = watchdog;
 /// # Ok::<(), deadstop::watchdog::InvalidUrl>(())
@@ -130,24 +130,24 @@ impl Probe for HttpProbe {
 fn parse(url: &str) -> Result<HttpProbe, &'static str> {
     let uri: Uri = url
         .parse()
-        .map_err(|_| "it is no URL, such as http://127.0.0.1:8000/health")?;
+        .map_err(|_| "it is not a URL such as http://127.0.0.1:8000/health")?;
     match uri.scheme() {
         Some(scheme) if *scheme == Scheme::HTTP => {}
-        Some(_) => return Err("a health endpoint is asked in the clear, by http://"),
+        Some(_) => return Err("only http:// is supported"),
         None => return Err("it does not begin with http://"),
     }
-    let authority = uri.authority().ok_or("it names no host")?;
+    let authority = uri.authority().ok_or("it has no host")?;
     if authority.as_str().contains('@') {
-        return Err("it names a user, whom a probe would give away");
+        return Err("it contains a user, which a probe would send unencrypted");
     }
     let host = authority.host();
     if host.is_empty() {
-        return Err("it names no host");
+        return Err("it has no host");
     }
     if let Some(address) = host.strip_prefix('[') {
         let address = address.strip_suffix(']').map(str::parse::<Ipv6Addr>);
         if !matches!(address, Some(Ok(_))) {
-            return Err("what is in its brackets is no IPv6 address");
+            return Err("the text in brackets is not an IPv6 address");
         }
     }
     let port = match authority.as_str().strip_prefix(host) {
@@ -156,7 +156,7 @@ fn parse(url: &str) -> Result<HttpProbe, &'static str> {
             Some(Ok(port @ 1..)) => port,
             _ => return Err("its port is not from 1 to 65535"),
         },
-        None => return Err("it names no host"),
+        None => return Err("it has no host"),
     };
     let path = uri.path_and_query().cloned();
     let header = match port {
@@ -165,7 +165,9 @@ fn parse(url: &str) -> Result<HttpProbe, &'static str> {
     };
     Ok(HttpProbe {
         authority: format!("{host}:{port}"),
-        host: header.parse().map_err(|_| "its host cannot be sent")?,
+        host: header
+            .parse()
+            .map_err(|_| "its host has characters that cannot be sent in a header")?,
         path: path.unwrap_or_else(|| PathAndQuery::from_static("/")),
     })
 }
@@ -357,8 +359,8 @@ mod tests {
 
     #[test]
     fn url_that_cannot_be_probed_is_refused_with_the_reason() {
-        let clear = "a health endpoint is asked in the clear, by http://";
-        let none = "it is no URL, such as http://127.0.0.1:8000/health";
+        let clear = "only http:// is supported";
+        let none = "it is not a URL such as http://127.0.0.1:8000/health";
         let port = "its port is not from 1 to 65535";
         for (url, problem) in [
             ("https://localhost/health", clear),
@@ -371,7 +373,7 @@ mod tests {
             ("http:///health", none),
             ("http://local host/", none),
             ("http://localhost/a b", none),
-            ("http://:8000/health", "it names no host"),
+            ("http://:8000/health", "it has no host"),
             ("http://localhost:0/", port),
             ("http://localhost:65536/", port),
             ("http://localhost:/", port),
@@ -379,7 +381,7 @@ mod tests {
             ("http://[::1/", none),
             (
                 "http://[localhost]/",
-                "what is in its brackets is no IPv6 address",
+                "the text in brackets is not an IPv6 address",
             ),
         ] {
             let error = HttpProbe::new(url).expect_err(url);

@@ -148,7 +148,7 @@ impl Watchdog {
         limits.into_iter().find_map(|(what, limit)| {
             let limit = limit?;
             let fits = (BOUND_MIN..=BOUND_MAX).contains(&limit);
-            (!fits).then(|| format!("its {what} of {limit:?} is not from 1 ms to 1 h"))
+            (!fits).then(|| format!("its {what} is {limit:?}: it must be from 1 ms to 1 h"))
         })
     }
 

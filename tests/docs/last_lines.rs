@@ -61,7 +61,7 @@ const EVENTS: &[(&str, Extra)] = &[
     (
         // tests/tracing.rs tests that the context logs this cause.
         r#"{"event":"requested","reason":"SIGTERM","by":"signal"}"#,
-        Why("a second signal, nothing is waited for any more but floors"),
+        Why("a second signal, from now on only the floors are awaited"),
     ),
     (
         r#"{"event":"grace-began","stop_ends":29500,"cleanup_ends":39500,"last_resort":39750,"kill":40000}"#,

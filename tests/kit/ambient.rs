@@ -307,7 +307,7 @@ fn panic_hook_is_not_called_in_the_test_kit() {
         panicked.place
     );
     assert!(
-        notes[0].contains("panicked at 0.000 and went on: hooked"),
+        notes[0].contains("panicked at 0.000, but continued: hooked"),
         "{notes:?}"
     );
 }

@@ -74,31 +74,30 @@ fn bad_end_by_itself_breaks_the_law() {
         // A join or cancel has 2 s, a callback 10 s. The SIGTERM is at 10 s.
         (
             "a thread works on for a minute",
-            "was leaked at 12.000, after 2 s of its 2 s",
+            "was leaked at 12.000, after 2 s of its bound of 2 s",
         ),
         (
             "a task does not stop",
-            "was aborted at 12.000, after 2 s of its 2 s",
+            "was aborted at 12.000, after 2 s of its bound of 2 s",
         ),
         ("a thread dies", "failed at 3.000 (broken pipe)"),
         (
             "a callback does not return",
-            "was leaked at 20.000, after 10 s of its 10 s",
+            "was leaked at 20.000, after 10 s of its bound of 10 s",
         ),
         (
             "an async callback does not return",
-            "was timed-out at 20.000, after 10 s of its 10 s",
+            "was timed-out at 20.000, after 10 s of its bound of 10 s",
         ),
         ("a callback fails", "failed at 10.000 (broken pipe)"),
         ("a callback panics", "panicked at 10.000 (poisoned)"),
     ] {
         let broken = broken_laws_of(trial_of(behaviour).at("10s", SignalName::Sigterm));
-        let words = format!("\"it\" {words}, and no fault and no second signal came before that");
+        let words = format!("\"it\" {words}, without a fault or a second signal before it");
         assert_eq!(broken, [("ends/explained", words)], "{behaviour}");
     }
     let broken = broken_laws_of(trial_of("main fails").at("10s", SignalName::Sigterm));
-    let words =
-        "\"main\" failed at 0.000 (no model), and no fault and no second signal came before that";
+    let words = "\"main\" failed at 0.000 (no model), without a fault or a second signal before it";
     assert_eq!(broken, [("ends/explained", words.to_owned())]);
 }
 
@@ -135,7 +134,7 @@ fn adopted_task_and_main_told_to_stop_may_end_badly() {
 #[test]
 fn main_that_does_not_heed_its_stop_breaks_the_law() {
     let broken = broken_laws_of(trial_of("main takes a minute").at("1s", SignalName::Sigterm));
-    let words = "\"main\" was aborted at 6.000, after 5 s of its 5 s of `start-timeout`, and no fault and no second signal came before that";
+    let words = "\"main\" was aborted at 6.000, after 5 s of its bound of 5 s of `start-timeout`, without a fault or a second signal before it";
     assert_eq!(broken, [("ends/explained", words.to_owned())]);
     let struck = trial_of("main takes a minute").at("500ms", Fault::fail("main"));
     assert_eq!(broken_laws_of(struck), [], "a fault explains it");

@@ -85,8 +85,8 @@ fn component_that_holds_a_strong_handle_is_noted() {
     });
     let held = |name| {
         format!(
-            "\"{name}\" held a strong handle of the context to its end: left behind, it would keep the worker; \
-             `ctx.downgrade()` does not"
+            "\"{name}\" held a strong handle of the context until it ended: if it were left behind, it would keep the worker alive; use \
+             `ctx.downgrade()`"
         )
     };
     assert_eq!(notes, [held("server"), held("close")]);
@@ -104,7 +104,7 @@ fn panic_that_the_code_catches_is_noted_with_its_place() {
     });
     assert_eq!(notes.len(), 1, "{notes:?}");
     let begin = concat!(
-        "\"consumer\" panicked at 0.000 and went on: poison message, at ",
+        "\"consumer\" panicked at 0.000, but continued: poison message, at ",
         file!(),
         ":"
     );
@@ -157,7 +157,7 @@ fn limits_of_the_service_hold_where_the_file_names_none() {
     );
     let over = |share: &str| {
         format!(
-            "\"drain\" has a bound of 60 s, and stop has {share} at most: it is never waited for so long"
+            "\"drain\" has a bound of 60 s, but stop has at most {share}: it is never awaited for the whole bound"
         )
     };
     assert_eq!(notes, [over("14.5 s")]);
@@ -170,7 +170,7 @@ fn limits_of_the_service_hold_where_the_file_names_none() {
     assert_eq!(
         notes,
         [
-            "`grace` is 30s in the file, and 20s in the service",
+            "`grace` is 30s in the file, but 20s in the service",
             &over("24.5 s")
         ]
     );

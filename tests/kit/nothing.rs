@@ -33,8 +33,8 @@ fn worker_that_registers_nothing_fails_by_name() {
     assert_contains(
         &failure,
         &[
-            "FAIL trial: tests nothing: main was done at 0.000, and nothing was registered or run by then",
-            "`registered = []` in [expect], and a trial `.registers([])`",
+            "FAIL trial: tests nothing: main was done at 0.000, and no component was registered and no code was run before that",
+            "`registered = []` in [expect], or call `.registers([])` on the trial",
         ],
     );
 }
@@ -82,13 +82,13 @@ fn events_that_all_strike_before_main_is_done_fail() {
     assert_contains(
         &failure,
         &[
-            "FAIL trial: tests nothing of a worker that runs: every event struck before main was done",
-            "`ready = false` in [expect], and a trial `.before_ready()`",
+            "FAIL trial: tests nothing of a running worker: every event struck before main was done",
+            "`ready = false` in [expect], or call `.before_ready()` on the trial",
         ],
     );
     // A SIGKILL tests no more of the worker.
     let killed = failure_of(Trial::of(slow_start).at("3s", SignalName::Sigkill));
-    assert_contains(&killed, &["tests nothing of a worker that runs"]);
+    assert_contains(&killed, &["tests nothing of a running worker"]);
 }
 
 #[test]
@@ -102,8 +102,8 @@ fn stop_before_main_begins_is_reported_as_such() {
         &failure,
         &[
             "FAIL trial: tests nothing",
-            "the run was over before main had begun",
-            "have that come later in the file",
+            "the run ended before main had begun",
+            "let the request come later in the file",
         ],
     );
     assert!(!failure.contains("real world"), "{failure}");
@@ -127,7 +127,7 @@ fn stop_during_the_start_on_purpose_passes() {
     );
     assert_contains(
         &late,
-        &["the worker was expected never to become ready: it was ready"],
+        &["the worker was expected not to become ready: it became ready"],
     );
     // Here the trial is about main.
     let at_main = Trial::of(slow_start).at("1s", Fault::fail("main"));
@@ -152,12 +152,12 @@ fn main_that_waits_for_a_real_thread_is_reported_as_such() {
     assert_contains(
         &failure,
         &[
-            "FAIL trial: broken law ends/explained: \"main\" was aborted at 15.000, after 5 s of its 5 s",
+            "FAIL trial: broken law ends/explained: \"main\" was aborted at 15.000, after 5 s of its bound of 5 s",
             "main has waited since 0.000; \"poller\" and \"keep\" had been registered by then",
-            "left alone for an hour it waits still: no timer, task or body of this run could have woken it",
-            "a thread or a socket of the real world? sqlx, a resolver, reqwest",
-            "Main registers and returns",
-            "so that a\ntest can give a fake",
+            "without a stop, main still waits after an hour: no timer, task or body of this run could have woken it",
+            "such as a thread or a socket? sqlx, a resolver, reqwest",
+            "Main should only register components and return",
+            "so\nthat a test can use a fake",
         ],
     );
 }
@@ -175,7 +175,7 @@ fn failure_of_a_slow_main_names_when_it_would_be_done() {
         &[
             "\"main\" was aborted at 15.000",
             "main has waited since 0.000; nothing had been registered by then",
-            "left alone it is done at 20.000",
+            "without a stop, main is done at 20.000",
             "`start-timeout`",
             "`ctx.stop_requested()`",
         ],
@@ -199,7 +199,7 @@ fn unknown_name_in_uses_fails_with_the_name_that_was_meant() {
     assert_contains(
         &failure,
         &[
-            "FAIL trial: \"pool\" uses \"cash\", and nothing is registered by that name",
+            "FAIL trial: \"pool\" uses \"cash\", but no component is registered with that name",
             "did you mean \"cache\"? registered are \"cache\" and \"db\"",
         ],
     );
@@ -227,7 +227,7 @@ fn waiting_main_is_reported_instead_of_missing_names() {
         &[
             "FAIL trial: broken law ends/explained: \"main\" was aborted at 15.000",
             "\"flusher\" had been registered by then",
-            "left alone for an hour it waits still",
+            "without a stop, main still waits after an hour",
         ],
     );
     assert!(!failure.contains("is registered by"), "{failure}");
@@ -243,7 +243,7 @@ fn unknown_name_of_a_fault_fails_though_start_is_cut_off() {
     cut().run();
     assert_contains(
         &failure_of(cut().at("500ms", Fault::hang("cash"))),
-        &["nothing is registered by the name \"cash\""],
+        &["no component is registered with the name \"cash\""],
     );
 }
 
@@ -289,9 +289,9 @@ fn fault_elsewhere_does_not_hide_a_main_that_waits() {
     assert_contains(
         &failure,
         &[
-            "FAIL trial: tests nothing of a worker that runs",
+            "FAIL trial: tests nothing of a running worker",
             "main has waited since 0.000",
-            "left alone for an hour it waits still",
+            "without a stop, main still waits after an hour",
             "`ready = false` in [expect]",
         ],
     );
@@ -309,8 +309,8 @@ fn retrying_main_is_not_reported_as_waiting() {
         &failure,
         &[
             "main has waited since 14.000; nothing had been registered by then",
-            "left alone for an hour it is not done either: it went on from time to time, the last time at 3598.000",
-            "an address at which nothing answers",
+            "without a stop, main is still not done after an hour: it continued from time to time, the last time at 3598.000",
+            "an address where nothing answers",
         ],
     );
     assert!(!failure.contains("waits still"), "{failure}");
@@ -327,7 +327,7 @@ fn main_that_goes_on_once_and_waits_is_reported_as_waiting() {
         &failure,
         &[
             "\"main\" was aborted at 15.000",
-            "left alone for an hour it goes on until 20.000, and waits from then on: no timer, task or body of this run",
+            "without a stop, main continues until 20.000, and then waits until an hour is over: no timer, task or body of this run",
             "sqlx, a resolver, reqwest",
         ],
     );
@@ -347,7 +347,7 @@ fn failure_names_where_main_would_block_later() {
         &failure,
         &[
             "\"main\" was aborted at 15.000",
-            "left alone, the run stands still at 20.000: \"main\" blocks its thread on a channel",
+            "without a stop, the run stands still at 20.000: \"main\" blocks its thread on a channel",
         ],
     );
 }

@@ -38,7 +38,7 @@ fn turn_that_takes_long_is_noted_with_name_and_time() {
     assert_eq!(notes.len(), 1, "{notes:?}");
     let (begin, end) = (
         "\"consumer\" kept its thread for ",
-        " ms of real time at 10.000, in which no virtual time passed: does it sleep, wait or read past tokio or its scope?",
+        " ms of real time at 10.000, in which no virtual time passed: does it sleep, wait or read without tokio or its scope?",
     );
     assert!(
         notes[0].starts_with(begin) && notes[0].ends_with(end),
@@ -54,7 +54,7 @@ fn turn_that_takes_longer_than_the_bound_fails() {
         &[
             "FAIL trial: \"consumer\" kept its thread for ",
             " ms of real time at 10.000, longer than its bound of 120 ms",
-            "live it is\nleft behind",
+            "in\nproduction it would be left behind",
         ],
     );
     // The failure is not repeated as a note.
@@ -313,7 +313,7 @@ fn destructor_of_a_spawned_task_is_not_blamed_on_a_component() {
     assert_contains(
         &failure,
         &[
-            "the run stands still at 10.000: a destructor at the run's end",
+            "the run stands still at 10.000: a destructor at the end of the run",
             "of a task that the context does not know",
             "blocks its thread on a channel",
         ],

@@ -146,7 +146,6 @@ fn block_on_inside_block_on_panics_as_live() {
     .at("10s", SignalName::Sigterm)
     .observe();
     assert_eq!(journal.outcome("nests"), Some(Outcome::Panicked));
-    let words =
-        "`Scope::block_on` was called inside a future that it drives already: await there instead";
+    let words = "`Scope::block_on` was called inside a future that it already drives: use `.await` there instead";
     assert!(journal.log().contains(words), "{}", journal.log());
 }

@@ -67,7 +67,7 @@ fn unregistered_name_is_reported_at_its_line() {
     assert_contains(
         &failure,
         &[
-            "FAIL trial: error[unknown-name]: nothing is registered by the name \"poler\"",
+            "FAIL trial: error[unknown-name]: no component is registered with the name \"poler\"",
             "--> the trial:5:",
             "did you mean \"poller\"?",
             "registered are \"db\", \"db#2\", \"legacy\" and \"poller\"",
@@ -81,7 +81,7 @@ fn unregistered_name_in_an_expectation_is_reported() {
     assert_contains(
         &failure_of(trial.ended(["poler"])),
         &[
-            "nothing is registered by the name \"poler\"",
+            "no component is registered with the name \"poler\"",
             "did you mean \"poller\"?",
         ],
     );
@@ -96,8 +96,8 @@ fn fault_that_does_not_fit_its_component_is_reported() {
     assert_contains(
         &failure,
         &[
-            "`ignore` is for `thread` or `task`, and \"db\" is a cleanup",
-            "\"legacy\" ran before it was registered: no fault can be laid over it",
+            "`ignore` is for `thread` or `task`, but \"db\" is a cleanup",
+            "\"legacy\" ran before it was registered: no fault can be applied to it",
         ],
     );
 }
@@ -113,7 +113,7 @@ fn adopted_thread_is_refused_by_name() {
     let failure = failure_of(Trial::of(register).at("10s", SignalName::Sigterm));
     assert_contains(
         &failure,
-        &["the thread \"legacy\" runs already, in real time, and cannot be simulated"],
+        &["the thread \"legacy\" already runs, in real time, and cannot be simulated"],
     );
 }
 
@@ -131,11 +131,14 @@ fn failure_of_a_call_aside(ask: fn(&WorkerCtx)) -> String {
 fn calls_from_an_unsimulated_thread_are_refused_by_name() {
     let assert_refused = |failure: &str, asked: &str| {
         let first = format!(
-            "FAIL trial: the context was asked for {asked} by a thread that the simulator knows nothing of\n"
+            "FAIL trial: a thread that the simulator does not know asked the context for {asked}\n"
         );
         assert_contains(
             failure,
-            &[&first, "Ask from main, a task, a thread or a callback"],
+            &[
+                &first,
+                "Call the context from main, or from a task, a thread or a callback",
+            ],
         );
         assert!(
             !failure.contains("they part where"),
@@ -176,7 +179,7 @@ fn std_thread_may_query_the_context_but_not_change_it() {
         Trial::of(register).at("10s", SignalName::Sigterm)
     };
     let failure = failure_of(with(|ctx| ctx.request_stop("enough")));
-    assert_contains(&failure, &["asked for a stop (\"enough\") by a thread"]);
+    assert_contains(&failure, &["asked the context for a stop (\"enough\")"]);
     // Any thread may call what changes nothing.
     let looks = with(|ctx| assert!(ctx.running() && ctx.ready())).run();
     assert_eq!(looks.exit_code(), Some(0));
@@ -217,7 +220,7 @@ fn state_kept_between_runs_is_reported_with_its_event() {
         &[
             "they part where one has `10.000 . ended db (#1): ok` and the other `10.001 . ended db (#1): ok`",
             "`select!` without `biased`",
-            "a `static` that is kept from the run",
+            "a `static` that keeps its value from the run",
         ],
     );
 }
@@ -230,7 +233,7 @@ fn failed_main_is_reported_before_missing_names() {
         &failure,
         &[
             "FAIL trial: main failed: no model\n",
-            "help: nothing was registered",
+            "help: no component was registered",
         ],
     );
 }
@@ -263,7 +266,7 @@ fn mistakes_of_a_trial_are_reported_as_in_a_file() {
 
 #[test]
 #[should_panic(
-    expected = "\"10 s\" is no duration: expected a whole number and ms, s, m or h; write"
+    expected = "\"10 s\" is not a duration: expected a whole number and ms, s, m or h; write"
 )]
 fn text_that_is_no_duration_panics_where_it_is_given() {
     let _ = Trial::of(two_dbs).grace("10 s");
@@ -299,7 +302,7 @@ fn unstruck_event_fails_an_otherwise_good_trial() {
     assert_contains(
         &failure,
         &[
-            "expected this event to strike: it never did",
+            "expected this event to strike, but it never did",
             "--> the trial:6:",
         ],
     );
@@ -309,7 +312,7 @@ fn unstruck_event_fails_an_otherwise_good_trial() {
 }
 
 #[test]
-#[should_panic = "nothing was registered by the name \"poler\" (did you mean \"poller\"?), only \"db\", \"db#2\""]
+#[should_panic = "no component was registered with the name \"poler\" (did you mean \"poller\"?); registered are \"db\", \"db#2\""]
 fn outcome_of_an_unknown_name_panics_with_a_suggestion() {
     let journal = Trial::of(two_dbs).at("10s", SignalName::Sigterm).run();
     assert_eq!(journal.outcome("main"), None, "it had no step");

@@ -98,7 +98,7 @@ fn trigger_that_never_comes_fails_the_trial() {
     ] {
         let words = failure_of(trial);
         assert!(
-            words.contains("expected this event to strike: it never did"),
+            words.contains("expected this event to strike, but it never did"),
             "{words}"
         );
     }
@@ -108,7 +108,7 @@ fn trigger_that_never_comes_fails_the_trial() {
 fn trigger_of_an_unknown_component_is_named() {
     let words = failure_of(stopped().on_end("tusk", Fault::fail("last")));
     assert!(
-        words.contains("nothing is registered by the name \"tusk\""),
+        words.contains("no component is registered with the name \"tusk\""),
         "{words}"
     );
     assert!(words.contains("did you mean \"task\"?"), "{words}");

@@ -17,17 +17,14 @@ use super::nothing::{is_about_main, main_given_up, main_is_over, tests_nothing};
 use super::{explained, notes, real};
 
 /// Advice where two runs differ: what to look for.
-const ADVICE_DIFFERS: &str = "what differs from run to run: `select!` without `biased`, the order of a `HashMap`, random \
-numbers, a real clock,\na thread or a socket that the context knows nothing of, a `static` that is kept from the run \
-before";
+const ADVICE_DIFFERS: &str = "Look for code whose result differs from run to run: `select!` without `biased`, the order of a `HashMap`, random numbers,\na real clock, a thread or a socket that the context does not know, or a `static` that keeps its value from the run before";
 
 /// Advice where main fails in only one of two runs: what to look for.
-const ADVICE_SHARED: &str = "a port, a file or a lock that two runs share? Each scenario is run twice, and tests run side by side: bind port 0, \
-and\nkeep what is one in the process (a port, a global) behind the state, so that a test can give another";
+const ADVICE_SHARED: &str = "Do two runs share a port, a file or a lock? Each scenario is run twice, and tests run at the same time. Bind port 0, and\nkeep everything that exists once in a process (a port, a global) behind the state, so that a test can replace it";
 
 /// Advice where a thread that is not the world's calls the context.
-const ADVICE_OUTSIDE: &str = "threads of `std::thread` and of `spawn_blocking` run in real time: what they ask for is in no journal, and when\n\
-     it is heard is chance. Ask from main, a task, a thread or a callback of the context's";
+const ADVICE_OUTSIDE: &str = "Threads of `std::thread` and of `spawn_blocking` run in real time: their calls are not in the journal, and it is\n\
+     chance when the context gets them. Call the context from main, or from a task, a thread or a callback of the context";
 
 /// A scenario: its name and its file.
 pub(super) struct OwnCase {
@@ -234,8 +231,7 @@ impl OwnCase {
             Finding::new(
                 Check::File,
                 format!(
-                    "the thread \"{name}\" runs already, in real time, and cannot be simulated: register it with \
-                     `add_thread`, or leave it out under test"
+                    "the thread \"{name}\" already runs, in real time, and cannot be simulated: register it with `add_thread`, or do not register it in a test"
                 ),
             )
         });
@@ -244,7 +240,7 @@ impl OwnCase {
         findings.extend(outside.map(|asked| {
             Finding::new(
                 Check::File,
-                format!("the context was asked for {asked} by a thread that the simulator knows nothing of"),
+                format!("a thread that the simulator does not know asked the context for {asked}"),
             )
             .with(Detail::Text(format!("{ADVICE_OUTSIDE}\n")))
         }));
@@ -293,10 +289,10 @@ impl OwnCase {
         let wrong = Diagnostic::error(
             "unmet-expectation",
             timed.span.clone(),
-            "expected this event to strike: it never did",
+            "expected this event to strike, but it never did",
             "never struck",
         )
-        .help("the run was over by then, or what it waits for never came: leave it out, or have it strike earlier");
+        .help("the run ended before, or the trigger of the event never came: remove the event, or let it strike earlier");
         let finding = Finding::of_diagnostic(Check::Expectation("events"), &self.file, wrong);
         Finding {
             component: timed.verb.about().cloned(),
@@ -317,7 +313,7 @@ fn with_likely_cause(finding: Finding, first: &Journal, second: &Journal) -> Fin
     });
     match failed {
         [Some((which, error)), None] | [None, Some((which, error))] => Finding {
-            message: format!("main failed in the {which} of two runs only: {error}"),
+            message: format!("main failed only in the {which} of two runs: {error}"),
             component: Some("main".into()),
             details: vec![Detail::Text(format!("{ADVICE_SHARED}\n"))],
             ..finding

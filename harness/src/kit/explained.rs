@@ -47,15 +47,14 @@ fn text(journal: &Journal, finding: &Finding) -> String {
     let bound = Ms(registered.timeout);
     let way_out = match registered.kind {
         Kind::Thread | Kind::Watchdog => {
-            "A thread hears it from its scope: `scope.running()` is false then, and `scope.wait` and `scope.sleep` return"
+            "A thread learns this from its scope: `scope.running()` becomes false, and `scope.wait` and `scope.sleep` return"
                 .to_owned()
         }
         Kind::Task | Kind::Main => {
-            "A task hears it from its token: await `token.cancelled()`, or `select!` it and the work, `biased`".to_owned()
+            "A task learns this from its token: await `token.cancelled()`, or use a `biased` `select!` over it and the work".to_owned()
         }
         Kind::Stop | Kind::Cleanup | Kind::Closeable => format!(
-            "Does what it waits for still come, after all that was stopped before it? If it only takes longer than {bound}, \
-             give it a longer `timeout`"
+            "Does it wait for something that cannot come, because stop or cleanup has already ended other components? If it only\ntakes longer than {bound}, give it a longer `timeout`"
         ),
     };
     format!("{told}{way_out}\n")

@@ -56,13 +56,17 @@ impl Flags {
                 "--test-threads" => {
                     let threads = value(&mut arguments)?;
                     let threads = threads.parse().ok().filter(|threads| *threads > 0);
-                    let threads = threads.ok_or("--test-threads is a number from 1 on")?;
+                    let threads = threads.ok_or("--test-threads must be a whole number from 1")?;
                     flags.threads = Some(threads);
                 }
                 "--format" => match &*value(&mut arguments)? {
                     "terse" => flags.terse = true,
                     "pretty" => flags.terse = false,
-                    other => return Err(format!("there is no format {other:?} here")),
+                    other => {
+                        return Err(format!(
+                            "unknown format {other:?}: expected pretty or terse"
+                        ));
+                    }
                 },
                 "--color" | "--logfile" | "--shuffle-seed" | "-Z" => {
                     value(&mut arguments)?;
@@ -70,7 +74,7 @@ impl Flags {
                 "--include-ignored" | "--test" | "--shuffle" | "--report-time"
                 | "--ensure-time" => {}
                 "-h" | "--help" => flags.help = true,
-                other => return Err(format!("there is no flag {other}\n\n{HELP}")),
+                other => return Err(format!("unknown flag {other}\n\n{HELP}")),
             }
         }
         Ok(flags)
@@ -95,8 +99,8 @@ impl Flags {
 pub(super) const HELP: &str = "\
 [NAME…] [--exact] [--skip NAME] [--list] [--show-output] [--quiet] [--test-threads N]
 
-Each scenario file is a test. NAME is a part of its name, or all of it with --exact; --show-output writes
-the log and the picture of each run.";
+Each scenario file is a test. NAME is a part of the test's name, or the whole name with --exact. --show-output
+prints the log and the picture of each run.";
 
 #[cfg(test)]
 mod tests {

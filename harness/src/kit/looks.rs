@@ -121,7 +121,7 @@ impl Journal {
         let meant = did_you_mean(name, names.iter().copied());
         let meant = meant.map_or_else(String::new, |meant| format!(" (did you mean {meant:?}?)"));
         let names = all_of('"', names);
-        panic!("nothing was registered by the name {name:?}{meant}, only {names}");
+        panic!("no component was registered with the name {name:?}{meant}; registered are {names}");
     }
 
     /// Returns the error with which main failed; `None` if it did not fail.

@@ -21,10 +21,10 @@ pub(super) fn not_overlayable(scenario: &Scenario, text: &str) -> Vec<Diagnostic
             Diagnostic::error(
                 "has-components",
                 span_of_key(text, "components"),
-                "the components of this worker are registered by code",
-                "none are expected here",
+                "this worker's own code registers its components",
+                "expected no `components`",
             )
-            .help("leave `components` out: names refer to what the code registers"),
+            .help("remove `components`: names in the file refer to the components that the code registers"),
         );
     }
     found.extend(
@@ -42,11 +42,11 @@ fn cannot_strike(timed: &Timed, text: &str) -> Option<Diagnostic> {
     let (what, help) = match &timed.verb {
         Verb::KillFails => (
             "`fail = \"kill\"`".to_owned(),
-            "the kill tool is the plan's; a worker of your own has none",
+            "only the plan has a kill tool; a worker of your own has none",
         ),
         Verb::Fault { fault, .. } if fault.before().is_some() => (
             "`before`".to_owned(),
-            "main is real code here: it is struck where it awaits, so say when with `at`",
+            "main is real code here, and faults strike it where it awaits: use `at` instead",
         ),
         _ => (format!("`{key}`"), not_own?),
     };
@@ -54,7 +54,7 @@ fn cannot_strike(timed: &Timed, text: &str) -> Option<Diagnostic> {
         Diagnostic::error(
             "not-simulated",
             span_of_word(text, &timed.span, key),
-            format!("{what} cannot be laid over real code"),
+            format!("{what} cannot be applied to real code"),
             "not for a worker of your own",
         )
         .help(help),
@@ -189,14 +189,14 @@ fn unknown_name(
         None => String::new(),
     };
     help += &if known.is_empty() {
-        "nothing was registered".to_owned()
+        "no component was registered".to_owned()
     } else {
         format!("registered are {}", all_of('"', known.keys().copied()))
     };
     Diagnostic::error(
         "unknown-name",
         span,
-        format!("nothing is registered by the name \"{name}\""),
+        format!("no component is registered with the name \"{name}\""),
         "unknown name",
     )
     .help(help)
@@ -209,7 +209,7 @@ fn wrong_kind(name: &str, span: Span, verb: &str, kind: Kind, adopted: bool) -> 
             "wrong-kind",
             span,
             format!(
-                "`{verb}` is for {}, and \"{name}\" is a {kind}",
+                "`{verb}` is for {}, but \"{name}\" is a {kind}",
                 any_of('`', on.iter().copied())
             ),
             "wrong kind",
@@ -219,7 +219,7 @@ fn wrong_kind(name: &str, span: Span, verb: &str, kind: Kind, adopted: bool) -> 
         Diagnostic::error(
             "not-simulated",
             span,
-            format!("\"{name}\" ran before it was registered: no fault can be laid over it"),
+            format!("\"{name}\" ran before it was registered: no fault can be applied to it"),
             "an adopted task",
         )
         .help("register it with `add_task`, which starts it")
@@ -268,7 +268,7 @@ pub(super) fn unknown_uses(journal: &Journal) -> Vec<Finding> {
         let others = known.iter().copied().filter(|name| *name != &*user.name);
         let registered = format!("{meant}registered are {}\n", all_of('"', others));
         let message = format!(
-            "\"{}\" uses \"{used}\", and nothing is registered by that name",
+            "\"{}\" uses \"{used}\", but no component is registered with that name",
             user.name
         );
         Finding {

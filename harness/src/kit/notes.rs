@@ -35,20 +35,20 @@ pub(super) fn of(run: &Run, journal: &Journal) -> Vec<String> {
             n => (format!("{n} tasks"), "were"),
         };
         notes.push(format!(
-            "{tasks} that the context does not know {were} alive at the end: nothing tells, awaits or aborts what \
-             `tokio::spawn` has started; `add_task`, or a `JoinSet` inside of one, does"
+            "{tasks} that the context does not know {were} alive at the end: the context does not tell, await or abort a task of \
+             `tokio::spawn`; use `add_task`, or a `JoinSet` inside a registered task"
         ));
     }
     for name in found.held_handle.iter().take(MAX_LISTED) {
         notes.push(format!(
-            "\"{name}\" held a strong handle of the context to its end: left behind, it would keep the worker; \
-             `ctx.downgrade()` does not"
+            "\"{name}\" held a strong handle of the context until it ended: if it were left behind, it would keep the worker alive; use \
+             `ctx.downgrade()`"
         ));
     }
     if !journal.aside.jobs.is_empty() {
         let by = all_of('"', journal.aside.jobs.iter().map(|name| &**name));
         notes.push(format!(
-            "{} on the blocking pool, handed in by {by}, had not ended when the process did: nothing waits for it",
+            "{} on the blocking pool, started by {by}, had not ended when the process ended: nothing waits for such a job",
             plural(journal.aside.jobs.len() as u64, "job")
         ));
     }
@@ -74,10 +74,10 @@ fn other_limits(scenario: &Scenario, own: &Own) -> Vec<String> {
         .filter(|(_, file, service)| file != service);
     let other = other.map(|(key, file, service)| {
         let (file, service) = (time(file), time(service));
-        format!("`{key}` is {file} in the file, and {service} in the service")
+        format!("`{key}` is {file} in the file, but {service} in the service")
     });
     let ties = (worker.ties != limits.ties)
-        .then(|| "`ties` is another in the file than in the service".to_owned());
+        .then(|| "`ties` has another value in the file than in the service".to_owned());
     other.chain(ties).collect()
 }
 
@@ -91,12 +91,12 @@ fn warned_of_at_start(journal: &Journal) -> impl Iterator<Item = String> {
             share,
             ..
         } => Some(format!(
-            "\"{name}\" has a bound of {}, and {phase} has {} at most: it is never waited for so long",
+            "\"{name}\" has a bound of {}, but {phase} has at most {}: it is never awaited for the whole bound",
             Ms(*bound),
             Ms(*share)
         )),
         What::EndsBeforeUser { name, user, .. } => Some(format!(
-            "\"{name}\" may end before \"{user}\", which uses it: told in turn, and awaited after it, it does not"
+            "\"{name}\" may end before \"{user}\", which uses it: to prevent this, let it be told in turn, and give it an order after \"{user}\""
         )),
         _ => None,
     });
@@ -189,14 +189,14 @@ fn long_turn_note(first: &Kept, times: u64, in_all: Duration) -> String {
     let who = match first.by {
         KeptBy::Pool => {
             return format!(
-                "a job of \"{name}\" on the blocking pool took {took}, for which virtual time stood still"
+                "a job of \"{name}\" on the blocking pool took {took}, during which virtual time stood still"
             );
         }
         KeptBy::Component => format!("\"{name}\""),
         KeptBy::Spawned => "a task that the context does not know".to_owned(),
     };
     format!(
-        "{who} kept its thread for {took}, in which no virtual time passed: does it sleep, wait or read past tokio or its \
+        "{who} kept its thread for {took}, in which no virtual time passed: does it sleep, wait or read without tokio or its \
          scope?"
     )
 }
@@ -217,7 +217,7 @@ fn caught_panics(journal: &Journal) -> impl Iterator<Item = String> {
         let (message, place) = (&panicked.message, &panicked.place);
         let at = At(panicked.at);
         match &panicked.name {
-            Some(name) => format!("\"{name}\" panicked at {at} and went on: {message}, at {place}"),
+            Some(name) => format!("\"{name}\" panicked at {at}, but continued: {message}, at {place}"),
             None => format!(
                 "a task that the context does not know, or a destructor, panicked at {at}: {message}, at {place}"
             ),

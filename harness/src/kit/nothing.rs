@@ -13,27 +13,27 @@ const FOLLOWED_MS: u64 = 3_600_000;
 
 /// Advice where main waits for the real world.
 const ADVICE_REAL_WORLD: &str = "\
-Main registers and returns. Does it wait for a stop, or serve? That belongs into a task: `ctx.add_task`.
-Or does it wait for what is outside of the simulation: a thread or a socket of the real world? sqlx, a resolver, reqwest and
-the like answer from threads of their own, in real time, while virtual time runs ahead. Put it behind the state, so that a
-test can give a fake (`app = …`); or await it in a job of the blocking pool, for which virtual time stands still:
+Main should only register components and return. Does it wait for a stop, or serve? That belongs in a task: `ctx.add_task`.
+Or does it wait for something outside of the simulation, such as a thread or a socket? sqlx, a resolver, reqwest and similar
+libraries answer from their own threads, in real time, while virtual time runs ahead. Put such a library behind the state, so
+that a test can use a fake (`app = …`). Or await it in a job of the blocking pool, during which virtual time stands still:
 `spawn_blocking(move || handle.block_on(connect()))`, with `Handle::current()`";
 
 /// Advice where the run is over before main begins.
 const ADVICE_TOO_EARLY: &str = "\
-Main had no turn before the process was asked to stop: have that come later in the file (`at = \"1ms\"` is enough). If it is so on
-purpose, the file says `ready = false` and `registered = []` in [expect]";
+Main had no turn before the process was asked to stop: let the request come later in the file (`at = \"1ms\"` is enough). If this is
+intended, write `ready = false` and `registered = []` in [expect]";
 
 /// Advice where main keeps trying what never succeeds.
 const ADVICE_RETRIES: &str = "\
-Main registers and returns. Does it work until the stop? That belongs into a task: `ctx.add_task`.
-Or does it try again what does not come about under test: an address at which nothing answers, a file that nobody writes?
-Put it behind the state, so that a test can give a fake (`app = …`)";
+Main should only register components and return. Does it work until the stop? That belongs in a task: `ctx.add_task`.
+Or does it retry something that cannot succeed in a test, such as an address where nothing answers or a file that is never
+written? Put that behind the state, so that a test can use a fake (`app = …`)";
 
 /// Advice where main takes longer than its bound.
 const ADVICE_TAKES_LONG: &str = "\
-A stop that comes while main runs waits for it as long as `start-timeout` says: give main more of it, have main look at
-`ctx.stop_requested()`, or have the signal come later in the file";
+A stop that is requested while main runs waits for main as long as `start-timeout` says: make `start-timeout` longer, let main
+look at `ctx.stop_requested()`, or let the signal come later in the file";
 
 /// Returns the finding on a test in which the worker registers and runs nothing, or in which every event strikes
 /// before main is done.
@@ -60,8 +60,10 @@ pub(super) fn tests_nothing(scenario: &Scenario, journal: &Journal) -> Option<Fi
             |done| format!("main was done at {}", At(done.t)),
         );
         return Some(finding(
-            format!("tests nothing: {main}, and nothing was registered or run by then"),
-            "If that is so on purpose, the file says `registered = []` in [expect], and a trial `.registers([])`",
+            format!(
+                "tests nothing: {main}, and no component was registered and no code was run before that"
+            ),
+            "If this is intended, write `registered = []` in [expect], or call `.registers([])` on the trial",
         ));
     }
     let running = |event: &Event| {
@@ -77,8 +79,8 @@ pub(super) fn tests_nothing(scenario: &Scenario, journal: &Journal) -> Option<Fi
         return None;
     }
     Some(finding(
-        "tests nothing of a worker that runs: every event struck before main was done".to_owned(),
-        "If the stop is to come during the start, the file says `ready = false` in [expect], and a trial `.before_ready()`",
+        "tests nothing of a running worker: every event struck before main was done".to_owned(),
+        "If the stop is meant to come during the start, write `ready = false` in [expect], or call `.before_ready()` on the trial",
     ))
 }
 
@@ -150,13 +152,13 @@ pub(super) fn main_given_up(journal: &Journal, alone: Option<&Journal>) -> Strin
     });
     let began = |event: &Event| matches!(event.what, What::Began { id: MAIN, .. });
     if !journal.events.iter().any(began) {
-        return "  the run was over before main had begun\n".to_owned() + ADVICE_TOO_EARLY + "\n";
+        return "  the run ended before main had begun\n".to_owned() + ADVICE_TOO_EARLY + "\n";
     }
     let Some(alone) = alone else { return text };
     if let Some(stall) = &alone.aside.stall {
         return text
             + &format!(
-                "  left alone, the run stands still at {}: {stall}\n",
+                "  without a stop, the run stands still at {}: {stall}\n",
                 At(stall.at)
             );
     }
@@ -168,31 +170,31 @@ pub(super) fn main_given_up(journal: &Journal, alone: Option<&Journal>) -> Strin
         // Even a main that doubles its pauses tries once more in the second half.
         (None, Some(last)) if last > FOLLOWED_MS / 2 => (
             format!(
-                "  left alone for an hour it is not done either: it went on from time to time, the last time at {}\n",
+                "  without a stop, main is still not done after an hour: it continued from time to time, the last time at {}\n",
                 At(last)
             ),
             ADVICE_RETRIES,
         ),
         (None, Some(last)) => (
             format!(
-                "  left alone for an hour it goes on until {}, and waits from then on: no timer, task or body of this run \
+                "  without a stop, main continues until {}, and then waits until an hour is over: no timer, task or body of this run \
                  could have woken it\n",
                 At(last)
             ),
             ADVICE_REAL_WORLD,
         ),
         (None, None) => (
-            "  left alone for an hour it waits still: no timer, task or body of this run could have woken it\n"
+            "  without a stop, main still waits after an hour: no timer, task or body of this run could have woken it\n"
                 .to_owned(),
             ADVICE_REAL_WORLD,
         ),
         (Some(done), _) if done.t >= by => (
-            format!("  left alone it is done at {}\n", At(done.t)),
+            format!("  without a stop, main is done at {}\n", At(done.t)),
             ADVICE_TAKES_LONG,
         ),
         (Some(done), _) => (
             format!(
-                "  another time, left alone, it was done at {}: how long it waits differs from run to run\n",
+                "  in another run, without a stop, main was done at {}: how long it waits differs from run to run\n",
                 At(done.t)
             ),
             ADVICE_REAL_WORLD,

@@ -7,9 +7,9 @@ use crate::sim::{Journal, Kept, KeptBy, Stall};
 
 /// Advice about code that keeps its thread for longer than its bound.
 const OVER_BOUND: &str = "\
-Code that waits past its scope, or computes, takes no virtual time: here it is in time whatever it does, and live it is
-left behind. `scope.wait`, `scope.sleep` and `scope.block_on`, in a task any `.await` of tokio's, take virtual time. Is it
-real work, the bound is too short for it, or the machine is slow";
+Code that computes, or waits without its scope, takes no virtual time: in the simulator it always ends in time, but in
+production it would be left behind. `scope.wait`, `scope.sleep` and `scope.block_on` take virtual time, and so does any
+`.await` of tokio in a task. If it is real work, the bound is too short for it, or the machine is slow";
 
 /// Returns the finding on a run that stands still; `None` if it does not.
 pub(super) fn stall(journal: &Journal) -> Option<Finding> {

@@ -38,7 +38,7 @@ pub(super) fn runners(threads: usize) -> Runners {
 fn read(name: &str, value: Option<&str>) -> Result<Option<Duration>, String> {
     let Some(value) = value else { return Ok(None) };
     duration(value, 1, false)
-        .map_err(|why| format!("{name} cannot be {value:?}: {why}, as in {name}=10m"))
+        .map_err(|why| format!("{name} cannot be {value:?}: {why}; an example is {name}=10m"))
 }
 
 #[cfg(test)]
@@ -50,8 +50,7 @@ mod tests {
         assert_eq!(read(PATIENCE_VAR, None), Ok(None));
         let ten = Some(Duration::from_secs(600));
         assert_eq!(read(PATIENCE_VAR, Some("10m")), Ok(ten));
-        let no_unit =
-            "DEADSTOP_TIME_LIMIT cannot be \"10\": it has no unit, as in DEADSTOP_TIME_LIMIT=10m";
+        let no_unit = "DEADSTOP_TIME_LIMIT cannot be \"10\": it has no unit; an example is DEADSTOP_TIME_LIMIT=10m";
         assert_eq!(read(TIME_LIMIT_VAR, Some("10")), Err(no_unit.to_owned()));
         for wrong in ["", "forever", "0ms", "2h", "ten"] {
             assert!(read(PATIENCE_VAR, Some(wrong)).is_err(), "{wrong}");

@@ -246,7 +246,7 @@ impl Suite {
         }
         if found.files.is_empty() {
             return Err(format!(
-                "there is no scenario in {}: a test of none would be green whatever the worker does",
+                "there is no scenario in {}: without a scenario the tests would always pass",
                 folder.display()
             ));
         }
@@ -330,7 +330,7 @@ fn pick_filter() -> impl Fn(&OwnCase) -> bool {
 /// Returns the message for an environment that picks none of that number of scenarios.
 fn picks_none_message(all: usize) -> String {
     format!(
-        "{PICK_VAR} picks none of the {}",
+        "{PICK_VAR} matches none of the {}",
         plural(all as u64, "scenario")
     )
 }

@@ -9,7 +9,7 @@ use crate::journal::{At, Ms, Phase, What};
 pub(super) const LAW: Law = Law {
     name: "bound/right",
     rules: "0, 3, 4, 11",
-    statement: "Every bound, and what set it, follows from the worker's limits, the component's own, the begin of the grace and the signals.",
+    statement: "Every bound and its reason follow from the limits of the worker, the limits of the component, the begin of the grace and the signals.",
     judge,
 };
 
@@ -24,7 +24,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     }
     let Some(grace) = record.grace else {
         let first = steps.map(|step| step.at).min().unwrap_or(0);
-        return breaks.at(first, "a step began and the grace had not".to_owned());
+        return breaks.at(first, "a step began before the grace had begun".to_owned());
     };
     if let Some(What::GraceBegan {
         stop_ends,
@@ -104,7 +104,7 @@ fn report_wrong_bound(record: &Record<'_>, breaks: &mut Breaks<'_>, step: Step, 
     breaks.at(
         step.at,
         format!(
-            "\"{}\" (order {}) got {} by {}: {} by {by} is right",
+            "\"{}\" (order {}) got a bound of {} ({}): expected {} ({by})",
             record.name(step.id),
             step.order,
             Ms(step.bound),

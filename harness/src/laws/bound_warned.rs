@@ -10,7 +10,7 @@ use crate::journal::{Id, Kind, Ms, Phase, State, What};
 pub(super) const LAW: Law = Law {
     name: "bound/warned",
     rules: "9",
-    statement: "A bound that was chosen and is longer than the whole share of its phase is warned of at the end of a start that went well, and nothing else is.",
+    statement: "At the end of a start that succeeds, the context warns of each chosen bound that is longer than the whole share of its phase, and of no other bound.",
     judge,
 };
 
@@ -54,7 +54,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             let (bound, share) = (Ms(bound), Ms(share));
             breaks.at(
                 at,
-                format!("\"{name}\" is said to have a bound of {bound} in a share of {share}, and has not, or was said to have already"),
+                format!("start warned that \"{name}\" has a bound of {bound} in a share of {share}: this is not so, or start had warned of it before"),
             );
         }
     }
@@ -64,7 +64,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         let (name, bound, share) = (record.name(id), Ms(bound), Ms(share));
         breaks.at(
             running,
-            format!("\"{name}\" has a bound of {bound} in a share of {share}, and start did not warn of it"),
+            format!("\"{name}\" has a bound of {bound} in a share of {share}, but start did not warn of it"),
         );
     }
 }

@@ -30,7 +30,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 breaks.at(
                     at,
                     format!(
-                        "\"{name}\" began at {} while stop still called \"{}\"",
+                        "\"{name}\" began at {} while the stop callback \"{}\" still ran",
                         At(record.time_of(at)),
                         registered.name
                     ),

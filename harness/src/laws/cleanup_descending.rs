@@ -8,7 +8,7 @@ use crate::journal::Phase;
 pub(super) const LAW: Law = Law {
     name: "cleanup/descending",
     rules: "2",
-    statement: "Cleanup runs its steps in descending order, whatever began and whatever was claimed.",
+    statement: "Cleanup runs its steps in descending order, both by the facts and by the claims.",
     judge,
 };
 

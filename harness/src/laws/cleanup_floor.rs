@@ -8,7 +8,7 @@ use crate::journal::{Ms, Outcome, Phase};
 pub(super) const LAW: Law = Law {
     name: "cleanup/floor",
     rules: "3, 11",
-    statement: "Every cleanup step that has not ended has had its floor, after a second signal too.",
+    statement: "Every cleanup step that does not end earlier gets at least its floor, even after a second signal.",
     judge,
 };
 
@@ -25,7 +25,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                     breaks.at(
                         step.at,
                         format!(
-                            "\"{}\" (order {}) got {}: it is sure of {}",
+                            "\"{}\" (order {}) got a bound of {}: its floor is {}",
                             component.name_or_unknown(),
                             step.order,
                             Ms(step.bound),
@@ -60,7 +60,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             breaks.at(
                 at,
                 format!(
-                    "\"{}\" was given up after {}: it is sure of {}",
+                    "\"{}\" was given up after {}: its floor is {}",
                     component.name_or_unknown(),
                     Ms(had),
                     Ms(floor)

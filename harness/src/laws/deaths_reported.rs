@@ -7,7 +7,7 @@ use crate::journal::{At, How, Id, Phase};
 pub(super) const LAW: Law = Law {
     name: "deaths/reported",
     rules: "13, 15",
-    statement: "What fails, panics or is dropped before stop, and nothing else, is in the report that comes back, by name.",
+    statement: "Every report names the components that failed, panicked or were dropped before stop, and no others.",
     judge,
 };
 
@@ -41,7 +41,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             breaks.at(
                 at,
                 format!(
-                    "\"{}\" {how} at {}, before stop, and no report says so",
+                    "\"{}\" {how} at {}, before stop, but no report says so",
                     record.name(id),
                     At(record.time_of(at))
                 ),
@@ -63,7 +63,7 @@ fn check_reported_deaths(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 breaks.at(
                     at,
                     format!(
-                        "the report that caller {} got says that \"{}\" {how} before stop: it did not",
+                        "the report to caller {} says that \"{}\" {how} before stop: this is not so",
                         call.caller,
                         record.name(*id)
                     ),

@@ -8,7 +8,7 @@ use crate::journal::{At, FaultVerb, How, Id, MAIN, Ms, Outcome, StuckWhy, What};
 pub(super) const LAW: Law = Law {
     name: "ends/explained",
     rules: "3, 5, 15",
-    statement: "Nothing goes wrong by itself in a worker of one's own: each hang, failure or panic, main's too, has a fault or a second signal before it, and no code keeps its thread for good.",
+    statement: "In a worker of your own, nothing goes wrong by itself: every hang, failure or panic, also of main, has a fault or a second signal before it, and no code keeps its thread for ever.",
     judge,
 };
 
@@ -41,7 +41,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     for (at, message) in bad {
         breaks.at(
             at,
-            format!("{message}, and no fault and no second signal came before that"),
+            format!("{message}, without a fault or a second signal before it"),
         );
     }
 }
@@ -55,9 +55,9 @@ fn check_threads_are_freed(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         return;
     };
     let does = match why {
-        StuckWhy::Blocked => "waits past its scope",
-        StuckWhy::Spinning => "goes on without an end",
-        StuckWhy::Overtime => "has no end in real time",
+        StuckWhy::Blocked => "waits outside its scope",
+        StuckWhy::Spinning => "runs without an end",
+        StuckWhy::Overtime => "does not end in real time",
         StuckWhy::Horizon | StuckWhy::TooLarge => return,
     };
     let t = At(event.t);
@@ -85,8 +85,9 @@ fn bad_end(record: &Record<'_>, component: &Component<'_>) -> Option<(EventIndex
                 } else {
                     ""
                 };
-                let message =
-                    format!("\"{name}\" was {outcome} at {at}, after {took} of its {bound}{of}");
+                let message = format!(
+                    "\"{name}\" was {outcome} at {at}, after {took} of its bound of {bound}{of}"
+                );
                 Some((end.at, message))
             }
         };
@@ -209,7 +210,7 @@ mod tests {
     fn message_quotes_the_error_of_an_end_or_a_step() {
         let end = own_worker_day().without("fault crash").messages(LAW.name);
         assert!(
-            end[0].starts_with(r#""crash" failed at 5.000 (broken pipe), and no fault"#),
+            end[0].starts_with(r#""crash" failed at 5.000 (broken pipe), without a fault"#),
             "{end:?}"
         );
         let step = own_worker_day()
@@ -218,7 +219,7 @@ mod tests {
             .with_keys("step-ended db", r#""outcome":"failed","error":"reset""#)
             .messages(LAW.name);
         assert!(
-            step[2].starts_with(r#""db" failed at 31.700 (reset), and no fault"#),
+            step[2].starts_with(r#""db" failed at 31.700 (reset), without a fault"#),
             "{step:?}"
         );
         let silent = own_worker_day()
@@ -226,7 +227,7 @@ mod tests {
             .with_keys("ended crash", r#""error":null"#);
         let silent = silent.messages(LAW.name);
         assert!(
-            silent[0].starts_with(r#""crash" failed at 5.000, and no fault"#),
+            silent[0].starts_with(r#""crash" failed at 5.000, without a fault"#),
             "{silent:?}"
         );
     }

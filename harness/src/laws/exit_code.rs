@@ -1,4 +1,4 @@
-//! The exit code and its cause follow from the signals, the watchdog, main's end and the outcomes, in that order.
+//! The exit code and its cause follow from the signals, the watchdog, the end of main and the outcomes, in that order.
 
 use super::record::{EventIndex, Record};
 use super::{Breaks, Law};
@@ -7,7 +7,7 @@ use crate::journal::{Cause, How, Kind, Outcome, SignalName, WatchdogIs, What};
 pub(super) const LAW: Law = Law {
     name: "exit/code",
     rules: "17",
-    statement: "The exit code and its cause follow from the signals, the watchdog, main's end and the outcomes, in that order.",
+    statement: "The exit code and its cause follow from the signals, the watchdog, the end of main and the outcomes, in that order.",
     judge,
 };
 
@@ -23,7 +23,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if code != right || (cause != why && !returned) {
         breaks.at(
             at,
-            format!("the process ended with {code}, {cause}: {right}, {why} is right"),
+            format!("the process ended with exit code {code} ({cause}): expected {right} ({why})"),
         );
     }
 }

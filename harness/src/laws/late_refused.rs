@@ -8,7 +8,7 @@ use crate::journal::{At, MAIN, RefusedReason, State, What};
 pub(super) const LAW: Law = Law {
     name: "late/refused",
     rules: "7",
-    statement: "What comes after its phase has begun is refused, nothing else is for that reason, and only what was registered is ever run.",
+    statement: "A registration or call is refused as too late if and only if its phase has begun, and only registered components are ever run.",
     judge,
 };
 
@@ -36,7 +36,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             breaks.at(
                 began,
                 format!(
-                    "component {id} ran at {} and was never registered",
+                    "component {id} ran at {}, but was never registered",
                     At(record.time_of(began))
                 ),
             );

@@ -8,7 +8,7 @@ use crate::journal::{At, Call, Cause, Outcome, Phase};
 pub(super) const LAW: Law = Law {
     name: "ledger/accounted",
     rules: "6, 15",
-    statement: "At the end every component has ended, or is named: as left behind by the context, or as lost with a process that was cut short.",
+    statement: "At the end, every component has ended or is named: it was left behind by the context, or it was lost with a process that was cut short.",
     judge,
 };
 
@@ -30,15 +30,17 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         match (component.end, component.lost) {
             (Some(end), Some(lost)) => breaks.at(
                 lost,
-                format!("\"{name}\" ended at {} and is called lost", At(end.t)),
+                format!("\"{name}\" ended at {}, but is reported as lost", At(end.t)),
             ),
             (Some(_), _) => {}
-            (None, Some(lost)) if component.leak.is_some() => {
-                breaks.at(lost, format!("\"{name}\" is called both leaked and lost"))
-            }
-            (None, None) if !named => {
-                breaks.at(last, format!("nothing says what became of \"{name}\""))
-            }
+            (None, Some(lost)) if component.leak.is_some() => breaks.at(
+                lost,
+                format!("\"{name}\" is reported as both leaked and lost"),
+            ),
+            (None, None) if !named => breaks.at(
+                last,
+                format!("the journal does not say what became of \"{name}\""),
+            ),
             (None, Some(lost)) if !may_lose && !named => {
                 let what = if is_call(registered.kind) && component.began.is_none() {
                     "was never called"
@@ -47,7 +49,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 };
                 breaks.at(
                     lost,
-                    format!("\"{name}\" {what}, and the context did not say so"),
+                    format!("\"{name}\" {what}, but the context did not report it"),
                 );
             }
             (None, _) => {}
@@ -126,7 +128,7 @@ mod tests {
         let says = never.messages(LAW.name);
         assert_eq!(
             says,
-            [r#""cache" was never called, and the context did not say so"#]
+            [r#""cache" was never called, but the context did not report it"#]
         );
         let running = unclosed().without("ended cache");
         running
@@ -135,7 +137,7 @@ mod tests {
         let says = running.messages(LAW.name);
         assert_eq!(
             says,
-            [r#""cache" still ran when the process ended, and the context did not say so"#]
+            [r#""cache" still ran when the process ended, but the context did not report it"#]
         );
     }
 

@@ -8,7 +8,7 @@ use crate::journal::{At, BoundBy, Event, How, Id, Outcome, Phase, What};
 pub(super) const LAW: Law = Law {
     name: "outcome/true",
     rules: "5, 6",
-    statement: "An outcome says what the facts say: ok if and only if it ended well by its deadline; leaked if and only if it still ran.",
+    statement: "Every outcome agrees with the facts: it is ok if and only if the component ended without an error by its deadline, and leaked if and only if the component still ran.",
     judge,
 };
 
@@ -81,7 +81,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             breaks.at(
                 end.at,
                 format!(
-                    "\"{}\" is called {} at {}, and {how}; its deadline was {}",
+                    "\"{}\" has the outcome {} at {}, but {how}; its deadline was {}",
                     component.name_or_unknown(),
                     end.outcome,
                     At(end.t),

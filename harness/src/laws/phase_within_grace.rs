@@ -9,7 +9,7 @@ use crate::journal::{At, Call, Cause, How, Ms, Phase, What};
 pub(super) const LAW: Law = Law {
     name: "phase/within-grace",
     rules: "0",
-    statement: "The grace begins with what asks for the end, once; stop and cleanup end within their shares of it, and so does a process that handles signals.",
+    statement: "The grace begins once, with the event that asks for the end. Stop and cleanup end within their shares of the grace, and a process that handles signals ends within the grace.",
     judge,
 };
 
@@ -21,7 +21,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             let at = At(record.time_of(grace.at));
             breaks.at(
                 grace.at,
-                format!("the grace began at {at}, and nothing had begun it"),
+                format!("the grace began at {at}, but nothing had asked for the end"),
             );
         }
         return;
@@ -33,7 +33,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             breaks.at(
                 grace.at,
                 format!(
-                    "the grace began at {}, and what begins it came at {}",
+                    "the grace began at {}, but the event that begins it came at {}",
                     At(t),
                     At(began)
                 ),
@@ -56,7 +56,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 .registered()
                 .any(|(_, component, _, _)| component.end.is_none());
             if record.time_of(at) != due || !running {
-                breaks.at(at, format!("the last resort struck at {}: {} is its time, and something has to be left", At(record.time_of(at)), At(due)));
+                breaks.at(at, format!("the last resort struck at {}: it must strike at {}, and only if a component still runs", At(record.time_of(at)), At(due)));
             }
         }
         // A program that stops its worker by calls may outlive the worker for as long as it likes: only the phases
@@ -72,7 +72,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 breaks.at(
                     at,
                     format!(
-                        "the process ended at {}: {} after the {} of grace that it has",
+                        "the process ended at {}: {} later than its grace of {} allows",
                         At(record.time_of(at)),
                         Ms(overrun),
                         Ms(limits.grace - limits.margin.min(limits.grace))
@@ -85,7 +85,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             if record.stuck.is_some() && record.last_instant() > ends {
                 breaks.at(
                     at,
-                    format!("the end was due at {}, and never came", At(ends)),
+                    format!("the process had to end by {}, but never ended", At(ends)),
                 );
             }
         }

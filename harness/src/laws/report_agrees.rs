@@ -20,7 +20,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 breaks.at(
                     call.at,
                     format!(
-                        "caller {} called {} at {} and got no answer",
+                        "caller {} called {} at {}, but got no answer",
                         call.caller,
                         call.method,
                         At(record.time_of(call.at))
@@ -52,7 +52,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 breaks.at(
                     at,
                     format!(
-                        "the report that caller {} got does not agree with the step of \"{}\"",
+                        "the report to caller {} does not agree with the step of \"{}\"",
                         call.caller,
                         record.name(row.id)
                     ),
@@ -69,7 +69,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 breaks.at(
                     at,
                     format!(
-                        "the report that caller {} got has \"{}\" too late: rows stand in the order in which the steps began",
+                        "the report to caller {} lists \"{}\" too late: its rows must be in the order in which the steps began",
                         call.caller,
                         record.name(row.id)
                     ),
@@ -91,7 +91,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 breaks.at(
                     at,
                     format!(
-                        "the report that caller {} got has \"{}\" {count} times",
+                        "the report to caller {} lists \"{}\" {count} times",
                         call.caller,
                         component.name_or_unknown()
                     ),
@@ -146,7 +146,7 @@ mod tests {
         twice.clone().breaks_only(LAW.name);
         assert_eq!(
             twice.messages(LAW.name),
-            [r#"the report that caller 1 got has "db" 2 times"#]
+            [r#"the report to caller 1 lists "db" 2 times"#]
         );
     }
 
@@ -156,7 +156,7 @@ mod tests {
         more.clone().breaks_only(LAW.name);
         assert_eq!(
             more.messages(LAW.name),
-            [r#"the report that caller 1 got does not agree with the step of "burst""#]
+            [r#"the report to caller 1 does not agree with the step of "burst""#]
         );
     }
 }

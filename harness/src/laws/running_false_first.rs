@@ -7,7 +7,7 @@ use crate::journal::{At, Kind, Phase, State};
 pub(super) const LAW: Law = Law {
     name: "running/false-first",
     rules: "1",
-    statement: "Stop clears the running flag when it begins: not earlier, and before it tells or calls anybody.",
+    statement: "Stop clears the running flag when it begins: not earlier, and before it tells or calls any component.",
     judge,
 };
 

@@ -55,7 +55,7 @@ fn check(
             breaks.at(
                 after.at,
                 format!(
-                    "\"{}\" (order {}) came after \"{}\" (order {}) at {}: orders are {word}",
+                    "\"{}\" (order {}) came after \"{}\" (order {}) at {}: orders must be {word}",
                     record.name(after.id),
                     after.order,
                     record.name(before.id),

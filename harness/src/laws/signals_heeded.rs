@@ -9,7 +9,7 @@ use crate::journal::{At, Phase};
 pub(super) const LAW: Law = Law {
     name: "signals/heeded",
     rules: "11",
-    statement: "After the second signal stop waits no more, and cleanup only for its floors; at the third the process ends.",
+    statement: "After the second signal, stop no longer waits, and cleanup waits only for its floors. At the third signal, the process ends.",
     judge,
 };
 
@@ -20,7 +20,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             breaks.at(
                 third,
                 format!(
-                    "the third signal came at {}, and the process went on",
+                    "the third signal came at {}, but the process continued",
                     At(t)
                 ),
             );
@@ -55,7 +55,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             breaks.at(
                 step.at,
                 format!(
-                    "\"{}\" was waited for until {}: after the second signal at {}, {} was its end",
+                    "\"{}\" was awaited until {}: after the second signal at {}, the wait had to end at {}",
                     component.name_or_unknown(),
                     At(end),
                     At(second_signal_ms),

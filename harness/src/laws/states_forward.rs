@@ -8,7 +8,7 @@ use crate::journal::{At, Cause, Phase, State, WatchdogIs, What};
 pub(super) const LAW: Law = Law {
     name: "states/forward",
     rules: "1, 9",
-    statement: "The state moves forward only, what comes before stop's first step comes in its order, every phase ends, and nothing is started once stop has begun.",
+    statement: "The state only moves forward. The events before stop's first step come in their fixed order, every phase ends, and nothing is started after stop has begun.",
     judge,
 };
 
@@ -50,7 +50,7 @@ fn check_main_not_run(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         let at = At(record.time_of(asked));
         breaks.at(
             began,
-            format!("main was run, and a stop had been asked for at {at}, before the start"),
+            format!("main was run, although a stop had been requested at {at}, before the start"),
         );
     }
 }
@@ -106,7 +106,7 @@ fn check_order(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         let span = record.phase(phase);
         if let (true, Some(started), None) = (whole, span.started, span.ended) {
             let at = At(record.time_of(started));
-            breaks.at(started, format!("{phase} began at {at} and never ended"));
+            breaks.at(started, format!("{phase} began at {at}, but never ended"));
         }
     }
 }

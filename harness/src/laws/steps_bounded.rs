@@ -9,7 +9,7 @@ use crate::journal::{At, Ms};
 pub(super) const LAW: Law = Law {
     name: "steps/bounded",
     rules: "3, 6",
-    statement: "No step takes longer than its bound, and the confirmation where something is aborted, of 100 ms or what is left; none is open at the end.",
+    statement: "No step takes longer than its bound. After an abort, it may take up to 100 ms more for the confirmation, or less if less time is left. No step is open at the end.",
     judge,
 };
 
@@ -27,7 +27,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                     breaks.at(
                         end.at,
                         format!(
-                            "\"{}\" took {} of its {}",
+                            "\"{}\" took {}: its bound is {}",
                             component.name_or_unknown(),
                             Ms(took),
                             Ms(step.bound)
@@ -39,7 +39,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 breaks.at(
                     step.at,
                     format!(
-                        "the step of \"{}\" began at {} and never ended",
+                        "the step of \"{}\" began at {}, but never ended",
                         component.name_or_unknown(),
                         At(step.t)
                     ),

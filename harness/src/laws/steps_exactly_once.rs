@@ -8,7 +8,7 @@ use crate::journal::{At, What};
 pub(super) const LAW: Law = Law {
     name: "steps/exactly-once",
     rules: "2, 8",
-    statement: "Each callback is called once, however often and from wherever stop is; each component has one step, under its own name, kind and order.",
+    statement: "Each callback is called once, however often stop is called and from wherever. Each component has one step, with its own name, kind and order.",
     judge,
 };
 
@@ -19,13 +19,22 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         {
             breaks.at(
                 at,
-                format!("\"{name}\" was run again at {} (time {nth})", At(event.t)),
+                format!(
+                    "\"{name}\" was run again at {} (run number {nth})",
+                    At(event.t)
+                ),
             );
         }
     }
     for component in &record.components {
         if let (false, Some(at)) = (record.is_plan, component.misnamed) {
-            breaks.at(at, format!("the step of \"{}\" says another name, kind or order than it was registered with", component.name_or_unknown()));
+            breaks.at(
+                at,
+                format!(
+                    "the step of \"{}\" has another name, kind or order than its registration",
+                    component.name_or_unknown()
+                ),
+            );
         }
         for at in &component.more_steps {
             breaks.at(

@@ -8,7 +8,7 @@ use crate::journal::{At, Cause, Kind, MAIN, State};
 pub(super) const LAW: Law = Law {
     name: "steps/isolated",
     rules: "2, 9",
-    statement: "Whatever failed before, every component that had not ended before its phase has a step, and no other; after a failed start too, main's own included.",
+    statement: "Whatever failed before, every component that has not ended before its phase has a step, and no other component has one. This also holds after a failed start, and for main.",
     judge,
 };
 
@@ -59,7 +59,7 @@ fn check_main_and_early_ends(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             Some(step) if id != MAIN && ended_at < began => breaks.at(
                 step.at,
                 format!(
-                    "\"{}\" ended at {}, before stop, and has a step",
+                    "\"{}\" ended at {}, before stop, but has a step",
                     component.name_or_unknown(),
                     At(ended_at)
                 ),
@@ -67,7 +67,7 @@ fn check_main_and_early_ends(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             None if id == MAIN && component.began.is_some() => {
                 let requested = record.requested.map_or(u64::MAX, |at| record.time_of(at));
                 if ended_at > requested {
-                    breaks.at(stopping, "main ran when the stop was requested, and stop began without waiting for it".to_owned());
+                    breaks.at(stopping, "main ran when the stop was requested, but stop began without waiting for it".to_owned());
                 }
             }
             _ => {}

@@ -8,7 +8,7 @@ use crate::journal::{At, Id, What};
 pub(super) const LAW: Law = Law {
     name: "steps/one-at-a-time",
     rules: "2",
-    statement: "One step at a time, but for joins and cancels of equal order next to one another, which share a group.",
+    statement: "Steps run one at a time. Only joins and cancels of equal order that follow each other share a group and run together.",
     judge,
 };
 
@@ -59,7 +59,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             if let Some(before) =
                 before.filter(|before| join(*before) && join(step) && before.order == step.order)
             {
-                breaks.at(step.at, format!("\"{}\" and \"{}\" are joins of equal order next to one another, and did not share a group", record.name(before.id), record.name(step.id)));
+                breaks.at(step.at, format!("\"{}\" and \"{}\" are joins of equal order next to each other, but did not share a group", record.name(before.id), record.name(step.id)));
             }
             if before.is_some_and(|before| before.group > step.group) {
                 breaks.at(
@@ -97,7 +97,7 @@ fn check_calls_one_at_a_time(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                     breaks.at(
                         at,
                         format!(
-                            "\"{name}\" was called at {} while \"{}\" was",
+                            "\"{name}\" was called at {} while the call of \"{}\" still ran",
                             At(event.t),
                             record.name(*other)
                         ),

@@ -9,7 +9,7 @@ use crate::journal::{Ms, Outcome};
 pub(super) const LAW: Law = Law {
     name: "steps/patient",
     rules: "3, 4, 11",
-    statement: "Nothing is given up before its bound, nor before its abort could be confirmed, but when stop's share is gone or a second signal comes.",
+    statement: "No step is given up before its bound, or before the time for confirming its abort is over, except when stop's share is spent or a second signal comes.",
     judge,
 };
 
@@ -36,7 +36,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             breaks.at(
                 end.at,
                 format!(
-                    "\"{}\" was left behind {} after its abort: {} are left to confirm it",
+                    "\"{}\" was left behind {} after its abort: there are {} to confirm it",
                     component.name_or_unknown(),
                     Ms(end.t.saturating_sub(began)),
                     Ms(confirm)
@@ -49,7 +49,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             breaks.at(
                 end.at,
                 format!(
-                    "\"{}\" was given up ({}) after {} of its {}",
+                    "\"{}\" was given up ({}) after {}: its bound is {}",
                     component.name_or_unknown(),
                     end.outcome,
                     Ms(waited),

@@ -8,7 +8,7 @@ use crate::journal::{At, Call, How, State};
 pub(super) const LAW: Law = Law {
     name: "stop/after-delay",
     rules: "1",
-    statement: "Where a running worker is asked to stop, stop begins when the pre-stop delay is over, or with what cuts it; neither before nor later.",
+    statement: "If a running worker is asked to stop, stop begins exactly when the pre-stop delay is over, or with the event that cuts the delay short.",
     judge,
 };
 
@@ -54,7 +54,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         Some(began) if record.time_of(began) != due => breaks.at(
             began,
             format!(
-                "stop began at {}, and its time was {}",
+                "stop began at {}, but was due at {}",
                 At(record.time_of(began)),
                 At(due)
             ),
@@ -62,7 +62,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         None if record.last_instant() > due || !record.is_cut() => {
             breaks.at(
                 record.events.len().saturating_sub(1),
-                format!("stop was due at {}, and never began", At(due)),
+                format!("stop was due at {}, but never began", At(due)),
             );
         }
         _ => {}

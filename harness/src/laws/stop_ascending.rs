@@ -8,7 +8,7 @@ use crate::journal::Phase;
 pub(super) const LAW: Law = Law {
     name: "stop/ascending",
     rules: "2",
-    statement: "Stop runs its steps in ascending order, whatever began and whatever was claimed.",
+    statement: "Stop runs its steps in ascending order, both by the facts and by the claims.",
     judge,
 };
 
@@ -68,7 +68,9 @@ mod tests {
             .messages(LAW.name);
         assert_eq!(
             late,
-            [r#""drain" (order 10) came after "bye" (order 20) at 21.800: orders are ascending"#]
+            [
+                r#""drain" (order 10) came after "bye" (order 20) at 21.800: orders must be ascending"#
+            ]
         );
     }
 }

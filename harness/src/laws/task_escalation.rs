@@ -8,7 +8,7 @@ use crate::journal::{At, BoundBy, How, Id, Kind, MAIN, Outcome, Phase};
 pub(super) const LAW: Law = Law {
     name: "task/escalation",
     rules: "6",
-    statement: "A task is told, waited for, aborted at most once and at its bound, and then ends; no thread is aborted.",
+    statement: "A task is told, awaited, aborted at most once and only at its bound, and then ends. No thread is aborted.",
     judge,
 };
 
@@ -53,7 +53,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 breaks.at(
                     abort,
                     format!(
-                        "\"{name}\" was aborted at {} and had not been told",
+                        "\"{name}\" was aborted at {}, but had not been told",
                         At(record.time_of(abort))
                     ),
                 );
@@ -76,7 +76,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 let at = At(record.time_of(abort));
                 breaks.at(
                     abort,
-                    format!("\"{name}\" was aborted at {at}: it was not waited for"),
+                    format!("\"{name}\" was aborted at {at}, but its end was not awaited"),
                 );
             }
             // Only a held executor keeps an abort from taking effect.
@@ -86,7 +86,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 breaks.at(
                     abort,
                     format!(
-                        "\"{name}\" was aborted at {}, and went on though the executor was free",
+                        "\"{name}\" was aborted at {}, but continued although the executor was free",
                         At(t)
                     ),
                 );
@@ -98,13 +98,15 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 let at = At(end.t);
                 breaks.at(
                     end.at,
-                    format!("\"{name}\" was left behind at {at} and had not been aborted"),
+                    format!("\"{name}\" was left behind at {at}, but had not been aborted"),
                 );
             } else if adopted && component.end.is_none_or(|end| end.at > step.at) {
                 let at = At(step.t);
                 breaks.at(
                     step.at,
-                    format!("\"{name}\" was adopted, and not aborted at {at}, when its step began"),
+                    format!(
+                        "\"{name}\" was adopted, but was not aborted at {at}, when its step began"
+                    ),
                 );
             }
         }
@@ -115,14 +117,14 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             let at = At(record.time_of(abort));
             breaks.at(
                 abort,
-                format!("\"{name}\" was adopted, and aborted only at {at}"),
+                format!("\"{name}\" was adopted, but was aborted only at {at}"),
             );
         }
         if let (true, Some(told)) = (adopted, component.told) {
             breaks.at(
                 told,
                 format!(
-                    "\"{name}\" was adopted without a token, and told at {}",
+                    "\"{name}\" was adopted without a token, but was told at {}",
                     At(record.time_of(told))
                 ),
             );
@@ -137,7 +139,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             breaks.at(
                 end.at,
                 format!(
-                    "\"{name}\" was dropped at {} and had not been aborted",
+                    "\"{name}\" was dropped at {}, but had not been aborted",
                     At(end.t)
                 ),
             );

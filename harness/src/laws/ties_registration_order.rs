@@ -8,7 +8,7 @@ use crate::journal::{At, Phase, Ties};
 pub(super) const LAW: Law = Law {
     name: "ties/registration-order",
     rules: "2, 12",
-    statement: "Equal orders run in the order of registration in both phases; cleanup turns that round only where the worker says so.",
+    statement: "Steps of equal order run in the order of registration, in both phases. Cleanup reverses this only if the worker's `ties` say so.",
     judge,
 };
 

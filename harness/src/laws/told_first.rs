@@ -8,7 +8,7 @@ use crate::journal::{At, Kind, Phase, Told};
 pub(super) const LAW: Law = Law {
     name: "told/first",
     rules: "1",
-    statement: "Every live at-once thread and task is told before the phase stop, by ascending id and once; an in-turn one when its group begins or stop's share is gone.",
+    statement: "Every at-once thread or task that still runs is told once, before the phase stop and by ascending id. An in-turn one is told when its group begins, or when stop's share is spent.",
     judge,
 };
 
@@ -57,7 +57,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                     breaks.at(
                         step.at,
                         format!(
-                            "\"{}\" was told {told}, and its turn was at {}",
+                            "\"{}\" was told {told}, but its turn was at {}",
                             registered.name,
                             At(step.t)
                         ),
@@ -118,7 +118,7 @@ fn check_heard(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                     breaks.at(
                         told,
                         format!(
-                            "\"{name}\" is said to have been told at {}, and did not hear it",
+                            "the context says that it told \"{name}\" at {}, but \"{name}\" did not hear it",
                             At(t)
                         ),
                     );
@@ -127,7 +127,7 @@ fn check_heard(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             (None, Some(heard)) => breaks.at(
                 heard,
                 format!(
-                    "\"{}\" heard at {} that it is to stop, and nobody had said that it was told",
+                    "\"{}\" heard at {} that it is to stop, but the context had not said that it told it",
                     registered.name,
                     At(record.time_of(heard))
                 ),

@@ -10,7 +10,7 @@ use crate::journal::{Id, Kind, Name, Phase, Registered, State, Ties, Told, What}
 pub(super) const LAW: Law = Law {
     name: "uses/warned",
     rules: "9",
-    statement: "What would be closed or would end before somebody who uses it, and what is used and has no component of its name, is warned of at the end of a start that went well, and nothing else is.",
+    statement: "At the end of a start that succeeds, the context warns of each component that would be closed or would end before a component that uses it, of each used name that no component has, and of nothing else.",
     judge,
 };
 
@@ -51,7 +51,9 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 let message = if early.contains(&(id, user_id)) {
                     format!("start warned twice that \"{used}\" will be closed before \"{user}\"")
                 } else {
-                    format!("\"{used}\" is said to be closed before \"{user}\", and is not")
+                    format!(
+                        "start warned that \"{used}\" will be closed before \"{user}\": this is not so"
+                    )
                 };
                 breaks.at(at, message);
             }
@@ -61,7 +63,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         let (used, user) = (record.name(id), record.name(user));
         breaks.at(
             running,
-            format!("\"{used}\" will be closed before \"{user}\", and start did not warn of it"),
+            format!("\"{used}\" will be closed before \"{user}\", but start did not warn of it"),
         );
     }
 }
@@ -98,7 +100,7 @@ fn check_early_end_warnings(record: &Record<'_>, running: EventIndex, breaks: &m
             let (used, user) = (record.name(id), record.name(user_id));
             breaks.at(
                 at,
-                format!("\"{used}\" is said to end before \"{user}\", and does not, or was said to already"),
+                format!("start warned that \"{used}\" may end before \"{user}\": this is not so, or start had warned of it before"),
             );
         }
     }
@@ -108,7 +110,7 @@ fn check_early_end_warnings(record: &Record<'_>, running: EventIndex, breaks: &m
         let (used, user) = (record.name(id), record.name(user));
         breaks.at(
             running,
-            format!("\"{used}\" may end before \"{user}\", and start did not warn of it"),
+            format!("\"{used}\" may end before \"{user}\", but start did not warn of it"),
         );
     }
 }
@@ -127,7 +129,7 @@ fn check_unknown_name_warnings(record: &Record<'_>, running: EventIndex, breaks:
             && !due.remove(&(*id, used))
         {
             let message = format!(
-                "\"{name}\" is said to use \"{used}\", which nothing is called, and does not"
+                "start warned that \"{name}\" uses \"{used}\", which is no component's name: this is not so"
             );
             breaks.at(at, message);
         }
@@ -139,7 +141,7 @@ fn check_unknown_name_warnings(record: &Record<'_>, running: EventIndex, breaks:
         breaks.at(
             running,
             format!(
-                "\"{user}\" uses \"{used}\", which nothing is called, and start did not warn of it"
+                "\"{user}\" uses \"{used}\", which is no component's name, but start did not warn of it"
             ),
         );
     }

@@ -7,7 +7,7 @@ use crate::journal::{At, What};
 pub(super) const LAW: Law = Law {
     name: "waits/named",
     rules: "14",
-    statement: "A step that is still waited for at half its bound, rounded up, is named then, and only then.",
+    statement: "A step that is still awaited at half its bound, rounded up, is named at that instant, and only then.",
     judge,
 };
 
@@ -47,7 +47,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             None if over > half => breaks.at(
                 step.at,
                 format!(
-                    "\"{}\" was waited for from {} to {} and never named",
+                    "\"{}\" was awaited from {} to {}, but never named",
                     component.name_or_unknown(),
                     At(step.t),
                     At(end)

@@ -8,7 +8,7 @@ use crate::journal::{At, Cause, Kind, Ms, Phase, WatchdogIs, What};
 pub(super) const LAW: Law = Law {
     name: "watchdog/disarmed-first",
     rules: "1",
-    statement: "From the first request on the watchdog is still: it is disarmed before the first step, begins no probe, and ends nothing.",
+    statement: "After the first request to stop, the watchdog does nothing: it is disarmed before the first step, begins no probe, and does not end the process.",
     judge,
 };
 
@@ -18,7 +18,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     };
     let late = |at| {
         format!(
-            "at {}, {} after the stop was asked for",
+            "at {}, {} after the stop was requested",
             At(record.time_of(at)),
             Ms(record.time_of(at).saturating_sub(record.time_of(asked)))
         )
@@ -60,7 +60,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         breaks.at(
             step,
             format!(
-                "the first step began {} and the watchdog was not disarmed",
+                "the first step began {}, but the watchdog was not disarmed",
                 late(step)
             ),
         );
@@ -106,7 +106,7 @@ mod tests {
     fn shot_after_the_request_breaks_once() {
         assert_eq!(
             fired_after_request().messages(LAW.name),
-            ["the watchdog fired at 20.000, 0 ms after the stop was asked for"]
+            ["the watchdog fired at 20.000, 0 ms after the stop was requested"]
         );
     }
 

@@ -8,7 +8,7 @@ use crate::journal::{At, Cause, Kind, Registered, WatchdogIs, What};
 pub(super) const LAW: Law = Law {
     name: "watchdog/just",
     rules: "18",
-    statement: "The watchdog fires if and only if it is armed and that many probes in a row have failed, and says how many; it waits exactly its interval or its back-off between probes, and for a probe no longer than its limit.",
+    statement: "The watchdog fires if and only if it is armed and as many probes in a row have failed as `attempts` says, and it reports how many. Between probes it waits exactly its interval or its back-off. It waits for a probe no longer than its request timeout.",
     judge,
 };
 
@@ -34,7 +34,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
         let (first, second) = (&registered.name, &second.name);
         breaks.at(
             at,
-            format!("\"{second}\" is a second watchdog beside \"{first}\", and whose a probe is nobody can tell"),
+            format!("\"{second}\" is a second watchdog beside \"{first}\": the journal does not say to which of them a probe belongs"),
         );
         return;
     }
@@ -48,7 +48,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 breaks.at(
                     at,
                     format!(
-                        "probe {n} began at {}, and not before {} was it time",
+                        "probe {n} began at {}, but was not due before {}",
                         At(event.t),
                         At(state.next)
                     ),
@@ -71,7 +71,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 if state.due.is_none() && at < asked {
                     let why = if state.armed {
                         format!(
-                            "{} of {} in a row",
+                            "{} of {} failures in a row",
                             state.failures,
                             registered.attempts.unwrap_or(0)
                         )
@@ -98,7 +98,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             breaks.at(
                 due,
                 format!(
-                    "{} probes in a row had failed at {}, and the watchdog did not end the process",
+                    "{} probes in a row had failed at {}, but the watchdog did not end the process",
                     state.failures,
                     At(record.time_of(due))
                 ),
@@ -136,7 +136,7 @@ fn check_punctual(
                 let at = At(record.time_of(probe));
                 breaks.at(
                     probe,
-                    format!("the watchdog did not say at {at} what came of its probe"),
+                    format!("the watchdog did not report the result of its probe at {at}"),
                 );
             }
         }
@@ -146,7 +146,7 @@ fn check_punctual(
                     let next = At(state.next);
                     breaks.at(
                         at,
-                        format!("probe {n} began at {}, and {next} was its time", At(t)),
+                        format!("probe {n} began at {}, but was due at {next}", At(t)),
                     );
                 }
                 // A probe that begins after the request is another law's.
@@ -167,7 +167,7 @@ fn check_punctual(
                         breaks.at(
                             at,
                             format!(
-                                "probe {n} was waited for until {}, and {ends} was its end",
+                                "probe {n} was awaited until {}, but its time was over at {ends}",
                                 At(t)
                             ),
                         );
@@ -177,20 +177,22 @@ fn check_punctual(
                 state.record_probe(at, t, result, registered, began);
                 due = Some((at, (state.armed && !was).then_some(true), state.failures));
             }
-            What::Watchdog { is, attempt } => match (is, &mut due) {
-                (WatchdogIs::Armed, Some((_, armed @ Some(_), _))) => *armed = None,
-                (WatchdogIs::Failed, Some((_, _, failures))) if failures == attempt => {
-                    *failures = 0
-                }
-                (WatchdogIs::Armed | WatchdogIs::Failed, _) => {
-                    let at_t = At(t);
-                    breaks.at(
+            What::Watchdog { is, attempt } => {
+                match (is, &mut due) {
+                    (WatchdogIs::Armed, Some((_, armed @ Some(_), _))) => *armed = None,
+                    (WatchdogIs::Failed, Some((_, _, failures))) if failures == attempt => {
+                        *failures = 0
+                    }
+                    (WatchdogIs::Armed | WatchdogIs::Failed, _) => {
+                        let at_t = At(t);
+                        breaks.at(
                         at,
-                        format!("the watchdog said at {at_t} what did not come of its probe"),
+                        format!("the watchdog reported a result at {at_t} that its probe did not have"),
                     );
+                    }
+                    _ => {}
                 }
-                _ => {}
-            },
+            }
             _ => {}
         }
     }
@@ -200,14 +202,14 @@ fn check_punctual(
             let limit = registered.request_timeout.unwrap_or(u64::MAX);
             let began = record.time_of(probe);
             let ends = began.saturating_add(limit).min(asked).max(began);
-            (record.last_instant() > ends).then(|| format!("probe {n} was to end at {}", At(ends)))
+            (record.last_instant() > ends).then(|| format!("probe {n} had to end at {}", At(ends)))
         }
         None => (state.due.is_none() && !still(state.next))
-            .then(|| format!("a probe was to begin at {}", At(state.next))),
+            .then(|| format!("a probe had to begin at {}", At(state.next))),
     };
     if let Some(late) = late {
         let last = record.events.len().saturating_sub(1);
-        breaks.at(last, format!("{late}, and it never came to that"));
+        breaks.at(last, format!("{late}, but that never happened"));
     }
 }
 
@@ -480,7 +482,7 @@ mod tests {
         early.clone().breaks_only(LAW.name);
         assert_eq!(
             early.messages(LAW.name),
-            ["the watchdog fired at 14.000 without cause: 2 of 3 in a row"]
+            ["the watchdog fired at 14.000 without cause: 2 of 3 failures in a row"]
         );
         let unarmed = [probe(1, 0, "503", 0), claim(0, "fired", 1)].concat();
         let unarmed = watched(DEFAULT_ATTEMPTS, &unarmed, 0)

@@ -220,7 +220,7 @@ pub fn judge(scenario: &Scenario, events: &[Event], broken: &[&str]) -> Vec<Unme
                 u128::from(t - asked) <= within.as_millis(),
                 format!("it took {}", Ms(t - asked)),
             ),
-            None => (false, "nobody asked the worker to stop".to_owned()),
+            None => (false, "nothing asked the worker to stop".to_owned()),
         },
     );
     if let Some(watchdog) = watchdog
@@ -244,9 +244,9 @@ pub fn judge(scenario: &Scenario, events: &[Event], broken: &[&str]) -> Vec<Unme
         && !actual.is_plan
     {
         let (expected, got) = if actual.ready {
-            ("never to become ready", "it was ready")
+            ("not to become ready", "it became ready")
         } else {
-            ("to become ready", "it never was")
+            ("to become ready", "it never became ready")
         };
         judge.push(
             "ready",
@@ -282,7 +282,7 @@ pub fn judge(scenario: &Scenario, events: &[Event], broken: &[&str]) -> Vec<Unme
     }
     for law in &expect.breaks.value {
         if !broken.contains(&&**law) {
-            let message = format!("the law {law} was expected to break, and holds");
+            let message = format!("the law {law} was expected to break, but it holds");
             judge.push(
                 "breaks",
                 &expect.breaks.span,
@@ -321,7 +321,7 @@ impl Judge {
         let Some(expected) = expected else { return };
         let words = words(&expected.value);
         let got = match &actual.exit {
-            None => "the run never came to an end".to_owned(),
+            None => "the run never ended".to_owned(),
             Some(exit) => match holds(exit, &expected.value) {
                 (true, _) => return,
                 (false, got) => got,
@@ -386,14 +386,17 @@ impl Judge {
         for part in &expected.value {
             if !lines.any(|line| line.contains(&part.value)) {
                 let got = if log.contains(&part.value) {
-                    "it comes too early"
+                    "the line comes too early"
                 } else {
-                    "no line has it"
+                    "no line contains it"
                 };
                 self.push(
                     "lines",
                     &part.span,
-                    format!("expected a line with {:?} in the log: {got}", part.value),
+                    format!(
+                        "expected a line that contains {:?} in the log: {got}",
+                        part.value
+                    ),
                     got.to_owned(),
                 );
                 return;

@@ -4,20 +4,20 @@
 pub const LINTS: &[(&str, &str)] = &[
     (
         "floors-cannot-fit",
-        "the floors of cleanup's steps are more than the time that cleanup is sure of",
+        "the cleanup steps without a floor of their own get no time, since the other floors take the whole reserve",
     ),
     (
         "bounds-over-grace",
-        "the bounds that the file gives add up to more than the grace: some will be cut",
+        "the bounds that the file gives add up to more than the grace, so that some bounds are cut short",
     ),
     ("cannot-hold", "an expectation that cannot hold"),
     ("never-strikes", "an event that can never strike"),
     (
         "never-registered",
-        "a component that is late and never registered",
+        "a `late` component that no event registers",
     ),
     (
         "no-effect",
-        "a key that has no effect beside another, or an event that has none",
+        "a key that has no effect together with another key, or an event that has no effect",
     ),
 ];

@@ -23,12 +23,12 @@ pub fn page() -> String {
     ] {
         let _ = write!(page, "\n## {title}\n\n");
         if let Some(noun) = place.noun() {
-            let _ = write!(page, "Each has exactly one {noun}:\n\n");
-            page.push_str("| key | value | what for | example |\n| --- | --- | --- | --- |\n");
+            let _ = write!(page, "{title} has exactly one {noun}:\n\n");
+            page.push_str("| key | value | purpose | example |\n| --- | --- | --- | --- |\n");
             for key in keys::of(place).filter(|key| key.selects) {
                 row(&mut page, key, false);
             }
-            page.push_str("\nand beside it:\n\n");
+            page.push_str("\nIt can also have these keys:\n\n");
             table(&mut page, keys::of(place).filter(|key| !key.selects));
         } else {
             table(&mut page, keys::of(place));
@@ -52,7 +52,7 @@ pub fn page() -> String {
 
 fn table<'k>(page: &mut String, keys: impl Iterator<Item = &'k Key>) {
     page.push_str(
-        "| key | value | without it | what for | example |\n| --- | --- | --- | --- | --- |\n",
+        "| key | value | default | purpose | example |\n| --- | --- | --- | --- | --- |\n",
     );
     for key in keys {
         row(page, key, true);
@@ -241,8 +241,9 @@ fn file_around(key: &Key) -> String {
 
 const INTRODUCTION: &str = r#"# The grammar of a scenario file
 
-A scenario is a TOML file in this folder, or in one below it: a worker, what happens to it, and what is expected of it. This page
-lists every key. It is made from the same table as the parser and the editor's schema (`schema/scenario.json`).
+A scenario is a TOML file in this folder or in a folder below it. It describes a worker, what happens to the worker, and the
+expected result. This page lists every key. The page, the parser and the editor's schema (`schema/scenario.json`) are made from one
+table.
 
 ```toml
 title = "Cancel is not stop: the db waits for the task's last flush"
@@ -254,11 +255,11 @@ components = [
   { closeable = "db" },
 ]
 
-# What happens to it: ten seconds after the start a signal.
+# What happens to it: a signal, ten seconds after the start.
 [timeline]
 events = [{ at = "10s", signal = "SIGTERM" }]
 
-# What is expected: the task is awaited for half a second, and then the db is closed.
+# The expected result: the task is awaited for half a second, and then the db is closed.
 [expect]
 exit = 0
 closed = ["db"]
@@ -267,58 +268,65 @@ ends-at = "10500ms"
 
 ## How to write one
 
-1. Say in `title` what goes wrong, or must not go wrong.
-2. List the components as a program would register them. Each is one table: its kind with its name (`closeable = "db"`), then what
-   differs from the defaults. A component does its work at once unless `takes`, a job or a fault says otherwise.
-3. List the events. Each is one table: a verb with its object (`hang = "db"`), then its trigger, which says when it strikes: `at` a time
-   since the start, `on` the begin of a component's step, `on-end` of a component, or `after-event` of the journal. `on` and
-   `on-end` can have a delay (`after`). Without a trigger it strikes at the start. See [below](#when-an-event-strikes).
-4. Say what is expected. What is left out is not checked, except the laws: none may break that `breaks` does not name.
+1. Write in `title` what goes wrong, or must not go wrong.
+2. List the components in the order in which a program would register them. Each component is one table: its kind with its name
+   (`closeable = "db"`), then the keys whose values differ from the defaults. The work of a component takes no time unless `takes`,
+   a job or a fault makes it longer.
+3. List the events. Each event is one table: a verb with its object (`hang = "db"`), then its trigger, which says when the event
+   strikes: `at` a time since the start, `on` the begin of a component's step, `on-end` of a component's code, or after an event of
+   the journal (`after-event`). `on` and `on-end` can have a delay (`after`). Without a trigger the event strikes at the start. See
+   [below](#when-an-event-strikes).
+4. Write the expected result. An expectation that you leave out is not checked. The laws are always checked: no law may break that
+   `breaks` does not name.
 
-What a stop does, in short: it tells all threads and tasks, joins, awaits and calls what is for stop in ascending `order`, then calls
-what is for cleanup in descending `order`. Each step has a bound, and all of them together the `grace`; what overruns its bound is
+In short, a shutdown has two phases. First, stop tells all threads and tasks to stop. Then it joins the threads, awaits the tasks and
+calls the `stop` callbacks, in ascending `order`. After that, cleanup calls the `cleanup` callbacks and closes the closeables, in
+descending `order`. Each step has a bound, and all steps together have the `grace`. A component that is not done at its bound is
 aborted or left behind, and the next step begins.
 
-- A duration is a whole number with its unit, in quotes: `"500ms"`, `"2s"`, `"1m"`, `"1h"`. Where `"forever"` is one too, the key says so.
+- A duration is a whole number with its unit, in quotes: `"500ms"`, `"2s"`, `"1m"`, `"1h"`. If a key also accepts `"forever"`, its row says so.
 - A name has 1 to 200 bytes and no control characters, and is unique in its file. `main` (the program's own start), `kill` and
   `executor` are reserved.
-- A list of tables can be written in one line each, as above, or as `[[worker.components]]` and `[[timeline.events]]`.
+- The tables of a list can be written in one line each, as above, or as `[[worker.components]]` and `[[timeline.events]]`.
 - Every table is closed: an unknown key is an error.
-- *The plan* is a context as it was first sketched, with its flaws, against which a file can be run too. `told-by` and `kill` are for it.
+- *The plan* is the first draft of the context, with its flaws. A file can be run against it, too. `told-by` and `kill` are only for
+  the plan.
 
-`deadstop run FILE` runs one file and shows what happened; `deadstop check` runs all of them.
+`deadstop run FILE` runs one file and shows what happened. `deadstop check` runs all files.
 "#;
 
 const TRIGGERS: &str = r#"
 ## When an event strikes
 
-A run is made of *turns*: what a component, or the context, does without being interrupted, from where it goes on to where it waits
-again. What the clock ends at an instant (jobs, holds) is one turn too. An event strikes between two turns: after the one in which its
-trigger comes, and before any other. So it strikes before all else that is still to come in that instant, and sees nothing half
-done. Each strikes once. The code of a component that begins has not had a turn yet when its begin is written.
+A run consists of *turns*. A turn is what a component or the context does without being interrupted: from the point where it continues
+to the point where it waits again. Jobs and holds that the clock ends at one instant are one turn too. An event strikes between two
+turns: after the turn in which its trigger comes, and before the next turn. So it strikes before everything else that is still to come
+in that instant, and never in the middle of an action. Each event strikes once. When the begin of a component's code is written to the
+journal, the code has not had a turn yet.
 
 - `at`: before the first turn of that instant.
-- `on`: when the component's step begins (`step-started` in the journal), for the first time; of `main`, when its code does.
-- `on-end`: when the component's code ends (`ended` in the journal), for the first time, and however it ends: well, by a failure or a
-  panic, or dropped. The outcome of its step comes later: the context has not had a turn since. What is left behind ends, if at
-  all, when its code does. What never ends strikes nothing.
-- `on` or `on-end` with `after`: before the first turn of the instant so long after that begin or end.
-- `after-event = N`: when the journal has its event number N, counted from 0 (`seq` in `deadstop run --format json FILE`). The events
-  that strikes write are counted too. The numbers of one turn are one place, and a number that a strike writes is the place of
-  that strike. With N, an event strikes at one exact place between two turns, and nothing before that place changes.
-  It goes with no `at`, since event N has an instant already, and with no `after`.
+- `on`: when the component's step begins for the first time (`step-started` in the journal). For `main`: when its code begins.
+- `on-end`: when the component's code ends for the first time (`ended` in the journal). How it ends does not matter: it may return
+  without an error, fail, panic or be dropped. The outcome of its step comes later, because the context has not had a turn yet. A
+  component that is left behind ends when its code ends. If the code never ends, the event never strikes.
+- `on` or `on-end` with `after`: before the first turn of the instant that comes this long after the begin or end.
+- `after-event = N`: when the journal has its event number N, counted from 0 (`seq` in `deadstop run --format json FILE`). Events of
+  the journal that are written by strikes count, too. All numbers of one turn mean the same place: the end of that turn. The number of
+  an event that a strike writes means the place of that strike. So N selects one exact place between two turns, and nothing before that
+  place changes. `after-event` cannot be combined with `at`, because event N already has an instant, nor with `after`.
 
-Several that strike at one place strike in the order of the file, whatever triggers they have; what one of them triggers strikes at this
-place too, in the same order, before the next turn. Their calls come after all of them, one after another.
+Several events that strike at one place strike in the order of the file, whatever their triggers are. If one of them triggers another
+event, that event also strikes at this place, in the same order, before the next turn. The calls of these events are made after all of
+them have struck, one after another.
 
-An event whose trigger never comes, or comes with the end of the run, never strikes: a component that does not end, a number past the
-last event, an instant after the exit. `deadstop run` notes it, and in a test of a worker of your own it is a failure. The lint
-`never-strikes` names what can be known from the file alone.
+An event never strikes if its trigger never comes, or comes only with the end of the run. Examples are the end of a component that does
+not end, a number past the last event, and an instant after the exit. `deadstop run` prints a note for such an event. In a test of a
+worker of your own, it is a failure. The lint `never-strikes` reports the cases that can be found from the file alone.
 
-Numbers belong to one run: the same file, seed and context, in this version. With another seed the same number may be elsewhere, as
-with every change of the file before it. So a file that is kept says with `on`, `on-end` and `at` what it can, and expects of
-`after-event` what holds in every order. A live run has no place between two turns: `deadstop live` passes over a file with
-`after-event`, and counts it.
+The numbers belong to one run: the same file, seed, context and version of deadstop. With another seed, or after a change of the file,
+the same number may mean another place. So a file that you keep should use `on`, `on-end` and `at` where it can. If it uses
+`after-event`, its expectations should hold in every order. A live run has no place between two turns: `deadstop live` skips a file
+with `after-event`, and counts it.
 "#;
 
 const FAULTS_TITLE: &str = r"
@@ -329,54 +337,56 @@ const FAULTS_TITLE: &str = r"
 const LINTS_TITLE: &str = r"
 ## Lints
 
-A file with one of these can be run, but hardly says what its author means. `allow` names those that a file does not want to hear.
+A file with one of these findings can be run, but it probably does not do what its author means. The key `allow` lists the lints that
+are not reported for a file.
 
-| lint | says |
+| lint | meaning |
 | --- | --- |
 ";
 
 const LAWS: &str = r"
 ## Laws
 
-Every run is judged by these too. `breaks` names those that a scenario is there to see broken.
+Every run is also judged by these laws. The expectation `breaks` lists the laws that a scenario is meant to break.
 
-| law | says |
+| law | statement |
 | --- | --- |
 ";
 
 const LIMITS: &str = r"
 ## What happens when
 
-*Signals.* The first begins the grace: stop, then cleanup. A second one, more than 200 ms later, ends all waiting but for floors:
-stop's steps are looked at once more and not awaited, each cleanup step has exactly its floor. A third ends the process.
-One within 200 ms of the last counted is the same one, doubled, and counts for nothing. SIGKILL ends the process where
-it stands; it also comes by itself when the grace is over.
+*Signals.* The first signal begins the grace: stop, then cleanup. A second signal, more than 200 ms later, ends all waiting except for
+the floors: stop looks at each of its steps once more and does not wait for it, and each cleanup step has exactly its floor. A third
+signal ends the process. A signal within 200 ms of the last counted one is regarded as the same signal, sent twice, and does not count.
+SIGKILL ends the process immediately. It also comes by itself when the grace is over.
 
-*Calls.* With `run = false` nobody handles signals: the program calls `stop` and `cleanup` when the file says so, and
-returns when nothing is to come any more. A file in which nothing asks for a stop never ends.
+*Calls.* With `run = false` the program handles no signals. It calls `stop` and `cleanup` at the `call` events of the file, and returns
+after the last event. A run in which nothing requests a stop never ends.
 
-*Exit codes*, the first that matches, with the `cause`: a third signal 128 + its number (`third-signal`) · the watchdog 75
-(`watchdog`) · SIGKILL 137 (`killed`) · a second signal 128 + its number, so 143 for SIGTERM and 130 for SIGINT
-(`second-signal`) · main failed: its `code`, else 1 (`start-failed`) · a step that was not ok 1, else 0 (`stopped`, or
-`returned` with `run = false`).
+*Exit codes.* The first of these cases that applies gives the exit code and the `cause`: a third signal 128 + its number
+(`third-signal`) · the watchdog 75 (`watchdog`) · SIGKILL 137 (`killed`) · a second signal 128 + its number, so 143 for SIGTERM and
+130 for SIGINT (`second-signal`) · main failed: its `code`, or 1 without one (`start-failed`) · a step was not ok: 1, otherwise 0
+(`stopped`, or `returned` with `run = false`).
 
-*The executor* runs main, tasks and async callbacks; threads, blocking callbacks and the clock go on when something holds it.
+*The executor* runs main, tasks and async callbacks. Threads, blocking callbacks and the clock continue while something holds it.
 
-*Orders.* Stop runs ascending, cleanup descending, equal orders as registered (`ties` turns cleanup's round). They may well
-contradict `uses`: then start warns, a law breaks, and `breaks` says that the file wants to see that.
+*Orders.* Stop runs its steps in ascending order, cleanup in descending order. Steps of equal order run as they were registered; with
+`ties` set to `last`, cleanup reverses that. The orders may contradict `uses`. Then start warns and a law breaks; a file that is about this
+lists the law in `breaks`.
 
-A bound that the file does not give is 2 s for threads, tasks and watchdogs, and 10 s for callbacks and closeables. A step
-at its bound: a thread or a blocking callback is `leaked`, a task is aborted (`aborted`), an async callback too
-(`timed-out`), within 100 ms more; what does not go then is `leaked`. `deadstop run` begins with the budget: what each step
-gets, is sure of, and gets at worst.
+*Bounds.* A bound that the file does not give is 2 s for threads, tasks and watchdogs, and 10 s for callbacks and closeables. At its
+bound, a thread or a blocking callback is left behind (`leaked`). A task is aborted (`aborted`), and so is an async callback
+(`timed-out`). If the abort does not end it within 100 ms, it is `leaked`. `deadstop run` begins with the budget, which lists for each
+step its bound, its floor, and its bound in the worst case.
 
 ## Limits
 
-A file has at most 64 KiB, 1,000 components and 1,000 events; a duration is at most an hour. A run ends at 24 hours of virtual
-time at the latest. More than 10,000 events in its journal in one millisecond or 200,000 in all, or five million turns of
-bodies (an hour of one that looks every millisecond is 3.6 million), are the verdict `spinning`; more than 200,000 rows in
-all its reports (each caller's answer has a row a step) are `too-large`. So the longest run takes some seconds, and about a
-hundred MiB.
+A file has at most 64 KiB, 1,000 components and 1,000 events. A duration is at most one hour. A run ends at 24 hours of virtual time at
+the latest. The verdict of a run is `spinning` if its journal has more than 10,000 events in one millisecond or more than 200,000 events
+in all, or if the bodies have more than five million turns (a body that looks every millisecond has 3.6 million turns in an hour). The
+verdict is `too-large` if the reports of the run have more than 200,000 rows in all: the report to each caller has one row for each
+step. So the longest run takes some seconds and about a hundred MiB.
 
-A seed chooses among what is possible in one instant, and never changes a duration. Snapshots belong to seed 0.
+A seed chooses one of the orders that are possible in one instant. It never changes a duration. Snapshots belong to seed 0.
 ";

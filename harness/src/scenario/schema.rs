@@ -11,10 +11,10 @@ pub fn schema() -> String {
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("Deadstop scenario");
     schema["description"] = json!(
-        "A worker, what happens to it, and what is expected of it. What `deadstop lint` looks at besides: that names \
-         are those of components, and of components of the right kind; that a name has at most 200 bytes, where this \
-         counts characters; that there is one watchdog; that whole numbers are written without a point; and that limits \
-         fit each other."
+        "A worker, what happens to it, and the expected result. This schema does not check everything. `deadstop lint` \
+         also checks that names are those of components of the right kind, that a name has at most 200 bytes (this \
+         schema counts characters), that there is at most one watchdog, that whole numbers are written without a \
+         decimal point, and that the limits fit each other."
     );
     let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
     text.push('\n');

@@ -22,7 +22,7 @@ impl Time for &str {
         match duration(self, 0, false) {
             Ok(time) => time.unwrap_or_default(),
             Err(problem) => panic!(
-                "{self:?} is no duration: {problem}; write a whole number with its unit: \"500ms\", \"2s\", \"1m\" or \"1h\""
+                "{self:?} is not a duration: {problem}; write a whole number with its unit: \"500ms\", \"2s\", \"1m\" or \"1h\""
             ),
         }
     }

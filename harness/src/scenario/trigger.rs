@@ -69,7 +69,7 @@ impl Trigger {
         match &mut self {
             Trigger::At(at) => *at += delay,
             Trigger::On { after, .. } | Trigger::OnEnd { after, .. } => *after += delay,
-            Trigger::AfterEvent(_) => panic!("no time is counted from a place between two turns"),
+            Trigger::AfterEvent(_) => panic!("a trigger between two turns has no delay"),
         }
         self
     }
@@ -105,7 +105,7 @@ impl Trigger {
     pub fn not_live(&self) -> Option<&'static str> {
         match self {
             Trigger::AfterEvent(_) => Some(
-                "`after-event` strikes between two turns of one instant, a place that real threads do not have",
+                "`after-event` strikes between two turns of one instant, and a live run has no such place",
             ),
             Trigger::At(_) | Trigger::On { .. } | Trigger::OnEnd { .. } => None,
         }

@@ -13,7 +13,7 @@ use super::world;
 pub(super) fn refuse() {
     assert!(
         world::try_with(|_| ()).is_none(),
-        "a run inside another run: a simulated worker's own code cannot simulate on its thread"
+        "a run inside another run: the code of a simulated worker cannot start a simulation on its own thread"
     );
 }
 

@@ -114,8 +114,8 @@ pub(crate) struct World {
 /// Outside of a run.
 pub(crate) fn with<R>(f: impl FnOnce(&World) -> R) -> R {
     try_with(f).expect(
-        "a simulated worker is asked by its own main, tasks, threads and callbacks only: the simulator knows \
-         nothing of this thread",
+        "only the main, tasks, threads and callbacks of a simulated worker may call its context: the simulator does \
+         not know this thread",
     )
 }
 

@@ -13,6 +13,6 @@ pub(in crate::sim) fn too_many_left(left: u32) -> std::io::Error {
     let last = last.as_deref().unwrap_or("?");
     std::io::Error::other(format!(
         "{left} bodies of this thread could not be ended, the last of them \"{last}\": code that catches \
-         every panic keeps its stack for good"
+         every panic keeps its stack for ever"
     ))
 }

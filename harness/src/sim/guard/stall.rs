@@ -196,8 +196,8 @@ impl Stall {
             Code::Spawned => "a task that the context does not know".to_owned(),
             Code::State => "the code that makes the state (`app`)".to_owned(),
             Code::Leftovers => {
-                "a destructor at the run's end (of the state, of a task that the context does not know, or of what a callback \
-                 holds that was never called)"
+                "a destructor at the end of the run (of the state, of a task that the context does not know, or of a value in a \
+                 callback that was never called)"
                     .to_owned()
             }
             Code::LastTurn => return format!("the last turn was that of \"{name}\""),
@@ -207,10 +207,10 @@ impl Stall {
             Doing::Channel => " blocks its thread on a channel",
             Doing::Condition => " blocks its thread, waiting to be notified",
             Doing::Sleep => " sleeps in real time",
-            Doing::Join => " blocks its thread, waiting for another thread's end",
+            Doing::Join => " blocks its thread, waiting for the end of another thread",
             Doing::Process => " blocks its thread, waiting for a child process",
             Doing::Io(_) | Doing::Unknown(_) => " blocks its thread",
-            Doing::Computes => " computes without an end",
+            Doing::Computes => " computes without end",
         };
         if let Doing::Io(call) | Doing::Unknown(Some(call)) = &self.does {
             let _ = write!(said, " in {call}");
@@ -264,44 +264,45 @@ impl Stall {
     fn advice(&self) -> &'static str {
         match (&self.code, &self.does) {
             (Code::Pool, _) => {
-                "Virtual time stands still until a job of `spawn_blocking`, `tokio::fs` or the resolver is over. One that \
-                 takes\nlong, or ends only when it is told, is a thread for the context: `add_thread`, which waits \
+                "Virtual time stands still until a job of `spawn_blocking`, `tokio::fs` or the resolver is over. Make a job \
+                 that takes\nlong, or that ends only when it is told, a thread of the context: `add_thread`, which waits \
                  through its scope"
             }
             (Code::LastTurn, _) => {
-                "Every turn ends, and the run does not: a timer that is set again and again, a loop of short waits that \
-                 nobody tells to\nstop? If it is much real work, give it more time (`DEADSTOP_TIME_LIMIT=5m`)"
+                "Every turn ends, but the run does not. Is a timer set again and again, or is there a loop of short waits that \
+                 is never told to\nstop? If it is much real work, give it more time (`DEADSTOP_TIME_LIMIT=5m`)"
             }
             (Code::Leftovers, _) => {
-                "What a destructor waits for cannot come when all is over: close it in a callback, which has a bound"
+                "At the end of the run, a destructor waits for something that cannot come any more: close it in a callback, \
+                 which has a bound"
             }
             (Code::State, _) => {
-                "The state is made anew for each run: have it made of fakes, and connect in main"
+                "The state is made anew for each run: make it of fakes, and connect in main"
             }
             (_, Doing::Lock) => {
-                "One body runs at a time here, so a std lock that another one holds across a wait is never released: \
+                "Only one body runs at a time here, so a std lock that another body holds while it waits is never released: \
                  release it\nbefore `scope.wait` or `.await`, or take it with `scope.lock(&mutex)`, which waits in virtual time. Or does \
-                 this thread hold\nit already?"
+                 this thread\nalready hold it?"
             }
             (_, Doing::Channel) => {
-                "One body runs at a time here, so nobody can send: receive with `scope.recv(&receiver)`, which waits in \
-                 virtual time\n(and blocks like `receiver.recv()` in production); from a channel of another crate through \
+                "Only one body runs at a time here, so no other body can send: receive with `scope.recv(&receiver)`, which \
+                 waits in virtual time\n(and blocks like `receiver.recv()` in production). For a channel of another crate, use \
                  `scope.block_on` or `scope.until`"
             }
             (_, Doing::Condition | Doing::Join) => {
-                "One body runs at a time here, so what is waited for cannot happen: wait through the scope, \
-                 `scope.block_on` with\n`tokio::sync::Notify`, or `scope.until`, which tries again whenever something else has run"
+                "Only one body runs at a time here, so the event that this thread waits for cannot happen: wait through the \
+                 scope, with\n`scope.block_on` and a `tokio::sync::Notify`, or with `scope.until`, which tries again after other code has run"
             }
             (_, Doing::Sleep) => {
-                "Virtual time costs nothing: `scope.sleep` and `scope.wait` take it, and in a task `tokio::time::sleep`"
+                "Virtual time costs no real time. Use `scope.sleep` or `scope.wait`, and in a task `tokio::time::sleep`"
             }
             (_, Doing::Computes) => {
-                "Give the turn back from time to time: `scope.running()` says when to stop, a task has to `.await`. \
-                 What takes long\nto compute: a smaller job under test, or more patience (`patience = \"1m\"` in the file)"
+                "Let other code run from time to time: a thread looks at `scope.running()`, a task uses `.await`. If the \
+                 computation takes long,\nuse a smaller one in tests, or more patience (`patience = \"1m\"` in the file)"
             }
             (_, Doing::Io(_) | Doing::Process | Doing::Unknown(_)) => {
-                "The real world answers in real time, and virtual time does not pass meanwhile: put it behind the state, \
-                 so that a test\ncan give a fake. At a breakpoint, `DEADSTOP_PATIENCE=10m`"
+                "The real world answers in real time, and no virtual time passes meanwhile: put it behind the state, so that \
+                 a test\ncan use a fake. While you debug with breakpoints, set `DEADSTOP_PATIENCE=10m`"
             }
         }
     }

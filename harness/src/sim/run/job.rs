@@ -155,7 +155,7 @@ pub enum RunError {
     /// Too many bodies keep their threads for good, or a thread could not be replaced: these
     /// [`Runners`](crate::sim::Runners) run nothing more.
     #[error(
-        "too many bodies keep their threads for good, the last of them \"{last}\": nothing more is run"
+        "too many bodies keep their threads for ever, the last of them \"{last}\": no further scenario is run"
     )]
     GivenUp {
         /// The last body that kept its thread.
