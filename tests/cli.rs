@@ -24,7 +24,7 @@ fn a_new_project_goes_from_missing_to_well() {
     );
     let missing = project.run(&["check"]).code(5);
     assert!(
-        missing.out.contains("1 with a snapshot to look at"),
+        missing.out.contains("1 with a snapshot to review"),
         "{}",
         missing.out
     );
@@ -42,7 +42,7 @@ fn a_new_project_goes_from_missing_to_well() {
     project.run(&["lint"]).code(0);
     // An existing file is never overwritten.
     let again = project.run(&["new", "context/lost-flush"]).code(1);
-    assert!(again.err.contains("is there already"), "{}", again.err);
+    assert!(again.err.contains("exists already"), "{}", again.err);
     project.run(&["new", "../outside"]).code(2);
 }
 
@@ -290,7 +290,7 @@ fn run_json_is_the_journal_alone() {
     fs::write(&path, own).unwrap();
     let own = project.run(&["replay", "recorded.jsonl"]).code(3);
     assert!(
-        own.err.contains("of a worker of somebody's own"),
+        own.err.contains("the journal of a service's own worker"),
         "{}",
         own.err
     );
@@ -483,7 +483,11 @@ fn links_and_pipes_among_scenarios_do_not_hang_a_command() {
             .success()
     );
     let pipe = project.run(&["check"]).code(3);
-    assert!(pipe.out.contains("it is no regular file"), "{}", pipe.out);
+    assert!(
+        pipe.out.contains("it is not a regular file"),
+        "{}",
+        pipe.out
+    );
     project.run(&["run", "scenarios/pipe.toml"]).code(3);
     project.run(&["lint"]).code(3);
 }
@@ -544,7 +548,11 @@ fn links_and_capital_extensions_count_and_skips_are_reported() {
     fs::create_dir_all(&deep).unwrap();
     fs::write(deep.join("c.toml"), GOOD).unwrap();
     let deep = project.run(&["check"]).code(3);
-    assert!(deep.err.contains("more than 32 deep"), "{}", deep.err);
+    assert!(
+        deep.err.contains("more than 32 levels deep"),
+        "{}",
+        deep.err
+    );
 }
 
 #[test]
@@ -553,7 +561,7 @@ fn no_variable_passes_a_changed_log() {
     let mut check = project.command(&["check"]);
     let forced = run_to_end(check.env("INSTA_FORCE_PASS", "1"));
     let err = forced.code(5).err;
-    assert!(err.contains("INSTA_FORCE_PASS is not heeded"), "{err}");
+    assert!(err.contains("INSTA_FORCE_PASS is ignored"), "{err}");
     let mut check = project.command(&["check"]);
     let check = check.env("INSTA_FORCE_PASS", "1").env("CI", "true");
     run_to_end(check).code(5);
@@ -604,7 +612,9 @@ fn snapshot_is_accepted_by_its_file_from_anywhere() {
         again.err
     );
     assert!(
-        again.err.contains("makes pending what is not accepted"),
+        again
+            .err
+            .contains("makes a log pending if it is not accepted"),
         "{}",
         again.err
     );
@@ -669,13 +679,17 @@ fn snapshot_or_journal_that_is_no_regular_file_is_refused() {
     std::os::unix::fs::symlink("/dev/zero", project.root.join("snapshots/a.snap")).unwrap();
     let zero = project.run(&["check"]).code(1);
     assert!(
-        zero.said().contains("it is no regular file"),
+        zero.said().contains("it is not a regular file"),
         "{}",
         zero.said()
     );
     std::os::unix::fs::symlink("/dev/zero", project.root.join("a.jsonl")).unwrap();
     let zero = project.run(&["replay", "a.jsonl"]).code(3);
-    assert!(zero.err.contains("it is no regular file"), "{}", zero.err);
+    assert!(
+        zero.err.contains("it is not a regular file"),
+        "{}",
+        zero.err
+    );
     let large = fs::File::create(project.root.join("large.jsonl")).unwrap();
     large.set_len((256 << 20) + 1).unwrap();
     let large = project.run(&["replay", "large.jsonl"]).code(3);
@@ -690,12 +704,12 @@ fn a_journal_of_another_version_host_or_subject_is_not_replayed() {
         (
             r#""version":1"#,
             r#""version":2"#,
-            "of version 2 of the journal",
+            "version 2 of the journal",
         ),
         (
             r#""host":"sim""#,
             r#""host":"live""#,
-            "recorded on \"live\"",
+            "recorded on the host \"live\"",
         ),
         (
             r#""subject":"worker""#,
@@ -849,7 +863,7 @@ fn failing_or_stale_log_is_not_accepted() {
     );
     let stale = project.run(&["accept"]).code(1);
     assert!(
-        stale.err.contains("not what the scenario gives now"),
+        stale.err.contains("no longer gives the pending log"),
         "{}",
         stale.err
     );
@@ -866,7 +880,7 @@ fn failing_or_stale_log_is_not_accepted() {
     fs::remove_file(project.root.join("scenarios/a.toml")).unwrap();
     let gone = project.run(&["accept"]).code(1);
     assert!(
-        gone.err.contains("no scenario has this name any more"),
+        gone.err.contains("no scenario has this name any longer"),
         "{}",
         gone.err
     );
@@ -913,7 +927,7 @@ fn run_of_a_file_without_a_stop_reports_that() {
     assert!(
         never
             .out
-            .contains("nothing in the file asks the worker to stop"),
+            .contains("no event of the file asks the worker to stop"),
         "{}",
         never.out
     );

@@ -54,8 +54,8 @@ fn run_with_too_many_report_rows_is_too_large() {
         messages,
         [(
             Check::End,
-            "the run was given up (too-large): its reports have more than 200,000 rows in all, the last of them \
-             for \"caller\"; let fewer callers ask, or split the file"
+            "the run was given up (too-large): its reports have more than 200,000 rows in all, and the last row is \
+             for \"caller\"; use fewer callers, or split the file"
         )]
     );
 }

@@ -169,7 +169,7 @@ fn a_journal_that_differs_is_shown_beside_the_simulated_one() {
     let difference = compare(&known, &played.events).expect("a difference");
     assert_eq!(
         difference.headline,
-        "the live run is out of time: \"ended drain (#1): ok\" of \"drain\" is due at 10.500 and came 100 ms later, at 10.600"
+        "the live run is late: \"ended drain (#1): ok\" of \"drain\" is due at 10.500, but came 100 ms later, at 10.600"
     );
     let shown = side_by_side(&difference, Style::default());
     insta::assert_snapshot!(shown);
@@ -187,7 +187,7 @@ fn event_where_none_is_due_is_reported_as_out_of_time() {
     let difference = compare(&known, &events).expect("a difference");
     assert_eq!(
         difference.headline,
-        "the live run is out of time: \"heard drain (#1)\" came at 10.250, where nothing is due: 250 ms after the last instant, 10.000"
+        "the live run is late: \"heard drain (#1)\" came at 10.250, at which nothing is due: 250 ms after the last instant, 10.000"
     );
 }
 
@@ -255,7 +255,7 @@ fn exit_code_is_that_of_the_process_not_of_its_journal() {
     let difference = compare(&known, &played.events).expect("a difference");
     assert_eq!(
         difference.headline,
-        "the process: live \"exit code 3, stopped\" at 10.600, in the simulation \"exit code 0, stopped\" at 10.600"
+        "the process: the live run has \"exit code 3, stopped\" at 10.600, but the simulation has \"exit code 0, stopped\" at 10.600"
     );
 }
 
@@ -301,7 +301,7 @@ fn files_not_for_live_runs_are_counted_and_too_fast_refused() {
     assert_eq!(output.status.code(), Some(4), "{stdout}");
     assert!(stdout.contains("not-live: it is about a year"), "{stdout}");
     assert!(
-        stdout.ends_with("0 runs live, 1 cannot be live; nothing was run\n"),
+        stdout.ends_with("0 runs live, 1 cannot be run live; nothing was run\n"),
         "{stdout}"
     );
 
@@ -316,16 +316,19 @@ fn files_not_for_live_runs_are_counted_and_too_fast_refused() {
         stdout.contains("between: `after-event` strikes between two turns"),
         "{stdout}"
     );
-    assert!(stdout.contains("1 cannot be live"), "{stdout}");
+    assert!(stdout.contains("1 cannot be run live"), "{stdout}");
 
     let output = live(&["scenarios/tasks/one-millisecond.toml", "--speed", "10"]);
     let stdout = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{stdout}");
     assert!(
-        stdout.contains("two of its instants lie 1 ms apart"),
+        stdout.contains("two of its instants are 1 ms apart"),
         "{stdout}"
     );
-    assert!(stdout.contains("and 0.02 is the fastest"), "{stdout}");
+    assert!(
+        stdout.contains("the highest possible speed is 0.02"),
+        "{stdout}"
+    );
 }
 
 #[test]
@@ -346,9 +349,8 @@ fn random_scenarios_agree_and_running_none_is_not_well() {
     let stdout = text(&output.stdout);
     assert_eq!(output.status.code(), Some(4), "{stdout}");
     assert!(
-        stdout.contains(
-            "0 random scenarios live, seeds 1 to 2, 2 passed over (two of its instants lie "
-        ),
+        stdout
+            .contains("0 random scenarios live, seeds 1 to 2, 2 skipped (two of its instants are "),
         "{stdout}"
     );
     assert!(stdout.ends_with("; nothing was run\n"), "{stdout}");
@@ -385,7 +387,9 @@ fn unmet_expectation_names_a_seed_that_misses_it_too() {
     let output = live(&[&file]);
     let stdout = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{stdout}");
-    let line = format!("seed 0 of the simulation breaks it too: deadstop check {file} --seed 0");
+    let line = format!(
+        "the simulation with seed 0 does not meet it either: deadstop check {file} --seed 0"
+    );
     assert!(stdout.contains(&line), "{stdout}");
 }
 
@@ -405,5 +409,8 @@ fn run_at_an_even_speed_agrees_and_takes_its_full_time() {
     let output = live(&[&file, "--speed", "10.1"]);
     let stdout = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{stdout}");
-    assert!(stdout.contains("and 10 is the fastest"), "{stdout}");
+    assert!(
+        stdout.contains("the highest possible speed is 10"),
+        "{stdout}"
+    );
 }

@@ -241,20 +241,20 @@ fn report_that_cannot_be_written_is_refused_before_any_run() {
     let project = Project::new("reports/refused").with("a.toml", GOOD);
     fs::create_dir(project.root.join("folder")).unwrap();
     for (report, why) in [
-        ("junit", "it needs a file: junit=FILE"),
-        ("github=a", "it takes no file"),
+        ("junit", "a file is missing: expected junit=FILE"),
+        ("github=a", "github takes no file"),
         (
             "xml=a",
             "expected text=FILE, json=FILE, junit=FILE or github",
         ),
-        ("junit=folder", "cannot write folder: it is there already"),
+        ("junit=folder", "cannot write folder: it exists already"),
         (
             "junit=/dev/null",
-            "cannot write /dev/null: it is there already",
+            "cannot write /dev/null: it exists already",
         ),
         (
             "json=scenarios/a.toml/b",
-            "cannot make the folder scenarios/a.toml: ",
+            "cannot create the folder scenarios/a.toml: ",
         ),
     ] {
         let refused = project.run(&["check", "--report", report]).code(2);
@@ -264,7 +264,7 @@ fn report_that_cannot_be_written_is_refused_before_any_run() {
     let twice = ["check", "--report", "junit=a", "--report", "json=./a"];
     let twice = project.run(&twice).code(2);
     assert!(
-        twice.err.contains("two reports would go to"),
+        twice.err.contains("two reports have the same file"),
         "{}",
         twice.err
     );

@@ -14,21 +14,21 @@ use super::view::{load, run_guarded};
 use super::{Done, Exit};
 use deadstop_harness::words::{escaped, shown_path};
 
-/// Accept pending snapshots.
+/// Accept pending snapshots: the logs of the last check become the accepted ones.
 #[derive(Debug, Args)]
 pub struct Accept {
-    /// Parts of the names of snapshots; all that is pending without any
+    /// Parts of names of snapshots [default: all pending snapshots]
     #[arg(value_name = "FILTER")]
     what: Vec<String>,
-    /// Delete the snapshots that belong to no scenario, and accept nothing
+    /// Only delete the snapshots that belong to no scenario; accept none
     #[arg(long, conflicts_with = "what")]
     unreferenced: bool,
 }
 
-/// Throw pending snapshots away.
+/// Reject pending snapshots: delete the logs of the last check.
 #[derive(Debug, Args)]
 pub struct Reject {
-    /// Parts of the names of snapshots; all that is pending without any
+    /// Parts of names of snapshots [default: all pending snapshots]
     #[arg(value_name = "FILTER")]
     what: Vec<String>,
 }
@@ -38,7 +38,7 @@ fn refuse_in_ci() -> Result<(), (Exit, String)> {
     let variable = |name| std::env::var(name).ok();
     let policy = Policy::from_env(variable("CI").as_deref(), None).map_err(failed)?;
     if policy == Policy::Nothing {
-        let why = "CI is set, and in CI nothing is written to `snapshots`; accept and reject where you work";
+        let why = "the environment variable CI is set, and in CI no command changes `snapshots`; accept and reject on your own machine";
         return Err((Exit::Usage, why.to_owned()));
     }
     Ok(())
@@ -52,7 +52,7 @@ fn failed(error: impl ToString) -> (Exit, String) {
 fn store() -> Result<Store, (Exit, String)> {
     let scenarios = place::scenarios().ok_or((
         Exit::Nothing,
-        "there is no folder `scenarios` here or above, and so no snapshots".to_owned(),
+        "there are no snapshots, because there is no folder `scenarios` here or above".to_owned(),
     ))?;
     Ok(Store::new(place::snapshots(&scenarios)))
 }
@@ -60,7 +60,7 @@ fn store() -> Result<Store, (Exit, String)> {
 /// Returns the names of the pending snapshots that the arguments select.
 fn pending(store: &Store, what: &[String]) -> Result<Vec<String>, (Exit, String)> {
     if what.iter().any(|what| what == place::STDIN) {
-        let why = "`-` is no name of a snapshot: what comes from standard input has none";
+        let why = "`-` is not the name of a snapshot: a scenario from standard input has none";
         return Err((Exit::Usage, why.to_owned()));
     }
     let pending = store.pending().map_err(failed)?;
@@ -94,15 +94,17 @@ fn pending(store: &Store, what: &[String]) -> Result<Vec<String>, (Exit, String)
         if names.is_empty() {
             let why = if file.is_some() {
                 format!(
-                    "nothing is pending for {filter:?}; `deadstop check` makes pending what is not accepted and does not fail"
+                    "nothing is pending for {filter:?}; `deadstop check` makes a log pending if it is not accepted and nothing else fails"
                 )
             } else if path.is_file() {
-                format!("{filter:?} has no snapshot: only files below the folder `scenarios` have")
+                format!(
+                    "{filter:?} has no snapshot: only files below the folder `scenarios` have one"
+                )
             } else {
                 let waits = if pending.is_empty() {
-                    "nothing is; `deadstop check` makes pending what is not accepted and does not fail".to_owned()
+                    "nothing else is pending either; `deadstop check` makes a log pending if it is not accepted and nothing else fails".to_owned()
                 } else {
-                    format!("what is: {}", escaped(&pending.join(", ")))
+                    format!("pending are: {}", escaped(&pending.join(", ")))
                 };
                 format!("nothing is pending for {filter:?}; {waits}")
             };
@@ -200,19 +202,19 @@ fn check_acceptable(
 ) -> Result<Result<(), String>, (Exit, String)> {
     let Some(found) = found else {
         return Ok(Err(
-            "no scenario has this name any more; reject it".to_owned()
+            "no scenario has this name any longer; reject the snapshot".to_owned(),
         ));
     };
     let bytes = found.read().map_err(failed)?;
     let Some(loaded) = load(&found.name, &found.shown(), &bytes) else {
-        return Ok(Err("the file has mistakes".to_owned()));
+        return Ok(Err("the scenario file has mistakes".to_owned()));
     };
     let journal = run_guarded(&loaded.scenario, &Options::default())
         .map_err(|message| (Exit::Internal, message))?;
     let log = text(&journal.events);
     if pending != log.trim_end() {
         return Ok(Err(
-            "the pending log is not what the scenario gives now; check it again".to_owned(),
+            "the scenario no longer gives the pending log; run `deadstop check` again".to_owned(),
         ));
     }
     let judged = |journal: &Journal| {
@@ -220,7 +222,9 @@ fn check_acceptable(
         findings.first().map(Finding::sentence)
     };
     if let Some(wrong) = judged(&journal) {
-        return Ok(Err(format!("{wrong}; mend it, and check it again")));
+        return Ok(Err(format!(
+            "{wrong}; correct it, and run `deadstop check` again"
+        )));
     }
     // As in `check`, laws and expectations that hold for some orders only are not enough.
     for seed in FURTHER_SEEDS {
@@ -232,7 +236,7 @@ fn check_acceptable(
             run_guarded(&loaded.scenario, &options).map_err(|message| (Exit::Internal, message))?;
         if let Some(wrong) = judged(&journal) {
             return Ok(Err(format!(
-                "with seed {seed}: {wrong}; mend it, and check it again"
+                "with seed {seed}: {wrong}; correct it, and run `deadstop check` again"
             )));
         }
     }

@@ -357,14 +357,16 @@ fn mismatch(
         return None; // Accepted at once, as the environment asks.
     }
     let waits = match (policy, wrote) {
-        (Policy::Nothing, _) => "nothing was made pending",
+        (Policy::Nothing, _) => {
+            "no log was made pending, because CI is set or INSTA_UPDATE forbids it"
+        }
         _ => "it is pending: if it is right, accept it",
     };
     match state {
         State::Same => None,
         State::Missing => Some(finding(
             SnapshotFault::Missing,
-            &format!("no log was accepted yet; {waits}"),
+            &format!("no log is accepted yet; {waits}"),
         )),
         State::Pending { old: None } => Some(finding(
             SnapshotFault::Pending,

@@ -21,30 +21,30 @@ use super::reporters::event::{CheckEvent, Reporters, Summary};
 use super::seeds::Seeds;
 use super::{Context, Done, Exit, Format};
 
-/// Run all scenarios twice, and judge them by laws, expectations and snapshots: the gate.
+/// Check scenarios: run each several times, and judge it by laws, expectations and its snapshot.
 ///
-/// Each scenario is run a second time on another thread, in another order and on used stacks, and must
-/// give the same journal. Then it is run once more with each of the seeds 1 to 3: what only some orders within an
-/// instant fulfil fails, and names its seed. Quiet when all is well; for a failure, everything that is needed to mend it.
+/// Each scenario is run twice with seed 0, on two threads, and both runs must give the same journal. Then it is run once with
+/// each of the seeds 1 to 3, because another order within an instant may break a law or an expectation. Scenarios that pass
+/// print nothing. A failure prints everything that is needed to repeat and correct it.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// Files, folders, parts of names, or tags; all scenarios without any
+    /// Files, folders, parts of names, or tags [default: all scenarios]
     #[arg(value_name = "PATH|FILTER")]
     what: Vec<String>,
-    /// What to write to standard output: text for people, or JSON lines: one a scenario, and one of the totals
+    /// The format of standard output. JSON is one line for each scenario, and one line with the totals
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// A report beside that, any number of times: text=FILE, json=FILE, junit=FILE, or github (annotations and a
-    /// summary of the step, which come by themselves if GITHUB_ACTIONS is true)
+    /// Write a further report; may be given several times: text=FILE, json=FILE, junit=FILE, or github (annotations and a
+    /// summary of the step; this is the default if GITHUB_ACTIONS is true)
     #[arg(long, value_name = "KIND[=FILE]", value_parser = choice)]
     report: Vec<Choice>,
-    /// The context under test; the plan is judged without snapshots
+    /// The context under test. The plan is judged without snapshots
     #[arg(long, value_enum, default_value_t)]
     context: Context,
-    /// One seed, or a range of them (0..100): laws and expectations then, no snapshots
+    /// One seed, or a range of seeds such as 0..100. Snapshots are then not compared
     #[arg(long, value_name = "N|A..B")]
     seed: Option<Seeds>,
-    /// How many runs go on at once [default: one a core]
+    /// Number of runs at the same time [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
 }
@@ -95,7 +95,7 @@ impl Check {
         .map_err(|error| (Exit::Usage, error.to_string()))?;
         // In insta, a mismatch passes if this variable is set. A gate that a variable turns green is none.
         if variable("INSTA_FORCE_PASS").is_some_and(|value| !matches!(&*value, "" | "0")) {
-            err("note: INSTA_FORCE_PASS is not heeded: a log that is not its snapshot fails");
+            err("note: INSTA_FORCE_PASS is ignored: a log that differs from its snapshot fails");
         }
         let compares_logs = self.context == Context::Worker && self.seed.is_none();
         Ok(Plan {
@@ -152,7 +152,7 @@ fn leftovers(scenarios: &Path, cases: &[Case]) -> Result<Vec<Finding>, SnapshotE
         if !reported {
             let name = escaped(&name);
             let message = format!(
-                "{name}: a log is pending that the scenario does not give; `deadstop reject {name}`"
+                "{name}: a log is pending that the scenario no longer gives; delete it with `deadstop reject {name}`"
             );
             leftovers.push(Finding::new(
                 Checked::Snapshot(SnapshotFault::Pending),

@@ -12,10 +12,10 @@ use super::output::{err, out, style};
 use super::view::details;
 use super::{Done, Exit, place};
 
-/// Look for scenarios that cannot mean what they say.
+/// Look for mistakes in scenario files, without running them.
 #[derive(Debug, Args)]
 pub struct Lint {
-    /// Files, folders, parts of names, or tags; all scenarios without any
+    /// Files, folders, parts of names, or tags [default: all scenarios]
     #[arg(value_name = "PATH|FILTER")]
     what: Vec<String>,
     /// List the lints
@@ -66,9 +66,9 @@ impl Lint {
         }
         let files = plural(selection.found.len() as u64, "file");
         out(&match count {
-            0 if exit == Exit::Well => format!("{files}: nothing to say\n"),
-            1 => format!("{files}: 1 thing to look at\n"),
-            _ => format!("{files}: {count} things to look at\n"),
+            0 if exit == Exit::Well => format!("{files}: no findings\n"),
+            1 => format!("{files}: 1 finding\n"),
+            _ => format!("{files}: {count} findings\n"),
         })?;
         Ok(exit)
     }

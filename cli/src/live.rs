@@ -33,32 +33,32 @@ pub const PERFORM: &str = "perform";
 
 /// Run scenarios on real threads, the real clock and real sockets, and hold them against the simulation.
 ///
-/// Each is run in a process of its own, which gets real signals. Its journal must pass the laws and the
-/// expectations, and agree with the simulated one component by component, times included.
+/// Each scenario is run in its own process, which gets real signals. Its journal must fulfil the laws and the expectations. It
+/// must also agree with the simulated journal, component by component, including the times.
 #[derive(Debug, Args)]
 pub struct Live {
-    /// Files, folders, parts of names, or tags; all scenarios without any
+    /// Files, folders, parts of names, or tags [default: all scenarios]
     #[arg(value_name = "PATH|FILTER")]
     what: Vec<String>,
-    /// This many times as fast as real time, all along [default: from instant to instant in 300 ms]
+    /// Run N times as fast as real time throughout [default: 300 ms from one instant to the next]
     #[arg(long, value_name = "N", value_parser = speed)]
     speed: Option<f64>,
-    /// How often each is run
+    /// Number of runs of each scenario
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     times: u16,
-    /// How many run at once [default: 8; of random ones 32]
+    /// Number of runs at the same time [default: 8, or 32 with --random]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
-    /// Run that many random scenarios instead, with a table of what they have struck; one that fails is printed
+    /// Run N random scenarios instead, and print a table of their faults; a scenario that fails is printed
     #[arg(long, value_name = "N", conflicts_with = "what", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     random: Option<u32>,
-    /// The seed of the first random scenario; the next has the next seed [default: 0]
+    /// The seed of the first random scenario; each further one has the next seed [default: 0]
     #[arg(long, value_name = "SEED", requires = "random", value_parser = one_seed)]
     seed: Option<u64>,
     /// Also write each random scenario that fails to a file in this folder
     #[arg(long, value_name = "FOLDER", requires = "random")]
     save: Option<PathBuf>,
-    /// Say of each scenario how it went, and why if it is not run
+    /// Print the result of each run, and why a scenario is not run
     #[arg(long)]
     verbose: bool,
 }
@@ -74,11 +74,11 @@ impl Perform {
 }
 
 fn speed(text: &str) -> Result<f64, String> {
-    let speed: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    let speed: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
     if (0.001..=100_000.0).contains(&speed) {
         Ok(speed)
     } else {
-        Err("it is not from 0.001 to 100000".to_owned())
+        Err("expected a number from 0.001 to 100000".to_owned())
     }
 }
 
@@ -173,8 +173,7 @@ impl Live {
             if let Some(why) = why_stuck(runners, &scenario, case)
                 .map_err(|error| (Exit::Internal, error.to_string()))?
             {
-                let message =
-                    format!("{why}; so there is nothing that a live run could agree with");
+                let message = format!("{why}; a live run has nothing to be compared with");
                 case.add(Some(0), Finding::new(Check::End, message));
                 continue;
             }
@@ -188,7 +187,7 @@ impl Live {
                     let write = if self.speed.is_some() {
                         "run it more slowly"
                     } else {
-                        "if it has to be so, write `live = \"no: REASON\"` at the top of the file"
+                        "if this is intended, write `live = \"no: REASON\"` at the top of the file"
                     };
                     let message = format!("{why}; {write}");
                     case.add(None, Finding::new(Check::NotLive, message));
@@ -212,8 +211,12 @@ impl Live {
         plays: &[(usize, Play)],
         runners: &Runners,
     ) -> Result<Vec<LiveRun>, (Exit, String)> {
-        let program = std::env::current_exe()
-            .map_err(|error| (Exit::Internal, format!("cannot find itself: {error}")))?;
+        let program = std::env::current_exe().map_err(|error| {
+            (
+                Exit::Internal,
+                format!("cannot find the program file of deadstop: {error}"),
+            )
+        })?;
         let players = Players::new(program, &[PERFORM]);
         let mut queue: Vec<&(usize, Play)> = plays.iter().collect();
         queue.sort_by_key(|(_, play)| std::cmp::Reverse(play.request.tempo.takes()));
@@ -254,7 +257,10 @@ impl Live {
         );
         let repeats: u32 = ran.iter().map(|one| one.result.repeats).sum();
         if repeats > 0 {
-            let _ = write!(line, ", {repeats} again since the machine held them up");
+            let _ = write!(
+                line,
+                ", {repeats} repeated because the machine was too slow"
+            );
         }
         let further = ran
             .iter()
@@ -263,13 +269,13 @@ impl Live {
         if further > 0 {
             let _ = write!(
                 line,
-                ", {further} with a seed after the first {FIRST_SEEDS}"
+                ", {further} agree only with a seed after the first {FIRST_SEEDS}"
             );
         }
         if not_live > 0 {
-            let _ = write!(line, ", {not_live} cannot be live");
+            let _ = write!(line, ", {not_live} cannot be run live");
             if !self.verbose {
-                line += " (--verbose says why)";
+                line += " (--verbose shows why)";
             }
         }
         if ran.is_empty() {

@@ -35,9 +35,9 @@ use options::{Context, Format};
     version,
     arg_required_else_help = true,
     max_term_width = 100,
-    after_help = "Exit codes: 0 all well · 1 a law, an expectation or a snapshot failed · 2 usage · 3 a scenario \
-                  file is invalid · 4 nothing was selected · 5 snapshots are only missing, pending or unreferenced \
-                  · 6 not deterministic · 70 a fault of deadstop's own · 130 interrupted"
+    after_help = "Exit codes: 0 success · 1 a law, an expectation or a snapshot failed · 2 wrong usage · 3 a scenario \
+                  file is invalid · 4 nothing was selected or run · 5 only snapshots are missing, pending or unreferenced \
+                  · 6 not deterministic · 70 an internal error of deadstop · 130 interrupted"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -48,21 +48,21 @@ struct Cli {
 enum Command {
     /// Run one scenario and look at it: its budget, its log, its timeline, and what is wrong
     Run(run::Run),
-    /// Run all scenarios twice, and judge them by laws, expectations and snapshots: the gate
+    /// Check scenarios: run each several times, and judge it by laws, expectations and its snapshot
     Check(check::Check),
-    /// Accept pending snapshots: what the scenarios did at the last check is right
+    /// Accept pending snapshots: the logs of the last check become the accepted ones
     Accept(accept::Accept),
-    /// Throw pending snapshots away
+    /// Reject pending snapshots: delete the logs of the last check
     Reject(accept::Reject),
-    /// Run again what a failure's last line names, or what a journal has recorded
+    /// Run a failed scenario or a recorded journal again
     Replay(replay::Replay),
     /// Run scenarios on real threads, the real clock and real sockets, and compare with the simulation
     Live(live::Live),
     #[command(name = live::PERFORM, hide = true)]
     Perform(live::Perform),
-    /// Look for scenarios that cannot mean what they say
+    /// Look for mistakes in scenario files, without running them
     Lint(lint::Lint),
-    /// Write a new scenario with comments, to start from
+    /// Write a new scenario file with comments, as a starting point
     New(new::New),
     /// Print the JSON schema of scenario files, for editors
     Schema(schema::Schema),
@@ -80,9 +80,7 @@ fn main() -> ExitCode {
         command => command,
     };
     let exit = contained(|| dispatch(command)).unwrap_or_else(|| {
-        output::err(
-            "deadstop: a fault of its own, which the lines above tell of; no verdict was reached",
-        );
+        output::err("deadstop: internal error of deadstop, described above; there is no verdict");
         Exit::Internal
     });
     ExitCode::from(exit.code())

@@ -15,10 +15,10 @@ use deadstop_harness::scenario::{
 };
 use deadstop_harness::words::shown_path;
 
-/// Write a new scenario with comments, to start from.
+/// Write a new scenario file with comments, as a starting point.
 #[derive(Debug, Args)]
 pub struct New {
-    /// Its name, with a slash for a folder: `context/lost-flush`
+    /// The name of the scenario, with a slash for a folder: `context/lost-flush`
     name: String,
 }
 
@@ -40,7 +40,7 @@ impl New {
             return Err((
                 Exit::Usage,
                 format!(
-                    "{name:?} cannot be a scenario's name: use letters, digits, `-`, `_` and `/`, as in `context/lost-flush`"
+                    "{name:?} cannot be the name of a scenario: use letters, digits, `-`, `_` and `/`, as in `context/lost-flush`"
                 ),
             ));
         }
@@ -103,23 +103,23 @@ fn text(name: &str) -> String {
         .before(Spot::Key(Place::Top, "title"), format!("{GRAMMAR}."))
         .beside(
             Spot::Key(Place::Worker, "grace"),
-            "from the signal to SIGKILL; cleanup keeps a third of it unless `reserve` says otherwise",
+            "from the signal to SIGKILL; a third of it is kept for cleanup, unless `reserve` is given",
         )
         .before(
             Spot::Key(Place::Worker, "components"),
-            "What the worker is made of, in the order in which main registers it.",
+            "The components of the worker, in the order in which main registers them.",
         )
         .beside(Spot::Component(0), "told to stop, needs 200 ms")
-        .beside(Spot::Component(1), "cleanup runs descending: first this")
-        .beside(Spot::Component(2), "and then this (order 0)")
-        .before(Spot::Key(Place::Timeline, "events"), "What happens to it, and when.")
+        .beside(Spot::Component(1), "cleanup runs in descending order: this one first")
+        .beside(Spot::Component(2), "then this one (order 0)")
+        .before(Spot::Key(Place::Timeline, "events"), "What happens to the worker, and when.")
         .beside(Spot::Event(0), "one job, done at 12 s")
         .before(Spot::Event(2), SUGGESTED_EVENTS)
         .before(Spot::Key(Place::Expect, "exit"), EXPECTED)
         .beside(Spot::Key(Place::Expect, "closed"), "exactly these, in this order")
         .beside(
             Spot::Key(Place::Expect, "ends-at"),
-            "server until 10.2 s, the pool until its job is done",
+            "the server takes until 10.2 s, the pool until its job is done",
         )
         .write(&scenario)
 }
@@ -134,7 +134,7 @@ fn own_text(name: &str) -> String {
         .before(Spot::Key(Place::Top, "title"), ABOUT)
         .before(
             Spot::Key(Place::Top, "title"),
-            "It is for the worker that your tests register, and so has no components.",
+            "It is for the worker that your tests register, so it lists no components.",
         )
         .before(
             Spot::Key(Place::Top, "title"),
@@ -148,10 +148,9 @@ fn own_text(name: &str) -> String {
         .write(&scenario)
 }
 
-const ABOUT: &str = "What this scenario is about: the bug, and what is right instead.";
+const ABOUT: &str = "What this scenario is about: the bug, and the right behaviour.";
 const GRAMMAR: &str = "Every key is explained, with an example, in scenarios/README.md";
-const EXPECTED: &str =
-    "What is right, worked out by hand before the first run; what is left out is not checked.";
+const EXPECTED: &str = "The right result, worked out by hand before the first run. An expectation that is left out is not checked.";
 /// Events to try. Their lines become events where the comment's sign is removed.
 const SUGGESTED_EVENTS: &str = r#"Try these: the pool's close never returns, or a second signal comes.
 { on = "thread pool", hang = "thread pool" },
@@ -180,7 +179,7 @@ fn for_own_workers() -> bool {
 fn write_scenario(path: &Path, text: &str) -> Result<(), String> {
     if path.exists() {
         return Err(format!(
-            "{} is there already; choose another name, or edit it",
+            "{} exists already; choose another name, or edit the file",
             path.display()
         ));
     }

@@ -37,16 +37,16 @@ pub enum Format {
 /// How a scenario is run and shown.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// What to write: text for people, or the journal alone, one JSON object a line
+    /// The format of standard output. JSON is the journal alone, one object on each line
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// The picture and the verdict alone, without budget and log
+    /// Print only the picture and the verdict, without the budget and the log
     #[arg(long)]
     pub brief: bool,
     /// The context under test
     #[arg(long, value_enum, default_value_t)]
     pub context: Context,
-    /// The number that fixes every choice among what could happen in one instant
+    /// The number that determines every choice of order within an instant
     #[arg(long, default_value_t = 0, value_parser = one_seed)]
     pub seed: u64,
 }

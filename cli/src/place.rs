@@ -363,7 +363,7 @@ pub fn select_one(argument: &str) -> Result<FoundFile, String> {
                 .collect();
             let more = if n > names.len() { "\n  …" } else { "" };
             Err(format!(
-                "{argument:?} means {n} scenarios; name one of them:\n{}{more}",
+                "{argument:?} matches {n} scenarios; give the name of one:\n{}{more}",
                 names.join("\n")
             ))
         }
@@ -429,7 +429,7 @@ pub fn nothing_selected(argument: &str, all: &[FoundFile]) -> String {
     match near {
         Some((_, name)) => format!("no scenario {argument:?}; did you mean {name:?}?"),
         None => format!(
-            "no scenario {argument:?} among the {} in `{SCENARIOS}`; a path, a part of a name or a tag selects some",
+            "none of the {} scenarios in `{SCENARIOS}` matches {argument:?}; give a path, a part of a name, or a tag",
             all.len()
         ),
     }

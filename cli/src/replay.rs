@@ -19,13 +19,13 @@ use super::{Context, Done, Exit};
 /// Maximum size of a journal that is read, in bytes.
 const MAX_JOURNAL_BYTES: u64 = 256 << 20;
 
-/// Run again what a failure's last line names, or what a journal has recorded.
+/// Run a failed scenario or a recorded journal again.
 ///
-/// A journal is what `run --format json` writes: its first line says which scenario, seed and context it
-/// is of. The run is compared with it, event by event.
+/// The last line of a failure gives the arguments. A recorded journal is the output of `run --format json`: its first line
+/// names the scenario, the seed and the context. The new run is compared with it, event by event.
 #[derive(Debug, Args)]
 pub struct Replay {
-    /// A scenario as `run` takes it, or a recorded journal (a file that ends in .jsonl)
+    /// A scenario, as for `run`, or a recorded journal (a file whose name ends in .jsonl)
     what: String,
     #[command(flatten)]
     how: RunArgs,
@@ -66,23 +66,23 @@ impl Replay {
         }) = recorded.first()
         else {
             return Err(invalid(
-                "its first line is no `journal` event, which says what it is of".to_owned(),
+                "its first line is not a `journal` event, which names the scenario".to_owned(),
             ));
         };
         if &**subject == Own::SUBJECT {
             return Err(invalid(
-                "it is of a worker of somebody's own: the tests of that worker run it again"
+                "it is the journal of a service's own worker: run it again with the tests of that worker"
                     .to_owned(),
             ));
         }
         if *version != VERSION {
             return Err(invalid(format!(
-                "it is of version {version} of the journal; this is version {VERSION}"
+                "it has version {version} of the journal; expected version {VERSION}"
             )));
         }
         if &**host != "sim" {
             return Err(invalid(format!(
-                "it was recorded on {host:?}: only a run of the simulator is the same again"
+                "it was recorded on the host {host:?}: only a run of the simulator can be replayed"
             )));
         }
         let plan = match &**subject {
@@ -98,7 +98,7 @@ impl Replay {
         };
         let found = run::find(scenario).map_err(|(exit, message)| {
             let hint =
-                "the journal names its scenario by its place in a project: replay it from there";
+                "the journal names its scenario by the path in its project: replay it from the folder of that project";
             (exit, format!("{message}\n{hint}"))
         })?;
         let Some(loaded) = found else {

@@ -34,8 +34,11 @@ impl Seeds {
 ///
 /// If it is no whole number from 0; the message is for people.
 pub fn one_seed(text: &str) -> Result<u64, String> {
-    let wrong =
-        |_| format!("{text:?} is no whole number from 0, which one seed is; `check` takes ranges");
+    let wrong = |_| {
+        format!(
+            "{text:?} is not a seed: expected one whole number from 0; only `check` takes ranges"
+        )
+    };
     text.parse().map_err(wrong)
 }
 
@@ -45,7 +48,7 @@ impl FromStr for Seeds {
     fn from_str(text: &str) -> Result<Self, String> {
         let number = |text: &str| {
             text.parse::<u64>()
-                .map_err(|_| format!("{text:?} is no whole number from 0"))
+                .map_err(|_| format!("{text:?} is not a whole number from 0"))
         };
         let (first, end) = match text.split_once("..") {
             None => {
@@ -53,14 +56,14 @@ impl FromStr for Seeds {
                 (
                     seed,
                     seed.checked_add(1)
-                        .ok_or("the last seed there is cannot be run")?,
+                        .ok_or("the largest possible seed cannot be run")?,
                 )
             }
             Some((first, end)) => {
                 let last = match end.strip_prefix('=') {
                     Some(last) => number(last)?
                         .checked_add(1)
-                        .ok_or("the last seed there is cannot be run")?,
+                        .ok_or("the largest possible seed cannot be run")?,
                     None => number(end)?,
                 };
                 (number(first)?, last)
@@ -68,12 +71,14 @@ impl FromStr for Seeds {
         };
         if first >= end {
             return Err(
-                "no seed is in it; write one seed, or a range like 0..100, which ends before 100"
+                "the range is empty; write one seed, or a range like 0..100, which ends before 100"
                     .to_owned(),
             );
         }
         if end - first > MAX_SEEDS {
-            return Err(format!("more than {MAX_SEEDS} seeds; take them in parts"));
+            return Err(format!(
+                "there are more than {MAX_SEEDS} seeds; check them in parts"
+            ));
         }
         Ok(Seeds { first, end })
     }
@@ -113,7 +118,7 @@ mod tests {
         let wrong = one_seed("0..3").expect_err("it is a range");
         assert_eq!(
             wrong,
-            r#""0..3" is no whole number from 0, which one seed is; `check` takes ranges"#
+            r#""0..3" is not a seed: expected one whole number from 0; only `check` takes ranges"#
         );
     }
 }

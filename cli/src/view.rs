@@ -70,7 +70,7 @@ pub fn run_and_show(
 ) -> Result<(Exit, Vec<Event>), (Exit, String)> {
     if loaded.scenario.worker.components.is_none() {
         err(&format!(
-            "{}: it has no [worker] components: it is for a worker of your own, whose tests run it with `deadstop_harness::scenarios!`",
+            "{}: the file has no components in [worker], so it is for a worker of your own: run it in the tests of that worker, with `deadstop_harness::scenarios!`",
             loaded.file.path
         ));
         return Ok((Exit::Nothing, Vec::new()));

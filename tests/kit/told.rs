@@ -218,7 +218,7 @@ fn state_kept_between_runs_is_reported_with_its_event() {
     assert_contains(
         &failure,
         &[
-            "they part where one has `10.000 . ended db (#1): ok` and the other `10.001 . ended db (#1): ok`",
+            "they differ first where one has `10.000 . ended db (#1): ok` and the other has `10.001 . ended db (#1): ok`",
             "`select!` without `biased`",
             "a `static` that keeps its value from the run",
         ],

@@ -228,7 +228,7 @@ fn summary_shows_each_failure_with_its_picture() {
     let page = Page::of(own);
     assert_eq!(
         page.title,
-        "Deadstop: 1 invalid, 4 failed, 2 with a snapshot to look at"
+        "Deadstop: 1 invalid, 4 failed, 2 with a snapshot to review"
     );
     assert!(page.text.contains("8 scenarios, "), "{}", page.text);
     assert!(

@@ -52,7 +52,7 @@ impl Play {
         let takes = tempo.takes();
         if takes > MAX_LIVE_TIME && speed.is_none() {
             return Err(NotPlayed::NoFeasibleTempo(format!(
-                "live it would take {} s, and {} s is the longest",
+                "a live run would take {} s, but the limit is {} s",
                 takes.as_secs(),
                 MAX_LIVE_TIME.as_secs()
             )));

@@ -202,19 +202,19 @@ impl Tally {
             first.saturating_add(u64::from(count).saturating_sub(1))
         );
         if let Some(why) = &self.why_skipped {
-            let _ = write!(text, ", {} passed over ({why})", self.skipped);
+            let _ = write!(text, ", {} skipped ({why})", self.skipped);
         }
         if self.further > 0 {
             let further = self.further;
             let _ = write!(
                 text,
-                ", {further} with a seed after the first {FIRST_SEEDS}"
+                ", {further} agree only with a seed after the first {FIRST_SEEDS}"
             );
         }
         if self.repeats > 0 {
             let _ = write!(
                 text,
-                ", {} again since the machine held them up",
+                ", {} repeated because the machine was too slow",
                 self.repeats
             );
         }

@@ -54,7 +54,7 @@ pub fn play(players: &Players, runners: &Runners, it: &Play) -> LiveResult {
                 let late = lag.as_millis();
                 let describe = || {
                     format!(
-                        "{}, where a thread that only waits was woken {late} ms late",
+                        "{}; in this run, a thread that only waits was woken {late} ms late",
                         findings[0]
                     )
                 };

@@ -83,7 +83,7 @@ pub fn judge_live(play: &Play, runners: &Runners, played: Result<Played, Failed>
     for finding in findings.iter_mut().filter(|finding| is_unmet(finding)) {
         if let Some(seed) = seed_that_misses(finding, &missed) {
             finding.details.push(Detail::Text(format!(
-                "seed {seed} of the simulation breaks it too: deadstop check {} --seed {seed}\n",
+                "the simulation with seed {seed} does not meet it either: deadstop check {} --seed {seed}\n",
                 shell_quoted(&argument_of(play))
             )));
         }
@@ -210,7 +210,7 @@ fn merge_late_findings(
         findings.push(Finding::new(
             Check::Live,
             format!(
-                "in a run that late these fail too, and tell nothing more: {}",
+                "because the run is late, these fail too, and show nothing further: {}",
                 parts.join(", and ")
             ),
         ));
@@ -245,7 +245,7 @@ mod tests {
             messages,
             [
                 "line 5",
-                "in a run that late these fail too, and tell nothing more: the laws steps/bounded, and 1 of the \
+                "because the run is late, these fail too, and show nothing further: the laws steps/bounded, and 1 of the \
                  file's expectations"
             ]
         );

@@ -28,7 +28,7 @@ pub fn choice(value: &str) -> Result<Choice, String> {
         None => (value, None),
     };
     let path = || match file {
-        Some("") | None => Err(format!("it needs a file: {kind}=FILE")),
+        Some("") | None => Err(format!("a file is missing: expected {kind}=FILE")),
         Some(file) => Ok(PathBuf::from(file)),
     };
     match kind {
@@ -37,7 +37,7 @@ pub fn choice(value: &str) -> Result<Choice, String> {
         "junit" => path().map(Choice::Junit),
         "github" if file.is_none() => Ok(Choice::GitHub),
         "github" => Err(
-            "it takes no file: annotations go to standard output, and GITHUB_STEP_SUMMARY names the summary"
+            "github takes no file: annotations go to standard output, and GITHUB_STEP_SUMMARY names the file of the summary"
                 .to_owned(),
         ),
         _ => Err("expected text=FILE, json=FILE, junit=FILE or github".to_owned()),
@@ -68,7 +68,10 @@ pub fn make(format: Format, choices: &[Choice]) -> Result<Reporters, (Exit, Stri
         let file = ReportFile::new(path)?;
         if !taken.insert(file.path().to_owned()) {
             let path = file.path().display();
-            return Err((Exit::Usage, format!("two reports would go to {path}")));
+            return Err((
+                Exit::Usage,
+                format!("two reports have the same file {path}"),
+            ));
         }
         Ok(file)
     };

@@ -142,7 +142,7 @@ impl GitHub {
         let left_out: usize = self.annotated.iter().map(|level| level.left_out).sum();
         if left_out > 0 {
             let message = format!(
-                "{} not annotated: of each level, GitHub shows {MAX_ANNOTATIONS} a step",
+                "{} not annotated: GitHub shows at most {MAX_ANNOTATIONS} of each level in a step",
                 plural(left_out as u64, "more scenario")
             );
             self.write("notice", "title=deadstop", &message)?;
@@ -272,7 +272,7 @@ impl StepSummary {
         markdown += &self.scenarios;
         if self.left_out > 0 {
             let left_out = plural(self.left_out as u64, "more scenario");
-            markdown += &format!("{left_out} with findings: the summary has no room for more\n\n");
+            markdown += &format!("{left_out} with findings: the summary has no more room\n\n");
         }
         for finding in &summary.leftovers {
             let line = format!("- {}\n", inline(&finding.message));

@@ -73,7 +73,7 @@ impl ReportFile {
             |why: &dyn std::fmt::Display| (Exit::Usage, format!("cannot write {shown}: {why}"));
         // A folder cannot be replaced, and a device must not be.
         if given.exists() && !given.is_file() {
-            return Err(refused(&"it is there already, and is no regular file"));
+            return Err(refused(&"it exists already, and is not a regular file"));
         }
         let path = resolved(given).map_err(|error| refused(&error))?;
         check_writable(&path).map_err(|error| refused(&error))?;
@@ -110,13 +110,13 @@ fn resolved(path: &Path) -> Result<PathBuf, String> {
     if path.exists() {
         return resolve(path);
     }
-    let name = path.file_name().ok_or("it names no file")?;
+    let name = path.file_name().ok_or("it is not the name of a file")?;
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
     std::fs::create_dir_all(folder)
-        .map_err(|error| format!("cannot make the folder {}: {error}", shown_path(folder)))?;
+        .map_err(|error| format!("cannot create the folder {}: {error}", shown_path(folder)))?;
     Ok(resolve(folder)?.join(name))
 }
 

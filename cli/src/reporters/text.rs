@@ -105,7 +105,7 @@ pub fn figures(summary: &Summary) -> String {
 pub fn verdict(summary: &Summary) -> String {
     let mut counts = Vec::new();
     for (verdict, words) in [
-        ("internal", "broke deadstop"),
+        ("internal", "with an internal error of deadstop"),
         ("invalid", "invalid"),
         ("not-deterministic", "not deterministic"),
         ("failed", "failed"),
@@ -117,7 +117,7 @@ pub fn verdict(summary: &Summary) -> String {
     }
     let snapshots = summary.verdict("snapshot") + summary.leftovers.len();
     if snapshots > 0 {
-        counts.push(format!("{snapshots} with a snapshot to look at"));
+        counts.push(format!("{snapshots} with a snapshot to review"));
     }
     if !counts.is_empty() {
         return counts.join(", ");

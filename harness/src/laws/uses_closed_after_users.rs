@@ -7,7 +7,7 @@ use crate::journal::{At, How, Id, Outcome, Phase, What};
 pub(super) const LAW: Law = Law {
     name: "uses/closed-after-users",
     rules: "2",
-    statement: "Nothing is closed while somebody who uses it still runs, but for those who were left behind.",
+    statement: "No component is closed while a component that uses it still runs, unless that user was left behind.",
     judge,
 };
 

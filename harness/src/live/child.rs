@@ -56,7 +56,10 @@ pub fn perform() -> ExitCode {
     match prepare() {
         Ok(play) => run_worker(&play.0, play.1),
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "deadstop: no live run: {error}");
+            let _ = writeln!(
+                std::io::stderr(),
+                "deadstop: cannot begin the live run: {error}"
+            );
             ExitCode::from(FAILURE_EXIT_CODE)
         }
     }

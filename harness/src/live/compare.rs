@@ -380,7 +380,7 @@ impl Known {
         let due = due.copied().unwrap_or(0);
         let log = text(std::slice::from_ref(event));
         let words = format!(
-            "the live run is out of time: \"{}\" came at {}, where nothing is due: {} after the last instant, {}",
+            "the live run is late: \"{}\" came at {}, at which nothing is due: {} after the last instant, {}",
             words_of(log.lines().next()?.get(WORDS_COLUMN..)?),
             At(event.t),
             Ms(event.t - due),
@@ -597,7 +597,7 @@ fn late_headline(name: &str, sides: &[Side]) -> Option<(String, Late)> {
     let Late { due, came } = late;
     let words = || {
         format!(
-            "the live run is out of time: \"{}\" of {name} is due at {} and came {} later, at {}",
+            "the live run is late: \"{}\" of {name} is due at {}, but came {} later, at {}",
             words_of(line),
             At(due),
             Ms(came - due),
@@ -627,20 +627,20 @@ fn headline(name: &str, sides: &[Side]) -> String {
     match (&side.simulated, &side.live) {
         (Some((t, line)), None) => {
             format!(
-                "{name}: live there was no \"{}\", which the simulation has at {}",
+                "{name}: the live run has no \"{}\", which the simulation has at {}",
                 words_of(line),
                 At(*t)
             )
         }
         (None, Some((t, line))) => {
             format!(
-                "{name}: live there was \"{}\" at {}, which the simulation does not have",
+                "{name}: the live run has \"{}\" at {}, which the simulation does not have",
                 words_of(line),
                 At(*t)
             )
         }
         (Some((t, line)), Some((live, other))) => format!(
-            "{name}: live \"{}\" at {}, in the simulation \"{}\" at {}",
+            "{name}: the live run has \"{}\" at {}, but the simulation has \"{}\" at {}",
             words_of(other),
             At(*live),
             words_of(line),
@@ -658,7 +658,9 @@ fn moved_headline(name: &str, line: &str, simulated: u64, live: u64) -> String {
         Ordering::Greater => "later",
     };
     let (live, simulated) = (At(live), At(simulated));
-    format!("{name}: \"{line}\" came {way} live: at {live}, where the simulation has {simulated}")
+    format!(
+        "{name}: \"{line}\" came {way} in the live run: at {live}, in the simulation at {simulated}"
+    )
 }
 
 /// Returns a sentence about the first step that began after other steps than in the simulation.
@@ -679,11 +681,11 @@ fn order_headline(
         .find(|(name, after)| simulated.get(*name) != Some(*after));
     match other {
         Some((name, after)) => format!(
-            "\"{name}\" began live when these had ended: {}; in the simulation: {}",
+            "\"{name}\" began after other steps than in the simulation; ended before it in the live run: {}; in the simulation: {}",
             list(Some(after)),
             list(simulated.get(name))
         ),
-        None => "the steps began after others than in the simulation".to_owned(),
+        None => "the steps began after other steps than in the simulation".to_owned(),
     }
 }
 
@@ -791,7 +793,7 @@ events = [{ at = "10s", call = "stop", callers = 3 }]
         for components in [second, &later] {
             let headline = with_good_end(components).expect("only it is aborted then");
             assert!(
-                headline.starts_with("\"second\": live \"ended"),
+                headline.starts_with("\"second\": the live run has \"ended"),
                 "{headline}"
             );
         }
@@ -827,7 +829,7 @@ events = [{ at = "10s", call = "stop", callers = 3 }]
         });
         let within = within.expect("a difference");
         assert!(
-            within.contains("in another order live: at 10.000"),
+            within.contains("in another order in the live run: at 10.000"),
             "{within}"
         );
     }
@@ -841,7 +843,7 @@ events = [{ at = "10s", call = "stop", callers = 3 }]
         assert_eq!(
             less.as_deref(),
             Some(
-                "\"db\": live there was no \"ended db (#4): ok\", which the simulation has at 10.000"
+                "\"db\": the live run has no \"ended db (#4): ok\", which the simulation has at 10.000"
             )
         );
         let more = headline(|events| {
@@ -851,7 +853,7 @@ events = [{ at = "10s", call = "stop", callers = 3 }]
         assert_eq!(
             more.as_deref(),
             Some(
-                "\"db\": live there was \"ended db (#4): ok\" at 10.000, which the simulation does not have"
+                "\"db\": the live run has \"ended db (#4): ok\" at 10.000, which the simulation does not have"
             )
         );
         let other = headline(|events| {
@@ -863,7 +865,7 @@ events = [{ at = "10s", call = "stop", callers = 3 }]
         assert_eq!(
             other.as_deref(),
             Some(
-                "\"db\": live \"ended db (#4): dropped\" at 10.000, in the simulation \"ended db (#4): ok\" at 10.000"
+                "\"db\": the live run has \"ended db (#4): dropped\" at 10.000, but the simulation has \"ended db (#4): ok\" at 10.000"
             )
         );
     }
@@ -882,7 +884,7 @@ events = [{ at = "10s", call = "stop", callers = 3 }]
         assert_eq!(
             early.as_deref(),
             Some(
-                "\"db\" began live when these had ended: \"two\", \"watchdog\"; in the simulation: \"one\", \"two\", \"watchdog\""
+                "\"db\" began after other steps than in the simulation; ended before it in the live run: \"two\", \"watchdog\"; in the simulation: \"one\", \"two\", \"watchdog\""
             )
         );
     }

@@ -58,10 +58,10 @@ pub struct Played {
 #[non_exhaustive]
 pub enum Failed {
     /// The process could not be started, or read.
-    #[error("no process for a live run: {0}")]
+    #[error("cannot start or read a process for a live run: {0}")]
     System(#[from] std::io::Error),
     /// The process overstayed, and was killed.
-    #[error("the process was not over {:.1} s after the simulated one, and was killed", over.as_secs_f64())]
+    #[error("the process was still running {:.1} s after its planned end, and was killed", over.as_secs_f64())]
     Overstayed {
         /// How much longer it had run than its tempo plans.
         over: Duration,
@@ -69,7 +69,7 @@ pub enum Failed {
         played: Played,
     },
     /// The process ended in another way than its journal records.
-    #[error("the process ended ({status}) without a word of it in its journal")]
+    #[error("the process ended ({status}), but its journal does not record this end")]
     Silent {
         /// The status with which it ended.
         status: ExitStatus,
@@ -77,7 +77,7 @@ pub enum Failed {
         played: Played,
     },
     /// The process wrote a line that is no event.
-    #[error("the process wrote a line that is no event: {0}")]
+    #[error("the process wrote a line that is not an event: {0}")]
     Garbled(String),
 }
 

@@ -51,8 +51,8 @@ const fn instant_ns_of(stretch: u64) -> u64 {
 /// Error of an even pace at which two instants are too close.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
-    "two of its instants lie {gap_ms} ms apart; {speed} times as fast as real time that is less than the {} ms \
-     in which they can be told apart, and {} is the fastest", CLOSEST.as_millis(), fastest(*gap_ms)
+    "two of its instants are {gap_ms} ms apart; at a speed of {speed} that is less than the {} ms of real time that are \
+     needed to tell them apart, and the highest possible speed is {}", CLOSEST.as_millis(), fastest(*gap_ms)
 )]
 pub struct TooFast {
     gap_ms: u64,

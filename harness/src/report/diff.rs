@@ -67,11 +67,11 @@ pub fn diff(old: &str, new: &str, style: Style) -> String {
     match (left, uncompared) {
         (0, 0) => {}
         (left, 0) => _ = writeln!(text, "… and {} more", LineCount(left)),
-        (0, rest) => _ = writeln!(text, "… {} further on not compared", LineCount(rest)),
+        (0, rest) => _ = writeln!(text, "… not compared: {} after these", LineCount(rest)),
         (left, rest) => {
             _ = writeln!(
                 text,
-                "… and {} more; {} further on not compared",
+                "… and {} more; not compared: {} after these",
                 LineCount(left),
                 LineCount(rest)
             );
@@ -205,7 +205,7 @@ mod tests {
         let text = diff(&old, &new, Style::default());
         assert!(text.starts_with("@@ -8,2003 +8,2003 @@\n line 7\n line 8\n line 9\n-line 10\n"));
         // 50,010 lines against a window that ends at 2,010.
-        assert!(text.ends_with("; 48000 lines further on not compared\n"));
+        assert!(text.ends_with("; not compared: 48000 lines after these\n"));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub fn never_struck(scenario: &Scenario, file: &SourceFile, unstruck: &[usize]) 
         if let Some(inside) = timed.verb.inside() {
             let _ = write!(
                 out,
-                "; it happens inside \"{inside}\", whose code has to run then"
+                "; it is a call of \"{inside}\", whose code must be running then"
             );
         }
         match &timed.trigger {
@@ -66,8 +66,8 @@ pub fn differs(first: &[Event], second: &[Event], seed: u64) -> Option<Finding> 
         line.split_whitespace().collect::<Vec<_>>().join(" ")
     };
     let message = format!(
-        "two runs with seed {seed} gave two journals (- the first, + the second): they part where one has `{}` and the \
-         other `{}`",
+        "two runs with seed {seed} gave two journals (- the first, + the second): they differ first where one has `{}` and the \
+         other has `{}`",
         line(one),
         line(other)
     );
@@ -92,7 +92,7 @@ fn details(finding: &Finding, statement: bool, style: Style) -> String {
             let _ = writeln!(out, "  --> {place}");
         }
         if statement {
-            let _ = writeln!(out, "  it says: {}", law.statement);
+            let _ = writeln!(out, "  the law says: {}", law.statement);
         }
     }
     let detail: String = finding

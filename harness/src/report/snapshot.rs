@@ -422,7 +422,7 @@ mod tests {
         ] {
             let error = split(text).unwrap_err().to_string();
             assert!(
-                error.starts_with(&format!("a.snap is no snapshot: {why};")),
+                error.starts_with(&format!("a.snap is not a snapshot: {why};")),
                 "{error}"
             );
         }

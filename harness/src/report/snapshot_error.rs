@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum SnapshotError {
     /// The file system refused.
-    #[error("cannot {doing} {path}: {error}; check that it may be read and written, and that the disk has room", path = path.display())]
+    #[error("cannot {doing} {path}: {error}; check its permissions, and that the disk is not full", path = path.display())]
     Io {
         /// The action, as a verb.
         doing: &'static str,
@@ -19,7 +19,7 @@ pub enum SnapshotError {
         error: io::Error,
     },
     /// The file is no snapshot.
-    #[error("{path} is no snapshot: {why}; delete it, check again and accept the result", path = path.display())]
+    #[error("{path} is not a snapshot: {why}; delete it, run `deadstop check`, and accept the result", path = path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -33,7 +33,7 @@ pub enum SnapshotError {
         name: String,
     },
     /// No text with this name waits to be accepted or rejected.
-    #[error("nothing is pending for {name}: there is no {path}; check the scenario first", path = path.display())]
+    #[error("nothing is pending for {name}: there is no {path}; run `deadstop check` first", path = path.display())]
     NotPending {
         /// The name.
         name: String,

@@ -82,14 +82,14 @@ fn stuck(scenario: &Scenario, file: &Arc<SourceFile>, events: &[Event]) -> Optio
     let asks = |event: &Event| matches!(event.what, What::Signal { .. } | What::Requested { .. });
     let message = match why {
         StuckWhy::Horizon if !events.iter().any(asks) => {
-            "the run never came to an end: nothing in the file asks the worker to stop".to_owned()
+            "the run never ended: no event of the file asks the worker to stop".to_owned()
         }
         StuckWhy::TooLarge => format!(
-            "the run was given up ({why}): its reports have more than {} rows in all, the last of them for \
-             \"{name}\"; let fewer callers ask, or split the file",
+            "the run was given up ({why}): its reports have more than {} rows in all, and the last row is for \
+             \"{name}\"; use fewer callers, or split the file",
             grouped(ROWS_A_RUN as u64)
         ),
-        _ => format!("the run never came to an end ({why}): \"{name}\" is to blame"),
+        _ => format!("the run never ended ({why}): the cause is \"{name}\""),
     };
     Some(at_event(
         Finding::new(Check::End, message),

@@ -39,11 +39,11 @@ pub(super) fn declare_names(reader: &mut Reader, names: &mut DeclaredNames, fiel
                 Diagnostic::error(
                     "bad-name",
                     span.clone(),
-                    format!("no component can be called \"{name}\""),
+                    format!("a component cannot have the name \"{name}\""),
                     "a reserved name",
                 )
                 .help(format!(
-                    "reserved are {}",
+                    "the reserved names are {}",
                     all_of('"', RESERVED.iter().copied())
                 )),
             );
@@ -56,10 +56,10 @@ pub(super) fn declare_names(reader: &mut Reader, names: &mut DeclaredNames, fiel
                 Diagnostic::error(
                     "second-watchdog",
                     span.clone(),
-                    "a worker has one watchdog",
-                    "another",
+                    "a worker can have only one watchdog",
+                    "the second watchdog",
                 )
-                .also(first.clone(), "the first"),
+                .also(first.clone(), "the first watchdog"),
             );
         }
         match names.get(name) {
@@ -67,10 +67,11 @@ pub(super) fn declare_names(reader: &mut Reader, names: &mut DeclaredNames, fiel
                 Diagnostic::error(
                     "duplicate-name",
                     span,
-                    format!("there are two components called \"{name}\""),
-                    "the second",
+                    format!("two components have the name \"{name}\""),
+                    "the second component",
                 )
-                .also(first.clone(), "the first"),
+                .also(first.clone(), "the first component")
+                .help("give one of them another name"),
             ),
             None => {
                 names.insert(name.to_owned(), (*kind, span));
@@ -90,7 +91,7 @@ fn bad_name(span: Span) -> Diagnostic {
         span,
         "this cannot be a name",
         format!(
-            "a name has 1 to {} bytes, no control characters, and none that turn the direction of writing",
+            "a name has 1 to {} bytes, no control characters, and no characters that change the direction of writing",
             limits::NAME_BYTES
         ),
     )
@@ -106,13 +107,13 @@ fn not_a_component(name: &str, key: &Key, span: Span) -> Diagnostic {
         "unknown-name",
         span,
         format!(
-            "\"{name}\" is no component, and cannot stand at `{}`",
+            "\"{name}\" is not a component, and cannot be the value of `{}`",
             key.name
         ),
         "a reserved name",
     )
     .help(format!(
-        "it can stand at {}",
+        "it can be the value of {}",
         any_of('`', places.map(|key| key.name))
     ))
 }
@@ -155,13 +156,13 @@ pub(super) fn lookup(
     let mut diagnostic = Diagnostic::error(
         "unknown-name",
         span,
-        format!("no component is called \"{name}\""),
+        format!("no component has the name \"{name}\""),
         "unknown name",
     );
     diagnostic.help = Some(match did_you_mean(name, all()) {
         Some(meant) => format!("did you mean \"{meant}\"?"),
         None if names.is_empty() && also.is_empty() => "the worker has no components".to_owned(),
-        None => format!("it can be {}", any_of('"', all())),
+        None => format!("expected {}", any_of('"', all())),
     });
     reader.note(diagnostic);
     None
@@ -188,8 +189,8 @@ fn note_self_reference(reader: &mut Reader, name: &str, key: &str, text: &str, s
         reader.note(Diagnostic::error(
             "names-itself",
             span.clone(),
-            format!("`{key}` of \"{name}\" names \"{name}\" itself"),
-            "expected another component",
+            format!("`{key}` of \"{name}\" names the component itself"),
+            "expected the name of another component",
         ));
     }
 }

@@ -92,9 +92,9 @@ fn answer(word: &str) -> Option<Answer> {
 fn note_misplaced_keys(reader: &mut Reader, fields: &Fields, about: &str) {
     for key in keys::of(Place::Event) {
         let label = if key.main_only && about != "main" {
-            "goes with \"main\" only"
+            "goes only with \"main\""
         } else if key.not_about.contains(&about) {
-            "goes with others only"
+            "does not go with this name"
         } else {
             continue;
         };
@@ -125,12 +125,12 @@ fn trigger(reader: &mut Reader, names: Option<&DeclaredNames>, fields: &Fields) 
                 "two-moments",
                 second_span.clone(),
                 format!(
-                    "an event strikes at one moment, and this has both `{first}` and `{second}`"
+                    "an event has only one trigger, but this one has both `{first}` and `{second}`"
                 ),
-                "a second moment",
+                "the second trigger",
             )
-            .also(first_span.clone(), "the first moment")
-            .help("make them two events, or leave one out: `after` counts from the begin or the end that `on` or `on-end` names"),
+            .also(first_span.clone(), "the first trigger")
+            .help("write two events, or remove one trigger; for a delay after `on` or `on-end` use `after`"),
         );
         return None;
     }
@@ -166,15 +166,15 @@ fn note_after_without_place(reader: &mut Reader, fields: &Fields) {
         return;
     };
     let help = if fields.has(AFTER_EVENT) {
-        "what strikes between two turns has no delay; a moment of its own is `at`"
+        "an event with `after-event` has no delay; use `at` for a time since the start"
     } else {
-        "a moment of its own is `at`"
+        "use `at` for a time since the start"
     };
     reader.note(
         Diagnostic::error(
             "missing-key",
             span,
-            "`after` counts from the begin of a step, or from an end",
+            "`after` is a delay, and needs the begin or end from which it counts",
             "expected `on = NAME` or `on-end = NAME` beside it",
         )
         .help(help),
@@ -200,7 +200,7 @@ fn check_target(
                 "wrong-kind",
                 span.clone(),
                 format!(
-                    "`{verb}` is for {}, and \"{name}\" is a {kind}",
+                    "`{verb}` is for {}, but \"{name}\" is a {kind}",
                     any_of('`', key.on.iter().copied())
                 ),
                 "wrong kind",
@@ -216,11 +216,11 @@ fn check_target(
             Diagnostic::error(
                 "not-late",
                 span.clone(),
-                format!("\"{name}\" is registered by main"),
+                format!("main registers \"{name}\" at the start, so an event cannot register it"),
                 "not late",
             )
             .also(declared.clone(), "main registers it here")
-            .help("say `late = true` there"),
+            .help("write `late = true` there"),
         );
         return None;
     }

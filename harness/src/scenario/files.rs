@@ -77,7 +77,7 @@ pub fn scenario_files(folder: &Path) -> Result<ScenarioFiles, String> {
         if let Some(first) = first.get(&file.name) {
             let first = shown_path(first);
             file.unusable = Some(format!(
-                "it has the same name as {first}; rename one of them"
+                "it has the same scenario name as {first}; rename one of them"
             ));
         } else {
             first.insert(file.name.clone(), file.path.clone());
@@ -97,7 +97,7 @@ impl ScenarioFile {
         let unusable = if parts.contains(&None) {
             Some("its name is not UTF-8; rename it".to_owned())
         } else if parts.iter().flatten().any(|part| part.contains(steers)) {
-            Some("its name has characters that steer a terminal; rename it".to_owned())
+            Some("its name has control characters; rename it".to_owned())
         } else {
             None
         };
@@ -157,7 +157,7 @@ impl ScenarioFile {
 /// If the system cannot read the file, or if it is not a regular file.
 pub(crate) fn read_up_to(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     let mut bytes = Vec::new();
     fs::File::open(path)?
@@ -232,11 +232,11 @@ impl Walk<'_> {
         let failed = |error: io::Error| format!("cannot read {shown}: {error}");
         if depth > MAX_DEPTH {
             return Err(format!(
-                "cannot read {shown}: folders are nested more than {MAX_DEPTH} deep there"
+                "cannot read {shown}: its folders are nested more than {MAX_DEPTH} levels deep"
             ));
         }
         if !self.visited.insert(folder.canonicalize().map_err(failed)?) {
-            let again = format!("{shown} is walked by another path");
+            let again = format!("{shown} was already read through another path");
             self.found.not_followed.push(again);
             return Ok(());
         }
@@ -271,12 +271,12 @@ impl Walk<'_> {
         let around = around.canonicalize().map_err(failed)?;
         let to = shown_path(&target);
         if around.starts_with(&target) {
-            self.found
-                .not_followed
-                .push(format!("{shown} is a link to a folder around it, {to}"));
+            self.found.not_followed.push(format!(
+                "{shown} is a link to a folder that contains it, {to}"
+            ));
         } else if self.visited.contains(&target) {
             self.found.not_followed.push(format!(
-                "{shown} is a link to {to}, which is walked by another path"
+                "{shown} is a link to {to}, which is read through another path"
             ));
         } else {
             self.folder(link, depth)?;

@@ -89,15 +89,15 @@ fn bounds_over_grace(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
                     "bounds-over-grace",
                     step.span.clone(),
                     format!(
-                        "the bounds of the steps up to \"{}\" add up to {}, and of the grace of {} there are {} without the margin",
+                        "the bounds of the steps up to \"{}\" add up to {}, but the grace of {} without its margin is only {}",
                         step.name,
                         time(sum),
                         time(worker.grace),
                         time(limit)
                     ),
-                    format!("this bound of {} may be cut", time(step.timeout)),
+                    format!("this bound of {} may be cut short", time(step.timeout)),
                 )
-                .help("shorter bounds, or a longer grace"),
+                .help("make the bounds shorter, or the grace longer"),
             );
             return;
         }
@@ -120,12 +120,13 @@ fn floors_cannot_fit(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
                 "floors-cannot-fit",
                 last.span.clone(),
                 format!(
-                    "cleanup steps without a floor: {count}; left of the reserve for them: {}",
-                    time(shared)
+                    "only {} of the reserve is left for {count} cleanup step{} without a floor",
+                    time(shared),
+                    if count == 1 { "" } else { "s" }
                 ),
-                "it is sure of no time at all",
+                "its floor is 0",
             )
-            .help("a longer reserve, or shorter floors"),
+            .help("make the reserve longer, or the floors shorter"),
         );
     }
 }
@@ -141,11 +142,14 @@ fn never_registered(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
                 Diagnostic::warning(
                     "never-registered",
                     component.span.clone(),
-                    format!("\"{}\" is late, and no event registers it", component.name),
+                    format!(
+                        "\"{}\" is `late`, but no event registers it",
+                        component.name
+                    ),
                     "never registered",
                 )
                 .help(format!(
-                    "add an event {{ at = \"…\", register = \"{}\" }}, or leave `late` out",
+                    "add an event {{ at = \"…\", register = \"{}\" }}, or remove `late`",
                     component.name
                 )),
             );
@@ -158,13 +162,13 @@ fn no_effect(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
     for component in components(scenario) {
         let (message, help) = if component.late && !component.after.is_zero() {
             (
-                "`after` has no effect beside `late`: main does not register this",
-                "the `register` event says when",
+                "`after` has no effect together with `late`: main does not register this component",
+                "remove `after`: the `register` event determines when it is registered",
             )
         } else if component.adopted && component.told == Told::InTurn {
             (
-                "`told` has no effect beside `adopted`: without a token nothing tells it",
-                "leave one of them out",
+                "`told` has no effect together with `adopted`: an adopted task has no token, and is not told",
+                "remove one of them",
             )
         } else {
             continue;
@@ -187,12 +191,12 @@ fn events_without_effect(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
                 let name = verb.about().map_or("", |name| name);
                 (
                     format!("\"{name}\" has ended by then"),
-                    "let it strike earlier, or strike another component",
+                    "let the event strike earlier, or strike another component",
                 )
             }
             // The components of a user's own worker are not known.
             Verb::Health { .. } if !watchdog && scenario.worker.components.is_some() => (
-                "no watchdog asks the health endpoint".to_owned(),
+                "no watchdog probes the health endpoint".to_owned(),
                 "add a component { watchdog = NAME }",
             ),
             Verb::Fault { fault, .. }
@@ -203,7 +207,7 @@ fn events_without_effect(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
             {
                 let before = fault.before().map_or("", |before| before);
                 (
-                    format!("main never comes to register \"{before}\", which is late"),
+                    format!("main does not register \"{before}\", because it is `late`"),
                     "name a component without `late`",
                 )
             }
@@ -247,22 +251,22 @@ fn never_strikes(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
                     "the process ends at {} at the latest",
                     time(end.unwrap_or_default())
                 ),
-                "let it strike earlier; a signal ends the process when the grace is over",
+                "let the event strike earlier; after a signal, the process ends when the grace is over",
             ),
             (Trigger::On { name, .. }, Verb::Register { name: registered })
                 if name == registered =>
             {
                 (
-                    "it waits for a step of what it registers".to_owned(),
-                    "let it strike `at` a moment, or `on` another step",
+                    "its trigger is a step of the component that it registers".to_owned(),
+                    "use `at`, or `on` with another component",
                 )
             }
             (Trigger::OnEnd { name, .. }, Verb::Register { name: registered })
                 if name == registered =>
             {
                 (
-                    "it waits for the end of what it registers".to_owned(),
-                    "let it strike `at` a moment, or at the end of another component",
+                    "its trigger is the end of the component that it registers".to_owned(),
+                    "use `at`, or `on-end` with another component",
                 )
             }
             (
@@ -271,8 +275,8 @@ fn never_strikes(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
                     from: Some(from), ..
                 },
             ) if name == from => (
-                format!("it happens inside \"{from}\", whose code has ended by then"),
-                "leave `from` out, or let it strike earlier",
+                format!("the code of \"{from}\" is to make this call, but has ended by then"),
+                "remove `from`, or let the event strike earlier",
             ),
             _ => continue,
         };
@@ -306,28 +310,31 @@ fn cannot_hold(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
         && watchdog.value == WatchdogVerdict::Fires
         && !has_watchdog
     {
-        warn(&watchdog.span, "no watchdog is there to fire".to_owned());
+        warn(
+            &watchdog.span,
+            "the worker has no watchdog that could fire".to_owned(),
+        );
     }
     for (names, fits, what) in [
         (
             &expect.closed,
             is_cleanup as fn(&Component) -> bool,
-            "is no cleanup and no closeable, and only these are closed",
+            "is not a cleanup or closeable, and only these are closed",
         ),
         (
             &expect.aborted,
             |component: &Component| component.kind == Kind::Task,
-            "is no task, and only tasks are aborted",
+            "is not a task, and only tasks are aborted",
         ),
         (
             &expect.timed_out,
             |component: &Component| component.is_async,
-            "is no async callback, and only these time out",
+            "is not an async callback, and only these time out",
         ),
         (
             &expect.died,
             is_joined,
-            "is no thread and no task, and only these die before stop",
+            "is not a thread, task or watchdog, and only these die before stop",
         ),
     ] {
         let Some(names) = names else { continue };
@@ -345,7 +352,7 @@ fn cannot_hold(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
             if closed.value[..n].contains(name) {
                 warn(
                     &closed.span,
-                    format!("\"{name}\" is closed once, and named twice"),
+                    format!("\"{name}\" is closed only once, but is listed twice"),
                 );
             }
         }
@@ -360,7 +367,7 @@ fn cannot_hold(scenario: &Scenario, found: &mut Vec<Diagnostic>) {
     {
         warn(
             &ends_at.span,
-            format!("nobody asks the worker to stop before {}", time(request)),
+            format!("nothing asks the worker to stop before {}", time(request)),
         );
     }
 }

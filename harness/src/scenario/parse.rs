@@ -73,12 +73,12 @@ fn too_large(bytes: usize) -> Diagnostic {
         "too-large",
         0..0,
         format!(
-            "a scenario file has at most {} bytes, and this has {bytes}",
+            "a scenario file has at most {} bytes, but this one has {bytes}",
             limits::FILE_BYTES
         ),
         "too large",
     )
-    .help("make it two scenarios")
+    .help("split it into two scenarios")
 }
 
 /// Parses the bytes of a scenario file.
@@ -100,8 +100,8 @@ pub fn parse_bytes(name: &str, bytes: &[u8]) -> Result<Scenario, Invalid> {
             Err(one(Diagnostic::error(
                 "not-utf8",
                 at..at + 1,
-                "a scenario file is UTF-8, and this is not",
-                format!("byte {at} of the file is the first wrong one"),
+                "a scenario file must be UTF-8, but this one is not",
+                format!("the first wrong byte is byte {at} of the file"),
             )
             .help("save the file as UTF-8")))
         }
@@ -128,11 +128,11 @@ fn check_registered_once(reader: &mut Reader, timeline: &[Timed]) {
                 Diagnostic::error(
                     "registered-twice",
                     span.clone(),
-                    format!("\"{name}\" is registered a second time"),
+                    format!("a second event registers \"{name}\""),
                     "again",
                 )
-                .also((*first).clone(), "it is registered here")
-                .help("declare a second component, with a name of its own"),
+                .also((*first).clone(), "the first event")
+                .help("add a second component with another name"),
             );
         } else {
             first.insert(name, span);
@@ -231,10 +231,10 @@ fn check_title_and_live(reader: &mut Reader, top: &Fields) {
             Diagnostic::error(
                 "bad-title",
                 span,
-                "this cannot be a title",
-                "expected one line with words in it",
+                "this cannot be the title",
+                "expected one line of text that is not blank",
             )
-            .help("say in one line what the scenario is about"),
+            .help("write in one line what the scenario is about"),
         );
     }
     if let (Some(live), Some(span)) = (top.text("live"), top.span_of("live"))
@@ -247,7 +247,7 @@ fn check_title_and_live(reader: &mut Reader, top: &Fields) {
                 format!("`live` cannot be {live:?}"),
                 "expected \"no: REASON\", in one line",
             )
-            .help("leave it out if the scenario can be run live; if not, say why: live = \"no: it takes two hours\""),
+            .help("remove it if the scenario can be run live; otherwise give the reason: live = \"no: it takes two hours\""),
         );
     }
 }
@@ -259,10 +259,10 @@ fn check_patience(reader: &mut Reader, top: &Fields) {
             Diagnostic::error(
                 "misplaced-key",
                 span,
-                "`patience` is for a worker of your own, and this one has scripted components",
-                "not with `components`",
+                "`patience` is only for a worker of your own, but this worker has scripted components",
+                "does not go with `components`",
             )
-            .help("leave it out: scripted components take no real time"),
+            .help("remove it: scripted components take no real time"),
         );
     }
 }
@@ -289,14 +289,14 @@ fn worker(reader: &mut Reader, fields: &Fields, own: Option<&ResolvedLimits>) ->
                 "no-share",
                 span.unwrap_or(fields.span.clone()),
                 format!(
-                    "of a grace of {} nothing is left for stop: {} are cleanup's reserve, {} the margin",
+                    "the grace of {} leaves no time for stop: the reserve for cleanup is {}, and the margin is {}",
                     time(grace),
                     time(reserve),
                     time(margin)
                 ),
-                "too much for this grace",
+                "the grace has no time left for stop",
             )
-            .help("reserve less, or ask for a longer grace"),
+            .help("make the reserve shorter, or the grace longer"),
         );
     }
     let pre_stop = fields.time("pre-stop").unwrap_or(defaults.pre_stop);
@@ -308,13 +308,13 @@ fn worker(reader: &mut Reader, fields: &Fields, own: Option<&ResolvedLimits>) ->
                 "pre-stop-over-share",
                 span.unwrap_or(fields.span.clone()),
                 format!(
-                    "a pre-stop delay of {} leaves stop nothing of its share of {}",
+                    "the pre-stop delay of {} must be shorter than stop's share of {}",
                     time(pre_stop),
                     time(share)
                 ),
-                "not shorter than stop's share",
+                "expected less than stop's share",
             )
-            .help("a shorter delay, or a longer grace"),
+            .help("make the delay shorter, or the grace longer"),
         );
     }
     Worker {
@@ -375,13 +375,13 @@ fn check_floors<'f>(
                     "floor-over-timeout",
                     span.clone(),
                     format!(
-                        "a floor of {} is more than the timeout of {}",
+                        "the floor of {} is longer than the timeout of {}",
                         time(floor),
                         time(timeout)
                     ),
-                    "more than its timeout",
+                    "longer than its timeout",
                 )
-                .help("a shorter floor, or a longer `timeout`"),
+                .help("make the floor shorter, or the `timeout` longer"),
             );
         }
         let Some(reserve) = reserve else { continue };
@@ -393,13 +393,13 @@ fn check_floors<'f>(
                     "floors-over-reserve",
                     span,
                     format!(
-                        "the floors up to here add up to {}, and the reserve is {}",
+                        "the floors up to here add up to {}, but the reserve is only {}",
                         time(promised),
                         time(reserve)
                     ),
-                    "more than is left of the reserve",
+                    "longer than the rest of the reserve",
                 )
-                .help("shorter floors, or a longer `reserve` in [worker]"),
+                .help("make the floors shorter, or the `reserve` in [worker] longer"),
             );
         }
     }

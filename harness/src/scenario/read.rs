@@ -139,8 +139,8 @@ impl Reader {
             self.diagnostics.push(Diagnostic::error(
                 "too-many-mistakes",
                 end..end,
-                format!("{} more mistakes are not told", self.not_shown),
-                "mend the others first",
+                format!("{} more mistakes are not shown", self.not_shown),
+                "correct the others first",
             ));
         }
         self.diagnostics
@@ -175,7 +175,7 @@ impl Reader {
                     )
                     .help(
                         match did_you_mean(text, keys_beside(place, selector)) {
-                            Some(meant) => format!("with `{selector}` goes `{meant}`"),
+                            Some(meant) => format!("use `{meant}` with `{selector}`"),
                             None => keys_beside_words(place, selector),
                         },
                     ),
@@ -204,7 +204,7 @@ impl Reader {
             let (subject, where_, span) = match fields.selector {
                 Some(selector) => (
                     format!("`{selector}`"),
-                    "beside it",
+                    "in the same table",
                     fields.span_of(selector).unwrap_or(fields.span.clone()),
                 ),
                 None => (place.title().to_owned(), "here", fields.span.clone()),
@@ -245,7 +245,7 @@ impl Reader {
                     "no-selector",
                     span.clone(),
                     format!(
-                        "{} has exactly one {noun}, and this has none",
+                        "{} must have exactly one {noun}, but this one has none",
                         place.title()
                     ),
                     format!("expected one of {}", any_of('`', selectors(place))),
@@ -259,15 +259,15 @@ impl Reader {
                         "two-selectors",
                         second_span.clone(),
                         format!(
-                            "{} has exactly one {noun}, and this has `{}` and `{}`",
+                            "{} must have exactly one {noun}, but this one has `{}` and `{}`",
                             place.title(),
                             first.name,
                             second.name
                         ),
-                        format!("a second {noun}"),
+                        format!("the second {noun}"),
                     )
                     .also(first_span.clone(), format!("the first {noun}"))
-                    .help("make them two tables"),
+                    .help("write two tables"),
                 );
                 None
             }
@@ -295,7 +295,7 @@ impl Reader {
             }
             (None, Some(selector)) => keys_beside_words(place, selector),
             (None, None) if place.noun().is_some() => format!(
-                "beside its {} it can have {}",
+                "besides its {} it can have the keys {}",
                 place.noun().unwrap_or_default(),
                 any_of(
                     '`',
@@ -305,7 +305,7 @@ impl Reader {
                 )
             ),
             (None, None) => format!(
-                "known are {}",
+                "the known keys are {}",
                 all_of('`', allowed_keys(place, None).map(|key| key.name))
             ),
         };
@@ -343,10 +343,10 @@ impl Reader {
                 Diagnostic::error(
                     "too-many",
                     value.span(),
-                    format!("{} {name} are too many", array.len()),
+                    format!("there are too many {name}: {}", array.len()),
                     format!("at most {max_items}"),
                 )
-                .help("make it two scenarios"),
+                .help("split it into two scenarios"),
             );
             return None;
         }
@@ -396,7 +396,7 @@ fn keys_beside(place: Place, selector: &str) -> Vec<&'static str> {
 
 fn keys_beside_words(place: Place, selector: &str) -> String {
     format!(
-        "with `{selector}` go {}",
+        "`{selector}` can have the keys {}",
         all_of('`', keys_beside(place, selector))
     )
 }

@@ -71,7 +71,7 @@ impl Reader {
                     self.note(Diagnostic::error(
                         "out-of-range",
                         span,
-                        format!("`{}` is out of its range", key.name),
+                        format!("`{}` is out of range", key.name),
                         format!("expected a whole number from {min} to {max}"),
                     ));
                     return None;
@@ -110,8 +110,8 @@ impl Reader {
             self.note(Diagnostic::error(
                 "out-of-range",
                 span.clone(),
-                format!("the status {text:?} is out of its range"),
-                "expected \"200\" to \"599\"",
+                format!("the status {text:?} is out of range"),
+                "expected a status from \"200\" to \"599\"",
             ));
         }
         is_status
@@ -130,11 +130,11 @@ impl Reader {
         diagnostic.help = Some(match did_you_mean(text, words.iter().copied()) {
             Some(meant) => format!("did you mean \"{meant}\"?"),
             None if matches!(key.ty, Type::Answer) => format!(
-                "it can be a status from \"200\" to \"599\", or {}",
+                "expected a status from \"200\" to \"599\", or {}",
                 any_of('"', words.iter().copied())
             ),
-            None if words.is_empty() => "there are none".to_owned(),
-            None => format!("it can be {}", any_of('"', words.iter().copied())),
+            None if words.is_empty() => "there are no words for this key yet".to_owned(),
+            None => format!("expected {}", any_of('"', words.iter().copied())),
         });
         self.note(diagnostic);
         false
@@ -153,7 +153,7 @@ impl Reader {
         let was = match was {
             DeValue::String(_) => "a text",
             DeValue::Integer(_) => "a whole number",
-            DeValue::Float(_) => "a number with a point",
+            DeValue::Float(_) => "a number with a decimal point",
             DeValue::Boolean(_) => "true or false",
             DeValue::Datetime(_) => "a date",
             DeValue::Array(_) => "a list",
@@ -163,7 +163,7 @@ impl Reader {
             Diagnostic::error(
                 "wrong-type",
                 span,
-                format!("{subject}`{}` is {expected}, not {was}", key.name),
+                format!("{subject}`{}` must be {expected}, but is {was}", key.name),
                 format!("expected {expected}"),
             )
             .help(format!("for example: {}", key.example)),
@@ -199,7 +199,7 @@ pub(crate) fn duration(text: &str, min: u64, forever: bool) -> Result<Option<Dur
         return if forever {
             Ok(None)
         } else {
-            Err("this cannot be for ever".to_owned())
+            Err("this key does not accept \"forever\"".to_owned())
         };
     }
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -221,11 +221,11 @@ pub(crate) fn duration(text: &str, min: u64, forever: bool) -> Result<Option<Dur
     match ms {
         Some(ms) if ms >= min => Ok(Some(Duration::from_millis(ms))),
         Some(_) if !number.is_empty() => Err(format!(
-            "it is at least {}",
+            "expected at least {}",
             time(Duration::from_millis(min))
         )),
         _ if number.is_empty() => Err("expected a whole number and ms, s, m or h".to_owned()),
-        _ => Err("it is at most 1h".to_owned()),
+        _ => Err("expected at most 1h".to_owned()),
     }
 }
 
