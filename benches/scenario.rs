@@ -12,7 +12,7 @@ use deadstop_harness::scenario::{Scenario, parse};
 use deadstop_harness::sim::{Bodies, Options, run};
 use deadstop_harness::{journal, laws, report};
 
-#[path = "../tests/common/repository.rs"]
+#[path = "../tests/support/repository.rs"]
 mod repository;
 
 const SHAPE: &str = include_str!("shape.toml");

@@ -1,6 +1,7 @@
 //! The contract of a worker context, rule by rule, on a host that the test drives by hand: there is no clock and no
 //! thread, and a test can look at every moment in between.
 
+#[path = "support/manual_host.rs"]
 mod manual_host;
 
 use std::sync::{Arc, Mutex};

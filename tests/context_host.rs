@@ -6,7 +6,8 @@
     reason = "the live host is tested with real threads, tasks and time"
 )]
 
-mod meddled;
+#[path = "support/changed_host.rs"]
+mod changed_host;
 
 use std::cell::RefCell;
 use std::sync::mpsc;
@@ -14,11 +15,11 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use changed_host::{HostChanges, live_with};
 use deadstop::context::{BodyOpts, CallOpts, Close, Limits, Report, WorkerCtx};
 use deadstop::host::{Abort, Adopt, BoxError, BoxFuture, Host, Live, Scope};
 use deadstop::journal::{Claim, How, Outcome, Record, Sink};
 use deadstop::watchdog::{Probe, Probing, Watchdog};
-use meddled::{HostChanges, live_with};
 use tokio_util::sync::CancellationToken;
 
 const GUARD: Duration = Duration::from_secs(20);

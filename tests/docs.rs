@@ -8,10 +8,13 @@ use std::path::Path;
 use deadstop_harness::journal::{self, Event, What};
 use deadstop_harness::{laws, sim};
 
-mod common;
+#[path = "support/corpus.rs"]
+mod corpus;
+#[path = "support/repository.rs"]
+mod repository;
 
-use common::corpus;
-use common::repository::{files, root};
+use corpus::corpus;
+use repository::{files, root};
 
 #[path = "docs/faults.rs"]
 mod faults;

@@ -2,7 +2,7 @@
 use deadstop_harness::scenario::{self, Scenario};
 use deadstop_harness::{journal, laws, sim};
 
-#[path = "common/repository.rs"]
+#[path = "support/repository.rs"]
 mod repository;
 
 /// Parses a file that must have no mistake and no lint.

@@ -10,9 +10,10 @@
     reason = "processes and their signals are tested with real threads and real time"
 )]
 
+#[path = "support/changed_host.rs"]
+mod changed_host;
 #[path = "process/child.rs"]
 mod child;
-mod meddled;
 #[path = "process/starved.rs"]
 mod starved;
 

@@ -5,12 +5,15 @@
 //!
 //! For workers with no event but one signal, a model computes every step beforehand. The model was written from the
 //! contract and shares nothing with the crate but the parser.
-mod common;
+#[path = "support/corpus.rs"]
+mod corpus;
+#[path = "support/repository.rs"]
+mod repository;
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
-use common::{Verdict, parse};
+use corpus::{Verdict, parse};
 use deadstop_harness::journal::{self, BoundBy, Cause, Event, Kind, Outcome, Ties, Told, What};
 use deadstop_harness::scenario::keys::answers;
 use deadstop_harness::scenario::{Component, Scenario};

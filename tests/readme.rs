@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-#[path = "common/repository.rs"]
+#[path = "support/repository.rs"]
 mod repository;
 
 /// A block of the README: its info string, and its lines.

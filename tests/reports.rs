@@ -8,7 +8,7 @@ use serde_json::Value;
 
 #[path = "common/project.rs"]
 mod project;
-#[path = "common/repository.rs"]
+#[path = "support/repository.rs"]
 mod repository;
 
 #[path = "reports/github.rs"]

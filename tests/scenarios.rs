@@ -9,11 +9,14 @@ use deadstop_harness::scenario::{Scenario, ScenarioFile, parse_bytes, render};
 use deadstop_harness::sim::{Options, Runners};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-mod common;
+#[path = "support/corpus.rs"]
+mod corpus;
+#[path = "support/repository.rs"]
+mod repository;
 
 fn main() {
     let runners = Arc::new(Runners::new(2).expect("threads to run scenarios on"));
-    let trials = common::scenario_files()
+    let trials = corpus::scenario_files()
         .into_iter()
         .map(|file| {
             let runners = Arc::clone(&runners);
@@ -43,7 +46,7 @@ fn scenario_holds(runners: &Runners, file: &ScenarioFile) -> Result<(), Failed> 
     }
     let (folder, stem) = name.rsplit_once('/').unwrap_or(("", name));
     let mut settings = insta::Settings::new();
-    settings.set_snapshot_path(common::repository::root().join("snapshots").join(folder));
+    settings.set_snapshot_path(repository::root().join("snapshots").join(folder));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!(stem, log));

@@ -1,11 +1,14 @@
 //! A recorded schedule, replayed, gives the same journal to the byte, over the whole corpus.
 
-mod common;
+#[path = "support/corpus.rs"]
+mod corpus;
+#[path = "support/repository.rs"]
+mod repository;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use common::{corpus, parse};
+use corpus::{corpus, parse};
 use deadstop_harness::journal;
 use deadstop_harness::scenario::Scenario;
 use deadstop_harness::sim::{

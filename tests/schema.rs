@@ -11,7 +11,10 @@ use regex::Regex;
 use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
 
-mod common;
+#[path = "support/corpus.rs"]
+mod corpus;
+#[path = "support/repository.rs"]
+mod repository;
 
 /// Returns whether a value fits a schema. Panics at a keyword that is unknown here, because it would be ignored.
 fn fits(schema: &Value, value: &Value) -> bool {
@@ -448,10 +451,10 @@ fn schema_and_parser_agree_on_combinations_of_keys() {
 #[test]
 fn scenarios_of_the_corpus_fit_the_schema() {
     let schema = schema();
-    let files = common::scenario_files();
+    let files = corpus::scenario_files();
     assert!(files.len() > 100);
     for file in files {
-        if let Some(disagreement) = disagreement(&schema, &common::text_of(&file)) {
+        if let Some(disagreement) = disagreement(&schema, &corpus::text_of(&file)) {
             panic!("{}: {disagreement}", file.name);
         }
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use deadstop_harness::report::{Policy, SnapshotError, State, Store, Wrote};
 
-#[path = "common/repository.rs"]
+#[path = "support/repository.rs"]
 mod repository;
 
 /// Returns an empty folder of the test's own.

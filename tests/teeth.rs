@@ -3,11 +3,14 @@
 //! The table states what each file is about, by the names of the laws. The plan's context has to break those laws (or
 //! miss those expectations) in that file. The worker's context breaks only what the file itself allows, and meets all
 //! expectations.
-mod common;
+#[path = "support/corpus.rs"]
+mod corpus;
+#[path = "support/repository.rs"]
+mod repository;
 
 use std::collections::BTreeSet;
 
-use common::{Verdict, corpus};
+use corpus::{Verdict, corpus};
 use deadstop_harness::laws;
 use deadstop_harness::sim::Subject;
 

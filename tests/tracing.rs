@@ -3,6 +3,7 @@
 //! The test turns the host by hand, so that everything happens on the test's own thread: `tracing-test` listens
 //! there.
 
+#[path = "support/manual_host.rs"]
 mod manual_host;
 
 use deadstop::context::{BodyOpts, CallOpts, Life, WeakCtx, WorkerCtx};

@@ -1,6 +1,7 @@
 //! Rule 18: the watchdog arms itself, counts failures in a row, and ends the process. A request to stop disarms it.
 //! Here its body runs on the test's own thread, and its waits set the clock forward.
 
+#[path = "support/manual_host.rs"]
 mod manual_host;
 
 use std::time::Duration;

@@ -7,18 +7,19 @@
     reason = "the live host is tested with real threads, sockets and time"
 )]
 
-mod meddled;
+#[path = "support/changed_host.rs"]
+mod changed_host;
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use changed_host::{HostChanges, live_with};
 use deadstop::context::{BodyOpts, WorkerCtx, exit_code};
 use deadstop::host::{Blocker, Body, Host, Live, OnEnd, Scope, SpawnError, Who};
 use deadstop::journal::{Cause, Claim, Outcome, Record, Sink, WatchdogIs};
 use deadstop::watchdog::Watchdog;
-use meddled::{HostChanges, live_with};
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};

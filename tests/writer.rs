@@ -1,11 +1,14 @@
 //! The writer: what it writes is read as the same scenario, whose run is the same to the event, and it forgets no key.
 
-mod common;
+#[path = "support/corpus.rs"]
+mod corpus;
+#[path = "support/repository.rs"]
+mod repository;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::{corpus, parse};
+use corpus::{corpus, parse};
 use deadstop::context::Limits;
 use deadstop_harness::journal::{Kind, Name};
 use deadstop_harness::scenario::keys::{KEYS, Place};

@@ -12,7 +12,7 @@ use deadstop::journal::{Claim, Phase, Record, Sink, State};
 use deadstop::process::{LastResort, Signals, Worker};
 use tokio_util::sync::CancellationToken;
 
-use crate::meddled::{HostChanges, live_with};
+use crate::changed_host::{HostChanges, live_with};
 
 /// Time after a signal that was counted, long enough for the next signal to be another one.
 const LATER: Duration = Duration::from_millis(250);

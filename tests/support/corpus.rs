@@ -3,12 +3,12 @@
 // Each test is a crate of its own and uses only some of these helpers.
 #![allow(dead_code)]
 
-pub mod repository;
-
 use deadstop_harness::journal::{self, Event};
 use deadstop_harness::laws::{self, Broken};
 use deadstop_harness::scenario::{self, Scenario, ScenarioFile, Unmet};
 use deadstop_harness::sim::{self, Options, Subject};
+
+use crate::repository;
 
 /// Finds every file of the corpus, in the order of the names.
 pub fn scenario_files() -> Vec<ScenarioFile> {
