@@ -8,6 +8,5 @@ if [ "$(uname -s)" = Linux ]; then
   cargo test "${package[@]}" "$@"
   exit
 fi
-cargo test "${package[@]}" "$@" --lib --test context --test context_callers_code --test context_endings --test context_host \
-  --test context_live --test http --test runtimes --test tracing --test watchdog --test watchdog_live
+cargo test "${package[@]}" "$@" --lib --test context --test http --test tracing --test watchdog --test watchdog_live
 cargo test "${package[@]}" "$@" --doc

@@ -59,7 +59,7 @@ const EVENTS: &[(&str, Extra)] = &[
         No,
     ),
     (
-        // tests/tracing.rs tests that the context logs this cause.
+        // tests/tracing/main.rs tests that the context logs this cause.
         r#"{"event":"requested","reason":"SIGTERM","by":"signal"}"#,
         Why("a second signal, from now on only the floors are awaited"),
     ),

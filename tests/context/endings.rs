@@ -1,19 +1,17 @@
 //! Ends that are easily forgotten: a host that can start nothing, handles dropped half-way, names that are refused,
 //! names that are not unique.
 
-#[path = "support/changed_host.rs"]
-mod changed_host;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use changed_host::{HostChanges, live_with};
 use deadstop::context::{BodyOpts, CallOpts, Life, Limits, MainError, StartError, WorkerCtx};
 use deadstop::host::{Body, BoxFuture, Host, Live, OnEnd, SpawnError, Who};
 use deadstop::journal::{Claim, Outcome, Phase, Record, SignalName, Sink};
 use tokio_util::sync::CancellationToken;
+
+use crate::changed_host::{HostChanges, live_with};
 
 /// A sink that keeps all claims of a context.
 #[derive(Default)]

@@ -105,7 +105,7 @@ fn a_hung_thread_is_left_behind_at_its_bound_and_named() {
     let step = &report.steps[0];
     assert_eq!((step.bound, step.bound_by), (ms(20), BoundBy::JoinTimeout));
     assert!(step.took >= ms(20), "{:?}", step.took);
-    assert!(step.place.file().ends_with("context_live.rs"));
+    assert!(step.place.file().ends_with("context/live_steps.rs"));
     assert!(
         report
             .to_string()

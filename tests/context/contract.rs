@@ -1,9 +1,6 @@
 //! The contract of a worker context, rule by rule, on a host that the test drives by hand: there is no clock and no
 //! thread, and a test can look at every moment in between.
 
-#[path = "support/manual_host.rs"]
-mod manual_host;
-
 use std::sync::{Arc, Mutex};
 
 use deadstop::context::{
@@ -14,9 +11,10 @@ use deadstop::host::{BoxError, Host, Scope};
 use deadstop::journal::{
     BoundBy, By, Cause, Claim, How, Outcome, Phase, Record, RefusedReason, SignalName, Sink,
 };
-use manual_host::{ManualHost, ms};
 use tokio_test::task::spawn;
 use tokio_test::{assert_pending, assert_ready};
+
+use crate::manual_host::{ManualHost, ms};
 
 fn worker() -> (Arc<ManualHost>, WorkerCtx) {
     let host = ManualHost::new();

@@ -3,16 +3,17 @@
 //! The test turns the host by hand, so that everything happens on the test's own thread: `tracing-test` listens
 //! there.
 
-#[path = "support/manual_host.rs"]
+#[path = "../support/manual_host.rs"]
 mod manual_host;
 
 use deadstop::context::{BodyOpts, CallOpts, Life, WeakCtx, WorkerCtx};
 use deadstop::host::Host;
 use deadstop::journal::{How, SignalName};
 use deadstop::watchdog::{Probe, ProbeError, Probing, Watchdog};
-use manual_host::{ManualHost, ms};
 use tokio_test::{assert_pending, assert_ready};
 use tracing_test::traced_test;
+
+use manual_host::{ManualHost, ms};
 
 /// Asserts that exactly one line has those words, and that it has that level.
 macro_rules! assert_logged {
@@ -88,7 +89,7 @@ fn second_signal_is_logged_as_the_second() {
         "INFO",
         "stop requested by signal: SIGTERM: a second signal, from now on only the floors are awaited"
     );
-    let page = include_str!("../docs/service.md");
+    let page = include_str!("../../docs/service.md");
     let line = "| `stop requested by signal: SIGTERM: a second signal, from now on only the floors are awaited` |";
     assert!(page.contains(line), "{line}");
 }

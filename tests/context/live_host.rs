@@ -6,21 +6,19 @@
     reason = "the live host is tested with real threads, tasks and time"
 )]
 
-#[path = "support/changed_host.rs"]
-mod changed_host;
-
 use std::cell::RefCell;
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use changed_host::{HostChanges, live_with};
 use deadstop::context::{BodyOpts, CallOpts, Close, Limits, Report, WorkerCtx};
 use deadstop::host::{Abort, Adopt, BoxError, BoxFuture, Host, Live, Scope};
 use deadstop::journal::{Claim, How, Outcome, Record, Sink};
 use deadstop::watchdog::{Probe, Probing, Watchdog};
 use tokio_util::sync::CancellationToken;
+
+use crate::changed_host::{HostChanges, live_with};
 
 const GUARD: Duration = Duration::from_secs(20);
 
