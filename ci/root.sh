@@ -8,5 +8,5 @@ if [ "$(uname -s)" = Linux ]; then
   cargo test "${package[@]}" "$@"
   exit
 fi
-cargo test "${package[@]}" "$@" --lib --test context --test http --test tracing --test watchdog --test watchdog_live
+cargo test "${package[@]}" "$@" --lib --test context --test tracing --test watchdog
 cargo test "${package[@]}" "$@" --doc

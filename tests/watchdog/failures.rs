@@ -1,16 +1,14 @@
 //! Rule 18: the watchdog arms itself, counts failures in a row, and ends the process. A request to stop disarms it.
 //! Here its body runs on the test's own thread, and its waits set the clock forward.
 
-#[path = "support/manual_host.rs"]
-mod manual_host;
-
 use std::time::Duration;
 
 use deadstop::context::{BodyOpts, WeakCtx, WorkerCtx, exit_code};
 use deadstop::host::Host;
 use deadstop::journal::{Cause, RefusedReason};
 use deadstop::watchdog::{Probe, ProbeError, Probing, Watchdog};
-use manual_host::{ManualHost, ms};
+
+use crate::manual_host::{ManualHost, ms};
 
 /// The answer of an endpoint to one probe.
 #[derive(Clone, Copy)]

@@ -211,7 +211,9 @@ async fn no_proxy_is_asked() {
         return;
     }
     let mut again = Command::new(std::env::current_exe().expect("it runs"));
-    again.args(["--exact", "no_proxy_is_asked"]).env(CHILD, "1");
+    again
+        .args(["--exact", "probe::no_proxy_is_asked"])
+        .env(CHILD, "1");
     for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
         again.env(name, "http://127.0.0.1:1");
     }

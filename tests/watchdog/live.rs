@@ -7,15 +7,11 @@
     reason = "the live host is tested with real threads, sockets and time"
 )]
 
-#[path = "support/changed_host.rs"]
-mod changed_host;
-
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use changed_host::{HostChanges, live_with};
 use deadstop::context::{BodyOpts, WorkerCtx, exit_code};
 use deadstop::host::{Blocker, Body, Host, Live, OnEnd, Scope, SpawnError, Who};
 use deadstop::journal::{Cause, Claim, Outcome, Record, Sink, WatchdogIs};
@@ -25,6 +21,8 @@ use tokio::runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers};
+
+use crate::changed_host::{HostChanges, live_with};
 
 const GUARD: Duration = Duration::from_secs(20);
 const SPEED_UP: u32 = 100;
