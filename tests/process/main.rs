@@ -10,11 +10,9 @@
     reason = "processes and their signals are tested with real threads and real time"
 )]
 
-#[path = "support/changed_host.rs"]
+#[path = "../support/changed_host.rs"]
 mod changed_host;
-#[path = "process/child.rs"]
 mod child;
-#[path = "process/starved.rs"]
 mod starved;
 
 use std::ffi::OsStr;

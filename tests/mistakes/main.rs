@@ -7,7 +7,6 @@
     reason = "the workers are a user's code, and the processes are real"
 )]
 
-#[path = "mistakes/workers.rs"]
 mod workers;
 
 use std::io::Read;
