@@ -22,10 +22,10 @@ case "${1-}" in
     files=(-f 'src/context/*.rs')
     # With every scenario and its snapshot, but without what takes its time by the clock.
     targets=(--cargo-arg=--lib)
-    for test in context tracing scenarios kit properties teeth; do
+    for test in context tracing scenarios kit laws simulator; do
       targets+=("--cargo-arg=--test=$test")
     done
-    tests=(-- --skip live::)
+    tests=(-- --skip live_steps:: --skip batons:: --skip schedules:: --skip sweep::)
     ;;
   *)
     echo "usage: ci/mutants.sh laws|context [OPTIONS OF cargo mutants]" >&2

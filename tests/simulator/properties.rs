@@ -5,15 +5,9 @@
 //!
 //! For workers with no event but one signal, a model computes every step beforehand. The model was written from the
 //! contract and shares nothing with the crate but the parser.
-#[path = "support/corpus.rs"]
-mod corpus;
-#[path = "support/repository.rs"]
-mod repository;
-
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
-use corpus::{Verdict, parse};
 use deadstop_harness::journal::{self, BoundBy, Cause, Event, Kind, Outcome, Ties, Told, What};
 use deadstop_harness::scenario::keys::answers;
 use deadstop_harness::scenario::{Component, Scenario};
@@ -23,6 +17,8 @@ use proptest::option::{of, weighted};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::RngSeed;
+
+use crate::corpus::{Verdict, parse};
 
 /// Moments and durations, in milliseconds.
 const MOMENTS: &[u64] = &[

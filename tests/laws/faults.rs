@@ -1,18 +1,14 @@
 //! Checks that the corpus has every fault on every kind that can take it: faults with an end at each moment, and the
 //! others in the instant in which a step begins. In that instant a live run and the simulation differ most easily.
-#[path = "support/corpus.rs"]
-mod corpus;
-#[path = "support/repository.rs"]
-mod repository;
-
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use corpus::corpus;
 use deadstop_harness::journal::FaultVerb;
 use deadstop_harness::scenario::keys::{self, Place};
 use deadstop_harness::scenario::{Component, Scenario, Timed, Trigger, Verb, parse};
+
+use crate::corpus::corpus;
 
 /// Kinds of components in all their variants, as a file writes them, and main.
 const KINDS: &[&str] = &[

@@ -1,20 +1,16 @@
 //! A recorded schedule, replayed, gives the same journal to the byte, over the whole corpus.
 
-#[path = "support/corpus.rs"]
-mod corpus;
-#[path = "support/repository.rs"]
-mod repository;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use corpus::{corpus, parse};
 use deadstop_harness::journal;
 use deadstop_harness::scenario::Scenario;
 use deadstop_harness::sim::{
     self, Bodies, Choices, Halt, Journal, Noted, Options, Point, Recorded, Recording, Repeated,
     Replayed, Run, RunError, Runners, Schedule, Seeded, Subject,
 };
+
+use crate::corpus::{corpus, parse};
 
 const SUBJECTS: [Subject; 2] = [Subject::Worker, Subject::Plan];
 

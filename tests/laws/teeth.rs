@@ -3,16 +3,12 @@
 //! The table states what each file is about, by the names of the laws. The plan's context has to break those laws (or
 //! miss those expectations) in that file. The worker's context breaks only what the file itself allows, and meets all
 //! expectations.
-#[path = "support/corpus.rs"]
-mod corpus;
-#[path = "support/repository.rs"]
-mod repository;
-
 use std::collections::BTreeSet;
 
-use corpus::{Verdict, corpus};
 use deadstop_harness::laws;
 use deadstop_harness::sim::Subject;
+
+use crate::corpus::{Verdict, corpus};
 
 /// A hazard: its file, the laws that the plan breaks there, and the expectations that it misses where no law can know
 /// what was wanted.

@@ -1,16 +1,12 @@
 //! No file of the corpus holds by the luck of one seed: events of one instant may come in another order, and then
 //! they do, and the file still holds.
-#[path = "support/corpus.rs"]
-mod corpus;
-#[path = "support/repository.rs"]
-mod repository;
-
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use corpus::{Verdict, corpus};
 use deadstop_harness::sim::{Options, Ran, Run, Runners, Subject};
+
+use crate::corpus::{Verdict, corpus};
 
 /// Seeds besides 0, which every other test runs. Without optimisation 200 of them take most of a minute.
 const SEEDS: Range<u64> = 1..if cfg!(debug_assertions) { 40 } else { 200 };

@@ -1,16 +1,11 @@
 //! Compares coroutines and batons: both have to give the same journals.
 
-#[path = "support/corpus.rs"]
-mod corpus;
-#[path = "support/repository.rs"]
-mod repository;
-
 use std::sync::Arc;
 
 use deadstop_harness::journal;
 use deadstop_harness::sim::{Bodies, Options, Run, Runners, Subject};
 
-use corpus::corpus;
+use crate::corpus::corpus;
 
 /// Runs every file of the corpus with both subjects and several seeds, and compares the journals to the byte.
 #[test]
