@@ -6,8 +6,7 @@ use std::process::Command;
 
 use deadstop_harness::report::{Policy, SnapshotError, State, Store, Wrote};
 
-#[path = "support/repository.rs"]
-mod repository;
+use crate::repository;
 
 /// Returns an empty folder of the test's own.
 fn folder(test: &str) -> PathBuf {
@@ -25,7 +24,7 @@ fn folder(test: &str) -> PathBuf {
 /// (`INSTA_UPDATE=always`) would pass, or even repair, what these tests expect to fail.
 fn insta_with(update: &str, folder: &Path, name: &str, text: &str) -> bool {
     let ended = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "insta_asserts", "--ignored"])
+        .args(["--exact", "snapshots::insta_asserts", "--ignored"])
         .env_remove("INSTA_FORCE_PASS")
         .env_remove("INSTA_REQUIRE_FULL_MATCH")
         .env("INSTA_UPDATE", update)
