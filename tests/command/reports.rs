@@ -6,17 +6,11 @@ use std::path::PathBuf;
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::Value;
 
-#[path = "common/project.rs"]
-mod project;
-#[path = "support/repository.rs"]
-mod repository;
+use crate::project::{Ended, GOOD, Project, WRONG_ORDER, run_to_end};
+use crate::repository;
 
-#[path = "reports/github.rs"]
 mod github;
-#[path = "reports/junit.rs"]
 mod junit;
-
-use project::{Ended, GOOD, Project, WRONG_ORDER, run_to_end};
 
 /// A scenario whose component has a name that means something in every format.
 const HOSTILE: &str = r#"title = "A hostile name"

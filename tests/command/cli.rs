@@ -7,10 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-#[path = "common/project.rs"]
-mod project;
-
-use project::{Ended, GOOD, Project, WRONG_ORDER, run_to_end};
+use crate::project::{Ended, GOOD, Project, WRONG_ORDER, run_to_end};
 
 #[test]
 fn a_new_project_goes_from_missing_to_well() {

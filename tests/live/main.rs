@@ -12,7 +12,7 @@ use deadstop_harness::report::{Style, side_by_side};
 use deadstop_harness::scenario::{Scenario, parse};
 use deadstop_harness::sim::{Options, Runners, run};
 
-#[path = "support/repository.rs"]
+#[path = "../support/repository.rs"]
 mod repository;
 
 const STRETCH: Pace = Pace::Stretch(Duration::from_millis(200));

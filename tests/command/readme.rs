@@ -4,8 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-#[path = "support/repository.rs"]
-mod repository;
+use crate::repository;
 
 /// A block of the README: its info string, and its lines.
 struct Block {

@@ -1,0 +1,9 @@
+//! The command as a process: what it prints and writes, its reports, and what the README shows of it.
+
+#[path = "../support/repository.rs"]
+mod repository;
+
+mod cli;
+mod project;
+mod readme;
+mod reports;
