@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::{files, root};
+use crate::repository::{files, root};
 
 /// Maximum number of characters of a test's name.
 const NAME: usize = 60;

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use deadstop_harness::journal::FaultVerb;
 
-use super::links::links;
-use super::{files, read, root};
+use crate::links::links;
+use crate::page::read;
+use crate::repository::{files, root};
 
 /// Maximum number of source files in which a fault is written down.
 const MOST: usize = 4;

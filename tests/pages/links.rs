@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use super::{files, root, without_fences};
+use crate::page::without_fences;
+use crate::repository::{files, root};
 
 /// Returns the fragment under which a heading can be linked to.
 fn anchor(heading: &str) -> String {

@@ -12,7 +12,8 @@ use deadstop_harness::journal::{self, BoundBy, Level, Outcome, What};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 
-use super::{events_of_the_code, in_backticks, read, sections, table_rows};
+use crate::journal::{events_of_the_code, sections};
+use crate::page::{in_backticks, read, table_rows};
 
 /// Returns the part of the page from a heading to the next.
 fn part(heading: &str) -> String {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Item, UseTree, Visibility};
 
-use super::{files, root};
+use crate::repository::{files, root};
 
 /// Sources of the three packages.
 const PACKAGES: [&str; 3] = ["src", "harness/src", "cli/src"];
