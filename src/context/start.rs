@@ -1,14 +1,13 @@
 //! Start: runs main. If that does not lead to a running worker, nothing is left open (rule 9).
 
 use std::panic::Location;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
 use super::error::{MainError, StartError};
-use super::exit_code;
 use super::group::{self, Group};
 use super::handle::ComponentHandle;
 use super::limits::stop_bound;
@@ -16,7 +15,7 @@ use super::opts::Opts;
 use super::registry::{Code, RegisteredComponent, Running};
 use super::report::Reason;
 use crate::host::{Abort, Body, BoxError, BoxFuture, Scope};
-use crate::journal::{By, Claim, How, Kind, MAIN, Name, Outcome, Phase, RefusedReason, State};
+use crate::journal::{By, Claim, How, Kind, MAIN, Name, Phase, RefusedReason, State};
 
 /// The main function of a worker.
 #[non_exhaustive]
@@ -270,21 +269,5 @@ impl Core {
             later_floors: Duration::ZERO,
         };
         group::run(self, group, [(component, bound)]).await;
-    }
-
-    /// Returns the exit code of a process whose worker has stopped (rule 17), if no third signal, watchdog or last
-    /// resort sets it.
-    pub(crate) fn exit_code(&self) -> i32 {
-        if let Some(number) = self.signals.second() {
-            return exit_code::SIGNAL + number;
-        }
-        if let Some(Err(StartError::Main { code, .. })) = self.start_result.get() {
-            return code.unwrap_or(1);
-        }
-        let steps = self
-            .step_reports
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        i32::from(steps.iter().any(|(_, step)| step.outcome != Outcome::Ok))
     }
 }

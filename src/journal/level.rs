@@ -75,7 +75,7 @@ impl Claim {
                 how: How::Failed | How::Panicked | How::Dropped,
                 ..
             } => Level::Error,
-            _ => return None,
+            Claim::Registered(_) | Claim::Ended { .. } => return None,
         })
     }
 }

@@ -293,7 +293,7 @@ fn plan_breaks_every_law_that_it_can_break() {
         let beyond = BEYOND_THE_PLAN.iter().any(|(name, _)| *name == law.name);
         assert!(
             broken_laws.contains(law.name) != beyond,
-            "{} stands in the table, or among those that the plan cannot break",
+            "say in HAZARDS where the plan breaks {}, or in BEYOND_THE_PLAN why it cannot: one of the two",
             law.name
         );
     }

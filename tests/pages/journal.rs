@@ -106,8 +106,18 @@ fn difference_from_page(sections: &BTreeMap<String, Section>, event: &Event) -> 
 
 #[test]
 fn journal_page_has_one_section_per_event() {
-    let sections: BTreeSet<String> = sections().into_keys().collect();
-    assert_eq!(sections, events_of_the_code());
+    let (sections, events): (BTreeSet<String>, _) =
+        (sections().into_keys().collect(), events_of_the_code());
+    let missing: Vec<_> = events.difference(&sections).collect();
+    assert!(
+        missing.is_empty(),
+        "add sections to docs/journal.md: {missing:?}"
+    );
+    let unknown: Vec<_> = sections.difference(&events).collect();
+    assert!(
+        unknown.is_empty(),
+        "docs/journal.md has sections of no event: {unknown:?}"
+    );
 }
 
 /// The harness writes down what a context reports without a word of its own, and knows all of it.
@@ -115,7 +125,10 @@ fn journal_page_has_one_section_per_event() {
 fn every_claim_is_the_event_of_its_name() {
     let sections = sections();
     for name in names_of::<journal::Claim>() {
-        for example in sections[&name].examples.concat().lines() {
+        let section = sections.get(&name);
+        let section =
+            section.unwrap_or_else(|| panic!("add a section `{name}` to docs/journal.md"));
+        for example in section.examples.concat().lines() {
             let event = journal::parse_json(example).unwrap().remove(0);
             let claim = event.what.to_claim();
             let claim = claim.unwrap_or_else(|| panic!("{name} is no claim"));

@@ -116,9 +116,10 @@ pub(crate) async fn live(
             Met::End(end) => return end_code(pace, end).map_err(|error| error.error),
             Met::Nothing | Met::Stuck(_) => {}
         }
-        let (now, ignoring, period) = pace.look_at(index, |stage, part| {
-            let now = stage.now();
-            (now, part.faults.ignoring(now), part.spec().period)
+        let (now, ignoring, idles, period) = pace.look_at(index, |stage, part| {
+            let (now, faults) = (stage.now(), &part.faults);
+            let idles = faults.leave_waits_idle();
+            (now, faults.ignoring(now), idles, part.spec().period)
         });
         let told = pace.told();
         if told && ignoring.is_none() {
@@ -130,7 +131,7 @@ pub(crate) async fn live(
             until: cycle.min(ignores),
             heeds: !told && (cycle_ends_when_told || period.is_none()),
             // In a context without tokens a cycle ends with a look at the flag.
-            is_idle: cycle_ends_when_told && cycle < ignores,
+            is_idle: cycle_ends_when_told && cycle < ignores && idles,
         })
         .await;
     }

@@ -33,6 +33,16 @@ impl Faults {
         Some(self.ignoring_until.get()).filter(|until| *until > now)
     }
 
+    /// Returns whether nothing happens where a wait of the code ends, so that a live run can hurry past it. No fault so
+    /// far acts there; one that does says so here.
+    #[expect(
+        clippy::unused_self,
+        reason = "a fault that acts there looks at its own state"
+    )]
+    pub const fn leave_waits_idle(&self) -> bool {
+        true
+    }
+
     /// Returns the end that waits for main to come to that registration.
     pub fn end_before(&self, name: &str) -> Option<ScriptedEnd> {
         self.ends_before
@@ -42,7 +52,7 @@ impl Faults {
             .map(|(_, end)| end.clone())
     }
 
-    /// Returns whether there is something to meet at `now`.
+    /// Returns whether a component that is stuck stays so at `now`.
     #[cfg(all(feature = "live", unix))]
     pub fn keep_stuck(&self, now: u64) -> bool {
         self.end.borrow().is_none() && self.hung_until.get() > now
@@ -116,7 +126,8 @@ pub(crate) trait Struck: Sync {
     fn stay(&self, until: u64) -> impl Future<Output = ()> + Send;
 }
 
-/// Lets code meet the faults of its component. Returns when the code can go on, or has to end.
+/// Lets code meet the faults of its component. It is called before the code begins, and wherever the code goes on after
+/// a wait; so is [`take_time`], and at the end of a user's code. Returns when the code can go on, or has to end.
 pub(crate) async fn meet(code: &impl Struck) -> Met {
     loop {
         match look_once(code) {
