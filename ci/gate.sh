@@ -18,7 +18,7 @@ cargo fmt --check
 
 step 'the subjects of commits'
 # Earlier ones stay as they are. A checkout without its history has nothing to ask.
-long=$(git log --no-merges --since=2026-11-30 --format=%s 2> /dev/null | awk 'length > 72' || true)
+long=$(git log --no-merges --since=2026-11-30T00:00:00Z --format=%s 2> /dev/null | awk 'length > 72' || true)
 if [ -n "$long" ]; then
   printf 'shorten to 72 characters:\n%s\n' "$long"
   exit 1

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::value::duration;
 
 /// A duration: a [`Duration`], or text as in a scenario file (`"500ms"`, `"10s"`, `"1m"`). A [`Duration`] is cut to
-/// whole milliseconds, as everywhere in a scenario.
-pub trait Time {
+/// whole milliseconds, as everywhere in a scenario. The trait is sealed: no other type implements it.
+pub trait Time: sealed::Sealed {
     /// Returns the duration.
     ///
     /// # Panics
@@ -14,6 +14,14 @@ pub trait Time {
     /// If it is a text that is no duration.
     #[track_caller]
     fn duration(self) -> Duration;
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for &str {}
+
+    impl Sealed for std::time::Duration {}
 }
 
 impl Time for &str {
