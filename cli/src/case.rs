@@ -67,7 +67,8 @@ impl RunFindings {
     }
 }
 
-/// Maximum size of a log that is kept for a reporter, in bytes. Logs of this repository's scenarios are a tenth of that.
+/// Maximum size of a log that is kept for a reporter, in bytes. Logs of this repository's scenarios are a tenth of
+/// that.
 const MAX_LOG_BYTES: usize = 64 << 10;
 
 /// Minimum number of files for each thread to read: for fewer, a further thread is not worth its start.
@@ -284,9 +285,9 @@ impl Case {
         });
     }
 
-    /// Writes what the policy allows for a log that was compared with its snapshot, and returns what is wrong. A log that
-    /// breaks a law or an expectation must not be accepted: unless the scenario is well, nothing is written, and only a
-    /// failure is returned.
+    /// Writes what the policy allows for a log that was compared with its snapshot, and returns what is wrong. A log
+    /// that breaks a law or an expectation must not be accepted: unless the scenario is well, nothing is written, and
+    /// only a failure is returned.
     fn settle(
         &self,
         store: &Store,

@@ -23,9 +23,9 @@ use super::{Context, Done, Exit, Format};
 
 /// Check scenarios: run each several times, and judge it by laws, expectations and its snapshot.
 ///
-/// Each scenario is run twice with seed 0, on two threads, and both runs must give the same journal. Then it is run once with
-/// each of the seeds 1 to 3, because another order within an instant may break a law or an expectation. Scenarios that pass
-/// print nothing. A failure prints everything that is needed to repeat and correct it.
+/// Each scenario is run twice with seed 0, on two threads, and both runs must give the same journal. Then it is run
+/// once with each of the seeds 1 to 3, because another order within an instant may break a law or an expectation.
+/// Scenarios that pass print nothing. A failure prints everything that is needed to repeat and correct it.
 #[derive(Debug, Args)]
 pub struct Check {
     /// Files, folders, parts of names, or tags [default: all scenarios]
@@ -34,8 +34,8 @@ pub struct Check {
     /// The format of standard output. JSON is one line for each scenario, and one line with the totals
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Write a further report; may be given several times: text=FILE, json=FILE, junit=FILE, or github (annotations and a
-    /// summary of the step; this is the default if GITHUB_ACTIONS is true)
+    /// Write a further report; may be given several times: text=FILE, json=FILE, junit=FILE, or github (annotations and
+    /// a summary of the step; this is the default if GITHUB_ACTIONS is true)
     #[arg(long, value_name = "KIND[=FILE]", value_parser = choice)]
     report: Vec<Choice>,
     /// The context under test. The plan is judged without snapshots

@@ -33,8 +33,8 @@ pub const PERFORM: &str = "perform";
 
 /// Run scenarios on real threads, the real clock and real sockets, and hold them against the simulation.
 ///
-/// Each scenario is run in its own process, which gets real signals. Its journal must fulfil the laws and the expectations. It
-/// must also agree with the simulated journal, component by component, including the times.
+/// Each scenario is run in its own process, which gets real signals. Its journal must fulfil the laws and the
+/// expectations. It must also agree with the simulated journal, component by component, including the times.
 #[derive(Debug, Args)]
 pub struct Live {
     /// Files, folders, parts of names, or tags [default: all scenarios]

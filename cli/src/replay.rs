@@ -21,8 +21,8 @@ const MAX_JOURNAL_BYTES: u64 = 256 << 20;
 
 /// Run a failed scenario or a recorded journal again.
 ///
-/// The last line of a failure gives the arguments. A recorded journal is the output of `run --format json`: its first line
-/// names the scenario, the seed and the context. The new run is compared with it, event by event.
+/// The last line of a failure gives the arguments. A recorded journal is the output of `run --format json`: its first
+/// line names the scenario, the seed and the context. The new run is compared with it, event by event.
 #[derive(Debug, Args)]
 pub struct Replay {
     /// A scenario, as for `run`, or a recorded journal (a file whose name ends in .jsonl)

@@ -1,4 +1,5 @@
-//! Texts that come from outside, as one line each: what production makes of them, and what only output for people needs.
+//! Texts that come from outside, as one line each: what production makes of them, and what only output for people
+//! needs.
 
 pub use deadstop::words::{contained, one_line, panic_message, steers};
 

@@ -141,7 +141,8 @@ impl<A> WorkerCtx<A> {
     /// Returns whether the worker accepts new work: true from the end of a start that went well until the first
     /// request to stop. A readiness probe answers with this.
     ///
-    /// Between that request and the begin of stop the worker goes on running: see [`pre_stop`](super::Limits::pre_stop).
+    /// Between that request and the begin of stop the worker goes on running: see
+    /// [`pre_stop`](super::Limits::pre_stop).
     ///
     /// ```
     /// # use deadstop::context::WorkerCtx;

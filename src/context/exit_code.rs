@@ -1,5 +1,5 @@
-//! Exit codes of a worker process, besides those of signals (128 + the signal's number) and main's own; and which of them
-//! a life ends with.
+//! Exit codes of a worker process, besides those of signals (128 + the signal's number) and main's own; and which of
+//! them a life ends with.
 
 use std::sync::PoisonError;
 

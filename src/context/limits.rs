@@ -27,8 +27,8 @@ pub const DOUBLED_SIGNAL_WINDOW: Duration = Duration::from_millis(200);
 /// Maximum number of deaths that the report keeps. All are counted.
 pub const MAX_DEATHS: usize = 100;
 
-/// The worker's limits in time, as a service sets them. Every one has a default: a grace of 30 s, a third of it reserved
-/// for cleanup, and a margin of 500 ms or a twentieth of the grace, whichever is less.
+/// The worker's limits in time, as a service sets them. Every one has a default: a grace of 30 s, a third of it
+/// reserved for cleanup, and a margin of 500 ms or a twentieth of the grace, whichever is less.
 ///
 /// It is one value for all that needs it: a process ([`Worker`](crate::process::Worker)), a context built by hand
 /// ([`Builder`](super::Builder)), and the tests of both.
@@ -84,8 +84,8 @@ impl Limits {
     }
 
     /// Sets the pre-stop delay: how long a running worker goes on after a signal or a request, while
-    /// [`ready`](super::WorkerCtx::ready) is already false. It is the time that a load balancer takes to notice. Default:
-    /// 0 s.
+    /// [`ready`](super::WorkerCtx::ready) is already false. It is the time that a load balancer takes to notice.
+    /// Default: 0 s.
     ///
     /// The grace has begun by then, so the delay is taken from stop's share, and must be shorter than that share. A
     /// second signal cuts the delay, and so does a call of `stop` or `cleanup`.

@@ -105,9 +105,9 @@ impl<A> WorkerCtx<A> {
     /// timeout, then aborts it once.
     ///
     /// The task runs on the runtime around the caller. A plain thread has none. The runtime of a future that a scope's
-    /// [`block_on`](Scope::block_on) drives, or [`spawn_or_block_on`](Self::spawn_or_block_on) on a plain thread, ends with that call.
-    /// A task that is registered there runs on the runtime on which the worker was started, or else on the one on which
-    /// the context was built.
+    /// [`block_on`](Scope::block_on) drives, or [`spawn_or_block_on`](Self::spawn_or_block_on) on a plain thread, ends
+    /// with that call. A task that is registered there runs on the runtime on which the worker was started, or else on
+    /// the one on which the context was built.
     ///
     /// ```
     /// # use deadstop::context::{BodyOpts, WorkerCtx};
@@ -338,7 +338,8 @@ impl<A> WorkerCtx<A> {
     /// Registers an async callback that stop calls on the service's executor.
     ///
     /// It runs on the runtime on which it was registered. If it was registered outside of a runtime, or in a future
-    /// that a scope or [`spawn_or_block_on`](Self::spawn_or_block_on) drives, it runs on a thread and a small runtime of its own.
+    /// that a scope or [`spawn_or_block_on`](Self::spawn_or_block_on) drives, it runs on a thread and a small runtime
+    /// of its own.
     ///
     /// ```
     /// # use deadstop::context::{CallOpts, WorkerCtx};

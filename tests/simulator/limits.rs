@@ -2,7 +2,7 @@
 //! limit allows.
 use deadstop_harness::journal::{StuckWhy, What};
 use deadstop_harness::report::{Check, SourceFile, judge};
-use deadstop_harness::sim::{self, Options, ROWS_A_RUN};
+use deadstop_harness::sim::{self, MAX_ROWS_PER_RUN, Options};
 use deadstop_harness::{journal, scenario};
 
 /// Returns a file with a thousand closeables, and `events` cleanups by a thousand callers each, a second apart.
@@ -40,7 +40,7 @@ fn run_with_too_many_report_rows_is_too_large() {
     };
     assert_eq!((last.t, &last.what), (1_000, &too_large));
     // The answer that passes the limit is the last one: there are 201 answers of a thousand rows.
-    assert_eq!(report_rows(&journal.events), ROWS_A_RUN + 1_000);
+    assert_eq!(report_rows(&journal.events), MAX_ROWS_PER_RUN + 1_000);
     let file = SourceFile {
         path: "crowded.toml".to_owned(),
         text,
@@ -65,7 +65,7 @@ fn run_with_report_rows_at_the_limit_ends_normally() {
     let text = crowded(1).replace("callers = 1000", "callers = 200");
     let scenario = scenario::parse("crowded", &text).expect("the file is valid");
     let journal = sim::run(&scenario, &Options::default());
-    assert_eq!(report_rows(&journal.events), ROWS_A_RUN);
+    assert_eq!(report_rows(&journal.events), MAX_ROWS_PER_RUN);
     let last = journal.events.last().expect("no journal is empty");
     assert!(matches!(last.what, What::Exit { code: 0, .. }), "{last:?}");
 }

@@ -327,7 +327,7 @@ fn first_two_events_are_the_place_before_everything() {
 fn no_run_has_an_event_of_a_higher_number() {
     assert_eq!(
         scenario::limits::EVENT_NUMBER,
-        sim::EVENTS_A_RUN as u64,
+        sim::MAX_EVENTS_PER_RUN as u64,
         "the limit of the grammar is that of a run"
     );
     assert_eq!(journal::VERSION, 1, "no event's keys have changed");

@@ -18,7 +18,8 @@ pub fn root() -> &'static Path {
     &ROOT
 }
 
-/// Collects the files below a folder that end with `end`, in the order of their paths. Skips hidden folders and build output.
+/// Collects the files below a folder that end with `end`, in the order of their paths. Skips hidden folders and build
+/// output.
 pub fn files(folder: &Path, end: &str, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -187,7 +187,7 @@ impl Course<'_> {
 mod tests {
     use std::rc::Rc;
 
-    use deadstop_harness::sim::TWICE_AT_ONCE;
+    use deadstop_harness::sim::MAX_BUFFERED_RUNS;
 
     use super::*;
     use crate::Exit;
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn scenario_finishes_once_its_last_run_is_judged() {
         // Both scenarios take more than a chunk of runs.
-        let seeds = TWICE_AT_ONCE as u64 + 10;
+        let seeds = MAX_BUFFERED_RUNS as u64 + 10;
         let plan = Plan {
             seeds: format!("0..{seeds}").parse().expect("a range"),
             subject: Subject::Worker,

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use deadstop_harness::report::figures::grouped;
-use deadstop_harness::sim::TWICE_AT_ONCE;
+use deadstop_harness::sim::MAX_BUFFERED_RUNS;
 
 use super::event::{CheckEvent, Reporter};
 use crate::Exit;
@@ -34,7 +34,7 @@ impl ProgressLine {
 
     /// Shows the progress. A check that fits one chunk shows none: it is over before anyone could read it.
     fn show(&mut self, done: u64) {
-        if !self.on_terminal || self.total <= TWICE_AT_ONCE as u64 {
+        if !self.on_terminal || self.total <= MAX_BUFFERED_RUNS as u64 {
             return;
         }
         let percent = done * 100 / self.total.max(1);

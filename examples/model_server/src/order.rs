@@ -1,7 +1,8 @@
 //! Orders of the components in cleanup.
 //!
 //! They are descending: the component with the highest order is closed first. [`PREDICTOR`] and [`THREAD_POOL`] keep
-//! the values that were planned, although the predictor is then closed before the pool whose jobs still call it. If the worker declares that with `uses`, start warns of it. [`PREDICTOR_AFTER_POOL`] corrects the order.
+//! the values that were planned, although the predictor is then closed before the pool whose jobs still call it. If the
+//! worker declares that with `uses`, start warns of it. [`PREDICTOR_AFTER_POOL`] corrects the order.
 
 /// Order of the predictor, as planned: it is closed first.
 pub const PREDICTOR: i32 = 200;

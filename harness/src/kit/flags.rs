@@ -1,8 +1,8 @@
 //! Command-line flags of a test binary, as cargo, people and other test runners pass them.
 //!
-//! `libtest-mimic` does not serve here. It takes one filter where `cargo test -- a b` passes several, refuses flags that
-//! rustc's own harness accepts, shows nothing of a test that passes, and prints under standard output's lock, which code
-//! that was left behind may hold. It would also make the tests of each service compile clap.
+//! `libtest-mimic` does not serve here. It takes one filter where `cargo test -- a b` passes several, refuses flags
+//! that rustc's own harness accepts, shows nothing of a test that passes, and prints under standard output's lock,
+//! which code that was left behind may hold. It would also make the tests of each service compile clap.
 
 /// The flags that were passed.
 #[derive(Debug, Default, PartialEq, Eq)]

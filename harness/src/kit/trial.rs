@@ -20,12 +20,12 @@ use super::suite::{follow_main, write_notes};
 /// One run of an own worker: what happens to it, and when.
 ///
 /// Each event has a trigger, which says when it strikes ([`at`](Trial::at), [`on`](Trial::on),
-/// [`on_end`](Trial::on_end), [`after_event`](Trial::after_event), or [`when`](Trial::when) with a delay), and a verb, which
-/// says what happens: a [`Fault`](crate::scenario::Fault), a [`SignalName`](crate::journal::SignalName), a
+/// [`on_end`](Trial::on_end), [`after_event`](Trial::after_event), or [`when`](Trial::when) with a delay), and a verb,
+/// which says what happens: a [`Fault`](crate::scenario::Fault), a [`SignalName`](crate::journal::SignalName), a
 /// [`Call`](crate::journal::Call) or [`Calling`](crate::scenario::Calling), or [`Health`](crate::scenario::Health).
 ///
-/// A trial is written as a [scenario file](Trial::file) and parsed as one. A mistake in it is reported as in a file, together
-/// with that file.
+/// A trial is written as a [scenario file](Trial::file) and parsed as one. A mistake in it is reported as in a file,
+/// together with that file.
 ///
 /// ```
 /// # use deadstop::context::{CallOpts, MainError, WorkerCtx};
@@ -181,8 +181,8 @@ impl Trial {
     }
 
     /// Adds an event that strikes between two turns of one instant: after the turn in which the journal's event of that
-    /// number is written (its [`seq`](crate::journal::Event::seq)), and before the next turn. The number is that of a run
-    /// with this trial's [seed](Self::seed).
+    /// number is written (its [`seq`](crate::journal::Event::seq)), and before the next turn. The number is that of a
+    /// run with this trial's [seed](Self::seed).
     pub fn after_event(self, number: u64, verb: impl Into<Verb>) -> Self {
         self.when(Trigger::AfterEvent(number), verb)
     }
@@ -211,8 +211,8 @@ impl Trial {
         self
     }
 
-    /// Sets how long the worker's code may keep its thread in real time, in which no virtual time passes; 5 s by default.
-    /// The environment's `DEADSTOP_PATIENCE` takes precedence.
+    /// Sets how long the worker's code may keep its thread in real time, in which no virtual time passes; 5 s by
+    /// default. The environment's `DEADSTOP_PATIENCE` takes precedence.
     #[track_caller]
     pub fn patience(mut self, patience: impl Time) -> Self {
         self.scenario.patience = Some(patience.duration());

@@ -344,8 +344,8 @@ mod tests {
             .breaks_nothing();
     }
 
-    /// Returns a day on which the bounds of two are over at 22 s: the thread is left behind, `events` come, and the step
-    /// of the task `writer` ends as aborted.
+    /// Returns a day on which the bounds of two are over at 22 s: the thread is left behind, `events` come, and the
+    /// step of the task `writer` ends as aborted.
     fn both_overdue(events: &[&str]) -> ByHand {
         let day = slow_flusher()
             .without("ended writer")

@@ -497,8 +497,8 @@ pub fn compare(known: &Known, events: &[Event]) -> Option<Difference> {
 }
 
 /// Returns whether an event is the good end of a component that is aborted in the same instant, after the abort of
-/// another one in that instant. The simulator aborts both in one turn, and drops both. Live, the other's end may let this
-/// one end by itself before its own abort takes effect.
+/// another one in that instant. The simulator aborts both in one turn, and drops both. Live, the other's end may let
+/// this one end by itself before its own abort takes effect.
 fn is_freed_by_another_abort(events: &[Event], place: usize) -> bool {
     let (before, rest) = events.split_at(place);
     let Some((Event { t, what, .. }, after)) = rest.split_first() else {

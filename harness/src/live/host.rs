@@ -307,8 +307,8 @@ impl Blocker for ScenarioBlocker {
     }
 }
 
-/// Sink that records the context's claims in the journal. The host records the facts, registrations and the ends of code
-/// among them.
+/// Sink that records the context's claims in the journal. The host records the facts, registrations and the ends of
+/// code among them.
 pub(super) struct LiveSink(pub Arc<Play>);
 
 impl Sink for LiveSink {

@@ -1,12 +1,12 @@
-//! The verdict on a run: by the laws, and by the file's expectations. The command adds the findings on snapshots and live
-//! runs, the test kit those of its own.
+//! The verdict on a run: by the laws, and by the file's expectations. The command adds the findings on snapshots and
+//! live runs, the test kit those of its own.
 
 use std::sync::Arc;
 
 use crate::journal::{Event, FaultVerb, Name, SignalName, StuckWhy, What};
 use crate::laws;
 use crate::scenario::{self, Scenario, Span, Timed, Trigger, Verb};
-use crate::sim::ROWS_A_RUN;
+use crate::sim::MAX_ROWS_PER_RUN;
 
 use super::figures::grouped;
 use super::finding::{Check, Finding, SourceFile};
@@ -87,7 +87,7 @@ fn stuck(scenario: &Scenario, file: &Arc<SourceFile>, events: &[Event]) -> Optio
         StuckWhy::TooLarge => format!(
             "the run was given up ({why}): its reports have more than {} rows in all, and the last row is for \
              \"{name}\"; use fewer callers, or split the file",
-            grouped(ROWS_A_RUN as u64)
+            grouped(MAX_ROWS_PER_RUN as u64)
         ),
         _ => format!("the run never ended ({why}): the cause is \"{name}\""),
     };
@@ -127,8 +127,8 @@ fn numbered(events: &[Event], what: &What) -> Option<Name> {
 }
 
 /// Returns the place in the file from which an event of a journal comes: the event of the timeline, if it is a fault or
-/// a signal; or else the table of its component. The components of an own worker stand in no file: of these it is the first
-/// event of the timeline that is about the component.
+/// a signal; or else the table of its component. The components of an own worker stand in no file: of these it is the
+/// first event of the timeline that is about the component.
 fn span_of(scenario: &Scenario, event: &Event, name: Option<&Name>) -> Option<Span> {
     let timeline = || scenario.timeline.iter();
     let struck = match &event.what {

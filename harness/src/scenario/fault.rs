@@ -1,6 +1,7 @@
 //! Faults of components: what a scenario can say of each, and how a file states it.
 //!
-//! The [table of keys](super::keys) says which fault goes with which kind of component. The `stage` says what each does.
+//! The [table of keys](super::keys) says which fault goes with which kind of component. The `stage` says what each
+//! does.
 
 use std::time::Duration;
 

@@ -352,8 +352,8 @@ pub(crate) fn default_worker(grace: Option<Duration>, own: Option<&ResolvedLimit
     }
 }
 
-/// Notes a floor that exceeds its component's timeout, and the floor with which all of them exceed the reserve, if that is
-/// known.
+/// Notes a floor that exceeds its component's timeout, and the floor with which all of them exceed the reserve, if that
+/// is known.
 fn check_floors<'f>(
     reader: &mut Reader,
     reserve: Option<Duration>,

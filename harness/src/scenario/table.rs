@@ -59,7 +59,8 @@ impl Table {
         self.put(key, Value::One(text(value)), is_default);
     }
 
-    /// Adds a limit of the worker. Zero is what some limits are where a file does not give them, and no file can state it.
+    /// Adds a limit of the worker. Zero is what some limits are where a file does not give them, and no file can state
+    /// it.
     pub(super) fn set_bound(&mut self, key: &'static str, value: Duration, default: Duration) {
         if !value.is_zero() {
             self.set_or_default(key, value, default, time);

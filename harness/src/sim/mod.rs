@@ -45,7 +45,7 @@ pub use run::runners::cores;
 pub use run::runners::{Runners, Running};
 pub(crate) use run::single::note_panic;
 pub use run::single::{run, run_own, run_with};
-pub use run::twice::{FURTHER_SEEDS, TWICE_AT_ONCE, Twice, twice};
+pub use run::twice::{FURTHER_SEEDS, MAX_BUFFERED_RUNS, Twice, twice};
 pub use schedule::{
     Candidate, Candidates, Choice, Choices, Halt, MAX_POINTS, NotChoices, Noted, Point, PointKind,
     Points, Recorded, Recording, Repeated, Replayed, Schedule, Seeded,
@@ -54,4 +54,6 @@ pub use subject::own::Own;
 #[cfg(all(feature = "live", unix))]
 pub(crate) use subject::worker::limits_of;
 pub(crate) use thread::start_thread;
-pub use world::{EVENTS_A_MILLISECOND, EVENTS_A_RUN, HORIZON, ROWS_A_RUN, TURNS_A_RUN};
+pub use world::{
+    HORIZON, MAX_EVENTS_PER_MS, MAX_EVENTS_PER_RUN, MAX_ROWS_PER_RUN, MAX_TURNS_PER_RUN,
+};

@@ -2,8 +2,8 @@
 //! them.
 //!
 //! The code [meets](crate::stage::meet) the faults that the script has put on its component before it begins, and
-//! wherever it waits. A failure, a panic or an end strikes instead of what the code would do next. Code that has ended so
-//! is not called any more.
+//! wherever it waits. A failure, a panic or an end strikes instead of what the code would do next. Code that has ended
+//! so is not called any more.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -135,8 +135,8 @@ fn with_faults<R>(id: Id, kind: Kind, body: impl FnOnce() -> R) -> Result<R, End
 /// causes a poll.
 pub(super) struct WithFaults<E> {
     id: Id,
-    /// Whether the code takes the time of a slow component before it goes on: a callback when it is called, and all code
-    /// at its end.
+    /// Whether the code takes the time of a slow component before it goes on: a callback when it is called, and all
+    /// code at its end.
     takes_time: bool,
     inner: Option<BoxFuture<Result<(), E>>>,
     result: Option<Result<(), E>>,

@@ -34,17 +34,17 @@ use deadstop::host::BoxError;
 /// Horizon: the longest virtual time that a run may take, 24 hours.
 pub const HORIZON: Duration = Duration::from_secs(24 * 3_600);
 /// Maximum number of events in one millisecond of virtual time. A run with more is stuck: it spins.
-pub const EVENTS_A_MILLISECOND: u32 = 10_000;
+pub const MAX_EVENTS_PER_MS: u32 = 10_000;
 /// Maximum number of events in a run. A run with more is stuck: it spins.
-pub const EVENTS_A_RUN: usize = 200_000;
+pub const MAX_EVENTS_PER_RUN: usize = 200_000;
 /// Maximum number of rows in all reports of a run. The report to each caller has a row for each step, so a thousand
 /// callers of a thousand components would need gigabytes.
-pub const ROWS_A_RUN: usize = 200_000;
+pub const MAX_ROWS_PER_RUN: usize = 200_000;
 /// Maximum number of turns in one millisecond of virtual time. A run with more spins, even if it records no event.
 const TURNS_A_MILLISECOND: u32 = 1_000_000;
 /// Maximum number of turns in a run. A run with more is stuck: it spins. A body that wakes once a millisecond would
 /// take minutes of real time to reach the horizon; an hour of that is 3,600,000 turns.
-pub const TURNS_A_RUN: u64 = 5_000_000;
+pub const MAX_TURNS_PER_RUN: u64 = 5_000_000;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
@@ -320,9 +320,9 @@ impl World {
         }
         let events_in_all = self.push(what);
         self.events_now.set(self.events_now.get() + 1);
-        if self.events_now.get() > EVENTS_A_MILLISECOND || events_in_all > EVENTS_A_RUN {
+        if self.events_now.get() > MAX_EVENTS_PER_MS || events_in_all > MAX_EVENTS_PER_RUN {
             self.stuck(StuckWhy::Spinning);
-        } else if self.rows.get() > ROWS_A_RUN {
+        } else if self.rows.get() > MAX_ROWS_PER_RUN {
             self.stuck(StuckWhy::TooLarge);
         }
     }
@@ -406,7 +406,9 @@ impl World {
                 self.turns_now.set(self.turns_now.get() + 1);
                 self.turns.set(self.turns.get() + 1);
                 self.made_progress();
-                if self.turns_now.get() > TURNS_A_MILLISECOND || self.turns.get() > TURNS_A_RUN {
+                if self.turns_now.get() > TURNS_A_MILLISECOND
+                    || self.turns.get() > MAX_TURNS_PER_RUN
+                {
                     let name = self.entities.borrow().name(id);
                     self.stuck_by(StuckWhy::Spinning, name);
                 }
@@ -444,7 +446,7 @@ impl World {
                 return;
             };
             // A user's own timers may fire each millisecond until the horizon without any entity's turn.
-            if self.is_foreign() && self.turns.get() > TURNS_A_RUN {
+            if self.is_foreign() && self.turns.get() > MAX_TURNS_PER_RUN {
                 self.stuck(StuckWhy::Spinning);
                 return;
             }
@@ -708,7 +710,7 @@ mod tests {
     #[allow(clippy::disallowed_methods, reason = "as a user's code would")]
     fn a_users_own_timers_are_bounded_too() {
         let own = Own::new(|_: WorkerCtx| async {
-            with(|world| world.turns.set(TURNS_A_RUN - 1_000));
+            with(|world| world.turns.set(MAX_TURNS_PER_RUN - 1_000));
             tokio::spawn(async {
                 loop {
                     tokio::time::sleep(Duration::from_millis(1)).await;

@@ -100,8 +100,8 @@ fn end_code(pace: &impl Pace, end: ScriptedEnd) -> Result<(), MainError> {
 
 /// Runs a thread or task: works until told, then takes its time to end.
 ///
-/// `cycle_ends_when_told` is whether the wait of a cycle ends when the component is told. In a context without tokens it
-/// does not. A component without a cycle waits until it is told in any context.
+/// `cycle_ends_when_told` is whether the wait of a cycle ends when the component is told. In a context without tokens
+/// it does not. A component without a cycle waits until it is told in any context.
 pub(crate) async fn live(
     index: usize,
     pace: &impl Pace,

@@ -1,9 +1,9 @@
 //! Faults of components: what each does to a component's code, in one place for every host.
 //!
 //! The [script](super::strike) strikes a component with [`strike_fault`](Stage::strike_fault), which changes the
-//! component's [`Faults`]. Its code meets them where it begins, and wherever it goes on after a wait: [`meet`] says what it
-//! does then. Scripted components, a user's code in the simulator, and a watchdog's production body, simulated and live,
-//! differ only in how they wait, which is what [`Struck`] is for.
+//! component's [`Faults`]. Its code meets them where it begins, and wherever it goes on after a wait: [`meet`] says
+//! what it does then. Scripted components, a user's code in the simulator, and a watchdog's production body, simulated
+//! and live, differ only in how they wait, which is what [`Struck`] is for.
 
 use std::cell::{Cell, RefCell};
 use std::panic::resume_unwind;

@@ -1,5 +1,5 @@
-//! The script: the events of a scenario's timeline that are still to strike. Each strikes when its trigger comes, before
-//! every turn that could come next.
+//! The script: the events of a scenario's timeline that are still to strike. Each strikes when its trigger comes,
+//! before every turn that could come next.
 //!
 //! An event whose instant has come, or for which no time is left to wait, is *due*. Events that are due strike between
 //! two turns, in the order of the file.

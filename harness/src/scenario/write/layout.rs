@@ -230,8 +230,8 @@ impl Layout {
         lines.begin_block();
     }
 
-    /// Returns a component or an event in one line. Keys that have their default are left out unless one of the comments
-    /// in `spots` is about them.
+    /// Returns a component or an event in one line. Keys that have their default are left out unless one of the
+    /// comments in `spots` is about them.
     fn inline(&self, spots: &[Spot], table: &Table) -> String {
         let is_named = |field: &Field| {
             spots.iter().any(|spot| match spot {

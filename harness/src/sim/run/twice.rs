@@ -14,7 +14,7 @@ use super::runners::Runners;
 pub const FURTHER_SEEDS: RangeInclusive<u64> = 1..=3;
 
 /// Maximum number of first runs that are kept until their second runs.
-pub const TWICE_AT_ONCE: usize = 1_024;
+pub const MAX_BUFFERED_RUNS: usize = 1_024;
 /// Number of events and report rows in the kept first runs from which on no further one is kept. So only a few long
 /// journals are in memory at once.
 const MAX_BUFFERED_SIZE: usize = 250_000;
@@ -66,7 +66,7 @@ fn twice_within<I>(
     while items.peek().is_some() {
         let (kept, chunk) = (Cell::new(0), RefCell::new(Vec::new()));
         let runs = std::iter::from_fn(|| {
-            let is_full = kept.get() >= most || chunk.borrow().len() >= TWICE_AT_ONCE;
+            let is_full = kept.get() >= most || chunk.borrow().len() >= MAX_BUFFERED_RUNS;
             let (item, run) = items.next_if(|_| !is_full)?;
             chunk.borrow_mut().push((item, run.clone()));
             Some(run)

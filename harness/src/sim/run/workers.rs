@@ -434,8 +434,8 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Returns why a run of a user's own worker is given up whose limit is two seconds, when it is looked at every 50 ms.
-    /// The thread hardly runs. `turn_ends` makes it end its turn before each look.
+    /// Returns why a run of a user's own worker is given up whose limit is two seconds, when it is looked at every 50
+    /// ms. The thread hardly runs. `turn_ends` makes it end its turn before each look.
     fn given_up(turn_ends: bool) -> Option<(StuckWhy, Duration)> {
         let text =
             "title = \"One\"\n[timeline]\nevents = [{ at = \"1s\", signal = \"SIGTERM\" }]\n";
