@@ -1,5 +1,5 @@
-//! Compares what the pages say of the repository with it: modules and what each uses, dependencies, tests that
-//! are named.
+//! Compares what the pages say of the repository with it: modules and what each uses, dependencies and their number,
+//! tests that are named. Counts the words of the glossary.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,6 +8,8 @@ use std::path::Path;
 use crate::page::{in_backticks, read, table_rows};
 use crate::repository::{files, root};
 
+/// Maximum number of rows of the glossary: a reader can learn only a few words.
+const WORDS: usize = 40;
 /// Sources of the packages whose modules others name.
 const LIBRARIES: [&str; 2] = ["src", "harness/src"];
 
@@ -106,6 +108,41 @@ fn each_ambient_row_of_fidelity_names_its_test() {
         .map(|test| test.split('(').next().unwrap_or(test))
         .collect();
     assert_eq!(named, tests);
+}
+
+#[test]
+fn the_glossary_stays_short() {
+    let page = read("ARCHITECTURE.md");
+    let (_, section) = page.split_once("\n## Words\n").unwrap();
+    let section = section.split("\n## ").next().unwrap_or(section);
+    let rows = section.lines().filter(|line| line.starts_with("| "));
+    let words = rows.skip(2).count();
+    assert!(words > 20, "the table was not found: {words} rows");
+    assert!(
+        words <= WORDS,
+        "{words} words, {WORDS} at most: join two, or drop one"
+    );
+}
+
+/// What a service compiles, as `ci/tree.sh` counts it.
+#[test]
+fn the_readme_has_the_numbers_of_packages() {
+    let script = read("ci/tree.sh");
+    let ceiling = |name: &str| {
+        let line = script.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|rest| rest.strip_prefix('='))
+            .unwrap_or_else(|| panic!("no {name} in ci/tree.sh"))
+    };
+    let expected = format!(
+        "{} packages, {} with `http`",
+        ceiling("ceiling_default"),
+        ceiling("ceiling_http")
+    );
+    let readme = read("README.md").replace('\n', " ");
+    assert!(
+        readme.contains(&expected),
+        "README.md does not say {expected:?}"
+    );
 }
 
 #[test]
