@@ -84,7 +84,7 @@ ci/aborts.sh
 step 'the packages: packed, and compiled from their archives alone'
 ci/package.sh
 
-step 'the context alone'
+step 'the library without http and serde'
 cargo test -p deadstop --no-default-features --features process
 
 step 'the scenarios under many seeds, and in another count of jobs'

@@ -33,6 +33,9 @@
 //! Features: `process` (default) is the life of a process in one call; `http` is the watchdog's probe over HTTP;
 //! `serde` reads and writes the journal's types. Without any feature, only the context is built.
 //!
+//! Public signatures have types of these dependencies: tokio's `JoinHandle`, `AbortHandle`, `runtime::Handle`,
+//! `AsyncRead` and `AsyncWrite`; tokio-util's `CancellationToken`; serde's `Serialize` and `Deserialize`.
+//!
 //! The package `deadstop-harness` tests how a worker under this context shuts down: a simulator in virtual time,
 //! scenario files with failures, and laws that judge what happened.
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -8,7 +8,7 @@ use super::seeds::one_seed;
 /// The context under test.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Context {
-    /// The worker context of this crate
+    /// The worker context of the library
     #[default]
     Worker,
     /// The plan as it was written, flaws included

@@ -1,4 +1,4 @@
-//! What the harness's hosts do in their own way, and every other host as the live one does.
+//! The part of a host that only the harness implements.
 
 use tokio_util::sync::CancellationToken;
 

@@ -1,7 +1,9 @@
 //! A project of one test's own, and the command in it.
 
-// Each test is a crate of its own and uses only some of these helpers.
-#![allow(dead_code)]
+#![allow(
+    dead_code,
+    reason = "each test binary includes this file and uses a part of it"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

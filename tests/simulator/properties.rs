@@ -4,7 +4,7 @@
 //! round on purpose: contexts go wrong where several things happen in the same instant.
 //!
 //! For workers with no event but one signal, a model computes every step beforehand. The model was written from the
-//! contract and shares nothing with the crate but the parser.
+//! contract and shares only the parser with the packages.
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 

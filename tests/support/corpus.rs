@@ -1,7 +1,9 @@
 //! Helpers of several tests: the corpus, and a run of a scenario with its verdict.
 
-// Each test is a crate of its own and uses only some of these helpers.
-#![allow(dead_code)]
+#![allow(
+    dead_code,
+    reason = "each test binary includes this file and uses a part of it"
+)]
 
 use deadstop_harness::journal::{self, Event};
 use deadstop_harness::laws::{self, Broken};

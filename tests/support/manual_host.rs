@@ -1,7 +1,10 @@
 //! A host that the test drives by hand. The test sets its clock and decides when its tasks are polled. Its bodies run
 //! on the test's own thread, when the test runs them.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(
+    dead_code,
+    reason = "each test binary includes this file and uses a part of it"
+)]
 
 use std::collections::BTreeMap;
 use std::fmt;

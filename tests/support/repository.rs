@@ -1,7 +1,9 @@
 //! The root of the repository and the files below a folder, for tests of every package.
 
-// Each test is a crate of its own and uses only some of these helpers.
-#![allow(dead_code)]
+#![allow(
+    dead_code,
+    reason = "each test binary includes this file and uses a part of it"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Finds and reads the scenario files of a folder. The command, the test kit and this crate's own tests use it, so that
+//! Finds and reads the scenario files of a folder. The command, the test kit and Deadstop's own tests use it, so that
 //! all of them find the same files.
 //!
 //! A file is named by its path below the folder. A link keeps its own path, since Bazel, Nix and stow provide files as

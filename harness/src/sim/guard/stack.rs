@@ -25,10 +25,10 @@ pub struct Frame {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stack {
-    /// The functions of the standard library, of dependencies and of this crate that the innermost of `users` has
+    /// The functions of the standard library, of dependencies and of Deadstop that the innermost of `users` has
     /// called, the innermost first.
     pub called: Vec<String>,
-    /// The functions that belong neither to the standard library, a dependency nor this crate, the innermost first.
+    /// The functions that belong neither to the standard library, a dependency nor Deadstop, the innermost first.
     pub users: Vec<Frame>,
 }
 

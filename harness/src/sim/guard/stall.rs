@@ -37,8 +37,8 @@ pub struct Stall {
     pub code: Code,
     /// What that code does.
     pub does: Doing,
-    /// The functions on its stack that belong neither to the standard library, a dependency nor this crate, the
-    /// innermost first.
+    /// The functions on its stack that belong neither to the standard library, a dependency nor Deadstop, the innermost
+    /// first.
     pub stack: Vec<Frame>,
     /// The library function that the innermost of them has called, with internal machinery left out.
     pub called: Option<String>,

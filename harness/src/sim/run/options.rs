@@ -6,7 +6,7 @@ use crate::sim::body::bodies::Bodies;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Subject {
-    /// The worker context of this crate.
+    /// The library's worker context.
     #[default]
     Worker,
     /// The context of the plan as it was written, flaws included.

@@ -1,4 +1,4 @@
-//! The first subject: the worker context of this crate, with scripted components in virtual time.
+//! The first subject: the library's worker context, with scripted components in virtual time.
 
 use std::sync::Arc;
 
