@@ -47,7 +47,7 @@ impl Builder {
         self
     }
 
-    /// Sets a sink of this crate. Its panics are not caught, since they are defects that must be seen.
+    /// Sets a sink of the harness. Its panics are not caught, since they are defects that must be seen.
     #[doc(hidden)]
     pub fn own_sink(mut self, sink: Arc<dyn Sink>) -> Self {
         self.sink = Some(sink);

@@ -1,4 +1,4 @@
-//! A worker context logs its acts to `tracing`, in the plan's words and at the plan's levels.
+//! A worker context logs its acts to `tracing`: the words and the level of each line, and what panics there.
 //!
 //! The test turns the host by hand, so that everything happens on the test's own thread: `tracing-test` listens
 //! there.
@@ -30,7 +30,7 @@ macro_rules! assert_logged {
 
 #[traced_test]
 #[test]
-fn the_steps_are_logged_in_the_plans_words() {
+fn each_step_is_logged_with_words_and_level() {
     let host = ManualHost::new();
     let ctx = host.ctx(WorkerCtx::<()>::builder());
     ctx.defer_stop("drain", CallOpts::new(), |_| Err("no connection"))
