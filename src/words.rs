@@ -4,8 +4,7 @@
 use std::any::Any;
 use std::fmt::{self, Display, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use crate::journal::Name;
+use std::sync::Arc;
 
 /// Maximum length of an error in a journal or log line, in characters.
 const MAX_ERROR_CHARS: usize = 200;
@@ -32,13 +31,13 @@ pub fn push_escaped(line: &mut String, c: char) {
 ///
 /// An error's `Display` is its author's code: it may fail, panic, or write without end. This function returns a text
 /// all the same.
-pub fn one_line(text: &dyn Display) -> Name {
+pub fn one_line(text: &dyn Display) -> Arc<str> {
     let mut line = Line::default();
     let written = contained(|| write!(line, "{text}"));
     if !matches!(written, Some(Ok(()))) && line.text.is_empty() {
-        return Name::from("an error without words");
+        return Arc::from("an error without words");
     }
-    Name::from(line.text)
+    Arc::from(line.text)
 }
 
 /// A buffer that takes text until it holds one full line.

@@ -9,10 +9,9 @@ use std::sync::Arc;
 use super::core::Core;
 use super::ctx::WorkerCtx;
 use super::error::{MainError, StartError};
-use super::exit_code;
 use super::report::{Reason, Report};
 use super::start::Main;
-use crate::host::harness_part;
+use crate::host::{exit_code, harness_part};
 use crate::journal::{By, Cause, Name, SignalName};
 
 /// How a life ended.

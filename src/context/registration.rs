@@ -9,6 +9,7 @@ use super::close::Close;
 use super::ctx::WorkerCtx;
 use super::error::{Refusal, Refused};
 use super::handle::ComponentHandle;
+use super::limits::{BOUND_MAX, BOUND_MIN};
 use super::opts::{BodyOpts, CallOpts, Opts};
 use super::registry::{AsyncCall, Callback, Running, RunningWatchdog};
 use crate::host::{Adopt, Around, BoxFuture, Ended, Ending, Scope, SpawnError, harness_part};
@@ -279,7 +280,7 @@ impl<A> WorkerCtx<A> {
         opts: impl Into<BodyOpts>,
         watchdog: Watchdog,
     ) -> Result<ComponentHandle, Refused<Watchdog>> {
-        let (limits, flaw) = (watchdog.limits(), watchdog.flaw());
+        let (limits, flaw) = (watchdog.limits(), watchdog.flaw(&(BOUND_MIN..=BOUND_MAX)));
         self.register_body(
             name,
             Kind::Watchdog,

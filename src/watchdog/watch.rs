@@ -1,5 +1,6 @@
 //! The watchdog itself: its limits, and the loop in which it probes.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -7,8 +8,7 @@ use std::time::Duration;
 use super::http::{HttpProbe, InvalidUrl};
 use super::link::Link;
 use super::probe::Probe;
-use crate::context::{BOUND_MAX, BOUND_MIN, exit_code};
-use crate::host::{BoxError, Scope, timeout_at};
+use crate::host::{BoxError, Scope, exit_code, timeout_at};
 use crate::journal::{Cause, WatchdogIs};
 
 /// A watchdog's limits, as a journal gives them.
@@ -138,8 +138,8 @@ impl Watchdog {
         }
     }
 
-    /// Returns a description of the first limit that is out of range, if there is one.
-    pub(crate) fn flaw(&self) -> Option<String> {
+    /// Returns a description of the first limit that is out of the range of bounds, if there is one.
+    pub(crate) fn flaw(&self, bounds: &RangeInclusive<Duration>) -> Option<String> {
         let limits = [
             ("interval", Some(self.interval)),
             ("request timeout", Some(self.request_timeout)),
@@ -147,8 +147,8 @@ impl Watchdog {
         ];
         limits.into_iter().find_map(|(what, limit)| {
             let limit = limit?;
-            let fits = (BOUND_MIN..=BOUND_MAX).contains(&limit);
-            (!fits).then(|| format!("its {what} is {limit:?}: it must be from 1 ms to 1 h"))
+            (!bounds.contains(&limit))
+                .then(|| format!("its {what} is {limit:?}: it must be from 1 ms to 1 h"))
         })
     }
 

@@ -300,6 +300,6 @@ fn exit_codes_of_the_page_are_those_of_the_code() {
         [format!("{signal} + n"), "`SIGNAL` + n".to_owned()],
     ];
     assert_eq!(rows, right);
-    let source = read("src/context/exit_code.rs");
+    let source = read("src/host/exit_code.rs");
     assert_eq!(source.matches("pub const ").count(), right.len());
 }
