@@ -177,9 +177,8 @@ impl<'a> Record<'a> {
         record
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm for each event")]
+    /// Reads an event of the run as a whole, or passes it on.
     fn read(&mut self, at: EventIndex, event: &'a Event) {
-        let t = event.t;
         match &event.what {
             What::Journal { subject, .. } => {
                 self.is_plan = &**subject == "plan";
@@ -202,18 +201,6 @@ impl<'a> Record<'a> {
                     pre_stop: pre_stop.unwrap_or_default(),
                 });
             }
-            What::Registered(registered) => {
-                if let Some(component) = self.component_mut(registered.id) {
-                    component.registered = Some((at, registered));
-                    component.name = Some(&registered.name);
-                    self.ids.push(registered.id);
-                }
-                let mut early = self.early_faults.iter();
-                let early = early.find(|(_, name)| **name == registered.name);
-                if let Some(fault) = early.map(|(at, _)| *at) {
-                    self.set_first(registered.id, |component| &mut component.fault, fault);
-                }
-            }
             What::State { state } => self.states.push((at, *state)),
             What::Running { value: false } if self.running_false.is_none() => {
                 self.running_false = Some(at)
@@ -222,7 +209,27 @@ impl<'a> Record<'a> {
                 self.signals.push((at, *name))
             }
             What::Requested { .. } if self.requested.is_none() => self.requested = Some(at),
-            What::GraceBegan { .. } => self.begin_grace(at, t),
+            What::GraceBegan { .. } => self.begin_grace(at, event.t),
+            What::PhaseStarted { phase, .. } => {
+                self.phases[*phase as usize].started.get_or_insert(at);
+            }
+            What::PhaseEnded { phase, .. } => {
+                self.phases[*phase as usize].ended.get_or_insert(at);
+            }
+            What::Held { .. } => self.holds.push((at, true)),
+            What::Released { .. } => self.holds.push((at, false)),
+            What::Stuck { .. } => self.stuck = Some(at),
+            What::Killed { signal } => self.killed = Some((at, *signal)),
+            What::Exit { code, cause } => self.exit = Some((at, *code, *cause)),
+            What::CallBegan { .. } | What::Returned { .. } => self.read_call(at, &event.what),
+            What::StepStarted { .. } | What::StepEnded { .. } => self.read_step(at, event),
+            _ => self.read_component(at, event),
+        }
+    }
+
+    /// Reads a call of the context, or its answer.
+    fn read_call(&mut self, at: EventIndex, what: &'a What) {
+        match what {
             What::CallBegan { call, caller, from } => {
                 let asks_to_stop = match call {
                     Call::Stop | Call::RequestStop => true,
@@ -253,12 +260,14 @@ impl<'a> Record<'a> {
                     call.returned = Some((at, result, steps, deaths));
                 }
             }
-            What::PhaseStarted { phase, .. } => {
-                self.phases[*phase as usize].started.get_or_insert(at);
-            }
-            What::PhaseEnded { phase, .. } => {
-                self.phases[*phase as usize].ended.get_or_insert(at);
-            }
+            _ => {}
+        }
+    }
+
+    /// Reads the claimed begin or end of a step.
+    fn read_step(&mut self, at: EventIndex, event: &'a Event) {
+        let t = event.t;
+        match &event.what {
             What::StepStarted {
                 phase,
                 name,
@@ -311,6 +320,25 @@ impl<'a> Record<'a> {
                     });
                 }
             }
+            _ => {}
+        }
+    }
+
+    /// Reads any other event of a component.
+    fn read_component(&mut self, at: EventIndex, event: &'a Event) {
+        match &event.what {
+            What::Registered(registered) => {
+                if let Some(component) = self.component_mut(registered.id) {
+                    component.registered = Some((at, registered));
+                    component.name = Some(&registered.name);
+                    self.ids.push(registered.id);
+                }
+                let mut early = self.early_faults.iter();
+                let early = early.find(|(_, name)| **name == registered.name);
+                if let Some(fault) = early.map(|(at, _)| *at) {
+                    self.set_first(registered.id, |component| &mut component.fault, fault);
+                }
+            }
             What::StillWaiting { id, .. } => {
                 self.set_first(*id, |component| &mut component.waiting, at)
             }
@@ -338,6 +366,7 @@ impl<'a> Record<'a> {
             What::Heard { id, .. } => self.set_first(*id, |component| &mut component.heard, at),
             What::Ended { id, how, .. } => {
                 if let Some(component) = self.component_mut(*id) {
+                    let t = event.t;
                     component.end.get_or_insert(CodeEnd { at, t, how: *how });
                 }
             }
@@ -346,14 +375,9 @@ impl<'a> Record<'a> {
                 self.set_first(*id, |component| &mut component.fault, at)
             }
             What::Fault { name, id: None, .. } => self.early_faults.push((at, name)),
-            What::Held { .. } => self.holds.push((at, true)),
-            What::Released { .. } => self.holds.push((at, false)),
             What::Lost { id, what, .. } if *what != LostWhat::Job => {
                 self.set_first(*id, |component| &mut component.lost, at);
             }
-            What::Stuck { .. } => self.stuck = Some(at),
-            What::Killed { signal } => self.killed = Some((at, *signal)),
-            What::Exit { code, cause } => self.exit = Some((at, *code, *cause)),
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
 //! A task is told, waited for, aborted at most once and at its bound, and then ends. No thread is aborted.
 
 use super::limits::{floor_of, floors};
-use super::record::{Component, Record};
+use super::record::{Component, EventIndex, Record};
 use super::{Breaks, Law};
 use crate::journal::{At, BoundBy, How, Id, Kind, MAIN, Outcome, Phase};
 
@@ -12,106 +12,175 @@ pub(super) const LAW: Law = Law {
     judge,
 };
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one task is followed from its step to its end"
-)]
 fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
     if record.is_plan {
         return; // The plan only cancels a task; it does not escalate.
     }
     let floors = floors(record);
     for (id, component) in (0..).zip(&record.components) {
+        let judged = Judged::new(record, id, component);
+        if let Some(&abort) = component.aborts.first() {
+            judged.check_right_to_abort(abort, breaks);
+            judged.check_time_of_abort(abort, &floors, breaks);
+            judged.check_effect_of_abort(abort, breaks);
+        } else {
+            judged.check_missing_abort(breaks);
+        }
+        judged.check_adoption(breaks);
+        judged.check_drop(breaks);
+    }
+}
+
+/// A component, and what decides how it may be ended.
+struct Judged<'a> {
+    record: &'a Record<'a>,
+    id: Id,
+    component: &'a Component<'a>,
+    name: &'a str,
+    is_registered: bool,
+    is_task: bool,
+    is_adopted: bool,
+    can_be_aborted: bool,
+}
+
+impl<'a> Judged<'a> {
+    fn new(record: &'a Record<'a>, id: Id, component: &'a Component<'a>) -> Self {
         let registered = component.registered.map(|(_, registered)| registered);
         // A user's own main may block. It then runs on a thread, and only an abort shows that it does not.
         let awaits = !record.is_own_worker || !component.aborts.is_empty();
-        let task = id == MAIN && awaits
+        let is_task = id == MAIN && awaits
             || registered.is_some_and(|registered| registered.kind == Kind::Task);
-        let adopted = registered.is_some_and(|registered| registered.adopted);
-        let can_be_aborted = task || registered.is_some_and(|registered| registered.is_async);
-        let name = component.name_or_unknown();
-        if let Some(&abort) = component.aborts.first() {
-            if !can_be_aborted {
-                breaks.at(
-                    abort,
-                    format!(
-                        "\"{name}\" was aborted at {}: it runs on a thread",
-                        At(record.time_of(abort))
-                    ),
-                );
-            }
-            if let Some(again) = component.aborts.get(1) {
-                breaks.at(
-                    *again,
-                    format!(
-                        "\"{name}\" was aborted again at {}",
-                        At(record.time_of(*again))
-                    ),
-                );
-            }
-            if task && !adopted && component.told.is_none_or(|told| told > abort) {
-                breaks.at(
-                    abort,
-                    format!(
-                        "\"{name}\" was aborted at {}, but had not been told",
-                        At(record.time_of(abort))
-                    ),
-                );
-            }
-            if record.time_of(abort) < earliest_abort(record, &floors, id, component, adopted) {
-                breaks.at(
-                    abort,
-                    format!(
-                        "\"{name}\" was aborted at {}, before its bound",
-                        At(record.time_of(abort))
-                    ),
-                );
-            }
-            // A step whose wait is cut is not aborted: the share is gone, or a second signal ended the wait.
-            let cut = component.step.is_some_and(|step| {
-                matches!(step.bound_by, BoundBy::ShareGone | BoundBy::SecondSignal)
-                    && step.phase != Phase::Cleanup
-            });
-            if cut && !adopted {
-                let at = At(record.time_of(abort));
-                breaks.at(
-                    abort,
-                    format!("\"{name}\" was aborted at {at}, but its end was not awaited"),
-                );
-            }
-            // Only a held executor keeps an abort from taking effect.
-            let t = record.time_of(abort);
-            let over = record.last_instant() == t;
-            if !over && !record.held_at(t) && component.end.is_none_or(|end| end.t > t) {
-                breaks.at(
-                    abort,
-                    format!(
-                        "\"{name}\" was aborted at {}, but continued although the executor was free",
-                        At(t)
-                    ),
-                );
-            }
-        } else if can_be_aborted
-            && let Some((step, end)) = component.step.and_then(|step| Some((step, step.end?)))
-        {
-            if end.outcome == Outcome::Leaked {
-                let at = At(end.t);
-                breaks.at(
-                    end.at,
-                    format!("\"{name}\" was left behind at {at}, but had not been aborted"),
-                );
-            } else if adopted && component.end.is_none_or(|end| end.at > step.at) {
-                let at = At(step.t);
-                breaks.at(
-                    step.at,
-                    format!(
-                        "\"{name}\" was adopted, but was not aborted at {at}, when its step began"
-                    ),
-                );
-            }
+        Judged {
+            record,
+            id,
+            component,
+            name: component.name_or_unknown(),
+            is_registered: registered.is_some(),
+            is_task,
+            is_adopted: registered.is_some_and(|registered| registered.adopted),
+            can_be_aborted: is_task || registered.is_some_and(|registered| registered.is_async),
         }
-        if let (true, Some(step), Some(&abort)) =
-            (adopted, component.step, component.aborts.first())
+    }
+
+    /// Checks that the component can be aborted, is aborted once, and has been told.
+    fn check_right_to_abort(&self, abort: EventIndex, breaks: &mut Breaks<'_>) {
+        let Judged { record, name, .. } = *self;
+        if !self.can_be_aborted {
+            breaks.at(
+                abort,
+                format!(
+                    "\"{name}\" was aborted at {}: it runs on a thread",
+                    At(record.time_of(abort))
+                ),
+            );
+        }
+        if let Some(again) = self.component.aborts.get(1) {
+            breaks.at(
+                *again,
+                format!(
+                    "\"{name}\" was aborted again at {}",
+                    At(record.time_of(*again))
+                ),
+            );
+        }
+        let told = self.component.told;
+        if self.is_task && !self.is_adopted && told.is_none_or(|told| told > abort) {
+            breaks.at(
+                abort,
+                format!(
+                    "\"{name}\" was aborted at {}, but had not been told",
+                    At(record.time_of(abort))
+                ),
+            );
+        }
+    }
+
+    /// Checks that the abort comes no earlier than its bound, at the end of a wait.
+    fn check_time_of_abort(
+        &self,
+        abort: EventIndex,
+        floors: &[(Id, u64, u64)],
+        breaks: &mut Breaks<'_>,
+    ) {
+        let Judged { record, name, .. } = *self;
+        if record.time_of(abort) < self.earliest_abort(floors) {
+            breaks.at(
+                abort,
+                format!(
+                    "\"{name}\" was aborted at {}, before its bound",
+                    At(record.time_of(abort))
+                ),
+            );
+        }
+        // A step whose wait is cut is not aborted: the share is gone, or a second signal ended the wait.
+        let cut = self.component.step.is_some_and(|step| {
+            matches!(step.bound_by, BoundBy::ShareGone | BoundBy::SecondSignal)
+                && step.phase != Phase::Cleanup
+        });
+        if cut && !self.is_adopted {
+            let at = At(record.time_of(abort));
+            breaks.at(
+                abort,
+                format!("\"{name}\" was aborted at {at}, but its end was not awaited"),
+            );
+        }
+    }
+
+    /// Checks that the component ends in the instant of its abort. Only a held executor keeps an abort from taking
+    /// effect.
+    fn check_effect_of_abort(&self, abort: EventIndex, breaks: &mut Breaks<'_>) {
+        let Judged { record, name, .. } = *self;
+        let t = record.time_of(abort);
+        let over = record.last_instant() == t;
+        if !over && !record.held_at(t) && self.component.end.is_none_or(|end| end.t > t) {
+            breaks.at(
+                abort,
+                format!(
+                    "\"{name}\" was aborted at {}, but continued although the executor was free",
+                    At(t)
+                ),
+            );
+        }
+    }
+
+    /// Checks that a component without an abort was not left behind and, if it is adopted, had ended by itself.
+    fn check_missing_abort(&self, breaks: &mut Breaks<'_>) {
+        let Judged {
+            component, name, ..
+        } = *self;
+        if !self.can_be_aborted {
+            return;
+        }
+        let Some((step, end)) = component.step.and_then(|step| Some((step, step.end?))) else {
+            return;
+        };
+        if end.outcome == Outcome::Leaked {
+            let at = At(end.t);
+            breaks.at(
+                end.at,
+                format!("\"{name}\" was left behind at {at}, but had not been aborted"),
+            );
+        } else if self.is_adopted && component.end.is_none_or(|end| end.at > step.at) {
+            let at = At(step.t);
+            breaks.at(
+                step.at,
+                format!("\"{name}\" was adopted, but was not aborted at {at}, when its step began"),
+            );
+        }
+    }
+
+    /// Checks that an adopted component is aborted when its step begins, and never told.
+    fn check_adoption(&self, breaks: &mut Breaks<'_>) {
+        let Judged {
+            record,
+            component,
+            name,
+            ..
+        } = *self;
+        if !self.is_adopted {
+            return;
+        }
+        if let (Some(step), Some(&abort)) = (component.step, component.aborts.first())
             && record.time_of(abort) > step.t
         {
             let at = At(record.time_of(abort));
@@ -120,7 +189,7 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 format!("\"{name}\" was adopted, but was aborted only at {at}"),
             );
         }
-        if let (true, Some(told)) = (adopted, component.told) {
+        if let Some(told) = component.told {
             breaks.at(
                 told,
                 format!(
@@ -129,10 +198,17 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
                 ),
             );
         }
-        // An adopted task has another owner, which may abort it at any time.
+    }
+
+    /// Checks that a component is dropped only after its abort. An adopted task has another owner, which may abort it
+    /// at any time.
+    fn check_drop(&self, breaks: &mut Breaks<'_>) {
+        let Judged {
+            component, name, ..
+        } = *self;
         let dropped = component
             .end
-            .filter(|end| end.how == How::Dropped && registered.is_some() && !adopted);
+            .filter(|end| end.how == How::Dropped && self.is_registered && !self.is_adopted);
         if let Some(end) =
             dropped.filter(|end| component.aborts.first().is_none_or(|abort| *abort > end.at))
         {
@@ -145,28 +221,23 @@ fn judge(record: &Record<'_>, breaks: &mut Breaks<'_>) {
             );
         }
     }
-}
 
-/// Returns the earliest instant at which the component may be aborted: its bound, which a second signal shortens in
-/// cleanup; or the begin of its step if it cannot be told.
-fn earliest_abort(
-    record: &Record<'_>,
-    floors: &[(Id, u64, u64)],
-    id: Id,
-    component: &Component<'_>,
-    adopted: bool,
-) -> u64 {
-    let Some(step) = component.step else {
-        return u64::MAX;
-    };
-    let bound = step.t.saturating_add(step.bound);
-    match record.second_signal() {
-        _ if adopted => step.t,
-        Some((second, _)) if step.phase == Phase::Cleanup => {
-            let (floor, _) = floor_of(floors, id);
-            bound.min(record.time_of(second).max(step.t.saturating_add(floor)))
+    /// Returns the earliest instant at which the component may be aborted: its bound, which a second signal shortens
+    /// in cleanup; or the begin of its step if it cannot be told.
+    fn earliest_abort(&self, floors: &[(Id, u64, u64)]) -> u64 {
+        let Some(step) = self.component.step else {
+            return u64::MAX;
+        };
+        let bound = step.t.saturating_add(step.bound);
+        match self.record.second_signal() {
+            _ if self.is_adopted => step.t,
+            Some((second, _)) if step.phase == Phase::Cleanup => {
+                let (floor, _) = floor_of(floors, self.id);
+                let second = self.record.time_of(second);
+                bound.min(second.max(step.t.saturating_add(floor)))
+            }
+            _ => bound,
         }
-        _ => bound,
     }
 }
 
