@@ -166,131 +166,16 @@ impl Actual {
 
 /// Returns the expectations that were not met, in the order of the file. `broken` are the names of the laws that the
 /// journal breaks.
-#[expect(clippy::too_many_lines, reason = "one expectation after the other")]
 pub fn judge(scenario: &Scenario, events: &[Event], broken: &[&str]) -> Vec<Unmet> {
     let actual = Actual::new(events);
-    let mut judge = Judge { unmet: Vec::new() };
-    let Expect {
-        exit,
-        cause,
-        within,
-        ends_at,
-        watchdog,
-        ..
-    } = &scenario.expect;
-    judge.check_exit(
-        &actual,
-        "exit",
-        exit,
-        |exit| format!("the exit code {exit}"),
-        |(code, _, _), exit| (code == exit, format!("it was {code}")),
-    );
-    judge.check_exit(
-        &actual,
-        "cause",
-        cause,
-        |cause| format!("the cause {cause}"),
-        |(_, was, _), cause| (was == cause, format!("it was {was}")),
-    );
-    judge.check_exit(
-        &actual,
-        "ends-at",
-        ends_at,
-        |at| format!("the end at {}", Ms(ms_rounded_down(*at))),
-        |(_, _, t), at| {
-            (
-                u128::from(*t) == at.as_millis(),
-                format!("it was at {}", Ms(*t)),
-            )
-        },
-    );
-    let asked = actual.asked_at;
-    judge.check_exit(
-        &actual,
-        "within",
-        within,
-        |within| {
-            format!(
-                "the end within {} of the first request",
-                Ms(ms_rounded_down(*within))
-            )
-        },
-        |(_, _, t), within| match asked {
-            Some(asked) => (
-                u128::from(t - asked) <= within.as_millis(),
-                format!("it took {}", Ms(t - asked)),
-            ),
-            None => (false, "nothing asked the worker to stop".to_owned()),
-        },
-    );
-    if let Some(watchdog) = watchdog
-        && actual.watchdog_fired != (watchdog.value == WatchdogVerdict::Fires)
-    {
-        let (expected, got) = if actual.watchdog_fired {
-            ("stay quiet", "it fired")
-        } else {
-            ("fire", "it stayed quiet")
-        };
-        judge.push(
-            "watchdog",
-            &watchdog.span,
-            format!("the watchdog was expected to {expected}: {got}"),
-            got.to_owned(),
-        );
-    }
     let expect = &scenario.expect;
-    if let Some(ready) = &expect.ready
-        && ready.value != actual.ready
-        && !actual.is_plan
-    {
-        let (expected, got) = if actual.ready {
-            ("not to become ready", "it became ready")
-        } else {
-            ("to become ready", "it never became ready")
-        };
-        judge.push(
-            "ready",
-            &ready.span,
-            format!("the worker was expected {expected}: {got}"),
-            got.to_owned(),
-        );
-    }
-    judge.check_list("closed", &expect.closed, &actual.closed);
-    for (key, expected, got) in [
-        ("leaked", &expect.leaked, &actual.leaked),
-        ("timed-out", &expect.timed_out, &actual.timed_out),
-        ("aborted", &expect.aborted, &actual.aborted),
-        ("failed", &expect.failed, &actual.failed),
-        ("panicked", &expect.panicked, &actual.panicked),
-        ("not-awaited", &expect.not_awaited, &actual.not_awaited),
-        ("lost", &expect.lost, &actual.lost),
-        ("died", &expect.died, &actual.died),
-        ("ended", &expect.ended, &actual.ended),
-        ("registered", &expect.registered, &actual.registered),
-        ("refused", &expect.refused, &actual.refused),
-    ] {
-        judge.check_set(key, expected, got);
-    }
-    if let Some(lines) = &expect.lines {
-        let log = text(events);
-        let live = matches!(events.first(), Some(Event { what: What::Journal { host, .. }, .. }) if &**host == "live");
-        if live {
-            judge.check_lines(lines, &in_expected_order(lines, events, &log));
-        } else {
-            judge.check_lines(lines, &log);
-        }
-    }
-    for law in &expect.breaks.value {
-        if !broken.contains(&&**law) {
-            let message = format!("the law {law} was expected to break, but it holds");
-            judge.push(
-                "breaks",
-                &expect.breaks.span,
-                message,
-                "it holds".to_owned(),
-            );
-        }
-    }
+    let mut judge = Judge { unmet: Vec::new() };
+    judge.check_end(expect, &actual);
+    judge.check_watchdog(expect, &actual);
+    judge.check_ready(expect, &actual);
+    judge.check_names(expect, &actual);
+    judge.check_log(expect, events);
+    judge.check_broken_laws(expect, broken);
     judge.unmet.sort_by_key(|unmet| unmet.span.start);
     judge.unmet
 }
@@ -307,6 +192,139 @@ impl Judge {
             span: span.clone(),
             got,
         });
+    }
+
+    /// Checks how and when the process ended.
+    fn check_end(&mut self, expect: &Expect, actual: &Actual) {
+        self.check_exit(
+            actual,
+            "exit",
+            &expect.exit,
+            |exit| format!("the exit code {exit}"),
+            |(code, _, _), exit| (code == exit, format!("it was {code}")),
+        );
+        self.check_exit(
+            actual,
+            "cause",
+            &expect.cause,
+            |cause| format!("the cause {cause}"),
+            |(_, was, _), cause| (was == cause, format!("it was {was}")),
+        );
+        self.check_exit(
+            actual,
+            "ends-at",
+            &expect.ends_at,
+            |at| format!("the end at {}", Ms(ms_rounded_down(*at))),
+            |(_, _, t), at| {
+                (
+                    u128::from(*t) == at.as_millis(),
+                    format!("it was at {}", Ms(*t)),
+                )
+            },
+        );
+        let asked = actual.asked_at;
+        self.check_exit(
+            actual,
+            "within",
+            &expect.within,
+            |within| {
+                format!(
+                    "the end within {} of the first request",
+                    Ms(ms_rounded_down(*within))
+                )
+            },
+            |(_, _, t), within| match asked {
+                Some(asked) => (
+                    u128::from(t - asked) <= within.as_millis(),
+                    format!("it took {}", Ms(t - asked)),
+                ),
+                None => (false, "nothing asked the worker to stop".to_owned()),
+            },
+        );
+    }
+
+    fn check_watchdog(&mut self, expect: &Expect, actual: &Actual) {
+        if let Some(watchdog) = &expect.watchdog
+            && actual.watchdog_fired != (watchdog.value == WatchdogVerdict::Fires)
+        {
+            let (expected, got) = if actual.watchdog_fired {
+                ("stay quiet", "it fired")
+            } else {
+                ("fire", "it stayed quiet")
+            };
+            self.push(
+                "watchdog",
+                &watchdog.span,
+                format!("the watchdog was expected to {expected}: {got}"),
+                got.to_owned(),
+            );
+        }
+    }
+
+    fn check_ready(&mut self, expect: &Expect, actual: &Actual) {
+        if let Some(ready) = &expect.ready
+            && ready.value != actual.ready
+            && !actual.is_plan
+        {
+            let (expected, got) = if actual.ready {
+                ("not to become ready", "it became ready")
+            } else {
+                ("to become ready", "it never became ready")
+            };
+            self.push(
+                "ready",
+                &ready.span,
+                format!("the worker was expected {expected}: {got}"),
+                got.to_owned(),
+            );
+        }
+    }
+
+    /// Checks what became of the components: the closed ones in their order, the others as sets.
+    fn check_names(&mut self, expect: &Expect, actual: &Actual) {
+        self.check_list("closed", &expect.closed, &actual.closed);
+        for (key, expected, got) in [
+            ("leaked", &expect.leaked, &actual.leaked),
+            ("timed-out", &expect.timed_out, &actual.timed_out),
+            ("aborted", &expect.aborted, &actual.aborted),
+            ("failed", &expect.failed, &actual.failed),
+            ("panicked", &expect.panicked, &actual.panicked),
+            ("not-awaited", &expect.not_awaited, &actual.not_awaited),
+            ("lost", &expect.lost, &actual.lost),
+            ("died", &expect.died, &actual.died),
+            ("ended", &expect.ended, &actual.ended),
+            ("registered", &expect.registered, &actual.registered),
+            ("refused", &expect.refused, &actual.refused),
+        ] {
+            self.check_set(key, expected, got);
+        }
+    }
+
+    fn check_log(&mut self, expect: &Expect, events: &[Event]) {
+        if let Some(lines) = &expect.lines {
+            let log = text(events);
+            let live = matches!(events.first(), Some(Event { what: What::Journal { host, .. }, .. }) if &**host == "live");
+            if live {
+                self.check_lines(lines, &in_expected_order(lines, events, &log));
+            } else {
+                self.check_lines(lines, &log);
+            }
+        }
+    }
+
+    /// Checks that the laws which were expected to break are among the broken ones.
+    fn check_broken_laws(&mut self, expect: &Expect, broken: &[&str]) {
+        for law in &expect.breaks.value {
+            if !broken.contains(&&**law) {
+                let message = format!("the law {law} was expected to break, but it holds");
+                self.push(
+                    "breaks",
+                    &expect.breaks.span,
+                    message,
+                    "it holds".to_owned(),
+                );
+            }
+        }
     }
 
     /// Checks an expectation of the exit. Without an exit it is not met.

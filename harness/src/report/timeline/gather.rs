@@ -79,9 +79,76 @@ impl Reader {
         components.filter(|component| component.kind == Some(Kind::Watchdog))
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm for each event")]
+    /// Reads an event. Each is named here, so that a new one cannot be forgotten.
     fn event(&mut self, n: usize, t: u64, what: &What) {
         let mut change = true;
+        match what {
+            What::Journal { .. }
+            | What::Signal { .. }
+            | What::Requested { .. }
+            | What::GraceBegan { .. }
+            | What::PhaseStarted { .. }
+            | What::PhaseEnded { .. }
+            | What::Stuck { .. }
+            | What::Exit { .. }
+            | What::Abandoned { .. } => self.run_event(t, what),
+            What::Registered(_) | What::Refused { .. } => self.registration(t, what),
+            What::StepStarted { .. } | What::StepEnded { .. } => self.step(n, t, what),
+            What::Told { .. } | What::Abort { .. } | What::Leak { .. } | What::Lost { .. } => {
+                self.escalation(t, what)
+            }
+            What::Began { .. }
+            | What::Ended { .. }
+            | What::JobBegan { .. }
+            | What::JobEnded { .. }
+            | What::Held { .. }
+            | What::Released { .. } => self.code(t, what),
+            What::Used { id, of, alive } => {
+                change = !alive;
+                if !alive {
+                    self.component(*id, None).used_closed.push((t, *of));
+                }
+            }
+            What::Fault { .. } => self.fault(t, what),
+            What::Probe {
+                result, ignored, ..
+            } => {
+                // A stop gives up the probe in flight: that is no failure. A late answer does not count.
+                let moot = &**result == "given-up" && self.story.requested.is_some();
+                let good = result.starts_with('2');
+                change = !good && !moot && !ignored;
+                if !moot && !ignored {
+                    self.watchdogs()
+                        .for_each(|component| component.probes.push((t, good)));
+                }
+            }
+            What::Watchdog { is, attempt } => {
+                if *is == WatchdogIs::Fired {
+                    self.watchdogs()
+                        .for_each(|component| component.fired = Some((t, *attempt)));
+                }
+            }
+            What::StillWaiting { .. } | What::ProbeBegan { .. } => change = false,
+            What::Heard { .. }
+            | What::Killed { .. }
+            | What::Worker { .. }
+            | What::State { .. }
+            | What::Running { .. }
+            | What::CallBegan { .. }
+            | What::Returned { .. }
+            | What::ClosesBeforeUser { .. }
+            | What::UsesUnknown { .. }
+            | What::EndsBeforeUser { .. }
+            | What::BoundOverShare { .. }
+            | What::WakePanicked { .. } => {}
+        }
+        if change {
+            self.story.instants.push(t);
+        }
+    }
+
+    /// Reads an event of the run as a whole.
+    fn run_event(&mut self, t: u64, what: &What) {
         match what {
             What::Journal {
                 scenario,
@@ -92,25 +159,6 @@ impl Reader {
             } => {
                 self.story.scenario =
                     Some((scenario.clone(), *seed, subject.clone(), host.clone()));
-            }
-            What::Registered(registered) => {
-                let component = self.component(registered.id, Some(&registered.name));
-                component.kind = Some(registered.kind);
-            }
-            What::Refused { what, name, reason } => {
-                if &**what == "call" {
-                    self.story.refused_calls.push((t, name.clone(), *reason));
-                } else {
-                    self.story.components.push(ComponentStory {
-                        name: Some(name.clone()),
-                        kind: Kind::ALL
-                            .iter()
-                            .copied()
-                            .find(|kind| kind.as_str() == &**what),
-                        refused: Some((t, *reason)),
-                        ..ComponentStory::default()
-                    });
-                }
             }
             What::Signal { name, nth } => self.story.signals.push((t, *name, *nth)),
             What::Requested { reason, .. } => {
@@ -134,6 +182,42 @@ impl Reader {
                     period.to = Some(t);
                 }
             }
+            What::Stuck { why, name } => self.story.end = End::Stuck(t, *why, name.clone()),
+            What::Exit { code, cause } => self.story.end = End::Exit(t, *code, *cause),
+            What::Abandoned { .. } => self.story.abandoned = Some(t),
+            _ => {}
+        }
+    }
+
+    /// Reads that a component was registered, or refused.
+    fn registration(&mut self, t: u64, what: &What) {
+        match what {
+            What::Registered(registered) => {
+                let component = self.component(registered.id, Some(&registered.name));
+                component.kind = Some(registered.kind);
+            }
+            What::Refused { what, name, reason } => {
+                if &**what == "call" {
+                    self.story.refused_calls.push((t, name.clone(), *reason));
+                } else {
+                    self.story.components.push(ComponentStory {
+                        name: Some(name.clone()),
+                        kind: Kind::ALL
+                            .iter()
+                            .copied()
+                            .find(|kind| kind.as_str() == &**what),
+                        refused: Some((t, *reason)),
+                        ..ComponentStory::default()
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Reads the begin or end of a step.
+    fn step(&mut self, n: usize, t: u64, what: &What) {
+        match what {
             What::StepStarted {
                 phase,
                 name,
@@ -185,8 +269,28 @@ impl Reader {
                     }
                 }
             }
+            _ => {}
+        }
+    }
+
+    /// Reads how a component was told to end, and what became of it.
+    fn escalation(&mut self, t: u64, what: &What) {
+        match what {
             What::Told { name, id } => self.component(*id, Some(name)).told.push(t),
             What::Abort { name, id } => self.component(*id, Some(name)).aborts.push(t),
+            What::Leak { id, name, kind } => {
+                let component = self.component(*id, Some(name));
+                component.kind.get_or_insert(*kind);
+                component.leaked.get_or_insert(t);
+            }
+            What::Lost { id, name, what } => self.component(*id, Some(name)).lost.push((t, *what)),
+            _ => {}
+        }
+    }
+
+    /// Reads what the code of a component does: it begins, ends, starts jobs, or holds the executor.
+    fn code(&mut self, t: u64, what: &What) {
+        match what {
             What::Began { id, name, .. } => self.component(*id, Some(name)).bodies.push(Body {
                 from: Some(t),
                 to: None,
@@ -226,12 +330,6 @@ impl Reader {
                 let component = self.component(*id, None);
                 component.jobs_open = component.jobs_open.saturating_sub(1);
             }
-            What::Used { id, of, alive } => {
-                change = !alive;
-                if !alive {
-                    self.component(*id, None).used_closed.push((t, *of));
-                }
-            }
             What::Held { id, name } => self.component(*id, Some(name)).held.push((t, None)),
             What::Released { id, name } => {
                 let component = self.component(*id, Some(name));
@@ -239,6 +337,13 @@ impl Reader {
                     *end = Some(t);
                 }
             }
+            _ => {}
+        }
+    }
+
+    /// Reads a fault. One of the health endpoint strikes all watchdogs.
+    fn fault(&mut self, t: u64, what: &What) {
+        match what {
             What::Fault {
                 fault,
                 id: Some(id),
@@ -254,56 +359,12 @@ impl Reader {
                 id: None,
                 lasts,
                 ..
-            } => {
-                if *fault == FaultVerb::Health {
-                    let fault = FaultPeriod::new(t, *fault, *lasts);
-                    self.watchdogs()
-                        .for_each(|component| component.faults.push(fault));
-                }
+            } if *fault == FaultVerb::Health => {
+                let fault = FaultPeriod::new(t, *fault, *lasts);
+                self.watchdogs()
+                    .for_each(|component| component.faults.push(fault));
             }
-            What::Probe {
-                result, ignored, ..
-            } => {
-                // A stop gives up the probe in flight: that is no failure. A late answer does not count.
-                let moot = &**result == "given-up" && self.story.requested.is_some();
-                let good = result.starts_with('2');
-                change = !good && !moot && !ignored;
-                if !moot && !ignored {
-                    self.watchdogs()
-                        .for_each(|component| component.probes.push((t, good)));
-                }
-            }
-            What::Watchdog { is, attempt } => {
-                if *is == WatchdogIs::Fired {
-                    self.watchdogs()
-                        .for_each(|component| component.fired = Some((t, *attempt)));
-                }
-            }
-            What::Leak { id, name, kind } => {
-                let component = self.component(*id, Some(name));
-                component.kind.get_or_insert(*kind);
-                component.leaked.get_or_insert(t);
-            }
-            What::Lost { id, name, what } => self.component(*id, Some(name)).lost.push((t, *what)),
-            What::Stuck { why, name } => self.story.end = End::Stuck(t, *why, name.clone()),
-            What::Exit { code, cause } => self.story.end = End::Exit(t, *code, *cause),
-            What::Abandoned { .. } => self.story.abandoned = Some(t),
-            What::StillWaiting { .. } | What::ProbeBegan { .. } => change = false,
-            What::Heard { .. }
-            | What::Killed { .. }
-            | What::Worker { .. }
-            | What::State { .. }
-            | What::Running { .. }
-            | What::CallBegan { .. }
-            | What::Returned { .. }
-            | What::ClosesBeforeUser { .. }
-            | What::UsesUnknown { .. }
-            | What::EndsBeforeUser { .. }
-            | What::BoundOverShare { .. }
-            | What::WakePanicked { .. } => {}
-        }
-        if change {
-            self.story.instants.push(t);
+            _ => {}
         }
     }
 }
