@@ -44,6 +44,7 @@ pub mod kit;
 pub mod laws;
 #[cfg(all(feature = "live", unix))]
 pub mod live;
+mod lock;
 pub mod plan;
 pub mod report;
 pub mod scenario;

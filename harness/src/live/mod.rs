@@ -21,7 +21,6 @@ mod clock;
 mod compare;
 mod executor;
 mod host;
-mod lock;
 mod pace;
 mod play;
 mod players;

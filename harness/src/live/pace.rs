@@ -9,11 +9,11 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::executor::{EndRecorder, RecordedTask};
-use super::lock::lock;
 use super::play::Play;
 use super::probe::LiveProbe;
 use super::turns::Turns;
 use crate::journal::Name;
+use crate::lock::lock;
 use crate::stage::{self, Cast, MAIN_PART, NEVER, Pace, Stage, Wait};
 use deadstop::context::{BodyOpts, ComponentHandle, MainError, WorkerCtx};
 use deadstop::host::{BoxFuture, Scope};

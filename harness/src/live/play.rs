@@ -10,11 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::blocker::TurnBlocker;
 use super::clock::Clock;
-use super::lock::lock;
 use super::scene::Scene;
 use super::server::Server;
 use super::turns::Gate;
 use crate::journal::{Cause, How, Id, MAIN, Name, What};
+use crate::lock::lock;
 use crate::stage::{MAIN_PART, Part, Stage};
 use deadstop::context::{Life, WorkerCtx};
 use deadstop::host::{ContextId, Live, Who};

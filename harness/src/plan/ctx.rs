@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::journal::Name;
+use crate::lock::lock;
 use crate::words::one_line;
 use deadstop::host::{BoxError, Scope};
 
@@ -80,12 +81,8 @@ pub struct PlanCtx {
     logger: Box<dyn Fn(Line) + Send + Sync>,
 }
 
+/// A list of callbacks. None may be called under the lock of its list, since it may register another one.
 type Calls = Vec<(i32, Callback, Name)>;
-
-/// Locks a list of callbacks. No callback may be called under this lock, since it may register another one.
-fn lock(calls: &Mutex<Calls>) -> MutexGuard<'_, Calls> {
-    calls.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl PlanCtx {
     /// Creates a context that does not run yet and logs to `logger`.

@@ -16,10 +16,10 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::body::baton;
 use super::guard::meter::Meter;
-use super::lock::lock;
 use super::role::EntityId;
 use super::world::World;
 use crate::journal::{Name, ms_rounded_down};
+use crate::lock::lock;
 
 /// State that only a foreign world has.
 #[derive(Default)]

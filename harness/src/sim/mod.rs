@@ -16,7 +16,6 @@ mod host;
 mod inside;
 #[cfg(test)]
 mod laid;
-mod lock;
 mod overlay;
 mod pace;
 mod ready;

@@ -14,7 +14,7 @@ use super::stack::Stack;
 use super::thread_id::KernelThreadId;
 use super::usage::Usage;
 use crate::journal::{Event, Name};
-use crate::sim::lock::lock;
+use crate::lock::lock;
 use crate::sim::role::{EntityId, Role};
 
 /// Number that stands for no entity: the simulator's own code runs, or a task that the context does not know.

@@ -10,8 +10,8 @@ use super::job::{Ran, Run, RunError};
 use super::journal::Journal;
 use super::options::Options;
 use super::workers::{Batch, QueuedRun, Shared};
+use crate::lock::lock;
 use crate::scenario::Scenario;
-use crate::sim::lock::lock;
 
 /// Maximum number of runs that are taken from the caller ahead of the run that it waits for.
 const MAX_AHEAD: usize = 64;

@@ -16,6 +16,7 @@ use crate::journal::{
     BoundBy, Call, Cause, How, Id, Kind, MAIN, Name, Outcome, Phase, SignalName, What,
     ms_rounded_up,
 };
+use crate::lock::lock;
 use crate::plan::{Callback, Line, PlanCtx, Task, Thread};
 use crate::scenario::Component;
 use crate::sim::body::wait::block;
@@ -24,7 +25,6 @@ use crate::sim::driven::{DrivenSubject, Ending};
 use crate::sim::endpoint;
 use crate::sim::entity::AbortEntity;
 use crate::sim::host::{SimHost, scope};
-use crate::sim::lock::lock;
 use crate::sim::pace::{Awaits, Blocks};
 use crate::sim::role::{Class, EntityId, Role};
 use crate::sim::world::{self, World};
