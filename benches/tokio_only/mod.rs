@@ -32,7 +32,7 @@ async fn scenario() -> Vec<Line> {
         let log = Arc::clone(&log);
         move |words: String| {
             log.lock()
-                .expect("nobody panics")
+                .expect("not poisoned")
                 .push((began.elapsed().as_millis(), words))
         }
     };
@@ -96,5 +96,5 @@ async fn scenario() -> Vec<Line> {
         }
     }
     record("exit 1".to_owned());
-    std::mem::take(&mut *log.lock().expect("nobody panics"))
+    std::mem::take(&mut *log.lock().expect("not poisoned"))
 }

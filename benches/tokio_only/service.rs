@@ -47,7 +47,7 @@ impl Service {
         self.tasks.close();
         self.tasks.wait().await;
         for thread in self.threads {
-            thread.join().expect("nobody panics");
+            thread.join().expect("no panic");
         }
     }
 }

@@ -41,13 +41,10 @@ struct Notes(Arc<Mutex<Vec<String>>>);
 
 impl Notes {
     fn put(&self, note: impl Into<String>) {
-        self.0
-            .lock()
-            .expect("nobody panics with it")
-            .push(note.into());
+        self.0.lock().expect("not poisoned").push(note.into());
     }
     fn all(&self) -> Vec<String> {
-        self.0.lock().expect("nobody panics with it").clone()
+        self.0.lock().expect("not poisoned").clone()
     }
 }
 

@@ -491,7 +491,7 @@ impl Sink for Places {
         };
         let place = record.place.expect("a registration has a place");
         assert_eq!(place.file(), file!());
-        let mut places = self.0.lock().expect("nobody panics with it");
+        let mut places = self.0.lock().expect("not poisoned");
         places.push((registered.name.to_string(), place.line()));
     }
 }
@@ -541,7 +541,7 @@ async fn place_of_every_registration_is_its_callers() {
         at!("l", ctx.add_closeable("l", call(), AlwaysGood));
         at!("k", ctx.add_closeable_async("k", call(), || async {}));
     };
-    assert_eq!(*places.0.lock().expect("nobody panics with it"), lines);
+    assert_eq!(*places.0.lock().expect("not poisoned"), lines);
     ctx.cleanup().await.expect("from outside");
 }
 
@@ -552,7 +552,7 @@ struct Requests(Mutex<Vec<String>>);
 impl Sink for Requests {
     fn record(&self, record: &Record<'_>) {
         if let Claim::Requested { reason, .. } = record.claim {
-            let mut requests = self.0.lock().expect("nobody panics with it");
+            let mut requests = self.0.lock().expect("not poisoned");
             requests.push(format!("{reason}{}", record.why.unwrap_or_default()));
         }
     }
@@ -567,7 +567,7 @@ fn requests_beyond_the_first_hundred_are_counted() {
     for n in 0..1_000 {
         ctx.request_stop(format!("request {n}"));
     }
-    let reasons = || requests.0.lock().expect("nobody panics with it").clone();
+    let reasons = || requests.0.lock().expect("not poisoned").clone();
     // The first request and a hundred later ones are logged.
     assert_eq!(reasons().len(), 101);
     assert_eq!(
@@ -600,7 +600,7 @@ fn call_that_begins_grace_is_logged_after_many_requests() {
         ctx.request_stop("enough");
     }
     ctx.stop_blocking().expect("from outside");
-    let reasons = requests.0.lock().expect("nobody panics with it");
+    let reasons = requests.0.lock().expect("not poisoned");
     assert_eq!(reasons.len(), 102);
     assert_eq!(
         reasons.last().map(|reason| &**reason),

@@ -595,7 +595,7 @@ impl Sink for Warnings {
             Claim::UsesUnknown { name, used, .. } => format!("{name} uses {used}, unknown"),
             _ => return,
         };
-        self.0.lock().expect("nobody panics with it").push(warning);
+        self.0.lock().expect("not poisoned").push(warning);
     }
 }
 
@@ -617,7 +617,7 @@ async fn unknown_used_name_is_warned_of_at_the_end_of_start() {
     })
     .await
     .expect("main is good");
-    let warned = warnings.0.lock().expect("nobody panics with it").clone();
+    let warned = warnings.0.lock().expect("not poisoned").clone();
     assert_eq!(warned, ["user uses dbb, unknown"]);
     ctx.cleanup().await.expect("from outside");
 }
@@ -635,7 +635,7 @@ async fn a_name_that_is_used_twice_is_warned_of_once() {
     })
     .await
     .expect("main is good");
-    let warned = warnings.0.lock().expect("nobody panics with it").clone();
+    let warned = warnings.0.lock().expect("not poisoned").clone();
     assert_eq!(warned, ["a before user"]);
     ctx.cleanup().await.expect("from outside");
 }

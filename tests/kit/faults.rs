@@ -148,7 +148,7 @@ fn called(fault: impl Into<Verb>) -> Vec<(&'static str, u64)> {
             move || {
                 // A thread has no runtime, and so no paused clock: it asks in `block_on`.
                 let at = u64::try_from(began.elapsed().as_millis()).expect("some seconds");
-                seen.lock().expect("nobody panics with it").push((name, at));
+                seen.lock().expect("not poisoned").push((name, at));
             }
         };
         let [stop, async_stop, cleanup, async_cleanup, close, async_close] = CALLED.map(see);
@@ -171,7 +171,7 @@ fn called(fault: impl Into<Verb>) -> Vec<(&'static str, u64)> {
     });
     let trial = Trial::of_own(own).at("5s", fault);
     trial.at("10s", SignalName::Sigterm).run();
-    let mut seen = seen.lock().expect("nobody panics with it").clone();
+    let mut seen = seen.lock().expect("not poisoned").clone();
     // The trial ran the worker twice.
     let second = seen.split_off(seen.len() / 2);
     assert_eq!(seen, second);
@@ -429,10 +429,7 @@ fn code_that_waits_when_the_process_ends_never_goes_on() {
     struct RecordsDrop(Arc<Mutex<Vec<&'static str>>>);
     impl Drop for RecordsDrop {
         fn drop(&mut self) {
-            self.0
-                .lock()
-                .expect("nobody panics with it")
-                .push("dropped");
+            self.0.lock().expect("not poisoned").push("dropped");
         }
     }
     let done = Arc::new(Mutex::new(Vec::new()));
@@ -443,17 +440,13 @@ fn code_that_waits_when_the_process_ends_never_goes_on() {
             ctx.add_thread("writer", BodyOpts::new(), move |scope| {
                 let drops = RecordsDrop(Arc::clone(&does));
                 scope.sleep(ms(60_000));
-                drops
-                    .0
-                    .lock()
-                    .expect("nobody panics with it")
-                    .push("written");
+                drops.0.lock().expect("not poisoned").push("written");
             })?;
             Ok(())
         }
     });
     Trial::of_own(own).at("10s", SignalName::Sigkill).observe();
-    let done = done.lock().expect("nobody panics with it");
+    let done = done.lock().expect("not poisoned");
     assert!(
         !done.is_empty() && done.iter().all(|what| *what == "dropped"),
         "{done:?}"

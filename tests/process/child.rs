@@ -204,10 +204,7 @@ fn run_comparing_masks() -> ExitCode {
     struct Notes(Arc<Mutex<Vec<u64>>>);
     impl Notes {
         fn note(&self) {
-            self.0
-                .lock()
-                .expect("nobody panics with it")
-                .push(blocked_signals());
+            self.0.lock().expect("not poisoned").push(blocked_signals());
         }
     }
     impl Sink for Notes {
@@ -248,7 +245,7 @@ fn run_comparing_masks() -> ExitCode {
         Ok(())
     };
     let code = deadstop::run(Worker::new((), main).sink(sink));
-    let masks = masks.lock().expect("nobody panics with it");
+    let masks = masks.lock().expect("not poisoned");
     assert!(masks.len() > 5, "{masks:?}");
     let same = masks.iter().all(|mask| *mask == inherited);
     print_line(match inherited & HEARD {

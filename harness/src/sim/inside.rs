@@ -84,10 +84,10 @@ mod tests {
         let tries = || {
             for bodies in [Bodies::Coroutines, Bodies::Batons] {
                 let said = runs(bodies);
-                SAID.lock().expect("nobody panics with it").push(said);
+                SAID.lock().expect("not poisoned").push(said);
             }
             let said = runs_own();
-            SAID.lock().expect("nobody panics with it").push(said);
+            SAID.lock().expect("not poisoned").push(said);
         };
         lay("a body that simulates", tries);
         lay("a task that simulates", tries);
@@ -99,7 +99,7 @@ mod tests {
                 &scenario(components),
                 &on(bodies)
             ))));
-            let said = std::mem::take(&mut *SAID.lock().expect("nobody panics with it"));
+            let said = std::mem::take(&mut *SAID.lock().expect("not poisoned"));
             assert_eq!(said.len(), 9, "{bodies:?}");
             for said in said {
                 let error = said.expect_err("it is refused");
@@ -137,13 +137,13 @@ mod tests {
             #[allow(clippy::disallowed_methods, reason = "as a user's body would")]
             let said = thread::spawn(|| runs(Bodies::Batons)).join();
             let said = said.expect("what panics is caught");
-            SAID.lock().expect("nobody panics with it").push(said);
+            SAID.lock().expect("not poisoned").push(said);
         });
         for bodies in [Bodies::Coroutines, Bodies::Batons] {
             let outer = scenario("{ thread = \"has another simulate\" }");
             assert!(in_time(move || exits(&run(&outer, &on(bodies)))));
         }
-        let said = SAID.lock().expect("nobody panics with it");
+        let said = SAID.lock().expect("not poisoned");
         assert_eq!(*said, [Ok(true), Ok(true)]);
     }
 

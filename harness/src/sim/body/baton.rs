@@ -387,7 +387,7 @@ mod tests {
         let see = || {
             let me = thread::current();
             let seen = (me.name().map(str::to_owned), me.id());
-            SEEN.lock().expect("nobody panics").push(seen);
+            SEEN.lock().expect("not poisoned").push(seen);
         };
         for name in ["a thread with its name", "and another"] {
             lay(name, move || {
@@ -397,7 +397,7 @@ mod tests {
             });
         }
         stopped(["a thread with its name", "and another"]);
-        let seen = SEEN.lock().expect("nobody panics");
+        let seen = SEEN.lock().expect("not poisoned");
         let names: Vec<_> = seen.iter().map(|(name, _)| name.as_deref()).collect();
         let (a, b) = (Some("a thread with its name"), Some("and another"));
         assert_eq!(names, [a, b, a, b]);
@@ -418,12 +418,12 @@ mod tests {
                     COUNT.set(COUNT.get() + 1);
                     wait_until(at);
                 }
-                SEEN.lock().expect("nobody panics").push(COUNT.get());
+                SEEN.lock().expect("not poisoned").push(COUNT.get());
             });
         }
         for run in 1..=3 {
             stopped(["counts", "counts too"]);
-            assert_eq!(*SEEN.lock().expect("nobody panics"), vec![3; 2 * run]);
+            assert_eq!(*SEEN.lock().expect("not poisoned"), vec![3; 2 * run]);
         }
         assert_eq!(COUNT.get(), 0);
     }
@@ -438,7 +438,7 @@ mod tests {
                 assert!(is_body());
                 let ended = world::with(|world| world.parts.all[1].has_ended());
                 assert!(!ended, "its end is reported when its thread is over");
-                SEEN.lock().expect("nobody panics").push(now());
+                SEEN.lock().expect("not poisoned").push(now());
             }
         }
         thread_local! {
@@ -446,7 +446,7 @@ mod tests {
         }
         lay("has a thread-local", || LAST.set(Some(Sees)));
         stopped(["has a thread-local", "has none"]);
-        assert_eq!(*SEEN.lock().expect("nobody panics"), [10_000]);
+        assert_eq!(*SEEN.lock().expect("not poisoned"), [10_000]);
     }
 
     #[test]
@@ -454,18 +454,18 @@ mod tests {
         static LOCK: Mutex<()> = Mutex::new(());
         static FREE: Mutex<Vec<(u64, bool)>> = Mutex::new(Vec::new());
         lay("holds a lock till 5 s", || {
-            let _held = LOCK.lock().expect("nobody panics");
+            let _held = LOCK.lock().expect("not poisoned");
             wait_until(5_000);
         });
         lay("tries a lock", || {
             for at in [1_000, 6_000] {
                 wait_until(at);
                 let free = LOCK.try_lock().is_ok();
-                FREE.lock().expect("nobody panics").push((at, free));
+                FREE.lock().expect("not poisoned").push((at, free));
             }
         });
         stopped(["holds a lock till 5 s", "tries a lock"]);
-        let free = FREE.lock().expect("nobody panics");
+        let free = FREE.lock().expect("not poisoned");
         assert_eq!(*free, [(1_000, false), (6_000, true)]);
     }
 
@@ -474,10 +474,10 @@ mod tests {
         static FOUND: Mutex<Vec<bool>> = Mutex::new(Vec::new());
         lay("looks for a runtime", || {
             let found = tokio::runtime::Handle::try_current().is_ok();
-            FOUND.lock().expect("nobody panics").push(found);
+            FOUND.lock().expect("not poisoned").push(found);
         });
         stopped(["looks for a runtime", "does not look"]);
-        assert_eq!(*FOUND.lock().expect("nobody panics"), [false]);
+        assert_eq!(*FOUND.lock().expect("not poisoned"), [false]);
     }
 
     thread_local! {
@@ -505,10 +505,7 @@ mod tests {
         fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
         fn event(&self, _: &Event<'_>) {
             let scope = ENTERED.with_borrow(Vec::clone);
-            self.seen
-                .lock()
-                .expect("nobody panics")
-                .push((now(), scope));
+            self.seen.lock().expect("not poisoned").push((now(), scope));
         }
         fn enter(&self, span: &span::Id) {
             ENTERED.with_borrow_mut(|entered| entered.push(span.into_u64()));
@@ -550,7 +547,7 @@ mod tests {
             (3_000, one),
             (4_000, other),
         ];
-        assert_eq!(*seen.lock().expect("nobody panics"), right);
+        assert_eq!(*seen.lock().expect("not poisoned"), right);
     }
 
     #[test]

@@ -334,7 +334,7 @@ mod tests {
         let mutex = Arc::new(Mutex::new(0));
         let held = Arc::clone(&mutex);
         lay("holds a lock", move || {
-            let mut held = held.lock().expect("nobody else has it");
+            let mut held = held.lock().expect("not poisoned");
             wait();
             *held += 1;
         });
@@ -367,7 +367,7 @@ mod tests {
     #[test]
     fn unwound_body_drops_what_it_holds_last_first() {
         static ORDER: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-        let drops = |n| Drops(move || ORDER.lock().expect("nobody panics with it").push(n));
+        let drops = |n| Drops(move || ORDER.lock().expect("not poisoned").push(n));
         lay("holds three", move || {
             let _first = drops(1);
             let _second = drops(2);
@@ -378,7 +378,7 @@ mod tests {
         });
         for bodies in BOTH {
             killed("holds three", bodies);
-            let order = std::mem::take(&mut *ORDER.lock().expect("nobody panics with it"));
+            let order = std::mem::take(&mut *ORDER.lock().expect("not poisoned"));
             assert_eq!(order, [3, 2, 1], "{bodies:?}");
         }
     }
