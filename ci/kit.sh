@@ -34,12 +34,12 @@ test_says well '--test each -- sigterm --exact' '1 passed; 0 failed; 0 ignored; 
 test_says well '--test each -- sigterm --show-output' 'WorkerCtx cleanup: pool' 'exit 0 (stopped) at '
 DEADSTOP_SCENARIO=sigterm test_says well '--test all -- --nocapture' 'WorkerCtx cleanup: pool' 'exit 0 (stopped) at '
 DEADSTOP_SCENARIO=sigterm test_says well '--test each' '1 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out'
-DEADSTOP_SCENARIO=nothing test_says badly '--test all' 'picks none of the 3 scenarios'
+DEADSTOP_SCENARIO=nothing test_says badly '--test all' 'DEADSTOP_SCENARIO matches none of the 3 scenarios'
 test_says badly '--test none' 'there is no scenario in'
 test_says badly '--test none_all' 'there is no scenario in'
 test_says badly '--test wrong' \
-  '`job` cannot be laid over real code' '`hold` cannot be laid over real code' \
-  'nothing is registered by the name "predicter"' 'did you mean "predictor"?' \
+  '`job` cannot be applied to real code' '`hold` cannot be applied to real code' \
+  'no component is registered with the name "predicter"' 'did you mean "predictor"?' \
   'registered are "consumer", "db", "flusher", "pool" and "predictor"' \
   'scenarios/wrong/unknown.toml:5' 'DEADSTOP_SCENARIO=unknown cargo test -p fixture --test wrong'
 
@@ -60,8 +60,8 @@ finds() {
 finds wrong-order 'FAIL sigterm: broken law uses/closed-after-users: "predictor" was closed'
 finds blocks-for-ever 'FAIL sigterm: the run stands still at 10.337: "db" blocks its thread on a channel' \
   'receive with `scope.recv(&receiver)`'
-finds waits-for-ever 'FAIL sigterm: broken law ends/explained: "db" was leaked' 'after 10 s of its 10 s'
-finds ignores-stop 'FAIL sigterm: broken law ends/explained: "flusher" was leaked' 'after 2 s of its 2 s'
-finds not-biased 'they part where one has' 'ended consumer (#5): ok' '`select!` without `biased`'
+finds waits-for-ever 'FAIL sigterm: broken law ends/explained: "db" was leaked' 'after 10 s of its bound of 10 s'
+finds ignores-stop 'FAIL sigterm: broken law ends/explained: "flusher" was leaked' 'after 2 s of its bound of 2 s'
+finds not-biased 'they differ first where one has' 'ended consumer (#5): ok' '`select!` without `biased`'
 
 echo 'well'
