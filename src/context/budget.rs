@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::limits::{MAX_CONFIRMATION, ResolvedLimits, cleanup_bound, cleanup_key, floors};
-use super::millis::ms;
 use super::registry::is_stop_kind;
+use crate::journal::ms_rounded_down;
 use crate::journal::{Id, Kind, Ms, Name};
 
 /// How the grace is divided, and the most that each registered component gets of it.
@@ -157,7 +157,7 @@ impl Line {
 
 /// Returns a duration in the form in which journals and logs display it.
 fn display_ms(duration: Duration) -> Ms {
-    Ms(ms(duration))
+    Ms(ms_rounded_down(duration))
 }
 
 impl fmt::Display for Budget {

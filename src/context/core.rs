@@ -12,13 +12,13 @@ use super::counting::SignalCounter;
 use super::error::{Refusal, StartError};
 use super::handle::ComponentHandle;
 use super::limits::{Instants, ResolvedLimits};
-use super::millis::ms;
 use super::opts::{Opts, Wake};
 use super::registry::{Announcement, Code, RegisteredComponent, Registry};
 use super::report::{Reason, Report, StepReport, WakePanic};
 use crate::host::{
     Abort, Around, BoxError, BoxFuture, ContextId, Ended, Executor, Host, OnEnd, SpawnError, Who,
 };
+use crate::journal::ms_rounded_down;
 use crate::journal::{By, Claim, How, Id, Kind, Name, Record, Sink, State, Told, WatchdogIs};
 use crate::words::{contained, one_line, panic_message};
 
@@ -418,10 +418,10 @@ impl Core {
         };
         if first {
             self.emit(Claim::GraceBegan {
-                stop_ends: ms(instants.stop_ends),
-                cleanup_ends: ms(instants.cleanup_ends),
-                last_resort: ms(instants.last_resort),
-                kill: ms(instants.kill),
+                stop_ends: ms_rounded_down(instants.stop_ends),
+                cleanup_ends: ms_rounded_down(instants.cleanup_ends),
+                last_resort: ms_rounded_down(instants.last_resort),
+                kill: ms_rounded_down(instants.kill),
             });
             self.grace_announced.cancel();
         }

@@ -13,10 +13,10 @@ use super::core::{Core, outcome_of, tell};
 use super::handle::ComponentHandle;
 use super::limits::{Bound, MAX_CONFIRMATION};
 use super::members::{Stage, StepInProgress, StepsInProgress};
-use super::millis::ms;
 use super::registry::{Callback, Code, RegisteredComponent};
 use super::report::StepReport;
 use crate::host::{Ended, SpawnError, harness_part};
+use crate::journal::ms_rounded_down;
 use crate::journal::{Claim, How, Id, Kind, Outcome, Phase, Record};
 use crate::words::{contained, one_line};
 
@@ -89,7 +89,7 @@ impl GroupWait<'_> {
             phase,
             name: name.clone(),
             order,
-            bound: ms(bound.time),
+            bound: ms_rounded_down(bound.time),
             bound_by: bound.by,
             id,
             kind,
@@ -117,7 +117,7 @@ impl GroupWait<'_> {
             took: Duration::ZERO,
             error: None,
         };
-        let half = Duration::from_millis(ms(bound.time).div_ceil(2));
+        let half = Duration::from_millis(ms_rounded_down(bound.time).div_ceil(2));
         let (stage, timer) = if half < bound.time {
             (Stage::Half, started + half)
         } else {
@@ -251,7 +251,8 @@ impl GroupWait<'_> {
         };
         // It ended after its deadline, and before this check: it was overdue, and is gone. A step that is not awaited
         // has no deadline but this check. Instants are compared in whole milliseconds, as everywhere.
-        let late = !step.has_no_wait() && ms(ended.at) > ms(step.deadline);
+        let late =
+            !step.has_no_wait() && ms_rounded_down(ended.at) > ms_rounded_down(step.deadline);
         let outcome = match (step.stage, step.report.kind) {
             (Stage::Half | Stage::Bound, _) if late => Outcome::TimedOut,
             (_, Kind::Task) if step.adopted_task && ended.how == How::Dropped => Outcome::Ok,
@@ -278,8 +279,8 @@ impl GroupWait<'_> {
                 Stage::Half => {
                     let waiting = Claim::StillWaiting {
                         name: step.report.name.clone(),
-                        waited: ms(step.report.bound).div_ceil(2),
-                        bound: ms(step.report.bound),
+                        waited: ms_rounded_down(step.report.bound).div_ceil(2),
+                        bound: ms_rounded_down(step.report.bound),
                         id,
                     };
                     let record = Record::of(&waiting).at(step.report.place);
@@ -412,7 +413,7 @@ impl GroupWait<'_> {
             name: report.name.clone(),
             order: report.order,
             outcome,
-            took: ms(report.took),
+            took: ms_rounded_down(report.took),
             id: report.id,
             error: report.error.clone(),
         });

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use super::error::LimitsError;
-use super::millis::{ms, whole_ms};
 use crate::journal::{BoundBy, Id, Kind, Ties};
+use crate::journal::{ms_rounded_down, whole_ms};
 
 /// Minimum of a bound, and of the durations of builder and watchdog. A pre-stop delay of zero is none.
 pub const BOUND_MIN: Duration = Duration::from_millis(1);
@@ -129,7 +129,7 @@ impl Limits {
         let grace = ranged("the grace", self.grace.unwrap_or(Duration::from_secs(30)))?;
         let reserve = match self.reserve {
             Some(reserve) => ranged("the reserve", reserve)?,
-            None => Duration::from_millis(ms(grace) / 3),
+            None => Duration::from_millis(ms_rounded_down(grace) / 3),
         };
         let margin = match self.margin {
             Some(margin) => ranged("the margin", margin)?,
@@ -320,7 +320,7 @@ pub(crate) fn floors(reserve: Duration, steps: &[(Duration, Option<Duration>)]) 
     let without = steps.iter().filter(|(_, floor)| floor.is_none()).count();
     let each = match u64::try_from(without) {
         Ok(0) | Err(_) => Duration::ZERO,
-        Ok(n) => Duration::from_millis(ms(reserve.saturating_sub(explicit)) / n),
+        Ok(n) => Duration::from_millis(ms_rounded_down(reserve.saturating_sub(explicit)) / n),
     };
     let each = each.min(MAX_SHARED_FLOOR);
     steps
@@ -351,10 +351,10 @@ mod tests {
     #[test]
     fn the_instants_of_the_default_grace() {
         let instants = default_limits().instants(s(10));
-        assert_eq!(ms(instants.stop_ends), 29_500);
-        assert_eq!(ms(instants.cleanup_ends), 39_500);
-        assert_eq!(ms(instants.last_resort), 39_750);
-        assert_eq!(ms(instants.kill), 40_000);
+        assert_eq!(ms_rounded_down(instants.stop_ends), 29_500);
+        assert_eq!(ms_rounded_down(instants.cleanup_ends), 39_500);
+        assert_eq!(ms_rounded_down(instants.last_resort), 39_750);
+        assert_eq!(ms_rounded_down(instants.kill), 40_000);
     }
 
     #[test]
@@ -445,7 +445,10 @@ mod tests {
             ],
         );
         assert_eq!(
-            shared.iter().map(|floor| ms(*floor)).collect::<Vec<_>>(),
+            shared
+                .iter()
+                .map(|floor| ms_rounded_down(*floor))
+                .collect::<Vec<_>>(),
             [9_000, 333, 333, 100]
         );
         assert_eq!(

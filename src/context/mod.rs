@@ -19,7 +19,6 @@ mod life;
 mod life_exit;
 mod limits;
 mod members;
-mod millis;
 mod opts;
 mod phases;
 mod registration;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::core::{Core, is_told_at_once, tell};
 use super::group::{self, Group};
 use super::limits::{cleanup_bound, cleanup_key, floors, stop_bound};
-use super::millis::ms;
 use super::registry::{Code, RegisteredComponent};
 use crate::host::BoxFuture;
+use crate::journal::ms_rounded_down;
 use crate::journal::{Claim, Phase, State};
 
 impl Core {
@@ -131,7 +131,7 @@ impl Core {
         let ends = instants.stop_ends;
         self.emit(Claim::PhaseStarted {
             phase: Phase::Stop,
-            ends: Some(ms(ends)),
+            ends: Some(ms_rounded_down(ends)),
         });
         // Ids differ, so an unstable sort gives the same order, and needs no memory of its own.
         components.sort_unstable_by_key(|component| (component.opts.order, component.id()));
@@ -161,7 +161,7 @@ impl Core {
         }
         self.emit(Claim::PhaseEnded {
             phase: Phase::Stop,
-            ends: Some(ms(ends)),
+            ends: Some(ms_rounded_down(ends)),
         });
         self.set_state(State::Stopped);
         let _ = self.stop_report.set(self.report());
@@ -179,7 +179,7 @@ impl Core {
         });
         self.emit(Claim::PhaseStarted {
             phase: Phase::Cleanup,
-            ends: Some(ms(ends)),
+            ends: Some(ms_rounded_down(ends)),
         });
         let ties = self.limits.ties;
         components.sort_unstable_by_key(|component| {
@@ -212,7 +212,7 @@ impl Core {
         }
         self.emit(Claim::PhaseEnded {
             phase: Phase::Cleanup,
-            ends: Some(ms(ends)),
+            ends: Some(ms_rounded_down(ends)),
         });
         self.set_state(State::Done);
         let _ = self.cleanup_report.set(self.report());

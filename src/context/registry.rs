@@ -11,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::error::Refusal;
 use super::handle::ComponentHandle;
 use super::limits::{BOUND_MAX, BOUND_MIN, Instants, MAX_DEATHS, NAME_BYTES};
-use super::millis::{ms, whole_ms};
 use super::opts::Opts;
 use super::report::{Death, Reason, WakePanic};
 use crate::host::{Abort, Body, BoxError, BoxFuture, Ended, Executor};
 use crate::journal::{By, How, Id, Kind, Name, RefusedReason, Registered, State};
+use crate::journal::{ms_rounded_down, whole_ms};
 use crate::watchdog::Limits;
 
 /// An async callback that has not been called.
@@ -99,17 +99,19 @@ impl RegisteredComponent {
             kind: self.kind(),
             name: self.name().clone(),
             order: self.opts.order,
-            timeout: ms(self.opts.timeout),
-            floor: self.opts.floor.map(ms),
+            timeout: ms_rounded_down(self.opts.timeout),
+            floor: self.opts.floor.map(ms_rounded_down),
             uses: self.opts.uses.names().to_vec(),
             told: self.opts.when_told,
             is_async,
             adopted: running.is_some_and(|running| running.adopted_task),
             once: running.is_some_and(|running| running.once),
-            interval: watchdog.map(|limits| ms(limits.interval)),
+            interval: watchdog.map(|limits| ms_rounded_down(limits.interval)),
             attempts: watchdog.map(|limits| limits.attempts),
-            request_timeout: watchdog.map(|limits| ms(limits.request_timeout)),
-            start_grace: watchdog.and_then(|limits| limits.start_grace).map(ms),
+            request_timeout: watchdog.map(|limits| ms_rounded_down(limits.request_timeout)),
+            start_grace: watchdog
+                .and_then(|limits| limits.start_grace)
+                .map(ms_rounded_down),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::journal::{BoundBy, By, How, Id, Kind, Ms, Name, Outcome, Phase, SignalName};
 
-use super::millis::ms;
+use crate::journal::ms_rounded_down;
 
 /// A step of stop or cleanup, and how it ended. Main, if it was awaited, is a step of start.
 #[derive(Clone, Debug)]
@@ -167,8 +167,8 @@ impl fmt::Display for Report {
                 kind_and_name(step.kind, &step.name),
                 step.order,
                 step.outcome,
-                Ms(ms(step.took)),
-                Ms(ms(step.bound)),
+                Ms(ms_rounded_down(step.took)),
+                Ms(ms_rounded_down(step.bound)),
                 step.bound_by,
                 step.place
             )?;

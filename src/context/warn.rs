@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::core::Core;
 use super::limits::{DEFAULT_CALL_TIMEOUT, DEFAULT_JOIN_TIMEOUT, ResolvedLimits, cleanup_key};
-use super::millis::ms;
 use super::registry::{Code, MAX_ENDED_IN_START, RegisteredComponent, Registry, is_stop_kind};
+use crate::journal::ms_rounded_down;
 use crate::journal::{Claim, Id, Kind, Name, Phase, Ties, Told};
 
 impl Core {
@@ -113,9 +113,9 @@ fn bounds_over_share(registry: &Registry, limits: &ResolvedLimits) -> Vec<Claim>
             Claim::BoundOverShare {
                 id: component.id(),
                 name: component.name().clone(),
-                bound: ms(component.opts.timeout),
+                bound: ms_rounded_down(component.opts.timeout),
                 phase,
-                share: ms(share),
+                share: ms_rounded_down(share),
             }
         })
     });

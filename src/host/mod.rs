@@ -12,6 +12,7 @@ mod connect;
 mod ending;
 mod error;
 mod executor;
+#[doc(hidden)]
 pub mod exit_code;
 mod harness_host;
 mod harness_part;

@@ -5,6 +5,7 @@
 mod claim;
 mod display;
 mod level;
+mod ms;
 mod sink;
 mod trace;
 mod words;
@@ -15,6 +16,9 @@ pub use display::{At, Ms, RunNumber};
 pub use level::Level;
 #[doc(hidden)]
 pub use level::LogFilter;
+pub(crate) use ms::whole_ms;
+#[doc(hidden)]
+pub use ms::{ms_rounded_down, ms_rounded_up};
 pub(crate) use sink::CatchingSink;
 pub use sink::{Record, Sink};
 pub use trace::Tracing;

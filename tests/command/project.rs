@@ -1,10 +1,4 @@
 //! A project of one test's own, and the command in it.
-
-#![allow(
-    dead_code,
-    reason = "each test binary includes this file and uses a part of it"
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -10,7 +10,6 @@ mod claims;
 mod display;
 mod event;
 mod json;
-mod ms;
 mod names;
 mod row;
 mod text;
@@ -22,9 +21,9 @@ pub use deadstop::journal::{
     BoundBy, By, Cause, Claim, How, Id, Kind, Level, MAIN, Name, Outcome, Phase, RefusedReason,
     Registered, SignalName, State, Ties, Told, WatchdogIs,
 };
+pub(crate) use deadstop::journal::{ms_rounded_down, ms_rounded_up};
 pub use event::{Event, VERSION, What};
 pub use json::{NoEvent, json, parse_json};
-pub(crate) use ms::{ms_rounded_down, ms_rounded_up};
 pub use row::Row;
 pub use text::text;
 pub(crate) use words::is_cut_off;

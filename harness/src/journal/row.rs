@@ -1,6 +1,6 @@
 //! One row of a report, as the journal holds it.
 
-use super::ms::ms_rounded_down;
+use deadstop::journal::ms_rounded_down;
 
 use deadstop::context::StepReport;
 use deadstop::journal::{BoundBy, Id, Outcome};

@@ -78,7 +78,7 @@ pub(super) fn meet_watchdog_faults(id: Id) {
     let body = Body(id);
     let met = match bodies::is_body() {
         true => blocking(meet(&body)),
-        false => look_once(&body),
+        false => look_once(&body).unwrap_or(Met::Nothing),
     };
     if let Met::End(end) = met {
         end.unwind();

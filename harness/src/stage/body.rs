@@ -114,7 +114,7 @@ pub(crate) async fn live(
             // The process has ended. A body that returns by itself costs least, and leaves nothing behind.
             Met::Over => return Ok(()),
             Met::End(end) => return end_code(pace, end).map_err(|error| error.error),
-            Met::Nothing | Met::Stuck(_) => {}
+            Met::Nothing => {}
         }
         let (now, ignoring, idles, period) = pace.look_at(index, |stage, part| {
             let (now, faults) = (stage.now(), &part.faults);
@@ -164,7 +164,7 @@ pub(crate) async fn work_then_wait(
         match take_time(&code, std::mem::take(&mut left)).await {
             Met::Over => return Ok(()),
             Met::End(end) => return end_code(pace, end),
-            Met::Nothing | Met::Stuck(_) => {}
+            Met::Nothing => {}
         }
         let waits = |stage: &dyn Stage, part: &Part| must_wait(stage, part, &mut asked_executor);
         if !pace.look_at(index, waits) {

@@ -109,8 +109,6 @@ fn unwind(message: Option<String>) -> ! {
 pub(crate) enum Met {
     /// It goes on.
     Nothing,
-    /// It waits until that instant, and then looks again.
-    Stuck(u64),
     /// It ends.
     End(ScriptedEnd),
     /// The process has ended: nothing strikes any more.
@@ -131,29 +129,33 @@ pub(crate) trait Struck: Sync {
 pub(crate) async fn meet(code: &impl Struck) -> Met {
     loop {
         match look_once(code) {
-            Met::Stuck(until) => code.stay(until).await,
-            met => return met,
+            Ok(met) => return met,
+            Err(stuck_until) => code.stay(stuck_until).await,
         }
     }
 }
 
 /// Returns what code meets in this instant.
-pub(crate) fn look_once(code: &impl Struck) -> Met {
+///
+/// # Errors
+///
+/// If the code is stuck: the instant until which it waits, to look again.
+pub(crate) fn look_once(code: &impl Struck) -> Result<Met, u64> {
     let met = code.look(|stage, part| {
         let faults = &part.faults;
         if stage.is_over() {
-            return Met::Over;
+            return Ok(Met::Over);
         }
         if let Some(end) = faults.end.borrow().clone() {
             part.note_returning();
-            return Met::End(end);
+            return Ok(Met::End(end));
         }
         match faults.hung_until.get() {
-            until if until > stage.now() => Met::Stuck(until),
-            _ => Met::Nothing,
+            until if until > stage.now() => Err(until),
+            _ => Ok(Met::Nothing),
         }
     });
-    met.unwrap_or(Met::Nothing)
+    met.unwrap_or(Ok(Met::Nothing))
 }
 
 /// Lets code take `left` milliseconds and what slows it down, not counting the time for which it is stuck.

@@ -3,13 +3,18 @@
 use std::time::Duration;
 
 /// Returns a duration in whole milliseconds, rounded down: time that has passed.
-pub(crate) fn ms_rounded_down(duration: Duration) -> u64 {
+pub fn ms_rounded_down(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Returns a duration in whole milliseconds, rounded up: a wait is never shorter than what was asked for.
-pub(crate) fn ms_rounded_up(duration: Duration) -> u64 {
+pub fn ms_rounded_up(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+/// Returns a duration rounded up to whole milliseconds.
+pub(crate) fn whole_ms(duration: Duration) -> Duration {
+    Duration::from_millis(ms_rounded_up(duration))
 }
 
 #[cfg(test)]
