@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::core::{Core, outcome_of, tell};
 use super::handle::ComponentHandle;
 use super::limits::{Bound, MAX_CONFIRMATION};
-use super::members::{Stage, StepInProgress, StepsInProgress};
+use super::steps_in_progress::{Stage, StepInProgress, StepsInProgress};
 use super::registry::{Callback, Code, RegisteredComponent};
 use super::report::StepReport;
 use crate::host::{Ended, SpawnError, harness_part};

@@ -18,13 +18,13 @@ mod handle;
 mod life;
 mod life_exit;
 mod limits;
-mod members;
 mod opts;
 mod phases;
 mod registration;
 mod registry;
 mod report;
 mod start;
+mod steps_in_progress;
 mod uses;
 mod warn;
 
