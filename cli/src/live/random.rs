@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::coverage::Coverage;
 use super::play::{FIRST_SEEDS, NotPlayed, Play};
 use super::repeat::{LiveResult, play, run_in_parallel};
-use super::{Live, PERFORM, again_text, run_text};
+use super::command::{Live, PERFORM, again_text, run_text};
 use crate::output::{out, stderr_is_terminal, style};
 use crate::{Done, Exit};
 use deadstop_harness::live::Players;

@@ -1,10 +1,4 @@
-//! `deadstop live`: runs scenarios on real threads and the real clock, and compares them with the simulation.
-
-mod coverage;
-mod play;
-mod random;
-mod repeat;
-mod verdict;
+//! The arguments of `deadstop live`, and the live runs of files from their selection to the exit code.
 
 use std::fmt::Write;
 use std::io::Write as _;
@@ -15,12 +9,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use self::play::{FIRST_SEEDS, NotPlayed, Play};
-use self::repeat::{LiveResult, play, run_in_parallel};
-use super::case::Case;
-use super::output::{out, stderr_is_terminal, style};
-use super::seeds::one_seed;
-use super::{Done, Exit, place};
+use super::play::{FIRST_SEEDS, NotPlayed, Play};
+use super::repeat::{LiveResult, play, run_in_parallel};
+use crate::case::Case;
+use crate::output::{out, stderr_is_terminal, style};
+use crate::seeds::one_seed;
+use crate::{Done, Exit, place};
 use deadstop_harness::live::{Players, perform};
 use deadstop_harness::report::figures::plural;
 use deadstop_harness::report::{Check, Finding, Style, judge, listed};
@@ -39,28 +33,28 @@ pub const PERFORM: &str = "perform";
 pub struct Live {
     /// Files, folders, parts of names, or tags [default: all scenarios]
     #[arg(value_name = "PATH|FILTER")]
-    what: Vec<String>,
+    pub(super) what: Vec<String>,
     /// Run N times as fast as real time throughout [default: 300 ms from one instant to the next]
     #[arg(long, value_name = "N", value_parser = speed)]
-    speed: Option<f64>,
+    pub(super) speed: Option<f64>,
     /// Number of runs of each scenario
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    times: u16,
+    pub(super) times: u16,
     /// Number of runs at the same time [default: 8, or 32 with --random]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    jobs: Option<u16>,
+    pub(super) jobs: Option<u16>,
     /// Run N random scenarios instead, and print a table of their faults; a scenario that fails is printed
     #[arg(long, value_name = "N", conflicts_with = "what", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    random: Option<u32>,
+    pub(super) random: Option<u32>,
     /// The seed of the first random scenario; each further one has the next seed [default: 0]
     #[arg(long, value_name = "SEED", requires = "random", value_parser = one_seed)]
-    seed: Option<u64>,
+    pub(super) seed: Option<u64>,
     /// Also write each random scenario that fails to a file in this folder
     #[arg(long, value_name = "FOLDER", requires = "random")]
-    save: Option<PathBuf>,
+    pub(super) save: Option<PathBuf>,
     /// Print the result of each run, and why a scenario is not run
     #[arg(long)]
-    verbose: bool,
+    pub(super) verbose: bool,
 }
 
 /// Run the scenario that standard input asks for, live, in this process.
@@ -139,7 +133,7 @@ impl Live {
 
     /// Returns how many scenarios run at once, which may be more than there are cores: a live run waits nearly all of
     /// the time.
-    fn jobs(&self) -> usize {
+    pub(super) fn jobs(&self) -> usize {
         let default = if self.random.is_some() { 32 } else { 8 };
         self.jobs.map_or(default, usize::from)
     }
@@ -317,7 +311,7 @@ fn why_stuck(
 }
 
 /// Returns the text on a live run; empty if it agreed the first time and `verbose` is not set.
-fn run_text(name: &str, one: &LiveResult, verbose: bool, style: Style) -> String {
+pub(super) fn run_text(name: &str, one: &LiveResult, verbose: bool, style: Style) -> String {
     let mut text = String::new();
     if verbose {
         let _ = writeln!(
@@ -347,7 +341,7 @@ fn run_text(name: &str, one: &LiveResult, verbose: bool, style: Style) -> String
 }
 
 /// Returns the line with the command that runs a failed run again.
-fn again_text(one: &LiveResult) -> String {
+pub(super) fn again_text(one: &LiveResult) -> String {
     let mut findings = one.verdict.findings.iter();
     let replay = findings.find_map(|finding| finding.replay.as_ref());
     replay.map_or_else(String::new, |replay| format!("again: {replay}\n\n"))

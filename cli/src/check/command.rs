@@ -1,6 +1,4 @@
-//! `deadstop check`, the gate: runs scenarios and judges them by laws, expectations and snapshots.
-
-mod runs;
+//! The arguments of `deadstop check`, and a check from its selection to its exit code.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,14 +10,14 @@ use deadstop_harness::report::{
 use deadstop_harness::sim::{Runners, Subject, cores};
 use deadstop_harness::words::{escaped, shown_path};
 
-use self::runs::{Plan, run_all};
-use super::case::Case;
-use super::output::err;
-use super::place;
-use super::reporters::choice::{Choice, choice, make};
-use super::reporters::event::{CheckEvent, Reporters, Summary};
-use super::seeds::Seeds;
-use super::{Context, Done, Exit, Format};
+use super::runs::{Plan, run_all};
+use crate::case::Case;
+use crate::output::err;
+use crate::place;
+use crate::reporters::choice::{Choice, choice, make};
+use crate::reporters::event::{CheckEvent, Reporters, Summary};
+use crate::seeds::Seeds;
+use crate::{Context, Done, Exit, Format};
 
 /// Check scenarios: run each several times, and judge it by laws, expectations and its snapshot.
 ///

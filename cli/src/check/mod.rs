@@ -1,0 +1,6 @@
+//! `deadstop check`, the gate: runs scenarios and judges them by laws, expectations and snapshots.
+
+mod command;
+mod runs;
+
+pub use command::Check;
