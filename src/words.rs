@@ -32,7 +32,7 @@ pub fn push_escaped(line: &mut String, c: char) {
 /// An error's `Display` is its author's code: it may fail, panic, or write without end. This function returns a text
 /// all the same.
 pub fn one_line(text: &dyn Display) -> Arc<str> {
-    let mut line = Line::default();
+    let mut line = BoundedLine::default();
     let written = contained(|| write!(line, "{text}"));
     if !matches!(written, Some(Ok(()))) && line.text.is_empty() {
         return Arc::from("an error without words");
@@ -42,14 +42,14 @@ pub fn one_line(text: &dyn Display) -> Arc<str> {
 
 /// A buffer that takes text until it holds one full line.
 #[derive(Default)]
-struct Line {
+struct BoundedLine {
     text: String,
     /// Length of the text in characters.
     length: usize,
     full: bool,
 }
 
-impl Write for Line {
+impl Write for BoundedLine {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for c in text.chars() {
             if self.full {

@@ -18,15 +18,15 @@ pub struct Budget {
     /// Stop's share of the grace.
     pub stop_share: Duration,
     /// Components of stop, in the order of their steps.
-    pub stop: Vec<Line>,
+    pub stop: Vec<BudgetLine>,
     /// Components of cleanup, in the order of their steps.
-    pub cleanup: Vec<Line>,
+    pub cleanup: Vec<BudgetLine>,
 }
 
 /// The budget of one component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Line {
+pub struct BudgetLine {
     /// Name of the component.
     pub name: Name,
     /// Kind of the component.
@@ -47,7 +47,7 @@ impl Core {
     pub(crate) fn budget(&self) -> Budget {
         let registry = self.registry();
         let lines = registry.components.values().map(|component| {
-            let line = Line::new(
+            let line = BudgetLine::new(
                 component.name().clone(),
                 component.kind(),
                 component.opts.order,
@@ -61,7 +61,7 @@ impl Core {
     }
 }
 
-impl Line {
+impl BudgetLine {
     /// Makes the line of a component whose step no other step delays; [`Budget::of`] works out what may delay it.
     #[doc(hidden)]
     pub fn new(
@@ -71,8 +71,8 @@ impl Line {
         timeout: Duration,
         floor: Option<Duration>,
         aborts: bool,
-    ) -> Line {
-        Line {
+    ) -> BudgetLine {
+        BudgetLine {
             name,
             kind,
             order,
@@ -87,7 +87,7 @@ impl Line {
 impl Budget {
     /// Returns the budget of a worker with these components, each with its id.
     #[doc(hidden)]
-    pub fn of(limits: ResolvedLimits, lines: Vec<(Id, Line)>) -> Budget {
+    pub fn of(limits: ResolvedLimits, lines: Vec<(Id, BudgetLine)>) -> Budget {
         let (mut stop, mut cleanup): (Vec<_>, Vec<_>) = lines
             .into_iter()
             .partition(|(_, line)| is_stop_kind(line.kind));
@@ -144,7 +144,7 @@ impl Budget {
     }
 }
 
-impl Line {
+impl BudgetLine {
     /// Returns how long the confirmation of its abort takes at most, if the phase has `time_left` for it.
     fn confirmation(&self, time_left: Duration) -> Duration {
         if self.aborts {
@@ -190,7 +190,7 @@ impl fmt::Display for Budget {
         )?;
         for (phase, lines) in [("stop", &self.stop), ("cleanup", &self.cleanup)] {
             for line in lines {
-                let Line {
+                let BudgetLine {
                     name,
                     kind,
                     order,

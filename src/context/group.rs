@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::core::{Core, outcome_of, tell};
 use super::handle::ComponentHandle;
 use super::limits::{Bound, MAX_CONFIRMATION};
-use super::steps_in_progress::{Stage, StepInProgress, StepsInProgress};
 use super::registry::{Callback, Code, RegisteredComponent};
 use super::report::StepReport;
+use super::steps_in_progress::{Stage, StepInProgress, StepsInProgress};
 use crate::host::{Ended, SpawnError, harness_part};
 use crate::journal::ms_rounded_down;
 use crate::journal::{Claim, How, Id, Kind, Outcome, Phase, Record};
@@ -217,7 +217,7 @@ impl GroupWait<'_> {
                 () = self.core.host.sleep_until(next) => true,
             };
             if due {
-                // What ends in this instant ends in time. It gets to end before any step is declared overdue.
+                // A step that ends in this instant ends in time. It gets to end before any step is declared overdue.
                 harness_part(&*self.core.host).settle().await;
                 self.process_ends();
                 if !self.waits_shortened && self.core.second_signal_came() {
@@ -355,7 +355,7 @@ impl GroupWait<'_> {
     /// floor of its step.
     async fn shorten_waits(&mut self) {
         self.waits_shortened = true;
-        // What ends in this very instant has ended in time.
+        // A step that ends in this very instant has ended in time.
         harness_part(&*self.core.host).settle().await;
         self.process_ends();
         let now = self.core.host.now();

@@ -29,7 +29,7 @@ mod uses;
 mod warn;
 
 pub use crate::host::{Ended, Ending, exit_code};
-pub use budget::{Budget, Line};
+pub use budget::{Budget, BudgetLine};
 pub use builder::Builder;
 pub use close::Close;
 pub use ctx::{WeakCtx, WorkerCtx};

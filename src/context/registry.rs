@@ -16,7 +16,7 @@ use super::report::{Death, Reason, WakePanic};
 use crate::host::{Abort, Body, BoxError, BoxFuture, Ended, Executor};
 use crate::journal::{By, How, Id, Kind, Name, RefusedReason, Registered, State};
 use crate::journal::{ms_rounded_down, whole_ms};
-use crate::watchdog::Limits;
+use crate::watchdog::WatchdogLimits;
 
 /// An async callback that has not been called.
 pub(crate) type AsyncCall = Box<dyn FnOnce() -> BoxFuture<Result<(), BoxError>> + Send + 'static>;
@@ -44,9 +44,9 @@ pub(crate) struct Running {
     pub watchdog: Option<Box<RunningWatchdog>>,
 }
 
-/// What the context knows of a watchdog.
+/// A running watchdog, as the context knows it.
 pub(crate) struct RunningWatchdog {
-    pub limits: Limits,
+    pub limits: WatchdogLimits,
     /// Number of its failures in a row.
     pub failures: Arc<AtomicU32>,
 }

@@ -31,7 +31,7 @@ struct Join {
 type JoinNumber = u64;
 
 #[derive(Default)]
-struct State {
+struct ReaperState {
     waiting: VecDeque<Join>,
     joins: JoinNumber,
     /// The current join of the reaper that joins the waiting threads; `None` if there is none.
@@ -46,7 +46,7 @@ struct State {
     starting: usize,
 }
 
-impl State {
+impl ReaperState {
     /// Returns whether enough reapers look after the waiting threads, or are about to.
     fn is_attended(&self) -> bool {
         let watched = self.current.is_some() && self.watching > 0;
@@ -56,7 +56,7 @@ impl State {
 
 /// The reapers of one host.
 pub(super) struct Reapers {
-    state: Mutex<State>,
+    state: Mutex<ReaperState>,
     work: Condvar,
     reserve: Arc<ReserveThreads>,
 }
@@ -70,7 +70,7 @@ impl Reapers {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ReaperState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -84,7 +84,7 @@ impl Reapers {
 
     /// Makes sure that enough reapers look after the waiting threads: one that joins, and one that watches it. If no
     /// thread can be had, the waiting threads are reported as gone.
-    fn attend(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+    fn attend(self: &Arc<Self>, mut state: MutexGuard<'_, ReaperState>) {
         if state.is_attended() {
             return;
         }
@@ -212,7 +212,7 @@ mod tests {
         }
         // The first timeout ends the collecting.
         let ended: Result<Vec<_>, _> = (0..50).map(|_| gone.recv_timeout(GUARD)).collect();
-        let mut ended = ended.expect("nobody waits behind the hung one");
+        let mut ended = ended.expect("no thread waits behind the hung one");
         ended.sort_unstable();
         assert_eq!(ended, (0..50).collect::<Vec<_>>());
         assert!(gone.try_recv().is_err(), "the hung one still runs");

@@ -30,7 +30,7 @@ const RETRY: Duration = Duration::from_millis(10);
 /// Name of the reserve's threads.
 const THREAD_NAME: &str = "deadstop-spare";
 
-type Code = Box<dyn FnOnce() + Send + 'static>;
+type ReserveCode = Box<dyn FnOnce() + Send + 'static>;
 
 /// The step that a piece of code belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,15 +40,15 @@ pub(super) struct StepKey {
 }
 
 #[derive(Default)]
-struct State {
+struct ReserveState {
     /// Number of reserve threads that wait for code and have not been given any.
     idle: usize,
     /// Code that was given to a waiting thread, which takes it at once.
-    given: VecDeque<Code>,
+    given: VecDeque<ReserveCode>,
     /// Steps that wait for a thread, each with the reason why none could be started.
-    steps: VecDeque<(StepKey, Code, io::Error)>,
+    steps: VecDeque<(StepKey, ReserveCode, io::Error)>,
     /// Wakes that wait for a thread.
-    wakes: VecDeque<Code>,
+    wakes: VecDeque<ReserveCode>,
     /// Whether a reserve thread calls wakes. No second one does: a hung wake must not use the reserve up.
     waking: bool,
     /// Whether a thread is being asked for again.
@@ -61,14 +61,14 @@ struct State {
 /// The reserve threads of one host.
 #[derive(Default)]
 pub(super) struct ReserveThreads {
-    state: Mutex<State>,
+    state: Mutex<ReserveState>,
     given: Condvar,
     /// Number of threads that belong to the reserve.
     threads: AtomicUsize,
 }
 
 impl ReserveThreads {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ReserveState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -106,7 +106,7 @@ impl ReserveThreads {
     }
 
     /// Runs the code of a step for which no thread could be started, for the reason `why`; or queues it.
-    pub fn run_step(self: &Arc<Self>, step: StepKey, code: Code, why: io::Error) {
+    pub fn run_step(self: &Arc<Self>, step: StepKey, code: ReserveCode, why: io::Error) {
         let mut state = self.state();
         if state.idle > 0 {
             self.give(state, code);
@@ -127,7 +127,7 @@ impl ReserveThreads {
     }
 
     /// Runs a call of a `wake` for which no thread could be started; or queues it.
-    pub fn run_wake(self: &Arc<Self>, wake: Code) {
+    pub fn run_wake(self: &Arc<Self>, wake: ReserveCode) {
         let mut state = self.state();
         state.wakes.push_back(wake);
         if state.waking {
@@ -164,7 +164,7 @@ impl ReserveThreads {
         self.given.notify_all();
     }
 
-    fn give(&self, mut state: MutexGuard<'_, State>, code: Code) {
+    fn give(&self, mut state: MutexGuard<'_, ReserveState>, code: ReserveCode) {
         state.idle -= 1;
         state.given.push_back(code);
         drop(state);
@@ -200,7 +200,7 @@ impl ReserveThreads {
     }
 
     /// Returns the next waiting piece of code for a reserve thread.
-    fn next_code(self: &Arc<Self>, state: &mut State) -> Option<Code> {
+    fn next_code(self: &Arc<Self>, state: &mut ReserveState) -> Option<ReserveCode> {
         if let Some((_, step, _)) = state.steps.pop_front() {
             return Some(step);
         }
@@ -241,7 +241,7 @@ impl ReserveThreads {
     }
 
     /// Asks for a thread at intervals, on the driver, until no code waits any more.
-    fn retry(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+    fn retry(self: &Arc<Self>, mut state: MutexGuard<'_, ReserveState>) {
         let driver = state.driver.as_ref().and_then(|driver| driver.upgrade());
         let Some(driver) = driver.filter(|_| !state.retrying) else {
             return;
@@ -303,7 +303,7 @@ mod tests {
     }
 
     /// Returns code that reports when it begins, and hangs until its sender is dropped.
-    fn hanging_code(sender: &mpsc::Sender<Id>, id: Id) -> (mpsc::Sender<()>, Code) {
+    fn hanging_code(sender: &mpsc::Sender<Id>, id: Id) -> (mpsc::Sender<()>, ReserveCode) {
         let (release, released) = mpsc::channel::<()>();
         let sender = sender.clone();
         let code = move || {

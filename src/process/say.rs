@@ -10,19 +10,19 @@ use nix::errno::Errno;
 /// Longest time that code is waited for.
 pub(super) const MAX_WAIT: Duration = Duration::from_millis(50);
 
-type Code = Box<dyn FnOnce() + Send + 'static>;
+type SideCode = Box<dyn FnOnce() + Send + 'static>;
 
 /// Runs code beside the caller, each piece on a thread of its own. If a process can start no thread at its end, a
 /// thread that was started in advance runs it.
 #[derive(Clone, Debug)]
 pub(super) struct SideThreads {
-    reserve: mpsc::Sender<Code>,
+    reserve: mpsc::Sender<SideCode>,
 }
 
 impl SideThreads {
     /// Starts the reserve thread.
     pub fn start() -> io::Result<Self> {
-        let (reserve, queue) = mpsc::channel::<Code>();
+        let (reserve, queue) = mpsc::channel::<SideCode>();
         start_thread("deadstop-aside", move || {
             for code in queue {
                 code();
@@ -34,13 +34,13 @@ impl SideThreads {
     /// Runs code, and returns after `max_wait` whether it is done or not.
     pub fn run(&self, max_wait: Duration, code: impl FnOnce() + Send + 'static) {
         let (done, is_done) = mpsc::sync_channel(1);
-        let code: Code = Box::new(move || {
+        let code: SideCode = Box::new(move || {
             code();
             let _ = done.send(());
         });
         let slot = Arc::new(Mutex::new(Some(code)));
         let theirs = Arc::clone(&slot);
-        let take = |slot: &Mutex<Option<Code>>| {
+        let take = |slot: &Mutex<Option<SideCode>>| {
             let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
             slot.take()
         };

@@ -16,5 +16,5 @@ mod watch;
 pub use http::{HttpProbe, InvalidUrl};
 pub(crate) use link::Link;
 pub use probe::{Probe, ProbeError, Probing};
-pub(crate) use watch::Limits;
 pub use watch::Watchdog;
+pub(crate) use watch::WatchdogLimits;

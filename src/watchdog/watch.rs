@@ -13,7 +13,7 @@ use crate::journal::{Cause, WatchdogIs};
 
 /// A watchdog's limits, as a journal gives them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct WatchdogLimits {
     pub interval: Duration,
     pub attempts: u32,
     pub request_timeout: Duration,
@@ -129,8 +129,8 @@ impl Watchdog {
     }
 
     /// Returns the watchdog's limits.
-    pub(crate) fn limits(&self) -> Limits {
-        Limits {
+    pub(crate) fn limits(&self) -> WatchdogLimits {
+        WatchdogLimits {
             interval: self.interval,
             attempts: self.attempts,
             request_timeout: self.request_timeout,

@@ -3,7 +3,7 @@
 use crate::journal::Kind;
 use crate::scenario::Scenario;
 use crate::sim::subject::worker::limits_of;
-use deadstop::context::{Budget, Line};
+use deadstop::context::{Budget, BudgetLine};
 
 /// Returns the budget of a scenario's worker after main has registered everything. Late registrations are not in it.
 pub fn budget(scenario: &Scenario) -> Budget {
@@ -16,7 +16,7 @@ pub fn budget(scenario: &Scenario) -> Budget {
         .flatten()
         .filter(|component| !component.late);
     let lines = (1..).zip(on_time).map(|(id, component)| {
-        let line = Line::new(
+        let line = BudgetLine::new(
             component.name.clone(),
             component.kind,
             component.order,
