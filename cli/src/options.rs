@@ -24,7 +24,7 @@ impl From<Context> for Subject {
     }
 }
 
-/// What is written to standard output.
+/// The form of standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people

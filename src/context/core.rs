@@ -43,8 +43,7 @@ pub(crate) struct Core {
     registry: Mutex<Registry>,
     /// Wakes the driver when a component has ended, a stop was requested, or a second signal arrived.
     pub driver_wake: Notify,
-    /// Cancelled at the first request, once that is announced: whatever follows from the request is announced after
-    /// it.
+    /// Cancelled at the first request, once that is announced: its consequences are announced after it.
     pub request_announced: CancellationToken,
     /// Cancelled at the first request, before anything else. The watchdog holds it.
     pub disarmed: CancellationToken,

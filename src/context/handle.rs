@@ -45,7 +45,7 @@ use crate::journal::{Id, Kind, Name};
 #[derive(Clone)]
 pub struct ComponentHandle(Arc<Identity>);
 
-/// What all handles of one component share.
+/// The state that all handles of one component share.
 struct Identity {
     id: Id,
     name: Name,

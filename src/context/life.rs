@@ -137,7 +137,7 @@ impl Life {
     ///
     /// # Cancel safety
     ///
-    /// If this future is dropped, whatever has begun goes on. After the start, requests are heeded all the same.
+    /// If this future is dropped, the phase that has begun goes on. After the start, requests are heeded all the same.
     #[track_caller]
     pub fn run<M, F>(&self, main: M) -> impl Future<Output = LifeEnd> + Send + use<M, F>
     where

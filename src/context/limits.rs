@@ -63,7 +63,7 @@ impl Limits {
         self
     }
 
-    /// Sets the reserve: the part of the grace that stop leaves to cleanup, whatever happens. Default: a third of the
+    /// Sets the reserve: the part of the grace that stop leaves to cleanup in every case. Default: a third of the
     /// grace.
     pub fn reserve(mut self, reserve: Duration) -> Self {
         self.reserve = Some(reserve);

@@ -183,8 +183,8 @@ impl CallOpts {
         self
     }
 
-    /// Sets the time that the step always gets, whatever came before it. Only cleanup has floors: a stop callback
-    /// with a floor is refused.
+    /// Sets the time that the step always gets, however long the steps before it took. Only cleanup has floors: a stop
+    /// callback with a floor is refused.
     pub fn floor(mut self, floor: Duration) -> Self {
         self.0.floor = Some(floor);
         self

@@ -379,7 +379,7 @@ impl<A> WorkerCtx<A> {
     /// # use std::time::Duration;
     /// # use deadstop::context::{CallOpts, WorkerCtx};
     /// let ctx = WorkerCtx::new(());
-    /// // This step always gets two seconds, whatever comes before it.
+    /// // This step always gets two seconds, however long the steps before it take.
     /// let opts = CallOpts::new().order(50).floor(Duration::from_secs(2));
     /// ctx.defer_cleanup("flush", opts, |_scope| std::io::Write::flush(&mut std::io::stdout()))?;
     /// assert!(ctx.cleanup_blocking()?.is_ok());

@@ -31,8 +31,8 @@ type BlockingMain = Box<dyn FnOnce(&Scope) -> Result<(), MainError> + Send>;
 impl Core {
     /// Starts the worker, once. The start goes on if its caller is dropped.
     ///
-    /// If `heeds` is set and the start goes well, the driver heeds the requests that come later, whatever becomes of
-    /// the caller.
+    /// If `heeds` is set and the start goes well, the driver heeds the requests that come later, even if the
+    /// caller is dropped.
     pub(crate) async fn start(
         self: &Arc<Self>,
         main: impl FnOnce() -> Main,

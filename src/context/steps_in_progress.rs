@@ -1,4 +1,4 @@
-//! The steps of a group that have begun and not ended, and what each waits for next.
+//! Keeps the steps of a group that have begun and not ended, and the instant for which each waits next.
 //!
 //! A group may be large, and most of its steps end at once. So a step keeps its slot, steps that wait for the same
 //! instant share one timer, and nothing is sorted without need.
@@ -12,7 +12,7 @@ use super::report::StepReport;
 use crate::host::Abort;
 use crate::journal::{BoundBy, Id, Phase};
 
-/// What a step of a group waits for next.
+/// The instant or event that a step of a group waits for next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Half of the bound, when the log names what is awaited.
@@ -162,7 +162,7 @@ mod tests {
             report: StepReport {
                 phase: Phase::Stop,
                 id,
-                name: "member".into(),
+                name: "component".into(),
                 kind: Kind::Thread,
                 order: 0,
                 place: std::panic::Location::caller(),

@@ -8,8 +8,8 @@ use crate::journal::Name;
 /// The components that another component uses: one or several, each given by its name or its
 /// [handle](ComponentHandle).
 ///
-/// The options' [`uses`](super::CallOpts::uses) take whatever converts into this. A handle stands for its name, so
-/// that all components of that name are meant; a name may be given before its component is registered.
+/// The options' [`uses`](super::CallOpts::uses) take any value that converts into this. A handle stands for its name,
+/// so that all components of that name are meant; a name may be given before its component is registered.
 ///
 /// ```
 /// # use deadstop::context::{CallOpts, Uses, WorkerCtx};

@@ -145,7 +145,8 @@ impl Host for Live {
 
     fn sleep_until(&self, at: Duration) -> BoxFuture<()> {
         let at = self.epoch.checked_add(at);
-        // The timer is made at the first poll: by then it is on a runtime with time, whatever the caller runs on.
+        // The timer is made at the first poll: by then it is on a runtime with time, even if the
+        // caller is on none.
         Box::pin(async move {
             match at {
                 Some(at) => tokio::time::sleep_until(at.into()).await,

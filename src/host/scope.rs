@@ -39,8 +39,8 @@ pub trait Blocker: Send + Sync {
     }
 }
 
-/// What a body gets, to wait and to learn of the stop. Every wait inside a thread or a blocking callback goes through
-/// it.
+/// The means by which a body waits and learns of the stop. Every wait inside a thread or a blocking callback goes
+/// through it.
 ///
 /// A body that waits through its scope wakes at once when it is told to stop. It runs unchanged in the simulator,
 /// where its waits take virtual time.

@@ -114,7 +114,7 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
     }
 
     /// Connects to `HOST:PORT`, where `HOST` is a name, an IPv4 address, or an IPv6 address in brackets. The live
-    /// host connects over TCP; in the simulator the scenario's health endpoint answers, whatever the name.
+    /// host connects over TCP; in the simulator the scenario's health endpoint answers, under every name.
     ///
     /// On the live host, the future has to be polled where tokio has I/O, as it has in
     /// [`Scope::block_on`](super::Scope::block_on). If it is dropped, it gives up; a lookup of a name that is in
@@ -141,6 +141,6 @@ pub trait Host: Send + Sync + fmt::Debug + 'static {
     /// Returns whether the caller is a body, step or task of `context`.
     fn is_inside(&self, context: ContextId) -> bool;
 
-    /// Ends the process at once, whatever still runs. Returns only if the process is simulated.
+    /// Ends the process at once, even if other code still runs. Returns only if the process is simulated.
     fn exit(&self, code: i32, cause: Cause);
 }

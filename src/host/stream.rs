@@ -1,4 +1,4 @@
-//! A connection, whatever it runs over.
+//! The connection of a probe, over TCP or in the simulator.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 

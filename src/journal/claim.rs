@@ -1,4 +1,4 @@
-//! What a worker context reports.
+//! The claim: an event that a worker context reports about itself.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub const MAIN: Id = 0;
 /// A name, or any other short line of text, shared by the claims that carry it.
 pub type Name = Arc<str>;
 
-/// What a worker context reports of itself and of its components.
+/// An event that a worker context reports about itself or one of its components.
 ///
 /// Times are in whole milliseconds: instants since the worker began, and bounds and durations. As text
 /// ([`Display`](std::fmt::Display)) a claim is the line that a service logs. As JSON (feature `serde`) it is one

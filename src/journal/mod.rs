@@ -1,4 +1,5 @@
-//! What a worker context reports, and to whom: claims, as values, as log lines, and (feature `serde`) as JSON.
+//! The claims of a worker context, and the sinks that receive them: as values, as log lines, and (feature `serde`) as
+//! JSON.
 //!
 //! A context passes every claim to its [`Sink`]; the default one, [`Tracing`], logs them.
 

@@ -41,7 +41,7 @@ pub trait Sink: Send + Sync + 'static {
     fn record(&self, record: &Record<'_>);
 }
 
-/// A claim with what only a log says of it.
+/// A claim, with the place and the reason that only a log contains.
 ///
 /// Journals contain the claim alone: places differ from build to build, and the words of an error from one operating
 /// system to the next. As text ([`Display`]) a record is the line that a service logs.
@@ -56,7 +56,7 @@ pub trait Sink: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Record<'a> {
-    /// What the context reports.
+    /// The claim itself.
     pub claim: &'a Claim,
     /// Where the component was registered: of a registration, and of a step that has not ended after half of its bound.
     pub place: Option<&'static Location<'static>>,

@@ -120,9 +120,9 @@ words! {
         CancelTimeout = "cancel-timeout",
         /// The callback's or closeable's own timeout; for main, the start timeout.
         Timeout = "timeout",
-        /// What was left of the phase's share.
+        /// The rest of the phase's share.
         Phase = "phase",
-        /// What was left of cleanup's share, less the floors of later steps.
+        /// The rest of cleanup's share, less the floors of later steps.
         Floors = "floors",
         /// The step's own floor, since less than that was left.
         Floor = "floor",

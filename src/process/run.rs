@@ -40,8 +40,8 @@ const INIT: u32 = 1;
 /// ```
 ///
 /// The first signal begins the grace, and with it stop and cleanup. The second ends all waiting except for the floors
-/// of cleanup. The third ends the process at once. A [`LastResort`] ends it when the grace is nearly over, whatever
-/// hangs: the service's runtime, standard error, an exit handler. The codes are in [`exit_code`].
+/// of cleanup. The third ends the process at once. A [`LastResort`] ends it when the grace is nearly over, even if
+/// the service's runtime, standard error or an exit handler hangs. The codes are in [`exit_code`].
 ///
 /// The service's runtime is separate, and nothing here waits on it: what blocks it is left behind after its bound. At
 /// the end the runtime is shut down in the background, and the app is not dropped, since either could block. So
@@ -183,7 +183,7 @@ impl ServiceRuntime {
 }
 
 /// Returns the signal by which the process may end. After a second signal it is that one, since the exit code has its
-/// number whatever else went wrong (rule 17). Otherwise it is the first, if nothing went wrong.
+/// number even if a step failed as well (rule 17). Otherwise it is the first, if nothing went wrong.
 fn stopped_by(end: &LifeEnd) -> Option<SignalName> {
     if end.cause == Cause::SecondSignal {
         let number = end.code - exit_code::SIGNAL;

@@ -31,12 +31,11 @@ use crate::journal::SignalName;
 /// ```
 ///
 /// It has two threads. One hears and counts, and ends the process at the third signal. The other makes the requests;
-/// whatever holds it up does not hold up the first.
+/// a delay of the second does not delay the first.
 ///
-/// A worker that asks for these signals gets them, whatever its parent left it. Signals that were ignored are heard
-/// (as under `nohup`-like wrappers, or SIGINT in a shell's background job), and so are those that a mask blocks. The
-/// mask changes on the listening thread only, which runs no other code; processes that the worker starts inherit the
-/// mask of the worker's own threads.
+/// A worker that asks for these signals gets them, even if its parent left them ignored (as under `nohup`-like
+/// wrappers, or SIGINT in a shell's background job) or blocked by a mask. The mask changes on the listening thread
+/// only, which runs no other code; processes that the worker starts inherit the mask of the worker's own threads.
 #[must_use = "when it is dropped, signals are no longer heard"]
 #[derive(Debug)]
 pub struct Signals {

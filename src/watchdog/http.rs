@@ -30,7 +30,7 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// Probes a health endpoint over HTTP/1.1.
 ///
 /// Each probe is one `GET` over a connection of its own, which is closed afterwards: a pooled connection would hide a
-/// server that accepts no more. It goes straight to the host in the URL, whatever `HTTP_PROXY` is set to, and follows
+/// server that accepts no more. It goes straight to the host in the URL, even if `HTTP_PROXY` is set, and follows
 /// no redirect. The status counts once the whole answer has come, its body included. An answer over 64 KiB, or with a
 /// head over 16 KiB, counts as none.
 ///

@@ -60,7 +60,7 @@ mod stop {
         host.poll_all();
         assert!(
             ctx.running() && !host.is_told("flusher"),
-            "a request alone tells nobody"
+            "a request alone tells no component"
         );
         let mut stop = spawn(ctx.stop());
         assert_pending!(stop.poll());
@@ -198,7 +198,7 @@ mod stop {
         );
         assert!(
             host.is_told("flag"),
-            "the callback goes on, and knows that nobody waits"
+            "the callback goes on, and knows that its bound is over"
         );
     }
 }
@@ -940,7 +940,7 @@ mod claims {
         host.advance(ms(5_000));
         host.advance(ms(5_000));
         assert_eq!(notes.all(), ["leak db: false, 0 aborted"]);
-        assert!(host.is_told("db"), "nobody waits for it any more");
+        assert!(host.is_told("db"), "it is awaited no longer");
     }
 
     /// A sink that calls stop as a second caller in the middle of one claim, and lets that stop go on.

@@ -439,7 +439,7 @@ fn later_requests_wait_for_the_first_announcement() {
             assert_eq!(
                 labels(&claims),
                 [""; 0],
-                "nobody speaks before the first has"
+                "no caller announces before the first has"
             );
             assert!(ctx.running(), "and nothing is done");
             release.send(()).expect("the sink waits");

@@ -369,7 +369,7 @@ mod abandoned_life {
         {
             let lives = std::pin::pin!(life.run(|| async { Ok(()) }));
             tokio::select! {
-                end = lives => panic!("nobody has asked for it: {end:?}"),
+                end = lives => panic!("no stop was requested: {end:?}"),
                 () = wait_until_ready(&ctx) => {}
             }
         }
@@ -399,7 +399,7 @@ mod limits_and_ready {
 
     #[tokio::test]
     async fn ready_from_the_end_of_start_to_the_first_request() {
-        // The delay is long enough to be observed. The driver counts it, whatever this thread does.
+        // The delay is long enough to be observed. The driver counts it, even if this thread is held up.
         let limits = Limits::new().pre_stop(ms(1_000));
         let builder = WorkerCtx::<()>::builder().limits(limits);
         let ctx = builder.build(()).expect("the limits are right");

@@ -359,7 +359,7 @@ fn random_scenarios_agree_and_running_none_is_not_well() {
 /// A command that a shell runs in the background ignores SIGINT, and so do the commands below it, as in a CI.
 #[test]
 fn unhandled_signal_kills_though_it_is_ignored_here() {
-    let sigint = r#"title = "A SIGINT that nobody handles"
+    let sigint = r#"title = "A SIGINT that is not handled"
 [worker]
 run = false
 components = [{ thread = "poller" }]

@@ -330,7 +330,7 @@ pub fn play(role: &'static str) -> ExitCode {
         .into_iter()
         .find_map(|play| play(role))
         .unwrap_or_else(|| {
-            print_line(&format!("nobody plays {role:?}"));
+            print_line(&format!("no child plays {role:?}"));
             ExitCode::FAILURE
         })
 }

@@ -721,18 +721,15 @@ const TESTS: &[Test] = &[
                 .assert_stderr_has("left behind: thread stays (leaked)\n");
         },
     ),
-    (
-        "last_resort::needs_no_lock_that_somebody_holds_for_ever",
-        || {
-            let process = Process::start("held registry");
-            process.wait_for_line("ready");
-            let sent = process.signal("TERM");
-            let end = process.wait_for_end();
-            end.assert_code(124)
-                .assert_took_at_least(sent, LAST_RESORT)
-                .assert_stderr_has("is not known");
-        },
-    ),
+    ("last_resort::needs_no_lock_that_is_held_for_ever", || {
+        let process = Process::start("held registry");
+        process.wait_for_line("ready");
+        let sent = process.signal("TERM");
+        let end = process.wait_for_end();
+        end.assert_code(124)
+            .assert_took_at_least(sent, LAST_RESORT)
+            .assert_stderr_has("is not known");
+    }),
     (
         "last_resort::ends_a_process_whose_standard_error_is_closed",
         || {
@@ -747,7 +744,7 @@ const TESTS: &[Test] = &[
         },
     ),
     (
-        "last_resort::ends_a_process_whose_standard_error_nobody_reads",
+        "last_resort::ends_a_process_whose_standard_error_is_not_read",
         || {
             let process = Process::start("full stderr");
             process.wait_for_line("ready");

@@ -225,7 +225,7 @@ pub fn play(role: &str) -> Option<ExitCode> {
                 let watchdog = Watchdog::http(&url)?.interval(ms(10)).attempts(1);
                 ctx.add_watchdog("watchdog", BodyOpts::new(), watchdog)?;
             }
-            _ => return Err("nobody plays this".into()),
+            _ => return Err("no child plays this".into()),
         }
         resource.use_up();
         Ok(())

@@ -318,7 +318,7 @@ async fn a_stop_in_the_middle_of_a_probe_ends_it() {
 /// An unknown name is looked up on a thread of its own. The error is a failure like others.
 #[tokio::test]
 async fn a_name_that_cannot_be_found_is_a_failure() {
-    let watchdog = Watchdog::http("http://name-that-nobody-has.invalid/").expect("a URL");
+    let watchdog = Watchdog::http("http://name-that-no-host-has.invalid/").expect("a URL");
     // A resolver without an answer hangs for longer than the watchdog waits.
     let watchdog = watchdog.request_timeout(Duration::from_secs(2));
     let (ctx, mut notices) = worker(watchdog.attempts(1).start_grace(Duration::from_millis(1)));

@@ -398,7 +398,7 @@ async fn an_answer_byte_by_byte_is_an_answer() {
     let (url, peer) = peer(async |mut stream| {
         stream.set_nodelay(true).expect("it is open");
         for byte in b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok" {
-            stream.write_all(&[*byte]).await.expect("somebody reads");
+            stream.write_all(&[*byte]).await.expect("the peer reads");
             tokio::task::yield_now().await;
         }
     })

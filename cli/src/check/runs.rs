@@ -15,7 +15,7 @@ use crate::seeds::Seeds;
 pub struct Plan {
     pub seeds: Seeds,
     pub subject: Subject,
-    /// What may be written if a log is not the accepted one; `None` if logs are not compared.
+    /// The files that may be written if a log is not the accepted one; `None` if logs are not compared.
     pub snapshots: Option<Policy>,
 }
 
@@ -80,7 +80,7 @@ pub fn run_all(
             let mut course = course.borrow_mut();
             course.judge_both(*at, run, ran);
             left[*at] -= 1;
-            // What is compared with its accepted log has further runs to come.
+            // A scenario whose log is compared with the accepted one has further runs to come.
             if plan.snapshots.is_none() {
                 course.finish_while(|at| left[at] == 0);
             }

@@ -30,7 +30,7 @@ pub enum CheckEvent<'a> {
     Finished(&'a Summary),
 }
 
-/// What a check comes to.
+/// The result of a whole check.
 #[derive(Default)]
 pub struct Summary {
     pub totals: Totals,

@@ -1,4 +1,4 @@
-//! What GitHub shows of a check: an annotation for each scenario with findings, and a summary of the job's step.
+//! Reports a check to GitHub: an annotation for each scenario with findings, and a summary of the job's step.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};

@@ -46,7 +46,7 @@ enum TestResult {
     Error(Wrong),
 }
 
-/// What is wrong with a scenario.
+/// The reason why a scenario did not pass.
 struct Wrong {
     /// The check that failed.
     check: &'static str,

@@ -1,4 +1,4 @@
-//! Texts in Markdown, whatever they contain.
+//! Writes texts as Markdown, so that no character of them is read as markup.
 
 /// Returns a text as Markdown shows it in a line: no character of it means anything.
 pub fn inline(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! What GitHub shows: annotations, read by the rules of its workflow commands, and the summary of a step.
+//! The reports for GitHub: annotations, read by the rules of its workflow commands, and the summary of a step.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -6,7 +6,7 @@ use roxmltree::{Document, Node};
 
 use super::{Project, of_all_kinds};
 
-/// What the schema says of an element: its required attributes, its other ones, and the elements that it may contain.
+/// The schema's rule for an element: its required attributes, its other ones, and the elements that it may contain.
 struct Rule {
     required: &'static [&'static str],
     optional: &'static [&'static str],
@@ -14,7 +14,7 @@ struct Rule {
     has_text: bool,
 }
 
-/// Returns what the schema says of an element, as far as a report may use it.
+/// Returns the schema's rule for an element, as far as a report may use it.
 fn rule(element: &str) -> Rule {
     let (required, optional, children): (&[&'static str], &[&'static str], &[&'static str]) =
         match element {
