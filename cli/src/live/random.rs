@@ -5,10 +5,12 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::arguments::Live;
 use super::coverage::Coverage;
+use super::perform::PERFORM;
 use super::play::{FIRST_SEEDS, NotPlayed, Play};
 use super::repeat::{LiveResult, play, run_in_parallel};
-use super::command::{Live, PERFORM, again_text, run_text};
+use super::text::{again_text, run_text};
 use crate::output::{out, stderr_is_terminal, style};
 use crate::{Done, Exit};
 use deadstop_harness::live::Players;
