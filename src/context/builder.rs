@@ -1,5 +1,6 @@
 //! The builder of a worker context.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::core::Core;
@@ -20,7 +21,7 @@ use crate::journal::{CatchingSink, Claim, Sink, State};
 /// # Ok::<(), deadstop::context::LimitsError>(())
 /// ```
 #[must_use = "a builder does nothing until it builds"]
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Builder {
     limits: Limits,
     host: Option<Arc<dyn Host>>,
@@ -74,6 +75,16 @@ impl Builder {
             state: State::Created,
         });
         Ok(WorkerCtx::of(Arc::new(core), app))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("limits", &self.limits)
+            .field("host", &self.host)
+            .field("sink", &self.sink.is_some())
+            .finish()
     }
 }
 

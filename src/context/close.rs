@@ -2,7 +2,7 @@
 
 use crate::host::{BoxError, Scope};
 
-/// A resource that can close itself.
+/// A resource that can close itself. Services implement it.
 ///
 /// Its value is dropped in the step that closes it, on the thread of that step. So a drop that blocks is bounded like
 /// the close itself.

@@ -146,6 +146,8 @@ pub enum BlockingError {
 }
 
 /// The failure of main: its error, and the exit code that main asks for.
+///
+/// It does not implement [`Error`](std::error::Error), so that `?` converts every error into it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct MainError {
@@ -179,7 +181,6 @@ impl MainError {
     }
 }
 
-// It does not implement `Error`, so that `?` converts any error into it.
 impl<E: Into<BoxError>> From<E> for MainError {
     fn from(error: E) -> Self {
         MainError {
@@ -197,7 +198,7 @@ impl fmt::Display for MainError {
 
 /// A start that did not lead to a running worker. Nothing was left open: everything that main had registered was
 /// stopped and cleaned up, and the report shows how that ended.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// Main failed or panicked.

@@ -15,7 +15,7 @@ use crate::host::{exit_code, harness_part};
 use crate::journal::{By, Cause, Name, SignalName};
 
 /// How a life ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LifeEnd {
     /// Exit code of the process.

@@ -40,7 +40,7 @@ pub const MAX_DEATHS: usize = 100;
 /// assert_eq!(limits.resolve()?.stop_share(), Duration::from_millis(39_500));
 /// # Ok::<(), deadstop::context::LimitsError>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[must_use = "limits do nothing until a worker is built with them"]
 pub struct Limits {
     grace: Option<Duration>,
@@ -173,8 +173,8 @@ impl Limits {
     }
 }
 
-/// The worker's limits in time, with every default filled in: what holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The worker's limits in time, with every default filled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ResolvedLimits {
     /// Time from the first signal or stop to SIGKILL.

@@ -83,13 +83,14 @@ impl BodyOpts {
         Self::default()
     }
 
-    /// Sets the order among stop's steps, which run in ascending order.
+    /// Sets the order among stop's steps, which run in ascending order. Default: 0.
     pub fn order(mut self, order: i32) -> Self {
         self.0.order = order;
         self
     }
 
-    /// Sets how long stop waits for the end of the body: its join timeout or cancel timeout.
+    /// Sets how long stop waits for the end of the body: its join timeout or cancel timeout, from 1 ms to 1 h.
+    /// Default: 2 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.0.timeout = timeout;
         self
@@ -171,20 +172,20 @@ impl CallOpts {
         Self::default()
     }
 
-    /// Sets the order: steps run in ascending order in stop, and in descending order in cleanup.
+    /// Sets the order: steps run in ascending order in stop, and in descending order in cleanup. Default: 0.
     pub fn order(mut self, order: i32) -> Self {
         self.0.order = order;
         self
     }
 
-    /// Sets how long the step is awaited.
+    /// Sets how long the step is awaited, from 1 ms to 1 h. Default: 10 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.0.timeout = timeout;
         self
     }
 
     /// Sets the time that the step always gets, however long the steps before it took. Only cleanup has floors: a stop
-    /// callback with a floor is refused.
+    /// callback with a floor is refused. Default: a share of the reserve, at most 1 s.
     pub fn floor(mut self, floor: Duration) -> Self {
         self.0.floor = Some(floor);
         self

@@ -4,12 +4,12 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::journal::{BoundBy, By, How, Id, Kind, Ms, Name, Outcome, Phase, SignalName};
-
-use crate::journal::ms_rounded_down;
+use crate::journal::{
+    BoundBy, By, How, Id, Kind, Ms, Name, Outcome, Phase, SignalName, ms_rounded_down,
+};
 
 /// A step of stop or cleanup, and how it ended. Main, if it was awaited, is a step of start.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StepReport {
     /// Phase of the step.
@@ -39,7 +39,7 @@ pub struct StepReport {
 }
 
 /// A body that ended badly before stop began: it failed, panicked, or was dropped before its end.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Death {
     /// Id of the component.
@@ -61,7 +61,7 @@ pub struct Death {
 ///
 /// The component was told all the same. If only its wake could have made it end, the outcome of its step shows that
 /// it did not.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WakePanic {
     /// Id of the component.
@@ -110,7 +110,7 @@ impl Reason {
 /// assert_eq!(report.bad().count(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
     /// First reason. Later ones follow in `later_reasons`.

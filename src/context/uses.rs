@@ -96,10 +96,16 @@ impl<U: Clone + Into<Uses>> From<&[U]> for Uses {
 impl<U: Into<Uses>> FromIterator<U> for Uses {
     fn from_iter<I: IntoIterator<Item = U>>(used: I) -> Self {
         let mut all = Uses::default();
-        for used in used {
-            all.add(used.into());
-        }
+        all.extend(used);
         all
+    }
+}
+
+impl<U: Into<Uses>> Extend<U> for Uses {
+    fn extend<I: IntoIterator<Item = U>>(&mut self, used: I) {
+        for used in used {
+            self.add(used.into());
+        }
     }
 }
 

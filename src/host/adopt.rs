@@ -13,6 +13,8 @@ use crate::words::{contained, one_line, panic_message};
 
 /// A running task that a worker context can adopt: the context waits for it and aborts it, but does not tell it.
 ///
+/// tokio's `JoinHandle` implements it. Handles of other crates may implement it too.
+///
 /// Its future is polled on a thread that all adopted tasks of a host share. A future that blocks there hides the ends
 /// of the others, but holds up no bound. The abort is requested on the context's own thread, and must not block.
 pub trait Adopt: Send + 'static {

@@ -19,7 +19,7 @@ pub type Body = Box<dyn FnOnce(&Scope) -> Result<(), BoxError> + Send + 'static>
 pub type OnEnd = Box<dyn FnOnce(Ended) + Send + 'static>;
 
 /// The component whose code a host is asked to run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Who {
     /// The context that the component belongs to; hosts use it to know which callers are inside.
@@ -47,11 +47,11 @@ impl Who {
 /// Identity of a context within its process.
 ///
 /// It is exhaustive: it is a number and nothing more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContextId(pub usize);
 
 /// How a piece of code ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ended {
     /// Returned, failed, panicked or dropped.

@@ -4,7 +4,20 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake};
 
-/// Blocks this thread until the future is ready. The future needs no runtime: what completes it unparks the thread.
+/// Blocks this thread until the future is ready. The future needs no runtime: the code that completes it unparks the
+/// thread. On a thread of a runtime, that thread is blocked meanwhile.
+///
+/// ```
+/// # use deadstop::context::WorkerCtx;
+/// use deadstop::host::block_on;
+/// let ctx = WorkerCtx::new(());
+/// ctx.request_stop("the queue is empty");
+/// block_on(ctx.stop_requested());
+/// ```
+///
+/// # Panics
+///
+/// If the future does.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let parked = || {
         #[allow(

@@ -11,6 +11,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// The waits that a host offers to a body. Bodies use [`Scope`], which wraps them.
+///
+/// Hosts of other crates may implement it. A method that is added later has a default.
 pub trait Blocker: Send + Sync {
     /// Blocks the body until it is told, or until `limit` is over; `None` is no limit.
     fn wait(&self, told: &CancellationToken, limit: Option<Duration>);
@@ -65,7 +67,7 @@ pub struct Scope {
 ///
 /// It is exhaustive: a body has to handle both.
 #[must_use = "a body that does not look whether it was told does not stop"]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Waited {
     /// The time is over, and the body was not told to stop.
     Elapsed,

@@ -14,7 +14,9 @@ use super::stream::Stream;
 use crate::journal::{Cause, Id, Name};
 use crate::words::contained;
 
-/// The surroundings in which a worker context runs.
+/// The surroundings in which a worker context runs: [`Live`](super::Live) for services.
+///
+/// Other crates may implement it, such as for tests of their own. A method that is added later has a default.
 ///
 /// The context starts code while it holds a lock. Implementations must not run the code, call its [`OnEnd`], or call
 /// the context before they return: that deadlocks.

@@ -1,6 +1,7 @@
 //! Decides which claims a service logs, and at which level.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::claim::{Claim, Id};
 use super::words::{How, Outcome, Phase, State, WatchdogIs};
@@ -8,7 +9,7 @@ use super::words::{How, Outcome, Phase, State, WatchdogIs};
 /// How much a claim matters to a person who reads a log.
 ///
 /// It is exhaustive: a sink has to map each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Useful in a search for something.
     Debug,
@@ -29,6 +30,13 @@ impl Level {
             Level::Warn => "warn",
             Level::Error => "error",
         }
+    }
+}
+
+/// Writes the level as a word.
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 

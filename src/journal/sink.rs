@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::claim::Claim;
 use crate::words::contained;
 
-/// A receiver of what a worker context reports.
+/// A receiver of what a worker context reports. Services may implement it.
 ///
 /// It is called without any lock held, and must not block. If it panics, it loses that record, and nothing else is
 /// affected. It may request a stop, which is announced once the sink has returned. It must not wait for a stop: the
@@ -53,7 +53,7 @@ pub trait Sink: Send + Sync + 'static {
 /// let record = Record::of(&claim).because("connection refused");
 /// assert_eq!(record.to_string(), "failed, 2 failures in a row: connection refused");
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record<'a> {
     /// The claim itself.
@@ -75,12 +75,14 @@ impl<'a> Record<'a> {
     }
 
     /// Adds the place at which the component was registered.
+    #[must_use]
     pub fn at(mut self, place: &'static Location<'static>) -> Self {
         self.place = Some(place);
         self
     }
 
     /// Adds the reason, in one line.
+    #[must_use]
     pub fn because(mut self, why: &'a str) -> Self {
         self.why = Some(why);
         self

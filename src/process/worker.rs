@@ -9,7 +9,7 @@ use crate::context::{Builder, Limits, Main, MainError, WorkerCtx};
 use crate::host::{Host, Scope};
 use crate::journal::Sink;
 
-/// A worker process, for [`run`](super::run).
+/// A worker process, for [`run`](super::run), which has an example.
 ///
 /// Its main function registers what the worker is made of and returns; the worker then runs until it is
 /// asked to stop.

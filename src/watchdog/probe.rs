@@ -7,7 +7,7 @@ use crate::host::Host;
 /// A probe in progress: ends with the status of the answer, or with the reason why there was no whole one.
 pub type Probing<'a> = Pin<Box<dyn Future<Output = Result<u16, ProbeError>> + Send + 'a>>;
 
-/// Asks a health endpoint once.
+/// Asks a health endpoint once. Services may implement it; [`Watchdog`](super::Watchdog) has an example.
 ///
 /// Most services need `HttpProbe` (feature `http`).
 pub trait Probe: Send + 'static {
