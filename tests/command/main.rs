@@ -4,6 +4,9 @@
 mod repository;
 
 mod cli;
+mod pending;
 mod project;
 mod readme;
 mod reports;
+mod selection;
+mod streams;

@@ -170,3 +170,8 @@ impl Ended {
         output
     }
 }
+
+/// Reads a line of JSON.
+pub fn json(line: &str) -> serde_json::Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))
+}
